@@ -1,0 +1,56 @@
+"""Loading a checkpoint: tokenizer, config and weights from a folder or the Hub, by the recipe's model section."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils.import_utils import is_flash_attn_2_available
+
+from recipes.errors import UserError
+from recipes.paths import find_path
+from recipes.schema import ModelSection
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def load_tokenizer(path: str, section: ModelSection) -> PreTrainedTokenizerBase:
+    """The tokenizer of the checkpoint at `path`, with a chat template; UserError where there is none."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(find_path(path), trust_remote_code=section.trust_remote_code)
+    except (OSError, ValueError) as error:
+        raise UserError(f"model: no tokenizer at {path!r} ({_first_line(error)}); name a folder of a Hugging Face checkpoint or a Hub id") from None
+    if tokenizer.chat_template is None:
+        raise UserError(f"model: the tokenizer at {path!r} has no chat template, so a prompt cannot be rendered; use an instruct model")
+    return tokenizer
+
+
+def load_config(path: str, section: ModelSection) -> Any:
+    """The config of the checkpoint at `path`; UserError where there is none."""
+    try:
+        return AutoConfig.from_pretrained(find_path(path), trust_remote_code=section.trust_remote_code)
+    except (OSError, ValueError) as error:
+        raise UserError(f"model: no model at {path!r} ({_first_line(error)}); name a folder of a Hugging Face checkpoint or a Hub id") from None
+
+
+def load_model(path: str, section: ModelSection) -> PreTrainedModel:
+    """The weights at `path` in the section's dtype and attention, from safetensors only; UserError where they cannot be had."""
+    load_config(path, section)
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            find_path(path), dtype=DTYPES[section.dtype], attn_implementation=attention(section.attention),
+            trust_remote_code=section.trust_remote_code, use_safetensors=True)
+    except (OSError, ValueError, ImportError) as error:
+        raise UserError(f"model: the weights at {path!r} cannot be loaded: {_first_line(error)}") from None
+
+
+def attention(wanted: str) -> str:
+    """The attention implementation: `auto` is FlashAttention 2 where it is installed and a GPU is, else SDPA."""
+    if wanted != "auto":
+        return wanted
+    return "flash_attention_2" if torch.cuda.is_available() and is_flash_attn_2_available() else "sdpa"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

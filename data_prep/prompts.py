@@ -1,0 +1,95 @@
+"""The one place that renders a prompt, a thought, its close and an answer; training and evaluation both come here.
+
+A rendered trace is   prompt + open | thinking + close + answer + stop   with the labels to the right of the bar.
+A forced answer is    prompt + open + thinking[:budget] + close + cue    and the model goes on from there.
+The marks (open and close without surrounding white space, such as `</think>`) are what is detected and banned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from data_prep.traces import Trace
+from recipes.errors import UserError
+from recipes.schema import FormatSection
+
+
+@dataclass(frozen=True)
+class ThinkFormat:
+    """The strings of a model's thinking format and their token ids.
+
+    open: ends every prompt; close: between thought and answer; cue: appended after a close in a sweep;
+    wait: appended where a thought is extended; stop: ends an answer.
+    """
+
+    open: str
+    close: str
+    cue: str
+    wait: str
+    stop: str
+    close_mark_ids: tuple[int, ...]
+    forced_close_ids: tuple[int, ...]
+    own_close_ids: tuple[int, ...]
+    wait_ids: tuple[int, ...]
+    banned_ids: tuple[int, ...]
+    stop_ids: tuple[int, ...]
+
+    @property
+    def open_mark(self) -> str:
+        return self.open.strip()
+
+    @property
+    def close_mark(self) -> str:
+        return self.close.strip()
+
+
+def think_format(section: FormatSection, tokenizer: PreTrainedTokenizerBase) -> ThinkFormat:
+    """The format of `section` in the ids of `tokenizer`; UserError where the tokenizer cannot express it."""
+    stop = section.stop or tokenizer.eos_token
+    for key, mark in (("open", section.open.strip()), ("close", section.close.strip()), ("stop", stop)):
+        _check_mark(key, mark, tokenizer)
+    open_ids, close_ids = encode(section.open.strip(), tokenizer), encode(section.close.strip(), tokenizer)
+    tail = section.close[len(section.close.rstrip()):]
+    stop_id = encode(stop, tokenizer)[0]
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == stop_id:
+        raise UserError(f"the tokenizer's pad token {tokenizer.pad_token!r} must exist and differ from the stop token {stop!r}, "
+                        "or the model never learns to stop; set another pad token in the model's tokenizer_config.json")
+    return ThinkFormat(
+        open=section.open, close=section.close, cue=section.cue, wait=section.wait, stop=stop,
+        close_mark_ids=close_ids,
+        forced_close_ids=encode(section.close + section.cue, tokenizer),
+        own_close_ids=close_ids + encode(tail + section.cue, tokenizer),
+        wait_ids=encode(section.wait, tokenizer),
+        banned_ids=tuple(sorted({open_ids[0], close_ids[0]})),
+        stop_ids=tuple(sorted({stop_id, tokenizer.eos_token_id})))
+
+
+def _check_mark(key: str, mark: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    """A mark must begin with a token of its own (a special or added one), or it cannot be told from ordinary text."""
+    ids = encode(mark, tokenizer) if mark else ()
+    if not ids or (tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids):
+        raise UserError(f"data.format.{key}: the tokenizer cannot write {mark!r}; name the string this model uses")
+    if ids[0] not in tokenizer.added_tokens_decoder:
+        raise UserError(f"data.format.{key}: {mark!r} is not a token of this model's tokenizer (it falls into {len(ids)} pieces), "
+                        "so it is not a thinking model in this format; set data.format to the format it was trained with")
+
+
+def encode(text: str, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """Token ids of `text`, nothing added."""
+    return tuple(tokenizer.encode(text, add_special_tokens=False))
+
+
+def render_prompt(question: str, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat) -> str:
+    """The chat template with thinking on, up to and including the think-open string."""
+    text: str = tokenizer.apply_chat_template(
+        [{"role": "user", "content": question}], tokenize=False, add_generation_prompt=True, enable_thinking=True)
+    if text.rstrip().endswith(fmt.open_mark):
+        text = text.rstrip()[: -len(fmt.open_mark)]
+    return text + fmt.open
+
+
+def render_completion(trace: Trace, fmt: ThinkFormat) -> str:
+    """What the model is to write after the prompt: thinking, close, answer, stop, each verbatim."""
+    return trace.thinking + fmt.close + trace.answer + fmt.stop

@@ -1,0 +1,142 @@
+"""Budget forcing of one thought as a state machine, apart from any model: an engine feeds tokens and hands back the chosen ones.
+
+The thought is decoded once. Where it has reached a budget, the machine leaves it for a moment: it remembers the next thinking
+token, has the close and the cue fed, collects the answer, and then goes back to the thought by shortening the cache to
+where it was. So K budgets cost one thought and K answers, need no copy of the cache, and give the tokens of K separate runs.
+
+An engine drives it so:  feed `queue` at position `length`, in order (then `length` grows by as much and the queue is empty);
+choose a token from the last logits (`stream` says with which random number, `answering` which tokens are banned);
+call `accept(token)`; again, until `done`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from eval.protocol import Protocol
+from eval.streams import uniforms
+from eval.types import Answer, Request, Stop, Thought
+
+
+class ForcedThought:
+    """One thought under way. `length`: tokens in the cache that count; `queue`: tokens to feed next; `done`: nothing is left to do."""
+
+    def __init__(self, request: Request, protocol: Protocol) -> None:
+        self.request, self.protocol = request, protocol
+        self.prompt_tokens = len(request.prompt_ids)
+        self.length = 0
+        self.queue = list(request.prompt_ids)
+        self.done = False
+        self.answering = False
+        self._thinking: list[int] = []
+        self._forced: list[int] = []
+        self._stop: Stop | None = None
+        self._extensions = 0
+        self._pending = list(protocol.budgets)
+        self._answers: list[Answer] = []
+        self._answer: list[int] = []
+        self._served: tuple[int, ...] = ()
+        self._kept = 0
+        self._next: int | None = None
+        self._think_stream = self._uniforms(protocol.budgets[-1] + 1, "think")
+        self._answer_stream = np.empty(0)
+
+    def _uniforms(self, count: int, *purpose: object) -> np.ndarray:
+        if self.protocol.temperature == 0:
+            return np.zeros(count)
+        return uniforms(count, self.protocol.seed, self.request.problem, self.request.sample, *purpose)
+
+    @property
+    def uniform(self) -> float:
+        """The random number in [0, 1) with which the token after the last fed one is chosen."""
+        if self.answering:
+            return float(self._answer_stream[len(self._answer)])
+        return float(self._think_stream[len(self._thinking)])
+
+    def accept(self, token: int) -> None:
+        """Takes the token chosen from the logits that followed the last of the queue."""
+        if self.answering:
+            self._accept_answer(token)
+        elif self._next is not None:
+            self._resume()
+        elif self._pending and len(self._thinking) == self._pending[0]:
+            self._cut(token)
+        else:
+            self._accept_thinking(token)
+
+    def thought(self) -> Thought:
+        """The finished thought; only when `done`."""
+        assert self._stop is not None
+        return Thought(problem=self.request.problem, sample=self.request.sample, thinking_ids=tuple(self._thinking),
+                       stop=self._stop, extensions=self._extensions, answers=tuple(self._answers))
+
+    def _accept_thinking(self, token: int) -> None:
+        if self._forced:
+            token = self._forced.pop(0)
+        elif token in self.protocol.format.stop_ids:
+            self._end_by_itself("eos", len(self._thinking))
+            return
+        self._thinking.append(token)
+        mark = self.protocol.format.close_mark_ids
+        if tuple(self._thinking[-len(mark):]) == mark:
+            self._end_by_itself("close", len(self._thinking) - len(mark))
+        else:
+            self.queue = [token]
+
+    def _end_by_itself(self, stop: Stop, kept: int) -> None:
+        """The model ended its thought after `kept` tokens: extend it, or answer for all budgets that are left."""
+        del self._thinking[kept:]
+        self.length = self.prompt_tokens + kept
+        if kept < self.protocol.extend_to and self._extensions < self.protocol.max_extensions:
+            self._extensions += 1
+            self._forced = list(self.protocol.format.wait_ids)
+            self._accept_thinking(-1)
+            return
+        self._stop = stop
+        served, self._pending = tuple(self._pending), []
+        fmt = self.protocol.format
+        self._begin_answer(served, kept, fmt.own_close_ids if stop == "close" else fmt.forced_close_ids)
+
+    def _cut(self, following: int) -> None:
+        """The thought has reached a budget: answer from here, and go on with `following` afterwards if a budget is left."""
+        budget = self._pending.pop(0)
+        kept = budget - self._partial_mark()
+        if self._pending:
+            self._next = following
+        else:
+            self._stop = "budget"
+        self._begin_answer((budget,), kept, self.protocol.format.forced_close_ids)
+
+    def _partial_mark(self) -> int:
+        """How many tokens at the end are the beginning of a close mark that the budget cut short."""
+        mark = self.protocol.format.close_mark_ids
+        sizes = range(len(mark) - 1, 0, -1)
+        return next((n for n in sizes if tuple(self._thinking[-n:]) == mark[:n]), 0)
+
+    def _begin_answer(self, served: tuple[int, ...], kept: int, close_ids: tuple[int, ...]) -> None:
+        self.answering, self._answer, self._served, self._kept = True, [], served, kept
+        self._answer_stream = self._uniforms(self.protocol.answer_tokens, "answer", kept)
+        self.length = self.prompt_tokens + kept
+        self.queue = list(close_ids)
+
+    def _accept_answer(self, token: int) -> None:
+        finished = token in self.protocol.format.stop_ids
+        if not finished:
+            self._answer.append(token)
+            if len(self._answer) < self.protocol.answer_tokens:
+                self.queue = [token]
+                return
+        self._answers.append(Answer(budgets=self._served, thinking_tokens=self._kept, answer_ids=tuple(self._answer), finished=finished))
+        self.answering = False
+        self.done = self._stop is not None
+        if not self.done:
+            self.length = self.prompt_tokens + self._kept
+            self.queue = self._thinking[self._kept:]
+            if not self.queue:
+                self._resume()
+
+    def _resume(self) -> None:
+        """Goes on with the thought where the budget had interrupted it."""
+        token, self._next = self._next, None
+        assert token is not None
+        self._accept_thinking(token)

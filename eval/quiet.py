@@ -1,0 +1,32 @@
+"""Evaluation that leaves no trace in training: modes, random states and attention come back as they were, whatever happens."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+
+@contextmanager
+def quiet(model: PreTrainedModel) -> Iterator[None]:
+    """Evaluation mode (no dropout, no checkpointing), SDPA in place of FlashAttention (it knows no slot masks), all restored."""
+    modes = [(module, module.training) for module in model.modules()]
+    states = random.getstate(), np.random.get_state()
+    implementation = model.config._attn_implementation
+    try:
+        with torch.random.fork_rng():
+            model.eval()
+            if "flash" in implementation:
+                model.set_attn_implementation("sdpa")
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        if model.config._attn_implementation != implementation:
+            model.set_attn_implementation(implementation)
+        random.setstate(states[0])
+        np.random.set_state(states[1])

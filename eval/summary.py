@@ -1,0 +1,190 @@
+"""From a suite's scores to the rows of sweeps.jsonl: one a budget, and one with budget null that carries the sweep's numbers.
+
+Also how those rows are read again: by tables, plots, the report and the comparison. Every value is JSON-safe: None, never NaN.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from eval.statistics import (
+    Array,
+    accuracy_interval,
+    gain_interval,
+    majority_at_n,
+    pass_at_k,
+    recovered_fraction,
+    total_gain,
+)
+from eval.types import Score, SuiteSweep
+from eval.verdict import Verdict, decide, verdict_line
+from recipes.errors import UserError
+from recipes.schema import VerdictSection
+
+Row = dict[str, Any]
+
+
+def problem_ids(sweep: SuiteSweep) -> list[str]:
+    """The sweep's problems in the order of their first score."""
+    return list(dict.fromkeys(score.problem for score in sweep.scores))
+
+
+def problem_means(sweep: SuiteSweep, ids: Sequence[str]) -> Array:
+    """Share of correct thoughts by problem and budget, [P, K], rows in the order of `ids`.
+
+    Raises ValueError where one of `ids` has no score at a budget of the sweep.
+    """
+    grades: defaultdict[tuple[str, int], list[bool]] = defaultdict(list)
+    for score in sweep.scores:
+        grades[score.problem, score.budget].append(score.correct)
+    missing = [(problem, budget) for problem in ids for budget in sweep.budgets if (problem, budget) not in grades]
+    if missing:
+        raise ValueError(f"{sweep.model} on {sweep.suite}: no score for {len(missing)} (problem, budget), first {missing[0]}")
+    return np.array([[fmean(grades[problem, budget]) for budget in sweep.budgets] for problem in ids])
+
+
+def paired_ids(sweeps: Sequence[SuiteSweep]) -> list[str]:
+    """The problems that all `sweeps` have, in the order of the first one."""
+    common = set.intersection(*(set(problem_ids(sweep)) for sweep in sweeps))
+    return [problem for problem in problem_ids(sweeps[0]) if problem in common]
+
+
+def rows(sweep: SuiteSweep, unpruned: SuiteSweep | None, pruned: SuiteSweep | None, section: VerdictSection) -> list[Row]:
+    """The rows of sweeps.jsonl for `sweep`; with both others (same suite, same budgets) also verdict and recovered fraction.
+
+    The verdict is left None on a suite that `section.suite` does not name. Raises ValueError for a sweep of another suite or
+    other budgets, or where a problem lacks a score.
+    """
+    for other in (unpruned, pruned):
+        if other is not None and (other.suite, other.budgets) != (sweep.suite, sweep.budgets):
+            raise ValueError(f"cannot compare {sweep.suite} at {sweep.budgets} with {other.suite} at {other.budgets}")
+    ids = problem_ids(sweep)
+    means = problem_means(sweep, ids)
+    samples = _samples(sweep)
+    common = {"step": sweep.step, "model": sweep.model, "suite": sweep.suite}
+    counted = {"problems": len(ids), "samples": samples, "protocol": sweep.protocol}
+    at_budgets = [
+        common | {"budget": budget} | _accuracy(means[:, k]) | _spent([s for s in sweep.scores if s.budget == budget]) | counted
+        for k, budget in enumerate(sweep.budgets)
+    ]
+    gain = gain_interval(means, sweep.budgets, section.resamples)
+    whole = common | {"budget": None} | counted | {
+        "level": at_budgets[0]["accuracy"],
+        "gain_per_doubling": gain.estimate if gain else None,
+        "gain_low": gain.low if gain else None,
+        "gain_high": gain.high if gain else None,
+        "total_gain": _number(float(total_gain(means.mean(axis=0)))),
+        "termination": at_budgets[-1]["closed"],
+    }
+    return [*at_budgets, whole | _parallel(sweep, samples) | _compared(sweep, unpruned, pruned, section)]
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _samples(sweep: SuiteSweep) -> int:
+    per_problem = len(sweep.scores) / (len(problem_ids(sweep)) * len(sweep.budgets))
+    if per_problem != int(per_problem):
+        raise ValueError(f"{sweep.model} on {sweep.suite}: {per_problem:.2f} samples a problem and budget, some scores are missing")
+    return int(per_problem)
+
+
+def _accuracy(means: Array) -> Row:
+    low, high = accuracy_interval(means)
+    return {"accuracy": float(means.mean()), "low": low, "high": high}
+
+
+def _spent(scores: Sequence[Score]) -> Row:
+    return {
+        "tokens_spent": fmean(score.thinking_tokens for score in scores),
+        "closed": fmean(score.closed for score in scores),
+        "cut": fmean(score.cut for score in scores),
+        "looping": fmean(score.looping for score in scores),
+    }
+
+
+def _parallel(sweep: SuiteSweep, samples: int) -> Row:
+    """pass@k (k = 1, 2, 4 … and n) and maj@n at the largest budget; None for one thought a problem."""
+    if samples < 2:
+        return {"pass_at_k": None, "maj_at_n": None}
+    thoughts: defaultdict[str, list[Score]] = defaultdict(list)
+    for score in sweep.scores:
+        if score.budget == sweep.budgets[-1]:
+            thoughts[score.problem].append(score)
+    counts = [sum(score.correct for score in group) for group in thoughts.values()]
+    ks = sorted({2**power for power in range(samples.bit_length())} | {samples})
+    majority = fmean(majority_at_n([s.extracted for s in group], [s.correct for s in group]) for group in thoughts.values())
+    return {"pass_at_k": [{"k": k, "value": float(pass_at_k(counts, samples, k).mean())} for k in ks], "maj_at_n": majority}
+
+
+def _compared(sweep: SuiteSweep, unpruned: SuiteSweep | None, pruned: SuiteSweep | None, section: VerdictSection) -> Row:
+    """The keys that need both references; `paired` counts the problems that all three have."""
+    if unpruned is None or pruned is None:
+        return _verdict_keys(None) | {"paired": None, "recovered_fraction": None}
+    ids = paired_ids([sweep, unpruned, pruned])
+    if not ids:
+        return _verdict_keys(None) | {"paired": 0, "recovered_fraction": None}
+    run, whole, cut = (problem_means(one, ids) for one in (sweep, unpruned, pruned))
+    verdict = None if section.suite not in (None, sweep.suite) else decide(run, whole, cut, sweep.budgets, section)
+    fractions = [
+        {"budget": budget, "fraction": f.estimate if f else None, "low": f.low if f else None, "high": f.high if f else None}
+        for budget, f in zip(sweep.budgets, recovered_fraction(run, whole, cut), strict=True)
+    ]
+    return _verdict_keys(verdict) | {"paired": len(ids), "recovered_fraction": fractions}
+
+
+def _verdict_keys(verdict: Verdict | None) -> Row:
+    if verdict is None:
+        return {"verdict": None, "verdict_line": None, "verdict_reasons": None, "problems_needed": None}
+    return {"verdict": verdict.word, "verdict_line": verdict_line(verdict), "verdict_reasons": list(verdict.reasons),
+            "problems_needed": verdict.problems_needed}
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a sweeps.jsonl or metrics.jsonl; [] where the file is missing. Raises UserError (file:line) for a broken line."""
+    if not path.is_file():
+        return []
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}:{number}: not JSON ({error.msg})") from None
+    return found
+
+
+def suites(rows: Iterable[Row]) -> list[str]:
+    """Suite names in order of appearance."""
+    return list(dict.fromkeys(row["suite"] for row in rows))
+
+
+def verdict_suite(rows: Sequence[Row]) -> str:
+    """The suite that has a verdict; without one, the last suite that appears. `rows` must not be empty."""
+    judged = [row["suite"] for row in rows if row["budget"] is None and row.get("verdict")]
+    return str(judged[-1] if judged else rows[-1]["suite"])
+
+
+def steps(rows: Iterable[Row], model: str, suite: str) -> list[int]:
+    """Training steps at which `model` was swept on `suite`, increasing."""
+    return sorted({row["step"] for row in rows if row["model"] == model and row["suite"] == suite})
+
+
+def at_step(rows: Iterable[Row], model: str, suite: str, step: int) -> tuple[list[Row], Row | None]:
+    """(rows by increasing budget, the row with budget null) of one sweep; the later of two equal rows counts."""
+    chosen = {row["budget"]: row for row in rows if (row["model"], row["suite"], row["step"]) == (model, suite, step)}
+    whole = chosen.pop(None, None)
+    return [chosen[budget] for budget in sorted(chosen)], whole
+
+
+def newest(rows: Sequence[Row], model: str, suite: str) -> tuple[list[Row], Row | None]:
+    """`at_step` of the latest step; ([], None) where this model was never swept on this suite."""
+    found = steps(rows, model, suite)
+    return at_step(rows, model, suite, found[-1]) if found else ([], None)

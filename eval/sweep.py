@@ -1,0 +1,109 @@
+"""The budget sweep of one model: every suite, every budget, one thought a (problem, sample)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from data_prep.problems import Suite
+from data_prep.prompts import ThinkFormat, encode, render_prompt, think_format
+from data_prep.suites import load_suite
+from eval.engines.hf import HFEngine, engine_version
+from eval.grading import grader_version
+from eval.protocol import Protocol, make_protocol, protocol_hash
+from eval.quiet import quiet
+from eval.samples import GradedThought, grade_thoughts, write_samples
+from eval.types import Request, SuiteSweep, WhichModel
+from recipes.errors import UserError
+from recipes.schema import FormatSection, SweepSection
+
+Gather = Callable[[list[Any]], list[Any]]
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among the others; `gather` gives every rank the lists of all ranks, joined in rank order."""
+
+    rank: int
+    count: int
+    gather: Gather
+
+
+ALONE = Ranks(rank=0, count=1, gather=lambda rows: rows)
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """What every sweep of a run measures, and how."""
+
+    suites: tuple[Suite, ...]
+    protocol: Protocol
+    samples: int
+    batch_size: int
+    tokenizer: PreTrainedTokenizerBase
+
+    def protocol_hash(self, suite: Suite) -> str:
+        """The hash that every score of `suite` carries."""
+        return protocol_hash(self.protocol, suite, self.samples, (engine_version(), grader_version(suite.grader)))
+
+
+def make_sweep_plan(section: SweepSection, fmt: FormatSection, tokenizer: PreTrainedTokenizerBase) -> SweepPlan:
+    """Loads the suites and fixes the protocol; UserError where a suite is broken or the tokenizer cannot think in the format."""
+    protocol = make_protocol(section, think_format(fmt, tokenizer), len(tokenizer))
+    return SweepPlan(suites=tuple(load_suite(suite) for suite in section.suites), protocol=protocol, samples=section.samples,
+                     batch_size=section.engine.batch_size, tokenizer=tokenizer)
+
+
+def check_context(plan: SweepPlan, context_tokens: int) -> None:
+    """UserError where a prompt, the largest budget and an answer do not fit into the model's context."""
+    fmt, budget = plan.protocol.format, plan.protocol.budgets[-1]
+    for suite in plan.suites:
+        longest = max(suite.problems, key=lambda p: len(p.question))
+        prompt = len(encode(render_prompt(longest.question, plan.tokenizer, fmt), plan.tokenizer))
+        needed = prompt + budget + len(fmt.forced_close_ids) + plan.protocol.answer_tokens
+        if needed > context_tokens:
+            raise UserError(f"sweep.budgets: {budget} thinking tokens with a prompt of {prompt} (suite {suite.name}) and the answer "
+                            f"need {needed} tokens, the model's context has {context_tokens}; lower the largest budget")
+
+
+def sweep_model(model: PreTrainedModel, plan: SweepPlan, ranks: Ranks) -> dict[str, list[GradedThought]]:
+    """Graded thoughts of every suite, in problem order, the same on every rank; each rank thinks its share.
+
+    `model` is whole on this rank (under ZeRO-3 the caller has gathered it) and is left exactly as it was.
+    """
+    with quiet(model):
+        engine = HFEngine(model, plan.protocol, plan.batch_size)
+        return {suite.name: _sweep_suite(engine, suite, plan, ranks) for suite in plan.suites}
+
+
+def _sweep_suite(engine: HFEngine, suite: Suite, plan: SweepPlan, ranks: Ranks) -> list[GradedThought]:
+    mine = suite_requests(suite, plan)[ranks.rank::ranks.count]
+    graded = ranks.gather(grade_thoughts(list(engine.think(mine)), suite, plan.protocol, plan.tokenizer))
+    order = {problem.id: i for i, problem in enumerate(suite.problems)}
+    return sorted(graded, key=lambda thought: (order[thought.problem], thought.sample))
+
+
+def suite_requests(suite: Suite, plan: SweepPlan) -> list[Request]:
+    """One request a (problem, sample)."""
+    fmt: ThinkFormat = plan.protocol.format
+    prompts = [encode(render_prompt(problem.question, plan.tokenizer, fmt), plan.tokenizer) for problem in suite.problems]
+    return [Request(problem=problem.id, sample=sample, prompt_ids=prompt)
+            for problem, prompt in zip(suite.problems, prompts, strict=True) for sample in range(plan.samples)]
+
+
+def suite_sweep(suite: Suite, plan: SweepPlan, thoughts: list[GradedThought], model: WhichModel, step: int) -> SuiteSweep:
+    """The scores of one suite under its protocol hash."""
+    return SuiteSweep(model=model, step=step, suite=suite.name, budgets=plan.protocol.budgets,
+                      scores=tuple(score for thought in thoughts for score in thought.scores()), protocol=plan.protocol_hash(suite))
+
+
+def save_thoughts(folder: Path, sweep: SuiteSweep, thoughts: list[GradedThought]) -> Path:
+    """Writes the samples file of one sweep; `eval.samples.read_sweep` gives the sweep back."""
+    path = folder / sweep.suite / f"{sweep.model}-{sweep.step:06d}.jsonl"
+    header = {"model": sweep.model, "step": sweep.step, "suite": sweep.suite, "budgets": list(sweep.budgets), "protocol": sweep.protocol}
+    write_samples(path, header, thoughts)
+    return path

@@ -1,0 +1,87 @@
+"""What the terminal shows after a sweep: models down, budgets across, plain text in 100 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import fill
+
+from eval.summary import Row, newest, suites
+
+NAMES = {"unpruned": "unpruned", "pruned": "pruned", "run": "now"}
+WIDTH = 100
+MOST_WITH_INTERVAL = 5  # budgets; with more the intervals would not fit the terminal
+
+
+def share(value: float) -> str:
+    """An accuracy for a narrow column: `.98`, `1.0`."""
+    text = f"{value:.2f}"
+    return text[1:] if text.startswith("0") else text[:3]
+
+
+def cell(row: Row) -> str:
+    """Accuracy with its 95 % interval, as in `0.98 [.95, 1.0]`."""
+    return f"{row['accuracy']:.2f} [{share(row['low'])}, {share(row['high'])}]"
+
+
+def gain_cell(whole: Row | None) -> str:
+    """Gain per doubling with its interval, as in `+0.26 [+.24, +.28]`; `-` where it is not defined."""
+    if whole is None or whole["gain_per_doubling"] is None:
+        return "-"
+    return f"{whole['gain_per_doubling']:+.2f} [{_signed(whole['gain_low'])}, {_signed(whole['gain_high'])}]"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("0.", ".", 1)
+
+
+def align(lines: Sequence[Sequence[str]]) -> str:
+    """Text columns two blanks apart, each as wide as its widest cell; trailing blanks are dropped."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def sweep_table(rows: Sequence[Row], suite: str) -> str:
+    """The newest sweep of each model on the verdict suite `suite`, one short line for every other suite, and the verdict.
+
+    `rows` are those of sweeps.jsonl; models and suites that were not swept are left out.
+    """
+    found = {model: newest(rows, model, suite) for model in NAMES}
+    present = {model: sweep for model, sweep in found.items() if sweep[0]}
+    if not present:
+        return f"{suite}: not measured"
+    parts = [_title(present, suite), _models(present)]
+    parts += [_short(rows, other) for other in suites(rows) if other != suite]
+    whole = present.get("run", ([], None))[1]
+    if whole is not None:
+        parts.append(_ways(whole, present["run"][0][-1]))
+        parts += fill(whole["verdict_line"], WIDTH).splitlines() if whole.get("verdict_line") else []
+    return "\n".join(parts)
+
+
+def _title(present: dict[str, tuple[list[Row], Row | None]], suite: str) -> str:
+    last = present.get("run") or next(iter(present.values()))
+    row = last[0][-1]
+    return f"step {row['step']}, {suite}: accuracy by thinking budget, {row['problems']} problems x {row['samples']}, 95 % intervals"
+
+
+def _models(present: dict[str, tuple[list[Row], Row | None]]) -> str:
+    budgets = sorted({row["budget"] for sweep, _ in present.values() for row in sweep})
+    lines = [["", *map(str, budgets)]]
+    many = len(budgets) > MOST_WITH_INTERVAL
+    for model, (sweep, _) in present.items():
+        cells = {row["budget"]: share(row["accuracy"]) if many else cell(row) for row in sweep}
+        lines.append([NAMES[model], *(cells.get(budget, "-") for budget in budgets)])
+    gains = [f"{NAMES[model]} {gain_cell(whole)}" for model, (_, whole) in present.items()]
+    return align(lines) + "\ngain per doubling: " + " · ".join(gains)
+
+
+def _short(rows: Sequence[Row], suite: str) -> str:
+    sweeps = {model: newest(rows, model, suite)[0] for model in NAMES}
+    largest = max(sweep[-1]["budget"] for sweep in sweeps.values() if sweep)
+    cells = [f"{NAMES[model]} {cell(sweep[-1])}" for model, sweep in sweeps.items() if sweep]
+    return f"{suite} at {largest}: " + " · ".join(cells)
+
+
+def _ways(whole: Row, largest: Row) -> str:
+    return (f"thoughts that end by themselves {share(whole['termination'])}, looping {share(largest['looping'])}, "
+            f"answers cut {share(largest['cut'])}, {largest['tokens_spent']:.0f} thinking tokens spent at {largest['budget']}")

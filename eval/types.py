@@ -1,0 +1,83 @@
+"""What the evaluation speaks in: a thought, its forced answers, their grades, and the sweep of one suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Stop = Literal["close", "eos", "budget"]
+WhichModel = Literal["unpruned", "pruned", "run"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One thought to be had: `prompt_ids` end with the think-open string."""
+
+    problem: str
+    sample: int
+    prompt_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model answers when its thought ends after `thinking_tokens` tokens. It serves every budget in `budgets`."""
+
+    budgets: tuple[int, ...]
+    thinking_tokens: int
+    answer_ids: tuple[int, ...]
+    finished: bool
+
+
+@dataclass(frozen=True)
+class Thought:
+    """One thought (token ids without the close), why it stopped, and its answers by increasing budget."""
+
+    problem: str
+    sample: int
+    thinking_ids: tuple[int, ...]
+    stop: Stop
+    extensions: int
+    answers: tuple[Answer, ...]
+
+
+class Engine(Protocol):
+    """Decodes thoughts and their answers by the protocol; yields each thought as soon as it is whole, in any order."""
+
+    @property
+    def version(self) -> str: ...
+
+    def think(self, requests: Sequence[Request]) -> Iterator[Thought]: ...
+
+
+@dataclass(frozen=True)
+class Score:
+    """The grade of one (problem, sample, budget).
+
+    closed: the model ended the thought by itself within the budget; cut: the answer hit the token limit;
+    looping: the thinking up to this budget ends in a repetition.
+    """
+
+    problem: str
+    sample: int
+    budget: int
+    correct: bool
+    extracted: str
+    reason: str
+    thinking_tokens: int
+    answer_tokens: int
+    closed: bool
+    cut: bool
+    looping: bool
+
+
+@dataclass(frozen=True)
+class SuiteSweep:
+    """All scores of one model on one suite at one training step. `scores` hold every (problem, sample, budget) once."""
+
+    model: WhichModel
+    step: int
+    suite: str
+    budgets: tuple[int, ...]
+    scores: tuple[Score, ...]
+    protocol: str

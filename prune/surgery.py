@@ -1,0 +1,141 @@
+"""Removing layers: one `apply_plan` for every method, and one way to write the pruned model down."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import GenerationConfig, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from prune.families import check_cuttable, cut_values, decoder_layers
+from prune.inspect import check_folder
+from prune.plan import FILE_NAME, PrunePlan, load, save
+from recipes.errors import UserError
+
+
+def apply_plan(model: PreTrainedModel, plan: PrunePlan) -> PreTrainedModel:
+    """Removes the plan's layers from `model` itself (no weight is copied) and returns it.
+
+    The config, every `layer_idx` (the place of a layer in the key/value cache) and the generation config follow. Raises UserError,
+    before anything is changed, where the plan is for another number of layers or where the family cannot be cut.
+    """
+    check_cuttable(model)
+    layers = decoder_layers(model)
+    if plan.layers != len(layers):
+        raise UserError(f"prune plan: it is for a model of {plan.layers} layers, but this one has {len(layers)}")
+    values = cut_values(model.config, plan.kept)
+    kept = [layers[i] for i in plan.kept]
+    _check_place_does_not_matter(kept, _empty_twin(model, values), model.config.model_type)
+    for config in _held_configs(model):
+        _set_values(config, values)
+    for index, layer in enumerate(kept):
+        _set_index(layer, index)
+    model.model.layers = nn.ModuleList(kept)
+    if hasattr(model.model, "has_sliding_layers"):
+        model.model.has_sliding_layers = "sliding_attention" in values["layer_types"]
+    model.generation_config = sane_generation(model.generation_config)
+    return model
+
+
+def sane_generation(generation: GenerationConfig) -> GenerationConfig:
+    """A copy that can be saved: where sampling values are set and sampling is not on, it is on.
+
+    Published checkpoints carry a temperature without `do_sample`, which transformers refuses to save once it was changed.
+    """
+    sane = deepcopy(generation)
+    try:
+        sane.validate(strict=True)
+    except ValueError:
+        sane.do_sample = True
+    return sane
+
+
+def save_pruned(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, plan: PrunePlan, folder: Path) -> None:
+    """Writes model (safetensors), tokenizer and plan to `folder`: to a temporary folder beside it, checked, then renamed.
+
+    Raises UserError where `folder` is there and not empty (see `load_existing` for keeping what is there).
+    """
+    if is_occupied(folder):
+        raise UserError(f"{folder} is not empty; name another output folder or remove it")
+    temporary = folder.parent / f".{folder.name}.{os.getpid()}"
+    temporary.mkdir(parents=True)
+    try:
+        model.config.tie_word_embeddings = _is_tied(model)
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        save(plan, temporary)
+        check_folder(temporary)
+        temporary.replace(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def is_occupied(folder: Path) -> bool:
+    """Is there a file, or a folder with something in it, at `folder`?"""
+    return folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
+
+
+def load_existing(folder: Path) -> PrunePlan:
+    """The plan of the sound pruned model that `folder` already holds. UserError where it holds anything else."""
+    if not (folder / FILE_NAME).is_file():
+        raise UserError(f"{folder} is not empty and holds no pruned model; name another output folder")
+    check_folder(folder)
+    return load(folder)
+
+
+def _empty_twin(model: PreTrainedModel, values: Mapping[str, Any]) -> nn.ModuleList:
+    """The layers that transformers would build from the model's config with `values`, without weights."""
+    config = deepcopy(model.config)
+    _set_values(config, values)
+    with torch.device("meta"):
+        return decoder_layers(type(model)(config))
+
+
+def _check_place_does_not_matter(kept: list[nn.Module], built: nn.ModuleList, family: str) -> None:
+    """UserError where a layer differs from the one that a reload would build in its new place (an index is baked in)."""
+    for index, (layer, twin) in enumerate(zip(kept, built, strict=True)):
+        ours, theirs = _description(layer), _description(twin)
+        different = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
+        if different:
+            raise UserError(f"prune: a model of type {family!r} cannot be cut: layer {index} of the pruned model would be "
+                            f"built with other {', '.join(different[:3])}; its layers depend on their place")
+
+
+def _description(layer: nn.Module) -> dict[str, Any]:
+    """Shapes of a layer's tensors and the plain values of its modules; indices and states that change in use are left out."""
+    facts: dict[str, Any] = {name: tuple(tensor.shape) for name, tensor in layer.state_dict().items()}
+    for path, module in layer.named_modules():
+        for name, value in vars(module).items():
+            if isinstance(value, (bool, int, float, str)) and not name.startswith("_") and name not in ("layer_idx", "training"):
+                facts[f"{path}.{name}".lstrip(".")] = value
+    facts.pop("gradient_checkpointing", None)
+    return facts
+
+
+def _held_configs(model: PreTrainedModel) -> list[PreTrainedConfig]:
+    """Every config object that the model's modules hold (one shared object in most families)."""
+    configs = [getattr(module, "config", None) for module in model.modules()]
+    return list({id(config): config for config in configs if isinstance(config, PreTrainedConfig)}.values())
+
+
+def _set_values(config: PreTrainedConfig, values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        setattr(config, key, deepcopy(value))
+
+
+def _set_index(layer: nn.Module, index: int) -> None:
+    for module in layer.modules():
+        if hasattr(module, "layer_idx"):
+            module.layer_idx = index
+
+
+def _is_tied(model: PreTrainedModel) -> bool:
+    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
+    return head is not None and head.weight is embedding.weight

@@ -1,0 +1,85 @@
+"""The safetensors files of a checkpoint folder, by their headers alone: names, shapes and dtypes, no weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from recipes.errors import UserError
+
+SINGLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One stored tensor, as its file's header describes it."""
+
+    file: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def elements(self) -> int:
+        return prod(self.shape)
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """Every tensor that transformers would load from `folder`, by name.
+
+    Raises UserError for no safetensors, a damaged file, a stale or missing shard, and an index that contradicts the shards.
+    """
+    names = {path.name for path in folder.glob("model*.safetensors")}
+    if (folder / INDEX).is_file():
+        return _read_shards(folder, names)
+    if not names:
+        raise UserError(f"{folder}: no {SINGLE} and no {INDEX}; pickled weights are not read, save the model as safetensors")
+    if names != {SINGLE}:
+        raise UserError(f"{folder}: {sorted(names - {SINGLE})[0]} is listed in no {INDEX}; remove it or restore the index")
+    return _read_file(folder / SINGLE)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`. UserError where it is missing or damaged."""
+    try:
+        value = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; copy it from the checkpoint or save the model again") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); save the model again") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path} is not a JSON object; save the model again")
+    return value
+
+
+def _read_shards(folder: Path, present: set[str]) -> dict[str, Tensor]:
+    weight_map = read_json(folder / INDEX).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise UserError(f"{folder / INDEX} has no weight_map; save the model again")
+    listed = set(weight_map.values())
+    for name in sorted(listed - present):
+        raise UserError(f"{folder}: {INDEX} lists {name}, which is missing; copy it again")
+    for name in sorted(present - listed):
+        raise UserError(f"{folder}: {name} is a stale file that {INDEX} does not list; remove it (or the index, if the file is right)")
+    tensors = {key: tensor for name in sorted(listed) for key, tensor in _read_file(folder / name).items()}
+    for key in sorted(weight_map.keys() ^ tensors.keys()):
+        where = "is in no shard" if key in weight_map else f"in {tensors[key].file} is not listed"
+        raise UserError(f"{folder}: {INDEX} contradicts the shards: {key} {where}; save the model again")
+    for key, tensor in tensors.items():
+        if weight_map[key] != tensor.file:
+            raise UserError(f"{folder}: {INDEX} says {key} is in {weight_map[key]}, but it is in {tensor.file}; save the model again")
+    return tensors
+
+
+def _read_file(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+            return {key: Tensor(path.name, tuple(part.get_shape()), part.get_dtype()) for key, part in slices.items()}
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} cannot be read ({error}): truncated or damaged; copy it again") from None

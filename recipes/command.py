@@ -1,0 +1,85 @@
+"""The grammar and the exit codes that every command shares."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn, TextIO
+
+from pydantic import BaseModel
+
+from recipes.errors import UserError
+from recipes.help import HelpAsked, asks_for_help, help_text
+
+DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+
+def split(arguments: Sequence[str], own: dict[str, str], schema: type[BaseModel] | None = None,
+          ) -> tuple[dict[str, str], list[str]]:
+    """The command's own `key=text` arguments, and all others in their order (recipe keys, file names).
+
+    `own` maps each key of the command to its meaning. A key that is not given is absent from the result; `key=` gives "".
+    Raises UserError where an own key is given twice, and HelpAsked (own keys, then those of `schema`) on --help, -h or help.
+    """
+    if asks_for_help(arguments):
+        keys = "".join(f"{key}=...: {meaning}\n" for key, meaning in own.items())
+        raise HelpAsked("\n".join(part for part in (keys, help_text(schema) if schema else "") if part))
+    given: dict[str, str] = {}
+    rest: list[str] = []
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        if not equals or key not in own:
+            rest.append(argument)
+        elif key in given:
+            raise UserError(f"{key}={text}: given twice (first as {given[key]}); write it once")
+        else:
+            given[key] = text
+    return given, rest
+
+
+def run(main: Callable[[list[str]], int | None]) -> NoReturn:
+    """Runs a command on the arguments of the process and leaves with its exit code.
+
+    0 done, 2 the user's mistake (its message on standard error, from rank 0 alone), 130 interrupted; any other exception
+    passes through, with its traceback and exit code 1.
+    """
+    try:
+        code = main(sys.argv[1:]) or DONE
+        sys.stdout.flush()
+    except HelpAsked as asked:
+        code = _say(str(asked), sys.stdout, DONE)
+    except UserError as mistake:
+        code = _say(str(mistake), sys.stderr, USER_MISTAKE)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        if not _reader_has_gone():
+            raise
+        code = _silence(FAILED)
+    sys.exit(code)
+
+
+def _say(text: str, stream: TextIO, code: int) -> int:
+    """Prints from rank 0 alone; a reader that has gone (`| head`) is no mistake."""
+    if os.environ.get("RANK", "0") != "0":
+        return code
+    try:
+        print(text.rstrip("\n"), file=stream, flush=True)
+    except BrokenPipeError:
+        return _silence(code)
+    return code
+
+
+def _reader_has_gone() -> bool:
+    """Whether standard output is a pipe that nobody reads any more."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _silence(code: int) -> int:
+    """Sends what is still buffered for standard output nowhere, so that Python does not complain at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code

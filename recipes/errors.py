@@ -1,0 +1,7 @@
+"""The one exception for a mistake of the user's: shown as one or two lines, exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """Says what was wrong, the value, what is allowed and what to do. Several faults may be joined by newlines."""

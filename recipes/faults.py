@@ -1,0 +1,179 @@
+"""What is wrong with a recipe, one line a fault: the dotted key, its value, what is allowed, and what was probably meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from recipes.keys import Key, Model, annotation_under, discriminator, element_of, keys_of, sections_in, variants
+from recipes.names import FOREIGN_NAMES, closest
+from recipes.reading import shown
+from recipes.trainer_fields import OWNED, TRAINER_FIELDS
+
+_MUST_BE = {
+    "int_parsing": "a whole number", "int_type": "a whole number", "int_from_float": "a whole number",
+    "float_parsing": "a number", "float_type": "a number", "bool_parsing": "true or false", "bool_type": "true or false",
+    "string_type": "text (put a number in quotes)", "path_type": "a path (put a number in quotes)",
+    "list_type": "a list, such as [1, 2]", "dict_type": "a mapping, such as {a: 1}", "finite_number": "a finite number",
+}
+_BOUNDS = {
+    "greater_than_equal": ("at least", "ge"), "greater_than": ("more than", "gt"),
+    "less_than_equal": ("at most", "le"), "less_than": ("less than", "lt"),
+}
+
+
+def fault_lines(error: ValidationError, schema: Model) -> list[tuple[str, str]]:
+    """(dotted key, line) for every fault; the key is empty where a fault concerns several keys."""
+    keys = keys_of(schema)
+    found: dict[str, tuple[str, str]] = {}
+    for details in error.errors(include_url=False):
+        place, section = _place(details["loc"], schema)
+        for key, line in _lines(details, place, section, keys):
+            if key in found and key and details["type"] in _MUST_BE:  # a type that one of several members wanted
+                line = f"{found[key][1]}, or {_MUST_BE[details['type']]}"
+            found[key or line] = (key, line)
+    return list(found.values())
+
+
+def _place(loc: tuple[int | str, ...], schema: Model) -> tuple[str, Any]:
+    """The dotted key as one would type it (pydantic adds variant tags and type names), and the annotation there."""
+    parts: list[str] = []
+    annotation: Any = schema
+    tag: Any = None
+    for part in loc:
+        sections, element = sections_in(annotation), element_of(annotation)
+        if part in variants(sections) and tag is None:
+            tag = part
+        elif sections:
+            parts.append(str(part))
+            annotation, tag = annotation_under(annotation, str(part), tag), None
+        elif isinstance(part, int) and element is not None:
+            parts.append(str(part))
+            annotation = element
+        elif annotation is None or (str(annotation).startswith("dict") and part != "[key]"):
+            parts.append(str(part))
+            annotation = None
+        else:
+            break
+    return ".".join(parts), annotation
+
+
+def _lines(details: ErrorDetails, key: str, annotation: Any, keys: list[Key]) -> Iterator[tuple[str, str]]:
+    kind, value, context = details["type"], details["input"], details.get("ctx", {})
+    sections = sections_in(annotation)
+    if kind == "extra_forbidden":
+        yield from ((leaf, _unknown(leaf, text, keys)) for leaf, text in _leaves(key, value))
+    elif kind == "value_error":
+        for line in str(context["error"]).splitlines():
+            own_key, _, _ = line.partition("=")
+            yield (own_key, line) if line.startswith(f"{key}.") else (key, f"{key}: {line}" if key else line)
+    elif kind in ("union_tag_invalid", "union_tag_not_found"):
+        yield _wrong_variant(key, value, sections)
+    elif kind in ("model_type", "model_attributes_type"):
+        yield key, f"{key}={shown(value)}: must be a section of keys{_section_hint(key, value, sections)}"
+    elif kind == "missing":
+        meaning = next((each.field.description for each in keys if each.path == generic(key)), None)
+        yield key, f"{key}: missing" + (f" ({meaning})" if meaning else "")
+    else:
+        yield key, f"{key}={shown(value)}: {_allowed(kind, context, details['msg'], value)}"
+
+
+def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for name, inside in value.items():
+            yield from _leaves(f"{key}.{name}", inside)
+    else:
+        yield key, value
+
+
+def _wrong_variant(key: str, value: Any, sections: tuple[Model, ...]) -> tuple[str, str]:
+    chooser, tags = str(discriminator(sections)), list(variants(sections))
+    dotted = f"{key}.{chooser}"
+    if chooser not in value:
+        return dotted, f"{dotted}: missing; allowed: {', '.join(tags)}"
+    return dotted, f"{dotted}={shown(value[chooser])}: allowed: {', '.join(tags)}{_meant(value[chooser], tags)}"
+
+
+def _section_hint(key: str, value: Any, sections: tuple[Model, ...]) -> str:
+    chooser, tags = discriminator(sections), variants(sections)
+    near = closest(str(value), tags) if chooser else None
+    return f"; did you mean {key}.{chooser}={near}?" if near else ""
+
+
+def _allowed(kind: str, context: Mapping[str, Any], message: str, value: Any) -> str:
+    if kind == "literal_error":
+        names = str(context["expected"]).replace(" or ", ", ").replace("'", "")
+        return f"allowed: {names}{_meant(value, names.split(', '))}"
+    if kind in _BOUNDS:
+        words, name = _BOUNDS[kind]
+        return f"must be {words} {context[name]:g}"
+    if kind == "too_short":
+        return f"needs at least {context['min_length']} element"
+    if kind in _MUST_BE:
+        return f"must be {_MUST_BE[kind]}"
+    return message.replace("Input should be", "must be")
+
+
+def _meant(value: Any, names: list[str]) -> str:
+    near = closest(str(value), names)
+    return f"; did you mean {near}?" if near else ""
+
+
+def _unknown(key: str, value: Any, keys: list[Key]) -> str:
+    said = f"{key}={shown(value)}: "
+    elsewhere = [each for each in keys if each.path == generic(key)]
+    if elsewhere:
+        section, chooser = elsewhere[0].shown.split(" (")[0], elsewhere[0].shown.rpartition("(")[2].split("=")[0]
+        tags = " or ".join(tag for each in elsewhere for tag in each.variants)
+        return f"{said}not a key of the chosen variant; it belongs to {section}.{chooser}={tags}"
+    meant = suggestion(key, keys)
+    if meant:
+        return f"{said}unknown key; did you mean {meant}?"
+    section = generic(key).rpartition(".")[0]
+    siblings = sorted({each.path.removeprefix(f"{section}.").split(".")[0] for each in keys
+                       if not section or each.path.startswith(f"{section}.")})
+    known = f"keys of {section or 'a recipe'}: {', '.join(siblings)}" if siblings else "--help lists every key"
+    return f"{said}unknown key; {known}"
+
+
+def suggestion(key: str, keys: list[Key]) -> str | None:
+    """The dotted key that was probably meant, with the list indices that were typed; None where nothing is like it."""
+    paths = list(dict.fromkeys(each.path for each in keys))
+    typed, last = generic(key), key.rpartition(".")[2]
+    section = typed.rpartition(".")[0]
+    siblings = [path for path in paths if path.rpartition(".")[0] == section]
+    foreign = _foreign(last, paths)
+    near = closest(typed, siblings, cutoff=0.8) if section else None
+    found = near or foreign or closest(typed, siblings) or _same_ending(typed, paths) or closest(typed, paths)
+    return _indexed(found, key) if found else None
+
+
+def _foreign(name: str, paths: list[str]) -> str | None:
+    """The key for a name of another tool, or for a TRL field without `trainer.`; None where the recipe has no such key."""
+    meant = FOREIGN_NAMES.get(name)
+    if meant is None and "trainer" in paths:
+        fields = [field for field in TRAINER_FIELDS if field not in OWNED]
+        near = name if name in fields else closest(name, [*fields, *FOREIGN_NAMES], cutoff=0.85)
+        meant = FOREIGN_NAMES.get(near or "") or (f"trainer.{near}" if near in fields else None)
+    return meant if meant in paths or (meant and meant.startswith("trainer.") and "trainer" in paths) else None
+
+
+def _same_ending(key: str, paths: list[str]) -> str | None:
+    """The only key that ends in the same name; of several, the one most like the typed key."""
+    last = key.rpartition(".")[2]
+    same = [path for path in paths if path.rpartition(".")[2] == last]
+    return same[0] if len(same) == 1 else closest(key, same, cutoff=0.0)
+
+
+def generic(key: str) -> str:
+    """The key with N for every list index."""
+    return ".".join("N" if part.isdecimal() else part for part in key.split("."))
+
+
+def _indexed(path: str, key: str) -> str:
+    """The path with the indices that were typed in place of its Ns (0 where none was)."""
+    indices = iter([part for part in key.split(".") if part.isdecimal()])
+    return ".".join(next(indices, "0") if part == "N" else part for part in path.split("."))

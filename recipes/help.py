@@ -1,0 +1,70 @@
+"""The text of `--help`: every key with type, default and meaning, made from the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from recipes.keys import Key, keys_of, type_text
+from recipes.paths import shipped_recipes
+from recipes.reading import shown
+from recipes.trainer_fields import free_fields
+
+_USAGE = """usage: recipe=FILE [key=value ...]
+
+A recipe is a path or one of: {recipes}.
+Arguments stand above the file, the file above its `extends:` parent. A value is YAML: 5e-4, [16, 32], null, true, text.
+"""
+_TRAINER = """
+trainer.<field>: fields of TRL's SFTConfig, with TRL's defaults:
+"""
+
+
+class HelpAsked(Exception):
+    """Somebody asked for help: the message is the text to print, the exit code is 0."""
+
+
+def asks_for_help(arguments: Sequence[str]) -> bool:
+    """Whether one of the arguments is `--help`, `-h` or `help`."""
+    return any(each in ("--help", "-h", "help") for each in arguments)
+
+
+def help_text(schema: type[BaseModel]) -> str:
+    """How to write the arguments and every key of the recipe type, one line each."""
+    keys = keys_of(schema)
+    lines = [_USAGE.format(recipes=", ".join(shipped_recipes()))]
+    lines += [f"{key.shown}: {_kind(key)}, {_default(key)}{_meaning(key.field)}" for key in keys]
+    if any(key.path == "trainer" for key in keys):
+        lines += [_TRAINER + "\n".join(_trainer_lines())]
+    return "\n".join(lines) + "\n"
+
+
+def _kind(key: Key) -> str:
+    if key.shown == key.path and key.variants:  # the key that chooses the variant
+        return " | ".join(key.variants)
+    bounds = [f"{sign} {getattr(each, name):g}" for each in key.field.metadata
+              for name, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<")) if hasattr(each, name)]
+    return " ".join([type_text(key.field.annotation), " and ".join(bounds)]).strip()
+
+
+def _default(key: Key) -> str:
+    default: Any = key.field.default
+    return "required" if default is PydanticUndefined else f"default {shown(_plain(default))}"
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int | float | str | list | dict | None) else str(value)
+
+
+def _meaning(field: FieldInfo) -> str:
+    return f". {field.description}" if field.description else ""
+
+
+def _trainer_lines() -> list[str]:
+    """The free SFTConfig fields with their types, a few a line."""
+    entries = [f"{name} ({types.replace('|None', ' or null')})" for name, types in free_fields().items()]
+    return ["  " + ", ".join(entries[start:start + 4]) for start in range(0, len(entries), 4)]

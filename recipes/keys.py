@@ -1,0 +1,115 @@
+"""What keys a recipe may hold, read from the schema: sections, variants and dotted paths."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+Model = type[BaseModel]
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key that holds a value. `path` has N for a list index; `variants` are the tags it belongs to, or nothing."""
+
+    path: str
+    shown: str
+    variants: tuple[str, ...]
+    field: FieldInfo
+
+
+def sections_in(annotation: Any) -> tuple[Model, ...]:
+    """The section types that an annotation allows: one for a section, several for variants, none for a plain value."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return sections_in(get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        return tuple(section for member in get_args(annotation) for section in sections_in(member))
+    if origin is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return (annotation,)
+    return ()
+
+
+def element_of(annotation: Any) -> Any:
+    """The annotation of a list's elements; None where the annotation is no list."""
+    return get_args(annotation)[0] if get_origin(annotation) is list else None
+
+
+def discriminator(sections: tuple[Model, ...]) -> str | None:
+    """The key that tells variants apart: the first that all of them restrict to names."""
+    if len(sections) < 2:
+        return None
+    shared = (name for name in sections[0].model_fields if all(_names(each, name) for each in sections))
+    return next(shared, None)
+
+
+def variants(sections: tuple[Model, ...]) -> dict[str, Model]:
+    """tag -> section; empty where there is only one section."""
+    key = discriminator(sections)
+    return {} if key is None else {tag: section for section in sections for tag in _names(section, key)}
+
+
+def _names(section: Model, key: str) -> tuple[str, ...]:
+    field = section.model_fields.get(key)
+    return get_args(field.annotation) if field is not None and get_origin(field.annotation) is Literal else ()
+
+
+def annotation_under(annotation: Any, key: str, tag: Any) -> Any:
+    """The annotation of `key` inside a section (of the variant `tag` where it has the key, else of any); None if unknown."""
+    sections = sections_in(annotation)
+    chosen = variants(sections).get(tag) if isinstance(tag, str) else None
+    for section in ((chosen,) if chosen else ()) + sections:
+        if key in section.model_fields:
+            return section.model_fields[key].annotation
+    return None
+
+
+def keys_of(schema: Model) -> list[Key]:
+    """Every key of a recipe type, in the order of the schema; variants one after the other."""
+    return list(_walk((schema,), "", ""))
+
+
+def _walk(sections: tuple[Model, ...], path: str, shown: str) -> Iterator[Key]:
+    chooser = discriminator(sections)
+    if chooser is not None:
+        tags = tuple(variants(sections))
+        yield Key(f"{path}{chooser}", f"{shown}{chooser}", tags, sections[0].model_fields[chooser])
+    for section in sections:
+        names = _names(section, chooser) if chooser else ()
+        label = f"{shown.removesuffix('.')} ({chooser}={'|'.join(names)})." if chooser else shown
+        for name, field in section.model_fields.items():
+            if name != chooser:
+                yield from _field(field, f"{path}{name}", f"{label}{name}", names)
+
+
+def _field(field: FieldInfo, path: str, shown: str, tags: tuple[str, ...]) -> Iterator[Key]:
+    inside, elements = sections_in(field.annotation), sections_in(element_of(field.annotation))
+    if inside:
+        yield from _walk(inside, f"{path}.", f"{shown}.")
+    elif elements:
+        yield from _walk(elements, f"{path}.N.", f"{shown}.N.")
+    else:
+        yield Key(path, shown, tags, field)
+
+
+def type_text(annotation: Any) -> str:
+    """A type in words: `int`, `text`, `a | b` for names, `list of int`, `mapping`, `... or null`."""
+    origin, inside = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return type_text(inside[0])
+    if origin in (Union, types.UnionType):
+        return " or ".join(type_text(member) for member in inside)
+    if origin is Literal:
+        return " | ".join(str(name) for name in inside)
+    if origin is list:
+        return f"list of {type_text(inside[0])}"
+    if origin is dict:
+        return "mapping"
+    words = {str: "text", Path: "path", bool: "true | false", types.NoneType: "null"}
+    return words.get(annotation, getattr(annotation, "__name__", str(annotation)))

@@ -1,0 +1,53 @@
+"""Names that users of TRL, axolotl, LLaMA-Factory and torchtune type, each with the dotted key that means the same here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+FOREIGN_NAMES: dict[str, str] = {
+    # model
+    "base_model": "model.unpruned", "model_name_or_path": "model.unpruned", "model_name": "model.unpruned",
+    "checkpoint_dir": "model.unpruned", "teacher": "model.unpruned", "student": "model.pruned",
+    "torch_dtype": "model.dtype", "bf16": "model.dtype", "fp16": "model.dtype", "precision": "model.dtype",
+    "attn_implementation": "model.attention", "flash_attn": "model.attention", "flash_attention": "model.attention",
+    "trust_remote_code": "model.trust_remote_code",
+    # adapter
+    "lora_r": "adapter.r", "lora_rank": "adapter.r", "rank": "adapter.r",
+    "lora_alpha": "adapter.alpha", "lora_dropout": "adapter.dropout",
+    "lora_target_modules": "adapter.targets", "lora_target": "adapter.targets", "target_modules": "adapter.targets",
+    "lora_target_linear": "adapter.targets", "lora_attn_modules": "adapter.targets",
+    "use_rslora": "adapter.rank_stabilised", "use_dora": "adapter.method", "peft_use_dora": "adapter.method",
+    "use_peft": "adapter.method", "finetuning_type": "adapter.method", "adapter_type": "adapter.method",
+    # data
+    "max_length": "data.max_length_tokens", "max_seq_length": "data.max_length_tokens",
+    "max_seq_len": "data.max_length_tokens", "sequence_len": "data.max_length_tokens",
+    "cutoff_len": "data.max_length_tokens", "block_size": "data.max_length_tokens",
+    "dataset": "data.traces.id", "datasets": "data.traces.id", "dataset_name": "data.traces.id",
+    "dataset_split": "data.traces.split", "train_file": "data.traces.path", "think_open": "data.format.open",
+    "think_close": "data.format.close", "stop_token": "data.format.stop",
+    # trainer
+    "lr": "trainer.learning_rate", "micro_batch_size": "trainer.per_device_train_batch_size",
+    "batch_size": "trainer.per_device_train_batch_size", "num_epochs": "trainer.num_train_epochs",
+    "epochs": "trainer.num_train_epochs", "gradient_accumulation": "trainer.gradient_accumulation_steps",
+    "grad_accum": "trainer.gradient_accumulation_steps", "optimizer": "trainer.optim",
+    "lr_scheduler": "trainer.lr_scheduler_type", "warmup_ratio": "trainer.warmup_steps",
+    "sample_packing": "trainer.packing", "neat_packing": "trainer.packing", "gradient_clipping": "trainer.max_grad_norm",
+    # zero
+    "deepspeed": "zero.stage", "deepspeed_config": "zero.stage", "zero_stage": "zero.stage",
+    "offload_params": "zero.offload_parameters", "offload_param": "zero.offload_parameters",
+    # run, sweep, W&B
+    "output_dir": "run.dir", "output": "run.dir", "run_dir": "run.dir",
+    "resume_from_checkpoint": "run.resume", "auto_resume_from_checkpoints": "run.resume",
+    "eval_steps": "sweep.every_steps", "max_new_tokens": "sweep.answer_tokens", "n": "sweep.samples",
+    "num_samples": "sweep.samples", "thinking_budgets": "sweep.budgets",
+    "wandb_project": "wandb.project", "wandb_entity": "wandb.entity", "wandb_group": "wandb.group",
+    "wandb_mode": "wandb.mode", "report_to": "wandb.mode", "data_seed": "seed",
+}
+
+
+def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known name most like `name`, or None where none is like it; capitals and `-` for `_` do not count."""
+    plain = {entry.lower().replace("-", "_"): entry for entry in known}
+    found = difflib.get_close_matches(name.lower().replace("-", "_"), plain, n=1, cutoff=cutoff)
+    return plain[found[0]] if found else None
