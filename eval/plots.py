@@ -1,7 +1,9 @@
-"""The two figures of a run: accuracy against thinking budget, and the way back over training steps. Rows are those of sweeps.jsonl.
+"""The two figures of a run: accuracy against thinking budget, and the way back over training steps. Rows are those of
+sweeps.jsonl.
 
-matplotlib by its object API on the Agg canvas: no window, no global figure. Colours are told apart by colour-blind readers and
-in grey: black for unpruned, vermilion dashes for pruned, blue from pale to dark for the recovered model as training goes on.
+matplotlib by its object API on the Agg canvas: no window, no global figure. Colours are told apart by colour-blind
+readers and in grey: black for unpruned, vermilion dashes for pruned, blue from pale to dark for the recovered model as
+training goes on.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -21,6 +24,7 @@ from eval.summary import Row, at_step, newest, steps, suites
 UNPRUNED, PRUNED, RECOVERED, WARNING = "#1a1a1a", "#d55e00", "#08519c", "#a50026"
 LEGEND_STEPS = 6  # steps named in the legend at most; all are drawn
 GREY = "#666666"
+Line = Literal["-", "--", ":"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Curve:
     label: str
     rows: tuple[Row, ...]
     colour: str
-    line: str = "-"
+    line: Line = "-"
     width: float = 1.4
     band: float = 0.0
 
@@ -43,7 +47,9 @@ def curves(rows: Sequence[Row], suite: str) -> list[Curve]:
         last = index == len(run_steps) - 1
         colour = RECOVERED if last else _blue(index, len(run_steps))
         label = f"recovered, step {step}"
-        found.append(Curve(label, tuple(at_step(rows, "run", suite, step)[0]), colour, "-", 2.6 if last else 1.3, 0.18 * last))
+        found.append(
+            Curve(label, tuple(at_step(rows, "run", suite, step)[0]), colour, "-", 2.6 if last else 1.3, 0.18 * last)
+        )
     pruned, unpruned = (tuple(newest(rows, model, suite)[0]) for model in ("pruned", "unpruned"))
     found += [Curve("pruned", pruned, PRUNED, "--", 2.0, 0.15)] if pruned else []
     found += [Curve("unpruned", unpruned, UNPRUNED, "-", 2.0, 0.12)] if unpruned else []
@@ -56,14 +62,28 @@ def _blue(index: int, count: int) -> str:
 
 
 def draw_curves(axes: Axes, drawn: Sequence[Curve]) -> None:
-    """Accuracy against budget (log2 axis, the budgets as ticks), with bands for the 95 % intervals of the curves that have one."""
+    """Accuracy against budget (log2 axis, the budgets as ticks); bands are the 95 % intervals where a curve has one."""
     for curve in drawn:
         budgets = [row["budget"] for row in curve.rows]
-        axes.plot(budgets, [row["accuracy"] for row in curve.rows], color=curve.colour, linestyle=curve.line,
-                  linewidth=curve.width, marker="o", markersize=2.2 + curve.width, label=curve.label)
+        axes.plot(
+            budgets,
+            [row["accuracy"] for row in curve.rows],
+            color=curve.colour,
+            linestyle=curve.line,
+            linewidth=curve.width,
+            marker="o",
+            markersize=2.2 + curve.width,
+            label=curve.label,
+        )
         if curve.band:
-            axes.fill_between(budgets, [row["low"] for row in curve.rows], [row["high"] for row in curve.rows],
-                              color=curve.colour, alpha=curve.band, linewidth=0)
+            axes.fill_between(
+                budgets,
+                [row["low"] for row in curve.rows],
+                [row["high"] for row in curve.rows],
+                color=curve.colour,
+                alpha=curve.band,
+                linewidth=0,
+            )
     budget_ticks = sorted({row["budget"] for curve in drawn for row in curve.rows})
     axes.set_xscale("log", base=2)
     axes.set_xticks(budget_ticks, [f"{budget:,}" for budget in budget_ticks])
@@ -83,7 +103,7 @@ def _dress(axes: Axes) -> None:
 
 
 def legend_entries(drawn: Sequence[Curve]) -> list[Curve]:
-    """Unpruned and pruned first, then recovered steps, at most LEGEND_STEPS of them, spread evenly, the last one always."""
+    """Unpruned and pruned first, then recovered steps, at most LEGEND_STEPS spread evenly, always the last."""
     named = [curve for curve in drawn if not curve.label.startswith("recovered, ")]
     stepped = [curve for curve in drawn if curve.label.startswith("recovered, ")]
     if len(stepped) > LEGEND_STEPS:
@@ -117,8 +137,14 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
+def single_axes() -> tuple[Figure, Axes]:
+    """A figure with one panel of the usual size."""
+    figure = _figure(8.2, 4.9)
+    return figure, figure.add_subplot()
+
+
 def curves_figure(rows: Sequence[Row], suite: str) -> Figure:
-    """Accuracy against thinking budget: the verdict suite `suite` large, each other suite in a small panel beside it."""
+    """Accuracy against thinking budget: the verdict suite `suite` large, the others in small panels beside it."""
     others = [name for name in suites(rows) if name != suite]
     figure = _figure(8.2 + 2.6 * bool(others), 4.9)
     grid = figure.add_gridspec(max(1, len(others)), 2 if others else 1, width_ratios=[2.4, 1] if others else [1])
@@ -142,16 +168,20 @@ def curves_figure(rows: Sequence[Row], suite: str) -> Figure:
 
 
 def training_figure(rows: Sequence[Row], suite: str) -> Figure:
-    """The way back over training steps on one suite: accuracy at each budget, gain per doubling, and termination with looping."""
+    """The way back over training steps: accuracy at each budget, gain per doubling, termination, looping."""
     figure = _figure(10.8, 5.2)
     grid = figure.add_gridspec(2, 2, width_ratios=[1.7, 1])
     accuracy, gain, ending = (figure.add_subplot(place) for place in (grid[:, 0], grid[0, 1], grid[1, 1]))
     sweeps = [at_step(rows, "run", suite, step) for step in steps(rows, "run", suite)]
     references = {model: newest(rows, model, suite) for model in ("unpruned", "pruned")}
     _accuracy_by_step(accuracy, sweeps, references["unpruned"][0])
-    _gain_by_step(gain, [whole for _, whole in sweeps if whole], {name: whole for name, (_, whole) in references.items() if whole})
+    _gain_by_step(
+        gain, [whole for _, whole in sweeps if whole], {name: whole for name, (_, whole) in references.items() if whole}
+    )
     _ending_by_step(ending, sweeps, references["unpruned"][1])
-    accuracy.set_title(f"{suite}: accuracy at each thinking budget (tokens)", loc="left", fontsize=12, fontweight="bold", pad=26)
+    accuracy.set_title(
+        f"{suite}: accuracy at each thinking budget (tokens)", loc="left", fontsize=12, fontweight="bold", pad=26
+    )
     note_on(figure, [curves(rows, suite)])
     return figure
 
@@ -163,15 +193,27 @@ def _accuracy_by_step(axes: Axes, sweeps: Sequence[tuple[list[Row], Row | None]]
         colour = colormaps["viridis"](0.05 + 0.82 * index / max(1, len(budgets) - 1))
         points = [row for found, _ in sweeps for row in found if row["budget"] == budget]
         at = [row["step"] for row in points]
-        axes.plot(at, [row["accuracy"] for row in points], color=colour, marker="o", markersize=3.5, label=f"{budget:,}")
-        axes.fill_between(at, [row["low"] for row in points], [row["high"] for row in points], color=colour, alpha=0.13, linewidth=0)
+        axes.plot(
+            at, [row["accuracy"] for row in points], color=colour, marker="o", markersize=3.5, label=f"{budget:,}"
+        )
+        axes.fill_between(
+            at, [row["low"] for row in points], [row["high"] for row in points], color=colour, alpha=0.13, linewidth=0
+        )
         if budget in wholes:
             axes.axhline(wholes[budget], color=colour, linestyle=":", linewidth=1.3)
     handles, _ = axes.get_legend_handles_labels()
     dotted = [Line2D([], [], color=GREY, linestyle=":", label="unpruned, same budget")] if wholes else []
     if handles:
-        axes.legend(handles=[*handles, *dotted], fontsize=8.5, frameon=False, ncols=7, loc="lower left", bbox_to_anchor=(-0.02, 0.99),
-                    columnspacing=1.1, handlelength=1.5)
+        axes.legend(
+            handles=[*handles, *dotted],
+            fontsize=8.5,
+            frameon=False,
+            ncols=7,
+            loc="lower left",
+            bbox_to_anchor=(-0.02, 0.99),
+            columnspacing=1.1,
+            handlelength=1.5,
+        )
     _dress(axes)
     axes.set_xlabel("training step")
     axes.set_ylabel("accuracy (bands: 95 % intervals)")
@@ -180,9 +222,17 @@ def _accuracy_by_step(axes: Axes, sweeps: Sequence[tuple[list[Row], Row | None]]
 def _gain_by_step(axes: Axes, wholes: Sequence[Row], references: dict[str, Row]) -> None:
     points = [row for row in wholes if row["gain_per_doubling"] is not None]
     at = [row["step"] for row in points]
-    axes.plot(at, [row["gain_per_doubling"] for row in points], color=RECOVERED, marker="o", markersize=3.5, linewidth=2)
-    axes.fill_between(at, [row["gain_low"] for row in points], [row["gain_high"] for row in points],
-                      color=RECOVERED, alpha=0.18, linewidth=0)
+    axes.plot(
+        at, [row["gain_per_doubling"] for row in points], color=RECOVERED, marker="o", markersize=3.5, linewidth=2
+    )
+    axes.fill_between(
+        at,
+        [row["gain_low"] for row in points],
+        [row["gain_high"] for row in points],
+        color=RECOVERED,
+        alpha=0.18,
+        linewidth=0,
+    )
     for name, colour, line in (("unpruned", UNPRUNED, "-"), ("pruned", PRUNED, "--")):
         if name in references and references[name]["gain_per_doubling"] is not None:
             axes.axhline(references[name]["gain_per_doubling"], color=colour, linestyle=line, linewidth=1.4, label=name)
@@ -197,11 +247,26 @@ def _gain_by_step(axes: Axes, wholes: Sequence[Row], references: dict[str, Row])
 
 def _ending_by_step(axes: Axes, sweeps: Sequence[tuple[list[Row], Row | None]], unpruned: Row | None) -> None:
     ended = [whole for _, whole in sweeps if whole]
-    axes.plot([row["step"] for row in ended], [row["termination"] for row in ended], color=RECOVERED, marker="o", markersize=3.5,
-              linewidth=2, label="end by themselves")
+    axes.plot(
+        [row["step"] for row in ended],
+        [row["termination"] for row in ended],
+        color=RECOVERED,
+        marker="o",
+        markersize=3.5,
+        linewidth=2,
+        label="end by themselves",
+    )
     last = [found[-1] for found, _ in sweeps if found]
-    axes.plot([row["step"] for row in last], [row["looping"] for row in last], color=PRUNED, marker="s", markersize=3.5,
-              linewidth=1.6, linestyle="--", label="looping")
+    axes.plot(
+        [row["step"] for row in last],
+        [row["looping"] for row in last],
+        color=PRUNED,
+        marker="s",
+        markersize=3.5,
+        linewidth=1.6,
+        linestyle="--",
+        label="looping",
+    )
     if unpruned:
         axes.axhline(unpruned["termination"], color=UNPRUNED, linewidth=1.4, label="end by themselves, unpruned")
     _dress(axes)

@@ -1,11 +1,11 @@
 """Numbers with error bars from graded sweeps: pure functions on numpy arrays, clustered by problem.
 
 The problem is the unit that is sampled: two thoughts on one problem are not two pieces of evidence. So every function
-takes means by problem, `[P]` or `[P, K]` (K budgets), and resamples problems, never single thoughts. Intervals are 95 %.
-Randomness comes from a Generator of its own seed; the global random state is neither read nor changed.
+takes means by problem, `[P]` or `[P, K]` (K budgets), and resamples problems, never single thoughts. Intervals have
+95 %. Randomness comes from a Generator of its own seed; the global random state is neither read nor changed.
 
 Three roads to an interval, each where it is right:
-- accuracies: Wilson's interval on the effective sample size, which keeps its width at 0 and 1, where a bootstrap has none;
+- accuracies: Wilson's interval on the effective sample size, which keeps a width at 0 and 1 (a bootstrap has none);
 - paired contrasts (gains, differences between models): bootstrap percentiles, widened for few problems;
 - recovered fractions, which are ratios: Fieller's interval, which is bounded exactly where the gap is shown.
 """
@@ -58,8 +58,8 @@ def student_quantile(degrees: int) -> float:
 def accuracy_interval(means: Array) -> tuple[float, float]:
     """95 % interval of the mean of `means` [P], each problem's share of correct thoughts in [0, 1].
 
-    Wilson's score interval (1927) with the effective sample size in place of n: n_eff = p(1 - p) / (s² / P), the number of
-    independent thoughts that would have the standard error that the spread between problems shows; its quantile is
+    Wilson's score interval (1927) with the effective sample size in place of n: n_eff = p(1 - p) / (s² / P), the number
+    of independent thoughts that would have the standard error that the spread between problems shows; its quantile is
     Student's for P - 1 degrees of freedom (Korn and Graubard 1998), since s² is itself an estimate. One thought a
     problem, or no spread at all, is the plain Wilson interval with n = P. Never of zero width.
     """
@@ -103,7 +103,8 @@ def bootstrap(values: Array, resamples: int, seed: int) -> Array:
 def percentile_share(problems: int) -> float:
     """The lower tail share whose bootstrap percentile is a 95 % bound: 0.025 for many problems, less for few.
 
-    Hesterberg 2015 (arXiv 1411.5279, section 5): bootstrap percentiles are too narrow by sqrt((n-1)/n) and by z against t.
+    Hesterberg 2015 (arXiv 1411.5279, section 5): bootstrap percentiles are too narrow by sqrt((n-1)/n) and by z against
+    t.
     """
     if problems < 2:
         return 0.0
@@ -115,8 +116,9 @@ def contrast_intervals(contrasts: Array, scales: Sequence[float], resamples: int
     """The mean of each column of `contrasts` [P, M] with its paired bootstrap interval, one Interval a column.
 
     `scales` [M]: the most that one model's share in one problem's contrast can be (1 for accuracy, `slope_scale` for a
-    gain). A bootstrap knows nothing of what no problem showed: P problems without one disagreement would have an interval
-    of zero width. So each side reaches at least scale * z² / (P + z²), Wilson's bound after P problems of which none differed.
+    gain). A bootstrap knows nothing of what no problem showed: P problems without one disagreement would have an
+    interval of zero width. So each side reaches at least scale * z² / (P + z²), Wilson's bound after P problems of
+    which none differed.
     """
     problems = len(contrasts)
     share = percentile_share(problems)
@@ -129,7 +131,7 @@ def contrast_intervals(contrasts: Array, scales: Sequence[float], resamples: int
 
 
 def slope_weights(budgets: Sequence[int]) -> Array:
-    """Weights [K] whose product with accuracies is their least-squares slope on log2(budget); nan for fewer than two budgets."""
+    """Weights [K] whose product with accuracies is their least-squares slope on log2(budget); nan for one budget."""
     x = np.log2(np.asarray(budgets, dtype=np.float64))
     centred = x - x.mean()
     spread = float(centred @ centred)
@@ -148,7 +150,7 @@ def gain_per_doubling(accuracy: Array, budgets: Sequence[int]) -> Array:
 
 
 def gain_interval(means: Array, budgets: Sequence[int], resamples: int) -> Interval | None:
-    """Gain per doubling of one model's `means` [P, K]; None where one budget has no slope or one problem no interval."""
+    """Gain per doubling of one model's `means` [P, K]; None for one budget (no slope) or one problem (no interval)."""
     if len(budgets) < 2 or len(means) < 2:
         return None
     return contrast_intervals(gain_per_doubling(means, budgets)[:, None], [slope_scale(budgets)], resamples, SEED)[0]
@@ -170,10 +172,12 @@ def pass_at_k(correct_counts: Sequence[int], n: int, k: int) -> Array:
     if not 1 <= k <= n:
         raise UserError(f"pass@{k} needs 1 <= k <= samples, got samples={n}; draw more samples or lower k")
     if any(not 0 <= c <= n for c in correct_counts):
-        raise UserError(f"correct thoughts a problem must be 0 … {n}, got {min(correct_counts)} … {max(correct_counts)}")
-    return np.array([
-        1.0 if n - c < k else 1.0 - float(np.prod(1.0 - k / np.arange(n - c + 1, n + 1))) for c in correct_counts
-    ])
+        raise UserError(
+            f"correct thoughts a problem must be 0 … {n}, got {min(correct_counts)} … {max(correct_counts)}"
+        )
+    return np.array(
+        [1.0 if n - c < k else 1.0 - float(np.prod(1.0 - k / np.arange(n - c + 1, n + 1))) for c in correct_counts]
+    )
 
 
 def majority_at_n(answers: Sequence[str], correct: Sequence[bool]) -> float:
@@ -208,7 +212,8 @@ def fieller(numerator: Array, denominator: Array) -> Interval | None:
 
 
 def recovered_fraction(run: Array, unpruned: Array, pruned: Array) -> list[Interval | None]:
-    """(run - pruned) / (unpruned - pruned) at each budget, with its paired interval; all three are [P, K] by the same problems.
+    """(run - pruned) / (unpruned - pruned) at each budget, with its paired interval; all three are [P, K] by the same
+    problems.
 
     None where the gap between unpruned and pruned is not shown (its interval covers 0).
     """

@@ -1,6 +1,8 @@
-"""From a suite's scores to the rows of sweeps.jsonl: one a budget, and one with budget null that carries the sweep's numbers.
+"""From a suite's scores to the rows of sweeps.jsonl: one a budget, and one with budget null that carries the sweep's
+numbers.
 
-Also how those rows are read again: by tables, plots, the report and the comparison. Every value is JSON-safe: None, never NaN.
+Also how those rows are read again: by tables, plots, the report and the comparison. Every value is JSON-safe: None,
+never NaN.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ def problem_means(sweep: SuiteSweep, ids: Sequence[str]) -> Array:
         grades[score.problem, score.budget].append(score.correct)
     missing = [(problem, budget) for problem in ids for budget in sweep.budgets if (problem, budget) not in grades]
     if missing:
-        raise ValueError(f"{sweep.model} on {sweep.suite}: no score for {len(missing)} (problem, budget), first {missing[0]}")
+        raise ValueError(
+            f"{sweep.model} on {sweep.suite}: no score for {len(missing)} (problem, budget), first {missing[0]}"
+        )
     return np.array([[fmean(grades[problem, budget]) for budget in sweep.budgets] for problem in ids])
 
 
@@ -56,11 +60,14 @@ def paired_ids(sweeps: Sequence[SuiteSweep]) -> list[str]:
     return [problem for problem in problem_ids(sweeps[0]) if problem in common]
 
 
-def rows(sweep: SuiteSweep, unpruned: SuiteSweep | None, pruned: SuiteSweep | None, section: VerdictSection) -> list[Row]:
-    """The rows of sweeps.jsonl for `sweep`; with both others (same suite, same budgets) also verdict and recovered fraction.
+def rows(
+    sweep: SuiteSweep, unpruned: SuiteSweep | None, pruned: SuiteSweep | None, section: VerdictSection
+) -> list[Row]:
+    """The rows of sweeps.jsonl for `sweep`; with both others (same suite, same budgets) also verdict and recovered
+    fraction.
 
-    The verdict is left None on a suite that `section.suite` does not name. Raises ValueError for a sweep of another suite or
-    other budgets, or where a problem lacks a score.
+    The verdict is left None on a suite that `section.suite` does not name. Raises ValueError for a sweep of another
+    suite or other budgets, or where a problem lacks a score.
     """
     for other in (unpruned, pruned):
         if other is not None and (other.suite, other.budgets) != (sweep.suite, sweep.budgets):
@@ -71,18 +78,27 @@ def rows(sweep: SuiteSweep, unpruned: SuiteSweep | None, pruned: SuiteSweep | No
     common = {"step": sweep.step, "model": sweep.model, "suite": sweep.suite}
     counted = {"problems": len(ids), "samples": samples, "protocol": sweep.protocol}
     at_budgets = [
-        common | {"budget": budget} | _accuracy(means[:, k]) | _spent([s for s in sweep.scores if s.budget == budget]) | counted
+        common
+        | {"budget": budget}
+        | _accuracy(means[:, k])
+        | _spent([s for s in sweep.scores if s.budget == budget])
+        | counted
         for k, budget in enumerate(sweep.budgets)
     ]
     gain = gain_interval(means, sweep.budgets, section.resamples)
-    whole = common | {"budget": None} | counted | {
-        "level": at_budgets[0]["accuracy"],
-        "gain_per_doubling": gain.estimate if gain else None,
-        "gain_low": gain.low if gain else None,
-        "gain_high": gain.high if gain else None,
-        "total_gain": _number(float(total_gain(means.mean(axis=0)))),
-        "termination": at_budgets[-1]["closed"],
-    }
+    whole = (
+        common
+        | {"budget": None}
+        | counted
+        | {
+            "level": at_budgets[0]["accuracy"],
+            "gain_per_doubling": gain.estimate if gain else None,
+            "gain_low": gain.low if gain else None,
+            "gain_high": gain.high if gain else None,
+            "total_gain": _number(float(total_gain(means.mean(axis=0)))),
+            "termination": at_budgets[-1]["closed"],
+        }
+    )
     return [*at_budgets, whole | _parallel(sweep, samples) | _compared(sweep, unpruned, pruned, section)]
 
 
@@ -93,7 +109,9 @@ def _number(value: float) -> float | None:
 def _samples(sweep: SuiteSweep) -> int:
     per_problem = len(sweep.scores) / (len(problem_ids(sweep)) * len(sweep.budgets))
     if per_problem != int(per_problem):
-        raise ValueError(f"{sweep.model} on {sweep.suite}: {per_problem:.2f} samples a problem and budget, some scores are missing")
+        raise ValueError(
+            f"{sweep.model} on {sweep.suite}: {per_problem:.2f} samples a problem and budget, some scores are missing"
+        )
     return int(per_problem)
 
 
@@ -121,11 +139,18 @@ def _parallel(sweep: SuiteSweep, samples: int) -> Row:
             thoughts[score.problem].append(score)
     counts = [sum(score.correct for score in group) for group in thoughts.values()]
     ks = sorted({2**power for power in range(samples.bit_length())} | {samples})
-    majority = fmean(majority_at_n([s.extracted for s in group], [s.correct for s in group]) for group in thoughts.values())
-    return {"pass_at_k": [{"k": k, "value": float(pass_at_k(counts, samples, k).mean())} for k in ks], "maj_at_n": majority}
+    majority = fmean(
+        majority_at_n([s.extracted for s in group], [s.correct for s in group]) for group in thoughts.values()
+    )
+    return {
+        "pass_at_k": [{"k": k, "value": float(pass_at_k(counts, samples, k).mean())} for k in ks],
+        "maj_at_n": majority,
+    }
 
 
-def _compared(sweep: SuiteSweep, unpruned: SuiteSweep | None, pruned: SuiteSweep | None, section: VerdictSection) -> Row:
+def _compared(
+    sweep: SuiteSweep, unpruned: SuiteSweep | None, pruned: SuiteSweep | None, section: VerdictSection
+) -> Row:
     """The keys that need both references; `paired` counts the problems that all three have."""
     if unpruned is None or pruned is None:
         return _verdict_keys(None) | {"paired": None, "recovered_fraction": None}
@@ -135,7 +160,12 @@ def _compared(sweep: SuiteSweep, unpruned: SuiteSweep | None, pruned: SuiteSweep
     run, whole, cut = (problem_means(one, ids) for one in (sweep, unpruned, pruned))
     verdict = None if section.suite not in (None, sweep.suite) else decide(run, whole, cut, sweep.budgets, section)
     fractions = [
-        {"budget": budget, "fraction": f.estimate if f else None, "low": f.low if f else None, "high": f.high if f else None}
+        {
+            "budget": budget,
+            "fraction": f.estimate if f else None,
+            "low": f.low if f else None,
+            "high": f.high if f else None,
+        }
         for budget, f in zip(sweep.budgets, recovered_fraction(run, whole, cut), strict=True)
     ]
     return _verdict_keys(verdict) | {"paired": len(ids), "recovered_fraction": fractions}
@@ -144,12 +174,16 @@ def _compared(sweep: SuiteSweep, unpruned: SuiteSweep | None, pruned: SuiteSweep
 def _verdict_keys(verdict: Verdict | None) -> Row:
     if verdict is None:
         return {"verdict": None, "verdict_line": None, "verdict_reasons": None, "problems_needed": None}
-    return {"verdict": verdict.word, "verdict_line": verdict_line(verdict), "verdict_reasons": list(verdict.reasons),
-            "problems_needed": verdict.problems_needed}
+    return {
+        "verdict": verdict.word,
+        "verdict_line": verdict_line(verdict),
+        "verdict_reasons": list(verdict.reasons),
+        "problems_needed": verdict.problems_needed,
+    }
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a sweeps.jsonl or metrics.jsonl; [] where the file is missing. Raises UserError (file:line) for a broken line."""
+    """The rows of a sweeps.jsonl or metrics.jsonl; [] without the file. Raises UserError (file:line)."""
     if not path.is_file():
         return []
     found = []

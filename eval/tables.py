@@ -37,11 +37,14 @@ def _signed(value: float) -> str:
 def align(lines: Sequence[Sequence[str]]) -> str:
     """Text columns two blanks apart, each as wide as its widest cell; trailing blanks are dropped."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 def sweep_table(rows: Sequence[Row], suite: str) -> str:
-    """The newest sweep of each model on the verdict suite `suite`, one short line for every other suite, and the verdict.
+    """The newest sweep of each model on the verdict suite `suite`, one short line for every other suite, and the
+    verdict.
 
     `rows` are those of sweeps.jsonl; models and suites that were not swept are left out.
     """
@@ -61,7 +64,8 @@ def sweep_table(rows: Sequence[Row], suite: str) -> str:
 def _title(present: dict[str, tuple[list[Row], Row | None]], suite: str) -> str:
     last = present.get("run") or next(iter(present.values()))
     row = last[0][-1]
-    return f"step {row['step']}, {suite}: accuracy by thinking budget, {row['problems']} problems x {row['samples']}, 95 % intervals"
+    asked = f"{row['problems']} problems x {row['samples']}"
+    return f"step {row['step']}, {suite}: accuracy by thinking budget, {asked}, 95 % intervals"
 
 
 def _models(present: dict[str, tuple[list[Row], Row | None]]) -> str:
@@ -83,5 +87,8 @@ def _short(rows: Sequence[Row], suite: str) -> str:
 
 
 def _ways(whole: Row, largest: Row) -> str:
-    return (f"thoughts that end by themselves {share(whole['termination'])}, looping {share(largest['looping'])}, "
-            f"answers cut {share(largest['cut'])}, {largest['tokens_spent']:.0f} thinking tokens spent at {largest['budget']}")
+    return (
+        f"thoughts that end by themselves {share(whole['termination'])}, looping {share(largest['looping'])}, "
+        f"answers cut {share(largest['cut'])}, "
+        f"{largest['tokens_spent']:.0f} thinking tokens spent at {largest['budget']}"
+    )

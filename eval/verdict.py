@@ -2,14 +2,15 @@
 
     python -m eval.verdict FILE.jsonl [--json]        rows {problem, sample, budget, correct[, model]}
 
-Every word is a region of the true values. It is said where all the statements it needs are shown, each by a 95 % interval
-paired by problem; where none is, the verdict is UNDECIDED, with the number of problems that would decide. The statements, with
-`margin`, `level_margin` and `min_recovered` from the recipe and accuracies at the largest budget:
+Every word is a region of the true values. It is said where all the statements it needs are shown, each by a 95 %
+interval paired by problem; where none is, the verdict is UNDECIDED, with the number of problems that would decide. The
+statements, with `margin`, `level_margin` and `min_recovered` from the recipe and accuracies at the largest budget:
 
     rises         gain of the run > 0
     gain whole    gain of the run - unpruned > -margin              gain short: < -margin
-    level whole   shortfall > -level_margin                         level short: < -level_margin
-                  shortfall = (run - pruned) - min_recovered * (unpruned - pruned) where that gap is shown, else run - unpruned
+    level whole   surplus > -level_margin                         level short: < -level_margin
+                  surplus = (run - pruned) - min_recovered * (unpruned - pruned) where that gap is shown,
+                  else run - unpruned
     better        accuracy of the run - pruned > 0
     steeper       gain of the run - pruned > 0
 
@@ -19,41 +20,33 @@ paired by problem; where none is, the verdict is UNDECIDED, with the number of p
                   or level short and accuracy of the run - pruned < level_margin
                   or gain of the run < 0 while the unpruned model rises
 
-They are tried in this order: an improvement that is shown, however small, is PARTIAL. Slope alone is never the verdict: a ruined
-model climbs from nothing, steeper than a healthy one, and fails at the level. "Not above" can never be shown of two equal
-models, so NOT RETURNED says "no more than the margin above".
+They are tried in this order: an improvement that is shown, however small, is PARTIAL. Slope alone is never the verdict:
+a ruined model climbs from nothing, steeper than a healthy one, and fails at the level. "Not above" can never be shown
+of two equal models, so NOT RETURNED says "no more than the margin above".
 
-Problems that would decide: a half width shrinks with the square root of the problems, so a statement at distance d from its
-threshold with half width h needs P * (h / d)² of them. That would do in half of all repetitions; `POWER` makes it four of five.
+Problems that would decide: a half width shrinks with the square root of the problems, so a statement at distance d from
+its threshold with half width h needs P * (h / d)² of them. That would do in half of all repetitions; `POWER` makes it
+four of five.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from pydantic import ValidationError
 
 from eval.statistics import (
     SEED,
     Array,
     Interval,
-    accuracy_interval,
     contrast_intervals,
-    gain_interval,
     gain_per_doubling,
     recovered_fraction,
     slope_scale,
 )
-from eval.verdict_rows import MODELS, Means, read_models
-from recipes.command import run as run_command
-from recipes.command import split
-from recipes.errors import UserError
 from recipes.schema import VerdictSection
 
 Word = Literal["RETURNED", "PARTIAL", "NOT RETURNED", "UNDECIDED"]
@@ -64,11 +57,12 @@ MOST_PROBLEMS = 1_000_000  # above this the honest answer is that problems will 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The word and what it rests on. Gains are accuracy a doubling; None where one budget or one problem allows no number.
+    """The word and what it rests on. Gains are accuracy a doubling; None where one budget or one problem allows no
+    number.
 
-    reasons: the statements that the word needed, or, for UNDECIDED, the one that is missing. recovered: the share of the lost
-    accuracy at the largest budget that is back, None where no loss is shown. problems_needed: only for UNDECIDED, and None
-    where no number of problems up to a million would decide.
+    reasons: the statements that the word needed, or, for UNDECIDED, the one that is missing. recovered: the share of
+    the lost accuracy at the largest budget that is back, None where no loss is shown. problems_needed: only for
+    UNDECIDED, and None where no number of problems up to a million would decide.
     """
 
     word: Word
@@ -86,7 +80,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Statement:
-    """A claim in words, and how far it is from being shown: half width / distance; below 1 it is shown, inf where it looks false."""
+    """A claim in words, and how far it is from being shown: half width / distance (1: just shown, inf: looks false)."""
 
     text: str
     ratio: float
@@ -139,7 +133,13 @@ def measure(run: Array, unpruned: Array, pruned: Array, budgets: Sequence[int], 
     last_run, last_unpruned, last_pruned = (model[:, -1] for model in (run, unpruned, pruned))
     gap = last_unpruned - last_pruned
     columns = [
-        gains[0], gains[1], gains[0] - gains[1], gains[0] - gains[2], last_run - last_unpruned, last_run - last_pruned, gap,
+        gains[0],
+        gains[1],
+        gains[0] - gains[1],
+        gains[0] - gains[2],
+        last_run - last_unpruned,
+        last_run - last_pruned,
+        gap,
         last_run - last_pruned - section.min_recovered * gap,
     ]
     scales = [slope_scale(budgets)] * 4 + [1.0] * 4
@@ -149,8 +149,11 @@ def measure(run: Array, unpruned: Array, pruned: Array, budgets: Sequence[int], 
 def claims(c: Contrasts, section: VerdictSection) -> dict[Word, Claim]:
     """What each word needs, as the module's text says it, in the order in which the words are tried."""
     lost = c.gap.low > 0
-    name, level = ("accuracy against the part that must be back", c.part_of_gap) if lost else (
-        "accuracy against the unpruned model", c.accuracy_to_unpruned)
+    name, level = (
+        ("accuracy against the part that must be back", c.part_of_gap)
+        if lost
+        else ("accuracy against the unpruned model", c.accuracy_to_unpruned)
+    )
     rises = _above("gain", c.gain, 0.0)
     gain_whole = _above("gain against the unpruned model", c.gain_to_unpruned, -section.margin)
     gain_short = _below("gain against the unpruned model", c.gain_to_unpruned, -section.margin)
@@ -159,8 +162,10 @@ def claims(c: Contrasts, section: VerdictSection) -> dict[Word, Claim]:
     better = _above("accuracy against the pruned model", c.accuracy_to_pruned, 0.0)
     not_better = _below("accuracy against the pruned model", c.accuracy_to_pruned, section.level_margin)
     steeper = _above("gain against the pruned model", c.gain_to_pruned, 0.0)
-    little_gain = _either(_below("gain", c.gain, section.margin),
-                          _below("gain against the pruned model", c.gain_to_pruned, section.margin))
+    little_gain = _either(
+        _below("gain", c.gain, section.margin),
+        _below("gain against the pruned model", c.gain_to_pruned, section.margin),
+    )
     falls = _below("gain", c.gain, 0.0) + _above("gain of the unpruned model", c.unpruned_gain, 0.0)
     return {
         "RETURNED": rises + gain_whole + level_whole,
@@ -187,99 +192,56 @@ def decide(run: Array, unpruned: Array, pruned: Array, budgets: Sequence[int], s
     else:
         reasons, needed = tuple(dict.fromkeys(statement.text for statement in by_word[word])), None
     gain = contrasts.gain
-    return Verdict(word, gain.estimate, gain.low, gain.high, contrasts.unpruned_gain.estimate,
-                   gain.estimate - contrasts.gain_to_pruned.estimate, back.estimate if back else None,
-                   budgets[-1], reasons, problems, needed)
+    return Verdict(
+        word,
+        gain.estimate,
+        gain.low,
+        gain.high,
+        contrasts.unpruned_gain.estimate,
+        gain.estimate - contrasts.gain_to_pruned.estimate,
+        back.estimate if back else None,
+        budgets[-1],
+        reasons,
+        problems,
+        needed,
+    )
 
 
 def _what_would_decide(nearest: Claim, contrasts: Contrasts, problems: int) -> tuple[tuple[str, ...], int | None]:
     missing = max(nearest, key=lambda statement: statement.ratio)
     reasons = [f"not shown: {missing.text}"]
     if contrasts.unpruned_gain.low <= 0:
-        reasons.append(f"the unpruned model's own gain {_span(contrasts.unpruned_gain)} is not shown to be above 0 on this suite")
+        reasons.append(
+            f"the unpruned model's own gain {_span(contrasts.unpruned_gain)} is not shown to be above 0 on this suite"
+        )
     needed = problems * (POWER * missing.ratio) ** 2
     return tuple(reasons), math.ceil(needed) if needed <= MOST_PROBLEMS else None
 
 
 def verdict_line(verdict: Verdict) -> str:
-    """One sentence for people: the word, the gain with its interval, the unpruned gain, and what is back at the largest budget."""
+    """One sentence for people: the word, the gain with interval, the unpruned gain, what is back at the largest budget."""
     if verdict.gain is None or verdict.unpruned_gain is None:
         return f"{verdict.word}: {verdict.reasons[0]}"
-    line = (f"{verdict.word}: gain {verdict.gain:+.2f} per doubling ({verdict.gain_low:.2f} … {verdict.gain_high:.2f}), "
-            f"unpruned {verdict.unpruned_gain:+.2f}; ")
+    line = (
+        f"{verdict.word}: gain {verdict.gain:+.2f} per doubling ({verdict.gain_low:.2f} … {verdict.gain_high:.2f}), "
+        f"unpruned {verdict.unpruned_gain:+.2f}; "
+    )
     where = f"at {verdict.largest_budget} tokens"
-    line += (f"no loss to the unpruned model was measured {where}" if verdict.recovered is None
-             else f"{verdict.recovered:.2f} of the lost accuracy {where} is back")
+    line += (
+        f"no loss to the unpruned model was measured {where}"
+        if verdict.recovered is None
+        else f"{verdict.recovered:.2f} of the lost accuracy {where} is back"
+    )
     if verdict.word == "UNDECIDED":
         needed = verdict.problems_needed
-        line += f"; {verdict.problems} problems, " + (f"about {needed:,} would decide" if needed else "more would not decide")
+        line += f"; {verdict.problems} problems, " + (
+            f"about {needed:,} would decide" if needed else "more would not decide"
+        )
     return line
 
 
-def _matrix(means: Means, problems: Sequence[str]) -> Array:
-    return np.array([list(means[problem].values()) for problem in problems])
-
-
-def judge(models: dict[str, Means], section: VerdictSection) -> dict[str, Any]:
-    """Level, gain and intervals of every model, and the verdict where unpruned, pruned and run are all there; JSON-safe."""
-    budgets = list(next(iter(next(iter(models.values())).values())))
-    described = {name: describe(_matrix(means, list(means)), budgets, section) for name, means in models.items()}
-    if set(models) != set(MODELS):
-        return {"models": described, "paired": None, "verdict": None}
-    paired = [problem for problem in models["run"] if problem in models["unpruned"] and problem in models["pruned"]]
-    if not paired:
-        raise UserError("the models unpruned, pruned and run share no problem; a verdict is paired by problem")
-    run, unpruned, pruned = (_matrix(models[name], paired) for name in ("run", "unpruned", "pruned"))
-    verdict = decide(run, unpruned, pruned, budgets, section)
-    return {"models": described, "paired": len(paired), "verdict": asdict(verdict) | {"line": verdict_line(verdict)}}
-
-
-def describe(means: Array, budgets: Sequence[int], section: VerdictSection) -> dict[str, Any]:
-    """Accuracy by budget, level, gain and intervals of one model's `means` [P, K]; JSON-safe (None where undefined)."""
-    at_budgets = [(float(means[:, k].mean()), *accuracy_interval(means[:, k])) for k in range(len(budgets))]
-    gain = gain_interval(means, budgets, section.resamples)
-    return {
-        "problems": len(means),
-        "accuracy": [{"budget": b, "accuracy": p, "low": low, "high": high}
-                     for b, (p, low, high) in zip(budgets, at_budgets, strict=True)],
-        "level": at_budgets[0][0],
-        "gain_per_doubling": gain.estimate if gain else None,
-        "gain_low": gain.low if gain else None,
-        "gain_high": gain.high if gain else None,
-        "total_gain": at_budgets[-1][0] - at_budgets[0][0] if len(budgets) > 1 else None,
-    }
-
-
-def _text(report: dict[str, Any]) -> str:
-    lines = []
-    for name, numbers in report["models"].items():
-        cells = [f"{row['accuracy']:.2f} [{row['low']:.2f}, {row['high']:.2f}] at {row['budget']}" for row in numbers["accuracy"]]
-        gain = numbers["gain_per_doubling"]
-        tail = "gain not defined" if gain is None else (
-            f"gain {gain:+.3f} per doubling ({numbers['gain_low']:+.3f} … {numbers['gain_high']:+.3f})")
-        lines.append(f"{name}: {numbers['problems']} problems, level {numbers['level']:.2f}, {tail}\n  " + "\n  ".join(cells))
-    if report["verdict"] is None:
-        lacking = [name for name in MODELS if name not in report["models"]]
-        lines.append(f"no verdict: it compares three models, and there are no rows of {', '.join(lacking)}")
-    else:
-        lines += [f"paired by {report['paired']} problems", report["verdict"]["line"], *report["verdict"]["reasons"]]
-    return "\n".join(lines)
-
-
-def main(arguments: list[str]) -> None:
-    """`python -m eval.verdict FILE.jsonl [--json] [margin=… level_margin=… min_recovered=… resamples=…]`."""
-    own = {name: field.description or "" for name, field in VerdictSection.model_fields.items() if name != "suite"}
-    given, rest = split(arguments, own)
-    paths = [argument for argument in rest if argument != "--json"]
-    if len(paths) != 1:
-        raise UserError(f"give one JSON Lines file, got {paths}: python -m eval.verdict FILE.jsonl [--json] [margin=0.05 …]")
-    try:
-        section = VerdictSection.model_validate(given)
-    except ValidationError as error:
-        raise UserError("\n".join(f"{fault['loc'][0]}={fault['input']!r}: {fault['msg']}" for fault in error.errors())) from None
-    report = judge(read_models(Path(paths[0])), section)
-    print(json.dumps(report, indent=2) if "--json" in rest else _text(report))
-
-
 if __name__ == "__main__":
+    from eval.verdict_rows import main
+    from recipes.command import run as run_command
+
     run_command(main)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -41,9 +42,10 @@ class _Meter:
 def block_influence(model: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]]) -> list[float]:
     """BI_i = 1 - E[cos(x_i, x_{i+1})] of every layer i, the expectation taken over all real tokens of all batches.
 
-    `batches` hold `input_ids` and `attention_mask` of shape [rows, longest]; tokens whose mask is 0 do not count. x_{i+1} is the
-    layer's own output, so the last layer is scored before the final norm. Cosines are taken in float32 and summed in float64
-    whatever the model's dtype; rounding can give an influence a little below 0. The model is left as it was.
+    `batches` hold `input_ids` and `attention_mask` of shape [rows, longest]; tokens whose mask is 0 do not count.
+    x_{i+1} is the layer's own output, so the last layer is scored before the final norm. Cosines are taken in float32
+    and summed in float64 whatever the model's dtype; rounding can give an influence a little below 0. The model is
+    left as it was.
     Raises UserError where there is no token, or where an influence is not finite.
     """
     layers = decoder_layers(model)
@@ -68,7 +70,8 @@ def _means(meter: _Meter) -> list[float]:
     if meter.tokens == 0:
         raise UserError("prune: no calibration tokens; give at least one trace (prune.calibration_traces, data.traces)")
     means = [total / meter.tokens for total in meter.sums]
-    broken = [i for i, mean in enumerate(means) if mean != mean or abs(mean) == float("inf")]
+    broken = [i for i, mean in enumerate(means) if not math.isfinite(mean)]
     if broken:
-        raise UserError(f"prune: the block influence of layers {broken} is not finite; use model.dtype=float32 or check the weights")
+        raise UserError(f"prune: the block influence of layers {broken} is not finite; "
+                        "use model.dtype=float32 or check the weights")
     return means

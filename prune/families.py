@@ -35,12 +35,12 @@ def decoder_layers(model: PreTrainedModel) -> nn.ModuleList:
     """The layers of a decoder-only model, in order. UserError where they are not at `model.layers`."""
     layers = getattr(getattr(model, "model", None), "layers", None)
     if not isinstance(layers, nn.ModuleList):
-        raise _refusal(model.config, "its layers are not a list at `model.layers`; only decoder-only text models are cut")
+        raise _refusal(model.config, "its layers are no list at `model.layers`; only decoder-only text models are cut")
     return layers
 
 
 def check_cuttable(model: PreTrainedModel) -> None:
-    """UserError, with the config key and its value, where removing layers would change what the other layers compute."""
+    """UserError, with config key and value, where removing layers would change what the other layers compute."""
     layers, config = decoder_layers(model), model.config
     if config.num_hidden_layers != len(layers):
         raise _refusal(config, f"num_hidden_layers={config.num_hidden_layers}, but there are {len(layers)} layers")
@@ -55,10 +55,10 @@ def check_cuttable(model: PreTrainedModel) -> None:
 
 
 def cut_values(config: PreTrainedConfig, kept: Sequence[int]) -> dict[str, Any]:
-    """The config values of a model that has only the layers `kept` (0-based, in order): their number and every per-layer list.
+    """The config values of a model of only the layers `kept` (0-based, in order): their number, every per-layer list.
 
-    `layer_types` stays explicit, so that sliding windows are not derived anew from a layer's new place; `max_window_layers`, the
-    older way to say the same, counts the kept layers among the first so many.
+    `layer_types` stays explicit, so that sliding windows are not derived anew from a layer's new place;
+    `max_window_layers`, the older way to say the same, counts the kept layers among the first so many.
     """
     values: dict[str, Any] = {"num_hidden_layers": len(kept)}
     for key in PER_LAYER_LISTS:

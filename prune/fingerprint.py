@@ -10,6 +10,8 @@ from typing import BinaryIO
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
+from recipes.loader import find_path
+
 SAMPLES = 64
 SAMPLE_BYTES = 4096
 
@@ -17,8 +19,9 @@ SAMPLE_BYTES = 4096
 def fingerprint(model: str) -> str:
     """`sha256:` of config.json and of every `model*.safetensors` of a folder or of a Hub id that is in the local cache.
 
-    Of a weight file only its name, its size, its header and 64 evenly spaced samples of 4 KiB are read: a model that was trained
-    further is told apart within a second whatever its size; an edit of a few bytes between two samples is not.
+    Of a weight file only its name, its size, its header and 64 evenly spaced samples of 4 KiB are read: a model that
+    was trained further is told apart within a second whatever its size; a few bytes changed between two samples
+    are not.
     Returns "" where the checkpoint is not on this machine.
     """
     folder = local_folder(model)
@@ -33,9 +36,10 @@ def fingerprint(model: str) -> str:
 
 
 def local_folder(model: str) -> Path | None:
-    """The folder that `model` names, or the cached snapshot of a Hub id; None where neither is on this machine."""
-    if Path(model).is_dir():
-        return Path(model)
+    """The folder that `model` names, looked up as a recipe does, or a Hub id's cached snapshot; None without one."""
+    path = Path(find_path(model))
+    if path.is_dir():
+        return path
     try:
         return Path(snapshot_download(model, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError):

@@ -6,7 +6,6 @@ Reads config.json, the plan and the headers of the safetensors files; no weights
 from __future__ import annotations
 
 import re
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 from prune.families import PER_LAYER_LISTS
 from prune.plan import FILE_NAME, PrunePlan, load
 from prune.weight_files import Tensor, read_json, read_tensors
+from recipes.command import run
 from recipes.errors import UserError
 
 LAYER = re.compile(r"^model\.layers\.(\d+)\.")
@@ -47,7 +47,10 @@ class Facts:
 
 
 def check_folder(folder: Path) -> Facts:
-    """The facts of a checkpoint folder. UserError, naming file, key and remedy, where its config or its plan contradicts its weights."""
+    """The facts of a checkpoint folder.
+
+    Raises UserError, naming file, key and remedy, where its config or its plan contradicts its weights.
+    """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; name a Hugging Face checkpoint folder")
     raw = read_json(folder / "config.json")
@@ -70,39 +73,44 @@ def _check_layers(folder: Path, raw: Mapping[str, Any], tensors: Mapping[str, Te
     """The number of stored layers. UserError where they have a gap or where the config says another number."""
     stored = sorted({int(match[1]) for name in tensors if (match := LAYER.match(name))})
     if not stored:
-        raise UserError(f"{folder}: no tensor is named model.layers.N.*; only standard decoder-only checkpoints are read")
+        raise UserError(f"{folder}: no tensor is named model.layers.N.*; only standard decoder-only checkpoints are "
+                        "read, give the original model or its export")
     if stored != list(range(len(stored))):
         gap = next(i for i in range(stored[-1]) if i not in stored)
-        raise UserError(f"{folder}: the weights have layers up to {stored[-1]} but none of layer {gap}; they must be numbered without gaps, "
-                        "cut the model again with `python -m prune`")
+        raise UserError(f"{folder}: the weights have layers up to {stored[-1]} but none of layer {gap}; they must be "
+                        "numbered without gaps, cut the model again with `python -m prune`")
     count = raw.get("num_hidden_layers", len(stored))
     if count != len(stored):
         raise _count_lies(folder, count, len(stored))
     for key in PER_LAYER_LISTS:
         if raw.get(key) is not None and len(raw[key]) != count:
-            raise UserError(f"{folder / 'config.json'}: {key} has {len(raw[key])} entries, but the weights have {count} layers; "
-                            "cut the model again with `python -m prune`, or give the key one entry a layer")
+            raise UserError(f"{folder / 'config.json'}: {key} has {len(raw[key])} entries, but the weights have "
+                            f"{count} layers; cut the model again with `python -m prune`, or give one entry a layer")
     return len(stored)
 
 
 def _count_lies(folder: Path, said: Any, stored: int) -> UserError:
-    consequence = "layers without weights would be made up at random" if isinstance(said, int) and said > stored else "stored layers would be ignored"
-    return UserError(f"{folder / 'config.json'}: num_hidden_layers={said}, but the weights have {stored} layers ({consequence}); "
-                     f"set it to {stored}, with every per-layer list, or cut the model again with `python -m prune`")
+    too_many = isinstance(said, int) and said > stored
+    consequence = "the others would be made up at random" if too_many else "stored layers would be ignored"
+    return UserError(f"{folder / 'config.json'}: num_hidden_layers={said}, but the weights have {stored} layers "
+                     f"({consequence}); set it to {stored}, with every per-layer list, or cut the model again with "
+                     "`python -m prune`")
 
 
 def _effective_config(folder: Path, raw: Mapping[str, Any]) -> Any:
-    """The config with the defaults of its class (older files leave them out); of a remote-code model only what is written."""
+    """The config with its class's defaults (older files leave them out); of remote code only what is written."""
     try:
-        return PreTrainedConfig.from_dict(dict(raw)) if "auto_map" in raw else AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        if "auto_map" in raw:
+            return PreTrainedConfig.from_dict(dict(raw))
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (ValueError, OSError, KeyError, TypeError) as error:
         raise UserError(f"{folder / 'config.json'}: transformers refuses it: {_first_line(error)}") from None
 
 
 def _check_tied(folder: Path, tied: bool, tensors: Mapping[str, Tensor]) -> None:
     if not tied and HEAD not in tensors:
-        raise UserError(f"{folder / 'config.json'}: tie_word_embeddings=false, but there is no {HEAD} (it would be made up at random); "
-                        "set tie_word_embeddings=true or restore the head")
+        raise UserError(f"{folder / 'config.json'}: tie_word_embeddings=false, but there is no {HEAD} (it would be "
+                        "made up at random); set tie_word_embeddings=true or restore the head")
     if tied and HEAD in tensors and not _same_samples(folder, tensors[HEAD], tensors.get(EMBEDDING)):
         raise UserError(f"{folder / 'config.json'}: tie_word_embeddings=true, but {HEAD} and {EMBEDDING} differ; "
                         "set tie_word_embeddings=false or remove the head")
@@ -119,29 +127,34 @@ def _same_samples(folder: Path, head: Tensor, embedding: Tensor | None) -> bool:
 
 
 def _check_names_and_shapes(folder: Path, config: Any, tensors: Mapping[str, Tensor], tied: bool) -> None:
-    """UserError for the first tensor that the model needs and the files lack, that no model needs, or whose shape is another.
+    """UserError for the first tensor that the model needs and the files lack, or has not, or in another shape.
 
-    Left out where names or shapes in files are not those in the model: converted on loading, quantised, or built by remote code.
+    Left out where names or shapes in files are not those in the model: converted on loading, quantised, or built by
+    remote code.
     """
-    if get_checkpoint_conversion_mapping(config.model_type) or hasattr(config, "quantization_config") or hasattr(config, "auto_map"):
+    converted = get_checkpoint_conversion_mapping(config.model_type)
+    if converted or hasattr(config, "quantization_config") or hasattr(config, "auto_map"):
         return
     needed = _needed_shapes(folder, config)
     optional = {HEAD} if tied else set()
     for name in sorted(needed.keys() - tensors.keys() - optional):
-        raise UserError(f"{folder}: the weights lack {name} (it would be made up at random); copy the checkpoint again or cut it again")
+        raise UserError(f"{folder}: the weights lack {name} (it would be made up at random); "
+                        "copy the checkpoint again or cut it again")
     for name in sorted(tensors.keys() - needed.keys()):
         if not name.endswith(DERIVED):
-            raise UserError(f"{folder}: {tensors[name].file} has {name}, which a {config.model_type} model does not have; save the model again")
+            raise UserError(f"{folder}: {tensors[name].file} has {name}, which a {config.model_type} model does not "
+                            "have; save the model again")
     for name in sorted(needed.keys() & tensors.keys()):
         if needed[name] != tensors[name].shape:
-            raise UserError(f"{folder}: {name} has shape {list(tensors[name].shape)}, but config.json asks for {list(needed[name])}; "
-                            "config.json belongs to another model")
+            raise UserError(f"{folder}: {name} has shape {list(tensors[name].shape)}, but config.json asks for "
+                            f"{list(needed[name])}; restore the config.json of this model")
 
 
 def _needed_shapes(folder: Path, config: Any) -> dict[str, tuple[int, ...]]:
     try:
         with torch.device("meta"):
-            return {name: tuple(tensor.shape) for name, tensor in AutoModelForCausalLM.from_config(config).state_dict().items()}
+            model = AutoModelForCausalLM.from_config(config)
+        return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     except (ValueError, RuntimeError, TypeError, ZeroDivisionError) as error:
         raise UserError(f"{folder / 'config.json'}: no model can be built from it: {_first_line(error)}") from None
 
@@ -159,8 +172,8 @@ def _checked_plan(folder: Path, layers: int) -> PrunePlan | None:
         return None
     plan = load(folder)
     if len(plan.kept) != layers:
-        raise UserError(f"{folder / FILE_NAME}: the plan keeps {len(plan.kept)} of {plan.layers} layers, but the weights have {layers}; "
-                        "the plan belongs to another model, remove it or cut the model again")
+        raise UserError(f"{folder / FILE_NAME}: the plan keeps {len(plan.kept)} of {plan.layers} layers, but the "
+                        f"weights have {layers}; the plan belongs to another model, remove it or cut the model again")
     return plan
 
 
@@ -187,3 +200,7 @@ def main(arguments: list[str]) -> None:
     if len(arguments) != 1 or arguments[0].startswith("-"):
         raise UserError("usage: python -m prune.inspect DIR")
     print(describe(check_folder(Path(arguments[0]))))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,4 +1,4 @@
-"""The prune plan: which layers of which unpruned model were removed and why. Choosing gives a plan; `surgery.apply_plan` acts on it."""
+"""The prune plan: which layers of which unpruned model are removed and why. `surgery.apply_plan` acts on it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILE_NAME = "prune_plan.json"
 class PrunePlan:
     """What is removed. Layer indices are 0-based in the unpruned model.
 
-    Raises UserError where the plan cannot be carried out (an index twice or out of range, nothing removed, nothing kept).
+    Raises UserError where the plan cannot be carried out: an index twice or out of range, nothing removed or kept.
     """
 
     method: str
@@ -72,7 +72,7 @@ def to_json(plan: PrunePlan) -> str:
 
 
 def from_json(text: str) -> PrunePlan:
-    """The plan that `to_json` wrote. UserError where the text is not one, or where its kept layers contradict the removed ones."""
+    """The plan that `to_json` wrote. UserError where the text is not one, or where kept and removed contradict."""
     try:
         fields = json.loads(text)
         kept = tuple(fields.pop("kept"))
@@ -80,7 +80,8 @@ def from_json(text: str) -> PrunePlan:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"not a prune plan: {type(error).__name__}: {error}") from None
     if kept != plan.kept:
-        raise UserError(f"prune plan: it removes {list(plan.removed)} of {plan.layers} layers but says that it keeps {list(kept)}")
+        raise UserError(f"prune plan: it removes {list(plan.removed)} of {plan.layers} layers but says that it keeps "
+                        f"{list(kept)}; make the folder again with `python -m prune`")
     return plan
 
 

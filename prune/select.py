@@ -28,7 +28,7 @@ def select_layers(total: int, remove: Sequence[int]) -> tuple[int, ...]:
 def select_by_influence(influence: Sequence[float], count: int) -> tuple[int, ...]:
     """The `count` layers of least influence, sorted by index; of equals the earlier goes first.
 
-    Every layer is eligible, the first and the last too, as in ShortGPT (arXiv 2403.03853): what they add is in their score.
+    Every layer is eligible, the first and the last too, as in ShortGPT (arXiv 2403.03853): their score says it.
     """
     check_count(len(influence), count)
     ranked = sorted(range(len(influence)), key=lambda i: (influence[i], i))

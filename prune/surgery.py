@@ -22,8 +22,8 @@ from recipes.errors import UserError
 def apply_plan(model: PreTrainedModel, plan: PrunePlan) -> PreTrainedModel:
     """Removes the plan's layers from `model` itself (no weight is copied) and returns it.
 
-    The config, every `layer_idx` (the place of a layer in the key/value cache) and the generation config follow. Raises UserError,
-    before anything is changed, where the plan is for another number of layers or where the family cannot be cut.
+    The config, every `layer_idx` (a layer's place in the key/value cache) and the generation config follow. Raises
+    UserError, before anything is changed, where the plan is for another number of layers or the family cannot be cut.
     """
     check_cuttable(model)
     layers = decoder_layers(model)
@@ -46,7 +46,7 @@ def apply_plan(model: PreTrainedModel, plan: PrunePlan) -> PreTrainedModel:
 def sane_generation(generation: GenerationConfig) -> GenerationConfig:
     """A copy that can be saved: where sampling values are set and sampling is not on, it is on.
 
-    Published checkpoints carry a temperature without `do_sample`, which transformers refuses to save once it was changed.
+    Published checkpoints carry a temperature without `do_sample`, which transformers refuses to save once changed.
     """
     sane = deepcopy(generation)
     try:
@@ -57,7 +57,7 @@ def sane_generation(generation: GenerationConfig) -> GenerationConfig:
 
 
 def save_pruned(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, plan: PrunePlan, folder: Path) -> None:
-    """Writes model (safetensors), tokenizer and plan to `folder`: to a temporary folder beside it, checked, then renamed.
+    """Writes model (safetensors), tokenizer and plan to a temporary folder, checks it and renames it to `folder`.
 
     Raises UserError where `folder` is there and not empty (see `load_existing` for keeping what is there).
     """
@@ -99,23 +99,23 @@ def _empty_twin(model: PreTrainedModel, values: Mapping[str, Any]) -> nn.ModuleL
 
 
 def _check_place_does_not_matter(kept: list[nn.Module], built: nn.ModuleList, family: str) -> None:
-    """UserError where a layer differs from the one that a reload would build in its new place (an index is baked in)."""
+    """UserError where a layer differs from the one that a reload builds in its new place (an index is baked in)."""
     for index, (layer, twin) in enumerate(zip(kept, built, strict=True)):
         ours, theirs = _description(layer), _description(twin)
         different = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
         if different:
-            raise UserError(f"prune: a model of type {family!r} cannot be cut: layer {index} of the pruned model would be "
-                            f"built with other {', '.join(different[:3])}; its layers depend on their place")
+            raise UserError(f"prune: a model of type {family!r} cannot be cut: layer {index} of the pruned model "
+                            f"would be built with other {', '.join(different[:3])}; its layers depend on their place")
 
 
 def _description(layer: nn.Module) -> dict[str, Any]:
-    """Shapes of a layer's tensors and the plain values of its modules; indices and states that change in use are left out."""
+    """Shapes of a layer's tensors and plain values of its modules, without its index and what changes in use."""
     facts: dict[str, Any] = {name: tuple(tensor.shape) for name, tensor in layer.state_dict().items()}
     for path, module in layer.named_modules():
         for name, value in vars(module).items():
-            if isinstance(value, (bool, int, float, str)) and not name.startswith("_") and name not in ("layer_idx", "training"):
+            public = not name.startswith("_") and name not in ("layer_idx", "training", "gradient_checkpointing")
+            if public and isinstance(value, (bool, int, float, str)):
                 facts[f"{path}.{name}".lstrip(".")] = value
-    facts.pop("gradient_checkpointing", None)
     return facts
 
 
@@ -133,7 +133,7 @@ def _set_values(config: PreTrainedConfig, values: Mapping[str, Any]) -> None:
 def _set_index(layer: nn.Module, index: int) -> None:
     for module in layer.modules():
         if hasattr(module, "layer_idx"):
-            module.layer_idx = index
+            setattr(module, "layer_idx", index)  # noqa: B010
 
 
 def _is_tied(model: PreTrainedModel) -> bool:

@@ -20,8 +20,8 @@ def split(arguments: Sequence[str], own: dict[str, str], schema: type[BaseModel]
           ) -> tuple[dict[str, str], list[str]]:
     """The command's own `key=text` arguments, and all others in their order (recipe keys, file names).
 
-    `own` maps each key of the command to its meaning. A key that is not given is absent from the result; `key=` gives "".
-    Raises UserError where an own key is given twice, and HelpAsked (own keys, then those of `schema`) on --help, -h or help.
+    `own` maps each key of the command to its meaning. A key that is not given is absent; `key=` gives "".
+    Raises UserError where an own key is given twice, HelpAsked (own keys, then `schema`'s) on --help, -h or help.
     """
     if asks_for_help(arguments):
         keys = "".join(f"{key}=...: {meaning}\n" for key, meaning in own.items())
@@ -42,8 +42,8 @@ def split(arguments: Sequence[str], own: dict[str, str], schema: type[BaseModel]
 def run(main: Callable[[list[str]], int | None]) -> NoReturn:
     """Runs a command on the arguments of the process and leaves with its exit code.
 
-    0 done, 2 the user's mistake (its message on standard error, from rank 0 alone), 130 interrupted; any other exception
-    passes through, with its traceback and exit code 1.
+    0 done, 2 the user's mistake (its message on standard error, from rank 0 alone), 130 interrupted; any other
+    exception passes through, with its traceback and exit code 1.
     """
     try:
         code = main(sys.argv[1:]) or DONE

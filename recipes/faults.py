@@ -1,9 +1,9 @@
-"""What is wrong with a recipe, one line a fault: the dotted key, its value, what is allowed, and what was probably meant."""
+"""What is wrong with a recipe, one line a fault: the dotted key, its value, what is allowed, what was meant."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -15,7 +15,8 @@ from recipes.trainer_fields import OWNED, TRAINER_FIELDS
 
 _MUST_BE = {
     "int_parsing": "a whole number", "int_type": "a whole number", "int_from_float": "a whole number",
-    "float_parsing": "a number", "float_type": "a number", "bool_parsing": "true or false", "bool_type": "true or false",
+    "float_parsing": "a number", "float_type": "a number",
+    "bool_parsing": "true or false", "bool_type": "true or false",
     "string_type": "text (put a number in quotes)", "path_type": "a path (put a number in quotes)",
     "list_type": "a list, such as [1, 2]", "dict_type": "a mapping, such as {a: 1}", "finite_number": "a finite number",
 }
@@ -53,10 +54,10 @@ def _place(loc: tuple[int | str, ...], schema: Model) -> tuple[str, Any]:
         elif isinstance(part, int) and element is not None:
             parts.append(str(part))
             annotation = element
-        elif annotation is None or (str(annotation).startswith("dict") and part != "[key]"):
+        elif get_origin(annotation) is dict and part != "[key]":
             parts.append(str(part))
-            annotation = None
-        else:
+            annotation = Any
+        else:  # the name of a type that one member of a union wanted
             break
     return ".".join(parts), annotation
 
@@ -70,6 +71,8 @@ def _lines(details: ErrorDetails, key: str, annotation: Any, keys: list[Key]) ->
         for line in str(context["error"]).splitlines():
             own_key, _, _ = line.partition("=")
             yield (own_key, line) if line.startswith(f"{key}.") else (key, f"{key}: {line}" if key else line)
+    elif kind == "literal_error" and details["loc"][-1] == "[key]":
+        yield key, f"{key}: unknown key; {_allowed(kind, context, '', value)}"
     elif kind in ("union_tag_invalid", "union_tag_not_found"):
         yield _wrong_variant(key, value, sections)
     elif kind in ("model_type", "model_attributes_type"):
@@ -144,15 +147,17 @@ def suggestion(key: str, keys: list[Key]) -> str | None:
     paths = list(dict.fromkeys(each.path for each in keys))
     typed, last = generic(key), key.rpartition(".")[2]
     section = typed.rpartition(".")[0]
-    siblings = [path for path in paths if path.rpartition(".")[0] == section]
-    foreign = _foreign(last, paths)
-    near = closest(typed, siblings, cutoff=0.8) if section else None
-    found = near or foreign or closest(typed, siblings) or _same_ending(typed, paths) or closest(typed, paths)
+    siblings = {path.rpartition(".")[2]: path for path in paths if path.rpartition(".")[0] == section}
+    near = closest(last, siblings, cutoff=0.8)
+    begun = (name for name in siblings if last.startswith(name) and len(name) > 2)
+    loose = closest(last, siblings) or next(begun, None)
+    found = (siblings.get(near or "") or _foreign(last, paths) or siblings.get(loose or "")
+             or _same_ending(typed, paths) or closest(typed, paths, cutoff=0.75))
     return _indexed(found, key) if found else None
 
 
 def _foreign(name: str, paths: list[str]) -> str | None:
-    """The key for a name of another tool, or for a TRL field without `trainer.`; None where the recipe has no such key."""
+    """The key for a name of another tool or for a TRL field without `trainer.`; None where the recipe has none."""
     meant = FOREIGN_NAMES.get(name)
     if meant is None and "trainer" in paths:
         fields = [field for field in TRAINER_FIELDS if field not in OWNED]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from recipes.keys import Key, keys_of, type_text
@@ -20,7 +19,7 @@ A recipe is a path or one of: {recipes}.
 Arguments stand above the file, the file above its `extends:` parent. A value is YAML: 5e-4, [16, 32], null, true, text.
 """
 _TRAINER = """
-trainer.<field>: fields of TRL's SFTConfig, with TRL's defaults:
+trainer.<field>: fields of TRL's SFTConfig with their types; a field that is not given has TRL's default.
 """
 
 
@@ -37,7 +36,7 @@ def help_text(schema: type[BaseModel]) -> str:
     """How to write the arguments and every key of the recipe type, one line each."""
     keys = keys_of(schema)
     lines = [_USAGE.format(recipes=", ".join(shipped_recipes()))]
-    lines += [f"{key.shown}: {_kind(key)}, {_default(key)}{_meaning(key.field)}" for key in keys]
+    lines += [f"{key.shown}: {_kind(key)}, {_default(key)}{'. ' if key.meaning else ''}{key.meaning}" for key in keys]
     if any(key.path == "trainer" for key in keys):
         lines += [_TRAINER + "\n".join(_trainer_lines())]
     return "\n".join(lines) + "\n"
@@ -53,15 +52,11 @@ def _kind(key: Key) -> str:
 
 def _default(key: Key) -> str:
     default: Any = key.field.default
-    return "required" if default is PydanticUndefined else f"default {shown(_plain(default))}"
+    return "required" if default is PydanticUndefined else f"default {shown(_plain(default)) or repr('')}"
 
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, int | float | str | list | dict | None) else str(value)
-
-
-def _meaning(field: FieldInfo) -> str:
-    return f". {field.description}" if field.description else ""
 
 
 def _trainer_lines() -> list[str]:

@@ -22,6 +22,7 @@ class Key:
     shown: str
     variants: tuple[str, ...]
     field: FieldInfo
+    meaning: str
 
 
 def sections_in(annotation: Any) -> tuple[Model, ...]:
@@ -61,7 +62,7 @@ def _names(section: Model, key: str) -> tuple[str, ...]:
 
 
 def annotation_under(annotation: Any, key: str, tag: Any) -> Any:
-    """The annotation of `key` inside a section (of the variant `tag` where it has the key, else of any); None if unknown."""
+    """The annotation of `key` inside a section (of the variant `tag` if it has the key, else any); None if unknown."""
     sections = sections_in(annotation)
     chosen = variants(sections).get(tag) if isinstance(tag, str) else None
     for section in ((chosen,) if chosen else ()) + sections:
@@ -79,7 +80,9 @@ def _walk(sections: tuple[Model, ...], path: str, shown: str) -> Iterator[Key]:
     chooser = discriminator(sections)
     if chooser is not None:
         tags = tuple(variants(sections))
-        yield Key(f"{path}{chooser}", f"{shown}{chooser}", tags, sections[0].model_fields[chooser])
+        fields = [(each, each.model_fields[chooser]) for each in sections]
+        meaning = "; ".join(f"{'|'.join(_names(each, chooser))}: {field.description}" for each, field in fields)
+        yield Key(f"{path}{chooser}", f"{shown}{chooser}", tags, fields[0][1], meaning)
     for section in sections:
         names = _names(section, chooser) if chooser else ()
         label = f"{shown.removesuffix('.')} ({chooser}={'|'.join(names)})." if chooser else shown
@@ -95,7 +98,7 @@ def _field(field: FieldInfo, path: str, shown: str, tags: tuple[str, ...]) -> It
     elif elements:
         yield from _walk(elements, f"{path}.N.", f"{shown}.N.")
     else:
-        yield Key(path, shown, tags, field)
+        yield Key(path, shown, tags, field, field.description or "")
 
 
 def type_text(annotation: Any) -> str:

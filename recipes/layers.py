@@ -13,8 +13,8 @@ Mapping = dict[str, Any]
 def merge(low: Any, high: Any, annotation: Any, path: str = "") -> Any:
     """`high` laid over `low`: mappings are merged key by key, anything else is replaced.
 
-    A mapping with the keys 0, 1, ... over a list changes these elements. Where `high` chooses another variant of a section
-    (`adapter.method=none` over a lora adapter), the keys of `low` that the new variant does not have are left out.
+    A mapping with the keys 0, 1, ... over a list changes these elements. Where `high` chooses another variant of a
+    section (`adapter.method=none` over a lora adapter), the keys of `low` that the new variant lacks are left out.
     Raises UserError where an index lies outside the list.
     """
     if isinstance(low, dict) and isinstance(high, dict):
@@ -57,7 +57,7 @@ def _merge_elements(low: list[Any], high: Mapping, annotation: Any, path: str) -
 
 
 def nest(pairs: list[tuple[str, Any]]) -> tuple[Mapping, list[str]]:
-    """Dotted keys with their values as one nested mapping, and the faults: keys that are given twice or inside a value."""
+    """Dotted keys with their values as one nested mapping, and the faults: keys given twice or inside a value."""
     root: Mapping = {}
     faults: list[str] = []
     for dotted, value in pairs:

@@ -1,7 +1,7 @@
 """Arguments to a checked recipe: `recipe=FILE key.sub=value ...`.
 
-Precedence: schema defaults < the `extends:` parent < the recipe file < the arguments. Mappings are merged key by key, lists are
-replaced (`sweep.suites.0.size=64` changes one element). A value is YAML: `5e-4`, `[1, 2]`, `null`, `true`, text.
+Precedence: schema defaults < the `extends:` parent < the recipe file < the arguments. Mappings are merged key by key,
+lists are replaced (`sweep.suites.0.size=64` changes one element). A value is YAML: `5e-4`, `[1, 2]`, `null`, text.
 """
 
 from __future__ import annotations
@@ -126,7 +126,10 @@ def _parent(name: Any, child: Path) -> Path:
 def _validated(layers: list[tuple[str, dict[str, Any]]], schema: type[T], faults: list[str]) -> T:
     content: dict[str, Any] = {}
     for _, layer in layers:
-        content = merge(content, layer, schema)
+        try:
+            content = merge(content, layer, schema)
+        except UserError as error:
+            raise UserError(_joined([*faults, str(error)])) from None
     try:
         recipe = schema.model_validate(content)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Names that users of TRL, axolotl, LLaMA-Factory and torchtune type, each with the dotted key that means the same here."""
+"""Names that users of TRL, axolotl, LLaMA-Factory and torchtune type, each with the key that means the same here."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ FOREIGN_NAMES: dict[str, str] = {
     "epochs": "trainer.num_train_epochs", "gradient_accumulation": "trainer.gradient_accumulation_steps",
     "grad_accum": "trainer.gradient_accumulation_steps", "optimizer": "trainer.optim",
     "lr_scheduler": "trainer.lr_scheduler_type", "warmup_ratio": "trainer.warmup_steps",
-    "sample_packing": "trainer.packing", "neat_packing": "trainer.packing", "gradient_clipping": "trainer.max_grad_norm",
+    "sample_packing": "trainer.packing", "neat_packing": "trainer.packing",
+    "gradient_clipping": "trainer.max_grad_norm",
     # zero
     "deepspeed": "zero.stage", "deepspeed_config": "zero.stage", "zero_stage": "zero.stage",
     "offload_params": "zero.offload_parameters", "offload_param": "zero.offload_parameters",

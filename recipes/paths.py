@@ -13,8 +13,8 @@ ROOT = SHIPPED.parent
 def find_path(value: str | Path) -> str:
     """The path to open for a path that a recipe holds, which may also be a Hub id.
 
-    A relative path that exists under the current folder is taken as it is; else one that exists under the repository's root
-    is taken from there; else the value comes back unchanged (a Hub id, or a path whose reader will say that it is missing).
+    A relative path that exists under the current folder is taken as it is; else one that exists under the repository's
+    root is taken from there; else the value comes back unchanged (a Hub id, or a path whose reader will miss it).
     """
     path = Path(value).expanduser()
     if path.is_absolute() or path.exists() or not (ROOT / path).exists():

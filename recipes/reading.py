@@ -1,13 +1,13 @@
 """YAML text to plain values and back, by the rules of YAML 1.2 for scalars.
 
-PyYAML follows YAML 1.1, where `5e-4` is text, `no` is false and `12:30` is a number; a recipe means 0.0005, "no" and "12:30".
+PyYAML follows YAML 1.1, where `5e-4` is text, `no` is false and `12:30` a number; a recipe means 0.0005, "no", "12:30".
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 from yaml.constructor import ConstructorError
@@ -28,8 +28,6 @@ _SCALARS = {
 
 class _Loader(yaml.SafeLoader):
     """SafeLoader with YAML 1.2 scalars; refuses keys that are given twice or are not text."""
-
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -57,6 +55,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+_Loader.yaml_implicit_resolvers = {}  # none of YAML 1.1
 # built at once instead of in two steps, so that an alias inside its own anchor is a fault and not an endless value
 _Loader.add_constructor("tag:yaml.org,2002:seq", _sequence)
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)

@@ -1,6 +1,6 @@
 """The recipe: everything that defines a run, as frozen types. No torch here, so a recipe is checked in under a second.
 
-Units are in the names or the descriptions; accuracies and shares lie in [0, 1]; layer indices are 0-based in the unpruned model.
+Units are in the names or the descriptions; accuracies lie in [0, 1]; layer indices are 0-based in the unpruned model.
 """
 
 from __future__ import annotations
@@ -22,17 +22,23 @@ class Section(BaseModel):
 
 class RunSection(Section):
     dir: Path | None = Field(default=None, description="the run folder; default runs/<recipe>-<time>")
-    resume: str = Field(default="auto", description="auto: go on where a COMPLETE checkpoint lies in run.dir; never; or a checkpoint's path")
-    cache_dir: Path = Field(default=Path("runs/cache"), description="where sweeps of unpruned models are kept for later runs")
+    resume: str = Field(
+        default="auto",
+        description="auto: go on where a COMPLETE checkpoint lies in run.dir; never; or a checkpoint's path")
+    cache_dir: Path = Field(
+        default=Path("runs/cache"), description="where sweeps of unpruned models are kept for later runs")
 
 
 class ModelSection(Section):
     unpruned: str = Field(description="folder or Hub id of the unpruned model, the reference of every verdict")
-    pruned: str | None = Field(default=None, description="folder or Hub id of a ready pruned model; without it the `prune` section cuts one")
+    pruned: str | None = Field(
+        default=None, description="folder or Hub id of a ready pruned model; without it the `prune` section cuts one")
     dtype: Literal["float32", "bfloat16"] = Field(default="float32", description="dtype of the weights")
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
-        default="auto", description="attention in training; auto: flash_attention_2 where it is installed and a GPU is, else sdpa")
-    trust_remote_code: bool = Field(default=False, description="run code that comes with the model (only for models you trust)")
+        default="auto",
+        description="attention in training; auto: flash_attention_2 where it is installed and a GPU is, else sdpa")
+    trust_remote_code: bool = Field(
+        default=False, description="run code that comes with the model (only for models you trust)")
 
 
 class TailPrune(Section):
@@ -46,9 +52,11 @@ class LayersPrune(Section):
 
 
 class ShortGPTPrune(Section):
-    method: Literal["shortgpt"] = Field(description="remove the layers of least block influence (ShortGPT, arXiv 2403.03853)")
+    method: Literal["shortgpt"] = Field(
+        description="remove the layers of least block influence (ShortGPT, arXiv 2403.03853)")
     layers: int = Field(ge=1, description="how many layers to remove")
-    calibration_traces: int = Field(default=128, ge=1, description="traces of the recipe's data on which influence is measured")
+    calibration_traces: int = Field(
+        default=128, ge=1, description="traces of the recipe's data on which influence is measured")
 
 
 PruneSection = Annotated[TailPrune | LayersPrune | ShortGPTPrune, Field(discriminator="method")]
@@ -61,9 +69,11 @@ class NoAdapter(Section):
 class LoraAdapter(Section):
     method: Literal["lora", "dora"] = Field(description="low-rank adapters; dora adds a learned magnitude")
     r: int = Field(default=16, ge=1, description="rank")
-    alpha: float = Field(default=32, gt=0, description="the update is scaled by alpha / r (alpha / sqrt(r) with rank_stabilised)")
+    alpha: float = Field(
+        default=32.0, gt=0, description="the update is scaled by alpha / r (alpha / sqrt(r) with rank_stabilised)")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout before the adapter")
-    targets: str | list[str] = Field(default="all-linear", description="module names that get an adapter; all-linear: all but the head")
+    targets: str | list[str] = Field(
+        default="all-linear", description="module names that get an adapter; all-linear: all but the head")
     rank_stabilised: bool = Field(default=False, description="scale by alpha / sqrt(r) (rsLoRA)")
 
 
@@ -80,12 +90,14 @@ class NanoTraces(Section):
 
 
 class JsonlTraces(Section):
-    source: Literal["jsonl"] = Field(description="a JSON Lines file: {question, thinking, answer} or {messages} with reasoning_content")
+    source: Literal["jsonl"] = Field(
+        description="a JSON Lines file: {question, thinking, answer} or {messages} with reasoning_content")
     path: Path = Field(description="the file")
 
 
 class HubTraces(Section):
-    source: Literal["hub"] = Field(description="a data set of the Hugging Face Hub with the columns of a JSON Lines trace file")
+    source: Literal["hub"] = Field(
+        description="a data set of the Hugging Face Hub with the columns of a JSON Lines trace file")
     id: str = Field(description="owner/name")
     split: str = Field(default="train", description="split of the data set")
     columns: dict[Literal["question", "thinking", "answer", "messages"], str] = Field(
@@ -96,25 +108,32 @@ TracesSection = Annotated[NanoTraces | JsonlTraces | HubTraces, Field(discrimina
 
 
 class FormatSection(Section):
-    """How a thought is written. The marks (open and close without surrounding white space) must be in the tokenizer's reach."""
+    """How a thought is written. The marks (open and close without white space) must be in the tokenizer's reach."""
 
-    open: str = Field(default="<think>\n", description="text that opens the thought; appended to the prompt unless the template ends with it")
-    close: str = Field(default="\n</think>\n\n", description="text between thought and answer, also what budget forcing appends")
-    cue: str = Field(default="", description="answer cue appended after the close in a sweep, so that the answer comes at once")
+    open: str = Field(
+        default="<think>\n",
+        description="text that opens the thought; appended to the prompt unless the template ends with it")
+    close: str = Field(
+        default="\n</think>\n\n", description="text between thought and answer, also what budget forcing appends")
+    cue: str = Field(
+        default="", description="answer cue appended after the close in a sweep, so that the answer comes at once")
     wait: str = Field(default="Wait", description="text appended where the thought is extended")
-    stop: str | None = Field(default=None, description="the stop token that ends an answer; default: the tokenizer's end-of-sequence token")
+    stop: str | None = Field(
+        default=None, description="the stop token that ends an answer; default: the tokenizer's end-of-sequence token")
 
 
 class DataSection(Section):
     traces: TracesSection
-    max_length_tokens: int = Field(ge=8, description="longest prompt + thought + answer; longer traces are dropped and counted")
+    max_length_tokens: int = Field(
+        ge=8, description="longest prompt + thought + answer; longer traces are dropped and counted")
     format: FormatSection = FormatSection()
 
 
 class ZeroSection(Section):
     stage: Literal[0, 1, 2, 3] = Field(default=2, description="ZeRO stage; 0 in one process runs without DeepSpeed")
     offload_optimizer: Literal["none", "cpu"] = Field(default="none", description="where optimizer states live")
-    offload_parameters: Literal["none", "cpu"] = Field(default="none", description="where parameters live (stage 3 only)")
+    offload_parameters: Literal["none", "cpu"] = Field(
+        default="none", description="where parameters live (stage 3 only)")
     bucket_size: int = Field(default=50_000_000, ge=1, description="elements reduced or gathered at once")
 
     @model_validator(mode="after")
@@ -129,7 +148,7 @@ class ZeroSection(Section):
 class NanoSuite(Section):
     source: Literal["nano"] = Field(description="problems of the embedded world; chains are held-out ones")
     name: str = Field(description="name in tables and curves")
-    family: Literal["knowledge", "shallow", "chain"]
+    family: Literal["knowledge", "shallow", "chain"] = Field(description="recall, one step, or many steps of reckoning")
     size: int = Field(ge=1, description="how many problems")
     seed: int = Field(default=0, description="seed of the problems")
 
@@ -137,8 +156,9 @@ class NanoSuite(Section):
 class JsonlSuite(Section):
     source: Literal["jsonl"] = Field(description="a JSON Lines file: {id, problem, answer}")
     name: str = Field(description="name in tables and curves")
-    path: Path
-    grader: Literal["exact", "integer", "math"] = Field(default="math", description="how an answer is compared with the gold answer")
+    path: Path = Field(description="the file")
+    grader: Literal["exact", "integer", "math"] = Field(
+        default="math", description="how an answer is compared with the gold answer")
 
 
 class HubSuite(Section):
@@ -148,7 +168,8 @@ class HubSuite(Section):
     split: str = Field(default="test", description="split of the data set")
     problem: str = Field(default="problem", description="column of the question")
     answer: str = Field(default="answer", description="column of the gold answer")
-    grader: Literal["exact", "integer", "math"] = Field(default="math", description="how an answer is compared with the gold answer")
+    grader: Literal["exact", "integer", "math"] = Field(
+        default="math", description="how an answer is compared with the gold answer")
 
 
 SuiteSection = Annotated[NanoSuite | JsonlSuite | HubSuite, Field(discriminator="source")]
@@ -161,22 +182,27 @@ class HFEngine(Section):
 
 class VerdictSection(Section):
     suite: str | None = Field(default=None, description="the suite that decides; default: the last one listed")
-    margin: float = Field(default=0.05, ge=0, description="how far gain per doubling may lie below the unpruned one and still count as returned")
+    margin: float = Field(
+        default=0.05, ge=0,
+        description="how far gain per doubling may lie below the unpruned one and still count as returned")
     level_margin: float = Field(default=0.05, ge=0, description="the same for accuracy at the largest budget")
-    min_recovered: float = Field(default=0.5, ge=0, le=1, description="share of the accuracy lost at the largest budget that must be back")
+    min_recovered: float = Field(
+        default=0.5, ge=0, le=1, description="share of the accuracy lost at the largest budget that must be back")
     resamples: int = Field(default=10_000, ge=100, description="bootstrap resamples")
 
 
 class SweepSection(Section):
     budgets: list[int] = Field(min_length=1, description="thinking budgets in tokens, increasing")
     suites: list[SuiteSection] = Field(min_length=1, description="what is asked")
-    every_steps: int = Field(ge=1, description="sweep every N optimizer steps; also before the first and after the last")
+    every_steps: int = Field(
+        ge=1, description="sweep every N optimizer steps; also before the first and after the last")
     answer_tokens: int = Field(ge=1, description="longest answer after the close")
     samples: int = Field(default=1, ge=1, description="thoughts a problem")
     temperature: float = Field(default=0.0, ge=0, description="0 is greedy decoding")
     top_p: float = Field(default=1.0, gt=0, le=1, description="nucleus sampling")
     top_k: int = Field(default=0, ge=0, description="sample among the k likeliest tokens; 0: among all")
-    extend_to: int = Field(default=0, ge=0, description="a thought that closes before so many tokens goes on with the wait text; 0: never")
+    extend_to: int = Field(
+        default=0, ge=0, description="a thought that closes before so many tokens goes on with the wait text; 0: never")
     max_extensions: int = Field(default=0, ge=0, description="how often one thought is extended at most")
     seed: int = Field(default=0, description="seed of the sampling streams")
     engine: HFEngine = HFEngine()
@@ -186,7 +212,7 @@ class SweepSection(Section):
     @classmethod
     def _budgets_increase(cls, budgets: list[int]) -> list[int]:
         if budgets[0] < 1 or any(a >= b for a, b in pairwise(budgets)):
-            raise ValueError(f"budgets must be positive and strictly increasing, got {budgets}")
+            raise ValueError(f"must be positive and strictly increasing, got {budgets}")
         return budgets
 
     @model_validator(mode="after")
@@ -197,14 +223,16 @@ class SweepSection(Section):
         if self.verdict.suite is not None and self.verdict.suite not in names:
             raise ValueError(f"verdict.suite={self.verdict.suite!r} is not among the suites {names}")
         if self.samples > 1 and self.temperature == 0:
-            raise ValueError(f"samples={self.samples} with temperature=0 would repeat one thought; set a temperature or samples=1")
+            raise ValueError(f"samples={self.samples} with temperature=0 would repeat one thought; "
+                             "set a temperature or samples=1")
         if self.extend_to > 0 and self.max_extensions == 0:
             raise ValueError(f"extend_to={self.extend_to} needs max_extensions of at least 1")
         return self
 
 
 class WandbSection(Section):
-    mode: Literal["auto", "online", "offline", "disabled"] = Field(default="auto", description="auto: online where a key is set, else offline")
+    mode: Literal["auto", "online", "offline", "disabled"] = Field(
+        default="auto", description="auto: online where a key is set, else offline")
     project: str = Field(default="chainmend", description="W&B project")
     entity: str | None = Field(default=None, description="W&B team or user")
     group: str | None = Field(default=None, description="W&B group; default: the pruned model's name")
@@ -212,16 +240,20 @@ class WandbSection(Section):
 
 class ExportSection(Section):
     enabled: bool = Field(default=True, description="export the recovered model at the end of the run")
-    dtype: Literal["float32", "bfloat16"] = Field(default="float32", description="dtype of the exported weights; merging is done in float32")
-    tolerance: float = Field(default=1e-3, gt=0, description="largest logit difference to the trained model that is accepted (float32)")
+    dtype: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="dtype of the exported weights; merging is done in float32")
+    tolerance: float = Field(
+        default=1e-3, gt=0, description="largest logit difference to the trained model that is accepted (float32)")
 
 
 class Recipe(Section):
     seed: int = Field(default=1, description="seed of training: data order, adapter initialisation, dropout")
-    dry_run: bool = Field(default=False, description="check all that can be checked without loading the model, then stop")
+    dry_run: bool = Field(
+        default=False, description="check all that can be checked without loading the model, then stop")
     run: RunSection = RunSection()
     model: ModelSection
-    prune: PruneSection | None = Field(default=None, description="how a pruned model is made where model.pruned is not set")
+    prune: PruneSection | None = Field(
+        default=None, description="how a pruned model is made where model.pruned is not set")
     adapter: AdapterSection = NoAdapter()
     data: DataSection
     trainer: dict[str, Any] = Field(default={}, description="fields of TRL's SFTConfig under their own names")
@@ -239,5 +271,6 @@ class Recipe(Section):
     def _one_way_to_the_pruned_model(self) -> Self:
         if (self.model.pruned is None) == (self.prune is None):
             given = "neither" if self.prune is None else "both"
-            raise ValueError(f"give either model.pruned (a ready folder) or a prune section (cut one), got {given}")
+            raise ValueError(f"give either model.pruned (a ready model) or a prune section (cut one), got {given}"
+                             + ("; write prune=null to use model.pruned" if given == "both" else ""))
         return self

@@ -73,7 +73,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 
 REFUSED_VALUES: dict[tuple[str, str], str] = {
     ("packing_strategy", "wrapped"): "lets one trace see another and cuts thoughts; use bfd",
-    ("save_strategy", "best"): "needs an evaluation inside TRL; use steps or epoch (the sweeps tell which step is best)",
+    ("save_strategy", "best"): "needs an evaluation inside TRL; use steps or epoch (the sweeps show the best step)",
 }
 
 AT_LEAST: dict[str, float] = {
@@ -82,7 +82,7 @@ AT_LEAST: dict[str, float] = {
 }
 
 _LABELS = "chainmend makes prompt, completion and labels itself; see data.traces and data.format"
-_SWEEP = "measuring is the sweep's: sweep.every_steps, sweep.suites, sweep.problems_during"
+_SWEEP = "measuring is the sweep's: sweep.every_steps, sweep.suites"
 _HUB = "chainmend does not upload; push the run's export/ folder yourself"
 _FSDP = "chainmend shards with DeepSpeed: zero.stage"
 _TRACKING = "use wandb.project, wandb.entity, wandb.group, wandb.mode"
@@ -99,14 +99,17 @@ OWNED: dict[str, str] = {
     "bf16": "use model.dtype=bfloat16", "fp16": "use model.dtype=bfloat16", "bf16_full_eval": "use model.dtype",
     "fp16_full_eval": "use model.dtype", "max_length": "use data.max_length_tokens", "seed": "use seed",
     "data_seed": "use seed", "model_init_kwargs": "use the model section",
-    "trust_remote_code": "use model.trust_remote_code", "use_cpu": "the machine decides: a GPU is used where there is one",
+    "trust_remote_code": "use model.trust_remote_code",
+    "use_cpu": "the machine decides: a GPU is used where there is one",
     "local_rank": "the launcher sets it", "ddp_backend": "the machine decides", "fsdp": _FSDP, "fsdp_config": _FSDP,
-    "parallelism_config": _FSDP, "dataset_kwargs": _LABELS, "dataset_text_field": _LABELS, "completion_only_loss": _LABELS,
-    "assistant_only_loss": _LABELS, "label_names": _LABELS, "remove_unused_columns": _LABELS,
+    "parallelism_config": _FSDP, "dataset_kwargs": _LABELS, "dataset_text_field": _LABELS,
+    "completion_only_loss": _LABELS, "assistant_only_loss": _LABELS, "label_names": _LABELS,
+    "remove_unused_columns": _LABELS,
     "chat_template_path": "use data.format", "eos_token": "use data.format.stop",
     "pad_token": "chainmend picks one that is not the stop token; see data.format.stop",
     "truncation_mode": "nothing is cut: traces longer than data.max_length_tokens are dropped and counted",
-    "eval_strategy": _SWEEP, "eval_steps": _SWEEP, "eval_delay": _SWEEP, "eval_on_start": _SWEEP, "eval_packing": _SWEEP,
+    "eval_strategy": _SWEEP, "eval_steps": _SWEEP, "eval_delay": _SWEEP, "eval_on_start": _SWEEP,
+    "eval_packing": _SWEEP,
     "eval_do_concat_batches": _SWEEP, "eval_use_gather_object": _SWEEP, "eval_accumulation_steps": _SWEEP,
     "per_device_eval_batch_size": "use sweep.engine.batch_size", "prediction_loss_only": _SWEEP, "do_eval": _SWEEP,
     "include_for_metrics": _SWEEP, "batch_eval_metrics": _SWEEP, "do_train": "python -m eval only measures",

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, DynamicCache, GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    DynamicCache,
+    GenerationConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+)
 
 from data_prep.nano_world import build_tokenizer
 from prune.families import check_cuttable, cut_values
@@ -24,15 +32,15 @@ def plan(*removed: int, layers: int = LAYERS) -> PrunePlan:
 
 
 def logits_with_skipped(model: PreTrainedModel, skipped: tuple[int, ...]) -> torch.Tensor:
-    """An independent road to the pruned model's logits: the layers run, but what they return is replaced by what they were given."""
-    hooks = [model.model.layers[i].register_forward_hook(
-        lambda _module, arguments, named, _output: arguments[0] if arguments else named["hidden_states"], with_kwargs=True)
-        for i in skipped]
-    with torch.no_grad():
-        logits = model(TOKENS, use_cache=False).logits
+    """An independent road to the pruned model's logits: skipped layers run, but return what they were given."""
+    def bypass(_module: torch.nn.Module, arguments: tuple[Any, ...], named: dict[str, Any], _output: object) -> Any:
+        return arguments[0] if arguments else named["hidden_states"]
+
+    hooks = [model.model.layers[i].register_forward_hook(bypass, with_kwargs=True) for i in skipped]
+    result = logits(model)
     for hook in hooks:
         hook.remove()
-    return logits
+    return result
 
 
 def logits(model: PreTrainedModel) -> torch.Tensor:
@@ -187,3 +195,10 @@ def test_unpruned_config_object_of_another_model_is_not_touched() -> None:
     other = copy.deepcopy(model.config)
     apply_plan(model, plan(2))
     assert other.num_hidden_layers == LAYERS
+
+
+def test_head_that_was_cut_loose_from_the_embedding_is_kept(tmp_path: Path) -> None:
+    model = apply_plan(build("gemma"), plan(0))
+    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach() * 2)
+    save_pruned(model, build_tokenizer(), plan(0), tmp_path / "pruned")
+    assert torch.equal(logits(AutoModelForCausalLM.from_pretrained(tmp_path / "pruned")), logits(model))

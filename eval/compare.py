@@ -1,0 +1,141 @@
+"""Several runs side by side: the final sweep of each on the verdict suite.
+
+python -m eval.compare RUN [RUN ...] [out=DIR]      prints a table; writes DIR/compare.png and DIR/compare.txt
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import indent
+
+from matplotlib.figure import Figure
+
+from eval.plots import PRUNED, UNPRUNED, Curve, Line, draw_curves, note_on, protocol_note, save, single_axes
+from eval.report import totals
+from eval.summary import Row, newest, read_rows, verdict_suite
+from eval.tables import align, cell, gain_cell
+from recipes.command import run as run_command
+from recipes.command import split
+from recipes.errors import UserError
+
+COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f")  # after Okabe and Ito
+REFERENCES: tuple[tuple[str, str, Line], ...] = (("pruned", PRUNED, "--"), ("unpruned", UNPRUNED, "-"))
+OWN = {"out": "folder of compare.png and compare.txt; default runs/compare"}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run's name, its rows of the latest sweep after training on `suite`, all its rows, and its summed metrics."""
+
+    name: str
+    suite: str
+    final: tuple[Row, ...]
+    whole: Row
+    rows: tuple[Row, ...]
+    totals: dict[str, float]
+
+
+def read_run(folder: Path) -> Finished:
+    """The final sweep of a run folder.
+
+    Raises UserError, naming it, for a folder that is missing or has no sweep after training.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such run folder; give folders that `launch/train.py` wrote")
+    rows = read_rows(folder / "sweeps.jsonl")
+    suite = verdict_suite(rows) if rows else ""
+    final, whole = newest(rows, "run", suite)
+    if whole is None or not final or whole["step"] == 0:
+        raise UserError(
+            f"{folder}: unfinished, its sweeps.jsonl has no sweep after training; resume the run or leave it out"
+        )
+    return Finished(
+        folder.resolve().name, suite, tuple(final), whole, tuple(rows), totals(read_rows(folder / "metrics.jsonl"))
+    )
+
+
+def comparison(runs: Sequence[Finished]) -> str:
+    """The table as plain text: runs down; accuracy at each budget, gain, verdict, tokens and seconds across.
+
+    Names differing protocols. Raises UserError where the runs' verdict suites differ.
+    """
+    odd = [run for run in runs if run.suite != runs[0].suite]
+    if odd:
+        raise UserError(
+            f"{odd[0].name} is judged on suite {odd[0].suite!r}, {runs[0].name} on {runs[0].suite!r}; "
+            "compare like with like"
+        )
+    budgets = sorted({row["budget"] for run in runs for row in run.final})
+    lines = [["run", "step", *map(str, budgets), "gain per doubling", "verdict", "tokens", "seconds"]]
+    for run in runs:
+        cells = {row["budget"]: cell(row) for row in run.final}
+        lines.append(
+            [
+                run.name,
+                str(run.whole["step"]),
+                *(cells.get(budget, "-") for budget in budgets),
+                gain_cell(run.whole),
+                run.whole.get("verdict") or "-",
+                _total(run, "tokens"),
+                _total(run, "seconds"),
+            ]
+        )
+    note = protocol_note(joint_curves(runs))
+    return f"{runs[0].suite}: accuracy by thinking budget\n{align(lines)}" + (f"\n{note}" if note else "")
+
+
+def _total(run: Finished, key: str) -> str:
+    return f"{run.totals[key]:,.0f}" if key in run.totals else "not measured"
+
+
+def joint_curves(runs: Sequence[Finished]) -> list[Curve]:
+    """The final curve of each run and the references; a reference that runs share (same rows) is drawn once."""
+    drawn = [
+        Curve(run.name, run.final, COLOURS[index % len(COLOURS)], "-", 2.2, 0.13) for index, run in enumerate(runs)
+    ]
+    for model, colour, line in REFERENCES:
+        found = [(run.name, tuple(newest(run.rows, model, run.suite)[0])) for run in runs]
+        distinct = {str(reference): (name, reference) for name, reference in reversed(found) if reference}
+        for name, reference in distinct.values():
+            label = model if len(distinct) == 1 else f"{model} of {name}"
+            drawn.append(Curve(label, reference, colour, line, 1.6, 0.08))
+    return drawn
+
+
+def joint_figure(runs: Sequence[Finished]) -> Figure:
+    """The final curves of all runs on one axis, with a note where their protocols differ."""
+    figure, axes = single_axes()
+    drawn = joint_curves(runs)
+    draw_curves(axes, drawn)
+    axes.set_title(f"{runs[0].suite}: accuracy by thinking budget", loc="left", fontsize=12, fontweight="bold")
+    axes.set_xlabel("thinking budget (tokens)")
+    axes.set_ylabel("accuracy (bands: 95 % intervals)")
+    axes.legend(fontsize=8.5, loc="best", framealpha=0.92, edgecolor="#dddddd")
+    note_on(figure, [drawn])
+    return figure
+
+
+def main(arguments: list[str]) -> None:
+    """Prints the comparison of the run folders in `arguments` and writes it with its figure under out=."""
+    given, folders = split(arguments, OWN)
+    unknown = [folder for folder in folders if folder.startswith("-") or "=" in folder and not Path(folder).exists()]
+    if unknown or not folders:
+        raise UserError(
+            f"{unknown[0]}: not a run folder" if unknown else "give at least one run folder: eval.compare RUN [RUN ...]"
+        )
+    runs = [read_run(Path(folder)) for folder in folders]
+    text = comparison(runs)
+    out = Path(given.get("out", "runs/compare"))
+    picture = save(joint_figure(runs), out / "compare.png")
+    draft = out / ".compare.txt.draft"
+    draft.write_text(text + "\n", encoding="utf-8")
+    draft.replace(out / "compare.txt")
+    print(text)
+    print(indent("\n".join(run.whole["verdict_line"] for run in runs if run.whole.get("verdict_line")), "  "))
+    print(f"figure: {picture}")
+
+
+if __name__ == "__main__":
+    run_command(main)

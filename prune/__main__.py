@@ -1,0 +1,31 @@
+"""`python -m prune recipe=FILE output=DIR [key=value ...]`: cuts the unpruned model and writes the pruned one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recipes.command import run, split
+from recipes.errors import UserError
+from recipes.loader import load_recipe
+from recipes.schema import Recipe
+
+
+def main(arguments: list[str]) -> None:
+    """Makes the pruned model, then prints its plan and, where it was measured, the block influence of every layer."""
+    own, rest = split(arguments, {"output": "folder for the pruned model"}, Recipe)
+    recipe = load_recipe(rest).recipe
+    if "output" not in own or not own["output"]:
+        raise UserError("prune: output=DIR is missing, the folder for the pruned model")
+    if recipe.prune is None:
+        raise UserError(f"prune: the recipe names a ready pruned model (model.pruned={recipe.model.pruned}); "
+                        "to cut one, give model.pruned=null prune.method=tail prune.layers=N")
+    from prune.inspect import describe_plan
+    from prune.make import make_pruned
+
+    output = Path(own["output"])
+    plan = make_pruned(recipe.prune, recipe.model, recipe.data, output)
+    print(f"{describe_plan(plan)}\nwritten    {output}")
+
+
+if __name__ == "__main__":
+    run(main)

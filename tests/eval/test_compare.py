@@ -1,0 +1,57 @@
+"""Runs side by side."""
+
+import json
+
+import pytest
+
+from eval.compare import joint_curves, main, read_run
+from recipes.errors import UserError
+from tests.eval.test_tables import made_rows
+
+
+def _run(folder, **how):
+    folder.mkdir()
+    (folder / "sweeps.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made_rows(**how)))
+    (folder / "metrics.jsonl").write_text('{"step": 1, "tokens": 5000, "seconds": 7}\n')
+    return str(folder)
+
+
+def test_the_table_and_the_figure(tmp_path, capsys):
+    main([_run(tmp_path / "one"), _run(tmp_path / "two", run_steps=(0, 5)), f"out={tmp_path / 'out'}"])
+    printed = capsys.readouterr().out
+    lines = {line.split()[0]: line for line in printed.splitlines()}
+    assert "0.70 [.64, .76]" in lines["one"] and "PARTIAL" in lines["one"] and "5,000" in lines["one"]
+    assert "0.45 [.39, .51]" in lines["two"] and "protocols" not in printed
+    assert (tmp_path / "out/compare.png").stat().st_size > 20_000
+    assert (tmp_path / "out/compare.txt").read_text().splitlines()[0] in printed
+
+
+def test_differing_protocols_are_named(tmp_path, capsys):
+    main([_run(tmp_path / "one"), _run(tmp_path / "two", protocol="another"), f"out={tmp_path}"])
+    assert "different protocols: hash (one, pruned of one, unpruned of one) · another (two" in capsys.readouterr().out
+
+
+def test_shared_references_are_drawn_once(tmp_path):
+    runs = [read_run(tmp_path / name) for name in ("one", "two") if _run(tmp_path / name)]
+    assert [curve.label for curve in joint_curves(runs)] == ["one", "two", "pruned", "unpruned"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nowhere"], "nowhere: no such run folder"),
+        (["empty"], "empty: unfinished"),
+        (["begun"], "begun: unfinished"),
+        (["done", "other"], "compare like with like"),
+        (["done", "ouy=x"], "ouy=x: not a run folder"),
+        ([], "at least one run folder"),
+    ],
+)
+def test_faults_name_the_folder(tmp_path, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    _run(tmp_path / "begun", run_steps=(0,))
+    _run(tmp_path / "done")
+    _run(tmp_path / "other", suite="else")
+    with pytest.raises(UserError, match=says):
+        main(arguments)

@@ -1,0 +1,65 @@
+"""The figures: PNG files, all curves drawn, protocols named."""
+
+import numpy as np
+import pytest
+from matplotlib import _pylab_helpers
+from matplotlib.image import imread
+
+from eval.plots import LEGEND_STEPS, curves, curves_figure, legend_entries, protocol_note, save, training_figure
+from tests.eval.test_tables import made_rows
+
+
+def _is_a_picture(path):
+    pixels = imread(path)
+    return path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and min(pixels.shape[:2]) > 400 and np.ptp(pixels) > 0.5
+
+
+@pytest.mark.parametrize("draw", [curves_figure, training_figure])
+def test_figures_are_pictures(draw, tmp_path):
+    path = save(draw(made_rows("knowledge") + made_rows(), "chain"), tmp_path / "figures" / "a.png")
+    assert _is_a_picture(path) and [file.name for file in path.parent.iterdir()] == ["a.png"]
+    assert not _pylab_helpers.Gcf.figs
+
+
+@pytest.mark.parametrize("draw", [curves_figure, training_figure])
+@pytest.mark.parametrize("kept", [("unpruned",), ("run",), ("run", "pruned")])
+def test_missing_models_are_left_out(draw, kept, tmp_path):
+    rows = [row for row in made_rows() if row["model"] in kept]
+    assert _is_a_picture(save(draw(rows, "chain"), tmp_path / "a.png"))
+
+
+def test_one_budget_and_undefined_gain(tmp_path):
+    rows = [
+        row | ({"gain_per_doubling": None, "gain_low": None, "gain_high": None} if row["budget"] is None else {})
+        for row in made_rows(budgets=(64,))
+    ]
+    assert _is_a_picture(save(training_figure(rows, "chain"), tmp_path / "a.png"))
+    assert _is_a_picture(save(curves_figure(rows, "chain"), tmp_path / "b.png"))
+
+
+def test_the_last_step_is_the_strong_one():
+    drawn = curves(made_rows(run_steps=(0, 5, 10)), "chain")
+    assert [curve.label for curve in drawn] == [
+        "recovered, step 0",
+        "recovered, step 5",
+        "recovered, step 10",
+        "pruned",
+        "unpruned",
+    ]
+    assert max(drawn[:3], key=lambda curve: curve.width) is drawn[2] and drawn[0].band == 0 < drawn[2].band
+
+
+def test_the_legend_stays_short():
+    labels = [curve.label for curve in legend_entries(curves(made_rows(run_steps=range(15)), "chain"))]
+    assert (
+        labels[:2] == ["unpruned", "pruned"] and len(labels) == 2 + LEGEND_STEPS and labels[-1] == "recovered, step 14"
+    )
+
+
+def test_differing_protocols_are_named_in_the_figure():
+    mixed = [row | {"protocol": "other999"} if row["model"] == "run" else row for row in made_rows()]
+    assert protocol_note(curves(made_rows(), "chain")) == ""
+    note = protocol_note(curves(mixed, "chain"))
+    assert "other999 (recovered)" in note and "hash (pruned, unpruned)" in note
+    for draw in (curves_figure, training_figure):
+        assert draw(mixed, "chain").get_suptitle() == note and draw(made_rows(), "chain").get_suptitle() == ""

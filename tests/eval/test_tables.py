@@ -1,0 +1,85 @@
+"""The table after a sweep."""
+
+import pytest
+
+from eval.tables import align, cell, gain_cell, share, sweep_table
+
+
+def made_rows(suite="chain", protocol="hash", run_steps=(0, 10), budgets=(8, 16, 32, 64, 128)):
+    """Rows as sweeps.jsonl has them: unpruned and pruned at step 0 and the run at `run_steps`."""
+    found = []
+    for model, step in [("unpruned", 0), ("pruned", 0), *(("run", step) for step in run_steps)]:
+        top = {"unpruned": 0.95, "pruned": 0.2, "run": 0.2 + 0.05 * step}[model]
+        common = {"step": step, "model": model, "suite": suite, "problems": 40, "samples": 2, "protocol": protocol}
+        for k, budget in enumerate(budgets):
+            accuracy = top * (k + 1) / len(budgets)
+            found.append(
+                common
+                | {
+                    "budget": budget,
+                    "accuracy": accuracy,
+                    "low": max(0, accuracy - 0.06),
+                    "high": min(1, accuracy + 0.06),
+                    "tokens_spent": budget * 0.8,
+                    "closed": 0.7,
+                    "cut": 0.1,
+                    "looping": 0.05,
+                }
+            )
+        found.append(
+            common
+            | {
+                "budget": None,
+                "level": top / 5,
+                "gain_per_doubling": top / 5,
+                "gain_low": top / 5 - 0.02,
+                "gain_high": top / 5 + 0.02,
+                "total_gain": top * 0.8,
+                "termination": 0.7,
+                "maj_at_n": 0.8,
+                "pass_at_k": [{"k": 1, "value": 0.7}, {"k": 2, "value": 0.8}],
+                "verdict": "PARTIAL" if model == "run" else None,
+                "verdict_line": "PARTIAL: gain <b>" if model == "run" else None,
+                "verdict_reasons": ["because"] if model == "run" else None,
+                "problems_needed": None,
+                "paired": 40 if model == "run" else None,
+                "recovered_fraction": [
+                    {"budget": b, "fraction": None if b == 8 else 0.5, "low": 0.4, "high": 0.6} for b in budgets
+                ],
+            }
+        )
+    return found
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.98, ".98"), (1.0, "1.0"), (0.0, ".00"), (0.999, "1.0"), (0.05, ".05")])
+def test_share(value, text):
+    assert share(value) == text
+
+
+def test_cells():
+    assert cell({"accuracy": 0.98, "low": 0.95, "high": 1.0}) == "0.98 [.95, 1.0]"
+    assert gain_cell({"gain_per_doubling": 0.26, "gain_low": -0.04, "gain_high": 0.28}) == "+0.26 [-.04, +.28]"
+    assert gain_cell(None) == gain_cell({"gain_per_doubling": None}) == "-"
+    assert align([["a", "bb"], ["ccc", ""]]) == "a    bb\nccc"
+
+
+def test_the_table_fits_and_shows_the_newest_step():
+    text = sweep_table(made_rows("knowledge") + made_rows(), "chain")
+    assert max(map(len, text.splitlines())) <= 100
+    lines = text.splitlines()
+    assert lines[0].startswith("step 10, chain") and [line.split()[0] for line in lines[2:5]] == [
+        "unpruned",
+        "pruned",
+        "now",
+    ]
+    assert "0.95 [.89, 1.0]" in lines[2] and "0.70 [.64, .76]" in lines[4]
+    assert any(line.startswith("knowledge at 128: unpruned 0.95") for line in lines)
+    assert lines[-1] == "PARTIAL: gain <b>" and text.isprintable() is False and "\x1b" not in text
+
+
+def test_many_budgets_and_missing_models():
+    many = [row for row in made_rows(budgets=(1, 2, 4, 8, 16, 32, 64, 128)) if row["model"] != "pruned"]
+    text = sweep_table(many, "chain")
+    assert max(map(len, text.splitlines())) <= 100 and "\npruned" not in text
+    assert sweep_table(many, "other") == "other: not measured"
+    assert sweep_table([], "chain") == "chain: not measured"

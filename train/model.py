@@ -1,0 +1,131 @@
+"""The models of a run: the unpruned one and the pruned one as folders, their reference sweeps, and the one that is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from peft import LoraConfig, PeftModel
+from transformers import PreTrainedModel
+
+from data_prep.models import load_config, load_model
+from eval.samples import GradedThought, read_sweep
+from eval.sweep import Ranks, SweepPlan, save_thoughts, suite_sweep, sweep_model
+from eval.types import SuiteSweep, WhichModel
+from prune.fingerprint import fingerprint, local_folder
+from prune.inspect import check_folder
+from prune.make import make_pruned
+from prune.plan import load as load_plan
+from recipes.schema import AdapterSection, LoraAdapter, ModelSection, Recipe
+from train.ranks import device, on_first_rank
+
+
+def pruned_path(recipe: Recipe, folder: Path, ranks: Ranks) -> str:
+    """Where the pruned model lies: the recipe's own, or one that rank 0 cuts into the run folder. It is checked either way."""
+    if recipe.prune is not None:
+        section, path = recipe.prune, folder / "pruned"
+        on_first_rank(ranks, lambda: make_pruned(section, recipe.model, recipe.data, path))
+    named = str(recipe.model.pruned or folder / "pruned")
+    found = local_folder(named)
+    if found is not None:
+        check_folder(found)
+    return named
+
+
+def plan_facts(pruned: str) -> dict[str, Any] | None:
+    """The prune plan beside the weights, for the run record; None where a ready model came without one."""
+    found = local_folder(pruned)
+    if found is None or not (found / "prune_plan.json").is_file():
+        return None
+    plan = load_plan(found)
+    return {"method": plan.method, "layers": plan.layers, "removed": list(plan.removed), "scores": list(plan.scores),
+            "unpruned": plan.unpruned, "source": plan.source}
+
+
+@dataclass(frozen=True)
+class References:
+    """The sweeps that every verdict compares with, by suite."""
+
+    unpruned: dict[str, SuiteSweep]
+    pruned: dict[str, SuiteSweep]
+
+
+def reference_sweep(which: WhichModel, path: str, section: ModelSection, plan: SweepPlan, cache: ReferenceCache) -> dict[str, SuiteSweep]:
+    """The sweep of a model that does not train, by suite; from the cache where weights and protocol were swept before."""
+    known = cache.look_up(which, path, plan)
+    if known is not None:
+        return known
+    model = load_model(path, section).to(device())  # type: ignore[arg-type]
+    thoughts = sweep_model(model, plan, cache.ranks)
+    sweeps = {suite.name: suite_sweep(suite, plan, thoughts[suite.name], which, 0) for suite in plan.suites}
+    cache.keep(path, sweeps, thoughts)
+    return sweeps
+
+
+@dataclass(frozen=True)
+class ReferenceCache:
+    """Samples files of reference sweeps under `folder`/<fingerprint>/<protocol>, kept by rank 0."""
+
+    folder: Path
+    ranks: Ranks
+
+    def _place(self, path: str, protocol: str) -> Path | None:
+        mark = fingerprint(path)
+        return self.folder / mark.removeprefix("sha256:")[:16] / protocol if mark else None
+
+    def look_up(self, which: WhichModel, path: str, plan: SweepPlan) -> dict[str, SuiteSweep] | None:
+        """All suites of `plan`, or None where one is missing. Every rank reads after rank 0 has looked."""
+        files = {}
+        for suite in plan.suites:
+            place = self._place(path, plan.protocol_hash(suite))
+            if place is not None:
+                files[suite.name] = place / suite.name / f"{which}-000000.jsonl"
+        there = on_first_rank(self.ranks, lambda: len(files) == len(plan.suites) and all(file.is_file() for file in files.values()))
+        return {name: read_sweep(file) for name, file in files.items()} if there else None
+
+    def keep(self, path: str, sweeps: dict[str, SuiteSweep], thoughts: dict[str, list[GradedThought]]) -> None:
+        """Writes the samples of every suite, from rank 0."""
+        for name, sweep in sweeps.items():
+            place = self._place(path, sweep.protocol)
+            if self.ranks.rank == 0 and place is not None:
+                save_thoughts(place, sweep, thoughts[name])
+
+
+def peft_config(adapter: AdapterSection) -> LoraConfig | None:
+    """The adapter for TRL, or None where every parameter trains."""
+    if not isinstance(adapter, LoraAdapter):
+        return None
+    return LoraConfig(
+        r=adapter.r, lora_alpha=adapter.alpha, lora_dropout=adapter.dropout, target_modules=adapter.targets,
+        use_rslora=adapter.rank_stabilised, use_dora=adapter.method == "dora", task_type="CAUSAL_LM")
+
+
+def context_tokens(path: str, section: ModelSection) -> int:
+    """The longest sequence that the model was made for."""
+    return int(getattr(load_config(path, section), "max_position_embeddings", 10**9))
+
+
+@contextmanager
+def whole_model(trainer: Any) -> Iterator[PreTrainedModel]:
+    """The model in training with all its weights on this rank; under ZeRO-3 they are gathered once and let go at the end.
+
+    All ranks must enter. Adapters stay live. The sharding hooks come back whatever happens inside.
+    """
+    inner = trainer.accelerator.unwrap_model(trainer.model_wrapped)
+    base: PreTrainedModel = inner.get_base_model() if isinstance(inner, PeftModel) else inner
+    plugin = trainer.accelerator.state.deepspeed_plugin
+    if plugin is None or plugin.zero_stage != 3:
+        yield base
+        return
+    from deepspeed.zero import GatheredParameters
+    from trl.models.utils import add_hooks, remove_hooks
+
+    with GatheredParameters(list(inner.parameters())):
+        remove_hooks(trainer.model_wrapped)
+        try:
+            yield base
+        finally:
+            add_hooks(trainer.model_wrapped)

@@ -1,0 +1,122 @@
+"""The run folder: what was run, what came of it, and where it can go on. Rank 0 writes; every write is whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from eval.summary import read_rows
+from recipes.errors import UserError
+from recipes.loader import Loaded, to_yaml
+from recipes.paths import ROOT
+from recipes.schema import Recipe, RunSection
+
+COMPLETE = "COMPLETE"
+PACKAGES = ("torch", "transformers", "trl", "peft", "deepspeed", "datasets", "wandb", "accelerate")
+MAY_CHANGE_ON_RESUME = {"run", "wandb", "export", "dry_run"}
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes under a temporary name, then renames."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths and files of one run."""
+
+    path: Path
+
+    def facts(self) -> dict[str, Any]:
+        """What run.json holds; {} before the first write."""
+        file = self.path / "run.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+    def add_facts(self, facts: Mapping[str, Any]) -> None:
+        """Merges `facts` into run.json."""
+        write_whole(self.path / "run.json", json.dumps({**self.facts(), **facts}, indent=2, ensure_ascii=False) + "\n")
+
+    def put_rows(self, name: str, rows: Iterable[Mapping[str, Any]], key: tuple[str, ...]) -> None:
+        """Adds rows to a JSON Lines file; a row whose `key` fields are there already takes the old one's place."""
+        kept = {tuple(row.get(field) for field in key): row for row in [*read_rows(self.path / name), *rows]}
+        write_whole(self.path / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept.values()))
+
+    def drop_rows_after(self, name: str, step: int) -> None:
+        """Forgets the rows of steps that a resume will do again."""
+        kept = [row for row in read_rows(self.path / name) if row["step"] <= step]
+        write_whole(self.path / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
+
+    def complete_checkpoints(self) -> list[Path]:
+        """Checkpoints that were written to the end, oldest first."""
+        found = [path for path in self.path.glob("checkpoint-*") if (path / COMPLETE).is_file()]
+        return sorted(found, key=step_of)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step of a `checkpoint-<step>` folder; UserError for another name."""
+    number = checkpoint.name.removeprefix("checkpoint-")
+    if not number.isdigit():
+        raise UserError(f"run.resume: {checkpoint} is not a checkpoint folder; name one like runs/NAME/checkpoint-100")
+    return int(number)
+
+
+def folder_name(loaded: Loaded[Recipe]) -> Path:
+    """The recipe's run.dir, or runs/<recipe>-<time>."""
+    return loaded.recipe.run.dir or Path("runs") / f"{loaded.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def resume_point(folder: RunFolder, run: RunSection) -> Path | None:
+    """The checkpoint to go on from, by run.resume; None for a fresh start. UserError where it is asked for and is not there."""
+    if run.resume == "auto":
+        complete = folder.complete_checkpoints()
+        return complete[-1] if complete else None
+    if run.resume == "never":
+        if (folder.path / "run.json").exists():
+            raise UserError(f"run.dir={folder.path} holds a run already; name another folder, or run.resume=auto to go on with it")
+        return None
+    checkpoint = Path(run.resume)
+    if not (checkpoint / COMPLETE).is_file():
+        raise UserError(f"run.resume={run.resume}: no complete checkpoint there (a file {COMPLETE} marks one)")
+    return checkpoint
+
+
+def check_same_run(folder: RunFolder, recipe: Recipe, ranks: int) -> None:
+    """UserError where a folder with checkpoints was made by another recipe or another number of ranks."""
+    facts = folder.facts()
+    before, now = facts.get("recipe"), recipe.model_dump(mode="json")
+    if before is None or not folder.complete_checkpoints():
+        return
+    differing = [key for key in now if key not in MAY_CHANGE_ON_RESUME and before.get(key) != now[key]]
+    if facts.get("ranks") != ranks:
+        differing.append(f"number of ranks ({facts.get('ranks')} before, {ranks} now)")
+    if differing:
+        raise UserError(f"run.dir={folder.path} holds a run that differs in: {', '.join(differing)}; a run goes on only as it began. "
+                        "Name another run.dir, or put the keys back")
+
+
+def begin_record(folder: RunFolder, loaded: Loaded[Recipe], ranks: int) -> None:
+    """Writes recipe.yaml and the first facts of run.json (kept where a run goes on)."""
+    header = f"# resolved from: recipe={loaded.path.name} {' '.join(a for a in loaded.command if not a.startswith('recipe='))}\n"
+    write_whole(folder.path / "recipe.yaml", header + to_yaml(loaded.recipe))
+    fresh = {"id": uuid.uuid4().hex[:12], "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    folder.add_facts({
+        **fresh, **folder.facts(), "name": folder.path.name, "command": list(loaded.command), "commit": _commit(), "ranks": ranks,
+        "recipe": loaded.recipe.model_dump(mode="json"), "versions": {name: version(name) for name in PACKAGES},
+        "hardware": {"machine": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}})
+
+
+def _commit() -> str | None:
+    answer = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or None

@@ -1,0 +1,109 @@
+"""Weights & Biases: online where a key is set, offline otherwise, and never the only copy of anything."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from recipes.schema import WandbSection
+
+Row = dict[str, Any]
+
+
+class Tracker(Protocol):
+    """Where numbers go beside the run folder."""
+
+    def log(self, values: Mapping[str, Any], step: int) -> None: ...
+
+    def log_sweep(self, rows: Sequence[Row], step: int) -> None: ...
+
+    def finish(self, summary: Mapping[str, Any]) -> None: ...
+
+
+class NoTracker:
+    """Logs nothing: W&B is disabled, or this is not rank 0."""
+
+    def log(self, values: Mapping[str, Any], step: int) -> None:
+        pass
+
+    def log_sweep(self, rows: Sequence[Row], step: int) -> None:
+        pass
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        pass
+
+
+class WandbTracker:
+    """One W&B run. Every row carries `train/global_step`, the axis of all curves; W&B's own step is left alone."""
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+        run.define_metric("train/global_step")
+        for pattern in ("train/*", "sweep/*"):
+            run.define_metric(pattern, step_metric="train/global_step")
+
+    def log(self, values: Mapping[str, Any], step: int) -> None:
+        self.run.log({**{f"train/{key}": value for key, value in values.items()}, "train/global_step": step})
+
+    def log_sweep(self, rows: Sequence[Row], step: int) -> None:
+        """Curves per budget, the numbers of each suite, and the sweep as a table."""
+        import wandb
+
+        columns = [key for key in rows[0] if key != "protocol"]
+        at_budgets = [row for row in rows if row["budget"] is not None]
+        table = wandb.Table(columns=columns, data=[[row.get(column) for column in columns] for row in at_budgets])
+        self.run.log({**sweep_values(rows), f"sweep/table_{step}": table, "train/global_step": step})
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        self.run.summary.update(dict(summary))
+        self.run.finish()
+
+
+def sweep_values(rows: Sequence[Row]) -> dict[str, float | str]:
+    """The flat numbers of a sweep under their names in W&B, such as `sweep/chain/acc@b128` and `sweep/chain/gain_per_doubling`."""
+    values: dict[str, float | str] = {}
+    for row in rows:
+        prefix = f"sweep/{row['suite']}"
+        if row["budget"] is not None:
+            names = {"accuracy": "acc", "low": "low", "high": "high", "closed": "closed", "looping": "looping", "tokens_spent": "tokens"}
+            values |= {f"{prefix}/{short}@b{row['budget']}": row[key] for key, short in names.items()}
+        else:
+            keys = ("level", "gain_per_doubling", "gain_low", "gain_high", "termination", "verdict")
+            values |= {f"{prefix}/{key}": row[key] for key in keys if row.get(key) is not None}
+    return values
+
+
+def wandb_mode(section: WandbSection) -> str:
+    """online, offline or disabled: auto is online where a key is set, and WANDB_MODE counts as for any W&B program."""
+    if section.mode != "auto":
+        return section.mode
+    if os.environ.get("WANDB_MODE") in ("online", "offline", "disabled"):
+        return os.environ["WANDB_MODE"]
+    netrc = Path.home() / ".netrc"
+    known = "WANDB_API_KEY" in os.environ or (netrc.is_file() and "wandb" in netrc.read_text(errors="replace"))
+    return "online" if known else "offline"
+
+
+def start_tracker(section: WandbSection, folder: Path, facts: Mapping[str, Any], group: str) -> Tracker:
+    """Begins (or goes on with) the W&B run whose id is the run's own; call on rank 0. Falls back to offline."""
+    mode = wandb_mode(section)
+    if mode == "disabled":
+        return NoTracker()
+    import wandb
+
+    def begin(mode: str) -> Any:
+        return wandb.init(
+            id=facts["id"], resume="allow", name=facts["name"], project=section.project, entity=section.entity, mode=mode,  # type: ignore[arg-type]
+            group=section.group or group, job_type="train", dir=str(folder), config=dict(facts),
+            settings=wandb.Settings(console="off", init_timeout=60, silent=True, quiet=True))
+
+    try:
+        return WandbTracker(begin(mode))
+    except wandb.errors.Error as fault:
+        if mode == "offline":
+            raise
+        print(f"W&B cannot be reached ({str(fault).splitlines()[0]}); going on offline, `wandb sync` sends the run later", file=sys.stderr)
+        return WandbTracker(begin("offline"))
