@@ -219,7 +219,7 @@ def _what_would_decide(nearest: Claim, contrasts: Contrasts, problems: int) -> t
 
 
 def verdict_line(verdict: Verdict) -> str:
-    """One sentence for people: the word, the gain with interval, the unpruned gain, what is back at the largest budget."""
+    """One sentence: the word, the gain with interval, the unpruned gain, and what is back at the largest budget."""
     if verdict.gain is None or verdict.unpruned_gain is None:
         return f"{verdict.word}: {verdict.reasons[0]}"
     line = (
