@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 
 from eval.summary import Row, at_step, newest, steps, suites
 
-UNPRUNED, PRUNED, RECOVERED, WARNING = "#1a1a1a", "#d55e00", "#08519c", "#a50026"
+UNPRUNED, PRUNED, RECOVERED, WARNING = "#9e9e9e", "#d55e00", "#08519c", "#a50026"
 LEGEND_STEPS = 6  # steps named in the legend at most; all are drawn
 GREY = "#666666"
 Line = Literal["-", "--", ":"]
@@ -40,8 +40,10 @@ class Curve:
 
 
 def curves(rows: Sequence[Row], suite: str) -> list[Curve]:
-    """The curves of one suite: recovered by step (pale to dark, the last one strong), pruned, unpruned."""
-    found = []
+    """The curves of one suite in drawing order: unpruned (broad, so that what lies on it is seen), pruned, recovered by step."""
+    pruned, unpruned = (tuple(newest(rows, model, suite)[0]) for model in ("pruned", "unpruned"))
+    found = [Curve("unpruned", unpruned, UNPRUNED, "-", 5.5, 0.2)] if unpruned else []
+    found += [Curve("pruned", pruned, PRUNED, "--", 2.0, 0.15)] if pruned else []
     run_steps = steps(rows, "run", suite)
     for index, step in enumerate(run_steps):
         last = index == len(run_steps) - 1
@@ -50,9 +52,6 @@ def curves(rows: Sequence[Row], suite: str) -> list[Curve]:
         found.append(
             Curve(label, tuple(at_step(rows, "run", suite, step)[0]), colour, "-", 2.6 if last else 1.3, 0.18 * last)
         )
-    pruned, unpruned = (tuple(newest(rows, model, suite)[0]) for model in ("pruned", "unpruned"))
-    found += [Curve("pruned", pruned, PRUNED, "--", 2.0, 0.15)] if pruned else []
-    found += [Curve("unpruned", unpruned, UNPRUNED, "-", 2.0, 0.12)] if unpruned else []
     return found
 
 
@@ -72,7 +71,7 @@ def draw_curves(axes: Axes, drawn: Sequence[Curve]) -> None:
             linestyle=curve.line,
             linewidth=curve.width,
             marker="o",
-            markersize=2.2 + curve.width,
+            markersize=min(2.2 + curve.width, 5.0),
             label=curve.label,
         )
         if curve.band:
@@ -108,7 +107,7 @@ def legend_entries(drawn: Sequence[Curve]) -> list[Curve]:
     stepped = [curve for curve in drawn if curve.label.startswith("recovered, ")]
     if len(stepped) > LEGEND_STEPS:
         stepped = [stepped[round(i * (len(stepped) - 1) / (LEGEND_STEPS - 1))] for i in range(LEGEND_STEPS)]
-    return named[::-1] + stepped
+    return named + stepped
 
 
 def protocol_note(drawn: Sequence[Curve]) -> str:
@@ -168,11 +167,12 @@ def curves_figure(rows: Sequence[Row], suite: str) -> Figure:
 
 
 def training_figure(rows: Sequence[Row], suite: str) -> Figure:
-    """The way back over training steps: accuracy at each budget, gain per doubling, termination, looping."""
+    """The way back over training steps, from the pruned model at step 0: accuracy at each budget, gain per doubling, termination, looping."""
     figure = _figure(10.8, 5.2)
     grid = figure.add_gridspec(2, 2, width_ratios=[1.7, 1])
     accuracy, gain, ending = (figure.add_subplot(place) for place in (grid[:, 0], grid[0, 1], grid[1, 1]))
-    sweeps = [at_step(rows, "run", suite, step) for step in steps(rows, "run", suite)]
+    before = [newest(rows, "pruned", suite)] if steps(rows, "pruned", suite) else []
+    sweeps = before + [at_step(rows, "run", suite, step) for step in steps(rows, "run", suite)]
     references = {model: newest(rows, model, suite) for model in ("unpruned", "pruned")}
     _accuracy_by_step(accuracy, sweeps, references["unpruned"][0])
     _gain_by_step(

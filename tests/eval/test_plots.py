@@ -40,13 +40,23 @@ def test_one_budget_and_undefined_gain(tmp_path):
 def test_the_last_step_is_the_strong_one():
     drawn = curves(made_rows(run_steps=(0, 5, 10)), "chain")
     assert [curve.label for curve in drawn] == [
+        "unpruned",
+        "pruned",
         "recovered, step 0",
         "recovered, step 5",
         "recovered, step 10",
-        "pruned",
-        "unpruned",
     ]
-    assert max(drawn[:3], key=lambda curve: curve.width) is drawn[2] and drawn[0].band == 0 < drawn[2].band
+    assert max(drawn[2:], key=lambda curve: curve.width) is drawn[4] and drawn[2].band == 0 < drawn[4].band
+
+
+def test_an_equal_curve_does_not_hide_the_unpruned_one():
+    unpruned, _, *recovered = curves(made_rows(run_steps=(0, 5)), "chain")
+    assert unpruned.label == "unpruned" and unpruned.width > 2 * recovered[-1].width
+
+
+def test_the_way_back_begins_with_the_pruned_model():
+    lines = training_figure(made_rows(run_steps=(5, 10)), "chain").axes[0].get_lines()
+    assert list(lines[0].get_xdata()) == [0, 5, 10]
 
 
 def test_the_legend_stays_short():
@@ -60,6 +70,6 @@ def test_differing_protocols_are_named_in_the_figure():
     mixed = [row | {"protocol": "other999"} if row["model"] == "run" else row for row in made_rows()]
     assert protocol_note(curves(made_rows(), "chain")) == ""
     note = protocol_note(curves(mixed, "chain"))
-    assert "other999 (recovered)" in note and "hash (pruned, unpruned)" in note
+    assert "other999 (recovered)" in note and "hash (unpruned, pruned)" in note
     for draw in (curves_figure, training_figure):
         assert draw(mixed, "chain").get_suptitle() == note and draw(made_rows(), "chain").get_suptitle() == ""

@@ -1,0 +1,46 @@
+# chainmend. `make demo` and `make test` work on a bare machine with Python 3.11+ and make.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Programs of the environment (deepspeed, ninja) are found first; nothing is looked up on a hub by the tests.
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.PHONY: setup demo test test-fast bench table lint clean
+
+setup: $(VENV)/.installed
+
+# Where there is no GPU, a CPU build of torch is asked for first: the default build brings gigabytes of CUDA. pip must be able to
+# find one; TORCH_INDEX=URL names an index of CPU builds (pytorch.org says which) where the configured ones have none.
+$(VENV)/.installed: pyproject.toml constraints-cpu.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	@if ! command -v nvidia-smi >/dev/null 2>&1; then \
+	  $(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints-cpu.txt torch || \
+	  echo "make setup: pip found no CPU build of torch and takes the default one; TORCH_INDEX=URL names where CPU builds are"; \
+	fi
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	touch $@
+
+demo: setup
+	$(RUN) deepspeed launch/train.py recipe=lora_recovery.yaml
+
+test: setup
+	$(RUN) python -m pytest
+
+test-fast: setup
+	$(RUN) python -m pytest -m "not slow"
+
+bench: setup
+	$(RUN) python -m tests.bench.sweep
+	$(RUN) python -m tests.bench.training
+
+table: setup
+	$(RUN) bash tests/bench/table.sh
+
+lint: setup
+	$(RUN) ruff check .
+	$(RUN) mypy
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build *.egg-info

@@ -1,0 +1,67 @@
+"""`python -m eval model=DIR[,DIR …] recipe=FILE [out=DIR]`: the recipe's budget sweep on checkpoints in folders.
+
+The same road as in training, so the numbers are the same. With `out` the rows (sweeps.jsonl) and samples of each model are kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from recipes.command import run, split
+from recipes.errors import UserError
+from recipes.loader import load_recipe
+from recipes.schema import Recipe
+
+
+def main(arguments: list[str]) -> None:
+    """Sweeps each model and prints one table a suite."""
+    own, rest = split(arguments, {"model": "folder or Hub id of a checkpoint; several with commas", "out": "folder to keep rows and samples"}, Recipe)
+    recipe = load_recipe(rest).recipe
+    if not own.get("model"):
+        raise UserError("eval: model=DIR is missing, the checkpoint to sweep")
+    out = Path(own["out"]) if own.get("out") else None
+    names = own["model"].split(",")
+    found = {name: sweep_checkpoint(name, recipe, out / Path(name).name if out else None) for name in names}
+    for suite in recipe.sweep.suites:
+        print(suite_table(found, suite.name) + "\n")
+
+
+def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None) -> list[dict[str, object]]:
+    """The rows of one checkpoint on every suite of the recipe; kept under `out` where it is given."""
+    import torch
+
+    from data_prep.models import load_config, load_model, load_tokenizer
+    from eval.summary import rows
+    from eval.sweep import ALONE, check_context, make_sweep_plan, save_thoughts, suite_sweep, sweep_model
+
+    plan = make_sweep_plan(recipe.sweep, recipe.data.format, load_tokenizer(path, recipe.model))
+    check_context(plan, int(getattr(load_config(path, recipe.model), "max_position_embeddings", 10**9)))
+    model = load_model(path, recipe.model).to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
+    thoughts = sweep_model(model, plan, ALONE)
+    sweeps = [suite_sweep(suite, plan, thoughts[suite.name], "run", 0) for suite in plan.suites]
+    found = [row for sweep in sweeps for row in rows(sweep, None, None, recipe.sweep.verdict)]
+    if out is not None:
+        for sweep in sweeps:
+            save_thoughts(out / "samples", sweep, thoughts[sweep.suite])
+        (out / "sweeps.jsonl").write_text("".join(json.dumps(row) + "\n" for row in found), encoding="utf-8")
+    return found
+
+
+def suite_table(found: dict[str, list[dict[str, object]]], suite: str) -> str:
+    """Accuracy with its interval by budget, and the gain, a line a model."""
+    from eval.summary import newest
+    from eval.tables import align, cell, gain_cell
+
+    lines: list[Sequence[str]] = []
+    for name, rows in found.items():
+        at_budgets, whole = newest(rows, "run", suite)
+        if not lines:
+            lines.append([suite, *(str(row["budget"]) for row in at_budgets), "gain per doubling"])
+        lines.append([name, *map(cell, at_budgets), gain_cell(whole)])
+    return align(lines)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,203 @@
+"""The state machine of budget forcing, by hand and against the protocol spelled out for one budget at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import pytest
+
+from eval.protocol import Protocol
+from eval.types import Answer
+from tests.eval.scripted import (
+    CLOSE,
+    CUE,
+    EOS,
+    FORMAT,
+    LINE,
+    OPEN,
+    REQUEST,
+    TAIL,
+    WAIT_A,
+    WAIT_B,
+    Choose,
+    by_budget,
+    drive,
+    make_protocol,
+    reference,
+)
+
+MARK_A, MARK_B, MARK_C = 40, 41, 42
+LONG_MARK = dataclasses.replace(
+    FORMAT, close_mark_ids=(MARK_A, MARK_B, MARK_C), forced_close_ids=(LINE, MARK_A, MARK_B, MARK_C, CUE),
+    own_close_ids=(MARK_A, MARK_B, MARK_C, TAIL, CUE), banned_ids=(MARK_A,))
+PROMPT = len(REQUEST.prompt_ids)
+
+
+def script(thinking: list[int], answer_tokens: int = 1) -> Choose:
+    """Thinks `thinking` (then 29) whatever was fed; answers with 100 + the tokens between prompt and cue, then stops."""
+
+    def choose(tokens: tuple[int, ...], banned: frozenset[int], uniform: float) -> int:
+        body = tokens[PROMPT:]
+        if CUE not in body:
+            return thinking[len(body)] if len(body) < len(thinking) else 29
+        cue = body.index(CUE)
+        return 100 + cue if len(body) - cue - 1 < answer_tokens else EOS
+
+    return choose
+
+
+def answer(budgets: tuple[int, ...], thinking_tokens: int, *ids: int) -> Answer:
+    return Answer(budgets, thinking_tokens, ids, True)
+
+
+def test_a_long_thought_is_closed_by_force_at_every_budget() -> None:
+    thought = drive(script([20, 21, 22, 23, 24]), make_protocol([1, 2, 5]))
+    assert (thought.thinking_ids, thought.stop) == ((20, 21, 22, 23, 24), "budget")
+    # between prompt and cue stand b thinking tokens, then the three tokens of the forced close
+    assert thought.answers == (answer((1,), 1, 104), answer((2,), 2, 105), answer((5,), 5, 108))
+
+
+def test_an_own_close_is_answered_once_for_all_larger_budgets() -> None:
+    thought = drive(script([20, 21, 22, CLOSE]), make_protocol([2, 4, 8, 16]))
+    assert (thought.thinking_ids, thought.stop) == ((20, 21, 22), "close")
+    # own close: two tokens before the cue
+    assert thought.answers == (answer((2,), 2, 105), answer((4, 8, 16), 3, 105))
+
+
+def test_a_close_right_after_a_budget_is_forced_there_and_own_later() -> None:
+    thought = drive(script([20, 21, CLOSE]), make_protocol([2, 3]))
+    assert thought.stop == "close"
+    assert thought.answers == (answer((2,), 2, 105), answer((3,), 2, 104))
+
+
+def test_a_close_right_after_the_last_budget_is_never_seen() -> None:
+    thought = drive(script([20, 21, CLOSE]), make_protocol([2]))
+    assert (thought.stop, thought.answers) == ("budget", (answer((2,), 2, 105),))
+
+
+def test_an_immediate_close_gives_an_empty_thought() -> None:
+    thought = drive(script([CLOSE]), make_protocol([1, 9]))
+    assert (thought.thinking_ids, thought.answers) == ((), (answer((1, 9), 0, 102),))
+
+
+def test_end_of_sequence_in_the_thought_is_closed_by_force() -> None:
+    thought = drive(script([20, EOS]), make_protocol([4, 8]))
+    assert (thought.thinking_ids, thought.stop) == ((20,), "eos")
+    assert thought.answers == (answer((4, 8), 1, 104),)
+
+
+def test_own_close_of_several_tokens() -> None:
+    thought = drive(script([20, 21, MARK_A, MARK_B, MARK_C]), make_protocol([5, 7], LONG_MARK))
+    assert (thought.thinking_ids, thought.stop) == ((20, 21), "close")
+    assert thought.answers == (answer((5, 7), 2, 106),)
+
+
+@pytest.mark.parametrize("budget", [3, 4])
+def test_a_close_mark_that_a_budget_cuts_is_stripped(budget: int) -> None:
+    thought = drive(script([20, 21, MARK_A, MARK_B, MARK_C]), make_protocol([budget], LONG_MARK))
+    assert (thought.stop, thought.answers) == ("budget", (answer((budget,), 2, 106),))
+
+
+def test_a_thought_goes_on_after_a_cut_mark() -> None:
+    thought = drive(script([20, MARK_A, MARK_B, 22, 23]), make_protocol([2, 3, 5], LONG_MARK))
+    assert thought.thinking_ids == (20, MARK_A, MARK_B, 22, 23)
+    assert thought.answers == (answer((2,), 1, 105), answer((3,), 1, 105), answer((5,), 5, 109))
+
+
+def test_a_close_before_the_minimum_is_replaced_by_the_wait_text() -> None:
+    thought = drive(script([20, CLOSE, 0, 21, CLOSE]), make_protocol([9], extend_to=2, max_extensions=3))
+    assert (thought.thinking_ids, thought.extensions) == ((20, WAIT_A, WAIT_B, 21), 1)
+    assert thought.answers == (answer((9,), 4, 106),)
+
+
+def test_the_wait_text_counts_against_the_budget() -> None:
+    thought = drive(script([20, CLOSE, 0, 21, 22]), make_protocol([2, 4], extend_to=9, max_extensions=9))
+    assert thought.thinking_ids == (20, WAIT_A, WAIT_B, 21)
+    assert [a.thinking_tokens for a in thought.answers] == [2, 4]
+
+
+def test_end_of_sequence_before_the_minimum_is_extended_too() -> None:
+    thought = drive(script([EOS, 0, 21, EOS]), make_protocol([9], extend_to=2, max_extensions=1))
+    assert (thought.thinking_ids, thought.stop) == ((WAIT_A, WAIT_B, 21), "eos")
+
+
+def test_extensions_are_limited() -> None:
+    thought = drive(script([CLOSE, 0, CLOSE, 0, CLOSE, 0, 0]), make_protocol([9], extend_to=8, max_extensions=2))
+    assert (thought.thinking_ids, thought.extensions) == ((WAIT_A, WAIT_B) * 2, 2)
+    assert thought.stop == "close"
+
+
+def test_a_close_at_the_minimum_is_not_extended() -> None:
+    thought = drive(script([20, 21, CLOSE]), make_protocol([9], extend_to=2, max_extensions=9))
+    assert (thought.extensions, thought.thinking_ids) == (0, (20, 21))
+
+
+@pytest.mark.parametrize(("wanted", "ids", "finished"), [(0, (), True), (2, (104, 104), True), (3, (104,) * 3, False)])
+def test_answers_are_cut_at_their_limit(wanted: int, ids: tuple[int, ...], finished: bool) -> None:
+    thought = drive(script([20], answer_tokens=wanted), make_protocol([1], answer_tokens=3))
+    assert thought.answers == (Answer((1,), 1, ids, finished),)
+
+
+def test_marks_are_banned_in_answers_and_only_there() -> None:
+    seen = []
+
+    def choose(tokens: tuple[int, ...], banned: frozenset[int], uniform: float) -> int:
+        seen.append((CUE in tokens, banned))
+        return 20
+
+    drive(choose, make_protocol([2, 3], answer_tokens=2))
+    assert set(seen) == {(False, frozenset()), (True, frozenset({OPEN, CLOSE}))}
+
+
+def random_model(seed: int) -> Choose:
+    """Draws each token from the whole sequence before it: closes, ends and begins marks now and then."""
+    menu = [CLOSE, EOS, OPEN, MARK_A, MARK_A, MARK_A, MARK_B, WAIT_A, *range(20, 28)]
+
+    def choose(tokens: tuple[int, ...], banned: frozenset[int], uniform: float) -> int:
+        rng = random.Random(hash((seed, uniform, *tokens)))
+        follow = {MARK_A: MARK_B, MARK_B: MARK_C}.get(tokens[-1])
+        if follow is not None and rng.random() < 0.6:
+            return follow
+        return rng.choice([token for token in menu if token not in banned])
+
+    return choose
+
+
+def random_protocol(rng: random.Random, temperature: float) -> Protocol:
+    budgets = sorted(rng.sample(range(1, 25), rng.randint(1, 6)))
+    return make_protocol(
+        budgets, rng.choice([FORMAT, LONG_MARK]), answer_tokens=rng.randint(1, 4), temperature=temperature,
+        extend_to=rng.choice([0, 0, 5, 30]), max_extensions=rng.randint(1, 3), seed=rng.randint(0, 9))
+
+
+def test_one_pass_equals_the_protocol_at_each_budget() -> None:
+    for seed in range(600):
+        protocol, model = random_protocol(random.Random(seed), 0.0), random_model(seed)
+        expected = {b: reference(model, dataclasses.replace(protocol, budgets=(b,))) for b in protocol.budgets}
+        assert by_budget(drive(model, protocol)) == expected, f"seed {seed}, {protocol}"
+
+
+def test_one_pass_equals_separate_runs_when_sampled() -> None:
+    for seed in range(600):
+        protocol, model = random_protocol(random.Random(seed), 1.0), random_model(seed)
+        separate: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+        for budget in protocol.budgets:
+            separate |= by_budget(drive(model, dataclasses.replace(protocol, budgets=(budget,))))
+        assert by_budget(drive(model, protocol)) == separate, f"seed {seed}, {protocol}"
+
+
+def test_closed_by_itself_is_the_same_in_one_pass_and_in_separate_runs() -> None:
+    for seed in range(300):
+        protocol, model = random_protocol(random.Random(seed), 0.0), random_model(seed)
+        whole = drive(model, protocol)
+        own = set(whole.answers[-1].budgets) if whole.stop == "close" else set()
+        alone = {b for b in protocol.budgets if drive(model, dataclasses.replace(protocol, budgets=(b,))).stop == "close"}
+        assert own == alone, f"seed {seed}, {protocol}"
+
+
+def test_the_random_models_reach_every_way_to_stop() -> None:
+    thoughts = [drive(random_model(s), random_protocol(random.Random(s), 0.0)) for s in range(600)]
+    assert {t.stop for t in thoughts} == {"close", "eos", "budget"}
+    assert {t.extensions for t in thoughts} == {0, 1, 2, 3}
+    assert any(len(set(a.thinking_tokens for a in t.answers)) < len(t.answers) for t in thoughts)

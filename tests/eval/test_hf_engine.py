@@ -1,0 +1,159 @@
+"""The in-process engine: one pass equals separate runs and plain `generate`, whatever the batch, model family or attention."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Sequence
+
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from eval.engines.hf import HFEngine, attention_windows
+from eval.protocol import Protocol
+from eval.types import Request, Thought
+from tests.eval.scripted import FORMAT, by_budget, make_protocol, reference
+from tests.eval.worlds import fresh_nano, nano, nano_format, nano_protocol, nano_requests, rambling
+from tests.prune.models import build
+
+Key = tuple[str, int]
+MIXED = [*nano_requests("chain", 8), *nano_requests("knowledge", 3), *nano_requests("shallow", 3)]
+SAMPLED = {"temperature": 0.8, "top_p": 0.95, "top_k": 20, "seed": 1}
+MODELS = {"whole": nano, "rambling": rambling}
+
+
+def think(model: PreTrainedModel, protocol: Protocol, requests: Sequence[Request] = MIXED, batch_size: int = 64
+          ) -> dict[Key, Thought]:
+    thoughts = list(HFEngine(model, protocol, batch_size).think(requests))
+    assert len(thoughts) == len(requests)
+    return {(thought.problem, thought.sample): thought for thought in thoughts}
+
+
+@pytest.mark.parametrize("sampling", [{}, SAMPLED], ids=["greedy", "sampled"])
+@pytest.mark.parametrize("model", MODELS)
+def test_one_pass_equals_a_separate_run_at_each_budget(model: str, sampling: dict[str, float]) -> None:
+    protocol = nano_protocol([8, 15, 32, 64], **sampling)
+    separate: dict[Key, dict[int, object]] = {}
+    for budget in protocol.budgets:
+        for key, thought in think(MODELS[model](), dataclasses.replace(protocol, budgets=(budget,))).items():
+            separate.setdefault(key, {}).update(by_budget(thought))
+    assert {key: by_budget(t) for key, t in think(MODELS[model](), protocol).items()} == separate
+
+
+def generated(model: PreTrainedModel, request: Request, budget: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(thinking, answer) by transformers' own generate."""
+    fmt = nano_format()
+    (close,), stop = fmt.close_mark_ids, list(fmt.stop_ids)
+
+    def go_on(ids: list[int], limit: int, eos: list[int], bad: list[list[int]] | None) -> list[int]:
+        tensor = torch.tensor([ids])
+        out = model.generate(tensor, attention_mask=torch.ones_like(tensor), max_new_tokens=limit, do_sample=False,
+                             eos_token_id=eos, bad_words_ids=bad, pad_token_id=0)
+        fresh: list[int] = out[0, len(ids):].tolist()
+        return fresh[:-1] if fresh[-1] in eos else fresh
+
+    thinking = go_on(list(request.prompt_ids), budget, [close, *stop], None)
+    context = [*request.prompt_ids, *thinking, *fmt.forced_close_ids]
+    return tuple(thinking), tuple(go_on(context, 4, stop, [[mark] for mark in fmt.banned_ids]))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_greedy_equals_generate(model: str) -> None:
+    requests = MIXED[::3]
+    thoughts = think(MODELS[model](), nano_protocol([8, 24, 60]), requests)
+    expected = {(r.problem, 0): {b: generated(MODELS[model](), r, b) for b in (8, 24, 60)} for r in requests}
+    assert {key: by_budget(t) for key, t in thoughts.items()} == expected
+
+
+@pytest.mark.parametrize("sampling", [{}, SAMPLED], ids=["greedy", "sampled"])
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_thoughts_do_not_depend_on_batch_size_or_order(batch_size: int, sampling: dict[str, float]) -> None:
+    protocol = nano_protocol([8, 40], **sampling)
+    shuffled = random.Random(batch_size).sample(MIXED, len(MIXED))
+    assert think(rambling(), protocol, shuffled, batch_size) == think(rambling(), protocol)
+
+
+def test_more_requests_than_slots_are_all_answered() -> None:
+    requests = nano_requests("chain", 40)
+    thoughts = think(nano(), nano_protocol([4, 20]), requests, batch_size=7)
+    assert thoughts.keys() == {(r.problem, 0) for r in requests}
+
+
+def test_no_request_gives_no_thought() -> None:
+    assert think(nano(), nano_protocol([4]), []) == {}
+
+
+def test_a_prompt_of_one_token() -> None:
+    protocol, request = nano_protocol([6]), Request("p", 0, (6,))
+    assert by_budget(think(nano(), protocol, [request])["p", 0]) == {6: generated(nano(), request, 6)}
+
+
+def test_samples_of_a_problem_differ() -> None:
+    thoughts = think(rambling(), nano_protocol([30], **SAMPLED), nano_requests("chain", 4, samples=4))
+    assert len({t.thinking_ids for t in thoughts.values()}) > 12
+
+
+def test_the_seed_changes_sampled_thoughts() -> None:
+    first, second = (think(rambling(), nano_protocol([30], **{**SAMPLED, "seed": seed})) for seed in (1, 2))
+    assert first != second
+
+
+@pytest.mark.parametrize("sampling", [{}, SAMPLED], ids=["greedy", "sampled"])
+def test_ids_beyond_the_tokenizer_are_never_chosen(sampling: dict[str, float]) -> None:
+    padded, protocol = fresh_nano(), nano_protocol([8, 24], **sampling)
+    padded.resize_token_embeddings(120)
+    with torch.no_grad():  # opposite rows: for any hidden state one of the two has a huge logit
+        padded.get_input_embeddings().weight[112] = 100.0
+        padded.get_input_embeddings().weight[113] = -100.0
+        assert int(padded(torch.tensor([MIXED[0].prompt_ids])).logits[0, -1].argmax()) >= 112
+    assert think(padded, protocol) == think(nano(), protocol)
+
+
+def test_marks_are_never_in_an_answer_of_a_model_that_wants_them() -> None:
+    model, fmt = fresh_nano(), nano_format()
+    head = torch.nn.Linear(64, 112)
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias.copy_(torch.arange(112.0))
+        head.bias[list(fmt.banned_ids)] = 1000.0
+    model.lm_head = head
+    answers = {a.answer_ids for t in think(model, nano_protocol([4])).values() for a in t.answers}
+    assert answers == {(111,) * 4}
+
+
+def test_extension_in_the_engine_feeds_the_wait_text() -> None:
+    protocol = nano_protocol([40], extend_to=12, max_extensions=1)
+    thoughts = think(nano(), protocol, nano_requests("knowledge", 4))
+    (wait,) = nano_format().wait_ids
+    assert {(t.extensions, t.thinking_ids[0]) for t in thoughts.values()} == {(1, wait)}
+
+
+SHORT = [Request("a", 0, (2, 5, 9)), Request("b", 0, (2, 40, 8, 30, 31, 17, 22, 12, 6)), Request("c", 0, (2, 50, 33, 6))]
+FAMILIES = ["qwen3", "qwen2_mixed", "mistral", "gemma2", "gemma3", "llama", "smollm3"]
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_slots_equal_uncached_forwards_of_every_family(family: str, attention: str) -> None:
+    model = build(family)
+    model.set_attn_implementation(attention)
+    protocol = make_protocol([5, 11], FORMAT, vocabulary_size=53)
+
+    def choose(tokens: tuple[int, ...], banned: frozenset[int], uniform: float) -> int:
+        with torch.no_grad():
+            logits = model(torch.tensor([tokens]), use_cache=False).logits[0, -1]
+        logits[list(banned)] = -torch.inf
+        return int(logits.argmax())
+
+    expected = {(r.problem, 0): {b: reference(choose, dataclasses.replace(protocol, budgets=(b,)), r) for b in (5, 11)}
+                for r in SHORT}
+    assert {key: by_budget(t) for key, t in think(model, protocol, SHORT, batch_size=2).items()} == expected
+
+
+@pytest.mark.parametrize(("family", "windows"), [
+    ("qwen3", {"full_attention": None}), ("llama", {"full_attention": None}), ("mistral", {"full_attention": 4}),
+    ("qwen2_mixed", {"full_attention": None, "sliding_attention": 4}),
+    ("gemma2", {"full_attention": None, "sliding_attention": 4})])
+def test_attention_windows(family: str, windows: dict[str, int | None]) -> None:
+    assert attention_windows(build(family).config) == windows

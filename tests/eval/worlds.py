@@ -1,0 +1,72 @@
+"""The shipped small reasoner for tests: whole, or rambling without its last layers; its format, prompts and sweep plans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from data_prep.models import load_model, load_tokenizer
+from data_prep.nano_build import FORMAT
+from data_prep.nano_world import nano_problems
+from data_prep.problems import Suite
+from data_prep.prompts import ThinkFormat, encode, render_prompt, think_format
+from eval.protocol import Protocol
+from eval.sweep import SweepPlan
+from eval.types import Request
+from recipes.schema import ModelSection
+from tests.eval.scripted import make_protocol
+
+FOLDER = str(Path(__file__).parents[2] / "data_prep" / "nano_model")
+SECTION = ModelSection(unpruned=FOLDER)
+
+
+def fresh_nano(layers: int = 8) -> PreTrainedModel:
+    """A copy of the small reasoner of its own, cut to its first `layers` layers."""
+    model = load_model(FOLDER, SECTION).eval()
+    del model.model.layers[layers:]
+    model.config.num_hidden_layers = layers
+    model.config.layer_types = model.config.layer_types[:layers]
+    return model
+
+
+@cache
+def nano() -> PreTrainedModel:
+    return fresh_nano()
+
+
+@cache
+def rambling() -> PreTrainedModel:
+    return fresh_nano(layers=5)
+
+
+@cache
+def nano_tokenizer() -> PreTrainedTokenizerBase:
+    return load_tokenizer(FOLDER, SECTION)
+
+
+@cache
+def nano_format() -> ThinkFormat:
+    return think_format(FORMAT, nano_tokenizer())
+
+
+def nano_protocol(budgets: Sequence[int], **changes: Any) -> Protocol:
+    return make_protocol(budgets, nano_format(), **{"answer_tokens": 4, **changes})
+
+
+def nano_suite(family: str, size: int) -> Suite:
+    return Suite(name=family, problems=tuple(nano_problems(family, size, seed=0)), grader="exact")
+
+
+def nano_requests(family: str, size: int, samples: int = 1) -> list[Request]:
+    tokenizer, fmt = nano_tokenizer(), nano_format()
+    return [Request(p.id, sample, encode(render_prompt(p.question, tokenizer, fmt), tokenizer))
+            for p in nano_suite(family, size).problems for sample in range(samples)]
+
+
+def nano_plan(suites: Sequence[Suite], budgets: Sequence[int], samples: int = 1, **changes: Any) -> SweepPlan:
+    return SweepPlan(suites=tuple(suites), protocol=nano_protocol(budgets, **changes), samples=samples, batch_size=16,
+                     tokenizer=nano_tokenizer())
