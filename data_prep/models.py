@@ -20,9 +20,11 @@ def load_tokenizer(path: str, section: ModelSection) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(find_path(path), trust_remote_code=section.trust_remote_code)
     except (OSError, ValueError) as error:
-        raise UserError(f"model: no tokenizer at {path!r} ({_first_line(error)}); name a folder of a Hugging Face checkpoint or a Hub id") from None
+        raise UserError(f"model: no tokenizer at {path!r} ({_first_line(error)}); "
+                        "name a folder of a Hugging Face checkpoint or a Hub id") from None
     if tokenizer.chat_template is None:
-        raise UserError(f"model: the tokenizer at {path!r} has no chat template, so a prompt cannot be rendered; use an instruct model")
+        raise UserError(f"model: the tokenizer at {path!r} has no chat template, so a prompt cannot be rendered; "
+                        "use an instruct model")
     return tokenizer
 
 
@@ -31,11 +33,15 @@ def load_config(path: str, section: ModelSection) -> Any:
     try:
         return AutoConfig.from_pretrained(find_path(path), trust_remote_code=section.trust_remote_code)
     except (OSError, ValueError) as error:
-        raise UserError(f"model: no model at {path!r} ({_first_line(error)}); name a folder of a Hugging Face checkpoint or a Hub id") from None
+        raise UserError(f"model: no model at {path!r} ({_first_line(error)}); "
+                        "name a folder of a Hugging Face checkpoint or a Hub id") from None
 
 
 def load_model(path: str, section: ModelSection) -> PreTrainedModel:
-    """The weights at `path` in the section's dtype and attention, from safetensors only; UserError where they cannot be had."""
+    """The weights at `path` in the section's dtype and attention, from safetensors only.
+
+    UserError where they cannot be had.
+    """
     load_config(path, section)
     try:
         return AutoModelForCausalLM.from_pretrained(
@@ -45,11 +51,14 @@ def load_model(path: str, section: ModelSection) -> PreTrainedModel:
         raise UserError(f"model: the weights at {path!r} cannot be loaded: {_first_line(error)}") from None
 
 
-def attention(wanted: str) -> str:
-    """The attention implementation: `auto` is FlashAttention 2 where it is installed and a GPU is, else SDPA."""
+def attention(wanted: str) -> str | None:
+    """The attention implementation; None leaves it to transformers (SDPA where the model has it, else eager).
+
+    `auto` is FlashAttention 2 where it is installed and a GPU is, else None.
+    """
     if wanted != "auto":
         return wanted
-    return "flash_attention_2" if torch.cuda.is_available() and is_flash_attn_2_available() else "sdpa"
+    return "flash_attention_2" if torch.cuda.is_available() and is_flash_attn_2_available() else None
 
 
 def _first_line(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """Trains the embedded reasoner from nothing: `python -m data_prep nano recipe=nano_world.yaml out=DIR`.
 
-A plain loop on one CPU thread (a few minutes), so that the shipped weights can be rebuilt by anyone. The chain length grows by
-a curriculum that moves on when the running loss is low enough; without it many seeds stay on a plateau.
+A plain loop on one CPU thread (a few minutes), so that the shipped weights can be rebuilt by anyone. The chain length
+grows by a curriculum that moves on when the running loss is low enough; without it many seeds stay on a plateau.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ class Curriculum:
             self.stage, self.running_loss = self.stage + 1, 1.0
 
 
-def training_batches(recipe: NanoRecipe, tokenizer: PreTrainedTokenizerBase, curriculum: Curriculum) -> Iterator[list[Row]]:
+def training_batches(
+        recipe: NanoRecipe, tokenizer: PreTrainedTokenizerBase, curriculum: Curriculum) -> Iterator[list[Row]]:
     """Endless batches of freshly drawn traces; the chain length follows the curriculum."""
     fmt = think_format(FORMAT, tokenizer)
     rng, shares = random.Random(f"pretraining {recipe.seed}"), recipe.training.mixture
@@ -107,7 +108,8 @@ def build(recipe: NanoRecipe, out: Path) -> None:
         optimizer.zero_grad()
         curriculum.update(loss.item())
         if step % 50 == 0 or step + 1 == training.steps:
-            print(f"step {step} loss {curriculum.running_loss:.4f} chains up to {curriculum.max_operations}", flush=True)
+            print(f"step {step} loss {curriculum.running_loss:.4f} chains up to {curriculum.max_operations}",
+                  flush=True)
     model.eval()
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)

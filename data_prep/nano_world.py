@@ -7,7 +7,8 @@ Three families, so that what pruning seems to keep and what it breaks can be see
 - chain      `start 7 #1 +3 #2 *4 ?` 2 to 24 dependent operations modulo 11; the thought is one step
                                      `#i operation before after` (4 tokens) per operation
 
-A chain question whose SHA-256 is 0 modulo 8 is held out: only the evaluation ever sees it. Everything is made from a seed.
+A chain question whose SHA-256 is 0 modulo 8 (its first byte) is held out: only the evaluation ever sees it. Everything
+is made from a seed.
 """
 
 from __future__ import annotations
@@ -124,7 +125,10 @@ def nano_traces(shares: dict[str, float], size: int, seed: int, max_operations: 
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """The word-level tokenizer of the world, with its chat template. A word carries the space before it, so text comes back as it was."""
+    """The word-level tokenizer of the world, with its chat template.
+
+    A word carries the space before it, so text comes back as it was.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     words = ["fact", "calc", "start", "answer", "?"]

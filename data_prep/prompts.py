@@ -54,8 +54,9 @@ def think_format(section: FormatSection, tokenizer: PreTrainedTokenizerBase) -> 
     tail = section.close[len(section.close.rstrip()):]
     stop_id = encode(stop, tokenizer)[0]
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == stop_id:
-        raise UserError(f"the tokenizer's pad token {tokenizer.pad_token!r} must exist and differ from the stop token {stop!r}, "
-                        "or the model never learns to stop; set another pad token in the model's tokenizer_config.json")
+        raise UserError(
+            f"the tokenizer's pad token {tokenizer.pad_token!r} must exist and differ from the stop token {stop!r}, "
+            "or the model never learns to stop; set another pad token in the model's tokenizer_config.json")
     return ThinkFormat(
         open=section.open, close=section.close, cue=section.cue, wait=section.wait, stop=stop,
         close_mark_ids=close_ids,
@@ -63,7 +64,7 @@ def think_format(section: FormatSection, tokenizer: PreTrainedTokenizerBase) -> 
         own_close_ids=close_ids + encode(tail + section.cue, tokenizer),
         wait_ids=encode(section.wait, tokenizer),
         banned_ids=tuple(sorted({open_ids[0], close_ids[0]})),
-        stop_ids=tuple(sorted({stop_id, tokenizer.eos_token_id})))
+        stop_ids=tuple(sorted({stop_id, tokenizer.eos_token_id} - {None})))
 
 
 def _check_mark(key: str, mark: str, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -72,8 +73,9 @@ def _check_mark(key: str, mark: str, tokenizer: PreTrainedTokenizerBase) -> None
     if not ids or (tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids):
         raise UserError(f"data.format.{key}: the tokenizer cannot write {mark!r}; name the string this model uses")
     if ids[0] not in tokenizer.added_tokens_decoder:
-        raise UserError(f"data.format.{key}: {mark!r} is not a token of this model's tokenizer (it falls into {len(ids)} pieces), "
-                        "so it is not a thinking model in this format; set data.format to the format it was trained with")
+        raise UserError(
+            f"data.format.{key}: {mark!r} is not a token of this model's tokenizer (it falls into {len(ids)} pieces), "
+            "so it is not a thinking model in this format; set data.format to the format it was trained with")
 
 
 def encode(text: str, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
@@ -83,8 +85,8 @@ def encode(text: str, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
 
 def render_prompt(question: str, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat) -> str:
     """The chat template with thinking on, up to and including the think-open string."""
-    text: str = tokenizer.apply_chat_template(
-        [{"role": "user", "content": question}], tokenize=False, add_generation_prompt=True, enable_thinking=True)
+    text = str(tokenizer.apply_chat_template(
+        [{"role": "user", "content": question}], tokenize=False, add_generation_prompt=True, enable_thinking=True))
     if text.rstrip().endswith(fmt.open_mark):
         text = text.rstrip()[: -len(fmt.open_mark)]
     return text + fmt.open

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from data_prep.traces import read_jsonl
 from recipes.errors import UserError
 from recipes.paths import find_path
 from recipes.schema import HubSuite, JsonlSuite, NanoSuite
+
+INTEGER = re.compile(r"\s*-?[0-9][0-9,]*\s*")
 
 
 def load_suite(section: NanoSuite | JsonlSuite | HubSuite) -> Suite:
@@ -28,7 +32,29 @@ def load_suite(section: NanoSuite | JsonlSuite | HubSuite) -> Suite:
         columns = ("problem", "answer")
     else:
         rows, columns = _read_hub(section), (section.problem, section.answer)
-    return Suite(name=section.name, problems=_parse(rows, columns, section.name), grader=section.grader)
+    problems_read = _parse(rows, columns, section.name)
+    suite = Suite(name=section.name, problems=draw(problems_read, section), grader=section.grader)
+    if section.grader == "integer":
+        _check_integers(suite)
+    return suite
+
+
+def draw(problems: tuple[Problem, ...], section: JsonlSuite | HubSuite) -> tuple[Problem, ...]:
+    """`section.size` of the problems in their own order, drawn by its seed; all where no size is given."""
+    if section.size is None:
+        return problems
+    if section.size > len(problems):
+        raise UserError(f"sweep.suites ({section.name}).size: {section.size} problems were asked for, "
+                        f"there are {len(problems)}")
+    chosen = random.Random(f"suite {section.seed}").sample(range(len(problems)), section.size)
+    return tuple(problems[i] for i in sorted(chosen))
+
+
+def _check_integers(suite: Suite) -> None:
+    for problem in suite.problems:
+        if not INTEGER.fullmatch(problem.answer):
+            raise UserError(f"sweep.suites ({suite.name}): the answer of problem {problem.id} is {problem.answer!r}, "
+                            "which grader=integer cannot compare; set grader=exact or grader=math")
 
 
 def _read_hub(section: HubSuite) -> Iterator[tuple[str, Any]]:
@@ -48,8 +74,9 @@ def _parse(rows: Iterator[tuple[str, Any]], columns: tuple[str, str], name: str)
         question, answer, key = (row.get(column) for column in (*columns, "id"))
         if not isinstance(question, str) or not question.strip():
             raise UserError(f"{where}: {columns[0]!r} must be text that is not empty, got {question!r}")
-        if answer is None or not str(answer).strip():
-            raise UserError(f"{where}: {columns[1]!r} is empty; every problem needs its gold answer")
+        if not isinstance(answer, str | int | float) or not str(answer).strip():
+            raise UserError(f"{where}: {columns[1]!r} must be a text or a number, got {answer!r}; "
+                            "every problem needs its gold answer")
         if key is None or str(key) in problems:
             raise UserError(f"{where}: 'id' must be there and differ from every other, got {key!r}")
         problems[str(key)] = Problem(id=str(key), question=question, answer=str(answer))

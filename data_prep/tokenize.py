@@ -60,18 +60,21 @@ class Prepared:
 def label_trace(trace: Trace, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat) -> Row:
     """The row of one trace. Prompt and completion are tokenised apart, so no token straddles their border.
 
-    ValueError where a mark occurs inside the thinking or the answer, or where the labelled ids do not spell the completion.
+    ValueError where a mark occurs inside the thinking or the answer, or where the labelled ids do not spell the
+    completion.
     """
     for name, text in (("thinking", trace.thinking), ("answer", trace.answer)):
-        for mark in (fmt.open_mark, fmt.close_mark, fmt.stop):
+        for mark in (fmt.open_mark, fmt.close_mark, fmt.stop, tokenizer.eos_token or fmt.stop):
             if mark in text:
-                raise ValueError(f"trace {trace.id}: the {name} contains {mark!r}, which ends or opens a thought; remove it from the text")
+                raise ValueError(f"trace {trace.id}: the {name} contains {mark!r}, which ends or opens a thought; "
+                                 "remove it from the text")
     completion = render_completion(trace, fmt)
     prompt_ids = list(encode(render_prompt(trace.question, tokenizer, fmt), tokenizer))
     completion_ids = list(encode(completion, tokenizer))
-    spelled = tokenizer.decode(completion_ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    spelled = str(tokenizer.decode(completion_ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
     if spelled != completion:
-        raise ValueError(f"trace {trace.id}: the tokenizer does not give the trace back: {_first_difference(completion, spelled)}")
+        raise ValueError(f"trace {trace.id}: the tokenizer does not give the trace back: "
+                         f"{_first_difference(completion, spelled)}")
     return Row(id=trace.id, input_ids=prompt_ids + completion_ids, labels=[IGNORED] * len(prompt_ids) + completion_ids)
 
 
@@ -85,7 +88,9 @@ def prepare(section: DataSection, tokenizer: PreTrainedTokenizerBase, fmt: Think
     return prepare_traces(read_traces(section.traces), section.max_length_tokens, tokenizer, fmt)
 
 
-def prepare_traces(traces: Sequence[Trace], max_length_tokens: int, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat) -> Prepared:
+def prepare_traces(
+        traces: Sequence[Trace], max_length_tokens: int, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat
+) -> Prepared:
     """`prepare` for traces in memory; UserError where a trace cannot be labelled or none is left."""
     rows = []
     for trace in traces:

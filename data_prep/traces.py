@@ -32,7 +32,7 @@ def read_traces(section: NanoTraces | JsonlTraces | HubTraces) -> list[Trace]:
     if isinstance(section, NanoTraces):
         from data_prep.nano_world import nano_traces
 
-        return nano_traces(dict(section.shares), section.size, section.seed, section.max_operations)
+        return nano_traces(dict(section.shares.items()), section.size, section.seed, section.max_operations)
     if isinstance(section, JsonlTraces):
         return parse_rows(read_jsonl(Path(find_path(str(section.path))), "data.traces.path"))
     return parse_rows(_read_hub(section))
@@ -71,7 +71,8 @@ def parse_rows(rows: Iterator[tuple[str, Any]]) -> list[Trace]:
         more = f"\n… and {len(faults) - 5} more" if len(faults) > 5 else ""
         raise UserError("\n".join(faults[:5]) + more)
     if not traces:
-        raise UserError("data.traces: there is no trace in it; every line must hold {question, thinking, answer} or {messages}")
+        raise UserError("data.traces: there is no trace in it; every line must hold {question, thinking, answer} "
+                        "or {messages}")
     return traces
 
 
@@ -87,10 +88,12 @@ def parse_trace(where: str, row: Any) -> Trace:
         question, thinking, answer = (row.get(key) for key in ("question", "thinking", "answer"))
     for key, value in (("question", question), ("thinking", thinking), ("answer", answer)):
         if not isinstance(value, str):
-            raise ValueError(f"{key!r} must be text, got {type(value).__name__}; a row holds question, thinking and answer, or messages")
+            raise ValueError(f"{key!r} must be text, got {type(value).__name__}; "
+                             "a row holds question, thinking and answer, or messages")
         if key != "thinking" and not value.strip():
             raise ValueError(f"{key!r} is empty")
-    return Trace(id=str(row.get("id", where)), question=question, thinking=thinking, answer=answer, source=where.rsplit(":", 1)[0])
+    return Trace(id=str(row.get("id", where)), question=question, thinking=thinking, answer=answer,
+                 source=where.rsplit(":", 1)[0])
 
 
 def _from_messages(messages: Any) -> tuple[Any, Any, Any]:
@@ -101,7 +104,9 @@ def _from_messages(messages: Any) -> tuple[Any, Any, Any]:
     if roles != ["user", "assistant"]:
         raise ValueError(f"'messages' must be one user and one assistant message, got roles {roles}")
     content = messages[1].get("content")
-    thinking = messages[1].get("reasoning_content", messages[1].get("thinking"))
+    thinking = messages[1].get("reasoning_content")
+    if thinking is None:  # a data set may hold both keys, the unused one as null
+        thinking = messages[1].get("thinking")
     if thinking is None and isinstance(content, str) and (match := IN_CONTENT.fullmatch(content)):
         thinking, content = match.groups()
     return messages[0].get("content"), thinking, content

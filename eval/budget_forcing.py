@@ -1,12 +1,13 @@
-"""Budget forcing of one thought as a state machine, apart from any model: an engine feeds tokens and hands back the chosen ones.
+"""Budget forcing of one thought as a state machine, apart from any model: an engine feeds it the chosen tokens.
 
-The thought is decoded once. Where it has reached a budget, the machine leaves it for a moment: it remembers the next thinking
-token, has the close and the cue fed, collects the answer, and then goes back to the thought by shortening the cache to
-where it was. So K budgets cost one thought and K answers, need no copy of the cache, and give the tokens of K separate runs.
+The thought is decoded once. Where it has reached a budget, the machine leaves it for a moment: it remembers the next
+thinking token, has the close and the cue fed, collects the answer, and then goes back to the thought by shortening the
+cache to where it was. So K budgets cost one thought and K answers, need no copy of the cache, and give the tokens of K
+separate runs.
 
-An engine drives it so:  feed `queue` at position `length`, in order (then `length` grows by as much and the queue is empty);
-choose a token from the last logits (`stream` says with which random number, `answering` which tokens are banned);
-call `accept(token)`; again, until `done`.
+An engine drives it so: feed `queue` at position `length`, in order (then `length` grows by as much and the queue is
+empty); choose a token from the last logits (`uniform` is the random number to choose with, `answering` says whether the
+marks are banned); call `accept(token)`; again, until `done`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from eval.types import Answer, Request, Stop, Thought
 
 
 class ForcedThought:
-    """One thought under way. `length`: tokens in the cache that count; `queue`: tokens to feed next; `done`: nothing is left to do."""
+    """One thought under way.
+
+    length: tokens in the cache that count; queue: tokens to feed next; done: nothing is left to do.
+    """
 
     def __init__(self, request: Request, protocol: Protocol) -> None:
         self.request, self.protocol = request, protocol
@@ -98,7 +102,7 @@ class ForcedThought:
         self._begin_answer(served, kept, fmt.own_close_ids if stop == "close" else fmt.forced_close_ids)
 
     def _cut(self, following: int) -> None:
-        """The thought has reached a budget: answer from here, and go on with `following` afterwards if a budget is left."""
+        """The thought has reached a budget: answer from here, and go on with `following` later if one is left."""
         budget = self._pending.pop(0)
         kept = budget - self._partial_mark()
         if self._pending:
@@ -126,7 +130,8 @@ class ForcedThought:
             if len(self._answer) < self.protocol.answer_tokens:
                 self.queue = [token]
                 return
-        self._answers.append(Answer(budgets=self._served, thinking_tokens=self._kept, answer_ids=tuple(self._answer), finished=finished))
+        self._answers.append(Answer(budgets=self._served, thinking_tokens=self._kept, answer_ids=tuple(self._answer),
+                                    finished=finished))
         self.answering = False
         self.done = self._stop is not None
         if not self.done:

@@ -1,16 +1,21 @@
-"""Grading: the text after the last close against the gold answer, by rule or by math-verify in a process that can be killed."""
+"""Grading: the text after the last close against the gold answer.
+
+By rule, or by math-verify in a process that can be killed.
+"""
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 
 MATH_SECONDS = 8
 LONGEST_ANSWER = 20_000
-INTEGER = re.compile(r"-?\d[\d,]*")
-AFTER_CUE = re.compile(r"answer\s*(?:is|:|=)?\s*(.+)", re.IGNORECASE | re.DOTALL)
+NUMBER = re.compile(r"-?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?")
+LONGEST_EXTRACTED = 400
+AFTER_CUE = re.compile(r"answer(?:\s*(?:is\b|:|=))*\s*(.*)", re.IGNORECASE | re.DOTALL)
+BRACES = re.compile(r"\\boxed\{|[{}]")
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Grade:
 def grader_version(grader: str) -> str:
     """What a protocol hash says of a grader."""
     if grader != "math":
-        return f"{grader} 1"
+        return f"{grader} 2"
     from importlib.metadata import version
 
     return f"math-verify {version('math-verify')}"
@@ -40,7 +45,7 @@ def grade_all(texts: Sequence[str], golds: Sequence[str], grader: str) -> list[G
 
 
 def grade_exact(text: str, gold: str) -> Grade:
-    """Equal after folding case and white space; the answer is the last box, else what follows the word answer, else all."""
+    """Equal after folding case and space; the answer is the last box, else what follows the word answer, else all."""
     extracted = last_box(text)
     if extracted is None:
         match = AFTER_CUE.search(text)
@@ -50,36 +55,53 @@ def grade_exact(text: str, gold: str) -> Grade:
 
 
 def grade_integer(text: str, gold: str) -> Grade:
-    """The last integer of the last box (of the whole text where there is none) equals the gold one; leading zeros do not count."""
-    found = INTEGER.findall(last_box(text) or text)
+    """The last number of the last box (of the whole text where there is none) is the gold integer.
+
+    Leading zeros, thousands separators and a decimal part of zeros do not count.
+    """
+    box = last_box(text)
+    found = NUMBER.findall(text if box is None else box)
     if not found:
         return Grade(False, "", "no integer")
-    extracted = found[-1].replace(",", "")
-    return _judge(int(extracted[-400:]) == int(gold.replace(",", "")), extracted[-400:])
+    return _judge(_plain(found[-1]) == _plain(gold.strip()), found[-1].replace(",", ""))
+
+
+def _plain(number: str) -> str:
+    """One spelling for each number; compared as text, so that its length is no matter."""
+    whole, _, fraction = number.replace(",", "").partition(".")
+    digits = whole.lstrip("-").lstrip("0") or "0"
+    sign = "-" if whole.startswith("-") and digits != "0" else ""
+    fraction = fraction.rstrip("0")
+    return f"{sign}{digits}.{fraction}" if fraction else f"{sign}{digits}"
 
 
 def _judge(correct: bool, extracted: str) -> Grade:
-    return Grade(correct, extracted, "equal" if correct else "differs" if extracted else "no answer")
+    reason = "equal" if correct else "differs" if extracted else "no answer"
+    return Grade(correct, extracted[:LONGEST_EXTRACTED], reason)
 
 
 def last_box(text: str) -> str | None:
-    r"""What the last complete `\boxed{…}` holds, braces balanced; None where there is none."""
-    start = text.rfind("\\boxed{")
-    while start >= 0:
-        depth = 0
-        for i in range(start + 6, len(text)):
-            depth += {"{": 1, "}": -1}.get(text[i], 0)
-            if depth == 0:
-                return text[start + 7:i]
-        start = text.rfind("\\boxed{", 0, start)
-    return None
+    r"""What the complete `\boxed{…}` that begins last holds, braces balanced; None where there is none. One pass."""
+    opened: list[re.Match[str]] = []
+    first, last = -1, -1
+    for brace in BRACES.finditer(text):
+        if brace.group() != "}":
+            opened.append(brace)
+        elif opened:
+            partner = opened.pop()
+            if len(partner.group()) > 1 and partner.end() > first:
+                first, last = partner.end(), brace.start()
+    return text[first:last] if first >= 0 else None
 
 
 def _grade_math(texts: Sequence[str], golds: Sequence[str]) -> list[Grade]:
-    """math-verify in one worker process; an answer that takes too long kills the worker and is wrong by time-out."""
+    """math-verify in one worker process; an answer that takes too long kills the worker and is wrong by time-out.
+
+    Whatever an answer makes math-verify raise counts against that answer and never ends the sweep.
+    """
     from multiprocessing import get_context
 
-    from pebble import ProcessExpired, ProcessPool
+    from pebble import ProcessPool
 
     grades = []
     with ProcessPool(max_workers=1, context=get_context("spawn")) as pool:
@@ -88,20 +110,27 @@ def _grade_math(texts: Sequence[str], golds: Sequence[str]) -> list[Grade]:
         for future in futures:
             try:
                 grades.append(Grade(*future.result()))
-            except (FutureTimeout, ProcessExpired) as fault:
+            except Exception as fault:
                 grades.append(Grade(False, "", f"grader gave up: {type(fault).__name__}"))
         pool.close()
     return grades
 
 
 def verify_math(text: str, gold: str) -> tuple[bool, str, str]:
-    """(correct, extracted, reason) by math-verify; the last box alone is read where there is one. Runs in a worker process."""
+    """(correct, extracted, reason) by math-verify; the last box alone is read where there is one.
+
+    Runs in a worker process.
+    """
     from math_verify import parse, verify
 
+    logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns at every call that its own time limit is off
+    expected = parse(f"${gold}$", parsing_timeout=None) or parse(gold, parsing_timeout=None)
+    if not expected:
+        return False, "", "the gold answer cannot be read"
     box = last_box(text)
     extracted = text if box is None else f"\\boxed{{{box}}}"
     answer = parse(extracted, parsing_timeout=None)
     if not answer:
         return False, "", "no answer"
-    correct = bool(verify(parse(f"${gold}$", parsing_timeout=None) or parse(gold, parsing_timeout=None), answer, timeout_seconds=None))
+    correct = bool(verify(expected, answer, timeout_seconds=None))
     return correct, str(answer[-1])[:200], "equal" if correct else "differs"

@@ -1,4 +1,4 @@
-"""What defines a sweep: budgets, caps, sampling and strings. Scores compare only where the protocol hash is the same."""
+"""What defines a sweep: budgets, caps, sampling and strings. Scores compare only where their protocol hash is one."""
 
 from __future__ import annotations
 
@@ -34,16 +34,20 @@ class Protocol:
 
 
 def make_protocol(section: SweepSection, fmt: ThinkFormat, vocabulary_size: int) -> Protocol:
-    """The protocol of a recipe's sweep section for one tokenizer; UserError where a thought is to be extended by nothing."""
+    """The protocol of a recipe's sweep section for one tokenizer.
+
+    UserError where a thought is to be extended by nothing.
+    """
     if section.extend_to and not fmt.wait_ids:
-        raise UserError(f"sweep.extend_to={section.extend_to} needs data.format.wait, the text that is appended; it is empty")
+        raise UserError(f"sweep.extend_to={section.extend_to} needs data.format.wait, the text that is appended; "
+                        "it is empty")
     return Protocol(
         budgets=tuple(section.budgets), answer_tokens=section.answer_tokens, extend_to=section.extend_to,
-        max_extensions=section.max_extensions, temperature=section.temperature, top_p=section.top_p, top_k=section.top_k,
-        seed=section.seed, vocabulary_size=vocabulary_size, format=fmt)
+        max_extensions=section.max_extensions, temperature=section.temperature, top_p=section.top_p,
+        top_k=section.top_k, seed=section.seed, vocabulary_size=vocabulary_size, format=fmt)
 
 
 def protocol_hash(protocol: Protocol, suite: Suite, samples: int, versions: tuple[str, ...]) -> str:
-    """16 hex digits over everything that a score depends on beside the weights; `versions` are those of engine and grader."""
+    """16 hex digits over all that a score depends on beside the weights; `versions`: those of engine and grader."""
     parts = [PROTOCOL_VERSION, asdict(protocol), suite.hash, suite.grader, samples, versions]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Evaluation that leaves no trace in training: modes, random states and attention come back as they were, whatever happens."""
+"""Evaluation that leaves no trace in training: modes, random states and attention come back, whatever happens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from transformers import PreTrainedModel
 
 @contextmanager
 def quiet(model: PreTrainedModel) -> Iterator[None]:
-    """Evaluation mode (no dropout, no checkpointing), SDPA in place of FlashAttention (it knows no slot masks), all restored."""
+    """Evaluation mode (no dropout or checkpointing), SDPA or eager in place of FlashAttention (it knows no slot masks).
+
+    All is restored at the end.
+    """
     modes = [(module, module.training) for module in model.modules()]
     states = random.getstate(), np.random.get_state()
     implementation = model.config._attn_implementation
@@ -21,7 +24,7 @@ def quiet(model: PreTrainedModel) -> Iterator[None]:
         with torch.random.fork_rng():
             model.eval()
             if "flash" in implementation:
-                model.set_attn_implementation("sdpa")
+                model.set_attn_implementation("sdpa" if model._supports_sdpa else "eager")
             yield
     finally:
         for module, training in modes:

@@ -20,7 +20,10 @@ from eval.types import Score, Stop, SuiteSweep, Thought
 
 @dataclass(frozen=True)
 class GradedAnswer:
-    """One answer as text with its grade; it serves every budget in `budgets`. `looping`: the thinking before it ends in a loop."""
+    """One answer as text with its grade; it serves every budget in `budgets`.
+
+    looping: the thinking before it ends in a loop.
+    """
 
     budgets: tuple[int, ...]
     thinking_tokens: int
@@ -63,14 +66,16 @@ class GradedThought:
     def of_row(row: dict[str, Any]) -> GradedThought:
         """The inverse of `row`."""
         answers = tuple(
-            GradedAnswer(budgets=tuple(a["budgets"]), thinking_tokens=a["thinking_tokens"], answer_tokens=a["answer_tokens"],
-                         finished=a["finished"], looping=a["looping"], text=a["text"],
-                         grade=Grade(a["correct"], a["extracted"], a["reason"])) for a in row["answers"])
-        return GradedThought(problem=row["problem"], sample=row["sample"], stop=row["stop"], extensions=row["extensions"],
-                             thinking=row["thinking"], answers=answers)
+            GradedAnswer(budgets=tuple(a["budgets"]), thinking_tokens=a["thinking_tokens"],
+                         answer_tokens=a["answer_tokens"], finished=a["finished"], looping=a["looping"],
+                         text=a["text"], grade=Grade(a["correct"], a["extracted"], a["reason"]))
+            for a in row["answers"])
+        return GradedThought(problem=row["problem"], sample=row["sample"], stop=row["stop"],
+                             extensions=row["extensions"], thinking=row["thinking"], answers=answers)
 
 
-def grade_thoughts(thoughts: Sequence[Thought], suite: Suite, protocol: Protocol, tokenizer: PreTrainedTokenizerBase) -> list[GradedThought]:
+def grade_thoughts(thoughts: Sequence[Thought], suite: Suite, protocol: Protocol, tokenizer: PreTrainedTokenizerBase
+                   ) -> list[GradedThought]:
     """Grades every answer of every thought; what is graded is the cue and the answer, never the thought."""
     gold = {problem.id: problem.answer for problem in suite.problems}
     answers = [(thought, answer) for thought in thoughts for answer in thought.answers]
@@ -80,15 +85,17 @@ def grade_thoughts(thoughts: Sequence[Thought], suite: Suite, protocol: Protocol
     for (thought, answer), text, grade in zip(answers, texts, grades, strict=True):
         graded.setdefault((thought.problem, thought.sample), []).append(GradedAnswer(
             budgets=answer.budgets, thinking_tokens=answer.thinking_tokens, answer_tokens=len(answer.answer_ids),
-            finished=answer.finished, looping=is_looping(thought.thinking_ids[: answer.thinking_tokens]), text=text, grade=grade))
+            finished=answer.finished, looping=is_looping(thought.thinking_ids[: answer.thinking_tokens]),
+            text=text, grade=grade))
     return [GradedThought(problem=t.problem, sample=t.sample, stop=t.stop, extensions=t.extensions,
-                          thinking=tokenizer.decode(t.thinking_ids), answers=tuple(graded[t.problem, t.sample])) for t in thoughts]
+                          thinking=str(tokenizer.decode(list(t.thinking_ids))),
+                          answers=tuple(graded[t.problem, t.sample])) for t in thoughts]
 
 
 def answer_text(answer_ids: Sequence[int], protocol: Protocol, tokenizer: PreTrainedTokenizerBase) -> str:
     """What stands after the close: the cue and the answer, as one text."""
     fmt = protocol.format
-    text: str = tokenizer.decode([*fmt.own_close_ids, *answer_ids], skip_special_tokens=False)
+    text = str(tokenizer.decode([*fmt.own_close_ids, *answer_ids], skip_special_tokens=False))
     return text.rsplit(fmt.close_mark, 1)[-1].strip()
 
 
@@ -107,5 +114,5 @@ def read_sweep(path: Path) -> SuiteSweep:
     with path.open(encoding="utf-8") as file:
         header, *rows = (json.loads(line) for line in file)
     scores = tuple(score for row in rows for score in GradedThought.of_row(row).scores())
-    return SuiteSweep(model=header["model"], step=header["step"], suite=header["suite"], budgets=tuple(header["budgets"]),
-                      scores=scores, protocol=header["protocol"])
+    return SuiteSweep(model=header["model"], step=header["step"], suite=header["suite"],
+                      budgets=tuple(header["budgets"]), scores=scores, protocol=header["protocol"])

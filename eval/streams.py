@@ -17,11 +17,12 @@ def uniforms(count: int, *key: object) -> np.ndarray:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little"))).random(count)
 
 
-def sample_tokens(logits: torch.Tensor, uniform: torch.Tensor, temperature: float, top_p: float, top_k: int) -> torch.Tensor:
+def sample_tokens(logits: torch.Tensor, uniform: torch.Tensor, temperature: float, top_p: float, top_k: int
+                  ) -> torch.Tensor:
     """Token ids [rows] by inverse transform of softmax(logits / temperature), cut to top_k, then to the nucleus top_p.
 
-    logits [rows, vocabulary], uniform [rows] in [0, 1). Tokens are ordered by descending probability, ties by id, so that the
-    cut and the inversion use one order. Worked in float32 and summed in float64.
+    logits [rows, vocabulary], uniform [rows] in [0, 1). Tokens are ordered by descending probability, ties by id, so
+    that the cut and the inversion use one order. Worked in float32 and summed in float64.
     """
     ordered, ids = torch.sort(logits.float() / temperature, dim=-1, descending=True, stable=True)
     if top_k:

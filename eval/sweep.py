@@ -10,7 +10,7 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data_prep.problems import Suite
-from data_prep.prompts import ThinkFormat, encode, render_prompt, think_format
+from data_prep.prompts import encode, render_prompt, think_format
 from data_prep.suites import load_suite
 from eval.engines.hf import HFEngine, engine_version
 from eval.grading import grader_version
@@ -52,22 +52,26 @@ class SweepPlan:
 
 
 def make_sweep_plan(section: SweepSection, fmt: FormatSection, tokenizer: PreTrainedTokenizerBase) -> SweepPlan:
-    """Loads the suites and fixes the protocol; UserError where a suite is broken or the tokenizer cannot think in the format."""
+    """Loads the suites and fixes the protocol.
+
+    UserError where a suite is broken or the tokenizer cannot think in the format.
+    """
     protocol = make_protocol(section, think_format(fmt, tokenizer), len(tokenizer))
-    return SweepPlan(suites=tuple(load_suite(suite) for suite in section.suites), protocol=protocol, samples=section.samples,
-                     batch_size=section.engine.batch_size, tokenizer=tokenizer)
+    return SweepPlan(suites=tuple(load_suite(suite) for suite in section.suites), protocol=protocol,
+                     samples=section.samples, batch_size=section.engine.batch_size, tokenizer=tokenizer)
 
 
 def check_context(plan: SweepPlan, context_tokens: int) -> None:
     """UserError where a prompt, the largest budget and an answer do not fit into the model's context."""
     fmt, budget = plan.protocol.format, plan.protocol.budgets[-1]
+    closing = max(len(fmt.forced_close_ids), len(fmt.own_close_ids))
     for suite in plan.suites:
-        longest = max(suite.problems, key=lambda p: len(p.question))
-        prompt = len(encode(render_prompt(longest.question, plan.tokenizer, fmt), plan.tokenizer))
-        needed = prompt + budget + len(fmt.forced_close_ids) + plan.protocol.answer_tokens
+        prompt = max(len(ids) for ids in _prompts(suite, plan))
+        needed = prompt + budget + closing + plan.protocol.answer_tokens
         if needed > context_tokens:
-            raise UserError(f"sweep.budgets: {budget} thinking tokens with a prompt of {prompt} (suite {suite.name}) and the answer "
-                            f"need {needed} tokens, the model's context has {context_tokens}; lower the largest budget")
+            raise UserError(
+                f"sweep.budgets: {budget} thinking tokens with a prompt of {prompt} (suite {suite.name}) and the "
+                f"answer need {needed} tokens, the model's context has {context_tokens}; lower the largest budget")
 
 
 def sweep_model(model: PreTrainedModel, plan: SweepPlan, ranks: Ranks) -> dict[str, list[GradedThought]]:
@@ -89,21 +93,28 @@ def _sweep_suite(engine: HFEngine, suite: Suite, plan: SweepPlan, ranks: Ranks) 
 
 def suite_requests(suite: Suite, plan: SweepPlan) -> list[Request]:
     """One request a (problem, sample)."""
-    fmt: ThinkFormat = plan.protocol.format
-    prompts = [encode(render_prompt(problem.question, plan.tokenizer, fmt), plan.tokenizer) for problem in suite.problems]
     return [Request(problem=problem.id, sample=sample, prompt_ids=prompt)
-            for problem, prompt in zip(suite.problems, prompts, strict=True) for sample in range(plan.samples)]
+            for problem, prompt in zip(suite.problems, _prompts(suite, plan), strict=True)
+            for sample in range(plan.samples)]
 
 
-def suite_sweep(suite: Suite, plan: SweepPlan, thoughts: list[GradedThought], model: WhichModel, step: int) -> SuiteSweep:
+def _prompts(suite: Suite, plan: SweepPlan) -> list[tuple[int, ...]]:
+    fmt, tokenizer = plan.protocol.format, plan.tokenizer
+    return [encode(render_prompt(problem.question, tokenizer, fmt), tokenizer) for problem in suite.problems]
+
+
+def suite_sweep(suite: Suite, plan: SweepPlan, thoughts: list[GradedThought], model: WhichModel, step: int
+                ) -> SuiteSweep:
     """The scores of one suite under its protocol hash."""
     return SuiteSweep(model=model, step=step, suite=suite.name, budgets=plan.protocol.budgets,
-                      scores=tuple(score for thought in thoughts for score in thought.scores()), protocol=plan.protocol_hash(suite))
+                      scores=tuple(score for thought in thoughts for score in thought.scores()),
+                      protocol=plan.protocol_hash(suite))
 
 
 def save_thoughts(folder: Path, sweep: SuiteSweep, thoughts: list[GradedThought]) -> Path:
     """Writes the samples file of one sweep; `eval.samples.read_sweep` gives the sweep back."""
     path = folder / sweep.suite / f"{sweep.model}-{sweep.step:06d}.jsonl"
-    header = {"model": sweep.model, "step": sweep.step, "suite": sweep.suite, "budgets": list(sweep.budgets), "protocol": sweep.protocol}
+    header = {"model": sweep.model, "step": sweep.step, "suite": sweep.suite, "budgets": list(sweep.budgets),
+              "protocol": sweep.protocol}
     write_samples(path, header, thoughts)
     return path

@@ -21,7 +21,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model answers when its thought ends after `thinking_tokens` tokens. It serves every budget in `budgets`."""
+    """What the model answers when its thought ends after `thinking_tokens` tokens; it serves all of `budgets`."""
 
     budgets: tuple[int, ...]
     thinking_tokens: int

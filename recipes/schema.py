@@ -159,6 +159,8 @@ class JsonlSuite(Section):
     path: Path = Field(description="the file")
     grader: Literal["exact", "integer", "math"] = Field(
         default="math", description="how an answer is compared with the gold answer")
+    size: int | None = Field(default=None, ge=1, description="how many problems, drawn by the seed; default: all")
+    seed: int = Field(default=0, description="seed of the draw")
 
 
 class HubSuite(Section):
@@ -170,6 +172,8 @@ class HubSuite(Section):
     answer: str = Field(default="answer", description="column of the gold answer")
     grader: Literal["exact", "integer", "math"] = Field(
         default="math", description="how an answer is compared with the gold answer")
+    size: int | None = Field(default=None, ge=1, description="how many problems, drawn by the seed; default: all")
+    seed: int = Field(default=0, description="seed of the draw")
 
 
 SuiteSection = Annotated[NanoSuite | JsonlSuite | HubSuite, Field(discriminator="source")]

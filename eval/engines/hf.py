@@ -23,7 +23,7 @@ def engine_version() -> str:
 
 
 class HFEngine:
-    """Thinks on a loaded transformers model. The caller sees to evaluation mode and gathered weights (see `eval.quiet`)."""
+    """Thinks on a loaded transformers model. The caller sees to evaluation mode and gathered weights (`eval.quiet`)."""
 
     def __init__(self, model: PreTrainedModel, protocol: Protocol, batch_size: int) -> None:
         self.model, self.protocol, self.batch_size = model, protocol, batch_size
@@ -33,7 +33,7 @@ class HFEngine:
     def version(self) -> str:
         return engine_version()
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference_mode: what a live model caches in it could not train afterwards
     def think(self, requests: Sequence[Request]) -> Iterator[Thought]:
         """Yields each thought as it ends. Long prompts go first; a slot that falls free takes the next request."""
         waiting = deque(sorted(requests, key=lambda r: -len(r.prompt_ids)))
@@ -60,7 +60,8 @@ class HFEngine:
     def _room(self) -> int:
         """Tokens a row may need beyond its prompt."""
         fmt = self.protocol.format
-        return self.protocol.budgets[-1] + len(fmt.forced_close_ids) + len(fmt.own_close_ids) + self.protocol.answer_tokens + 1
+        closing = max(len(fmt.forced_close_ids), len(fmt.own_close_ids))
+        return self.protocol.budgets[-1] + closing + self.protocol.answer_tokens
 
     def _prefill(self, fresh: list[ForcedThought], cache: SlotCache, first_slot: int) -> None:
         """Runs all prompt tokens but the last; that one goes with the first step, whose logits are then one a row."""
@@ -106,7 +107,8 @@ class HFEngine:
         if self.model.config._attn_implementation == "sdpa":
             return visible[:, None]
         dtype = self.model.dtype
-        return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill_(~visible, torch.finfo(dtype).min)[:, None]
+        hidden = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+        return hidden.masked_fill_(~visible, torch.finfo(dtype).min)[:, None]
 
     def _choose(self, logits: torch.Tensor, active: list[ForcedThought]) -> list[int]:
         """The next token of each row; ids beyond the tokenizer never, think-open and think-close not in an answer."""
@@ -117,7 +119,8 @@ class HFEngine:
         if self.protocol.temperature == 0:
             return logits.argmax(dim=-1).tolist()
         uniform = torch.tensor([0.0 if thought.queue else thought.uniform for thought in active], dtype=torch.float64)
-        return sample_tokens(logits, uniform, self.protocol.temperature, self.protocol.top_p, self.protocol.top_k).tolist()
+        rules = self.protocol
+        return sample_tokens(logits, uniform, rules.temperature, rules.top_p, rules.top_k).tolist()
 
 
 def attention_windows(config: transformers.PreTrainedConfig) -> dict[str, int | None]:

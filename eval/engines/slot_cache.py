@@ -1,4 +1,4 @@
-"""A key/value cache of slots: each row has its own length, can be shortened at no cost, and leaves without moving the others."""
+"""A key/value cache of slots: each row has its own length, shrinks at no cost, and leaves without moving others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 
 
 class SlotLayer(CacheLayerMixin):
-    """Keys and values of one layer, [slots, heads, capacity, head size]; where to write is told by the owning `SlotCache`.
+    """Keys and values of one layer, [slots, heads, capacity, head size]; the owning `SlotCache` tells where to write.
 
     They start as zeros: a masked column still meets a weight of 0, and 0 times an uninitialised NaN is NaN.
     """
@@ -26,7 +26,8 @@ class SlotLayer(CacheLayerMixin):
                ) -> tuple[torch.Tensor, torch.Tensor]:
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        assert self.keys is not None and self.values is not None
+        assert self.keys is not None
+        assert self.values is not None
         if self.owner.first_slot is not None:
             first, (rows, _, tokens, _) = self.owner.first_slot, key_states.shape
             self.keys[first:first + rows, :, :tokens] = key_states
@@ -71,5 +72,7 @@ class SlotCache(Cache):
     def move(self, source: int, target: int, length: int) -> None:
         """Copies the first `length` tokens of one slot over another."""
         for layer in self.layers:
-            layer.keys[target, :, :length] = layer.keys[source, :, :length]
-            layer.values[target, :, :length] = layer.values[source, :, :length]
+            assert isinstance(layer, SlotLayer)
+            for states in (layer.keys, layer.values):
+                assert states is not None
+                states[target, :, :length] = states[source, :, :length]

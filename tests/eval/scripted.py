@@ -1,4 +1,4 @@
-"""A model that is a plain function of the tokens before, a decoding loop round it, and the protocol spelled out for one budget.
+"""A model that is a plain function of the tokens before, a loop round it, and the protocol for one budget spelled out.
 
 `reference` is the independent road: it knows one budget only, keeps no cache and asks the model about whole sequences.
 """
@@ -43,7 +43,8 @@ def drive(choose: Choose, protocol: Protocol, request: Request = REQUEST) -> Tho
     return thought.thought()
 
 
-def reference(choose: Choose, protocol: Protocol, request: Request = REQUEST) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def reference(choose: Choose, protocol: Protocol, request: Request = REQUEST
+              ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """(thinking that counts, answer) at the only budget of `protocol`, greedily."""
     (budget,), fmt = protocol.budgets, protocol.format
     mark, thinking, forced, extensions = fmt.close_mark_ids, list[int](), list[int](), 0

@@ -35,7 +35,7 @@ PROMPT = len(REQUEST.prompt_ids)
 
 
 def script(thinking: list[int], answer_tokens: int = 1) -> Choose:
-    """Thinks `thinking` (then 29) whatever was fed; answers with 100 + the tokens between prompt and cue, then stops."""
+    """Thinks `thinking` (then 29) whatever was fed; answers 100 + the tokens between prompt and cue, then stops."""
 
     def choose(tokens: tuple[int, ...], banned: frozenset[int], uniform: float) -> int:
         body = tokens[PROMPT:]
@@ -192,7 +192,8 @@ def test_closed_by_itself_is_the_same_in_one_pass_and_in_separate_runs() -> None
         protocol, model = random_protocol(random.Random(seed), 0.0), random_model(seed)
         whole = drive(model, protocol)
         own = set(whole.answers[-1].budgets) if whole.stop == "close" else set()
-        alone = {b for b in protocol.budgets if drive(model, dataclasses.replace(protocol, budgets=(b,))).stop == "close"}
+        single = {b: drive(model, dataclasses.replace(protocol, budgets=(b,))) for b in protocol.budgets}
+        alone = {budget for budget, thought in single.items() if thought.stop == "close"}
         assert own == alone, f"seed {seed}, {protocol}"
 
 
@@ -200,4 +201,4 @@ def test_the_random_models_reach_every_way_to_stop() -> None:
     thoughts = [drive(random_model(s), random_protocol(random.Random(s), 0.0)) for s in range(600)]
     assert {t.stop for t in thoughts} == {"close", "eos", "budget"}
     assert {t.extensions for t in thoughts} == {0, 1, 2, 3}
-    assert any(len(set(a.thinking_tokens for a in t.answers)) < len(t.answers) for t in thoughts)
+    assert any(len({a.thinking_tokens for a in t.answers}) < len(t.answers) for t in thoughts)

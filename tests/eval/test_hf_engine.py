@@ -1,4 +1,4 @@
-"""The in-process engine: one pass equals separate runs and plain `generate`, whatever the batch, model family or attention."""
+"""The in-process engine: one pass equals separate runs and plain `generate`, whatever batch, family or attention."""
 
 from __future__ import annotations
 
@@ -80,6 +80,11 @@ def test_more_requests_than_slots_are_all_answered() -> None:
     assert thoughts.keys() == {(r.problem, 0) for r in requests}
 
 
+def test_the_rambling_model_stops_in_every_way() -> None:
+    runs = [think(rambling(), nano_protocol([64], **sampling)) for sampling in ({}, SAMPLED)]
+    assert {thought.stop for run in runs for thought in run.values()} == {"close", "eos", "budget"}
+
+
 def test_no_request_gives_no_thought() -> None:
     assert think(nano(), nano_protocol([4]), []) == {}
 
@@ -129,12 +134,13 @@ def test_extension_in_the_engine_feeds_the_wait_text() -> None:
     assert {(t.extensions, t.thinking_ids[0]) for t in thoughts.values()} == {(1, wait)}
 
 
-SHORT = [Request("a", 0, (2, 5, 9)), Request("b", 0, (2, 40, 8, 30, 31, 17, 22, 12, 6)), Request("c", 0, (2, 50, 33, 6))]
-FAMILIES = ["qwen3", "qwen2_mixed", "mistral", "gemma2", "gemma3", "llama", "smollm3"]
+SHORT = [Request("a", 0, (2, 5, 9)), Request("b", 0, (2, 40, 8, 30, 31, 17, 22, 12, 6)),
+         Request("c", 0, (2, 50, 33, 6))]
+FAMILIES = ["qwen3", "qwen2_mixed", "qwen2_derived", "mistral", "gemma", "gemma3", "llama", "smollm3"]
+ATTENTIONS = [*((family, kind) for family in FAMILIES for kind in ("sdpa", "eager")), ("gemma2", "eager")]
 
 
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("family", "attention"), ATTENTIONS)
 def test_slots_equal_uncached_forwards_of_every_family(family: str, attention: str) -> None:
     model = build(family)
     model.set_attn_implementation(attention)

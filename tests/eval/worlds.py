@@ -1,4 +1,4 @@
-"""The shipped small reasoner for tests: whole, or rambling without its last layers; its format, prompts and sweep plans."""
+"""The shipped small reasoner for tests: whole, or rambling without its last layers; its format, prompts and plans."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def nano() -> PreTrainedModel:
 
 @cache
 def rambling() -> PreTrainedModel:
-    return fresh_nano(layers=5)
+    return fresh_nano(layers=3)
 
 
 @cache

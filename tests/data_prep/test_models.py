@@ -1,0 +1,47 @@
+"""Loading checkpoints, and what is said where they cannot be had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from data_prep.models import attention, load_config, load_model, load_tokenizer
+from recipes.errors import UserError
+from recipes.schema import ModelSection
+from tests.eval.worlds import FOLDER, fresh_nano
+
+SECTION = ModelSection(unpruned=FOLDER)
+
+
+@pytest.mark.parametrize(("dtype", "expected"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_weights_come_in_the_dtype_of_the_recipe(dtype: str, expected: torch.dtype) -> None:
+    section = ModelSection.model_validate({"unpruned": FOLDER, "dtype": dtype})
+    assert {p.dtype for p in load_model(FOLDER, section).parameters()} == {expected}
+
+
+def test_attention_is_as_asked() -> None:
+    assert (attention("eager"), attention("flash_attention_2")) == ("eager", "flash_attention_2")
+
+
+@pytest.mark.parametrize("load", [load_tokenizer, load_config, load_model])
+def test_a_folder_without_a_checkpoint_is_named(load, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UserError, match=f"model: no .* at '{tmp_path}' "):
+        load(str(tmp_path), SECTION)
+
+
+def test_a_tokenizer_without_a_template_is_refused(tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(FOLDER, SECTION)
+    tokenizer.chat_template = None
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="has no chat template"):
+        load_tokenizer(str(tmp_path), SECTION)
+
+
+def test_pickled_weights_are_never_loaded(tmp_path: Path) -> None:
+    model = fresh_nano()
+    model.config.save_pretrained(tmp_path)
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(UserError, match=r"the weights at .* cannot be loaded"):
+        load_model(str(tmp_path), SECTION)

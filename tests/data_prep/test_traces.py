@@ -1,0 +1,140 @@
+"""Reading traces: the layouts that are understood, and what is said of those that are not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_prep.traces import Trace, read_traces
+from recipes.errors import UserError
+from recipes.schema import HubTraces, JsonlTraces, NanoTraces
+
+GOOD = {"question": "q", "thinking": "t", "answer": "a"}
+
+
+def write(folder: Path, *rows: Any) -> Path:
+    path = folder / "traces.jsonl"
+    path.write_text("".join(row if isinstance(row, str) else json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def read(path: Path) -> list[Trace]:
+    return read_traces(JsonlTraces(source="jsonl", path=path))
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        read(path)
+    return str(caught.value)
+
+
+def chat(**assistant: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", **assistant}]}
+
+
+def test_question_thinking_answer(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD, "\n", {**GOOD, "id": 7})
+    assert read(path) == [Trace(f"{path}:1", "q", "t", "a", str(path)), Trace("7", "q", "t", "a", str(path))]
+
+
+@pytest.mark.parametrize("message", [
+    {"content": "a", "reasoning_content": "t\nu"},
+    {"content": "a", "thinking": "t\nu"},
+    {"content": "a", "thinking": "t\nu", "reasoning_content": None},
+    {"content": "<think>\nt\nu\n</think>\n\na"},
+    {"content": "<think>t\nu</think>a", "reasoning_content": None},
+], ids=["reasoning_content", "thinking", "other-key-null", "in-content", "in-content-bare"])
+def test_messages(tmp_path: Path, message: dict[str, Any]) -> None:
+    (trace,) = read(write(tmp_path, chat(**message)))
+    assert (trace.question, trace.thinking, trace.answer) == ("q", "t\nu", "a")
+
+
+@pytest.mark.parametrize("row", [{**GOOD, "thinking": ""}, chat(content="<think>\n\n</think>\n\na")])
+def test_thinking_may_be_empty(tmp_path: Path, row: dict[str, Any]) -> None:
+    assert read(write(tmp_path, row))[0].thinking == ""
+
+
+def test_thinking_keeps_its_white_space(tmp_path: Path) -> None:
+    assert read(write(tmp_path, {**GOOD, "thinking": "  t \n\n"}))[0].thinking == "  t \n\n"
+
+
+def test_thinking_in_content_loses_one_line_break_on_either_side_and_no_more(tmp_path: Path) -> None:
+    assert read(write(tmp_path, chat(content="<think>\n  t \n\n</think>\n\na")))[0].thinking == "  t \n"
+
+
+@pytest.mark.parametrize(("row", "says"), [
+    ("{not json}\n", "not JSON"),
+    ("[1]\n", "a row must be an object, got list"),
+    ({"thinking": "t", "answer": "a"}, "'question' must be text, got NoneType"),
+    ({**GOOD, "thinking": None}, "'thinking' must be text, got NoneType"),
+    ({**GOOD, "answer": 7}, "'answer' must be text, got int"),
+    ({**GOOD, "question": " "}, "'question' is empty"),
+    ({**GOOD, "answer": "\n"}, "'answer' is empty"),
+    ({"messages": "hello"}, "'messages' must be a list"),
+    ({"messages": [{"role": "user", "content": "q"}]}, "one user and one assistant message, got roles ['user']"),
+    (chat(content="a"), "'thinking' must be text"),
+    (chat(content="t</think>a"), "'thinking' must be text"),
+])
+def test_a_broken_row_is_named(tmp_path: Path, row: Any, says: str) -> None:
+    path = write(tmp_path, GOOD, row)
+    message = refusal(path)
+    assert message.startswith(f"{path}:2: ")
+    assert says in message
+
+
+def test_text_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "traces.jsonl"
+    path.write_bytes(json.dumps(GOOD).encode() + b'\n{"question": "\xff\xfe"}\n')
+    assert refusal(path).startswith(f"{path}:2: not JSON ('utf-8' codec can't decode")
+
+
+def test_several_faults_are_told_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path, "x\n", GOOD, "y\n")
+    assert [line.split(": ")[0] for line in refusal(path).splitlines()] == [f"{path}:1", f"{path}:3"]
+
+
+def test_many_faults_are_counted(tmp_path: Path) -> None:
+    lines = refusal(write(tmp_path, GOOD, *["x\n"] * 12)).splitlines()
+    assert len(lines) == 6
+    assert lines[-1] == "… and 7 more"
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "none.jsonl") == f"data.traces.path: no file at {tmp_path / 'none.jsonl'}"
+
+
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_file_without_a_trace(tmp_path: Path, text: str) -> None:
+    assert "there is no trace in it" in refusal(write(tmp_path, text))
+
+
+def test_nano_traces_follow_the_section() -> None:
+    traces = read_traces(NanoTraces(source="nano", size=30, shares={"chain": 1.0}, max_operations=3))
+    assert len(traces) == 30
+    assert {len(trace.thinking.split()) // 4 for trace in traces} == {2, 3}
+
+
+@pytest.fixture
+def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+@pytest.mark.usefixtures("no_cache")
+def test_a_data_set_with_other_column_names(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    write(folder, {"prompt": "q", "thinking": "t", "answer": "a"})
+    section = HubTraces(source="hub", id=str(folder), columns={"question": "prompt"})
+    assert read_traces(section) == [Trace(f"{folder}[train]:0", "q", "t", "a", f"{folder}[train]")]
+
+
+@pytest.mark.usefixtures("no_cache")
+def test_a_data_set_of_messages_with_keys_that_only_some_rows_use(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    write(folder, chat(content="a", reasoning_content="t"), chat(content="b", thinking="u"))
+    traces = read_traces(HubTraces(source="hub", id=str(folder)))
+    assert [(t.thinking, t.answer) for t in traces] == [("t", "a"), ("u", "b")]

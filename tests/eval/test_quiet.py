@@ -1,0 +1,109 @@
+"""Evaluation leaves no trace in training."""
+
+from __future__ import annotations
+
+import random
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from eval.quiet import quiet
+from tests.eval.worlds import fresh_nano
+
+IDS = torch.tensor([[2, 4, 10, 20, 38, 26, 12, 5, 6]])
+
+
+class Broken(Exception):
+    pass
+
+
+@pytest.fixture
+def training() -> PreTrainedModel:
+    """In training mode with dropout, but for one frozen block."""
+    model = fresh_nano(layers=3).train()
+    for layer in model.model.layers:
+        layer.self_attn.attention_dropout = 0.5
+    model.model.layers[1].eval()
+    return model
+
+
+def flags(model: PreTrainedModel) -> list[bool]:
+    return [module.training for module in model.modules()]
+
+
+def draws() -> list[Any]:
+    return [random.random(), float(np.random.random()), float(torch.rand(()))]
+
+
+def seed_all() -> None:
+    random.seed(1)
+    np.random.seed(1)
+    torch.manual_seed(1)
+
+
+def disturb(model: PreTrainedModel) -> None:
+    draws()
+    random.seed(7)
+    np.random.seed(7)
+    torch.manual_seed(7)
+    model.train()
+
+
+def test_inside_everything_is_in_evaluation_mode(training: PreTrainedModel) -> None:
+    with quiet(training):
+        assert not any(flags(training))
+
+
+def test_dropout_rests_inside_and_only_there(training: PreTrainedModel) -> None:
+    with quiet(training), torch.no_grad():
+        inside = [training(IDS).logits for _ in range(2)]
+    outside = [training(IDS).logits for _ in range(2)]
+    assert torch.equal(*inside)
+    assert not torch.equal(*outside)
+
+
+def test_training_flags_come_back_one_by_one(training: PreTrainedModel) -> None:
+    before = flags(training)
+    with quiet(training):
+        disturb(training)
+    assert flags(training) == before
+    assert {True, False} == set(before)
+
+
+def test_random_states_come_back(training: PreTrainedModel) -> None:
+    seed_all()
+    expected = draws()
+    seed_all()
+    with quiet(training):
+        disturb(training)
+    assert draws() == expected
+
+
+def test_all_comes_back_when_the_body_raises(training: PreTrainedModel) -> None:
+    before = flags(training)
+    seed_all()
+    expected = draws()
+    seed_all()
+    with suppress(Broken), quiet(training):
+        disturb(training)
+        raise Broken
+    assert (flags(training), draws()) == (before, expected)
+
+
+def test_attention_comes_back_when_the_body_changes_it(training: PreTrainedModel) -> None:
+    with quiet(training):
+        training.set_attn_implementation("eager")
+    assert training.config._attn_implementation == "sdpa"
+
+
+def test_weights_and_gradients_are_left_alone(training: PreTrainedModel) -> None:
+    training(IDS, labels=IDS).loss.backward()
+    before = [(p.detach().clone(), p.grad.clone()) for p in training.parameters() if p.grad is not None]
+    with quiet(training), torch.no_grad():
+        training(IDS)
+    after = [(p, p.grad) for p in training.parameters() if p.grad is not None]
+    assert all(torch.equal(a, b) and torch.equal(c, d) for (a, c), (b, d) in zip(before, after, strict=True))

@@ -1,0 +1,111 @@
+"""Graded thoughts: what is graded, the scores that follow, and the file they are kept in."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+from data_prep.problems import Problem, Suite
+from eval.grading import Grade
+from eval.samples import GradedAnswer, GradedThought, answer_text, grade_thoughts, read_sweep, write_samples
+from eval.types import Answer, Score, Stop, SuiteSweep, Thought
+from tests.data_prep.tokenizers import qwen_like
+from tests.eval.worlds import nano_protocol, nano_tokenizer
+
+RIGHT, WRONG = Grade(True, "7", "equal"), Grade(False, "8 “é”", "differs")
+FORCED = GradedAnswer((2,), 2, 3, True, False, "answer 8 “é”", WRONG)
+OWN = GradedAnswer((4, 8), 3, 1, False, True, "answer 7", RIGHT)
+THOUGHT = GradedThought("p", 1, "close", 2, "#1 +3\n\u2028", (FORCED, OWN))
+SUITE = Suite("s", (Problem("p", "q", "7"), Problem("q", "q", "9")), "exact")
+
+
+def ids(text: str) -> tuple[int, ...]:
+    return tuple(nano_tokenizer().encode(text, add_special_tokens=False))
+
+
+def graded(thinking: str, answer: str, stop: Stop = "close") -> GradedThought:
+    thinking_ids = ids(thinking)
+    answers = (Answer((4,), len(thinking_ids), ids(answer), True),)
+    thought = Thought("p", 0, thinking_ids, stop, 0, answers)
+    return grade_thoughts([thought], SUITE, nano_protocol([4]), nano_tokenizer())[0]
+
+
+def test_a_row_comes_back_as_it_was() -> None:
+    assert GradedThought.of_row(json.loads(json.dumps(THOUGHT.row()))) == THOUGHT
+
+
+def test_scores_by_hand() -> None:
+    assert THOUGHT.scores() == [
+        Score("p", 1, 2, False, "8 “é”", "differs", 2, 3, closed=False, cut=False, looping=False),
+        Score("p", 1, 4, True, "7", "equal", 3, 1, closed=True, cut=True, looping=True),
+        Score("p", 1, 8, True, "7", "equal", 3, 1, closed=True, cut=True, looping=True)]
+
+
+def test_a_thought_that_a_budget_or_end_of_sequence_stopped_is_not_closed() -> None:
+    for stop in ("budget", "eos"):
+        assert not any(score.closed for score in dataclasses.replace(THOUGHT, stop=stop).scores())  # type: ignore[arg-type]
+
+
+def test_an_answer_is_the_cue_and_what_follows() -> None:
+    assert answer_text(ids("7"), nano_protocol([4]), nano_tokenizer()) == "answer 7"
+
+
+def test_an_answer_of_a_byte_level_tokenizer_keeps_its_letters() -> None:
+    from data_prep.prompts import think_format
+    from recipes.schema import FormatSection
+
+    tokenizer = qwen_like()
+    protocol = dataclasses.replace(nano_protocol([4]), format=think_format(FormatSection(cue="Final:"), tokenizer))
+    assert answer_text(tuple(" é √2\n".encode()), protocol, tokenizer) == "Final: é √2"
+
+
+def test_a_right_answer_is_right() -> None:
+    assert graded("#1", "7").answers[0].grade == RIGHT
+
+
+def test_the_right_answer_inside_the_thought_counts_for_nothing() -> None:
+    assert graded("answer 7", "8").answers[0].grade == Grade(False, "8", "differs")
+
+
+def test_an_empty_answer_is_no_answer_whatever_was_thought() -> None:
+    assert graded("answer 7", "").answers[0].grade == Grade(False, "", "no answer")
+
+
+def test_each_problem_is_graded_against_its_own_gold_answer() -> None:
+    thoughts = [Thought(p, 0, (), "close", 0, (Answer((4,), 0, ids("9"), True),)) for p in ("p", "q")]
+    grades = grade_thoughts(thoughts, SUITE, nano_protocol([4]), nano_tokenizer())
+    assert [t.answers[0].grade.correct for t in grades] == [False, True]
+
+
+def test_looping_looks_at_the_thinking_up_to_the_budget() -> None:
+    thinking = (*range(20, 30), *[50] * 12)
+    thought = Thought("p", 0, thinking, "budget", 0, (Answer((21,), 21, (), True), Answer((22,), 22, (), True)))
+    (result,) = grade_thoughts([thought], SUITE, nano_protocol([21, 22]), nano_tokenizer())
+    assert [answer.looping for answer in result.answers] == [False, True]
+
+
+def test_a_samples_file_gives_its_sweep_back(tmp_path: Path) -> None:
+    header = {"model": "run", "step": 30, "suite": "s", "budgets": [2, 4, 8], "protocol": "abc"}
+    write_samples(tmp_path / "deep" / "s.jsonl", header, [THOUGHT])
+    assert read_sweep(tmp_path / "deep" / "s.jsonl") == SuiteSweep(
+        "run", 30, "s", (2, 4, 8), tuple(THOUGHT.scores()), "abc")
+
+
+def test_a_samples_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "s.jsonl"
+    write_samples(path, {"first": 1}, [])
+
+    class Broken(Exception):
+        pass
+
+    def rows():  # type: ignore[no-untyped-def]
+        yield THOUGHT
+        raise Broken
+
+    try:
+        write_samples(path, {"second": 2}, rows())
+    except Broken:
+        assert path.read_text() == '{"first": 1}\n'
+    else:
+        raise AssertionError("the fault was swallowed")

@@ -1,0 +1,109 @@
+"""Uniform streams and inverse-transform sampling, against probabilities worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from eval.streams import sample_tokens, uniforms
+
+LOGITS = torch.log(torch.tensor([0.1, 0.2, 0.4, 0.3]))  # by descending probability: ids 2, 3, 1, 0
+
+
+def sample(uniform: float, temperature: float = 1.0, top_p: float = 1.0, top_k: int = 0, logits: torch.Tensor = LOGITS
+           ) -> int:
+    number = torch.tensor([uniform], dtype=torch.float64)
+    return int(sample_tokens(logits[None].clone(), number, temperature, top_p, top_k))
+
+
+@pytest.mark.parametrize(("uniform", "token"), [
+    (0.0, 2), (0.399, 2), (0.401, 3), (0.699, 3), (0.701, 1), (0.899, 1), (0.901, 0), (1 - 2**-53, 0)])
+def test_inverse_transform_by_hand(uniform: float, token: int) -> None:
+    assert sample(uniform) == token
+
+
+@pytest.mark.parametrize(("uniform", "token"), [(0.0, 2), (0.57, 2), (0.572, 3), (1 - 2**-53, 3)])  # 4/7 and 3/7
+def test_top_k_by_hand(uniform: float, token: int) -> None:
+    assert sample(uniform, top_k=2) == token
+
+
+@pytest.mark.parametrize(("top_p", "last"), [(0.01, 2), (0.39, 2), (0.41, 3), (0.69, 3), (0.71, 1), (0.91, 0)])
+def test_the_nucleus_is_the_smallest_set_that_reaches_top_p(top_p: float, last: int) -> None:
+    assert sample(1 - 2**-53, top_p=top_p) == last
+
+
+@pytest.mark.parametrize(("uniform", "token"), [(0.57, 2), (0.572, 3)])
+def test_the_nucleus_is_scaled_to_one(uniform: float, token: int) -> None:
+    assert sample(uniform, top_p=0.5) == token
+
+
+@pytest.mark.parametrize(("top_k", "last"), [(0, 1), (2, 3)])
+def test_top_k_comes_before_top_p(top_k: int, last: int) -> None:
+    # top_p 0.72 of all four reaches the third token (0.7 lies before it); top_k 2 leaves none after the second
+    assert sample(1 - 2**-53, top_p=0.72, top_k=top_k) == last
+
+
+def test_top_p_is_measured_on_what_top_k_leaves() -> None:
+    # of two tokens 4/7 = 0.571 lies before the second one, of all four only 0.4
+    assert (sample(1 - 2**-53, top_p=0.5), sample(1 - 2**-53, top_p=0.5, top_k=2)) == (3, 2)
+
+
+@pytest.mark.parametrize(("uniform", "token"), [(0.53, 2), (0.535, 3), (0.832, 3), (0.835, 1)])
+def test_temperature_one_half_squares_the_probabilities(uniform: float, token: int) -> None:
+    assert sample(uniform, temperature=0.5) == token  # 16/30, 9/30, 4/30, 1/30
+
+
+def test_frequencies_over_a_fine_grid() -> None:
+    grid = (torch.arange(10_000, dtype=torch.float64) + 0.5) / 10_000
+    tokens = sample_tokens(LOGITS.expand(10_000, 4), grid, 1.0, 1.0, 0)
+    assert torch.bincount(tokens).tolist() == pytest.approx([1000, 2000, 4000, 3000], abs=1)
+
+
+def test_equal_probabilities_are_ordered_by_id() -> None:
+    assert [sample(u, logits=torch.zeros(3)) for u in (0.1, 0.4, 0.9)] == [0, 1, 2]
+
+
+def test_each_token_holds_its_lower_edge() -> None:
+    assert [sample(u, logits=torch.zeros(4)) for u in (0.0, 0.25, 0.5, 0.75)] == [0, 1, 2, 3]
+
+
+def test_an_impossible_token_is_never_chosen() -> None:
+    logits = torch.tensor([0.0, -torch.inf, 0.0, -torch.inf])
+    assert [sample(u, logits=logits) for u in (0.0, 0.49, 0.51, 1 - 2**-53)] == [0, 0, 2, 2]
+
+
+def test_rows_do_not_touch_each_other() -> None:
+    logits = torch.randn(5, 9, generator=torch.Generator().manual_seed(0))
+    numbers = torch.tensor([0.1, 0.3, 0.5, 0.7, 0.9], dtype=torch.float64)
+    together = sample_tokens(logits, numbers, 0.8, 0.9, 5)
+    alone = [int(sample_tokens(logits[i:i + 1], numbers[i:i + 1], 0.8, 0.9, 5)) for i in range(5)]
+    assert together.tolist() == alone
+
+
+def test_a_stream_belongs_to_its_key() -> None:
+    assert np.array_equal(uniforms(8, 0, "p", 1, "think"), uniforms(8, 0, "p", 1, "think"))
+
+
+@pytest.mark.parametrize(
+    "key", [(1, "p", 1, "think"), (0, "q", 1, "think"), (0, "p", 2, "think"), (0, "p", 1, "answer")])
+def test_another_key_gives_other_numbers(key: tuple[object, ...]) -> None:
+    assert not np.isin(uniforms(8, *key), uniforms(8, 0, "p", 1, "think")).any()
+
+
+def test_keys_do_not_run_together() -> None:
+    assert not np.array_equal(uniforms(4, "a", 11), uniforms(4, "a1", 1))
+
+
+def test_a_longer_stream_begins_with_the_shorter_one() -> None:
+    assert np.array_equal(uniforms(100, "k")[:7], uniforms(7, "k"))
+
+
+def test_the_numbers_are_fixed_for_all_time() -> None:
+    assert uniforms(2, "pinned").tolist() == [0.4085441091098043, 0.46198938614655294]
+
+
+def test_the_numbers_are_uniform() -> None:
+    numbers = uniforms(20_000, "k")
+    counts, _ = np.histogram(numbers, bins=10, range=(0, 1))
+    assert ((counts - 2000) ** 2 / 2000).sum() < 27.9  # chi-squared, 9 degrees of freedom, 0.1 %

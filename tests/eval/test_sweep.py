@@ -1,0 +1,170 @@
+"""The budget sweep of a model: the same on any number of ranks, kept in files; and what the shipped world shows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from data_prep.nano_build import FORMAT
+from data_prep.problems import Problem, Suite
+from eval.samples import GradedThought, read_sweep
+from eval.sweep import (
+    ALONE,
+    Ranks,
+    SweepPlan,
+    check_context,
+    make_sweep_plan,
+    save_thoughts,
+    suite_requests,
+    suite_sweep,
+    sweep_model,
+)
+from recipes.errors import UserError
+from recipes.schema import FormatSection, SweepSection
+from tests.data_prep.tokenizers import qwen_like
+from tests.eval.worlds import nano, nano_plan, nano_suite, nano_tokenizer, rambling
+
+SUITES = [nano_suite("shallow", 7), nano_suite("chain", 9)]
+PLANS = {"greedy": nano_plan(SUITES, [8, 24]),
+         "sampled": nano_plan(SUITES, [8, 24], samples=3, temperature=0.8, top_p=0.9, top_k=20)}
+
+
+def on_ranks(count: int, plan: SweepPlan) -> list[dict[str, list[GradedThought]]]:
+    """The result on each of `count` ranks: first every rank's own parts, then again with all parts at hand."""
+    parts: list[list[list[GradedThought]]] = []
+    for rank in range(count):
+        own: list[list[GradedThought]] = []
+
+        def keep(rows: list[GradedThought], own: list[list[GradedThought]] = own) -> list[GradedThought]:
+            own.append(rows)
+            return rows
+
+        sweep_model(rambling(), plan, Ranks(rank, count, keep))
+        parts.append(own)
+    joined = [[row for own in parts for row in own[i]] for i in range(len(plan.suites))]
+    results = []
+    for rank in range(count):
+        gathered = iter(joined)
+        results.append(sweep_model(rambling(), plan, Ranks(rank, count, lambda rows, all_=gathered: next(all_))))
+    return results
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("count", [2, 3])
+def test_every_rank_has_the_result_of_one_process(count: int, plan: str) -> None:
+    assert on_ranks(count, PLANS[plan]) == [sweep_model(rambling(), PLANS[plan], ALONE)] * count
+
+
+def test_ranks_without_a_problem_take_part() -> None:
+    plan = nano_plan([nano_suite("chain", 2)], [8])
+    assert on_ranks(3, plan)[2] == sweep_model(rambling(), plan, ALONE)
+
+
+def test_thoughts_come_in_problem_and_sample_order() -> None:
+    thoughts = sweep_model(rambling(), PLANS["sampled"], ALONE)["chain"]
+    expected = [(problem.id, sample) for problem in SUITES[1].problems for sample in range(3)]
+    assert [(t.problem, t.sample) for t in thoughts] == expected
+
+
+def test_every_problem_sample_and_budget_is_scored_once() -> None:
+    plan = PLANS["sampled"]
+    sweep = suite_sweep(SUITES[1], plan, sweep_model(rambling(), plan, ALONE)["chain"], "run", 3)
+    keys = [(s.problem, s.sample, s.budget) for s in sweep.scores]
+    assert sorted(keys) == sorted((p.id, n, b) for p in SUITES[1].problems for n in range(3) for b in (8, 24))
+
+
+def test_a_sweep_leaves_the_model_and_the_random_state_as_they_were() -> None:
+    model, before = nano(), {name: p.clone() for name, p in nano().state_dict().items()}
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    sweep_model(model, PLANS["sampled"], ALONE)
+    assert torch.equal(torch.rand(3), expected)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_saved_thoughts_give_the_sweep_back(tmp_path: Path) -> None:
+    plan = PLANS["greedy"]
+    thoughts = sweep_model(nano(), plan, ALONE)["chain"]
+    sweep = suite_sweep(SUITES[1], plan, thoughts, "pruned", 30)
+    path = save_thoughts(tmp_path, sweep, thoughts)
+    assert path == tmp_path / "chain" / "pruned-000030.jsonl"
+    assert read_sweep(path) == sweep
+
+
+def test_a_request_a_problem_and_sample() -> None:
+    requests = suite_requests(SUITES[0], PLANS["sampled"])
+    assert [(r.problem, r.sample) for r in requests] == [(p.id, n) for p in SUITES[0].problems for n in range(3)]
+
+
+def test_context_is_counted_to_the_token() -> None:
+    suite = Suite("s", (Problem("a", "start 7 #1 +3 #2 *4 ?", "7"),), "exact")
+    plan = nano_plan([suite], [20])
+    needed = 11 + 20 + 2 + 4  # prompt, budget, close and cue, answer
+    check_context(plan, needed)
+    with pytest.raises(UserError, match=r"sweep\.budgets: 20 .* prompt of 11 \(suite s\).*need 37 tokens.*has 36"):
+        check_context(plan, needed - 1)
+
+
+def test_the_prompt_of_most_tokens_counts_not_that_of_most_letters() -> None:
+    short, long = Problem("a", "1 2 3 4 5 6", "7"), Problem("b", "incomprehensibilities", "7")  # 6 tokens, 1 token
+    plan = nano_plan([Suite("s", (long, short), "exact")], [20])
+    with pytest.raises(UserError, match="a prompt of 10 "):
+        check_context(plan, 30)
+
+
+SECTION = SweepSection.model_validate({
+    "budgets": [8, 24], "every_steps": 1, "answer_tokens": 4, "engine": {"batch_size": 16},
+    "suites": [{"source": "nano", "name": f, "family": f, "size": n} for f, n in (("shallow", 7), ("chain", 9))]})
+
+
+def test_a_plan_follows_the_recipe() -> None:
+    assert make_sweep_plan(SECTION, FORMAT, nano_tokenizer()) == PLANS["greedy"]
+
+
+def test_ids_from_the_tokenizers_length_on_are_out_of_bounds() -> None:
+    tokenizer = qwen_like()
+    assert make_sweep_plan(SECTION, FormatSection(), tokenizer).protocol.vocabulary_size == len(tokenizer) == 263
+
+
+def test_suites_of_a_plan_have_hashes_of_their_own() -> None:
+    plan = PLANS["greedy"]
+    hashes = {plan.protocol_hash(suite) for suite in plan.suites}
+    hashes.add(dataclasses.replace(plan, samples=2).protocol_hash(plan.suites[0]))
+    assert len(hashes) == 3
+
+
+@pytest.fixture(scope="module")
+def shipped() -> dict[str, dict[int, float]]:
+    """Accuracy of the shipped model by suite and budget."""
+    sizes = {"knowledge": 64, "shallow": 128, "chain": 256}
+    plan = nano_plan([nano_suite(family, size) for family, size in sizes.items()], [16, 32, 64, 96, 128])
+    plan = dataclasses.replace(plan, batch_size=128)
+    right: dict[str, dict[int, float]] = {}
+    for family, thoughts in sweep_model(nano(), plan, ALONE).items():
+        by_budget = defaultdict(list)
+        for score in (score for thought in thoughts for score in thought.scores()):
+            by_budget[score.budget].append(score.correct)
+        right[family] = {budget: sum(flags) / sizes[family] for budget, flags in by_budget.items()}
+    return right
+
+
+def test_the_shipped_model_needs_thinking_for_chains(shipped: dict[str, dict[int, float]]) -> None:
+    assert shipped["chain"][16] <= 0.30
+    assert shipped["chain"][128] >= 0.90
+
+
+def test_the_shipped_models_chain_accuracy_rises_with_every_budget(shipped: dict[str, dict[int, float]]) -> None:
+    accuracies = [shipped["chain"][budget] for budget in (16, 32, 64, 96)]
+    assert all(b - a > 0.1 for a, b in pairwise(accuracies))
+
+
+@pytest.mark.parametrize("family", ["knowledge", "shallow"])
+def test_the_shipped_model_knows_the_closed_families_without_thinking(
+        shipped: dict[str, dict[int, float]], family: str) -> None:
+    assert shipped[family][16] >= 0.95
