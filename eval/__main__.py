@@ -1,6 +1,7 @@
 """`python -m eval model=DIR[,DIR …] recipe=FILE [out=DIR]`: the recipe's budget sweep on checkpoints in folders.
 
-The same road as in training, so the numbers are the same. With `out` the rows (sweeps.jsonl) and samples of each model are kept.
+The same road as in training, so the numbers are the same. With `out` the rows (sweeps.jsonl) and samples of each
+model are kept.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from recipes.schema import Recipe
 
 def main(arguments: list[str]) -> None:
     """Sweeps each model and prints one table a suite."""
-    own, rest = split(arguments, {"model": "folder or Hub id of a checkpoint; several with commas", "out": "folder to keep rows and samples"}, Recipe)
+    keys = {"model": "folder or Hub id of a checkpoint; several with commas", "out": "folder to keep rows and samples"}
+    own, rest = split(arguments, keys, Recipe)
     recipe = load_recipe(rest).recipe
     if not own.get("model"):
         raise UserError("eval: model=DIR is missing, the checkpoint to sweep")

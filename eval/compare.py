@@ -120,7 +120,7 @@ def joint_figure(runs: Sequence[Finished]) -> Figure:
 def main(arguments: list[str]) -> None:
     """Prints the comparison of the run folders in `arguments` and writes it with its figure under out=."""
     given, folders = split(arguments, OWN)
-    unknown = [folder for folder in folders if folder.startswith("-") or "=" in folder and not Path(folder).exists()]
+    unknown = [folder for folder in folders if folder.startswith("-") or ("=" in folder and not Path(folder).exists())]
     if unknown or not folders:
         raise UserError(
             f"{unknown[0]}: not a run folder" if unknown else "give at least one run folder: eval.compare RUN [RUN ...]"

@@ -1,6 +1,7 @@
 """The rival: the TRL script that people write, under the same DeepSpeed stage and batch.
 
-`deepspeed tests/bench/bare_trl.py MODEL TRACES METHOD STEPS TIMES`: METHOD is full or lora; TIMES gets the seconds of every 5 steps.
+`deepspeed tests/bench/bare_trl.py MODEL TRACES METHOD STEPS TIMES`: METHOD is full or lora; TIMES gets the seconds of
+every 5 steps.
 """
 
 import json
@@ -37,16 +38,20 @@ class Times(TrainerCallback):
 
 def main() -> None:
     model, traces, method, steps, times = [a for a in sys.argv[1:] if not a.startswith("--")]
-    zero = {"train_micro_batch_size_per_gpu": "auto", "gradient_accumulation_steps": "auto", "train_batch_size": "auto",
-            "gradient_clipping": "auto", "zero_force_ds_cpu_optimizer": False, "zero_optimization": {"stage": 2}}
+    automatic = ("train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "train_batch_size")
+    zero = {**dict.fromkeys((*automatic, "gradient_clipping"), "auto"), "zero_force_ds_cpu_optimizer": False,
+            "zero_optimization": {"stage": 2}}
     arguments = SFTConfig(
         output_dir=times + ".out", deepspeed=zero, report_to="none", use_cpu=True, bf16=False, seed=1, max_length=256,
-        per_device_train_batch_size=48, max_steps=int(steps), learning_rate=1e-3, lr_scheduler_type="cosine", warmup_steps=5,
-        adam_beta2=0.98, logging_steps=5, save_strategy="no", gradient_checkpointing=False, disable_tqdm=True)
+        per_device_train_batch_size=48, max_steps=int(steps), learning_rate=1e-3, lr_scheduler_type="cosine",
+        warmup_steps=5, adam_beta2=0.98, logging_steps=5, save_strategy="no", gradient_checkpointing=False,
+        disable_tqdm=True)
+    adapter = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
     trainer = SFTTrainer(
-        model=AutoModelForCausalLM.from_pretrained(model), args=arguments, processing_class=AutoTokenizer.from_pretrained(model),
-        train_dataset=load_dataset("json", data_files=traces, split="train"), callbacks=[Times(times)],
-        peft_config=LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM") if method == "lora" else None)
+        model=AutoModelForCausalLM.from_pretrained(model), args=arguments,
+        processing_class=AutoTokenizer.from_pretrained(model), callbacks=[Times(times)],
+        train_dataset=load_dataset("json", data_files=traces, split="train"),
+        peft_config=adapter if method == "lora" else None)
     trainer.train()
 
 

@@ -36,7 +36,8 @@ def by_engine(model: PreTrainedModel, requests: Sequence[Request], protocol: Pro
     return {(t.problem, budget): a.answer_ids for t in thoughts for a in t.answers for budget in a.budgets}
 
 
-def generate(model: PreTrainedModel, prompts: Sequence[Sequence[int]], config: GenerationConfig, batch_size: int) -> list[list[int]]:
+def generate(model: PreTrainedModel, prompts: Sequence[Sequence[int]], config: GenerationConfig,
+             batch_size: int) -> list[list[int]]:
     """Continuations of left-padded batches, prompts of similar length together, cut after the first end token."""
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     found: dict[int, list[int]] = {}
@@ -58,19 +59,21 @@ def by_generate(model: PreTrainedModel, requests: Sequence[Request], protocol: P
     fmt, answers = protocol.format, {}
     close, stops = fmt.close_mark_ids[0], list(fmt.stop_ids)
     for budget in protocol.budgets:
-        think = GenerationConfig(max_new_tokens=budget, do_sample=False, eos_token_id=[close, *stops], pad_token_id=0)
+        common = {"do_sample": False, "pad_token_id": 0}
+        think = GenerationConfig(max_new_tokens=budget, eos_token_id=[close, *stops], **common)
         thoughts = generate(model, [r.prompt_ids for r in requests], think, batch_size)
         kept = [t[:-1] if t[-1] in (close, *stops) else t for t in thoughts]
         prompts = [[*r.prompt_ids, *k, *fmt.forced_close_ids] for r, k in zip(requests, kept, strict=True)]
-        answer = GenerationConfig(max_new_tokens=protocol.answer_tokens, do_sample=False, eos_token_id=stops, pad_token_id=0,
-                                  suppress_tokens=list(fmt.banned_ids))
-        for request, ids in zip(requests, generate(model, prompts, answer, batch_size), strict=True):
+        answer = GenerationConfig(max_new_tokens=protocol.answer_tokens, eos_token_id=stops,
+                                  suppress_tokens=list(fmt.banned_ids), **common)
+        found = generate(model, prompts, answer, batch_size)
+        for request, ids in zip(requests, found, strict=True):
             answers[request.problem, budget] = tuple(ids[:-1] if ids and ids[-1] in stops else ids)
     return answers
 
 
 def measure(ways: dict[str, Callable[[], Answers]]) -> tuple[dict[str, float], dict[str, Answers]]:
-    """Median seconds of each way over the rounds, run in turns, and the answers of the last round; a first round warms up."""
+    """Median seconds of each way over the rounds, run in turns after a warm-up, and the answers of the last round."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     answers: dict[str, Answers] = {}
     for measured in range(-1, ROUNDS):
@@ -113,7 +116,8 @@ def main() -> None:
             "generate": lambda p=protocol, r=requests, b=batch_size: by_generate(model, r, p, b),  # type: ignore[misc]
             "generate1": lambda p=alone, r=requests, b=batch_size: by_generate(model, r, p, b)})  # type: ignore[misc]
         different = sum(answers["generate"][key] != answer for key, answer in answers["sweep"].items())
-        print(f"\n{len(requests)} problems, budgets {', '.join(map(str, budgets))}; medians of {ROUNDS} rounds, generate at batch {batch_size}")
+        print(f"\n{len(requests)} problems, budgets {', '.join(map(str, budgets))}; medians of {ROUNDS} rounds, "
+              f"generate at batch {batch_size}")
         for name, value in seconds.items():
             print(f"  {name:10} {value:7.2f} s")
         print(f"  sweep / largest budget alone      {seconds['sweep'] / seconds['largest']:.2f}   (at most 1.35)")

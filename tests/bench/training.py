@@ -1,7 +1,8 @@
 """Training speed: `python -m tests.bench.training`.
 
-chainmend against a bare TRL script, under the same DeepSpeed stage, ranks and batch, on the same model and traces: launches in turns,
-steps per second from the median of the logging intervals after the first two. Ours without sweeps in between, as the rival has none.
+chainmend against a bare TRL script, under the same DeepSpeed stage, ranks and batch, on the same model and traces:
+launches in turns, steps per second from the median of the logging intervals after the first two. Ours without sweeps in
+between, as the rival has none.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ ROUNDS, STEPS, LOGGING_STEPS = 3, 40, 5
 def launch(script: str, *arguments: str) -> None:
     """One `deepspeed` launch on one rank; what it printed is shown where it fails."""
     program = str(Path(sys.executable).with_name("deepspeed"))
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([program, "--num_accelerators", "1", script, *arguments], cwd=ROOT, env=environment,
                           capture_output=True, text=True, check=False)
     if done.returncode:
@@ -43,8 +45,8 @@ def ours(method: str, folder: Path) -> float:
     """Steps per second of chainmend on the shipped recipe."""
     run = folder / f"ours-{method}-{len(list(folder.iterdir()))}"
     launch("launch/train.py", f"recipe={method}_recovery.yaml", f"run.dir={run}", f"run.cache_dir={folder / 'cache'}",
-           f"trainer.max_steps={STEPS}", "trainer.learning_rate=1e-3", "trainer.save_strategy=no", f"sweep.every_steps={STEPS}",
-           "wandb.mode=disabled", "export.enabled=false")
+           f"trainer.max_steps={STEPS}", "trainer.learning_rate=1e-3", "trainer.save_strategy=no",
+           f"sweep.every_steps={STEPS}", "wandb.mode=disabled", "export.enabled=false")
     return steps_per_second([row["seconds"] for row in read_rows(run / "metrics.jsonl")])
 
 
@@ -59,8 +61,8 @@ def write_inputs(folder: Path) -> tuple[Path, Path]:
     """The pruned model's folder, and the recipe's traces as the prompt and completion columns that TRL reads."""
     recipe = load_recipe(["recipe=full_recovery.yaml"]).recipe
     pruned = folder / "pruned"
-    subprocess.run([sys.executable, "-m", "prune", "recipe=full_recovery.yaml", f"output={pruned}"], cwd=ROOT, check=True,
-                   stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "prune", "recipe=full_recovery.yaml", f"output={pruned}"]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
     fmt = think_format(recipe.data.format, tokenizer)
     rows = [{"prompt": render_prompt(t.question, tokenizer, fmt), "completion": render_completion(t, fmt)}
@@ -81,8 +83,9 @@ def main() -> None:
                 speeds["bare TRL"].append(theirs(method, folder, pruned, traces))
             medians = {who: statistics.median(found) for who, found in speeds.items()}
             rounds = "; ".join(f"{who} {', '.join(f'{speed:.2f}' for speed in found)}" for who, found in speeds.items())
+            ratio = medians["chainmend"] / medians["bare TRL"]
             print(f"{method}, ZeRO-2, 1 rank, batch 48: steps a second {rounds}")
-            print(f"  chainmend / bare TRL  {medians['chainmend'] / medians['bare TRL']:.3f}   (at least 0.95)", flush=True)
+            print(f"  chainmend / bare TRL  {ratio:.3f}   (at least 0.95)", flush=True)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def run_dir(tmp_path):
 def test_a_full_report(run_dir):
     path = write_report(run_dir)
     page = path.read_text()
-    assert path == run_dir / "report.html" and page.startswith("<!doctype html>") or "<!doctype html>" in page
+    assert (path == run_dir / "report.html" and page.startswith("<!doctype html>")) or "<!doctype html>" in page
     for text in (
         "PARTIAL: gain &lt;b&gt;",
         "0.70 [.64, .76]",
