@@ -1,85 +1,162 @@
-"""Suites of problems from the recipe: the embedded world, a JSON Lines file, a Hub data set."""
+"""Suites of problems from the recipe: the embedded world, a file, a Hub data set, a known benchmark, Reasoning Gym."""
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from data_prep.benchmarks import BENCHMARKS, Columns
+from data_prep.choices import LETTERS, read_choices, render_choices, shuffled
 from data_prep.problems import Problem, Suite
-from data_prep.traces import read_jsonl
+from data_prep.rows import Rows, file_rows, hub_rows
 from recipes.errors import UserError
-from recipes.paths import find_path
-from recipes.schema import HubSuite, JsonlSuite, NanoSuite
+from recipes.sweeps import HubSuite, JsonlSuite, NamedSuite, NanoSuite, ReasoningGymSuite
 
-INTEGER = re.compile(r"\s*-?[0-9][0-9,]*\s*")
+INTEGER = re.compile(r"\s*-?[0-9][0-9,]*(?:\.0*)?\s*")
+CHOICE = re.compile(rf"\s*\(?[{LETTERS}]\)?\s*")
 
 
-def load_suite(section: NanoSuite | JsonlSuite | HubSuite) -> Suite:
+@dataclass(frozen=True)
+class RowRules:
+    """How a row becomes a problem. `order`: seed of the order of choices, or "" for the order of the row."""
+
+    columns: Columns
+    instruction: str = ""
+    gold_after: str = ""
+    order: str = ""
+
+
+def load_suite(section: NanoSuite | JsonlSuite | HubSuite | NamedSuite | ReasoningGymSuite) -> Suite:
     """The suite of a recipe's section; UserError names the row that is broken or the id that comes twice."""
     if isinstance(section, NanoSuite):
         from data_prep.nano_world import nano_problems
 
         try:
-            problems = nano_problems(section.family, section.size, section.seed)
+            made = nano_problems(section.family, section.size, section.seed)
         except ValueError as fault:
             raise UserError(f"sweep.suites ({section.name}).size: {fault}") from None
-        return Suite(name=section.name, problems=tuple(problems), grader="exact")
-    if isinstance(section, JsonlSuite):
-        rows = read_jsonl(Path(find_path(str(section.path))), f"sweep.suites ({section.name}).path")
-        columns = ("problem", "answer")
-    else:
-        rows, columns = _read_hub(section), (section.problem, section.answer)
-    problems_read = _parse(rows, columns, section.name)
-    suite = Suite(name=section.name, problems=draw(problems_read, section), grader=section.grader)
-    if section.grader == "integer":
-        _check_integers(suite)
+        return Suite(name=section.name, problems=tuple(made), grader="exact")
+    if isinstance(section, ReasoningGymSuite):
+        from data_prep.reasoning_gym_suite import reasoning_gym_problems
+
+        return Suite(section.name, reasoning_gym_problems(section), "reasoning_gym")
+    rows, rules, grader = _named(section) if isinstance(section, NamedSuite) else _own(section)
+    problems = parse_problems(rows, rules, section.name)
+    if grader == "auto":
+        grader = "choice" if any(problem.choices for problem in problems) else "math"
+    suite = Suite(name=section.name, problems=draw(problems, section.size, section.seed, section.name), grader=grader)
+    _check_golds(suite)
     return suite
 
 
-def draw(problems: tuple[Problem, ...], section: JsonlSuite | HubSuite) -> tuple[Problem, ...]:
-    """`section.size` of the problems in their own order, drawn by its seed; all where no size is given."""
-    if section.size is None:
+def _own(section: JsonlSuite | HubSuite) -> tuple[Rows, RowRules, str]:
+    key = f"sweep.suites ({section.name})"
+    problem = ("problem", "question") if section.problem == "problem" else (section.problem,)
+    columns = Columns(problem=problem, answer=(section.answer,), choices=(section.choices,))
+    order = f"{section.seed}" if section.shuffle_choices else ""
+    rows = (file_rows(section.path, f"{key}.path") if isinstance(section, JsonlSuite)
+            else hub_rows(section.id, section.config, section.split, f"{key}.id"))
+    return rows, RowRules(columns, section.instruction, order=order), section.grader
+
+
+def _named(section: NamedSuite) -> tuple[Rows, RowRules, str]:
+    key, known = f"sweep.suites ({section.name})", BENCHMARKS[section.name]
+    instruction = known.instruction if section.instruction is None else section.instruction
+    rows = (file_rows(section.path, f"{key}.path") if section.path is not None
+            else hub_rows(known.hub, known.config, known.split, key))
+    order = f"{section.seed}" if known.shuffle_choices else ""
+    return rows, RowRules(known.columns, instruction, known.gold_after, order), known.grader
+
+
+def draw(problems: tuple[Problem, ...], size: int | None, seed: int, name: str) -> tuple[Problem, ...]:
+    """`size` of the problems in their own order, drawn by the seed; all where no size is given."""
+    if size is None:
         return problems
-    if section.size > len(problems):
-        raise UserError(f"sweep.suites ({section.name}).size: {section.size} problems were asked for, "
-                        f"there are {len(problems)}")
-    chosen = random.Random(f"suite {section.seed}").sample(range(len(problems)), section.size)
+    if size > len(problems):
+        raise UserError(f"sweep.suites ({name}).size: {size} problems were asked for, there are {len(problems)}")
+    chosen = random.Random(f"suite {seed}").sample(range(len(problems)), size)
     return tuple(problems[i] for i in sorted(chosen))
 
 
-def _check_integers(suite: Suite) -> None:
+def _check_golds(suite: Suite) -> None:
+    """UserError where the grader could never be satisfied."""
     for problem in suite.problems:
-        if not INTEGER.fullmatch(problem.answer):
-            raise UserError(f"sweep.suites ({suite.name}): the answer of problem {problem.id} is {problem.answer!r}, "
-                            "which grader=integer cannot compare; set grader=exact or grader=math")
+        where = f"sweep.suites ({suite.name}): the answer of problem {problem.id} is {problem.answer!r}, which"
+        if suite.grader == "integer" and not INTEGER.fullmatch(problem.answer):
+            raise UserError(f"{where} grader=integer cannot compare; set grader=exact or grader=math")
+        if suite.grader == "choice" and not CHOICE.fullmatch(problem.answer):
+            raise UserError(f"{where} is no letter A to J; grader=choice needs a letter, or rows with choices")
+        if suite.grader != "choice" and problem.choices:
+            raise UserError(f"{where} stands for one of its choices; grader={suite.grader} cannot compare it; "
+                            "set grader=choice or leave it out")
 
 
-def _read_hub(section: HubSuite) -> Iterator[tuple[str, Any]]:
-    from datasets import load_dataset
-
-    for number, row in enumerate(load_dataset(section.id, split=section.split)):
-        yield f"{section.id}[{section.split}]:{number}", {"id": str(number), **row}
-
-
-def _parse(rows: Iterator[tuple[str, Any]], columns: tuple[str, str], name: str) -> tuple[Problem, ...]:
+def parse_problems(rows: Rows, rules: RowRules, name: str) -> tuple[Problem, ...]:
+    """All rows as problems; a row without an id has its number, counted from 0."""
     problems: dict[str, Problem] = {}
-    for where, row in rows:
-        if isinstance(row, ValueError):
-            raise UserError(f"{where}: {row}")
-        if not isinstance(row, Mapping):
-            raise UserError(f"{where}: a row must be an object, got {type(row).__name__}")
-        question, answer, key = (row.get(column) for column in (*columns, "id"))
-        if not isinstance(question, str) or not question.strip():
-            raise UserError(f"{where}: {columns[0]!r} must be text that is not empty, got {question!r}")
-        if not isinstance(answer, str | int | float) or not str(answer).strip():
-            raise UserError(f"{where}: {columns[1]!r} must be a text or a number, got {answer!r}; "
-                            "every problem needs its gold answer")
-        if key is None or str(key) in problems:
-            raise UserError(f"{where}: 'id' must be there and differ from every other, got {key!r}")
-        problems[str(key)] = Problem(id=str(key), question=question, answer=str(answer))
+    lines: dict[str, str] = {}
+    for number, (where, row) in enumerate(rows):
+        try:
+            problem = _problem(row, str(number), rules)
+        except ValueError as fault:
+            raise UserError(f"{where}: {fault}") from None
+        if problem.id in problems:
+            raise UserError(f"{where}: 'id' must differ from every other, {problem.id!r} also stands at "
+                            f"{lines[problem.id]}")
+        problems[problem.id], lines[problem.id] = problem, where
     if not problems:
         raise UserError(f"sweep.suites ({name}): there is no problem in it")
     return tuple(problems.values())
+
+
+def _problem(row: Any, number: str, rules: RowRules) -> Problem:
+    """One row as a problem; ValueError says what is wrong with it."""
+    if isinstance(row, ValueError):
+        raise row
+    if not isinstance(row, Mapping):
+        raise ValueError(f"a row must be an object, got {type(row).__name__}")
+    columns = rules.columns
+    _, key = _column(row, columns.id)
+    identity = number if key is None else str(key).strip()
+    name, question = _column(row, columns.problem)
+    if not isinstance(question, str) or not question.strip():
+        raise ValueError(f"{name!r} must be text that is not empty, got {question!r}" + _has(row, columns.problem))
+    name, answer = _column(row, columns.answer)
+    found = _column(row, columns.choices)[1]
+    if columns.wrong and columns.wrong[0] in row:
+        found, answer = [answer, *(row.get(column) for column in columns.wrong)], 0
+    gold = _gold(name, answer, rules, row)
+    choices: tuple[str, ...] = ()
+    if found is not None:
+        choices, right = read_choices(found, answer)
+        if rules.order:
+            choices, right = shuffled(choices, right, f"{rules.order} {identity}")
+        question, gold = render_choices(question, choices), LETTERS[right]
+    if rules.instruction:
+        question = f"{question.rstrip()}\n\n{rules.instruction}"
+    return Problem(id=identity, question=question, answer=gold, choices=choices)
+
+
+def _column(row: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, Any]:
+    """(name, value) of the first of the columns that the row has; the first name and None where it has none."""
+    return next(((name, row[name]) for name in names if row.get(name) is not None), (names[0], None))
+
+
+def _has(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    return "" if any(name in row for name in names) else f"; the row has the columns {', '.join(map(str, row))[:200]}"
+
+
+def _gold(name: str, answer: Any, rules: RowRules, row: Mapping[str, Any]) -> str:
+    """The gold answer as text; a whole number that is stored as a float (27.0) is written as one."""
+    if isinstance(answer, float) and answer.is_integer():
+        answer = int(answer)
+    text = str(answer)
+    if rules.gold_after:
+        text = text.rpartition(rules.gold_after)[2].strip()
+    if not isinstance(answer, str | int | float) or not text.strip() or text == "nan":
+        raise ValueError(f"{name!r} must be a text or a number, got {answer!r}; every problem needs its gold answer"
+                         + _has(row, rules.columns.answer))
+    return text

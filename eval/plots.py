@@ -40,7 +40,7 @@ class Curve:
 
 
 def curves(rows: Sequence[Row], suite: str) -> list[Curve]:
-    """The curves of one suite in drawing order: unpruned (broad, so that it shows under an equal one), pruned, steps."""
+    """The curves of one suite in drawing order: unpruned (broad: it shows under an equal one), pruned, steps."""
     pruned, unpruned = (tuple(newest(rows, model, suite)[0]) for model in ("pruned", "unpruned"))
     found = [Curve("unpruned", unpruned, UNPRUNED, "-", 5.5, 0.2)] if unpruned else []
     found += [Curve("pruned", pruned, PRUNED, "--", 2.0, 0.15)] if pruned else []
@@ -167,7 +167,7 @@ def curves_figure(rows: Sequence[Row], suite: str) -> Figure:
 
 
 def training_figure(rows: Sequence[Row], suite: str) -> Figure:
-    """The way back, from the pruned model at step 0: accuracy at each budget, gain per doubling, termination, looping."""
+    """The way back from the pruned model at step 0: accuracy at each budget, gain per doubling, how thoughts end."""
     figure = _figure(10.8, 5.2)
     grid = figure.add_gridspec(2, 2, width_ratios=[1.7, 1])
     accuracy, gain, ending = (figure.add_subplot(place) for place in (grid[:, 0], grid[0, 1], grid[1, 1]))

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from data_prep.problems import Suite
 from data_prep.prompts import ThinkFormat
 from recipes.errors import UserError
-from recipes.schema import SweepSection
+from recipes.sweeps import SweepSection
 
 PROTOCOL_VERSION = 1
 

@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from eval.plots import curves_figure, save, training_figure
 from eval.summary import Row, at_step, newest, read_rows, steps, suites, verdict_suite
-from eval.tables import cell, gain_cell
+from eval.tables import cell, gain_cell, style_cell
 
 MODELS = {"unpruned": "unpruned", "pruned": "pruned", "run": "recovered"}
 SHOWN_APART = ("prune_plan", "versions")  # keys of run.json with a section of their own
@@ -57,6 +57,7 @@ def write_report(run_dir: Path) -> Path:
         way=way_back(rows, suite),
         first=came_back(rows, suite),
         endings=endings(rows, suite),
+        style=style(rows, suite),
         parallel=parallel(rows, suite),
         training=training(metrics),
         plan=facts(record.get("prune_plan")),
@@ -205,6 +206,20 @@ def endings(rows: Sequence[Row], suite: str) -> Table:
         for row in newest(rows, model, suite)[0]
     ]
     return Table(["model", "budget (tokens)", "tokens spent", "closed", "looping", "answer cut"], lines)
+
+
+def style(rows: Sequence[Row], suite: str) -> Table:
+    """How the thoughts of each model and step are written (`eval.style`); a sweep without thoughts has no line."""
+    lines = []
+    for model, title in MODELS.items():
+        for step in steps(rows, model, suite):
+            found = (at_step(rows, model, suite, step)[1] or {}).get("style")
+            if found and found["words"]:
+                marks = found["reflection"].values()
+                numbers = [found["ngram_repetition"], found["self_bleu"], *(one["per_1000_words"] for one in marks)]
+                name = f"step {step}" if model == "run" else title
+                lines.append([name, f"{found['words']:.0f}", *map(style_cell, numbers)])
+    return Table(["", "words", "repetition", "self-BLEU", "verification", "backtracking", "subgoals"], lines)
 
 
 def parallel(rows: Sequence[Row], suite: str) -> Table:

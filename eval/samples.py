@@ -15,7 +15,8 @@ from data_prep.problems import Suite
 from eval.grading import Grade, grade_all
 from eval.looping import is_looping
 from eval.protocol import Protocol
-from eval.types import Score, Stop, SuiteSweep, Thought
+from eval.style import style_row
+from eval.types import Missing, Score, Stop, SuiteSweep, Thought
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class GradedAnswer:
 
 @dataclass(frozen=True)
 class GradedThought:
-    """One thought as text with its graded answers."""
+    """One thought as text with its graded answers; `failure` says why there is none, then there are no answers."""
 
     problem: str
     sample: int
@@ -44,6 +45,7 @@ class GradedThought:
     extensions: int
     thinking: str
     answers: tuple[GradedAnswer, ...]
+    failure: str = ""
 
     def scores(self) -> list[Score]:
         """One score a budget."""
@@ -60,7 +62,7 @@ class GradedThought:
                     "finished": a.finished, "looping": a.looping, "text": a.text, "correct": a.grade.correct,
                     "extracted": a.grade.extracted, "reason": a.grade.reason} for a in self.answers]
         return {"problem": self.problem, "sample": self.sample, "stop": self.stop, "extensions": self.extensions,
-                "thinking": self.thinking, "answers": answers}
+                "thinking": self.thinking, "answers": answers, "failure": self.failure}
 
     @staticmethod
     def of_row(row: dict[str, Any]) -> GradedThought:
@@ -71,12 +73,16 @@ class GradedThought:
                          text=a["text"], grade=Grade(a["correct"], a["extracted"], a["reason"]))
             for a in row["answers"])
         return GradedThought(problem=row["problem"], sample=row["sample"], stop=row["stop"],
-                             extensions=row["extensions"], thinking=row["thinking"], answers=answers)
+                             extensions=row["extensions"], thinking=row["thinking"], answers=answers,
+                             failure=row["failure"])
 
 
-def grade_thoughts(thoughts: Sequence[Thought], suite: Suite, protocol: Protocol, tokenizer: PreTrainedTokenizerBase
-                   ) -> list[GradedThought]:
+def grade_thoughts(found: Sequence[Thought | Missing], suite: Suite, protocol: Protocol,
+                   tokenizer: PreTrainedTokenizerBase) -> list[GradedThought]:
     """Grades every answer of every thought; what is graded is the cue and the answer, never the thought."""
+    thoughts = [one for one in found if isinstance(one, Thought)]
+    missing = [GradedThought(one.problem, one.sample, "budget", 0, "", (), one.reason) for one in found
+               if isinstance(one, Missing)]
     gold = {problem.id: problem.answer for problem in suite.problems}
     answers = [(thought, answer) for thought in thoughts for answer in thought.answers]
     texts = [answer_text(answer.answer_ids, protocol, tokenizer) for _, answer in answers]
@@ -89,7 +95,7 @@ def grade_thoughts(thoughts: Sequence[Thought], suite: Suite, protocol: Protocol
             text=text, grade=grade))
     return [GradedThought(problem=t.problem, sample=t.sample, stop=t.stop, extensions=t.extensions,
                           thinking=str(tokenizer.decode(list(t.thinking_ids))),
-                          answers=tuple(graded[t.problem, t.sample])) for t in thoughts]
+                          answers=tuple(graded[t.problem, t.sample])) for t in thoughts] + missing
 
 
 def answer_text(answer_ids: Sequence[int], protocol: Protocol, tokenizer: PreTrainedTokenizerBase) -> str:
@@ -113,6 +119,9 @@ def read_sweep(path: Path) -> SuiteSweep:
     """The sweep that a samples file holds."""
     with path.open(encoding="utf-8") as file:
         header, *rows = (json.loads(line) for line in file)
-    scores = tuple(score for row in rows for score in GradedThought.of_row(row).scores())
+    thoughts = [GradedThought.of_row(row) for row in rows]
+    scores = tuple(score for thought in thoughts for score in thought.scores())
     return SuiteSweep(model=header["model"], step=header["step"], suite=header["suite"],
-                      budgets=tuple(header["budgets"]), scores=scores, protocol=header["protocol"])
+                      budgets=tuple(header["budgets"]), scores=scores, protocol=header["protocol"],
+                      missing=sum(bool(thought.failure) for thought in thoughts),
+                      style=style_row([thought for thought in thoughts if not thought.failure]))

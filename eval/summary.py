@@ -8,7 +8,7 @@ never NaN.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from eval.sequences import RUN_ERROR
 from eval.statistics import (
     Array,
     accuracy_interval,
@@ -26,9 +27,9 @@ from eval.statistics import (
     total_gain,
 )
 from eval.types import Score, SuiteSweep
-from eval.verdict import Verdict, decide, verdict_line
+from eval.verdict import Verdict, decide_at, verdict_line
 from recipes.errors import UserError
-from recipes.schema import VerdictSection
+from recipes.sweeps import VerdictSection
 
 Row = dict[str, Any]
 
@@ -61,13 +62,19 @@ def paired_ids(sweeps: Sequence[SuiteSweep]) -> list[str]:
 
 
 def rows(
-    sweep: SuiteSweep, unpruned: SuiteSweep | None, pruned: SuiteSweep | None, section: VerdictSection
+    sweep: SuiteSweep,
+    unpruned: SuiteSweep | None,
+    pruned: SuiteSweep | None,
+    section: VerdictSection,
+    error: float = RUN_ERROR,
 ) -> list[Row]:
     """The rows of sweeps.jsonl for `sweep`; with both others (same suite, same budgets) also verdict and recovered
     fraction.
 
-    The verdict is left None on a suite that `section.suite` does not name. Raises ValueError for a sweep of another
-    suite or other budgets, or where a problem lacks a score.
+    `error` is what the verdict's intervals may miss: 0.05 where the sweep is judged alone, `sequences.sweep_error`
+    where it is one of many sweeps of a run. All other intervals are 95 % ones of this sweep by itself. The verdict is
+    left None on a suite that `section.suite` does not name. Raises ValueError for a sweep of another suite or other
+    budgets, or where a problem lacks a score.
     """
     for other in (unpruned, pruned):
         if other is not None and (other.suite, other.budgets) != (sweep.suite, sweep.budgets):
@@ -97,9 +104,11 @@ def rows(
             "gain_high": gain.high if gain else None,
             "total_gain": _number(float(total_gain(means.mean(axis=0)))),
             "termination": at_budgets[-1]["closed"],
+        "missing": sweep.missing,
+        "style": sweep.style,
         }
     )
-    return [*at_budgets, whole | _parallel(sweep, samples) | _compared(sweep, unpruned, pruned, section)]
+    return [*at_budgets, whole | _parallel(sweep, samples) | _compared(sweep, unpruned, pruned, section, error)]
 
 
 def _number(value: float) -> float | None:
@@ -107,6 +116,9 @@ def _number(value: float) -> float | None:
 
 
 def _samples(sweep: SuiteSweep) -> int:
+    """Thoughts a problem; where some are missing, of the problem that has most."""
+    if sweep.missing:
+        return max(Counter(score.problem for score in sweep.scores if score.budget == sweep.budgets[0]).values())
     per_problem = len(sweep.scores) / (len(problem_ids(sweep)) * len(sweep.budgets))
     if per_problem != int(per_problem):
         raise ValueError(
@@ -130,13 +142,17 @@ def _spent(scores: Sequence[Score]) -> Row:
 
 
 def _parallel(sweep: SuiteSweep, samples: int) -> Row:
-    """pass@k (k = 1, 2, 4 … and n) and maj@n at the largest budget; None for one thought a problem."""
+    """pass@k (k = 1, 2, 4 … and n) and maj@n at the largest budget; None for one thought a problem.
+
+    Over the problems that have all `samples` thoughts.
+    """
     if samples < 2:
         return {"pass_at_k": None, "maj_at_n": None}
     thoughts: defaultdict[str, list[Score]] = defaultdict(list)
     for score in sweep.scores:
         if score.budget == sweep.budgets[-1]:
             thoughts[score.problem].append(score)
+    thoughts = defaultdict(list, {problem: group for problem, group in thoughts.items() if len(group) == samples})
     counts = [sum(score.correct for score in group) for group in thoughts.values()]
     ks = sorted({2**power for power in range(samples.bit_length())} | {samples})
     majority = fmean(
@@ -149,7 +165,7 @@ def _parallel(sweep: SuiteSweep, samples: int) -> Row:
 
 
 def _compared(
-    sweep: SuiteSweep, unpruned: SuiteSweep | None, pruned: SuiteSweep | None, section: VerdictSection
+    sweep: SuiteSweep, unpruned: SuiteSweep | None, pruned: SuiteSweep | None, section: VerdictSection, error: float
 ) -> Row:
     """The keys that need both references; `paired` counts the problems that all three have."""
     if unpruned is None or pruned is None:
@@ -157,8 +173,9 @@ def _compared(
     ids = paired_ids([sweep, unpruned, pruned])
     if not ids:
         return _verdict_keys(None) | {"paired": 0, "recovered_fraction": None}
-    run, whole, cut = (problem_means(one, ids) for one in (sweep, unpruned, pruned))
-    verdict = None if section.suite not in (None, sweep.suite) else decide(run, whole, cut, sweep.budgets, section)
+    models = (problem_means(sweep, ids), problem_means(unpruned, ids), problem_means(pruned, ids))
+    decides = section.suite in (None, sweep.suite)
+    verdict = decide_at(models, sweep.budgets, section, error) if decides else None
     fractions = [
         {
             "budget": budget,
@@ -166,19 +183,20 @@ def _compared(
             "low": f.low if f else None,
             "high": f.high if f else None,
         }
-        for budget, f in zip(sweep.budgets, recovered_fraction(run, whole, cut), strict=True)
+        for budget, f in zip(sweep.budgets, recovered_fraction(*models), strict=True)
     ]
     return _verdict_keys(verdict) | {"paired": len(ids), "recovered_fraction": fractions}
 
 
 def _verdict_keys(verdict: Verdict | None) -> Row:
     if verdict is None:
-        return {"verdict": None, "verdict_line": None, "verdict_reasons": None, "problems_needed": None}
+        return dict.fromkeys(("verdict", "verdict_line", "verdict_reasons", "problems_needed", "verdict_error"))
     return {
         "verdict": verdict.word,
         "verdict_line": verdict_line(verdict),
         "verdict_reasons": list(verdict.reasons),
         "problems_needed": verdict.problems_needed,
+        "verdict_error": verdict.error,
     }
 
 

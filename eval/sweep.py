@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,16 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from data_prep.problems import Suite
 from data_prep.prompts import encode, render_prompt, think_format
 from data_prep.suites import load_suite
-from eval.engines.hf import HFEngine, engine_version
+from eval.engines.choose import make_engine, version_of
 from eval.grading import grader_version
 from eval.protocol import Protocol, make_protocol, protocol_hash
 from eval.quiet import quiet
 from eval.samples import GradedThought, grade_thoughts, write_samples
-from eval.types import Request, SuiteSweep, WhichModel
+from eval.style import style_row
+from eval.types import Engine, Request, SuiteSweep, WhichModel
 from recipes.errors import UserError
-from recipes.schema import FormatSection, SweepSection
+from recipes.schema import FormatSection
+from recipes.sweeps import EngineSection, SweepSection
 
 Gather = Callable[[list[Any]], list[Any]]
 
@@ -43,12 +46,13 @@ class SweepPlan:
     suites: tuple[Suite, ...]
     protocol: Protocol
     samples: int
-    batch_size: int
+    engine: EngineSection
     tokenizer: PreTrainedTokenizerBase
 
     def protocol_hash(self, suite: Suite) -> str:
         """The hash that every score of `suite` carries."""
-        return protocol_hash(self.protocol, suite, self.samples, (engine_version(), grader_version(suite.grader)))
+        versions = version_of(self.engine), grader_version(suite.grader)
+        return protocol_hash(self.protocol, suite, self.samples, versions)
 
 
 def make_sweep_plan(section: SweepSection, fmt: FormatSection, tokenizer: PreTrainedTokenizerBase) -> SweepPlan:
@@ -58,7 +62,7 @@ def make_sweep_plan(section: SweepSection, fmt: FormatSection, tokenizer: PreTra
     """
     protocol = make_protocol(section, think_format(fmt, tokenizer), len(tokenizer))
     return SweepPlan(suites=tuple(load_suite(suite) for suite in section.suites), protocol=protocol,
-                     samples=section.samples, batch_size=section.engine.batch_size, tokenizer=tokenizer)
+                     samples=section.samples, engine=section.engine, tokenizer=tokenizer)
 
 
 def check_context(plan: SweepPlan, context_tokens: int) -> None:
@@ -74,19 +78,23 @@ def check_context(plan: SweepPlan, context_tokens: int) -> None:
                 f"answer need {needed} tokens, the model's context has {context_tokens}; lower the largest budget")
 
 
-def sweep_model(model: PreTrainedModel, plan: SweepPlan, ranks: Ranks) -> dict[str, list[GradedThought]]:
+def sweep_model(model: PreTrainedModel | None, plan: SweepPlan, ranks: Ranks) -> dict[str, list[GradedThought]]:
     """Graded thoughts of every suite, in problem order, the same on every rank; each rank thinks its share.
 
-    `model` is whole on this rank (under ZeRO-3 the caller has gathered it) and is left exactly as it was.
+    `model` is whole on this rank (under ZeRO-3 the caller has gathered it) and is left exactly as it was; None where
+    the engine has a model of its own. UserError where not one thought of a suite could be had.
     """
-    with quiet(model):
-        engine = HFEngine(model, plan.protocol, plan.batch_size)
+    engine = make_engine(plan.engine, plan.protocol, plan.tokenizer, model)
+    with quiet(model) if model is not None else nullcontext():
         return {suite.name: _sweep_suite(engine, suite, plan, ranks) for suite in plan.suites}
 
 
-def _sweep_suite(engine: HFEngine, suite: Suite, plan: SweepPlan, ranks: Ranks) -> list[GradedThought]:
+def _sweep_suite(engine: Engine, suite: Suite, plan: SweepPlan, ranks: Ranks) -> list[GradedThought]:
     mine = suite_requests(suite, plan)[ranks.rank::ranks.count]
     graded = ranks.gather(grade_thoughts(list(engine.think(mine)), suite, plan.protocol, plan.tokenizer))
+    failures = [thought.failure for thought in graded if thought.failure]
+    if failures and len(failures) == len(graded):
+        raise UserError(f"sweep.engine: no thought of suite {suite.name} could be had; the first one: {failures[0]}")
     order = {problem.id: i for i, problem in enumerate(suite.problems)}
     return sorted(graded, key=lambda thought: (order[thought.problem], thought.sample))
 
@@ -108,7 +116,8 @@ def suite_sweep(suite: Suite, plan: SweepPlan, thoughts: list[GradedThought], mo
     """The scores of one suite under its protocol hash."""
     return SuiteSweep(model=model, step=step, suite=suite.name, budgets=plan.protocol.budgets,
                       scores=tuple(score for thought in thoughts for score in thought.scores()),
-                      protocol=plan.protocol_hash(suite))
+                      protocol=plan.protocol_hash(suite), missing=sum(bool(t.failure) for t in thoughts),
+                      style=style_row([t for t in thoughts if not t.failure]))
 
 
 def save_thoughts(folder: Path, sweep: SuiteSweep, thoughts: list[GradedThought]) -> Path:

@@ -57,6 +57,7 @@ def sweep_table(rows: Sequence[Row], suite: str) -> str:
     whole = present.get("run", ([], None))[1]
     if whole is not None:
         parts.append(_ways(whole, present["run"][0][-1]))
+        parts += _style({model: (found or {}).get("style") for model, (_, found) in present.items()})
         parts += fill(whole["verdict_line"], WIDTH).splitlines() if whole.get("verdict_line") else []
     return "\n".join(parts)
 
@@ -92,3 +93,28 @@ def _ways(whole: Row, largest: Row) -> str:
         f"answers cut {share(largest['cut'])}, "
         f"{largest['tokens_spent']:.0f} thinking tokens spent at {largest['budget']}"
     )
+
+
+def _style(found: dict[str, Row | None]) -> list[str]:
+    """One line of `eval.style` with the models side by side; none where nothing was found in any thought."""
+    styles = {NAMES[model]: style for model, style in found.items() if style}
+    numbers = {
+        "repetition": [style["ngram_repetition"] for style in styles.values()],
+        "self-BLEU": [style["self_bleu"] for style in styles.values()],
+        "reflection": [reflection_marks(style) for style in styles.values()],
+    }
+    shown = [f"{name} " + " ".join(map(style_cell, values)) for name, values in numbers.items() if any(values)]
+    return [f"style ({', '.join(styles)}): " + ", ".join(shown)] if shown else []
+
+
+def reflection_marks(style: Row) -> float | None:
+    """Marks of reflection of all kinds in 1,000 words; None where there was no word."""
+    marks = [found["per_1000_words"] for found in style["reflection"].values()]
+    return None if None in marks else float(sum(marks))
+
+
+def style_cell(value: float | None) -> str:
+    """A number of `eval.style` for a narrow column; `-` where it is not defined."""
+    if value is None:
+        return "-"
+    return share(value) if value <= 1 else f"{value:.1f}" if value < 9.95 else f"{value:.0f}"

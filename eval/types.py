@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 Stop = Literal["close", "eos", "budget"]
 WhichModel = Literal["unpruned", "pruned", "run"]
@@ -41,13 +41,19 @@ class Thought:
     answers: tuple[Answer, ...]
 
 
+@dataclass(frozen=True)
+class Missing:
+    """A thought that could not be had, and why; it is never counted as wrong."""
+
+    problem: str
+    sample: int
+    reason: str
+
+
 class Engine(Protocol):
     """Decodes thoughts and their answers by the protocol; yields each thought as soon as it is whole, in any order."""
 
-    @property
-    def version(self) -> str: ...
-
-    def think(self, requests: Sequence[Request]) -> Iterator[Thought]: ...
+    def think(self, requests: Sequence[Request]) -> Iterator[Thought | Missing]: ...
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,10 @@ class Score:
 
 @dataclass(frozen=True)
 class SuiteSweep:
-    """All scores of one model on one suite at one training step. `scores` hold every (problem, sample, budget) once."""
+    """All scores of one model on one suite at one training step. `scores` hold every (problem, sample, budget) once.
+
+    missing: thoughts that could not be had; they have no score.
+    """
 
     model: WhichModel
     step: int
@@ -81,3 +90,5 @@ class SuiteSweep:
     budgets: tuple[int, ...]
     scores: tuple[Score, ...]
     protocol: str
+    missing: int = 0
+    style: dict[str, Any] | None = None

@@ -2,8 +2,8 @@
 
     python -m eval.verdict FILE.jsonl [--json]        rows {problem, sample, budget, correct[, model]}
 
-Every word is a region of the true values. It is said where all the statements it needs are shown, each by a 95 %
-interval paired by problem; where none is, the verdict is UNDECIDED, with the number of problems that would decide. The
+Every word is a region of the true values. It is said where all the statements it needs are shown, each by an interval
+paired by problem; where none is, the verdict is UNDECIDED, with the number of problems that would decide. The
 statements, with `margin`, `level_margin` and `min_recovered` from the recipe and accuracies at the largest budget:
 
     rises         gain of the run > 0
@@ -24,9 +24,14 @@ They are tried in this order: an improvement that is shown, however small, is PA
 a ruined model climbs from nothing, steeper than a healthy one, and fails at the level. "Not above" can never be shown
 of two equal models, so NOT RETURNED says "no more than the margin above".
 
+Intervals have 95 % where a sweep is judged alone. A run is judged at many sweeps, and its 5 % of error are shared among
+them beforehand: half to the last, the other half to all before it (`eval.sequences` has the rule, and why Student's
+interval with a correction for skewness, not a bootstrap). So in 95 % of runs no RETURNED that is false is said at any
+sweep. What is known of the two references alone does not change from sweep to sweep: its intervals have 95 %.
+
 Problems that would decide: a half width shrinks with the square root of the problems, so a statement at distance d from
-its threshold with half width h needs P * (h / d)² of them. That would do in half of all repetitions; `POWER` makes it
-four of five.
+its threshold with half width h needs P * (h / d)² of them. That would do in half of all repetitions; a reserve makes
+it four of five. Before a run's last sweep the number is for the wider intervals of that sweep.
 """
 
 from __future__ import annotations
@@ -38,20 +43,13 @@ from typing import Literal
 
 import numpy as np
 
-from eval.statistics import (
-    SEED,
-    Array,
-    Interval,
-    contrast_intervals,
-    gain_per_doubling,
-    recovered_fraction,
-    slope_scale,
-)
-from recipes.schema import VerdictSection
+from eval.sequences import RUN_ERROR, intervals, normal_quantile
+from eval.statistics import Array, Interval, gain_per_doubling, recovered_fraction, slope_scale
+from recipes.sweeps import VerdictSection
 
 Word = Literal["RETURNED", "PARTIAL", "NOT RETURNED", "UNDECIDED"]
 
-POWER = 1 + 0.8416 / 1.9600  # half widths are enlarged by this for a chance of 80 %
+RESERVE = 0.8416  # normal quantile of a chance of 80 %, added to that of the interval
 MOST_PROBLEMS = 1_000_000  # above this the honest answer is that problems will not decide
 
 
@@ -62,7 +60,7 @@ class Verdict:
 
     reasons: the statements that the word needed, or, for UNDECIDED, the one that is missing. recovered: the share of
     the lost accuracy at the largest budget that is back, None where no loss is shown. problems_needed: only for
-    UNDECIDED, and None where no number of problems up to a million would decide.
+    UNDECIDED, and None where no number of problems up to a million would decide. error: what the intervals may miss.
     """
 
     word: Word
@@ -76,6 +74,7 @@ class Verdict:
     reasons: tuple[str, ...]
     problems: int
     problems_needed: int | None
+    error: float
 
 
 @dataclass(frozen=True)
@@ -86,21 +85,22 @@ class Statement:
     ratio: float
 
 
+Models = tuple[Array, Array, Array]  # run, unpruned, pruned: [P, K] each, rows are the same problems
 Claim = tuple[Statement, ...]  # statements that must all hold; the one of largest ratio decides
 
 
 @dataclass(frozen=True)
 class Contrasts:
-    """The paired intervals a verdict is made of."""
+    """The paired intervals a verdict is made of; the last two are of the references alone."""
 
     gain: Interval
-    unpruned_gain: Interval
     gain_to_unpruned: Interval
     gain_to_pruned: Interval
     accuracy_to_unpruned: Interval
     accuracy_to_pruned: Interval
-    gap: Interval
     part_of_gap: Interval
+    unpruned_gain: Interval
+    gap: Interval
 
 
 def _above(name: str, interval: Interval, threshold: float) -> Claim:
@@ -127,23 +127,25 @@ def _either(*claims: Claim) -> Claim:
     return min(claims, key=_ratio)
 
 
-def measure(run: Array, unpruned: Array, pruned: Array, budgets: Sequence[int], section: VerdictSection) -> Contrasts:
-    """The paired contrasts of three models, each [P, K] by the same problems; K and P at least 2."""
-    gains = [gain_per_doubling(model, budgets) for model in (run, unpruned, pruned)]
-    last_run, last_unpruned, last_pruned = (model[:, -1] for model in (run, unpruned, pruned))
-    gap = last_unpruned - last_pruned
-    columns = [
+def measure(models: Models, budgets: Sequence[int], section: VerdictSection, error: float) -> Contrasts:
+    """The paired contrasts of three models, with the `error` share of this sweep; K and P at least 2."""
+    run, unpruned, pruned = models
+    gains = [gain_per_doubling(model, budgets) for model in models]
+    gap = unpruned[:, -1] - pruned[:, -1]
+    better = run[:, -1] - pruned[:, -1]
+    of_run = [
         gains[0],
-        gains[1],
         gains[0] - gains[1],
         gains[0] - gains[2],
-        last_run - last_unpruned,
-        last_run - last_pruned,
-        gap,
-        last_run - last_pruned - section.min_recovered * gap,
+        run[:, -1] - unpruned[:, -1],
+        better,
+        better - section.min_recovered * gap,
     ]
-    scales = [slope_scale(budgets)] * 4 + [1.0] * 4
-    return Contrasts(*contrast_intervals(np.stack(columns, axis=1), scales, section.resamples, SEED))
+    slope = slope_scale(budgets)
+    return Contrasts(
+        *intervals(np.stack(of_run, axis=1), [slope] * 3 + [1.0] * 3, error),
+        *intervals(np.stack([gains[1], gap], axis=1), [slope, 1.0], RUN_ERROR),
+    )
 
 
 def claims(c: Contrasts, section: VerdictSection) -> dict[Word, Claim]:
@@ -175,20 +177,26 @@ def claims(c: Contrasts, section: VerdictSection) -> dict[Word, Claim]:
 
 
 def decide(run: Array, unpruned: Array, pruned: Array, budgets: Sequence[int], section: VerdictSection) -> Verdict:
-    """The verdict on `run`; all three [P, K], means of correct thoughts by problem in [0, 1], paired by problem.
+    """The verdict on `run` judged alone; all three [P, K], means of correct thoughts by problem in [0, 1], paired."""
+    return decide_at((run, unpruned, pruned), budgets, section, RUN_ERROR)
+
+
+def decide_at(models: Models, budgets: Sequence[int], section: VerdictSection, error: float) -> Verdict:
+    """The verdict on the first of `models` at one sweep of a run, whose `error` share is `sequences.sweep_error`.
 
     With one budget there is no gain, with one problem no interval: UNDECIDED, saying so.
     """
-    problems = len(run)
+    problems = len(models[0])
     if len(budgets) < 2 or problems < 2:
         reason = "a gain needs at least two budgets" if len(budgets) < 2 else "an interval needs at least two problems"
-        return Verdict("UNDECIDED", None, None, None, None, None, None, budgets[-1], (reason,), problems, None)
-    contrasts = measure(run, unpruned, pruned, budgets, section)
+        return Verdict("UNDECIDED", None, None, None, None, None, None, budgets[-1], (reason,), problems, None, error)
+    contrasts = measure(models, budgets, section, error)
     by_word = claims(contrasts, section)
     word: Word = next((word for word, claim in by_word.items() if _ratio(claim) < 1), "UNDECIDED")
-    back = recovered_fraction(run[:, -1:], unpruned[:, -1:], pruned[:, -1:])[0] if contrasts.gap.low > 0 else None
+    back = recovered_fraction(*(model[:, -1:] for model in models))[0] if contrasts.gap.low > 0 else None
     if word == "UNDECIDED":
-        reasons, needed = _what_would_decide(_either(*by_word.values()), contrasts, problems)
+        nearest = max(_either(*by_word.values()), key=lambda statement: statement.ratio)
+        reasons, needed = _not_shown(nearest, contrasts), _needed(nearest, problems, error)
     else:
         reasons, needed = tuple(dict.fromkeys(statement.text for statement in by_word[word])), None
     gain = contrasts.gain
@@ -204,28 +212,30 @@ def decide(run: Array, unpruned: Array, pruned: Array, budgets: Sequence[int], s
         reasons,
         problems,
         needed,
+        error,
     )
 
 
-def _what_would_decide(nearest: Claim, contrasts: Contrasts, problems: int) -> tuple[tuple[str, ...], int | None]:
-    missing = max(nearest, key=lambda statement: statement.ratio)
-    reasons = [f"not shown: {missing.text}"]
-    if contrasts.unpruned_gain.low <= 0:
-        reasons.append(
-            f"the unpruned model's own gain {_span(contrasts.unpruned_gain)} is not shown to be above 0 on this suite"
-        )
-    needed = problems * (POWER * missing.ratio) ** 2
-    return tuple(reasons), math.ceil(needed) if needed <= MOST_PROBLEMS else None
+def _not_shown(missing: Statement, contrasts: Contrasts) -> tuple[str, ...]:
+    reasons = (f"not shown: {missing.text}",)
+    if contrasts.unpruned_gain.low > 0:
+        return reasons
+    own = f"the unpruned model's own gain {_span(contrasts.unpruned_gain)} is not shown to be above 0 on this suite"
+    return (*reasons, own)
+
+
+def _needed(missing: Statement, problems: int, error: float) -> int | None:
+    needed = problems * (missing.ratio * (1 + RESERVE / normal_quantile(error))) ** 2
+    return math.ceil(needed) if needed <= MOST_PROBLEMS else None
 
 
 def verdict_line(verdict: Verdict) -> str:
     """One sentence: the word, the gain with interval, the unpruned gain, and what is back at the largest budget."""
     if verdict.gain is None or verdict.unpruned_gain is None:
         return f"{verdict.word}: {verdict.reasons[0]}"
-    line = (
-        f"{verdict.word}: gain {verdict.gain:+.2f} per doubling ({verdict.gain_low:.2f} … {verdict.gain_high:.2f}), "
-        f"unpruned {verdict.unpruned_gain:+.2f}; "
-    )
+    span = f"{verdict.gain_low:.2f} … {verdict.gain_high:.2f}"
+    span += ", holding over all sweeps" if verdict.error < RUN_ERROR else ""
+    line = f"{verdict.word}: gain {verdict.gain:+.2f} per doubling ({span}), unpruned {verdict.unpruned_gain:+.2f}; "
     where = f"at {verdict.largest_budget} tokens"
     line += (
         f"no loss to the unpruned model was measured {where}"

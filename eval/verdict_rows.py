@@ -19,7 +19,7 @@ from eval.statistics import Array, accuracy_interval, gain_interval
 from eval.verdict import decide, verdict_line
 from recipes.command import split
 from recipes.errors import UserError
-from recipes.schema import VerdictSection
+from recipes.sweeps import VerdictSection
 
 MODELS = ("unpruned", "pruned", "run")
 ROW_FORM = '{"problem", "sample", "budget", "correct"[, "model"]}'

@@ -1,4 +1,4 @@
-"""The entry of a run: `deepspeed launch/train.py recipe=lora_recovery.yaml [key=value …]`, or `python launch/train.py …`.
+"""The entry of a run: `deepspeed launch/train.py recipe=lora_recovery.yaml [key=value …]`, or plain `python` for it.
 
 The folder of this script, which Python puts first on the path, would hide the package `train` behind this very file;
 so it makes room for the repository's root before anything else is imported.
@@ -15,8 +15,7 @@ from train.threads import share_cores  # noqa: E402
 
 share_cores(os.environ, len(os.sched_getaffinity(0)))
 
-from recipes.command import run  # noqa: E402
-from train.main import main  # noqa: E402
+from train.main import command  # noqa: E402
 
 if __name__ == "__main__":
-    run(main)
+    command()

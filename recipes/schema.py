@@ -5,19 +5,14 @@ Units are in the names or the descriptions; accuracies lie in [0, 1]; layer indi
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from recipes.section import Section
+from recipes.sweeps import SweepSection
 from recipes.trainer_fields import check_trainer_fields
-
-
-class Section(BaseModel):
-    """A frozen section that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class RunSection(Section):
@@ -142,95 +137,6 @@ class ZeroSection(Section):
             raise ValueError(f"offload_parameters={self.offload_parameters} needs stage=3, got stage={self.stage}")
         if self.offload_optimizer != "none" and self.stage == 0:
             raise ValueError(f"offload_optimizer={self.offload_optimizer} needs stage 1, 2 or 3, got stage=0")
-        return self
-
-
-class NanoSuite(Section):
-    source: Literal["nano"] = Field(description="problems of the embedded world; chains are held-out ones")
-    name: str = Field(description="name in tables and curves")
-    family: Literal["knowledge", "shallow", "chain"] = Field(description="recall, one step, or many steps of reckoning")
-    size: int = Field(ge=1, description="how many problems")
-    seed: int = Field(default=0, description="seed of the problems")
-
-
-class JsonlSuite(Section):
-    source: Literal["jsonl"] = Field(description="a JSON Lines file: {id, problem, answer}")
-    name: str = Field(description="name in tables and curves")
-    path: Path = Field(description="the file")
-    grader: Literal["exact", "integer", "math"] = Field(
-        default="math", description="how an answer is compared with the gold answer")
-    size: int | None = Field(default=None, ge=1, description="how many problems, drawn by the seed; default: all")
-    seed: int = Field(default=0, description="seed of the draw")
-
-
-class HubSuite(Section):
-    source: Literal["hub"] = Field(description="a data set of the Hugging Face Hub")
-    name: str = Field(description="name in tables and curves")
-    id: str = Field(description="owner/name")
-    split: str = Field(default="test", description="split of the data set")
-    problem: str = Field(default="problem", description="column of the question")
-    answer: str = Field(default="answer", description="column of the gold answer")
-    grader: Literal["exact", "integer", "math"] = Field(
-        default="math", description="how an answer is compared with the gold answer")
-    size: int | None = Field(default=None, ge=1, description="how many problems, drawn by the seed; default: all")
-    seed: int = Field(default=0, description="seed of the draw")
-
-
-SuiteSection = Annotated[NanoSuite | JsonlSuite | HubSuite, Field(discriminator="source")]
-
-
-class HFEngine(Section):
-    name: Literal["hf"] = Field(default="hf", description="in process, on the training weights")
-    batch_size: int = Field(default=128, ge=1, description="thoughts decoded side by side on a rank")
-
-
-class VerdictSection(Section):
-    suite: str | None = Field(default=None, description="the suite that decides; default: the last one listed")
-    margin: float = Field(
-        default=0.05, ge=0,
-        description="how far gain per doubling may lie below the unpruned one and still count as returned")
-    level_margin: float = Field(default=0.05, ge=0, description="the same for accuracy at the largest budget")
-    min_recovered: float = Field(
-        default=0.5, ge=0, le=1, description="share of the accuracy lost at the largest budget that must be back")
-    resamples: int = Field(default=10_000, ge=100, description="bootstrap resamples")
-
-
-class SweepSection(Section):
-    budgets: list[int] = Field(min_length=1, description="thinking budgets in tokens, increasing")
-    suites: list[SuiteSection] = Field(min_length=1, description="what is asked")
-    every_steps: int = Field(
-        ge=1, description="sweep every N optimizer steps; also before the first and after the last")
-    answer_tokens: int = Field(ge=1, description="longest answer after the close")
-    samples: int = Field(default=1, ge=1, description="thoughts a problem")
-    temperature: float = Field(default=0.0, ge=0, description="0 is greedy decoding")
-    top_p: float = Field(default=1.0, gt=0, le=1, description="nucleus sampling")
-    top_k: int = Field(default=0, ge=0, description="sample among the k likeliest tokens; 0: among all")
-    extend_to: int = Field(
-        default=0, ge=0, description="a thought that closes before so many tokens goes on with the wait text; 0: never")
-    max_extensions: int = Field(default=0, ge=0, description="how often one thought is extended at most")
-    seed: int = Field(default=0, description="seed of the sampling streams")
-    engine: HFEngine = HFEngine()
-    verdict: VerdictSection = VerdictSection()
-
-    @field_validator("budgets")
-    @classmethod
-    def _budgets_increase(cls, budgets: list[int]) -> list[int]:
-        if budgets[0] < 1 or any(a >= b for a, b in pairwise(budgets)):
-            raise ValueError(f"must be positive and strictly increasing, got {budgets}")
-        return budgets
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        names = [s.name for s in self.suites]
-        if len(set(names)) < len(names):
-            raise ValueError(f"suite names must differ, got {names}")
-        if self.verdict.suite is not None and self.verdict.suite not in names:
-            raise ValueError(f"verdict.suite={self.verdict.suite!r} is not among the suites {names}")
-        if self.samples > 1 and self.temperature == 0:
-            raise ValueError(f"samples={self.samples} with temperature=0 would repeat one thought; "
-                             "set a temperature or samples=1")
-        if self.extend_to > 0 and self.max_extensions == 0:
-            raise ValueError(f"extend_to={self.extend_to} needs max_extensions of at least 1")
         return self
 
 

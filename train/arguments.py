@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datasets import Dataset
 from trl import SFTConfig
+from trl.data_utils import pack_dataset
 
 from data_prep.tokenize import Prepared
 from recipes.schema import Recipe
@@ -29,20 +31,29 @@ def make_arguments(recipe: Recipe, folder: Path) -> SFTConfig:
         "data_seed": recipe.seed,
         "max_length": recipe.data.max_length_tokens,
         "dataset_kwargs": {"skip_prepare_dataset": not packing},
+        "save_total_limit": None,  # old checkpoints are dropped only after the new one is complete (CompleteCallback)
         "dataloader_pin_memory": kind == "cuda",
     }
-    return SFTConfig(**{**recipe.trainer, **owned})
+    return SFTConfig(**{**_without_aliases(recipe.trainer), **owned})
+
+
+def _without_aliases(trainer: dict[str, Any]) -> dict[str, Any]:
+    """The section under the names that transformers keeps; checkpointing is on unless told otherwise, as in TRL."""
+    old, new = "gradient_checkpointing", "activation_checkpointing"
+    renamed = {key.replace(old, new): value for key, value in trainer.items()}
+    return {"activation_checkpointing": True, **renamed}
 
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """How traces become steps; `tokens_per_step` is the mean, real tokens without padding."""
+    """How traces become steps. `sequences` are the traces themselves, or what they are packed into."""
 
     micro_batch: int
     accumulation_steps: int
     ranks: int
     traces: int
-    tokens_per_trace: float
+    sequences: int
+    tokens: int
     steps: int
 
     @property
@@ -51,24 +62,35 @@ class Arithmetic:
 
     @property
     def tokens_per_step(self) -> float:
-        return self.global_batch * self.tokens_per_trace
+        """The mean, real tokens without padding."""
+        return self.global_batch * self.tokens / self.sequences
 
     def __str__(self) -> str:
-        total, epochs = self.steps * self.tokens_per_step, self.steps * self.global_batch / self.traces
-        return (f"global batch {self.global_batch} traces = micro batch {self.micro_batch} × accumulation {self.accumulation_steps} "
-                f"× ranks {self.ranks}\n"
-                f"{self.tokens_per_step:,.0f} tokens a step ({self.tokens_per_trace:.1f} a trace), {self.steps} steps = "
-                f"{total:,.0f} tokens, {epochs:.2f} epochs of {self.traces:,} traces")
+        total, epochs = self.steps * self.tokens_per_step, self.steps * self.global_batch / self.sequences
+        packed = f", packed into {self.sequences:,} sequences" if self.sequences != self.traces else ""
+        return (f"global batch {self.global_batch} {'sequences' if packed else 'traces'} = "
+                f"micro batch {self.micro_batch} × accumulation {self.accumulation_steps} × ranks {self.ranks}\n"
+                f"{self.tokens_per_step:,.0f} tokens a step ({self.tokens / self.traces:.1f} a trace), "
+                f"{self.steps} steps = {total:,.0f} tokens, {epochs:.2f} epochs of {self.traces:,} traces{packed}")
 
 
-def arithmetic(trainer: dict[str, Any], prepared: Prepared, ranks: int) -> Arithmetic:
+def arithmetic(trainer: dict[str, Any], prepared: Prepared, max_length_tokens: int, ranks: int) -> Arithmetic:
     """The batch arithmetic of a recipe's trainer section; defaults are SFTConfig's."""
     micro_batch = int(trainer.get("per_device_train_batch_size", 8))
     accumulation = int(trainer.get("gradient_accumulation_steps", 1))
-    batches = math.ceil(math.ceil(len(prepared.rows) / ranks) / micro_batch)
-    an_epoch = max(1, math.ceil(batches / accumulation))
+    packed = trainer.get("packing", False)
+    sequences = _packed(trainer, prepared, max_length_tokens) if packed else len(prepared.rows)
+    batches, rest = divmod(sequences, micro_batch * ranks)
+    if rest and not trainer.get("dataloader_drop_last", False):
+        batches += 1
     steps = int(trainer.get("max_steps", -1))
     if steps < 0:
-        steps = math.ceil(an_epoch * float(trainer.get("num_train_epochs", 3.0)))
+        steps = math.ceil(max(1, math.ceil(batches / accumulation)) * float(trainer.get("num_train_epochs", 3.0)))
     return Arithmetic(micro_batch=micro_batch, accumulation_steps=accumulation, ranks=ranks, traces=len(prepared.rows),
-                      tokens_per_trace=prepared.tokens / len(prepared.rows), steps=steps)
+                      sequences=sequences, tokens=prepared.tokens, steps=steps)
+
+
+def _packed(trainer: dict[str, Any], prepared: Prepared, max_length_tokens: int) -> int:
+    """How many sequences the traces are packed into (exact unless trainer.shuffle_dataset mixes them first)."""
+    rows = Dataset.from_dict({"input_ids": [row.input_ids for row in prepared.rows]})
+    return len(pack_dataset(rows, max_length_tokens, trainer.get("packing_strategy", "bfd")))

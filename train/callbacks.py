@@ -1,24 +1,29 @@
-"""What happens while the Trainer trains: sweeps, the record of metrics, and the mark of a complete checkpoint."""
+"""What happens while the Trainer trains: sweeps, the record of metrics, complete checkpoints, and preemption."""
 
 from __future__ import annotations
 
+import shutil
+import signal
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from types import FrameType
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback, TrainerControl, TrainerState
+from transformers import TrainingArguments as Args
 
+from eval.sequences import RUN_ERROR, sweep_error
 from eval.summary import Row, read_rows, rows
 from eval.sweep import Ranks, SweepPlan, save_thoughts, suite_sweep, sweep_model
 from eval.tables import sweep_table
 from eval.types import SuiteSweep
-from recipes.schema import VerdictSection
+from recipes.sweeps import VerdictSection
 from train.model import References, whole_model
 from train.run_record import COMPLETE, RunFolder, write_whole
 from train.tracking import Tracker
 
 SWEEP_KEY = ("step", "model", "suite", "budget")
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
 @dataclass(frozen=True)
@@ -31,19 +36,23 @@ class SweepRecorder:
     verdict: VerdictSection
     ranks: Ranks
 
-    def record(self, sweeps: dict[str, SuiteSweep], seconds: float) -> None:
-        """Rows of all suites; the run's own sweeps are compared with both references."""
+    def record(self, sweeps: dict[str, SuiteSweep], seconds: float, error: float = RUN_ERROR) -> None:
+        """Rows of all suites; the run's own are compared with both references, at this sweep's share of the error."""
         found: list[Row] = []
         for name, sweep in sweeps.items():
-            known = (self.references.unpruned[name], self.references.pruned[name]) if sweep.model == "run" else (None, None)
-            found += [row | {"seconds": round(seconds, 3)} for row in rows(sweep, *known, self.verdict)]
+            of_run = sweep.model == "run"
+            unpruned = self.references.unpruned[name] if of_run else None
+            pruned = self.references.pruned[name] if of_run else None
+            compared = rows(sweep, unpruned, pruned, self.verdict, error)
+            found += [row | {"seconds": round(seconds, 3)} for row in compared]
         if self.ranks.rank != 0:
             return
         self.folder.put_rows("sweeps.jsonl", found, SWEEP_KEY)
         model, step = found[0]["model"], found[0]["step"]
         if model == "run":
             self.tracker.log_sweep(found, step)
-            print("\n" + sweep_table(read_rows(self.folder.path / "sweeps.jsonl"), str(self.verdict.suite)) + "\n", flush=True)
+            table = sweep_table(read_rows(self.folder.path / "sweeps.jsonl"), str(self.verdict.suite))
+            print(f"\n{table}\n", flush=True)
 
 
 class Clock:
@@ -70,40 +79,48 @@ class SweepCallback(TrainerCallback):
     """Sweeps every N steps and after the last one. Training state is left as it was (see `eval.quiet`)."""
 
     def __init__(self, trainer: Any, plan: SweepPlan, every_steps: int, recorder: SweepRecorder, clock: Clock) -> None:
-        self.trainer, self.plan, self.every_steps, self.recorder, self.clock = trainer, plan, every_steps, recorder, clock
+        self.trainer, self.plan, self.every_steps = trainer, plan, every_steps
+        self.recorder, self.clock = recorder, clock
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.global_step % self.every_steps == 0 or state.global_step >= state.max_steps:
-            self._sweep(state.global_step)
+            self._sweep(state.global_step, sweep_error(state.global_step, self.every_steps, state.max_steps))
 
-    def _sweep(self, step: int) -> None:
+    def _sweep(self, step: int, error: float) -> None:
         started = time.perf_counter()
         with whole_model(self.trainer) as model:
             thoughts = sweep_model(model, self.plan, self.recorder.ranks)
-        sweeps = {suite.name: suite_sweep(suite, self.plan, thoughts[suite.name], "run", step) for suite in self.plan.suites}
+        sweeps = {suite.name: suite_sweep(suite, self.plan, thoughts[suite.name], "run", step)
+                  for suite in self.plan.suites}
         if self.recorder.ranks.rank == 0:
             for name, sweep in sweeps.items():
                 save_thoughts(self.recorder.folder.path / "samples", sweep, thoughts[name])
         seconds = time.perf_counter() - started
         self.clock.sweep_seconds += seconds
-        self.recorder.record(sweeps, seconds)
+        self.recorder.record(sweeps, seconds, error)
 
 
 class MetricsCallback(TrainerCallback):
-    """One row of metrics.jsonl a logging step: loss, and the tokens and seconds since the row before. Rank 0 only."""
+    """One row of metrics.jsonl a logging step: loss, and the tokens and seconds since the row before. Rank 0 only.
+
+    The last step and every step that is saved are logged too, so that a row never spans a resume.
+    """
 
     def __init__(self, folder: RunFolder, tracker: Tracker, clock: Clock) -> None:
         self.folder, self.tracker, self.clock = folder, tracker, clock
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self.clock.restart()
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if state.global_step >= state.max_steps:
+    def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if control.should_save or state.global_step >= state.max_steps:
             control.should_log = True
 
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None,
-               **kwargs: Any) -> None:
+    def on_epoch_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.on_step_end(args, state, control, **kwargs)
+
+    def on_log(self, args: Args, state: TrainerState, control: TrainerControl,
+               logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         if not state.is_world_process_zero or not logs or "loss" not in logs:
             return
         kept = ("loss", "learning_rate", "grad_norm", "epoch", "mean_token_accuracy")
@@ -114,12 +131,37 @@ class MetricsCallback(TrainerCallback):
 
 
 class CompleteCallback(TrainerCallback):
-    """Marks a checkpoint as complete, after everything of it is written by every rank."""
+    """Marks a checkpoint as complete, after everything of it is written by every rank, and only then drops old ones."""
 
-    def __init__(self, ranks: Ranks) -> None:
-        self.ranks = ranks
+    def __init__(self, folder: RunFolder, keep: int | None, ranks: Ranks) -> None:
+        self.folder, self.keep, self.ranks = folder, keep, ranks
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_save(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self.ranks.gather([])
         if self.ranks.rank == 0:
-            write_whole(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / COMPLETE, f"{state.global_step}\n")
+            write_whole(self.folder.path / f"checkpoint-{state.global_step}" / COMPLETE, f"{state.global_step}\n")
+            for old in self.folder.complete_checkpoints()[: -self.keep if self.keep else 0]:
+                (old / COMPLETE).unlink()
+                shutil.rmtree(old)
+
+
+class PreemptionCallback(TrainerCallback):
+    """SIGTERM or SIGUSR1 to any rank: all ranks save at the end of the step and stop together; `preempted` says so."""
+
+    def __init__(self, ranks: Ranks) -> None:
+        self.ranks, self.asked, self.preempted = ranks, False, False
+
+    def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._ask)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+
+    def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if any(self.ranks.gather([self.asked])) and state.global_step < state.max_steps:
+            self.preempted = control.should_save = control.should_training_stop = True
+
+    def on_train_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)

@@ -14,21 +14,24 @@ from train.run_record import RunFolder, step_of, write_whole
 def model_card(folder: RunFolder, checkpoint: Path, difference: float, out: Path) -> None:
     """Writes README.md (and the figure, where it is drawn) to `out`."""
     facts, step = folder.facts(), step_of(checkpoint)
-    figure = folder.path / "figures" / "curves.png"
+    figure = folder.path / "figures" / "accuracy_by_budget.png"
     if figure.is_file():
-        shutil.copy(figure, out / "curves.png")
+        shutil.copy(figure, out)
     plan = facts.get("prune_plan") or {}
     lines = [
         "---", "library_name: transformers", "tags: [chainmend, pruned, reasoning]", "---", "",
         f"# {facts['name']}", "",
-        f"A layer-pruned reasoning model, recovered with chainmend. Step {step} of run `{facts['id']}` (commit {facts.get('commit')}).", "",
+        "A layer-pruned reasoning model, recovered with chainmend. "
+        f"Step {step} of run `{facts['id']}` (commit {facts.get('commit')}).", "",
         "## Lineage", "",
         f"- unpruned: `{facts['recipe']['model']['unpruned']}`",
-        f"- pruned by {plan.get('method', 'others')}: layers {plan.get('removed', 'not recorded')} of {plan.get('layers', 'not recorded')} removed",
-        f"- adapter: {facts['recipe']['adapter']['method']}; merged in float32, largest logit difference to the trained model {difference:.1e}",
+        f"- pruned by {plan.get('method', 'others')}: layers {plan.get('removed', 'not recorded')} "
+        f"of {plan.get('layers', 'not recorded')} removed",
+        f"- adapter: {facts['recipe']['adapter']['method']}; merged in float32, "
+        f"largest logit difference to the trained model {difference:.1e}",
         f"- data: {facts['data']['traces_kept']} traces, hash `{facts['data']['hash']}`", "",
         "## Accuracy by thinking budget", "", *_curve(folder.path / "sweeps.jsonl", step), "",
-        *(["![accuracy against thinking budget](curves.png)", ""] if figure.is_file() else []),
+        *(["![accuracy against thinking budget](accuracy_by_budget.png)", ""] if figure.is_file() else []),
         "## Recipe", "", "```yaml", (folder.path / "recipe.yaml").read_text(encoding="utf-8").strip(), "```", ""]
     write_whole(out / "README.md", "\n".join(lines))
 

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
+from recipes.command import DONE, run
 from recipes.loader import Loaded, load_recipe
 from recipes.schema import Recipe
+from train.exits import PREEMPTED, first_rank_speaks
 
 
-def main(arguments: list[str]) -> None:
-    """The command: checks the recipe before anything heavy is imported."""
-    recover(load_recipe(arguments))
+def command() -> NoReturn:
+    """What `launch/train.py` starts: `main` on the arguments of the process, then its exit code."""
+    run(main)
 
 
-def recover(loaded: Loaded[Recipe]) -> None:
+def main(arguments: list[str]) -> int:
+    """Checks the recipe before anything heavy is imported. Returns the exit code."""
+    with first_rank_speaks():
+        return recover(load_recipe(arguments))
+
+
+def recover(loaded: Loaded[Recipe]) -> int:
     """Runs a recipe on every rank. UserError, on all ranks, for whatever the user can mend."""
     from data_prep.models import load_model
     from train import stages
-    from train.ranks import on_first_rank, start_ranks
+    from train.ranks import on_every_rank, on_first_rank, start_ranks
     from train.run_record import RunFolder, folder_name
     from train.terminal import calm_libraries
 
@@ -24,11 +34,11 @@ def recover(loaded: Loaded[Recipe]) -> None:
     calm_libraries(ranks.rank)
     folder = RunFolder(on_first_rank(ranks, lambda: folder_name(loaded)))
 
-    inputs = stages.read_inputs(recipe, ranks)
+    inputs = on_every_rank(ranks, lambda: stages.read_inputs(recipe, ranks))
     stages.say(ranks, inputs.describe())
     if recipe.dry_run:
-        stages.say(ranks, "dry run: the recipe, its data, its suites and the batch arithmetic are sound; no model was loaded")
-        return
+        stages.say(ranks, "dry run: recipe, data, suites and batch arithmetic are sound; no model was loaded")
+        return DONE
 
     resume = on_first_rank(ranks, lambda: stages.open_run(folder, loaded, ranks.count))
     pruned = stages.prune(recipe, folder, ranks)
@@ -39,7 +49,11 @@ def recover(loaded: Loaded[Recipe]) -> None:
     arguments = stages.make_arguments(recipe, folder.path)
     model = load_model(pruned, recipe.model)
     trainer = stages.make_trainer(model, arguments, inputs, recipe.adapter)
-    stages.add_callbacks(trainer, inputs.plan, recipe.sweep.every_steps, recorder, resume)
+    preemption = stages.add_callbacks(trainer, inputs.plan, recipe, recorder)
     stages.train(trainer, resume)
+    if preemption.preempted:
+        stages.say(ranks, f"asked to stop: saved at step {trainer.state.global_step}; the same command goes on")
+        return PREEMPTED
 
     on_first_rank(ranks, lambda: stages.finish(folder, recipe.export, tracker))
+    return DONE

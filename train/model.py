@@ -1,4 +1,4 @@
-"""The models of a run: the unpruned one and the pruned one as folders, their reference sweeps, and the one that is trained."""
+"""The models of a run: the unpruned and the pruned one as folders, their reference sweeps, and the one in training."""
 
 from __future__ import annotations
 
@@ -24,15 +24,20 @@ from train.ranks import device, on_first_rank
 
 
 def pruned_path(recipe: Recipe, folder: Path, ranks: Ranks) -> str:
-    """Where the pruned model lies: the recipe's own, or one that rank 0 cuts into the run folder. It is checked either way."""
+    """Where the pruned model lies: the recipe's own, or one that rank 0 cuts into the run folder. It is checked."""
     if recipe.prune is not None:
         section, path = recipe.prune, folder / "pruned"
         on_first_rank(ranks, lambda: make_pruned(section, recipe.model, recipe.data, path))
     named = str(recipe.model.pruned or folder / "pruned")
-    found = local_folder(named)
+    on_first_rank(ranks, lambda: check_local(named))
+    return named
+
+
+def check_local(model: str) -> None:
+    """UserError where the weights at `model` do not fit their config; what is not on this machine is not checked."""
+    found = local_folder(model)
     if found is not None:
         check_folder(found)
-    return named
 
 
 def plan_facts(pruned: str) -> dict[str, Any] | None:
@@ -53,45 +58,49 @@ class References:
     pruned: dict[str, SuiteSweep]
 
 
-def reference_sweep(which: WhichModel, path: str, section: ModelSection, plan: SweepPlan, cache: ReferenceCache) -> dict[str, SuiteSweep]:
-    """The sweep of a model that does not train, by suite; from the cache where weights and protocol were swept before."""
-    known = cache.look_up(which, path, plan)
+def reference_sweep(which: WhichModel, path: str, section: ModelSection, plan: SweepPlan,
+                    cache: ReferenceCache) -> dict[str, SuiteSweep]:
+    """The sweep of a model that does not train, by suite; from the cache where the same was swept before."""
+    place = cache.place(path, section.dtype)
+    known = cache.look_up(which, place, plan)
     if known is not None:
         return known
     model = load_model(path, section).to(device())  # type: ignore[arg-type]
     thoughts = sweep_model(model, plan, cache.ranks)
     sweeps = {suite.name: suite_sweep(suite, plan, thoughts[suite.name], which, 0) for suite in plan.suites}
-    cache.keep(path, sweeps, thoughts)
+    cache.keep(place, sweeps, thoughts)
     return sweeps
 
 
 @dataclass(frozen=True)
 class ReferenceCache:
-    """Samples files of reference sweeps under `folder`/<fingerprint>/<protocol>, kept by rank 0."""
+    """Samples files of reference sweeps under `folder`/<fingerprint>-<dtype>/<protocol>, kept and read by rank 0."""
 
     folder: Path
     ranks: Ranks
 
-    def _place(self, path: str, protocol: str) -> Path | None:
-        mark = fingerprint(path)
-        return self.folder / mark.removeprefix("sha256:")[:16] / protocol if mark else None
+    def place(self, path: str, dtype: str) -> Path | None:
+        """The folder of one model's sweeps; None where its weights cannot be fingerprinted, so nothing is kept."""
+        mark = fingerprint(path).removeprefix("sha256:")[:16]
+        return self.folder / f"{mark}-{dtype}" if mark else None
 
-    def look_up(self, which: WhichModel, path: str, plan: SweepPlan) -> dict[str, SuiteSweep] | None:
-        """All suites of `plan`, or None where one is missing. Every rank reads after rank 0 has looked."""
-        files = {}
-        for suite in plan.suites:
-            place = self._place(path, plan.protocol_hash(suite))
-            if place is not None:
-                files[suite.name] = place / suite.name / f"{which}-000000.jsonl"
-        there = on_first_rank(self.ranks, lambda: len(files) == len(plan.suites) and all(file.is_file() for file in files.values()))
-        return {name: read_sweep(file) for name, file in files.items()} if there else None
+    def look_up(self, which: WhichModel, place: Path | None, plan: SweepPlan) -> dict[str, SuiteSweep] | None:
+        """All suites of `plan`, or None where one is missing."""
+        def read() -> dict[str, SuiteSweep] | None:
+            if place is None:
+                return None
+            files = {suite.name: place / plan.protocol_hash(suite) / suite.name / f"{which}-000000.jsonl"
+                     for suite in plan.suites}
+            there = all(file.is_file() for file in files.values())
+            return {name: read_sweep(file) for name, file in files.items()} if there else None
 
-    def keep(self, path: str, sweeps: dict[str, SuiteSweep], thoughts: dict[str, list[GradedThought]]) -> None:
+        return on_first_rank(self.ranks, read)
+
+    def keep(self, place: Path | None, sweeps: dict[str, SuiteSweep], thoughts: dict[str, list[GradedThought]]) -> None:
         """Writes the samples of every suite, from rank 0."""
         for name, sweep in sweeps.items():
-            place = self._place(path, sweep.protocol)
             if self.ranks.rank == 0 and place is not None:
-                save_thoughts(place, sweep, thoughts[name])
+                save_thoughts(place / sweep.protocol, sweep, thoughts[name])
 
 
 def peft_config(adapter: AdapterSection) -> LoraConfig | None:
@@ -110,7 +119,7 @@ def context_tokens(path: str, section: ModelSection) -> int:
 
 @contextmanager
 def whole_model(trainer: Any) -> Iterator[PreTrainedModel]:
-    """The model in training with all its weights on this rank; under ZeRO-3 they are gathered once and let go at the end.
+    """The model in training with all its weights on this rank; under ZeRO-3 they are gathered once, then let go.
 
     All ranks must enter. Adapters stay live. The sharding hooks come back whatever happens inside.
     """
@@ -120,10 +129,10 @@ def whole_model(trainer: Any) -> Iterator[PreTrainedModel]:
     if plugin is None or plugin.zero_stage != 3:
         yield base
         return
-    from deepspeed.zero import GatheredParameters
+    import deepspeed
     from trl.models.utils import add_hooks, remove_hooks
 
-    with GatheredParameters(list(inner.parameters())):
+    with deepspeed.zero.GatheredParameters(list(inner.parameters())):
         remove_hooks(trainer.model_wrapped)
         try:
             yield base

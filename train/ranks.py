@@ -46,7 +46,7 @@ def start_ranks(zero: ZeroSection) -> Ranks:
 
 
 def _skip_compiled_communication(deepspeed: Any) -> None:
-    """DeepSpeed would compile a shared-memory operator for minutes at the first run on a CPU; training never calls it."""
+    """DeepSpeed would compile a shared-memory operator for minutes at a first run on a CPU; training never calls it."""
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 
 
@@ -63,14 +63,37 @@ def _free_port() -> int:
 
 
 def on_first_rank(ranks: Ranks, work: Callable[[], T]) -> T:
-    """What `work` gives on rank 0, on every rank; its UserError is raised on every rank too, so that none waits for ever."""
-    result: list[tuple[bool, Any]] = []
+    """What `work` gives on rank 0, on every rank.
+
+    Its UserError is raised on every rank. After any other exception, which passes through on rank 0, the other ranks
+    end with one line and exit code 1. So none waits for ever.
+    """
+    outcome: list[tuple[str, Any]] = []
     if ranks.rank == 0:
         try:
-            result = [(True, work())]
+            outcome = [("done", work())]
         except UserError as mistake:
-            result = [(False, str(mistake))]
-    ((fine, value),) = ranks.gather(result)
-    if not fine:
+            outcome = [("mistake", str(mistake))]
+        except Exception as fault:
+            ranks.gather([("fault", f"{type(fault).__name__}: {fault}".splitlines()[0])])
+            raise
+    ((kind, value),) = ranks.gather(outcome)
+    if kind == "mistake":
         raise UserError(value)
-    return value  # type: ignore[no-any-return]
+    if kind == "fault":
+        raise SystemExit(f"rank {ranks.rank} ends because rank 0 failed: {value}")
+    result: T = value
+    return result
+
+
+def on_every_rank(ranks: Ranks, work: Callable[[], T]) -> T:
+    """What `work` gives on this rank; the UserError of any rank is raised on all, so that rank 0 can say it."""
+    mistakes: list[str] = []
+    try:
+        value = work()
+    except UserError as mistake:
+        mistakes = [str(mistake)]
+    found = ranks.gather(mistakes)
+    if found:
+        raise UserError(found[0])
+    return value

@@ -1,4 +1,4 @@
-"""The run folder: what was run, what came of it, and where it can go on. Rank 0 writes; every write is whole or not at all."""
+"""The run folder: what was run, what came of it, and where it can go on. Rank 0 writes, whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import platform
 import subprocess
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +18,7 @@ from eval.summary import read_rows
 from recipes.errors import UserError
 from recipes.loader import Loaded, to_yaml
 from recipes.paths import ROOT
+from recipes.reading import shown
 from recipes.schema import Recipe, RunSection
 
 COMPLETE = "COMPLETE"
@@ -53,10 +54,14 @@ class RunFolder:
         kept = {tuple(row.get(field) for field in key): row for row in [*read_rows(self.path / name), *rows]}
         write_whole(self.path / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept.values()))
 
-    def drop_rows_after(self, name: str, step: int) -> None:
-        """Forgets the rows of steps that a resume will do again."""
-        kept = [row for row in read_rows(self.path / name) if row["step"] <= step]
-        write_whole(self.path / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
+    def forget_after(self, step: int) -> None:
+        """Forgets the rows, and the marks of checkpoints, of steps that are to be done again."""
+        for name in ("metrics.jsonl", "sweeps.jsonl"):
+            kept = [row for row in read_rows(self.path / name) if row["step"] <= step]
+            write_whole(self.path / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
+        for checkpoint in self.complete_checkpoints():
+            if step_of(checkpoint) > step:
+                (checkpoint / COMPLETE).unlink()
 
     def complete_checkpoints(self) -> list[Path]:
         """Checkpoints that were written to the end, oldest first."""
@@ -78,42 +83,68 @@ def folder_name(loaded: Loaded[Recipe]) -> Path:
 
 
 def resume_point(folder: RunFolder, run: RunSection) -> Path | None:
-    """The checkpoint to go on from, by run.resume; None for a fresh start. UserError where it is asked for and is not there."""
+    """The checkpoint to go on from, by run.resume; None for a fresh start. UserError where it is not there."""
     if run.resume == "auto":
         complete = folder.complete_checkpoints()
         return complete[-1] if complete else None
     if run.resume == "never":
         if (folder.path / "run.json").exists():
-            raise UserError(f"run.dir={folder.path} holds a run already; name another folder, or run.resume=auto to go on with it")
+            raise UserError(f"run.dir={folder.path} holds a run already; name another folder, "
+                            "or run.resume=auto to go on with it")
         return None
     checkpoint = Path(run.resume)
     if not (checkpoint / COMPLETE).is_file():
-        raise UserError(f"run.resume={run.resume}: no complete checkpoint there (a file {COMPLETE} marks one)")
+        raise UserError(f"run.resume={run.resume}: no complete checkpoint there (a file {COMPLETE} marks one); "
+                        "write auto, never or the path of a checkpoint-<step> folder")
+    if not RunFolder(checkpoint.parent).facts():
+        raise UserError(f"run.resume={run.resume}: no run.json beside it, so it cannot be told whether it fits "
+                        "this recipe; name a checkpoint inside its run folder")
     return checkpoint
 
 
 def check_same_run(folder: RunFolder, recipe: Recipe, ranks: int) -> None:
-    """UserError where a folder with checkpoints was made by another recipe or another number of ranks."""
+    """UserError where a folder with complete checkpoints was made by another recipe or another number of ranks."""
     facts = folder.facts()
-    before, now = facts.get("recipe"), recipe.model_dump(mode="json")
-    if before is None or not folder.complete_checkpoints():
+    if not facts or not folder.complete_checkpoints():
         return
-    differing = [key for key in now if key not in MAY_CHANGE_ON_RESUME and before.get(key) != now[key]]
-    if facts.get("ranks") != ranks:
-        differing.append(f"number of ranks ({facts.get('ranks')} before, {ranks} now)")
-    if differing:
-        raise UserError(f"run.dir={folder.path} holds a run that differs in: {', '.join(differing)}; a run goes on only as it began. "
-                        "Name another run.dir, or put the keys back")
+    before, now = ({key: value for key, value in each.items() if key not in MAY_CHANGE_ON_RESUME}
+                   for each in (facts["recipe"], recipe.model_dump(mode="json")))
+    _refuse_differences(folder, [*_differences(before, now), *_differences(facts["ranks"], ranks, "ranks")])
+
+
+def check_same_facts(folder: RunFolder, facts: Mapping[str, Any]) -> None:
+    """UserError where a folder with complete checkpoints was trained on other traces or other pruned weights."""
+    if folder.complete_checkpoints():
+        keys = {"data", "pruned_fingerprint"} & folder.facts().keys()
+        _refuse_differences(folder, [*_differences({key: folder.facts()[key] for key in sorted(keys)},
+                                                   {key: facts[key] for key in sorted(keys)})])
+
+
+def _refuse_differences(folder: RunFolder, differences: list[str]) -> None:
+    if differences:
+        raise UserError(f"run.dir={folder.path} holds a run that differs in {', '.join(differences)}; "
+                        "a run goes on only as it began: name another run.dir, or put the values back")
+
+
+def _differences(before: Any, now: Any, key: str = "") -> Iterator[str]:
+    """Dotted keys with both values, where they differ."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in sorted(before.keys() | now.keys()):
+            yield from _differences(before.get(name), now.get(name), f"{key}.{name}" if key else name)
+    elif before != now:
+        yield f"{key} ({shown(before)} before, {shown(now)} now)"
 
 
 def begin_record(folder: RunFolder, loaded: Loaded[Recipe], ranks: int) -> None:
     """Writes recipe.yaml and the first facts of run.json (kept where a run goes on)."""
-    header = f"# resolved from: recipe={loaded.path.name} {' '.join(a for a in loaded.command if not a.startswith('recipe='))}\n"
+    overrides = (argument for argument in loaded.command if not argument.startswith("recipe="))
+    header = f"# resolved from: {' '.join([f'recipe={loaded.path.name}', *overrides])}\n"
     write_whole(folder.path / "recipe.yaml", header + to_yaml(loaded.recipe))
     fresh = {"id": uuid.uuid4().hex[:12], "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     folder.add_facts({
-        **fresh, **folder.facts(), "name": folder.path.name, "command": list(loaded.command), "commit": _commit(), "ranks": ranks,
-        "recipe": loaded.recipe.model_dump(mode="json"), "versions": {name: version(name) for name in PACKAGES},
+        **fresh, **folder.facts(), "name": folder.path.name, "command": list(loaded.command), "commit": _commit(),
+        "ranks": ranks, "recipe": loaded.recipe.model_dump(mode="json"),
+        "versions": {name: version(name) for name in PACKAGES},
         "hardware": {"machine": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}})
 
 

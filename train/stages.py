@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,33 +11,43 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import PreTrainedModel, ProgressCallback
+from transformers import PreTrainedModel, PrinterCallback, ProgressCallback
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from trl import SFTConfig, SFTTrainer
 
-from data_prep.models import load_tokenizer
+from data_prep.models import load_config, load_tokenizer
 from data_prep.tokenize import Prepared, prepare
 from eval.report import write_report
-from eval.summary import newest, read_rows
+from eval.summary import newest, read_rows, verdict_suite
 from eval.sweep import Ranks, SweepPlan, check_context, make_sweep_plan
-from prune.fingerprint import fingerprint, local_folder
-from prune.inspect import check_folder
+from prune.fingerprint import fingerprint
 from prune.select import choose
+from recipes.errors import UserError
 from recipes.loader import Loaded
-from recipes.schema import AdapterSection, ExportSection, ModelSection, Recipe, SweepSection, VerdictSection
+from recipes.schema import AdapterSection, ExportSection, ModelSection, Recipe
+from recipes.sweeps import SweepSection, VerdictSection
 from train.arguments import Arithmetic, arithmetic, make_arguments
-from train.callbacks import Clock, CompleteCallback, MetricsCallback, SweepCallback, SweepRecorder
+from train.callbacks import (
+    Clock,
+    CompleteCallback,
+    MetricsCallback,
+    PreemptionCallback,
+    SweepCallback,
+    SweepRecorder,
+)
 from train.export import export_run
 from train.model import (
     ReferenceCache,
     References,
+    check_local,
     context_tokens,
     peft_config,
     plan_facts,
     pruned_path,
     reference_sweep,
 )
-from train.ranks import on_first_rank
-from train.run_record import RunFolder, begin_record, check_same_run, resume_point, step_of
+from train.ranks import on_first_rank, uses_deepspeed
+from train.run_record import RunFolder, begin_record, check_same_facts, check_same_run, resume_point, step_of
 from train.terminal import BarCallback
 from train.tracking import NoTracker, Tracker, start_tracker
 
@@ -61,47 +72,56 @@ class Inputs:
         """The lines shown before anything is loaded."""
         data, suites = self.prepared, ", ".join(f"{suite.name} {len(suite.problems)}" for suite in self.plan.suites)
         return (f"data   {data.read:,} traces read, {len(data.rows):,} kept, {data.too_long} too long and dropped "
-                f"(longest {data.longest_tokens} tokens); {data.labelled_tokens / data.tokens:.0%} of the tokens are labelled\n"
+                f"(longest {data.longest_tokens} tokens); "
+                f"{data.labelled_tokens / data.tokens:.0%} of the tokens are labelled\n"
                 f"batch  {str(self.arithmetic).replace(chr(10), chr(10) + '       ')}\n"
                 f"sweep  budgets {', '.join(map(str, self.plan.protocol.budgets))} tokens; problems: {suites}")
 
 
 def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
     """Reads and checks everything that needs no weights; UserError names the key or the row that is wrong."""
-    _check_device(recipe.model)
+    _check_sections(recipe)
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
-    if recipe.model.pruned is not None and (folder := local_folder(recipe.model.pruned)) is not None:
-        check_folder(folder)
+    if recipe.model.pruned is not None:
+        check_local(recipe.model.pruned)
     plan = make_sweep_plan(recipe.sweep, recipe.data.format, tokenizer)
-    check_context(plan, context_tokens(recipe.model.unpruned, recipe.model))
+    context, longest = context_tokens(recipe.model.unpruned, recipe.model), recipe.data.max_length_tokens
+    if longest > context:
+        raise UserError(f"data.max_length_tokens={longest}: the model's context has {context} tokens; "
+                        f"write at most {context}")
+    check_context(plan, context)
     if recipe.prune is not None:
-        layers = _layers(recipe.model)
+        layers = int(load_config(recipe.model.unpruned, recipe.model).num_hidden_layers)
         choose(recipe.prune, layers, [0.0] * layers)
     prepared = prepare(recipe.data, tokenizer, plan.protocol.format)
-    return Inputs(plan=plan, prepared=prepared, arithmetic=arithmetic(recipe.trainer, prepared, ranks.count))
+    return Inputs(plan=plan, prepared=prepared, arithmetic=arithmetic(recipe.trainer, prepared, longest, ranks.count))
 
 
-def _layers(section: ModelSection) -> int:
-    from data_prep.models import load_config
-
-    return int(load_config(section.unpruned, section).num_hidden_layers)
-
-
-def _check_device(section: ModelSection) -> None:
-    from recipes.errors import UserError
-
-    if section.attention == "flash_attention_2" and not torch.cuda.is_available():
+def _check_sections(recipe: Recipe) -> None:
+    """UserError where sections that are sound by themselves do not go together, or not with this machine."""
+    if recipe.model.attention == "flash_attention_2" and not torch.cuda.is_available():
         raise UserError("model.attention=flash_attention_2 needs a GPU, and there is none here; use auto or sdpa")
+    if recipe.sweep.engine.name != "hf":
+        raise UserError(f"sweep.engine.name={recipe.sweep.engine.name}: a run sweeps the weights that it trains; use "
+                        "sweep.engine.name=hf here, and the other engines with python -m eval")
+    if recipe.model.dtype == "bfloat16" and not uses_deepspeed(recipe.zero):
+        raise UserError("zero.stage=0 with model.dtype=bfloat16: without DeepSpeed there are no float32 master "
+                        "weights, and small updates would be rounded away; use zero.stage=1 or model.dtype=float32")
+    if recipe.trainer.get("save_strategy") == "no" and recipe.export.enabled:
+        raise UserError("trainer.save_strategy=no: the export is made from the last checkpoint, and there would be "
+                        "none; use steps or epoch, or export.enabled=false")
 
 
 def open_run(folder: RunFolder, loaded: Loaded[Recipe], ranks: int) -> Path | None:
-    """Begins the record, or goes on with one; the checkpoint to resume from, or None. Rows after it are forgotten."""
+    """Begins the record, or goes on with one; the checkpoint to resume from, or None. What came after is forgotten."""
     checkpoint = resume_point(folder, loaded.recipe.run)
-    check_same_run(folder, loaded.recipe, ranks)
-    begin_record(folder, loaded, ranks)
-    step = step_of(checkpoint) if checkpoint else -1
-    for name in ("metrics.jsonl", "sweeps.jsonl"):
-        folder.drop_rows_after(name, step)
+    for origin in {folder, RunFolder(checkpoint.parent)} if checkpoint else {folder}:
+        check_same_run(origin, loaded.recipe, ranks)
+    try:
+        begin_record(folder, loaded, ranks)
+    except OSError as fault:
+        raise UserError(f"run.dir={folder.path}: cannot be written ({fault.strerror}); name another folder") from None
+    folder.forget_after(step_of(checkpoint) if checkpoint else -1)
     return checkpoint
 
 
@@ -120,21 +140,32 @@ def sweep_references(recipe: Recipe, pruned: str, plan: SweepPlan, ranks: Ranks)
 
 def start_record(folder: RunFolder, recipe: Recipe, pruned: str, inputs: Inputs, ranks: Ranks) -> Tracker:
     """Completes run.json with data, plan and protocol, and starts the W&B run with all of it; rank 0 only."""
+    trackers: list[Tracker] = []
+
     def start() -> None:
-        protocols = {suite.name: inputs.plan.protocol_hash(suite) for suite in inputs.plan.suites}
-        folder.add_facts({"data": inputs.prepared.facts(), "pruned": pruned, "pruned_fingerprint": fingerprint(pruned),
-                          "prune_plan": plan_facts(pruned), "protocol": protocols, "seeds": {"train": recipe.seed, "sweep": recipe.sweep.seed}})
+        facts = {"data": inputs.prepared.facts(), "pruned": pruned, "pruned_fingerprint": fingerprint(pruned),
+                 "prune_plan": plan_facts(pruned),
+                 "protocol": {suite.name: inputs.plan.protocol_hash(suite) for suite in inputs.plan.suites},
+                 "seeds": {"train": recipe.seed, "sweep": recipe.sweep.seed}}
+        check_same_facts(folder, facts)
+        folder.add_facts(facts)
+        group = _group(recipe.model, plan_facts(pruned))
+        trackers.append(start_tracker(recipe.wandb, folder.path, folder.facts(), group))
 
     on_first_rank(ranks, start)
-    if ranks.rank != 0:
-        return NoTracker()
-    facts = folder.facts()
-    plan = facts["prune_plan"] or {}
-    group = f"{Path(recipe.model.unpruned).name}-{plan.get('method', 'pruned')}-{len(plan.get('removed', []))}"
-    return start_tracker(recipe.wandb, folder.path, facts, group)
+    return trackers[0] if trackers else NoTracker()
 
 
-def make_recorder(folder: RunFolder, tracker: Tracker, references: References, sweep: SweepSection, ranks: Ranks) -> SweepRecorder:
+def _group(model: ModelSection, plan: dict[str, Any] | None) -> str:
+    """The pruned model's name, under which W&B groups its runs."""
+    if model.pruned is not None:
+        return Path(model.pruned).name
+    plan = plan or {}
+    return f"{Path(model.unpruned).name}-{plan.get('method', 'pruned')}-{len(plan.get('removed', []))}"
+
+
+def make_recorder(folder: RunFolder, tracker: Tracker, references: References, sweep: SweepSection,
+                  ranks: Ranks) -> SweepRecorder:
     """The recorder of sweeps; the references become its first rows."""
     suite = sweep.verdict.suite or sweep.suites[-1].name
     verdict: VerdictSection = sweep.verdict.model_copy(update={"suite": suite})
@@ -146,36 +177,50 @@ def make_recorder(folder: RunFolder, tracker: Tracker, references: References, s
 
 def make_trainer(model: PreTrainedModel, arguments: SFTConfig, inputs: Inputs, adapter: AdapterSection) -> SFTTrainer:
     """TRL's trainer on rows that are tokenised and labelled already."""
-    rows: Mapping[str, Any] = {
-        "input_ids": [row.input_ids for row in inputs.prepared.rows], "labels": [row.labels for row in inputs.prepared.rows]}
+    rows: Mapping[str, Any] = {"input_ids": [row.input_ids for row in inputs.prepared.rows],
+                               "labels": [row.labels for row in inputs.prepared.rows]}
     return SFTTrainer(model=model, args=arguments, train_dataset=Dataset.from_dict(dict(rows)),
                       processing_class=inputs.plan.tokenizer, peft_config=peft_config(adapter))
 
 
-def add_callbacks(trainer: SFTTrainer, plan: SweepPlan, every_steps: int, recorder: SweepRecorder, resume: Path | None) -> None:
-    """Sweeps, metrics, marks of complete checkpoints, and a quiet progress bar."""
-    clock = Clock()
+def add_callbacks(trainer: SFTTrainer, plan: SweepPlan, recipe: Recipe, recorder: SweepRecorder) -> PreemptionCallback:
+    """Sweeps, metrics, marks of complete checkpoints, preemption, and a quiet progress bar."""
+    clock, preemption = Clock(), PreemptionCallback(recorder.ranks)
     trainer.remove_callback(ProgressCallback)
-    trainer.add_callback(BarCallback())
-    trainer.add_callback(SweepCallback(trainer, plan, every_steps, recorder, clock))
+    trainer.remove_callback(PrinterCallback)
+    if not trainer.args.disable_tqdm:
+        trainer.add_callback(BarCallback())
+    trainer.add_callback(SweepCallback(trainer, plan, recipe.sweep.every_steps, recorder, clock))
+    trainer.add_callback(preemption)
     trainer.add_callback(MetricsCallback(recorder.folder, recorder.tracker, clock))
-    trainer.add_callback(CompleteCallback(recorder.ranks))
+    trainer.add_callback(CompleteCallback(recorder.folder, recipe.trainer.get("save_total_limit"), recorder.ranks))
+    return preemption
 
 
 def train(trainer: SFTTrainer, resume: Path | None) -> None:
-    """Trains to the last step, from the start or from a checkpoint."""
-    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    """Trains to the last step, from the start or from a checkpoint; models loaded afterwards are whole again.
+
+    Nothing is left to do for a run that is through.
+    """
+    if resume is None:
+        trainer.train()
+    else:
+        state = json.loads((resume / "trainer_state.json").read_text(encoding="utf-8"))
+        if state["global_step"] < state["max_steps"]:
+            trainer.train(resume_from_checkpoint=str(resume))
+    unset_hf_deepspeed_config()  # under ZeRO-3 rank 0 would wait for the others to share in loading the export
 
 
 def finish(folder: RunFolder, section: ExportSection, tracker: Tracker) -> None:
     """The report, the export and the last words of a run; rank 0 only."""
-    report = write_report(folder.path)
-    lines = [f"report  {report}", f"figure  {folder.path / 'figures' / 'curves.png'}"]
+    lines = [f"report  {write_report(folder.path)}"]
+    lines += [f"figure  {figure}" for figure in sorted((folder.path / "figures").glob("*.png"))]
     if section.enabled:
-        parity = export_run(folder, folder.path / "export", section)
-        lines.append(f"export  {folder.path / 'export'} (logits within {parity.merged_difference:.1e} of the trained model's)")
+        out = folder.path / "export"
+        parity = export_run(folder, out, section)
+        lines.append(f"export  {out} (logits within {parity.merged_difference:.1e} of the trained model's)")
     rows = read_rows(folder.path / "sweeps.jsonl")
-    whole = newest(rows, "run", rows[-1]["suite"])[1] or {}
+    whole = newest(rows, "run", verdict_suite(rows))[1] or {}
     folder.add_facts({"finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "verdict": whole.get("verdict")})
     tracker.finish({"verdict": whole.get("verdict"), "gain_per_doubling": whole.get("gain_per_doubling")})
     print("\n".join(lines), flush=True)

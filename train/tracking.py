@@ -6,11 +6,17 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from recipes.schema import WandbSection
 
 Row = dict[str, Any]
+
+AT_BUDGET = {"accuracy": "acc", "low": "low", "high": "high", "closed": "closed", "looping": "looping",
+             "tokens_spent": "tokens"}
+OF_A_SWEEP = ("level", "gain_per_doubling", "gain_low", "gain_high", "termination", "verdict")
+INIT_SECONDS = "30"
+"""how long a server may take to answer before a run goes on offline; WANDB_INIT_TIMEOUT says otherwise"""
 
 
 class Tracker(Protocol):
@@ -63,16 +69,14 @@ class WandbTracker:
 
 
 def sweep_values(rows: Sequence[Row]) -> dict[str, float | str]:
-    """The flat numbers of a sweep under their names in W&B, such as `sweep/chain/acc@b128` and `sweep/chain/gain_per_doubling`."""
+    """The flat numbers of a sweep by their names in W&B: `sweep/chain/acc@b128`, `sweep/chain/gain_per_doubling`."""
     values: dict[str, float | str] = {}
     for row in rows:
         prefix = f"sweep/{row['suite']}"
         if row["budget"] is not None:
-            names = {"accuracy": "acc", "low": "low", "high": "high", "closed": "closed", "looping": "looping", "tokens_spent": "tokens"}
-            values |= {f"{prefix}/{short}@b{row['budget']}": row[key] for key, short in names.items()}
+            values |= {f"{prefix}/{short}@b{row['budget']}": row[key] for key, short in AT_BUDGET.items()}
         else:
-            keys = ("level", "gain_per_doubling", "gain_low", "gain_high", "termination", "verdict")
-            values |= {f"{prefix}/{key}": row[key] for key in keys if row.get(key) is not None}
+            values |= {f"{prefix}/{key}": row[key] for key in OF_A_SWEEP if row.get(key) is not None}
     return values
 
 
@@ -92,18 +96,25 @@ def start_tracker(section: WandbSection, folder: Path, facts: Mapping[str, Any],
     mode = wandb_mode(section)
     if mode == "disabled":
         return NoTracker()
+    os.environ.setdefault("WANDB_SILENT", "true")
     import wandb
 
-    def begin(mode: str) -> Any:
-        return wandb.init(
-            id=facts["id"], resume="allow", name=facts["name"], project=section.project, entity=section.entity, mode=mode,  # type: ignore[arg-type]
-            group=section.group or group, job_type="train", dir=str(folder), config=dict(facts),
-            settings=wandb.Settings(console="off", init_timeout=60, silent=True, quiet=True))
+    seconds = float(os.environ.get("WANDB_INIT_TIMEOUT", INIT_SECONDS))
 
-    try:
-        return WandbTracker(begin(mode))
-    except wandb.errors.Error as fault:
-        if mode == "offline":
-            raise
-        print(f"W&B cannot be reached ({str(fault).splitlines()[0]}); going on offline, `wandb sync` sends the run later", file=sys.stderr)
-        return WandbTracker(begin("offline"))
+    def begin(mode: Literal["online", "offline"]) -> WandbTracker:
+        run = wandb.init(
+            id=facts["id"], resume="allow", name=facts["name"], project=section.project, entity=section.entity,
+            mode=mode, group=section.group or group, job_type="train", dir=str(folder), config=dict(facts),
+            settings=wandb.Settings(console="off", init_timeout=seconds))
+        return WandbTracker(run)
+
+    if mode == "online":
+        try:
+            tracker = begin("online")
+            print(f"W&B    {tracker.run.url}", flush=True)
+            return tracker
+        except wandb.errors.Error as fault:
+            print(f"W&B cannot be reached ({str(fault).splitlines()[0]}); going on offline, "
+                  "`wandb sync` sends the run later", file=sys.stderr)
+            wandb.teardown()  # the failed attempt still holds the run's id
+    return begin("offline")

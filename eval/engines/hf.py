@@ -29,10 +29,6 @@ class HFEngine:
         self.model, self.protocol, self.batch_size = model, protocol, batch_size
         self.windows = attention_windows(model.config)
 
-    @property
-    def version(self) -> str:
-        return engine_version()
-
     @torch.no_grad()  # not inference_mode: what a live model caches in it could not train afterwards
     def think(self, requests: Sequence[Request]) -> Iterator[Thought]:
         """Yields each thought as it ends. Long prompts go first; a slot that falls free takes the next request."""

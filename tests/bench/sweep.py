@@ -111,8 +111,8 @@ def main() -> None:
         alone = replace(protocol, budgets=protocol.budgets[-1:])
         batch_size = best_batch_size(model, requests, alone)
         seconds, answers = measure({
-            "sweep": lambda p=protocol, r=requests, b=plan.batch_size: by_engine(model, r, p, b),  # type: ignore[misc]
-            "largest": lambda p=alone, r=requests, b=plan.batch_size: by_engine(model, r, p, b),  # type: ignore[misc]
+            "sweep": lambda p=protocol, r=requests, b=recipe.sweep.engine.batch_size: by_engine(model, r, p, b),  # type: ignore[misc]
+            "largest": lambda p=alone, r=requests, b=recipe.sweep.engine.batch_size: by_engine(model, r, p, b),  # type: ignore[misc]
             "generate": lambda p=protocol, r=requests, b=batch_size: by_generate(model, r, p, b),  # type: ignore[misc]
             "generate1": lambda p=alone, r=requests, b=batch_size: by_generate(model, r, p, b)})  # type: ignore[misc]
         different = sum(answers["generate"][key] != answer for key, answer in answers["sweep"].items())

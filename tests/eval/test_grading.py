@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
+from typing import get_args
 
 import pytest
 
-from eval.grading import Grade, grade_all, grade_exact, grade_integer, grader_version, last_box
+from eval.extraction import last_box
+from eval.grading import GRADERS, Grade, grade_all, grader_version
+from eval.rules import grade_choice, grade_exact, grade_integer
+from recipes.sweeps import RowsSuite
 
 
 @pytest.mark.parametrize(("text", "box"), [
@@ -60,6 +65,20 @@ def test_exact(text: str, gold: str, grade: Grade) -> None:
     (r"\boxed{} or 9", "9", Grade(False, "", "no integer")),
     ("none", "7", Grade(False, "", "no integer")),
     ("", "7", Grade(False, "", "no integer")),
+    (r"\boxed{7\text{ cm}}", "7", Grade(True, "7", "equal")),
+    (r"\boxed{\$7.00}", "7", Grade(True, "7.00", "equal")),
+    (r"\boxed{7^\circ}", "7", Grade(True, "7", "equal")),
+    (r"\boxed{m+n = 7}", "7", Grade(True, "7", "equal")),
+    (r"\boxed{1{,}234}", "1234", Grade(True, "1234", "equal")),
+    (r"\boxed{11,\! 111}", "11111", Grade(True, "11111", "equal")),
+    (r"\boxed{−7}", "-7", Grade(True, "-7", "equal")),
+    (r"\boxed{7th}", "7", Grade(True, "7", "equal")),
+    (r"\boxed{\frac{1}{7}}", "7", Grade(False, r"\frac{1}{7}", "no integer")),
+    (r"\boxed{3, 7}", "7", Grade(False, "3, 7", "no integer")),
+    (r"\boxed{10^7}", "7", Grade(False, "10^7", "no integer")),
+    (r"\boxed{2x}", "2", Grade(False, "2x", "no integer")),
+    ("that is 1/7", "7", Grade(False, "", "no integer")),
+    ("so\n#### 7\n\nNext: 3 apples and 5", "7", Grade(True, "7", "equal")),
     ("٧", "7", Grade(False, "", "no integer")),
 ])
 def test_integer(text: str, gold: str, grade: Grade) -> None:
@@ -73,69 +92,54 @@ def test_a_number_of_many_digits_is_compared_whole() -> None:
 HUGE = {
     "digits": "9" * 2_000_000, "commas": "1,111" * 400_000, "open boxes": r"\boxed{" * 300_000,
     "braces": "{" * 2_000_000, "nested": r"\boxed{" * 2000 + "}" * 2000, "cues": "answer " * 300_000,
-    "spaces": "answer" + " " * 2_000_000, "odd": "\x00\ud800\u202e" * 1000}
+    "letters": "answer: A or B, " * 100_000, "lines": "(A)\n" * 400_000, "faces": r"\text{" * 300_000, "spaces": "answer" + " " * 2_000_000, "odd": "\x00\ud800\u202e" * 1000}
 
 
-@pytest.mark.parametrize("grader", ["exact", "integer"])
+@pytest.mark.parametrize("grader", ["exact", "integer", "choice"])
 @pytest.mark.parametrize("kind", HUGE)
 def test_huge_and_odd_answers_are_graded_at_once(grader: str, kind: str) -> None:
     started = time.perf_counter()
-    (grade,) = grade_all([HUGE[kind]], ["7"], grader)
+    (grade,) = grade_all([HUGE[kind]], ["J" if grader == "choice" else "7"], grader)
     assert not grade.correct
     assert len(grade.extracted) <= 400
     assert time.perf_counter() - started < 1
 
 
-MATH = [
-    (r"so \boxed{\frac{1}{2}}", "0.5", True),
-    (r"\boxed{1} then \boxed{2}", "2", True),
-    (r"\boxed{1} then \boxed{2}", "1", False),
-    (r"\boxed{x^2 + 2x + 1}", "(x+1)^2", True),
-    (r"\boxed{2\sqrt{3}}", r"\sqrt{12}", True),
-    (r"\boxed{\{1, 2\}}", r"\{2,1\}", True),
-    ("answer 7", "7", True),
-    ("", "7", False),
-    (r"\boxed{", "7", False),
-    ("(" * 5000 + "7" + ")" * 5000, "8", False),
-    (r"\boxed{7}", "", False),
+CHOICES = [
+    *[(text, "B") for text in (
+        r"\boxed{B}", r"\boxed{b}", r"\boxed{\text{B}}", r"\boxed{\mathrm{B}.}", r"\boxed{(B)}", r"\boxed{\textbf{(B)}\ 5}",
+        r"\boxed{B. Paris}", r"so A, no \boxed{B}", "B", "(B)", "B.", "B. Paris", "(B) Paris", "answer: B",
+        "The answer is (b).", "**Answer:** B", "Answer: **B**", "The correct answer is option B because A is wrong",
+        "first I say the answer is A; no, the answer is B", "The answer is B, I think", "the answer is $\\text{B}$",
+        "I have thought\nB", "it cannot be (A), so it is (B)", "the best choice is: B", "final answer\n\nB")],
+    *[(text, None) for text in (
+        "", "Both", "I do not know", "A car", r"\boxed{Paris}", r"\boxed{}", "the answer is Berlin", "The answer is I think", "7")],
+    *[(text, "several") for text in ("answer: A or B", "The answer is A, B", r"\boxed{A, B}", r"\boxed{A \text{ and } B}")],
 ]
 
 
-@pytest.fixture(scope="module")
-def math_grades() -> list[Grade]:
-    return grade_all([text for text, _, _ in MATH], [gold for _, gold, _ in MATH], "math")
+@pytest.mark.parametrize(("text", "letter"), CHOICES)
+def test_choice(text: str, letter: str | None) -> None:
+    right, wrong = grade_choice(text, "(B)"), grade_choice(text, "C")
+    assert right.correct is (letter == "B") and not wrong.correct
+    reason = {"B": "equal", None: "no choice", "several": "several choices"}[letter]
+    assert right.reason == reason
+    assert wrong.extracted == right.extracted
 
 
-@pytest.mark.parametrize("i", range(len(MATH)), ids=lambda i: repr(MATH[i][:2])[:40])
-def test_math(math_grades: list[Grade], i: int) -> None:
-    assert math_grades[i].correct is MATH[i][2], math_grades[i]
+def test_a_gold_choice_that_is_no_letter_is_named() -> None:
+    assert grade_choice("B", "Paris") == Grade(False, "", "the gold answer cannot be read")
 
 
-def test_math_says_where_there_is_no_answer(math_grades: list[Grade]) -> None:
-    assert math_grades[7] == Grade(False, "", "no answer")
-
-
-def test_math_says_where_the_gold_answer_cannot_be_read(math_grades: list[Grade]) -> None:
-    assert math_grades[-1].reason == "the gold answer cannot be read"
-
-
-def test_no_math_answers() -> None:
-    assert grade_all([], [], "math") == []
-
-
-@pytest.mark.slow
-def test_a_hostile_answer_is_given_up_and_the_others_are_graded() -> None:
-    started = time.perf_counter()
-    hostile, good = grade_all([r"\boxed{9^{9^{9^{9}}}}", r"\boxed{7}"], ["3", "7"], "math")
-    assert hostile == Grade(False, "", "grader gave up: TimeoutError")
-    assert good.correct
-    assert time.perf_counter() - started < 20
-
-
-@pytest.mark.parametrize(("grader", "version"), [("exact", "exact 1"), ("integer", "integer 1")])
+@pytest.mark.parametrize(("grader", "version"), [("exact", "exact 2"), ("integer", "integer 3"), ("choice", "choice 1")])
 def test_versions_of_the_rules(grader: str, version: str) -> None:
     assert grader_version(grader) == version
 
 
-def test_version_of_math_names_its_library() -> None:
-    assert grader_version("math").startswith("math-verify 0.")
+def test_the_version_of_math_names_what_decides() -> None:
+    assert re.fullmatch(r"math 3, math-verify \S+, sympy \S+", grader_version("math"))
+
+
+def test_every_grader_of_a_recipe_is_there() -> None:
+    named = RowsSuite.model_fields["grader"].annotation
+    assert {*get_args(named)} - {"auto"} | {"reasoning_gym"} == set(GRADERS)

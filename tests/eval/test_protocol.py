@@ -12,7 +12,7 @@ from data_prep.problems import Problem, Suite
 from data_prep.prompts import ThinkFormat
 from eval.protocol import Protocol, make_protocol, protocol_hash
 from recipes.errors import UserError
-from recipes.schema import NanoSuite, SweepSection
+from recipes.sweeps import NanoSuite, SweepSection
 from tests.eval import scripted
 
 PROTOCOL = scripted.make_protocol([4, 8])

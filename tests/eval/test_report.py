@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from eval.report import came_back, totals, training, write_report
+from eval.report import came_back, style, totals, training, write_report
 from recipes.errors import UserError
 from tests.eval.test_tables import made_rows
 
@@ -41,6 +41,8 @@ def test_a_full_report(run_dir):
         "[3, 4]",
         "9.9",
         "step 10",
+        "miss with a chance of 2.5 % at this sweep, and with all other sweeps of the run",
+        "<td>412</td><td>.31</td><td>.40</td><td>2.2</td>",
     ):
         assert text in page, text
     assert page.count("data:image/png;base64,") == 2 and "not measured" not in page
@@ -82,3 +84,9 @@ def test_what_came_back_first():
     lines = {line[0]: line[-1] for line in came_back(made_rows(run_steps=(0, 5, 8, 10)), "chain").lines}
     assert lines["accuracy at the largest budget"] == "step 8"  # 0.2 + 0.05 * 8 = 0.60 is past (0.2 + 0.95) / 2
     assert lines["termination"] == "was not lost"
+
+
+def test_style_has_a_line_a_model_and_step():
+    rows = made_rows(run_steps=(0, 5))
+    assert [line[0] for line in style(rows, "chain").lines] == ["unpruned", "pruned", "step 0", "step 5"]
+    assert style([row | {"style": None} for row in rows], "chain").lines == []

@@ -9,6 +9,7 @@ from pathlib import Path
 from data_prep.problems import Problem, Suite
 from eval.grading import Grade
 from eval.samples import GradedAnswer, GradedThought, answer_text, grade_thoughts, read_sweep, write_samples
+from eval.style import style_row
 from eval.types import Answer, Score, Stop, SuiteSweep, Thought
 from tests.data_prep.tokenizers import qwen_like
 from tests.eval.worlds import nano_protocol, nano_tokenizer
@@ -89,7 +90,7 @@ def test_a_samples_file_gives_its_sweep_back(tmp_path: Path) -> None:
     header = {"model": "run", "step": 30, "suite": "s", "budgets": [2, 4, 8], "protocol": "abc"}
     write_samples(tmp_path / "deep" / "s.jsonl", header, [THOUGHT])
     assert read_sweep(tmp_path / "deep" / "s.jsonl") == SuiteSweep(
-        "run", 30, "s", (2, 4, 8), tuple(THOUGHT.scores()), "abc")
+        "run", 30, "s", (2, 4, 8), tuple(THOUGHT.scores()), "abc", style=style_row([THOUGHT]))
 
 
 def test_a_samples_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

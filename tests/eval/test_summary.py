@@ -18,7 +18,7 @@ from eval.summary import (
 )
 from eval.types import Score, SuiteSweep
 from recipes.errors import UserError
-from recipes.schema import VerdictSection
+from recipes.sweeps import VerdictSection
 
 SECTION = VerdictSection(resamples=300)
 BUDGET_KEYS = [
@@ -99,6 +99,14 @@ def test_verdict_and_recovered_fraction_need_both_references():
     assert whole["paired"] == 4 and [one["budget"] for one in whole["recovered_fraction"]] == [8, 16]
     assert whole["recovered_fraction"][0]["fraction"] == pytest.approx(1)
     assert rows(_sweep(), _sweep("unpruned"), None, SECTION)[-1]["recovered_fraction"] is None
+
+
+def test_a_verdict_on_the_way_of_a_run_keeps_all_other_intervals():
+    sweeps = [_sweep(), _sweep("unpruned"), _sweep("pruned", right=99)]
+    alone, on_the_way = rows(*sweeps, SECTION)[-1], rows(*sweeps, SECTION, 0.001)[-1]
+    assert (alone["verdict_error"], on_the_way["verdict_error"]) == (0.05, 0.001)
+    assert {key for key in alone if alone[key] != on_the_way[key]} <= {
+        "verdict", "verdict_line", "verdict_reasons", "problems_needed", "verdict_error"}  # fmt: skip
 
 
 def test_models_are_paired_on_the_problems_they_share():

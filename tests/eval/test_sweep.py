@@ -25,7 +25,8 @@ from eval.sweep import (
     sweep_model,
 )
 from recipes.errors import UserError
-from recipes.schema import FormatSection, SweepSection
+from recipes.schema import FormatSection
+from recipes.sweeps import HFEngine, SweepSection
 from tests.data_prep.tokenizers import qwen_like
 from tests.eval.worlds import nano, nano_plan, nano_suite, nano_tokenizer, rambling
 
@@ -144,7 +145,7 @@ def shipped() -> dict[str, dict[int, float]]:
     """Accuracy of the shipped model by suite and budget."""
     sizes = {"knowledge": 64, "shallow": 128, "chain": 256}
     plan = nano_plan([nano_suite(family, size) for family, size in sizes.items()], [16, 32, 64, 96, 128])
-    plan = dataclasses.replace(plan, batch_size=128)
+    plan = dataclasses.replace(plan, engine=HFEngine(batch_size=128))
     right: dict[str, dict[int, float]] = {}
     for family, thoughts in sweep_model(nano(), plan, ALONE).items():
         by_budget = defaultdict(list)

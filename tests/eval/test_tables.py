@@ -5,6 +5,20 @@ import pytest
 from eval.tables import align, cell, gain_cell, share, sweep_table
 
 
+def made_style(repetition, marks=2.25):
+    """The style of a sweep as `eval.style.style_row` gives it."""
+    kinds = ("verification", "backtracking", "subgoals")
+    return {
+        "thoughts": 80,
+        "words": 412.4,
+        "ngram_repetition": repetition,
+        "ngram_repetition_thoughts": 80,
+        "self_bleu": 0.4,
+        "self_bleu_thoughts": 79,
+        "reflection": {kind: {"per_1000_words": marks, "share": 0.5} for kind in kinds},
+    }
+
+
 def made_rows(suite="chain", protocol="hash", run_steps=(0, 10), budgets=(8, 16, 32, 64, 128)):
     """Rows as sweeps.jsonl has them: unpruned and pruned at step 0 and the run at `run_steps`."""
     found = []
@@ -42,10 +56,12 @@ def made_rows(suite="chain", protocol="hash", run_steps=(0, 10), budgets=(8, 16,
                 "verdict_line": "PARTIAL: gain <b>" if model == "run" else None,
                 "verdict_reasons": ["because"] if model == "run" else None,
                 "problems_needed": None,
+                "verdict_error": 0.025 if model == "run" else None,
                 "paired": 40 if model == "run" else None,
                 "recovered_fraction": [
                     {"budget": b, "fraction": None if b == 8 else 0.5, "low": 0.4, "high": 0.6} for b in budgets
                 ],
+                "style": made_style(0.31 if model == "pruned" else 0.02),
             }
         )
     return found
@@ -74,7 +90,29 @@ def test_the_table_fits_and_shows_the_newest_step():
     ]
     assert "0.95 [.89, 1.0]" in lines[2] and "0.70 [.64, .76]" in lines[4]
     assert any(line.startswith("knowledge at 128: unpruned 0.95") for line in lines)
+    style = "style (unpruned, pruned, now): repetition .02 .31 .02, self-BLEU .40 .40 .40, reflection 6.8 6.8 6.8"
+    assert lines[-2] == style
     assert lines[-1] == "PARTIAL: gain <b>" and text.isprintable() is False and "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("style", "line"),
+    [
+        (None, None),
+        (made_style(0.0, marks=0.0) | {"self_bleu": None}, None),
+        (made_style(None, marks=None), "style (now): self-BLEU .40"),
+        (made_style(0.5, marks=0.1), "style (now): repetition .50, self-BLEU .40, reflection .30"),
+    ],
+)
+def test_the_line_of_style(style, line):
+    rows = [row | {"style": style} for row in made_rows() if row["model"] == "run"]
+    found = [text for text in sweep_table(rows, "chain").splitlines() if text.startswith("style")]
+    assert found == ([] if line is None else [line])
+
+
+def test_rows_from_before_style_was_counted():
+    rows = [{key: value for key, value in row.items() if key != "style"} for row in made_rows()]
+    assert "style" not in sweep_table(rows, "chain")
 
 
 def test_many_budgets_and_missing_models():

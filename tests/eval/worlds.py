@@ -18,6 +18,7 @@ from eval.protocol import Protocol
 from eval.sweep import SweepPlan
 from eval.types import Request
 from recipes.schema import ModelSection
+from recipes.sweeps import HFEngine
 from tests.eval.scripted import make_protocol
 
 FOLDER = str(Path(__file__).parents[2] / "data_prep" / "nano_model")
@@ -68,5 +69,6 @@ def nano_requests(family: str, size: int, samples: int = 1) -> list[Request]:
 
 
 def nano_plan(suites: Sequence[Suite], budgets: Sequence[int], samples: int = 1, **changes: Any) -> SweepPlan:
-    return SweepPlan(suites=tuple(suites), protocol=nano_protocol(budgets, **changes), samples=samples, batch_size=16,
+    engine = changes.pop("engine", HFEngine(batch_size=16))
+    return SweepPlan(suites=tuple(suites), protocol=nano_protocol(budgets, **changes), samples=samples, engine=engine,
                      tokenizer=nano_tokenizer())

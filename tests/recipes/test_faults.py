@@ -77,7 +77,8 @@ def test_a_missing_key_is_named_with_its_meaning(refusal: Refusal) -> None:
 
 
 def test_a_missing_variant_is_named_with_the_choices(refusal: Refusal) -> None:
-    assert refusal("sweep.suites=[{name: a}]") == "sweep.suites.0.source: missing; allowed: nano, jsonl, hub"
+    assert refusal("sweep.suites=[{name: a}]") == ("sweep.suites.0.source: missing; "
+                                                    "allowed: nano, jsonl, hub, named, reasoning_gym")
 
 
 def test_an_unknown_key_like_nothing_lists_the_keys_of_its_section(refusal: Refusal) -> None:

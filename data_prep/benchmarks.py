@@ -1,0 +1,53 @@
+r"""Known benchmarks as a table: where they lie on the Hub, their columns, their grader, how the answer is asked for.
+
+A column has several names where copies differ; the first that a row has is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BOXED = r"Please reason step by step, and put your final answer within \boxed{}."
+BOXED_LETTER = r"Please reason step by step, and put the letter of the correct choice within \boxed{}."
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names that a column may have, the likeliest first; `wrong`: the wrong choices, beside `answer`, the right one."""
+
+    id: tuple[str, ...] = ("id",)
+    problem: tuple[str, ...] = ("problem", "question")
+    answer: tuple[str, ...] = ("answer",)
+    choices: tuple[str, ...] = ("choices",)
+    wrong: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Where it lies on the Hub, its grader and columns; `gold_after`: the mark before the gold answer."""
+
+    hub: str
+    config: str | None
+    split: str
+    grader: str
+    instruction: str
+    columns: Columns = Columns()
+    gold_after: str = ""
+    shuffle_choices: bool = False
+
+
+BENCHMARKS = {
+    "math500": Benchmark("HuggingFaceH4/MATH-500", None, "test", "math", BOXED, Columns(id=("unique_id", "id"))),
+    "aime24": Benchmark("HuggingFaceH4/aime_2024", None, "train", "integer", BOXED),
+    "aime25": Benchmark("math-ai/aime25", None, "test", "integer", BOXED),
+    "amc23": Benchmark("math-ai/amc23", None, "test", "integer", BOXED),
+    "gsm8k": Benchmark("openai/gsm8k", "main", "test", "integer", BOXED, gold_after="####"),
+    "gpqa_diamond": Benchmark(
+        "Idavidrein/gpqa", "gpqa_diamond", "train", "choice", BOXED_LETTER, shuffle_choices=True,
+        columns=Columns(
+            id=("Record ID", "id"), problem=("Question", "question", "problem"), answer=("Correct Answer", "answer"),
+            wrong=("Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3"))),
+    "mmlu": Benchmark("cais/mmlu", "all", "test", "choice", BOXED_LETTER),
+    "arc_challenge": Benchmark(
+        "allenai/ai2_arc", "ARC-Challenge", "test", "choice", BOXED_LETTER, Columns(answer=("answerKey", "answer"))),
+}

@@ -1,0 +1,52 @@
+"""Multiple choice: reading the choices and the right one from a row, their order, the one place that renders them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+LETTERS = "ABCDEFGHIJ"
+
+
+def render_choices(question: str, choices: Sequence[str]) -> str:
+    """The question, an empty line, and a line `A. …` for each choice."""
+    lines = [f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices, strict=False)]
+    return "\n".join([question.rstrip(), "", *lines])
+
+
+def shuffled(choices: Sequence[str], right: int, key: str) -> tuple[tuple[str, ...], int]:
+    """The choices in an order that depends on `key` and their number alone, and where the right one then stands."""
+    order = random.Random(f"choices {key}").sample(range(len(choices)), len(choices))
+    return tuple(choices[i] for i in order), order.index(right)
+
+
+def read_choices(found: Any, answer: Any) -> tuple[tuple[str, ...], int]:
+    """(choices, 0-based index of the right one) of a row's values; ValueError says what is wrong.
+
+    `found` is a list of texts, or {"text": […], "label": […]} as in ARC; `answer` a letter, a label or a 0-based index.
+    """
+    labels: list[str] = []
+    if isinstance(found, Mapping):
+        labels = [str(label).strip() for label in found.get("label", ())]
+        found = found.get("text")
+    if not isinstance(found, list | tuple) or not all(isinstance(c, str | int | float) for c in found):
+        raise ValueError(f"choices must be a list of texts, got {found!r}")
+    choices = tuple(str(choice).strip() for choice in found)
+    if not 2 <= len(choices) <= len(LETTERS):
+        raise ValueError(f"a multiple choice has 2 to {len(LETTERS)} choices, this one has {len(choices)}")
+    if not all(choices):
+        raise ValueError(f"choice {LETTERS[choices.index('')]} is empty")
+    return choices, _index(answer, labels, len(choices))
+
+
+def _index(answer: Any, labels: Sequence[str], count: int) -> int:
+    letters = LETTERS[:count]
+    text = str(answer).strip()
+    if text in labels:
+        return labels.index(text)
+    if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < count:
+        return answer
+    if isinstance(answer, str) and len(text) == 1 and text.upper() in letters:
+        return letters.index(text.upper())
+    raise ValueError(f"the answer must be a letter A to {letters[-1]} or an index 0 to {count - 1}, got {answer!r}")

@@ -1,0 +1,126 @@
+"""`python -m eval.grade FILE.jsonl out=FILE [grader=math] [open=<think>] [close=</think>]`: grades answers of any tool.
+
+A row {id, gold, text} gains {correct, extracted, reason}; its other keys and the order of rows stay. The text may be a
+whole transcript with its thinking: only what follows the last close is graded, and a thought that was opened and never
+closed is wrong with the reason "unclosed thought". The accuracy is printed with its 95 % interval, clustered by id.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from data_prep.traces import read_jsonl
+from eval.grading import Grade, grade_all
+from recipes.command import run, split
+from recipes.errors import UserError
+
+GRADERS = ("math", "integer", "exact", "choice")
+KEYS = {
+    "out": "the file to write; one that is there is never overwritten",
+    "grader": f"how an answer is compared with the gold answer: {', '.join(GRADERS)} (default math)",
+    "open": "text that opens a thought (default <think>)",
+    "close": "text that closes a thought (default </think>)",
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Grades one file."""
+    own, files = split(arguments, KEYS)
+    if len(files) != 1 or not own.get("out"):
+        raise UserError(f"eval.grade: give one FILE.jsonl and out=FILE, got {' '.join(arguments) or 'nothing'}")
+    grader, out = own.get("grader", "math"), Path(own["out"])
+    if grader not in GRADERS:
+        raise UserError(f"grader={grader}: not a grader of this command; allowed: {', '.join(GRADERS)}")
+    marks = own.get("open", "<think>"), own.get("close", "</think>")
+    if not all(marks):
+        raise UserError("open= and close= must not be empty; leave them out for <think> and </think>")
+    if out.exists():
+        raise UserError(f"out={out}: the file is there already; name another, or remove it first")
+    if not out.parent.is_dir():
+        raise UserError(f"out={out}: there is no folder {out.parent}")
+    rows = read_rows(Path(files[0]))
+    grades = grade_rows(rows, grader, marks)
+    write_rows(out, rows, grades)
+    print(summary(rows, grades))
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file; UserError with file:line where one lacks an id, a gold answer or a text."""
+    rows = []
+    try:
+        for where, row in read_jsonl(path, "eval.grade"):
+            if isinstance(row, ValueError):
+                raise UserError(f"{where}: {row}")
+            if not isinstance(row, dict):
+                raise UserError(f"{where}: a row must be an object {{id, gold, text}}, got {type(row).__name__}")
+            _check(where, row)
+            rows.append(row)
+    except (OSError, RecursionError) as fault:
+        raise UserError(f"eval.grade: {path} cannot be read ({fault})") from None
+    if not rows:
+        raise UserError(f"eval.grade: there is no row in {path}")
+    return rows
+
+
+def _check(where: str, row: dict[str, Any]) -> None:
+    gold = row.get("gold")
+    if not isinstance(row.get("id"), str | int):
+        raise UserError(f"{where}: 'id' must be a text or an integer, got {row.get('id')!r}")
+    if not isinstance(gold, str | int | float) or not str(gold).strip():
+        raise UserError(f"{where}: 'gold' must be a text or a number that is not empty, got {gold!r}")
+    if not isinstance(row.get("text"), str):
+        raise UserError(f"{where}: 'text' must be text, got {type(row.get('text')).__name__}")
+
+
+def grade_rows(rows: Sequence[dict[str, Any]], grader: str, marks: tuple[str, str]) -> list[Grade]:
+    """One grade a row, in order; `marks` open and close a thought."""
+    answers = [row["text"].rpartition(marks[1])[2] for row in rows]
+    closed = [i for i, answer in enumerate(answers) if marks[0] not in answer]
+    graded = grade_all([answers[i] for i in closed], [str(rows[i]["gold"]) for i in closed], grader)
+    found = dict(zip(closed, graded, strict=True))
+    return [found.get(i, Grade(False, "", "unclosed thought")) for i in range(len(rows))]
+
+
+def write_rows(out: Path, rows: Sequence[dict[str, Any]], grades: Sequence[Grade]) -> None:
+    """The rows with their grades, written whole or not at all; a file that has come meanwhile is left alone."""
+    temporary = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            for row, grade in zip(rows, grades, strict=True):
+                judged = {"correct": grade.correct, "extracted": grade.extracted, "reason": grade.reason}
+                file.write(json.dumps({**row, **judged}) + "\n")
+        if out.exists():
+            raise FileExistsError
+        temporary.replace(out)
+    except FileExistsError:
+        raise UserError(f"out={out}: the file is there already; name another, or remove it first") from None
+    except OSError as fault:
+        raise UserError(f"out={out}: cannot be written ({fault})") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def summary(rows: Sequence[dict[str, Any]], grades: Sequence[Grade]) -> str:
+    """Accuracy with its interval, and how many rows have each reason."""
+    import numpy as np
+
+    from eval.statistics import accuracy_interval
+
+    by_id: dict[str, list[bool]] = defaultdict(list)
+    for row, grade in zip(rows, grades, strict=True):
+        by_id[str(row["id"])].append(grade.correct)
+    means = np.array([np.mean(each) for each in by_id.values()])
+    low, high = accuracy_interval(means)
+    reasons = Counter(grade.reason for grade in grades)
+    lines = [f"accuracy {means.mean():.4f} [{low:.4f}, {high:.4f}], 95 % interval; {len(rows)} answers to {len(by_id)} "
+             f"problems, {sum(grade.correct for grade in grades)} correct"]
+    return "\n".join(lines + [f"{count:7d}  {reason}" for reason, count in reasons.most_common()])
+
+
+if __name__ == "__main__":
+    run(main)

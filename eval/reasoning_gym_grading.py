@@ -1,0 +1,40 @@
+"""The scorers of Reasoning Gym, for a worker process: some of them evaluate the answer as Python code.
+
+The gold answer is the JSON text that `data_prep.reasoning_gym_suite` writes: the task and the whole entry, since a
+scorer may need more of a problem than its answer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from typing import Any
+
+from eval.extraction import LONGEST_EXTRACTED, short_answer
+
+TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+
+
+def warm_up() -> None:
+    """Imports the library."""
+    import reasoning_gym  # noqa: F401
+
+
+@lru_cache(maxsize=8)
+def _scorer(task: str) -> Any:
+    import reasoning_gym
+
+    return reasoning_gym.get_score_answer_fn(task)
+
+
+def score(text: str, gold: str) -> tuple[bool, str, str]:
+    """(correct, extracted, reason); correct is a full score, a part of one is wrong and is named in the reason."""
+    asked = json.loads(gold)
+    tagged = TAGGED.findall(text)
+    answer = tagged[-1].strip() if tagged else short_answer(text)
+    if not answer:
+        return False, "", "no answer"
+    points = float(_scorer(asked["task"])(answer, asked["entry"]))
+    reason = "equal" if points >= 1 else f"differs (score {points:.3g})"
+    return points >= 1, answer[:LONGEST_EXTRACTED], reason

@@ -1,0 +1,152 @@
+"""The sweep's part of a recipe: suites, engines, the verdict's margins, budgets and sampling."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from recipes.section import Section
+
+
+class NanoSuite(Section):
+    source: Literal["nano"] = Field(description="problems of the embedded world; chains are held-out ones")
+    name: str = Field(description="name in tables and curves")
+    family: Literal["knowledge", "shallow", "chain"] = Field(description="recall, one step, or many steps of reckoning")
+    size: int = Field(ge=1, description="how many problems")
+    seed: int = Field(default=0, description="seed of the problems")
+
+
+class RowsSuite(Section):
+    """What suites that are read from rows have in common."""
+
+    name: str = Field(description="name in tables and curves")
+    problem: str = Field(default="problem", description="column of the question; `question` is found by itself")
+    answer: str = Field(
+        default="answer", description="column of the gold answer; of a multiple choice its letter or 0-based index")
+    choices: str = Field(
+        default="choices", description="column of the choices, where there are any; they are put under the question")
+    grader: Literal["auto", "exact", "integer", "math", "choice"] = Field(
+        default="auto",
+        description="how an answer is compared with the gold answer; auto: choice where rows have choices, else math")
+    shuffle_choices: bool = Field(
+        default=False, description="put each problem's choices into an order of its own, fixed by the seed and its id")
+    instruction: str = Field(default="", description="text put under every question, such as how to give the answer")
+    size: int | None = Field(default=None, ge=1, description="how many problems, drawn by the seed; default: all")
+    seed: int = Field(default=0, description="seed of the draw and of the order of choices")
+
+
+class JsonlSuite(RowsSuite):
+    source: Literal["jsonl"] = Field(
+        description="a JSON Lines or CSV file: {problem, answer}, with id and choices where it has them")
+    path: Path = Field(description="the file; one that ends in .csv is read as CSV with a header")
+
+
+class HubSuite(RowsSuite):
+    source: Literal["hub"] = Field(description="a data set of the Hugging Face Hub")
+    id: str = Field(description="owner/name")
+    config: str | None = Field(default=None, description="configuration of the data set, where it has several")
+    split: str = Field(default="test", description="split of the data set")
+
+
+class NamedSuite(Section):
+    source: Literal["named"] = Field(description="a known benchmark: where it lies, its columns and its grader are set")
+    name: Literal[
+        "math500", "aime24", "aime25", "amc23", "gsm8k", "gpqa_diamond", "mmlu", "arc_challenge"] = Field(
+        description="the benchmark; also its name in tables and curves")
+    path: Path | None = Field(
+        default=None, description="your own copy (JSON Lines or CSV); default: the data set on the Hugging Face Hub")
+    instruction: str | None = Field(
+        default=None, description="text put under every question; default: the benchmark's own (answer in a box)")
+    size: int | None = Field(default=None, ge=1, description="how many problems, drawn by the seed; default: all")
+    seed: int = Field(default=0, description="seed of the draw and of the order of choices")
+
+
+class ReasoningGymSuite(Section):
+    source: Literal["reasoning_gym"] = Field(
+        description="problems of a Reasoning Gym task, with its own scorer (extra reasoning-gym)")
+    name: str = Field(description="name in tables and curves")
+    task: str = Field(description="name of the task, such as chain_sum")
+    size: int = Field(ge=1, description="how many problems")
+    seed: int = Field(default=0, description="seed of the problems")
+
+
+SuiteSection = Annotated[
+    NanoSuite | JsonlSuite | HubSuite | NamedSuite | ReasoningGymSuite, Field(discriminator="source")]
+
+
+class HFEngine(Section):
+    name: Literal["hf"] = Field(default="hf", description="in process, on the training weights")
+    batch_size: int = Field(default=128, ge=1, description="thoughts decoded side by side on a rank")
+
+
+class ServerEngine(Section):
+    name: Literal["server"] = Field(
+        description="an OpenAI-compatible completions endpoint that serves the model (not in training)")
+    url: str = Field(description="base address, such as http://127.0.0.1:8000/v1")
+    model: str = Field(description="the model's name at the endpoint")
+    key_variable: str = Field(
+        default="OPENAI_API_KEY", description="environment variable that holds the key, if one is needed")
+    concurrency: int = Field(default=16, ge=1, description="calls under way at once")
+    retries: int = Field(default=4, ge=0, description="tries after a failed call, with growing pauses")
+    timeout_seconds: float = Field(default=600.0, gt=0, description="longest wait for one call")
+
+
+EngineSection = Annotated[HFEngine | ServerEngine, Field(discriminator="name")]
+
+
+class VerdictSection(Section):
+    suite: str | None = Field(default=None, description="the suite that decides; default: the last one listed")
+    margin: float = Field(
+        default=0.05, ge=0,
+        description="how far gain per doubling may lie below the unpruned one and still count as returned")
+    level_margin: float = Field(default=0.05, ge=0, description="the same for accuracy at the largest budget")
+    min_recovered: float = Field(
+        default=0.5, ge=0, le=1, description="share of the accuracy lost at the largest budget that must be back")
+    resamples: int = Field(default=10_000, ge=100, description="bootstrap resamples")
+
+
+class SweepSection(Section):
+    budgets: list[int] = Field(min_length=1, description="thinking budgets in tokens, increasing")
+    suites: list[SuiteSection] = Field(min_length=1, description="what is asked")
+    every_steps: int = Field(
+        ge=1, description="sweep every N optimizer steps; also before the first and after the last")
+    answer_tokens: int = Field(ge=1, description="longest answer after the close")
+    samples: int = Field(default=1, ge=1, description="thoughts a problem")
+    temperature: float = Field(default=0.0, ge=0, description="0 is greedy decoding")
+    top_p: float = Field(default=1.0, gt=0, le=1, description="nucleus sampling")
+    top_k: int = Field(default=0, ge=0, description="sample among the k likeliest tokens; 0: among all")
+    extend_to: int = Field(
+        default=0, ge=0, description="a thought that closes before so many tokens goes on with the wait text; 0: never")
+    max_extensions: int = Field(default=0, ge=0, description="how often one thought is extended at most")
+    seed: int = Field(default=0, description="seed of the sampling streams")
+    engine: EngineSection = HFEngine()
+    verdict: VerdictSection = VerdictSection()
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _engine_by_default(cls, engine: Any) -> Any:
+        return {"name": "hf", **engine} if isinstance(engine, dict) else engine
+
+    @field_validator("budgets")
+    @classmethod
+    def _budgets_increase(cls, budgets: list[int]) -> list[int]:
+        if budgets[0] < 1 or any(a >= b for a, b in pairwise(budgets)):
+            raise ValueError(f"must be positive and strictly increasing, got {budgets}")
+        return budgets
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [s.name for s in self.suites]
+        if len(set(names)) < len(names):
+            raise ValueError(f"suite names must differ, got {names}")
+        if self.verdict.suite is not None and self.verdict.suite not in names:
+            raise ValueError(f"verdict.suite={self.verdict.suite!r} is not among the suites {names}")
+        if self.samples > 1 and self.temperature == 0:
+            raise ValueError(f"samples={self.samples} with temperature=0 would repeat one thought; "
+                             "set a temperature or samples=1")
+        if self.extend_to > 0 and self.max_extensions == 0:
+            raise ValueError(f"extend_to={self.extend_to} needs max_extensions of at least 1")
+        return self

@@ -1,0 +1,172 @@
+"""Multiple choice, CSV files and the known benchmarks, on small files and (where they lie here) on the real ones."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from data_prep.benchmarks import BENCHMARKS, BOXED_LETTER
+from data_prep.choices import LETTERS, render_choices, shuffled
+from data_prep.problems import Suite
+from data_prep.suites import load_suite
+from recipes.errors import UserError
+from recipes.sweeps import HubSuite, JsonlSuite, NamedSuite
+
+DATA = Path(__file__).parents[2] / "../shared/data"
+GPQA = {"Question": "Which?", "Correct Answer": "right\n", "Incorrect Answer 1": "w1", "Incorrect Answer 2": "w2", "Incorrect Answer 3": "w3"}
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    if path.suffix == ".csv":
+        with path.open("w", newline="", encoding="utf-8-sig") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def jsonl(path: Path, **keys: Any) -> Suite:
+    return load_suite(JsonlSuite.model_validate({"source": "jsonl", "name": "s", "path": path, **keys}))
+
+
+def named(name: str, path: Path, **keys: Any) -> Suite:
+    return load_suite(NamedSuite.model_validate({"source": "named", "name": name, "path": path, **keys}))
+
+
+@pytest.mark.parametrize(("row", "letter"), [
+    ({"choices": ["a", "b", "c"], "answer": "B"}, "B"), ({"choices": ["a", "b", "c"], "answer": "b"}, "B"),
+    ({"choices": ["a", "b", "c"], "answer": 0}, "A"), ({"choices": [1, 2.5, "c"], "answer": 2}, "C"),
+    ({"choices": {"text": ["a", "b"], "label": ["1", "2"]}, "answer": "2"}, "B"),
+    ({"choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answer": "A"}, "A"),
+])
+def test_choices_are_rendered_and_the_answer_is_a_letter(tmp_path: Path, row: dict[str, Any], letter: str) -> None:
+    suite = jsonl(write(tmp_path / "s.jsonl", [{"problem": "Which?\n", **row}]))
+    (problem,) = suite.problems
+    assert suite.grader == "choice" and problem.answer == letter and problem.choices[0] in ("a", "1")
+    assert problem.question == "Which?\n\n" + "\n".join(f"{a}. {c}" for a, c in zip(LETTERS, problem.choices, strict=False))
+
+
+def test_without_choices_auto_is_math(tmp_path: Path) -> None:
+    suite = jsonl(write(tmp_path / "s.jsonl", [{"problem": "p", "answer": "4"}]))
+    assert suite.grader == "math" and suite.problems[0].choices == ()
+
+
+def test_own_column_names_and_instruction(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.jsonl", [{"q": "p", "gold": 1, "options": ["a", "b"]}])
+    (problem,) = jsonl(path, problem="q", answer="gold", choices="options", instruction="Box it.").problems
+    assert (problem.question, problem.answer) == ("p\n\nA. a\nB. b\n\nBox it.", "B")
+
+
+@pytest.mark.parametrize(("row", "grader", "says"), [
+    ({"choices": ["a", "b"], "answer": "A"}, "math", r"stands for one of its choices; grader=math cannot compare it"),
+    ({"answer": "Paris"}, "choice", r"the answer of problem 0 is 'Paris', which is no letter A to J"),
+])
+def test_choices_and_grader_must_fit(tmp_path: Path, row: dict[str, Any], grader: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        jsonl(write(tmp_path / "s.jsonl", [{"problem": "p", **row}]), grader=grader)
+
+
+def test_shuffling_is_stable_by_problem_and_seed(tmp_path: Path) -> None:
+    rows = [{"id": i, "problem": "p", "choices": ["right", "x", "y", "z"], "answer": 0} for i in range(60)]
+    path = write(tmp_path / "s.jsonl", rows)
+    first = jsonl(path, shuffle_choices=True)
+    assert first == jsonl(path, shuffle_choices=True) != jsonl(path, shuffle_choices=True, seed=1)
+    assert all(p.choices[LETTERS.index(p.answer)] == "right" for p in first.problems)
+    assert min(Counter(p.answer for p in first.problems)[letter] for letter in "ABCD") >= 6
+    half = jsonl(write(path, rows[30:]), shuffle_choices=True)
+    assert half.problems == first.problems[30:]
+    assert shuffled("abc", 1, "k") == shuffled("abc", 1, "k") and shuffled("abc", 1, "k")[1] == shuffled("xyz", 1, "k")[1]
+
+
+def test_render() -> None:
+    assert render_choices("Q? ", ["x", "y"]) == "Q?\n\nA. x\nB. y"
+
+
+@pytest.mark.parametrize("name", ["gpqa.csv", "gpqa.jsonl"])
+def test_gpqa_from_an_own_copy(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name, [{"Record ID": f"rec{i}", **GPQA} for i in range(20)])
+    suite = named("gpqa_diamond", path)
+    assert (suite.name, suite.grader, suite.problems[3].id) == ("gpqa_diamond", "choice", "rec3")
+    assert all(p.choices[LETTERS.index(p.answer)] == "right" and p.question.endswith(BOXED_LETTER) for p in suite.problems)
+    assert len({p.answer for p in suite.problems}) == 4
+    assert suite.hash != named("gpqa_diamond", path, seed=1).hash
+
+
+def test_csv_without_choices(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.csv", [{"problem": "a, b?\n2", "answer": "4"}, {"problem": "c", "answer": "5"}])
+    assert [p.question for p in jsonl(path).problems] == ["a, b?\n2", "c"]
+
+
+@pytest.mark.parametrize(("name", "content", "says"), [
+    ("s.csv", b"problem,answer\np,\n", r"s\.csv:2: 'answer' must be a text or a number, got ''"),
+    ("s.csv", b"problem,answer\np\n", r"s\.csv:2: 'answer' must be a text or a number, got None"),
+    ("s.csv", b"problem,answer\n\xff,1\n", r"s\.csv cannot be read"),
+    ("s.jsonl", b"[" * 100_000 + b"\n", r"s\.jsonl cannot be read|not JSON"),
+    ("s.csv", b"", r"there is no problem in it"),
+])
+def test_a_broken_file_is_one_mistake(tmp_path: Path, name: str, content: bytes, says: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=says):
+        jsonl(tmp_path / name)
+
+
+def test_a_gpqa_row_without_a_wrong_answer_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.jsonl", [{key: GPQA[key] for key in GPQA if key != "Incorrect Answer 3"}])
+    with pytest.raises(UserError, match=r"s\.jsonl:1: choices must be a list of texts"):
+        named("gpqa_diamond", path)
+
+
+def test_gsm8k_gold_stands_after_its_mark(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.jsonl", [{"question": "q", "answer": "1+1=<<1+1=2>>2\n#### 1,002"}, {"question": "r", "answer": "3"}])
+    suite = named("gsm8k", path, instruction="")
+    assert [(p.question, p.answer) for p in suite.problems] == [("q", "1,002"), ("r", "3")] and suite.grader == "integer"
+
+
+def test_the_table_and_the_recipe_name_the_same_benchmarks() -> None:
+    assert set(BENCHMARKS) == set(get_args(NamedSuite.model_fields["name"].annotation))
+
+
+def test_a_hub_data_set_that_cannot_be_had_is_one_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any, **keys: Any) -> None:
+        raise ConnectionError("no network\nmany lines")
+
+    monkeypatch.setattr("datasets.load_dataset", refuse)
+    with pytest.raises(UserError, match=r"sweep\.suites \(s\)\.id: the data set a/b \(split test\) cannot be had: no network\nput a copy"):
+        load_suite(HubSuite(source="hub", name="s", id="a/b"))
+
+
+@pytest.mark.parametrize(("name", "rows", "columns"), [
+    ("arc_challenge", [{"id": "m", "question": "q", "choices": {"text": ["a", "b"], "label": ["1", "2"]}, "answerKey": "2"}], "B"),
+    ("mmlu", [{"question": "q", "subject": "s", "choices": ["a", "b"], "answer": 1}], "B"),
+    ("math500", [{"unique_id": "u", "problem": "q", "answer": "B", "solution": "s"}], "B"),
+    ("amc23", [{"id": 0, "question": "q", "answer": "27.0"}], "27.0"),
+])
+def test_rows_as_the_hub_gives_them(monkeypatch: pytest.MonkeyPatch, name: str, rows: list[dict[str, Any]], columns: str) -> None:
+    asked = []
+    monkeypatch.setattr("datasets.load_dataset", lambda *where, split: asked.append((*where, split)) or rows)
+    (problem,) = load_suite(NamedSuite.model_validate({"source": "named", "name": name})).problems
+    assert problem.answer == columns and problem.question.startswith("q\n\n")
+    assert asked == [(BENCHMARKS[name].hub, BENCHMARKS[name].config, BENCHMARKS[name].split)]
+
+
+@pytest.mark.parametrize(("name", "file", "size", "grader"), [
+    ("math500", "math500.jsonl", 500, "math"), ("aime24", "aime24.jsonl", 30, "integer"), ("aime25", "aime25.jsonl", 30, "integer"),
+    ("amc23", "amc23.jsonl", 40, "integer"), ("gsm8k", "gsm8k_test.jsonl", 1319, "integer"),
+    ("gsm8k", "gsm8k_train_part.jsonl", 2796, "integer"), ("mmlu", "mmlu_stem_500.jsonl", 500, "choice"),
+])
+def test_real_files(name: str, file: str, size: int, grader: str) -> None:
+    if not (DATA / file).is_file():
+        pytest.skip(f"no {file} at {DATA}: it is not shipped with the repository")
+    suite = named(name, DATA / file)
+    assert (len(suite.problems), suite.grader) == (size, grader)
+    assert len(named(name, DATA / file, size=20, seed=3).problems) == 20
+    plain = jsonl(DATA / file)
+    assert [p.answer for p in plain.problems] == [p.answer for p in suite.problems]
+    assert plain.grader == ("choice" if grader == "choice" else "math")

@@ -1,0 +1,92 @@
+"""Small real runs for the tests of training: in this process, as a plain script, or through the DeepSpeed launcher."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from recipes.loader import load_recipe
+from recipes.paths import ROOT
+from train.main import recover
+
+SCRIPT = str(ROOT / "launch" / "train.py")
+MODEL = ROOT / "data_prep" / "nano_model"
+SMALL = (
+    "trainer.max_steps=8", "trainer.save_steps=4", "trainer.logging_steps=2", "trainer.per_device_train_batch_size=8",
+    "sweep.every_steps=4", "sweep.suites.0.size=8", "sweep.suites.1.size=8", "sweep.suites.2.size=13",
+    "sweep.verdict.resamples=100", "data.traces.size=200", "wandb.mode=disabled")
+
+
+def small(recipe: str, folder: Path, cache: Path, *overrides: str) -> list[str]:
+    """Arguments of a small run in `folder`; later overrides take the place of earlier ones."""
+    places = (f"run.dir={folder}", f"run.cache_dir={cache}")
+    values = dict(argument.split("=", 1) for argument in (*places, *SMALL, *overrides))
+    if values.get("data.traces.source") == "jsonl":
+        del values["data.traces.size"]
+    return [f"recipe={recipe}_recovery.yaml", *(f"{key}={value}" for key, value in values.items())]
+
+
+def run_here(arguments: Sequence[str]) -> int:
+    """The run in this process, on one thread; its exit code."""
+    torch.set_num_threads(1)
+    return recover(load_recipe(arguments))
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a child process: one thread, the programs of this interpreter, no W&B key."""
+    known = {key: value for key, value in os.environ.items() if not key.startswith(("WANDB_", "RANK", "WORLD_SIZE"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{known['PATH']}"
+    return {**known, "PATH": path, "OMP_NUM_THREADS": "1", **more}
+
+
+def plain(arguments: Sequence[str], folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """`python launch/train.py ...` in `folder`."""
+    return subprocess.run([sys.executable, SCRIPT, *arguments], cwd=folder, env=environment(**more),
+                          capture_output=True, text=True, timeout=240, check=False)
+
+
+def launch(arguments: Sequence[str], folder: Path, ranks: int) -> subprocess.CompletedProcess[str]:
+    """`deepspeed --num_accelerators N launch/train.py ...` in `folder`."""
+    command = ["deepspeed", "--num_accelerators", str(ranks), "--master_port", str(free_port()), SCRIPT, *arguments]
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=240,
+                          check=False)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def ours(text: str) -> list[str]:
+    """The lines of an output that do not come from the launcher."""
+    return [line for line in text.splitlines() if line.strip() and not line.startswith("[20")]
+
+
+def rows(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def untimed(file: Path) -> list[dict[str, Any]]:
+    """The rows without what the clock gave."""
+    return [{key: value for key, value in row.items() if not key.endswith("seconds")} for row in rows(file)]
+
+
+def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a checkpoint's safetensors file, of the model or of the adapter."""
+    (file,) = checkpoint.glob("*.safetensors")
+    return load_file(file)
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    """Equal names and equal bits."""
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)

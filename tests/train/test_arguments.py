@@ -1,0 +1,114 @@
+"""The trainer section as SFTConfig, and the batch arithmetic by hand and against the real Trainer."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trl import SFTConfig
+
+from data_prep.models import load_model
+from data_prep.tokenize import Prepared, Row
+from eval.sweep import ALONE
+from recipes.loader import load
+from tests.train.runs import rows, small
+from train import stages
+from train.arguments import arithmetic, make_arguments
+
+
+def arguments_of(*overrides: str) -> SFTConfig:
+    recipe = load(small("lora", Path("run"), Path("cache"), "zero.stage=0", *overrides))
+    return make_arguments(recipe, Path("somewhere"))
+
+
+def prepared(traces: int, tokens_each: int = 10) -> Prepared:
+    rows = [Row(id=str(i), input_ids=[1] * tokens_each, labels=[1] * tokens_each) for i in range(traces)]
+    return Prepared(rows=rows, read=traces, too_long=0, longest_tokens=tokens_each)
+
+
+def test_the_run_folder_takes_what_the_trainer_writes() -> None:
+    assert arguments_of().output_dir == "somewhere"
+
+
+def test_a_cpu_is_used_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert arguments_of().use_cpu is True
+
+
+@pytest.mark.parametrize(("dtype", "bf16"), [("float32", False), ("bfloat16", True)])
+def test_bf16_only_for_bfloat16(dtype: str, bf16: bool) -> None:
+    assert arguments_of(f"model.dtype={dtype}").bf16 is bf16
+
+
+def test_the_recipes_seed_is_that_of_weights_and_of_data() -> None:
+    arguments = arguments_of("seed=7")
+    assert (arguments.seed, arguments.data_seed) == (7, 7)
+
+
+def test_nothing_is_reported_behind_our_back() -> None:
+    assert arguments_of().report_to == []
+
+
+def test_no_deepspeed_at_stage_0_in_one_process() -> None:
+    assert arguments_of().deepspeed is None
+
+
+@pytest.mark.parametrize("name", ["gradient_checkpointing", "activation_checkpointing"])
+def test_checkpointing_goes_by_both_names(name: str) -> None:
+    parent = "trainer.gradient_checkpointing=true"
+    assert arguments_of(parent, f"trainer.{name}=true").activation_checkpointing is True
+
+
+def test_checkpointing_raises_no_deprecation() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)
+        arguments_of("trainer.gradient_checkpointing_kwargs={use_reentrant: false}")
+
+
+def test_a_global_batch_is_micro_batch_times_accumulation_times_ranks() -> None:
+    found = arithmetic({"per_device_train_batch_size": 4, "gradient_accumulation_steps": 3, "max_steps": 5},
+                       prepared(100), 64, ranks=2)
+    assert (found.global_batch, found.steps, found.tokens_per_step) == (24, 5, 240.0)
+
+
+# 21 traces on 2 ranks in micro batches of 4: 3 batches a rank; accumulated by 2: 2 steps an epoch; 1.5 epochs: 3 steps
+@pytest.mark.parametrize(("trainer", "steps"), [
+    ({"num_train_epochs": 1.0}, 2), ({"num_train_epochs": 1.5}, 3), ({"num_train_epochs": 3.0}, 6),
+    ({"num_train_epochs": 3.0, "dataloader_drop_last": True}, 3), ({"num_train_epochs": 9.0, "max_steps": 4}, 4)])
+def test_epochs_become_steps(trainer: dict[str, Any], steps: int) -> None:
+    batch = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2}
+    assert arithmetic({**batch, **trainer}, prepared(21), 64, ranks=2).steps == steps
+
+
+def test_packed_traces_are_counted_as_what_they_are_packed_into() -> None:
+    # 10 traces of 10 tokens, 3 of them in 32 tokens: 4 sequences, in batches of 2
+    found = arithmetic({"per_device_train_batch_size": 2, "packing": True, "num_train_epochs": 1}, prepared(10), 32, 1)
+    assert (found.sequences, found.steps) == (4, 2)
+
+
+@pytest.mark.parametrize("overrides", [
+    ("trainer.num_train_epochs=1",), ("trainer.num_train_epochs=2.5", "trainer.gradient_accumulation_steps=4"),
+    ("trainer.num_train_epochs=1", "trainer.dataloader_drop_last=true"),
+    ("trainer.num_train_epochs=1", "trainer.packing=true", "trainer.per_device_train_batch_size=2")])
+def test_the_real_trainer_comes_to_the_same_number_of_steps(overrides: tuple[str, ...], tmp_path: Path) -> None:
+    recipe = load(small("full", tmp_path, tmp_path, "zero.stage=0", "trainer.max_steps=-1", "data.traces.size=61",
+                        *overrides))
+    inputs = stages.read_inputs(recipe, ALONE)
+    arguments = make_arguments(recipe, tmp_path)
+    trainer = stages.make_trainer(load_model(recipe.model.unpruned, recipe.model), arguments, inputs, recipe.adapter)
+    counted = trainer.set_initial_training_values(arguments, trainer.get_train_dataloader())
+    assert inputs.arithmetic.steps == counted[-1]
+
+
+@pytest.mark.slow
+def test_two_ranks_with_accumulation_and_epochs_train_the_steps_that_were_announced(lora_zero2: Path) -> None:
+    state = json.loads((lora_zero2 / "checkpoint-3" / "trainer_state.json").read_text())
+    assert (state["max_steps"], state["global_step"]) == (3, 3)
+
+
+@pytest.mark.slow
+def test_the_last_step_of_the_last_epoch_is_swept(lora_zero2: Path) -> None:
+    assert {row["step"] for row in rows(lora_zero2 / "sweeps.jsonl") if row["model"] == "run"} == {3}

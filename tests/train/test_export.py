@@ -1,0 +1,160 @@
+"""The export: merged equals trained by an independent road, what lies in the folder, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from recipes.errors import UserError
+from recipes.paths import ROOT
+from recipes.schema import ExportSection
+from tests.train.runs import environment, same, weights
+from train.export import check_adapter, export_run, main
+from train.run_record import RunFolder
+
+PROMPT = "start 7 #1 +3 #2 *4 #3 -2 ?"
+
+
+def logits(model: torch.nn.Module, folder: Path) -> torch.Tensor:
+    ids = AutoTokenizer.from_pretrained(folder)(PROMPT, return_tensors="pt").input_ids
+    with torch.inference_mode():
+        out: torch.Tensor = model.eval()(input_ids=ids).logits
+    return out
+
+
+def exported(folder: Path) -> torch.Tensor:
+    return logits(AutoModelForCausalLM.from_pretrained(folder / "export", dtype=torch.float32), folder / "export")
+
+
+@pytest.fixture
+def copy(lora: Path, tmp_path: Path) -> RunFolder:
+    """A LoRA run that a test may spoil."""
+    shutil.copytree(lora, tmp_path / "run")
+    return RunFolder(tmp_path / "run")
+
+
+def test_merged_equals_the_pruned_model_under_its_adapter(lora: Path) -> None:
+    base = AutoModelForCausalLM.from_pretrained(lora / "pruned", dtype=torch.float32)
+    adapted = logits(PeftModel.from_pretrained(base, lora / "checkpoint-8"), lora / "pruned")
+    assert float((exported(lora) - adapted).abs().max()) <= 1e-4
+
+
+def test_the_adapter_of_that_test_changes_the_logits(lora: Path) -> None:
+    base = AutoModelForCausalLM.from_pretrained(lora / "pruned", dtype=torch.float32)
+    assert float((exported(lora) - logits(base, lora / "pruned")).abs().max()) > 0.1
+
+
+def test_a_full_export_is_the_checkpoint_bit_for_bit(full: Path) -> None:
+    assert same(weights(full / "export"), weights(full / "checkpoint-8"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", ["lora_zero3", "full_zero3", "lora_zero2", "full_zero2"])
+def test_a_sharded_run_exports_what_it_trained(run: str, request: pytest.FixtureRequest) -> None:
+    folder: Path = request.getfixturevalue(run)
+    checkpoint = RunFolder(folder).complete_checkpoints()[-1]
+    if (checkpoint / "adapter_config.json").is_file():
+        base = AutoModelForCausalLM.from_pretrained(folder / "pruned", dtype=torch.float32)
+        trained = PeftModel.from_pretrained(base, checkpoint)
+    else:
+        trained = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
+    assert float((exported(folder) - logits(trained, folder / "pruned")).abs().max()) <= 1e-4
+
+
+@pytest.mark.slow
+def test_no_tensor_of_a_sharded_adapter_is_empty(lora_zero3: Path) -> None:
+    saved = weights(lora_zero3 / "checkpoint-8")
+    assert saved
+    assert [name for name, tensor in saved.items() if tensor.numel() == 0 or not bool(tensor.any())] == []
+
+
+def test_the_exports_config_uses_the_cache(lora: Path) -> None:
+    assert json.loads((lora / "export" / "config.json").read_text())["use_cache"] is True
+
+
+def test_the_exports_config_has_the_pruned_models_layers(lora: Path) -> None:
+    config = json.loads((lora / "export" / "config.json").read_text())
+    assert (config["num_hidden_layers"], len(config["layer_types"])) == (6, 6)
+
+
+def test_the_report_gives_the_differences(lora: Path) -> None:
+    report = json.loads((lora / "export" / "export_report.json").read_text())
+    assert report["checkpoint"] == "checkpoint-8"
+    assert report["cast_difference"] <= 1e-3
+
+
+def test_the_model_card_holds_the_recipe(lora: Path) -> None:
+    assert "learning_rate: 0.005" in (lora / "export" / "README.md").read_text()
+
+
+def test_the_model_cards_figure_is_beside_it(lora: Path) -> None:
+    card = (lora / "export" / "README.md").read_text()
+    assert "](accuracy_by_budget.png)" in card
+    assert (lora / "export" / "accuracy_by_budget.png").is_file()
+
+
+def test_bfloat16_is_written_as_bfloat16(copy: RunFolder, tmp_path: Path) -> None:
+    export_run(copy, tmp_path / "out", ExportSection(dtype="bfloat16"))
+    assert {tensor.dtype for tensor in weights(tmp_path / "out").values()} == {torch.bfloat16}
+
+
+def refused(act: Callable[[], object], *words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        act()
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_without_a_complete_checkpoint_is_refused(copy: RunFolder, tmp_path: Path) -> None:
+    for mark in copy.path.glob("checkpoint-*/COMPLETE"):
+        mark.unlink()
+    refused(lambda: export_run(copy, tmp_path / "out", ExportSection()), "no complete checkpoint")
+
+
+def test_changed_pruned_weights_are_refused(copy: RunFolder, tmp_path: Path) -> None:
+    file = copy.path / "pruned" / "model.safetensors"
+    save_file({name: tensor * 1.01 for name, tensor in weights(copy.path / "pruned").items()}, file, {"format": "pt"})
+    refused(lambda: export_run(copy, tmp_path / "out", ExportSection()), "fingerprint")
+
+
+def test_a_difference_over_the_tolerance_leaves_nothing_at_out(copy: RunFolder, tmp_path: Path) -> None:
+    refused(lambda: export_run(copy, tmp_path / "out", ExportSection(tolerance=1e-12)), "export.tolerance=1e-12")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_not_empty_is_refused(copy: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    refused(lambda: main([f"run={copy.path}", f"out={tmp_path / 'out'}"]), "not empty")
+
+
+def test_an_adapter_with_an_empty_tensor_is_refused(copy: RunFolder) -> None:
+    checkpoint = copy.path / "checkpoint-8"
+    spoiled = {name: tensor[:0].clone() for name, tensor in weights(checkpoint).items()}
+    save_file(spoiled, checkpoint / "adapter_model.safetensors", {"format": "pt"})
+    refused(lambda: check_adapter(checkpoint), "not saved whole")
+
+
+def test_logits_that_are_no_numbers_are_refused(full: Path, tmp_path: Path) -> None:
+    shutil.copytree(full, tmp_path / "run")
+    checkpoint = tmp_path / "run" / "checkpoint-8"
+    spoiled = {name: torch.full_like(tensor, float("nan")) for name, tensor in weights(checkpoint).items()}
+    save_file(spoiled, checkpoint / "model.safetensors", {"format": "pt"})
+    refused(lambda: export_run(RunFolder(tmp_path / "run"), tmp_path / "out", ExportSection()), "logits differ by nan")
+
+
+@pytest.mark.slow
+def test_the_command_exports_the_newest_checkpoint(copy: RunFolder, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "train.export", f"run={copy.path}", f"out={tmp_path / 'out'}"]
+    subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, timeout=120, check=True)
+    assert same(weights(tmp_path / "out"), weights(copy.path / "export"))

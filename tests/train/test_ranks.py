@@ -1,0 +1,92 @@
+"""How ranks agree: what one fails with, all end with. The ranks are threads that exchange their rows at a barrier."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from eval.sweep import ALONE, Ranks
+from recipes.errors import UserError
+from recipes.schema import ZeroSection
+from train.ranks import on_every_rank, on_first_rank, uses_deepspeed
+
+
+def together(act: Callable[[Ranks], Any], count: int = 2) -> list[Any]:
+    """What `act` gives or raises on each of `count` ranks; a rank that waits for ever breaks the barrier."""
+    barrier, lists = threading.Barrier(count, timeout=20), [[] for _ in range(count)]
+    outcomes: list[Any] = [None] * count
+
+    def work(rank: int) -> None:
+        def gather(rows: list[Any]) -> list[Any]:
+            lists[rank] = rows
+            barrier.wait()
+            joined = [row for part in lists for row in part]
+            barrier.wait()
+            return joined
+
+        try:
+            outcomes[rank] = act(Ranks(rank=rank, count=count, gather=gather))
+        except (Exception, SystemExit) as fault:
+            outcomes[rank] = fault
+
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def failing(fault: Exception) -> Callable[[], None]:
+    def work() -> None:
+        raise fault
+
+    return work
+
+
+def test_the_first_ranks_value_is_everyones() -> None:
+    assert together(lambda ranks: on_first_rank(ranks, lambda: ranks.rank + 10)) == [10, 10]
+
+
+def test_the_first_ranks_user_error_is_everyones() -> None:
+    found = together(lambda ranks: on_first_rank(ranks, failing(UserError("wrong"))))
+    assert [(type(each), str(each)) for each in found] == [(UserError, "wrong")] * 2
+
+
+def test_after_any_other_fault_the_first_rank_raises_it() -> None:
+    found = together(lambda ranks: on_first_rank(ranks, failing(ValueError("broken"))))
+    assert isinstance(found[0], ValueError)
+
+
+def test_after_any_other_fault_the_others_end_with_one_line() -> None:
+    found = together(lambda ranks: on_first_rank(ranks, failing(ValueError("broken\nin two lines"))))
+    assert isinstance(found[1], SystemExit)
+    assert found[1].code == "rank 1 ends because rank 0 failed: ValueError: broken"
+
+
+def test_every_rank_gets_its_own_value() -> None:
+    assert together(lambda ranks: on_every_rank(ranks, lambda: ranks.rank)) == [0, 1]
+
+
+def test_the_user_error_of_one_rank_is_everyones() -> None:
+    def work(ranks: Ranks) -> None:
+        if ranks.rank == 1:
+            raise UserError("only here")
+
+    found = together(lambda ranks: on_every_rank(ranks, lambda: work(ranks)))
+    assert [(type(each), str(each)) for each in found] == [(UserError, "only here")] * 2
+
+
+def test_one_rank_alone_raises_its_own() -> None:
+    with pytest.raises(KeyError):
+        on_first_rank(ALONE, failing(KeyError("mine")))
+
+
+@pytest.mark.parametrize(("stage", "world", "used"), [(0, "1", False), (0, "2", True), (1, "1", True), (3, "2", True)])
+def test_deepspeed_is_left_out_only_at_stage_0_in_one_process(
+        stage: Any, world: str, used: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", world)
+    assert uses_deepspeed(ZeroSection(stage=stage)) is used

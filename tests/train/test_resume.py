@@ -1,0 +1,163 @@
+"""A run that was interrupted and goes on gives what an uninterrupted one gives, and goes on only as it began."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from recipes.errors import UserError
+from tests.train.conftest import cut_back
+from tests.train.runs import rows, run_here, same, small, untimed, weights
+
+PAIRS = [("full_zero2", "full_zero2_resumed"), ("lora_zero3", "lora_zero3_resumed")]
+
+
+@pytest.fixture(params=PAIRS, ids=["zero2-full", "zero3-lora"])
+def pair(request: pytest.FixtureRequest) -> tuple[Path, Path]:
+    """The folder of an uninterrupted run, and that of the same run resumed from step 4 of 8."""
+    whole, resumed = (request.getfixturevalue(name) for name in request.param)
+    return whole, resumed
+
+
+@pytest.mark.slow
+def test_losses_and_learning_rates_are_the_same_bits(pair: tuple[Path, Path]) -> None:
+    whole, resumed = (untimed(folder / "metrics.jsonl") for folder in pair)
+    assert resumed == whole
+
+
+@pytest.mark.slow
+def test_weights_are_the_same_bits(pair: tuple[Path, Path]) -> None:
+    whole, resumed = (weights(folder / "checkpoint-8") for folder in pair)
+    assert same(whole, resumed)
+
+
+@pytest.mark.slow
+def test_sweeps_are_the_same(pair: tuple[Path, Path]) -> None:
+    whole, resumed = (untimed(folder / "sweeps.jsonl") for folder in pair)
+    assert resumed == whole
+
+
+@pytest.mark.slow
+def test_no_step_is_recorded_twice(pair: tuple[Path, Path]) -> None:
+    assert [row["step"] for row in rows(pair[1] / "metrics.jsonl")] == [2, 4, 6, 8]
+
+
+@pytest.mark.slow
+def test_the_run_keeps_its_id(pair: tuple[Path, Path]) -> None:
+    whole, resumed = (json.loads((folder / "run.json").read_text())["id"] for folder in pair)
+    assert resumed == whole
+
+
+@pytest.fixture
+def cut(lora: Path, tmp_path: Path) -> Path:
+    """The LoRA run of one process as it was after step 4; checkpoint-8 is there without its mark."""
+    return cut_back(lora, tmp_path / "run", 4)
+
+
+def arguments(folder: Path, cache: Path, *overrides: str) -> list[str]:
+    return small("lora", folder, cache, "zero.stage=0", *overrides)
+
+
+def refusal(given: list[str]) -> str:
+    with pytest.raises(UserError) as caught:
+        run_here(given)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.slow
+def test_an_incomplete_checkpoint_is_ignored(cut: Path, cache: Path, lora: Path) -> None:
+    assert run_here(arguments(cut, cache)) == 0
+    assert untimed(cut / "metrics.jsonl") == untimed(lora / "metrics.jsonl")
+
+
+def test_a_run_that_is_through_trains_no_further(lora: Path, tmp_path: Path, cache: Path) -> None:
+    shutil.copytree(lora, tmp_path / "run")
+    assert run_here(arguments(tmp_path / "run", cache)) == 0
+    assert untimed(tmp_path / "run" / "metrics.jsonl") == untimed(lora / "metrics.jsonl")
+
+
+@pytest.mark.slow
+def test_a_row_never_spans_a_resume(here: Callable[..., Path], cache: Path, tmp_path: Path) -> None:
+    whole = here("lora", "trainer.logging_steps=3", "sweep.every_steps=1000")
+    resumed = cut_back(whole, tmp_path / "run", 4)
+    run_here(arguments(resumed, cache, "trainer.logging_steps=3", "sweep.every_steps=1000"))
+    assert untimed(resumed / "metrics.jsonl") == untimed(whole / "metrics.jsonl")
+
+
+@pytest.mark.parametrize(("override", "named"), [
+    ("trainer.learning_rate=1e-4", "trainer.learning_rate (0.005 before, 0.0001 now)"),
+    ("zero.stage=2", "zero.stage (0 before, 2 now)"), ("adapter.r=8", "adapter.r (16 before, 8 now)"),
+    ("seed=5", "seed (1 before, 5 now)")])
+def test_another_recipe_is_refused_by_its_keys(override: str, named: str, cut: Path, cache: Path) -> None:
+    from eval.sweep import ALONE
+    from recipes.loader import load_recipe
+    from train.run_record import RunFolder
+    from train.stages import open_run
+
+    with pytest.raises(UserError) as caught:
+        open_run(RunFolder(cut), load_recipe(arguments(cut, cache, override)), ALONE.count)
+    assert named in str(caught.value)
+
+
+def test_another_number_of_ranks_is_refused(cut: Path, cache: Path) -> None:
+    from recipes.loader import load_recipe
+    from train.run_record import RunFolder
+    from train.stages import open_run
+
+    with pytest.raises(UserError, match=r"ranks \(1 before, 2 now\)"):
+        open_run(RunFolder(cut), load_recipe(arguments(cut, cache)), 2)
+
+
+def test_never_refuses_a_folder_with_a_run(cut: Path, cache: Path) -> None:
+    assert "run.resume=auto" in refusal(arguments(cut, cache, "run.resume=never"))
+
+
+def test_a_path_that_is_no_complete_checkpoint_is_refused(cut: Path, cache: Path) -> None:
+    assert "no complete checkpoint" in refusal(arguments(cut, cache, f"run.resume={cut / 'checkpoint-8'}"))
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(cut: Path, cache: Path, tmp_path: Path) -> None:
+    given = arguments(tmp_path / "new", cache, f"run.resume={cut / 'checkpoint-4'}", "adapter.r=8")
+    assert "adapter.r" in refusal(given)
+
+
+@pytest.mark.slow
+def test_a_path_goes_on_in_a_new_folder(cut: Path, cache: Path, tmp_path: Path, lora: Path) -> None:
+    assert run_here(arguments(tmp_path / "new", cache, f"run.resume={cut / 'checkpoint-4'}")) == 0
+    assert same(weights(tmp_path / "new" / "checkpoint-8"), weights(lora / "checkpoint-8"))
+
+
+def test_going_back_unmarks_later_checkpoints(lora: Path, cache: Path, tmp_path: Path) -> None:
+    from recipes.loader import load_recipe
+    from train.run_record import RunFolder
+    from train.stages import open_run
+
+    folder = RunFolder(shutil.copytree(lora, tmp_path / "run"))
+    open_run(folder, load_recipe(arguments(folder.path, cache, f"run.resume={folder.path / 'checkpoint-4'}")), 1)
+    assert [path.name for path in folder.complete_checkpoints()] == ["checkpoint-4"]
+
+
+def test_other_pruned_weights_are_refused(cut: Path, cache: Path) -> None:
+    from safetensors.torch import save_file
+
+    spoiled = {name: torch.zeros_like(tensor) for name, tensor in weights(cut / "pruned").items()}
+    save_file(spoiled, cut / "pruned" / "model.safetensors", {"format": "pt"})
+    assert "pruned_fingerprint" in refusal(arguments(cut, cache))
+
+
+@pytest.mark.slow
+def test_traces_that_changed_in_their_file_are_refused(here: Callable[..., Path], cache: Path, tmp_path: Path) -> None:
+    file = tmp_path / "traces.jsonl"
+    row = {"question": "calc +3 4 ?", "thinking": "", "answer": "answer 7"}
+    file.write_text(json.dumps(row) + "\n")
+    data = ("data.traces.source=jsonl", f"data.traces.path={file}", "trainer.max_steps=2", "trainer.save_steps=1",
+            "trainer.per_device_train_batch_size=1", "sweep.every_steps=1000")
+    folder = here("lora", *data, "export.enabled=false")
+    file.write_text(json.dumps({**row, "question": "calc +3 5 ?", "answer": "answer 8"}) + "\n")
+    assert "data.hash" in refusal(arguments(folder, cache, *data))
