@@ -10,8 +10,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from data_prep.problems import Problem
 from recipes.errors import UserError
@@ -43,6 +45,16 @@ def reasoning_gym_problems(section: ReasoningGymSuite) -> tuple[Problem, ...]:
                  for i, entry in enumerate(entries))
 
 
+def marked(value: Any) -> Any:
+    """The value with every tuple as {"tuple": […]}, since some scorers tell tuples from lists and JSON does not."""
+    if isinstance(value, Mapping):
+        return {key: marked(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        each = [marked(one) for one in value]
+        return each if isinstance(value, list) else {"tuple": each}
+    return value
+
+
 def main(task: str, size: str, seed: str) -> None:
     """Prints the entries of a task as one line of JSON; SystemExit with the known names where there is no such task."""
     import reasoning_gym
@@ -53,4 +65,5 @@ def main(task: str, size: str, seed: str) -> None:
 
         near = get_close_matches(task, DATASETS, n=3, cutoff=0.3)
         sys.exit(f"no such task; did you mean {', '.join(near) or 'one of its list'}?")
-    print(json.dumps([dict(entry) for entry in reasoning_gym.create_dataset(task, size=int(size), seed=int(seed))]))
+    entries = [marked(dict(entry)) for entry in reasoning_gym.create_dataset(task, size=int(size), seed=int(seed))]
+    print("\n" + json.dumps(entries))  # some tasks print dots while they make problems

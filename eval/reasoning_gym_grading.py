@@ -28,9 +28,13 @@ def _scorer(task: str) -> Any:
     return reasoning_gym.get_score_answer_fn(task)
 
 
+def _unmarked(found: dict[str, Any]) -> Any:
+    return tuple(found["tuple"]) if found.keys() == {"tuple"} else found
+
+
 def score(text: str, gold: str) -> tuple[bool, str, str]:
     """(correct, extracted, reason); correct is a full score, a part of one is wrong and is named in the reason."""
-    asked = json.loads(gold)
+    asked = json.loads(gold, object_hook=_unmarked)
     tagged = TAGGED.findall(text)
     answer = tagged[-1].strip() if tagged else short_answer(text)
     if not answer:

@@ -25,7 +25,8 @@ def load(folder: Path, *rows: Any, grader: str = "exact") -> Suite:
 
 def test_missing_ids_are_row_numbers(tmp_path: Path) -> None:
     suite = load(tmp_path, {"question": "2+2?", "answer": 4.0}, GOOD, {"problem": "3+3?", "answer": "6"})
-    assert [(p.id, p.question, p.answer) for p in suite.problems] == [("0", "2+2?", "4"), ("p1", "2+2?", "4"), ("2", "3+3?", "6")]
+    assert [(p.id, p.question, p.answer) for p in suite.problems] == [("0", "2+2?", "4"), ("p1", "2+2?", "4"),
+        ("2", "3+3?", "6")]
 
 
 def test_nano_suite() -> None:
@@ -50,8 +51,10 @@ def test_jsonl_suite(tmp_path: Path) -> None:
     ({"problem": "q", "answer": "4", "id": "p1 "}, "'id' must differ from every other"),
     ({"id": 2, "text": "q", "answer": "4"}, "got None; the row has the columns id, text, answer"),
     ({**GOOD, "id": 2, "answer": float("nan")}, "every problem needs its gold answer"),
-    ({**GOOD, "id": 2, "choices": ["a", "b"], "answer": "C"}, "the answer must be a letter A to B or an index 0 to 1, got 'C'"),
-    ({**GOOD, "id": 2, "choices": ["a", "b"], "answer": 2}, "the answer must be a letter A to B or an index 0 to 1, got 2"),
+    ({**GOOD, "id": 2, "choices": ["a", "b"], "answer": "C"},
+     "the answer must be a letter A to B or an index 0 to 1, got 'C'"),
+    ({**GOOD, "id": 2, "choices": ["a", "b"], "answer": 2},
+     "the answer must be a letter A to B or an index 0 to 1, got 2"),
     ({**GOOD, "id": 2, "choices": ["a", "b"], "answer": "a b"}, "the answer must be a letter"),
     ({**GOOD, "id": 2, "choices": ["a"], "answer": "A"}, "a multiple choice has 2 to 10 choices, this one has 1"),
     ({**GOOD, "id": 2, "choices": "ab", "answer": "A"}, "choices must be a list of texts, got 'ab'"),

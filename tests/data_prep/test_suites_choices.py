@@ -15,10 +15,11 @@ from data_prep.choices import LETTERS, render_choices, shuffled
 from data_prep.problems import Suite
 from data_prep.suites import load_suite
 from recipes.errors import UserError
-from recipes.sweeps import HubSuite, JsonlSuite, NamedSuite
+from recipes.sweeps import HubSuite, JsonlSuite, NamedSuite, ReasoningGymSuite
 
 DATA = Path(__file__).parents[2] / "../shared/data"
-GPQA = {"Question": "Which?", "Correct Answer": "right\n", "Incorrect Answer 1": "w1", "Incorrect Answer 2": "w2", "Incorrect Answer 3": "w3"}
+GPQA = {"Question": "Which?", "Correct Answer": "right\n", "Incorrect Answer 1": "w1", "Incorrect Answer 2": "w2",
+        "Incorrect Answer 3": "w3"}
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -50,7 +51,8 @@ def test_choices_are_rendered_and_the_answer_is_a_letter(tmp_path: Path, row: di
     suite = jsonl(write(tmp_path / "s.jsonl", [{"problem": "Which?\n", **row}]))
     (problem,) = suite.problems
     assert suite.grader == "choice" and problem.answer == letter and problem.choices[0] in ("a", "1")
-    assert problem.question == "Which?\n\n" + "\n".join(f"{a}. {c}" for a, c in zip(LETTERS, problem.choices, strict=False))
+    assert problem.question == "Which?\n\n" + "\n".join(f"{a}. {c}" for a,
+        c in zip(LETTERS, problem.choices, strict=False))
 
 
 def test_without_choices_auto_is_math(tmp_path: Path) -> None:
@@ -82,7 +84,8 @@ def test_shuffling_is_stable_by_problem_and_seed(tmp_path: Path) -> None:
     assert min(Counter(p.answer for p in first.problems)[letter] for letter in "ABCD") >= 6
     half = jsonl(write(path, rows[30:]), shuffle_choices=True)
     assert half.problems == first.problems[30:]
-    assert shuffled("abc", 1, "k") == shuffled("abc", 1, "k") and shuffled("abc", 1, "k")[1] == shuffled("xyz", 1, "k")[1]
+    assert shuffled("abc", 1, "k") == shuffled("abc", 1, "k") and shuffled("abc", 1, "k")[1] == shuffled("xyz", 1,
+        "k")[1]
 
 
 def test_render() -> None:
@@ -94,7 +97,8 @@ def test_gpqa_from_an_own_copy(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / name, [{"Record ID": f"rec{i}", **GPQA} for i in range(20)])
     suite = named("gpqa_diamond", path)
     assert (suite.name, suite.grader, suite.problems[3].id) == ("gpqa_diamond", "choice", "rec3")
-    assert all(p.choices[LETTERS.index(p.answer)] == "right" and p.question.endswith(BOXED_LETTER) for p in suite.problems)
+    assert all(p.choices[LETTERS.index(p.answer)] == "right" for p in suite.problems)
+    assert all(p.question.endswith(BOXED_LETTER) for p in suite.problems)
     assert len({p.answer for p in suite.problems}) == 4
     assert suite.hash != named("gpqa_diamond", path, seed=1).hash
 
@@ -124,9 +128,18 @@ def test_a_gpqa_row_without_a_wrong_answer_is_named(tmp_path: Path) -> None:
 
 
 def test_gsm8k_gold_stands_after_its_mark(tmp_path: Path) -> None:
-    path = write(tmp_path / "s.jsonl", [{"question": "q", "answer": "1+1=<<1+1=2>>2\n#### 1,002"}, {"question": "r", "answer": "3"}])
+    path = write(tmp_path / "s.jsonl",
+                 [{"question": "q", "answer": "1+1=<<1+1=2>>2\n#### 1,002"}, {"question": "r", "answer": "3"}])
     suite = named("gsm8k", path, instruction="")
-    assert [(p.question, p.answer) for p in suite.problems] == [("q", "1,002"), ("r", "3")] and suite.grader == "integer"
+    assert [(p.question, p.answer) for p in suite.problems] == [("q", "1,002"),
+        ("r", "3")] and suite.grader == "integer"
+
+
+def test_reasoning_gym_without_its_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("data_prep.reasoning_gym_suite.find_spec", lambda name: None)
+    section = ReasoningGymSuite(source="reasoning_gym", name="s", task="chain_sum", size=2)
+    with pytest.raises(UserError, match=r"sweep\.suites \(s\): .* pip install 'chainmend\[reasoning-gym\]'"):
+        load_suite(section)
 
 
 def test_the_table_and_the_recipe_name_the_same_benchmarks() -> None:
@@ -138,17 +151,20 @@ def test_a_hub_data_set_that_cannot_be_had_is_one_mistake(monkeypatch: pytest.Mo
         raise ConnectionError("no network\nmany lines")
 
     monkeypatch.setattr("datasets.load_dataset", refuse)
-    with pytest.raises(UserError, match=r"sweep\.suites \(s\)\.id: the data set a/b \(split test\) cannot be had: no network\nput a copy"):
+    with pytest.raises(UserError,
+                       match=r"\(s\)\.id: the data set a/b \(split test\) cannot be had: no network\nput a copy"):
         load_suite(HubSuite(source="hub", name="s", id="a/b"))
 
 
 @pytest.mark.parametrize(("name", "rows", "columns"), [
-    ("arc_challenge", [{"id": "m", "question": "q", "choices": {"text": ["a", "b"], "label": ["1", "2"]}, "answerKey": "2"}], "B"),
+    ("arc_challenge",
+     [{"id": "m", "question": "q", "choices": {"text": ["a", "b"], "label": ["1", "2"]}, "answerKey": "2"}], "B"),
     ("mmlu", [{"question": "q", "subject": "s", "choices": ["a", "b"], "answer": 1}], "B"),
     ("math500", [{"unique_id": "u", "problem": "q", "answer": "B", "solution": "s"}], "B"),
     ("amc23", [{"id": 0, "question": "q", "answer": "27.0"}], "27.0"),
 ])
-def test_rows_as_the_hub_gives_them(monkeypatch: pytest.MonkeyPatch, name: str, rows: list[dict[str, Any]], columns: str) -> None:
+def test_rows_as_the_hub_gives_them(monkeypatch: pytest.MonkeyPatch, name: str, rows: list[dict[str, Any]],
+                                    columns: str) -> None:
     asked = []
     monkeypatch.setattr("datasets.load_dataset", lambda *where, split: asked.append((*where, split)) or rows)
     (problem,) = load_suite(NamedSuite.model_validate({"source": "named", "name": name})).problems
@@ -157,7 +173,8 @@ def test_rows_as_the_hub_gives_them(monkeypatch: pytest.MonkeyPatch, name: str, 
 
 
 @pytest.mark.parametrize(("name", "file", "size", "grader"), [
-    ("math500", "math500.jsonl", 500, "math"), ("aime24", "aime24.jsonl", 30, "integer"), ("aime25", "aime25.jsonl", 30, "integer"),
+    ("math500", "math500.jsonl", 500, "math"), ("aime24", "aime24.jsonl", 30, "integer"),
+    ("aime25", "aime25.jsonl", 30, "integer"),
     ("amc23", "amc23.jsonl", 40, "integer"), ("gsm8k", "gsm8k_test.jsonl", 1319, "integer"),
     ("gsm8k", "gsm8k_train_part.jsonl", 2796, "integer"), ("mmlu", "mmlu_stem_500.jsonl", 500, "choice"),
 ])

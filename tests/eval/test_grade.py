@@ -39,21 +39,25 @@ def test_rows_gain_their_grades_and_keep_order_and_keys(tmp_path: Path, grader: 
     assert graded[1]["extracted"] == ""
 
 
-def test_the_summary_has_the_interval_by_problem_and_the_reasons(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_summary_has_the_interval_by_problem_and_the_reasons(tmp_path: Path,
+    capsys: pytest.CaptureFixture[str]) -> None:
     grade(tmp_path, ROWS, "grader=integer")
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("accuracy 0.5000 [0.") and said[0].endswith("6 answers to 5 problems, 3 correct")
-    assert [line.split(maxsplit=1) for line in said[1:]] == [["3", "equal"], ["2", "unclosed thought"], ["1", "no integer"]]
+    assert [line.split(maxsplit=1) for line in said[1:]] == [["3", "equal"], ["2", "unclosed thought"],
+        ["1", "no integer"]]
 
 
 def test_other_marks(tmp_path: Path) -> None:
     texts = ["<|im_start|>think 7 <|im_start|>answer 8", "<|im_start|>think 7", "<think>7"]
     rows = [{"id": i, "gold": "7", "text": text} for i, text in enumerate(texts)]
     graded = grade(tmp_path, rows, "grader=integer", "open=<|im_start|>think", "close=<|im_start|>answer")
-    assert [(row["correct"], row["reason"]) for row in graded] == [(False, "differs"), (False, "unclosed thought"), (True, "equal")]
+    assert [(row["correct"], row["reason"]) for row in graded] == [(False, "differs"), (False, "unclosed thought"),
+        (True, "equal")]
 
 
-@pytest.mark.parametrize(("grader", "gold", "text"), [("choice", "B", "answer: (B)"), ("exact", "Paris", "answer paris")])
+@pytest.mark.parametrize(("grader", "gold", "text"),
+                         [("choice", "B", "answer: (B)"), ("exact", "Paris", "answer paris")])
 def test_graders(tmp_path: Path, grader: str, gold: str, text: str) -> None:
     assert grade(tmp_path, [{"id": 1, "gold": gold, "text": text}], f"grader={grader}")[0]["correct"]
 
@@ -90,7 +94,8 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
     ([], r"give one FILE\.jsonl and out=FILE, got nothing"),
     (["IN"], r"give one FILE\.jsonl and out=FILE"),
     (["IN", "IN", "out=OUT"], r"give one FILE\.jsonl and out=FILE"),
-    (["IN", "out=OUT", "grader=llm"], r"grader=llm: not a grader of this command; allowed: math, integer, exact, choice"),
+    (["IN", "out=OUT", "grader=llm"],
+     r"grader=llm: not a grader of this command; allowed: math, integer, exact, choice"),
     (["IN", "out=OUT", "close="], r"open= and close= must not be empty"),
     (["IN", "out=none/OUT"], r"there is no folder none"),
     (["none.jsonl", "out=OUT"], r"no file at none\.jsonl"),

@@ -92,7 +92,8 @@ def test_a_number_of_many_digits_is_compared_whole() -> None:
 HUGE = {
     "digits": "9" * 2_000_000, "commas": "1,111" * 400_000, "open boxes": r"\boxed{" * 300_000,
     "braces": "{" * 2_000_000, "nested": r"\boxed{" * 2000 + "}" * 2000, "cues": "answer " * 300_000,
-    "letters": "answer: A or B, " * 100_000, "lines": "(A)\n" * 400_000, "faces": r"\text{" * 300_000, "spaces": "answer" + " " * 2_000_000, "odd": "\x00\ud800\u202e" * 1000}
+    "letters": "answer: A or B, " * 100_000, "lines": "(A)\n" * 400_000, "faces": r"\text{" * 300_000,
+    "spaces": "answer" + " " * 2_000_000, "odd": "\x00\ud800\u202e" * 1000}
 
 
 @pytest.mark.parametrize("grader", ["exact", "integer", "choice"])
@@ -107,14 +108,17 @@ def test_huge_and_odd_answers_are_graded_at_once(grader: str, kind: str) -> None
 
 CHOICES = [
     *[(text, "B") for text in (
-        r"\boxed{B}", r"\boxed{b}", r"\boxed{\text{B}}", r"\boxed{\mathrm{B}.}", r"\boxed{(B)}", r"\boxed{\textbf{(B)}\ 5}",
+        r"\boxed{B}", r"\boxed{b}", r"\boxed{\text{B}}", r"\boxed{\mathrm{B}.}", r"\boxed{(B)}",
+        r"\boxed{\textbf{(B)}\ 5}",
         r"\boxed{B. Paris}", r"so A, no \boxed{B}", "B", "(B)", "B.", "B. Paris", "(B) Paris", "answer: B",
         "The answer is (b).", "**Answer:** B", "Answer: **B**", "The correct answer is option B because A is wrong",
         "first I say the answer is A; no, the answer is B", "The answer is B, I think", "the answer is $\\text{B}$",
         "I have thought\nB", "it cannot be (A), so it is (B)", "the best choice is: B", "final answer\n\nB")],
     *[(text, None) for text in (
-        "", "Both", "I do not know", "A car", r"\boxed{Paris}", r"\boxed{}", "the answer is Berlin", "The answer is I think", "7")],
-    *[(text, "several") for text in ("answer: A or B", "The answer is A, B", r"\boxed{A, B}", r"\boxed{A \text{ and } B}")],
+        "", "Both", "I do not know", "A car", r"\boxed{Paris}", r"\boxed{}", "the answer is Berlin",
+        "The answer is I think", "7")],
+    *[(text, "several") for text in ("answer: A or B", "The answer is A, B", r"\boxed{A, B}",
+                                     r"\boxed{A \text{ and } B}")],
 ]
 
 
@@ -131,7 +135,8 @@ def test_a_gold_choice_that_is_no_letter_is_named() -> None:
     assert grade_choice("B", "Paris") == Grade(False, "", "the gold answer cannot be read")
 
 
-@pytest.mark.parametrize(("grader", "version"), [("exact", "exact 2"), ("integer", "integer 3"), ("choice", "choice 1")])
+@pytest.mark.parametrize(("grader", "version"),
+                         [("exact", "exact 2"), ("integer", "integer 3"), ("choice", "choice 1")])
 def test_versions_of_the_rules(grader: str, version: str) -> None:
     assert grader_version(grader) == version
 

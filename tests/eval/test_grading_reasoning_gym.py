@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from recipes.sweeps import ReasoningGymSuite
 
 pytest.importorskip("reasoning_gym", reason="the extra reasoning-gym is not installed")
 
-CODE = ["__import__('os').system('touch harm')", "open('harm', 'w').write('x')", "__import__('os').kill(1, 0)", "[0] * 10**11",
-        "__import__('subprocess').run(['touch', 'harm'])", "__import__('socket').socket()", "__import__('shutil').rmtree('.')"]
+CODE = ["__import__('os').system('touch harm')", "open('harm', 'w').write('x')", "__import__('os').kill(1, 0)",
+        "[0] * 10**11",
+        "__import__('subprocess').run(['touch', 'harm'])", "__import__('socket').socket()",
+        "__import__('shutil').rmtree('.')"]
 
 
 def section(task: str, size: int = 3, seed: int = 5) -> ReasoningGymSuite:
@@ -31,10 +34,8 @@ def pool() -> Iterator[GradingPool]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["chain_sum", "polynomial_multiplication", "spell_backward", "n_queens"])
+@pytest.mark.parametrize("task", ["chain_sum", "polynomial_multiplication", "spell_backward", "n_queens", "rearc"])
 def test_the_gold_answer_scores_and_another_does_not(task: str, pool: GradingPool) -> None:
-    import json
-
     suite = load_suite(section(task))
     assert suite.grader == "reasoning_gym" and len(suite.problems) == 3
     assert suite == load_suite(section(task)) and suite.hash != load_suite(section(task, seed=6)).hash
@@ -51,7 +52,8 @@ def test_answers_that_are_code_do_no_harm(pool: GradingPool, tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     (gold,) = (problem.answer for problem in load_suite(section("n_queens", size=1)).problems)
     endless = ["__import__('time').sleep(99)", "__import__('os')._exit(0)"]
-    grades = grade_all([f"<answer>{text}</answer>" for text in [*CODE, *endless]], [gold] * (len(CODE) + 2), "reasoning_gym", pool)
+    grades = grade_all([f"<answer>{text}</answer>" for text in [*CODE, *endless]], [gold] * (len(CODE) + 2),
+                       "reasoning_gym", pool)
     assert not any(grade.correct for grade in grades)
     assert [grade.reason for grade in grades[-2:]] == ["grader timeout", "grader died"]
     assert not list(tmp_path.iterdir())
@@ -59,7 +61,8 @@ def test_answers_that_are_code_do_no_harm(pool: GradingPool, tmp_path: Path, mon
 
 @pytest.mark.slow
 def test_an_unknown_task_is_named() -> None:
-    with pytest.raises(UserError, match=r"sweep\.suites \(s\)\.task: .*'chain_sums' \(no such task; did you mean chain_sum"):
+    with pytest.raises(UserError,
+                       match=r"sweep\.suites \(s\)\.task: .*'chain_sums' \(no such task; did you mean chain_sum"):
         load_suite(section("chain_sums"))
 
 
