@@ -49,8 +49,8 @@ class SweepRecorder:
             return
         self.folder.put_rows("sweeps.jsonl", found, SWEEP_KEY)
         model, step = found[0]["model"], found[0]["step"]
+        self.tracker.log_sweep(found, step)
         if model == "run":
-            self.tracker.log_sweep(found, step)
             table = sweep_table(read_rows(self.folder.path / "sweeps.jsonl"), str(self.verdict.suite))
             print(f"\n{table}\n", flush=True)
 

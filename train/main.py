@@ -42,7 +42,7 @@ def recover(loaded: Loaded[Recipe]) -> int:
 
     resume = on_first_rank(ranks, lambda: stages.open_run(folder, loaded, ranks.count))
     pruned = stages.prune(recipe, folder, ranks)
-    references = stages.sweep_references(recipe, pruned, inputs.plan, ranks)
+    references = stages.sweep_references(recipe, pruned, inputs.plan, folder, ranks)
     tracker = stages.start_record(folder, recipe, pruned, inputs, ranks)
     recorder = stages.make_recorder(folder, tracker, references, recipe.sweep, ranks)
 

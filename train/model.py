@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,9 +75,13 @@ def reference_sweep(which: WhichModel, path: str, section: ModelSection, plan: S
 
 @dataclass(frozen=True)
 class ReferenceCache:
-    """Samples files of reference sweeps under `folder`/<fingerprint>-<dtype>/<protocol>, kept and read by rank 0."""
+    """Samples files of reference sweeps under `folder`/<fingerprint>-<dtype>/<protocol>, kept and read by rank 0.
+
+    What a run uses is put into its own `samples` too.
+    """
 
     folder: Path
+    samples: Path
     ranks: Ranks
 
     def place(self, path: str, dtype: str) -> Path | None:
@@ -91,16 +96,22 @@ class ReferenceCache:
                 return None
             files = {suite.name: place / plan.protocol_hash(suite) / suite.name / f"{which}-000000.jsonl"
                      for suite in plan.suites}
-            there = all(file.is_file() for file in files.values())
-            return {name: read_sweep(file) for name, file in files.items()} if there else None
+            if not all(file.is_file() for file in files.values()):
+                return None
+            for name, file in files.items():
+                (self.samples / name).mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, self.samples / name)
+            return {name: read_sweep(file) for name, file in files.items()}
 
         return on_first_rank(self.ranks, read)
 
     def keep(self, place: Path | None, sweeps: dict[str, SuiteSweep], thoughts: dict[str, list[GradedThought]]) -> None:
         """Writes the samples of every suite, from rank 0."""
+        if self.ranks.rank != 0:
+            return
         for name, sweep in sweeps.items():
-            if self.ranks.rank == 0 and place is not None:
-                save_thoughts(place / sweep.protocol, sweep, thoughts[name])
+            for home in (self.samples, *([place / sweep.protocol] if place is not None else [])):
+                save_thoughts(home, sweep, thoughts[name])
 
 
 def peft_config(adapter: AdapterSection) -> LoraConfig | None:

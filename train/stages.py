@@ -130,9 +130,9 @@ def prune(recipe: Recipe, folder: RunFolder, ranks: Ranks) -> str:
     return pruned_path(recipe, folder.path, ranks)
 
 
-def sweep_references(recipe: Recipe, pruned: str, plan: SweepPlan, ranks: Ranks) -> References:
+def sweep_references(recipe: Recipe, pruned: str, plan: SweepPlan, folder: RunFolder, ranks: Ranks) -> References:
     """The sweeps of the unpruned model and of the pruned one before training."""
-    cache = ReferenceCache(recipe.run.cache_dir, ranks)
+    cache = ReferenceCache(recipe.run.cache_dir, folder.path / "samples", ranks)
     return References(
         unpruned=reference_sweep("unpruned", recipe.model.unpruned, recipe.model, plan, cache),
         pruned=reference_sweep("pruned", pruned, recipe.model, plan, cache))

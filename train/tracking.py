@@ -48,7 +48,7 @@ class WandbTracker:
     def __init__(self, run: Any) -> None:
         self.run = run
         run.define_metric("train/global_step")
-        for pattern in ("train/*", "sweep/*"):
+        for pattern in ("train/*", "sweep/*", "unpruned/*"):
             run.define_metric(pattern, step_metric="train/global_step")
 
     def log(self, values: Mapping[str, Any], step: int) -> None:
@@ -61,7 +61,7 @@ class WandbTracker:
         columns = [key for key in rows[0] if key != "protocol"]
         at_budgets = [row for row in rows if row["budget"] is not None]
         table = wandb.Table(columns=columns, data=[[row.get(column) for column in columns] for row in at_budgets])
-        self.run.log({**sweep_values(rows), f"sweep/table_{step}": table, "train/global_step": step})
+        self.run.log({**sweep_values(rows), f"sweep/table_{rows[0]['model']}_{step}": table, "train/global_step": step})
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         self.run.summary.update(dict(summary))
@@ -69,10 +69,13 @@ class WandbTracker:
 
 
 def sweep_values(rows: Sequence[Row]) -> dict[str, float | str]:
-    """The flat numbers of a sweep by their names in W&B: `sweep/chain/acc@b128`, `sweep/chain/gain_per_doubling`."""
+    """The flat numbers of a sweep by their names in W&B: `sweep/chain/acc@b128`, `sweep/chain/gain_per_doubling`.
+
+    The pruned model is step 0 of these curves; the unpruned one stands apart, under `unpruned/`.
+    """
     values: dict[str, float | str] = {}
     for row in rows:
-        prefix = f"sweep/{row['suite']}"
+        prefix = f"{'unpruned' if row['model'] == 'unpruned' else 'sweep'}/{row['suite']}"
         if row["budget"] is not None:
             values |= {f"{prefix}/{short}@b{row['budget']}": row[key] for key, short in AT_BUDGET.items()}
         else:

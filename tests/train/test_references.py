@@ -44,6 +44,14 @@ def test_a_second_run_reads_the_first_ones_sweep(kept: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_a_run_has_the_samples_of_its_references(kept: Path, tmp_path: Path) -> None:
+    run_here(small("full", tmp_path / "run", kept, *QUICK))
+    for name in ("unpruned", "pruned"):
+        for folder in (kept.parent / "run", tmp_path / "run"):
+            assert read_sweep(folder / "samples" / "chain" / f"{name}-000000.jsonl").model == name
+
+
+@pytest.mark.slow
 def test_changed_weights_are_swept_anew(kept: Path, tmp_path: Path) -> None:
     model = shutil.copytree(MODEL, tmp_path / "model")
     zeros = {name: torch.zeros_like(tensor) for name, tensor in weights(model).items()}
@@ -54,12 +62,12 @@ def test_changed_weights_are_swept_anew(kept: Path, tmp_path: Path) -> None:
 
 
 def test_the_dtype_is_part_of_the_place() -> None:
-    cache = ReferenceCache(Path("cache"), ALONE)
+    cache = ReferenceCache(Path("cache"), Path("samples"), ALONE)
     assert cache.place(str(MODEL), "float32") != cache.place(str(MODEL), "bfloat16")
 
 
 def test_weights_that_are_not_here_are_not_kept() -> None:
-    assert ReferenceCache(Path("cache"), ALONE).place("nobody/nothing", "float32") is None
+    assert ReferenceCache(Path("cache"), Path("samples"), ALONE).place("nobody/nothing", "float32") is None
 
 
 def _write_often(folder: Path, sweep: SuiteSweep, thoughts: list[GradedThought]) -> None:

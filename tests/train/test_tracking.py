@@ -87,20 +87,27 @@ def test_sweeps_are_those_of_the_run_folder(offline: Offline) -> None:
     logged = [(row["train/global_step"], row["sweep/chain/acc@b128"]) for row in offline.history()
               if "sweep/chain/acc@b128" in row]
     assert logged == [(row["step"], row["accuracy"]) for row in rows(offline.folder / "sweeps.jsonl")
-                      if (row["model"], row["suite"], row["budget"]) == ("run", "chain", 128)]
+                      if row["model"] != "unpruned" and (row["suite"], row["budget"]) == ("chain", 128)]
+
+
+@pytest.mark.slow
+def test_the_unpruned_model_stands_apart(offline: Offline) -> None:
+    logged = [row["unpruned/chain/acc@b128"] for row in offline.history() if "unpruned/chain/acc@b128" in row]
+    assert logged == [row["accuracy"] for row in rows(offline.folder / "sweeps.jsonl")
+                      if (row["model"], row["suite"], row["budget"]) == ("unpruned", "chain", 128)]
 
 
 @pytest.mark.slow
 def test_steps_never_go_back(offline: Offline) -> None:
     steps = [row["train/global_step"] for row in offline.history()]
     assert steps == sorted(steps)
-    assert len(steps) == 4 + 2  # logging steps and sweeps
+    assert len(steps) == 4 + 2 + 2  # logging steps, sweeps, references
 
 
 @pytest.mark.slow
 def test_curves_are_drawn_over_the_training_step(offline: Offline) -> None:
     axes = {metric["glob_name"]: metric["step_metric"] for metric in offline.of("metric") if "glob_name" in metric}
-    assert axes == {"train/*": "train/global_step", "sweep/*": "train/global_step"}
+    assert axes == dict.fromkeys(("train/*", "sweep/*", "unpruned/*"), "train/global_step")
 
 
 @pytest.mark.slow
@@ -170,9 +177,9 @@ def test_disabled_tracks_nothing(tmp_path: Path) -> None:
 
 
 def test_values_of_a_sweep_by_name() -> None:
-    at_budget = {"suite": "chain", "budget": 16, "accuracy": 0.5, "low": 0.4, "high": 0.6, "closed": 1.0,
-                 "looping": 0.0, "tokens_spent": 9.0}
-    whole = {"suite": "chain", "budget": None, "level": 0.5, "gain_per_doubling": 0.1, "verdict": None}
+    at_budget = {"model": "run", "suite": "chain", "budget": 16, "accuracy": 0.5, "low": 0.4, "high": 0.6,
+                 "closed": 1.0, "looping": 0.0, "tokens_spent": 9.0}
+    whole = {"model": "run", "suite": "chain", "budget": None, "level": 0.5, "gain_per_doubling": 0.1, "verdict": None}
     assert sweep_values([at_budget, whole]) == {
         "sweep/chain/acc@b16": 0.5, "sweep/chain/low@b16": 0.4, "sweep/chain/high@b16": 0.6,
         "sweep/chain/closed@b16": 1.0, "sweep/chain/looping@b16": 0.0, "sweep/chain/tokens@b16": 9.0,
