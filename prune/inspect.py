@@ -22,6 +22,7 @@ from prune.plan import FILE_NAME, PrunePlan, load
 from prune.weight_files import Tensor, read_json, read_tensors
 from recipes.command import run
 from recipes.errors import UserError
+from recipes.help import HelpAsked, asks_for_help
 
 LAYER = re.compile(r"^model\.layers\.(\d+)\.")
 HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
@@ -197,6 +198,8 @@ def describe(facts: Facts) -> str:
 
 def main(arguments: list[str]) -> None:
     """Prints the facts of the one folder named. UserError where it is not sound."""
+    if asks_for_help(arguments):
+        raise HelpAsked("usage: python -m prune.inspect DIR")
     if len(arguments) != 1 or arguments[0].startswith("-"):
         raise UserError("usage: python -m prune.inspect DIR")
     print(describe(check_folder(Path(arguments[0]))))
