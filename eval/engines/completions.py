@@ -13,6 +13,7 @@ from typing import Protocol as Interface
 
 from eval.budget_forcing import ForcedThought
 from eval.protocol import Protocol
+from eval.streams import uniforms
 from eval.types import Missing, Request, Thought
 
 
@@ -98,7 +99,8 @@ class DrivenThought:
     def _next_call(self) -> Call:
         rules, machine = self.protocol, self.machine
         self._calls += 1
-        seed = rules.seed * 1_000_003 + self.request.sample * 1009 + self._calls
+        own = uniforms(1, rules.seed, self.request.problem, self.request.sample, "call", self._calls)
+        seed = int(own[0] * 2**31)
         if machine.answering:
             return Call(tuple(self._context), rules.answer_tokens, rules.format.banned_ids, seed)
         thought_tokens = len(self._context) - machine.prompt_tokens
