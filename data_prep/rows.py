@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data_prep.traces import read_jsonl
 from recipes.errors import UserError
 from recipes.paths import find_path
 
@@ -32,6 +32,19 @@ def _csv_rows(path: Path, key: str) -> Rows:
         reader = csv.DictReader(file)
         for row in reader:
             yield f"{path}:{reader.line_num}", row
+
+
+def read_jsonl(path: Path, key: str) -> Iterator[tuple[str, Any]]:
+    """(file:line, row) of a JSON Lines file; a line that is not JSON comes as a ValueError in place of the row."""
+    if not path.is_file():
+        raise UserError(f"{key}: no file at {path}")
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                try:
+                    yield f"{path}:{number}", json.loads(line)
+                except ValueError as error:
+                    yield f"{path}:{number}", ValueError(f"not JSON ({error})")
 
 
 def hub_rows(hub: str, config: str | None, split: str, key: str) -> Rows:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data_prep.rows import hub_rows, read_jsonl
 from recipes.errors import UserError
 from recipes.paths import find_path
 from recipes.schema import HubTraces, JsonlTraces, NanoTraces
@@ -35,28 +35,13 @@ def read_traces(section: NanoTraces | JsonlTraces | HubTraces) -> list[Trace]:
         return nano_traces(dict(section.shares.items()), section.size, section.seed, section.max_operations)
     if isinstance(section, JsonlTraces):
         return parse_rows(read_jsonl(Path(find_path(str(section.path))), "data.traces.path"))
-    return parse_rows(_read_hub(section))
+    return parse_rows(_hub_traces(section))
 
 
-def read_jsonl(path: Path, key: str) -> Iterator[tuple[str, Any]]:
-    """(file:line, row) of a JSON Lines file; a line that is not JSON comes as a ValueError in place of the row."""
-    if not path.is_file():
-        raise UserError(f"{key}: no file at {path}")
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                try:
-                    yield f"{path}:{number}", json.loads(line)
-                except ValueError as error:
-                    yield f"{path}:{number}", ValueError(f"not JSON ({error})")
-
-
-def _read_hub(section: HubTraces) -> Iterator[tuple[str, Any]]:
-    from datasets import load_dataset
-
-    for number, row in enumerate(load_dataset(section.id, split=section.split)):
-        renamed = {ours: row[theirs] for ours, theirs in section.columns.items() if theirs in row}
-        yield f"{section.id}[{section.split}]:{number}", {**row, **renamed}
+def _hub_traces(section: HubTraces) -> Iterator[tuple[str, Any]]:
+    """The rows of a Hub data set with our names beside theirs."""
+    for where, row in hub_rows(section.id, None, section.split, "data.traces.id"):
+        yield where, {**row, **{ours: row[theirs] for ours, theirs in section.columns.items() if theirs in row}}
 
 
 def parse_rows(rows: Iterator[tuple[str, Any]]) -> list[Trace]:

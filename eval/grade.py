@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.traces import read_jsonl
+from data_prep.rows import read_jsonl
 from eval.grading import Grade, grade_all
 from recipes.command import run, split
 from recipes.errors import UserError

@@ -138,3 +138,20 @@ def test_a_data_set_of_messages_with_keys_that_only_some_rows_use(tmp_path: Path
     write(folder, chat(content="a", reasoning_content="t"), chat(content="b", thinking="u"))
     traces = read_traces(HubTraces(source="hub", id=str(folder)))
     assert [(t.thinking, t.answer) for t in traces] == [("t", "a"), ("u", "b")]
+
+
+def test_a_hub_data_set_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*where: object, split: str) -> None:
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr("datasets.load_dataset", refuse)
+    with pytest.raises(UserError, match=r"data\.traces\.id: the data set owner/name \(split train\) cannot be had"):
+        read_traces(HubTraces(source="hub", id="owner/name"))
+
+
+def test_columns_of_a_hub_data_set_are_renamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"question": "q", "trajectory": "t", "attempt": "a"}]
+    monkeypatch.setattr("datasets.load_dataset", lambda *where, split: rows)
+    columns = {"thinking": "trajectory", "answer": "attempt"}
+    (trace,) = read_traces(HubTraces(source="hub", id="owner/name", columns=columns))
+    assert (trace.question, trace.thinking, trace.answer) == ("q", "t", "a")
