@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from data_prep.grading.grade import Grade, grade_all
 from data_prep.rows import read_jsonl
-from eval.grading import Grade, grade_all
 from recipes.command import run, split
 from recipes.errors import UserError
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from data_prep.grading.grade import Grade, grade_all
 from data_prep.problems import Suite
-from eval.grading import Grade, grade_all
 from eval.looping import is_looping
 from eval.protocol import Protocol
 from eval.style import style_row

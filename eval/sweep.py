@@ -10,11 +10,11 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from data_prep.grading.grade import grader_version
 from data_prep.problems import Suite
 from data_prep.prompts import encode, render_prompt, think_format
 from data_prep.suites import load_suite
 from eval.engines.choose import make_engine, version_of
-from eval.grading import grader_version
 from eval.protocol import Protocol, make_protocol, protocol_hash
 from eval.quiet import quiet
 from eval.samples import GradedThought, grade_thoughts, write_samples

@@ -6,8 +6,8 @@ import dataclasses
 import json
 from pathlib import Path
 
+from data_prep.grading.grade import Grade
 from data_prep.problems import Problem, Suite
-from eval.grading import Grade
 from eval.samples import GradedAnswer, GradedThought, answer_text, grade_thoughts, read_sweep, write_samples
 from eval.style import style_row
 from eval.types import Answer, Score, Stop, SuiteSweep, Thought

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from eval.grading import Grade, grade_all
-from eval.grading_pool import GradingPool, usual_workers
-from eval.math_grading import settle, verify_math
-from eval.units import split_unit
+from data_prep.grading.grade import Grade, grade_all
+from data_prep.grading.mathematics import settle, verify_math
+from data_prep.grading.pool import GradingPool, usual_workers
+from data_prep.grading.units import split_unit
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EQUAL = [  # (answer in the box, gold)
     (r"\frac{1}{2}", "0.5"), (r"\dfrac{1}{2}", r"\frac12"), ("x^2 + 2x + 1", "(x+1)^2"), (r"2\sqrt{3}", r"\sqrt{12}"),
     (r"\{1, 2\}", r"\{2,1\}"), ("1 and -2", "-2, 1"), ("x = 5", "5"), ("5", "x=5"), ("7.0", "7"), ("07", "7"),
@@ -132,19 +132,19 @@ def test_signals_for_the_run_do_not_reach_the_workers(pool: GradingPool) -> None
 
 
 def test_a_worker_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eval.grading_pool.START", "raise SystemExit(1)")
+    monkeypatch.setattr("data_prep.grading.pool.START", "raise SystemExit(1)")
     with pytest.raises(RuntimeError, match=r"the worker process of grader=math cannot start \(exit code 1\)"):
         GradingPool("math", workers=1).grade([("1", "2")])
 
 
 def test_a_worker_loads_no_torch() -> None:
-    code = ("import sys; from eval.grading_worker import load; load('math'); "
+    code = ("import sys; from data_prep.grading.worker import load; load('math'); "
             "print({'torch', 'transformers'} & {*sys.modules})")
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout == "set()\n"
 
 
 def test_the_shared_pool_ends_with_its_process() -> None:
-    code = (r"from eval.grading import grade_all; from eval.grading_pool import shared_pool; "
+    code = (r"from data_prep.grading.grade import grade_all; from data_prep.grading.pool import shared_pool; "
             r"(grade,) = grade_all([r'\boxed{\frac{14}{2}}'], ['7'], 'math'); "
             r"print(grade.correct, shared_pool('math').workers[0].process.pid)")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)

@@ -1,8 +1,8 @@
 r"""Grading of mathematics: the last box (else the whole text) against the gold answer.
 
 Equal spelling and plain integers are settled at once (`settle`); everything else goes to math-verify (`verify_math`),
-which runs in a worker process that can be killed (`eval.grading_pool`). Before that units are split off (`eval.units`),
-groups of three digits are joined, and `a \le x < b` becomes the interval `[a, b)`. A verdict never depends on which of
+which runs in a worker process that can be killed (`pool`). Before that units are split off (`units`), groups of three
+digits are joined, and `a \le x < b` becomes the interval `[a, b)`. A verdict never depends on which of
 the two roads an answer took.
 """
 
@@ -11,9 +11,9 @@ from __future__ import annotations
 import logging
 import re
 
-from eval.extraction import LONGEST_EXTRACTED, join_thousands, last_box
-from eval.rules import Grade, unwrap
-from eval.units import split_unit
+from data_prep.grading.extraction import LONGEST_EXTRACTED, join_thousands, last_box
+from data_prep.grading.rules import Grade, unwrap
+from data_prep.grading.units import split_unit
 
 SMALL_INTEGER = re.compile(r"-?[0-9]{1,15}")
 WORDS = re.compile(r"[A-Za-z]{2,}(?: [A-Za-z]+)*")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from data_prep.grading.grade import grade_all, grader_version
+from data_prep.grading.pool import GradingPool
 from data_prep.suites import load_suite
-from eval.grading import grade_all, grader_version
-from eval.grading_pool import GradingPool
 from recipes.errors import UserError
 from recipes.sweeps import ReasoningGymSuite
 

@@ -1,6 +1,6 @@
 """Worker processes for graders that may hang, eat memory or crash: `GradingPool`.
 
-Each worker is a fresh Python process (`eval.grading_worker`) that imports only its grader's library, so it starts in
+Each worker is a fresh Python process (`worker`) that imports only its grader's library, so it starts in
 about a second whatever the process that grades has loaded, also in the middle of a training run. It gets one answer
 at a time; where it overruns its time it is killed, where it dies it is replaced, and only that answer is the poorer.
 """
@@ -22,14 +22,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from eval.rules import Grade
+from data_prep.grading.rules import Grade
 
 LIMIT_SECONDS = 8.0
 LIMIT_BYTES = 2 << 30
 START_SECONDS = 120.0
 MOST_WORKERS = 8
-ROOT = Path(__file__).resolve().parents[1]
-START = "import sys; sys.path.insert(0, sys.argv[1]); from eval.grading_worker import main; main(sys.argv[2:])"
+ROOT = Path(__file__).resolve().parents[2]
+START = "import sys; sys.path.insert(0, sys.argv[1]); from data_prep.grading.worker import main; main(sys.argv[2:])"
 KEPT = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "HOME", "LANG", "LC_ALL", "TMPDIR")
 
 

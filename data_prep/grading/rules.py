@@ -14,7 +14,7 @@ import re
 from collections import deque
 from dataclasses import dataclass
 
-from eval.extraction import LONGEST_EXTRACTED, NUMBER, join_thousands, last_box, plain_number, short_answer
+from data_prep.grading.extraction import LONGEST_EXTRACTED, NUMBER, join_thousands, last_box, plain_number, short_answer
 
 WRAPPER = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathsf|mbox|bf|rm)\s*\{([^{}]*)\}")
 DECORATION = re.compile(r"\\(?:left|right|displaystyle|quad|qquad|[,;:! ])|\\?\$|\\?%|\^?\{?\\circ\}?|°|\*\*|\\(?=-)")

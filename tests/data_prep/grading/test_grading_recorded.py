@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from eval.grading import grade_all
-from eval.math_grading import settle, verify_math
+from data_prep.grading.grade import grade_all
+from data_prep.grading.mathematics import settle, verify_math
 
-DATA = Path(__file__).parents[2] / "../shared/data"
+DATA = Path(__file__).parents[3] / "../shared/data"
 GSM8K = ("gsm8k_openai/6b_finetuning", "gsm8k_openai/6b_verification")
 MATH500 = "skythought/Qwen__Qwen2.5-14B-Instruct__math500_eval__math500"
 COMPETITIONS = ("skythought/Qwen__Qwen2.5-14B-Instruct__aime24_eval__aime24",

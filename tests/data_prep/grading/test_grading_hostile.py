@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from eval.grading import grade_all
-from eval.grading_pool import GradingPool
+from data_prep.grading.grade import grade_all
+from data_prep.grading.pool import GradingPool
 
 SECONDS = 1.0
 

@@ -1,4 +1,4 @@
-"""The process in which a grader may hang, eat memory or crash; `eval.grading_pool` starts it and speaks with it.
+"""The process in which a grader may hang, eat memory or crash; `data_prep.grading.pool` starts it and speaks with it.
 
 A line [text, gold] comes in, a line [correct, extracted, reason] goes out, both JSON. Memory is limited, files cannot
 be written, and an audit hook refuses processes, sockets and changes to files, because some scorers evaluate what a
@@ -47,13 +47,13 @@ def main(arguments: Sequence[str]) -> None:
 def load(grader: str) -> Verify:
     """The slow function of a grader; its library is imported here, so that no answer pays for it."""
     if grader == "reasoning_gym":
-        from eval.reasoning_gym_grading import score, warm_up
+        from data_prep.grading.gym import score, warm_up
 
         warm_up()
         return score
     import math_verify  # noqa: F401
 
-    from eval.math_grading import verify_math
+    from data_prep.grading.mathematics import verify_math
 
     verify_math("$1$", "1")
     return verify_math

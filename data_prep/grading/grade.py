@@ -1,7 +1,8 @@
 """Grading: the text after the last close against the gold answer, by rule or in a process that can be killed.
 
-`exact`, `integer` and `choice` are rules (`eval.rules`). `math` settles plain cases at once and asks math-verify for
-the rest; `reasoning_gym` asks the task's own scorer. Both ask in worker processes with a limit of time and memory.
+`exact`, `integer` and `choice` are rules (`rules`). `math` settles plain cases at once and asks math-verify for the
+rest; `reasoning_gym` asks the task's own scorer. Both ask in worker processes with a limit of time and memory.
+Suites are graded with it in a sweep (`eval`), traces where they are to be verified.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from eval.extraction import LONGEST_EXTRACTED, last_box
-from eval.grading_pool import GradingPool, shared_pool
-from eval.math_grading import settle
-from eval.rules import Grade, grade_choice, grade_exact, grade_integer
+from data_prep.grading.extraction import LONGEST_EXTRACTED, last_box
+from data_prep.grading.mathematics import settle
+from data_prep.grading.pool import GradingPool, shared_pool
+from data_prep.grading.rules import Grade, grade_choice, grade_exact, grade_integer
 
 __all__ = ["GRADERS", "Grade", "grade_all", "grader_version"]
 

@@ -8,9 +8,9 @@ from typing import get_args
 
 import pytest
 
-from eval.extraction import last_box
-from eval.grading import GRADERS, Grade, grade_all, grader_version
-from eval.rules import grade_choice, grade_exact, grade_integer
+from data_prep.grading.extraction import last_box
+from data_prep.grading.grade import GRADERS, Grade, grade_all, grader_version
+from data_prep.grading.rules import grade_choice, grade_exact, grade_integer
 from recipes.sweeps import RowsSuite
 
 

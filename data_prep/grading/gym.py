@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from eval.extraction import LONGEST_EXTRACTED, short_answer
+from data_prep.grading.extraction import LONGEST_EXTRACTED, short_answer
 
 TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 
