@@ -18,8 +18,8 @@ from data_prep.calibration import pad_right
 from data_prep.nano_world import build_tokenizer, draw_trace
 from data_prep.prompts import think_format
 from data_prep.tokenize import IGNORED, Row, label_trace
+from recipes.data import FormatSection
 from recipes.nano import NanoRecipe, NanoTraining
-from recipes.schema import FormatSection
 
 FORMAT = FormatSection(open="<think>", close="</think> ", cue="answer", wait="#1")
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from data_prep.traces import Trace
+from recipes.data import FormatSection
 from recipes.errors import UserError
-from recipes.schema import FormatSection
 
 
 @dataclass(frozen=True)

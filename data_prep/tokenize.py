@@ -10,8 +10,8 @@ from transformers import PreTrainedTokenizerBase
 
 from data_prep.prompts import ThinkFormat, encode, render_completion, render_prompt
 from data_prep.traces import Trace, read_traces
+from recipes.data import DataSection
 from recipes.errors import UserError
-from recipes.schema import DataSection
 
 IGNORED = -100
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.rows import hub_rows, read_jsonl
+from recipes.data import HubTraces, JsonlTraces, NanoTraces
 from recipes.errors import UserError
 from recipes.paths import find_path
-from recipes.schema import HubTraces, JsonlTraces, NanoTraces
 
 IN_CONTENT = re.compile(r"\s*<think>\n?(.*?)\n?</think>\s*(.*)", re.DOTALL)
 

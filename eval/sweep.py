@@ -20,8 +20,8 @@ from eval.quiet import quiet
 from eval.samples import GradedThought, grade_thoughts, write_samples
 from eval.style import style_row
 from eval.types import Engine, Request, SuiteSweep, WhichModel
+from recipes.data import FormatSection
 from recipes.errors import UserError
-from recipes.schema import FormatSection
 from recipes.sweeps import EngineSection, SweepSection
 
 Gather = Callable[[list[Any]], list[Any]]

@@ -18,8 +18,9 @@ from prune.fingerprint import fingerprint
 from prune.plan import PrunePlan
 from prune.select import check_count, choose
 from prune.surgery import apply_plan, is_occupied, load_existing, save_pruned
+from recipes.data import DataSection
 from recipes.errors import UserError
-from recipes.schema import DataSection, ModelSection, PruneSection, ShortGPTPrune
+from recipes.schema import ModelSection, PruneSection, ShortGPTPrune
 
 BATCH_SIZE = 4
 """calibration traces run side by side; it moves a score by rounding only"""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from recipes.data import DataSection
 from recipes.section import Section
 from recipes.sweeps import SweepSection
 from recipes.trainer_fields import check_trainer_fields
@@ -73,55 +74,6 @@ class LoraAdapter(Section):
 
 
 AdapterSection = Annotated[NoAdapter | LoraAdapter, Field(discriminator="method")]
-
-
-class NanoTraces(Section):
-    source: Literal["nano"] = Field(description="traces of the embedded world, made from a seed")
-    size: int = Field(ge=1, description="how many traces")
-    seed: int = Field(default=1, description="seed of the traces")
-    shares: dict[Literal["knowledge", "shallow", "chain"], float] = Field(
-        default={"knowledge": 0.3, "shallow": 0.3, "chain": 0.4}, description="share of each family")
-    max_operations: int = Field(default=24, ge=2, le=24, description="longest chain")
-
-
-class JsonlTraces(Section):
-    source: Literal["jsonl"] = Field(
-        description="a JSON Lines file: {question, thinking, answer} or {messages} with reasoning_content")
-    path: Path = Field(description="the file")
-
-
-class HubTraces(Section):
-    source: Literal["hub"] = Field(
-        description="a data set of the Hugging Face Hub with the columns of a JSON Lines trace file")
-    id: str = Field(description="owner/name")
-    split: str = Field(default="train", description="split of the data set")
-    columns: dict[Literal["question", "thinking", "answer", "messages"], str] = Field(
-        default={}, description="our name to the data set's column name, where they differ")
-
-
-TracesSection = Annotated[NanoTraces | JsonlTraces | HubTraces, Field(discriminator="source")]
-
-
-class FormatSection(Section):
-    """How a thought is written. The marks (open and close without white space) must be in the tokenizer's reach."""
-
-    open: str = Field(
-        default="<think>\n",
-        description="text that opens the thought; appended to the prompt unless the template ends with it")
-    close: str = Field(
-        default="\n</think>\n\n", description="text between thought and answer, also what budget forcing appends")
-    cue: str = Field(
-        default="", description="answer cue appended after the close in a sweep, so that the answer comes at once")
-    wait: str = Field(default="Wait", description="text appended where the thought is extended")
-    stop: str | None = Field(
-        default=None, description="the stop token that ends an answer; default: the tokenizer's end-of-sequence token")
-
-
-class DataSection(Section):
-    traces: TracesSection
-    max_length_tokens: int = Field(
-        ge=8, description="longest prompt + thought + answer; longer traces are dropped and counted")
-    format: FormatSection = FormatSection()
 
 
 class ZeroSection(Section):

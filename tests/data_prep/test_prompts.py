@@ -10,8 +10,8 @@ from data_prep.tokenize import IGNORED, label_trace
 from data_prep.traces import Trace
 from eval.protocol import Protocol
 from eval.sweep import SweepPlan, suite_requests
+from recipes.data import FormatSection
 from recipes.errors import UserError
-from recipes.schema import FormatSection
 from tests.data_prep.tokenizers import (
     CLOSE,
     IM_END,

@@ -11,8 +11,8 @@ from data_prep.nano_world import build_tokenizer
 from data_prep.prompts import think_format
 from data_prep.tokenize import IGNORED, Row, label_trace, prepare, prepare_traces
 from data_prep.traces import Trace
+from recipes.data import DataSection, FormatSection
 from recipes.errors import UserError
-from recipes.schema import DataSection, FormatSection
 from tests.data_prep.tokenizers import CLOSE, IM_END, IM_START, THINK, TWO_LINES, qwen_like, r1_like
 
 NANO, QWEN, R1 = build_tokenizer(), qwen_like(), r1_like()

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from data_prep.traces import Trace, read_traces
+from recipes.data import HubTraces, JsonlTraces, NanoTraces
 from recipes.errors import UserError
-from recipes.schema import HubTraces, JsonlTraces, NanoTraces
 
 GOOD = {"question": "q", "thinking": "t", "answer": "a"}
 

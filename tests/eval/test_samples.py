@@ -54,7 +54,7 @@ def test_an_answer_is_the_cue_and_what_follows() -> None:
 
 def test_an_answer_of_a_byte_level_tokenizer_keeps_its_letters() -> None:
     from data_prep.prompts import think_format
-    from recipes.schema import FormatSection
+    from recipes.data import FormatSection
 
     tokenizer = qwen_like()
     protocol = dataclasses.replace(nano_protocol([4]), format=think_format(FormatSection(cue="Final:"), tokenizer))

@@ -24,8 +24,8 @@ from eval.sweep import (
     suite_sweep,
     sweep_model,
 )
+from recipes.data import FormatSection
 from recipes.errors import UserError
-from recipes.schema import FormatSection
 from recipes.sweeps import HFEngine, SweepSection
 from tests.data_prep.tokenizers import qwen_like
 from tests.eval.worlds import nano, nano_plan, nano_suite, nano_tokenizer, rambling

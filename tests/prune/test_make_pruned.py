@@ -16,17 +16,9 @@ from transformers import AutoModelForCausalLM, Qwen3Config, Qwen3ForCausalLM
 from data_prep.nano_world import build_tokenizer
 from prune.inspect import check_folder
 from prune.make import make_pruned
+from recipes.data import DataSection, FormatSection, NanoTraces
 from recipes.errors import UserError
-from recipes.schema import (
-    DataSection,
-    FormatSection,
-    LayersPrune,
-    ModelSection,
-    NanoTraces,
-    PruneSection,
-    ShortGPTPrune,
-    TailPrune,
-)
+from recipes.schema import LayersPrune, ModelSection, PruneSection, ShortGPTPrune, TailPrune
 from tests.prune.models import LAYERS, SHAPE
 
 IDLE = 2

@@ -1,0 +1,40 @@
+"""Where every row went: `Ledger` counts what was read and what each stage of the preparation lost, by reason.
+
+One ledger goes through all stages of one preparation. The numbers add up: read == kept + lost, which `facts` checks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+MOST_NAMED = 20
+
+
+class Ledger:
+    """Counts of one preparation. `named` keeps the first 20 lost rows of each reason, as `where: why`."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.kept = 0
+        self.changed: Counter[str] = Counter()
+        self.lost: Counter[str] = Counter()
+        self.named: dict[str, list[str]] = {}
+
+    def lose(self, reason: str, where: str, why: str = "") -> None:
+        """One row goes no further. `reason` is a short fixed name (`too long`), `where` names the row."""
+        self.lost[reason] += 1
+        listed = self.named.setdefault(reason, [])
+        if len(listed) < MOST_NAMED:
+            listed.append(f"{where}: {why}" if why else where)
+
+    def change(self, what: str) -> None:
+        """One row goes on, but not as it came (`shortened`)."""
+        self.changed[what] += 1
+
+    def facts(self) -> dict[str, Any]:
+        """JSON-safe counts for the manifest; ValueError where they do not add up."""
+        if self.read != self.kept + self.lost.total():
+            raise ValueError(f"read {self.read} rows, kept {self.kept}, lost {self.lost.total()}: a row is unaccounted")
+        return {"read": self.read, "kept": self.kept, "lost": dict(self.lost), "changed": dict(self.changed),
+                "named": self.named}
