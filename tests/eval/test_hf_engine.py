@@ -10,9 +10,10 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from eval.engines.hf import HFEngine, attention_windows
+from eval.engines.hf import HFEngine, attention_windows, prefill_chunks
+from eval.engines.slot_attention import SLOTS, blocks_of
 from eval.protocol import Protocol
-from eval.types import Request, Thought
+from eval.types import Missing, Request, Thought
 from tests.eval.scripted import FORMAT, by_budget, make_protocol, reference
 from tests.eval.worlds import fresh_nano, nano, nano_format, nano_protocol, nano_requests, rambling
 from tests.prune.models import build
@@ -137,7 +138,7 @@ def test_extension_in_the_engine_feeds_the_wait_text() -> None:
 SHORT = [Request("a", 0, (2, 5, 9)), Request("b", 0, (2, 40, 8, 30, 31, 17, 22, 12, 6)),
          Request("c", 0, (2, 50, 33, 6))]
 FAMILIES = ["qwen3", "qwen2_mixed", "qwen2_derived", "mistral", "gemma", "gemma3", "llama", "smollm3"]
-ATTENTIONS = [*((family, kind) for family in FAMILIES for kind in ("sdpa", "eager")), ("gemma2", "eager")]
+ATTENTIONS = [*((family, kind) for family in FAMILIES for kind in ("sdpa", "eager", SLOTS)), ("gemma2", "eager")]
 
 
 @pytest.mark.parametrize(("family", "attention"), ATTENTIONS)
@@ -163,3 +164,47 @@ def test_slots_equal_uncached_forwards_of_every_family(family: str, attention: s
     ("gemma2", {"full_attention": None, "sliding_attention": 4})])
 def test_attention_windows(family: str, windows: dict[str, int | None]) -> None:
     assert attention_windows(build(family).config) == windows
+
+
+@pytest.mark.parametrize(("lengths", "chunks"), [
+    ([], []), ([0, 0], []), ([5], [(0, 1)]), ([9] * 70, [(0, 32), (32, 64), (64, 70)]), ([4097, 9], [(0, 1), (1, 2)]),
+    ([2000, 2000, 2000, 9], [(0, 2), (2, 4)]), ([3, 0], [(0, 2)])])
+def test_prompts_are_run_together_up_to_32_rows_and_4096_tokens(lengths: list[int], chunks: list[tuple[int, int]]
+                                                               ) -> None:
+    assert list(prefill_chunks(lengths)) == chunks
+
+
+def test_a_block_of_64_rows_reads_as_far_as_its_longest() -> None:
+    assert blocks_of([9, *[4] * 64]) == ((0, 64, 10), (64, 65, 5))
+
+
+@pytest.mark.parametrize("attention", ["sdpa", SLOTS])
+def test_many_rows_of_uneven_length_equal_few_at_a_time(attention: str) -> None:
+    model, protocol = fresh_nano(), nano_protocol([8, 16])
+    model.set_attn_implementation(attention)
+    requests = [*nano_requests("chain", 60), *nano_requests("knowledge", 10)]
+    assert think(model, protocol, requests, batch_size=70) == think(nano(), protocol, requests, batch_size=9)
+
+
+def starved(most_rows: int) -> PreTrainedModel:
+    """A model on a device that has memory for so many rows in one step."""
+    model = fresh_nano()
+
+    def check(module: torch.nn.Module, args: object, kwargs: dict[str, torch.Tensor]) -> None:
+        if kwargs["input_ids"].shape[0] > most_rows:
+            raise torch.OutOfMemoryError("no memory")
+
+    model.register_forward_pre_hook(check, with_kwargs=True)
+    return model
+
+
+def test_where_memory_runs_out_fewer_thoughts_go_side_by_side() -> None:
+    assert think(starved(3), nano_protocol([8, 24]), batch_size=8) == think(nano(), nano_protocol([8, 24]))
+
+
+def test_a_thought_without_memory_even_alone_is_missing() -> None:
+    requests = nano_requests("chain", 2)
+    tokens = max(len(request.prompt_ids) for request in requests) + 8 + 2 + 4
+    found = list(HFEngine(starved(0), nano_protocol([8]), 8).think(requests))
+    assert {(type(one), one.problem, getattr(one, "reason", "")) for one in found} == {
+        (Missing, request.problem, f"out of memory at {tokens} tokens, alone") for request in requests}
