@@ -42,6 +42,7 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None) -> list[dict[s
     from eval.sweep import ALONE, check_context, make_sweep_plan, save_thoughts, suite_sweep, sweep_model
 
     plan = make_sweep_plan(recipe.sweep, recipe.data.format, load_tokenizer(path, recipe.model))
+    print(f"{path}: format {plan.protocol.format}")
     check_context(plan, int(getattr(load_config(path, recipe.model), "max_position_embeddings", 10**9)))
     thoughts = sweep_model(_weights(path, recipe), plan, ALONE)
     sweeps = [suite_sweep(suite, plan, thoughts[suite.name], "run", 0) for suite in plan.suites]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data_prep.grading.grade import grader_version
 from data_prep.problems import Suite
-from data_prep.prompts import encode, render_prompt, think_format
+from data_prep.prompts import encode, render_off_prompt, render_prompt, think_format
 from data_prep.suites import load_suite
 from eval.engines.choose import make_engine, version_of
 from eval.protocol import Protocol, make_protocol, protocol_hash
@@ -70,7 +70,7 @@ def check_context(plan: SweepPlan, context_tokens: int) -> None:
     fmt, budget = plan.protocol.format, plan.protocol.budgets[-1]
     closing = max(len(fmt.forced_close_ids), len(fmt.own_close_ids))
     for suite in plan.suites:
-        prompt = max(len(ids) for ids in _prompts(suite, plan))
+        prompt = max(request.longest_prompt_tokens for request in suite_requests(suite, replace(plan, samples=1)))
         needed = prompt + budget + closing + plan.protocol.answer_tokens
         if needed > context_tokens:
             raise UserError(
@@ -100,15 +100,12 @@ def _sweep_suite(engine: Engine, suite: Suite, plan: SweepPlan, ranks: Ranks) ->
 
 
 def suite_requests(suite: Suite, plan: SweepPlan) -> list[Request]:
-    """One request a (problem, sample)."""
-    return [Request(problem=problem.id, sample=sample, prompt_ids=prompt)
-            for problem, prompt in zip(suite.problems, _prompts(suite, plan), strict=True)
-            for sample in range(plan.samples)]
-
-
-def _prompts(suite: Suite, plan: SweepPlan) -> list[tuple[int, ...]]:
+    """One request a (problem, sample); with the prompt for thinking off where the budgets begin with 0."""
     fmt, tokenizer = plan.protocol.format, plan.tokenizer
-    return [encode(render_prompt(problem.question, tokenizer, fmt), tokenizer) for problem in suite.problems]
+    renderers = [render_prompt, render_off_prompt][: 1 + (plan.protocol.budgets[0] == 0)]
+    return [Request(problem.id, sample, *prompts) for problem in suite.problems
+            for prompts in [[encode(render(problem.question, tokenizer, fmt), tokenizer) for render in renderers]]
+            for sample in range(plan.samples)]
 
 
 def suite_sweep(suite: Suite, plan: SweepPlan, thoughts: list[GradedThought], model: WhichModel, step: int

@@ -109,7 +109,8 @@ class VerdictSection(Section):
 
 
 class SweepSection(Section):
-    budgets: list[int] = Field(min_length=1, description="thinking budgets in tokens, increasing")
+    budgets: list[int] = Field(
+        min_length=1, description="thinking budgets in tokens, increasing; a first 0 is thinking off, a control")
     suites: list[SuiteSection] = Field(min_length=1, description="what is asked")
     every_steps: int = Field(
         ge=1, description="sweep every N optimizer steps; also before the first and after the last")
@@ -118,6 +119,11 @@ class SweepSection(Section):
     temperature: float = Field(default=0.0, ge=0, description="0 is greedy decoding")
     top_p: float = Field(default=1.0, gt=0, le=1, description="nucleus sampling")
     top_k: int = Field(default=0, ge=0, description="sample among the k likeliest tokens; 0: among all")
+    min_p: float = Field(
+        default=0.0, ge=0, le=1,
+        description="sample among tokens with at least this share of the likeliest one's probability (after top_p)")
+    stop_loops: bool = Field(
+        default=False, description="stop a thought as soon as it goes round in a circle, and answer there once")
     extend_to: int = Field(
         default=0, ge=0, description="a thought that closes before so many tokens goes on with the wait text; 0: never")
     max_extensions: int = Field(default=0, ge=0, description="how often one thought is extended at most")
@@ -133,8 +139,8 @@ class SweepSection(Section):
     @field_validator("budgets")
     @classmethod
     def _budgets_increase(cls, budgets: list[int]) -> list[int]:
-        if budgets[0] < 1 or any(a >= b for a, b in pairwise(budgets)):
-            raise ValueError(f"must be positive and strictly increasing, got {budgets}")
+        if budgets[0] < 0 or any(a >= b for a, b in pairwise(budgets)):
+            raise ValueError(f"must be positive and strictly increasing (a first 0: thinking off), got {budgets}")
         return budgets
 
     @model_validator(mode="after")

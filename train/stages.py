@@ -75,6 +75,7 @@ class Inputs:
                 f"(longest {data.longest_tokens} tokens); "
                 f"{data.labelled_tokens / data.tokens:.0%} of the tokens are labelled\n"
                 f"batch  {str(self.arithmetic).replace(chr(10), chr(10) + '       ')}\n"
+                f"format {self.plan.protocol.format}\n"
                 f"sweep  budgets {', '.join(map(str, self.plan.protocol.budgets))} tokens; problems: {suites}")
 
 
@@ -145,6 +146,7 @@ def start_record(folder: RunFolder, recipe: Recipe, pruned: str, inputs: Inputs,
     def start() -> None:
         facts = {"data": inputs.prepared.facts(), "pruned": pruned, "pruned_fingerprint": fingerprint(pruned),
                  "prune_plan": plan_facts(pruned),
+                 "format": inputs.plan.protocol.format.facts(),
                  "protocol": {suite.name: inputs.plan.protocol_hash(suite) for suite in inputs.plan.suites},
                  "seeds": {"train": recipe.seed, "sweep": recipe.sweep.seed}}
         check_same_facts(folder, facts)

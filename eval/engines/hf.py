@@ -32,11 +32,11 @@ class HFEngine:
     @torch.no_grad()  # not inference_mode: what a live model caches in it could not train afterwards
     def think(self, requests: Sequence[Request]) -> Iterator[Thought]:
         """Yields each thought as it ends. Long prompts go first; a slot that falls free takes the next request."""
-        waiting = deque(sorted(requests, key=lambda r: -len(r.prompt_ids)))
+        waiting = deque(sorted(requests, key=lambda r: -r.longest_prompt_tokens))
         if not waiting:
             return
         slots = min(self.batch_size, len(waiting))
-        cache = SlotCache(len(self.model.model.layers), slots, len(waiting[0].prompt_ids) + self._room())
+        cache = SlotCache(len(self.model.model.layers), slots, waiting[0].longest_prompt_tokens + self._room())
         active: list[ForcedThought] = []
         while active or waiting:
             free = slots - len(active)
@@ -115,8 +115,7 @@ class HFEngine:
         if self.protocol.temperature == 0:
             return logits.argmax(dim=-1).tolist()
         uniform = torch.tensor([0.0 if thought.queue else thought.uniform for thought in active], dtype=torch.float64)
-        rules = self.protocol
-        return sample_tokens(logits, uniform, rules.temperature, rules.top_p, rules.top_k).tolist()
+        return sample_tokens(logits, uniform, self.protocol.sampling).tolist()
 
 
 def attention_windows(config: transformers.PreTrainedConfig) -> dict[str, int | None]:

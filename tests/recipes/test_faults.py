@@ -44,7 +44,8 @@ REFUSED = {
     "model.trust_remote_code=maybe": "model.trust_remote_code=maybe: must be true or false",
     "wandb.project=3": "wandb.project=3: must be text (put a number in quotes)",
     "sweep.budgets=[]": "sweep.budgets=[]: needs at least 1 element",
-    "sweep.budgets=[32, 16]": "sweep.budgets: must be positive and strictly increasing, got [32, 16]",
+    "sweep.budgets=[32, 16]":
+        "sweep.budgets: must be positive and strictly increasing (a first 0: thinking off), got [32, 16]",
     "sweep.samples=2": "sweep: samples=2 with temperature=0 would repeat one thought; set a temperature or samples=1",
     "sweep.suites.5.size=1": "sweep.suites.5: the list has 2 elements, write 0 to 1",
     "sweep.suites.0.family=chian":
