@@ -44,7 +44,7 @@ class ThinkFormat:
     template: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name} (a thought opens with {self.open!r}, closes with {self.close!r}; {self.stop!r} ends an answer)"
+        return f"{self.name} (a thought between {self.open!r} and {self.close!r}; {self.stop!r} ends an answer)"
 
     def facts(self) -> dict[str, str]:
         """What a run record says of it."""

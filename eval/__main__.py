@@ -69,13 +69,13 @@ def _weights(path: str, recipe: Recipe) -> PreTrainedModel | None:
 def suite_table(found: dict[str, list[dict[str, object]]], suite: str) -> str:
     """Accuracy with its interval by budget, and the gain, a line a model."""
     from eval.summary import newest
-    from eval.tables import align, cell, gain_cell
+    from eval.tables import align, cell, gain_cell, way_of_asking
 
     lines: list[Sequence[str]] = []
     for name, rows in found.items():
         at_budgets, whole = newest(rows, "run", suite)
         if not lines:
-            lines.append([suite, *(str(row["budget"]) for row in at_budgets), "gain per doubling"])
+            lines.append([suite, *(way_of_asking(row).removeprefix("at ") for row in at_budgets), "gain per doubling"])
         lines.append([name, *map(cell, at_budgets), gain_cell(whole)])
     return align(lines)
 

@@ -130,4 +130,10 @@ def read_sweep(path: Path) -> SuiteSweep:
     return SuiteSweep(model=header["model"], step=header["step"], suite=header["suite"],
                       budgets=tuple(header["budgets"]), scores=scores, protocol=header["protocol"],
                       missing=sum(bool(thought.failure) for thought in thoughts),
-                      style=style_row([thought for thought in thoughts if not thought.failure]))
+                      style=sweep_style(header.get("method", "generate"), thoughts),
+                      method=header.get("method", "generate"), chance=header.get("chance"))
+
+
+def sweep_style(method: str, thoughts: Sequence[GradedThought]) -> dict[str, Any] | None:
+    """How the thoughts of a sweep are written; None where nothing was thought at all."""
+    return style_row([thought for thought in thoughts if not thought.failure]) if method == "generate" else None

@@ -90,7 +90,8 @@ class Score:
 class SuiteSweep:
     """All scores of one model on one suite at one training step. `scores` hold every (problem, sample, budget) once.
 
-    missing: thoughts that could not be had; they have no score.
+    missing: thoughts that could not be had; they have no score. method: generate or likelihood (then the only budget is
+    0); chance: the accuracy of guessing among choices, where there are any.
     """
 
     model: WhichModel
@@ -101,3 +102,5 @@ class SuiteSweep:
     protocol: str
     missing: int = 0
     style: dict[str, Any] | None = None
+    method: str = "generate"
+    chance: float | None = None

@@ -146,8 +146,8 @@ def test_the_format_that_a_template_shows(tokenizer: PreTrainedTokenizerFast, na
     (templates.own(), {}, "formats that fit it: none; set data.format to the one it was trained with, or give"),
     (templates.qwen25(), {"name": "qwen3"},
      "data.format.name=qwen3: this tokenizer has no token <think>, </think>; formats that fit it: s1;"),
-    (templates.qwen3(), {"name": "deepseek_r1"}, 
-     "data.format.name=deepseek_r1: this tokenizer has no token <｜Assistant｜>; formats that fit it: qwen3, qwq, s1, think;"),
+    (templates.qwen3(), {"name": "deepseek_r1"},
+     "name=deepseek_r1: this tokenizer has no token <｜Assistant｜>; formats that fit it: qwen3, qwq, s1, think;"),
     (templates.deepseek_r1(), {"name": "s1"},
      "data.format.name=s1: this tokenizer has no token <|im_start|>; formats that fit it: deepseek_r1, think;"),
     (templates.qwen25(), {"open": "<think>\n"}, "data.format.open: '<think>' is not a token of this model's tokenizer "
