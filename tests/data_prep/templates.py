@@ -17,8 +17,10 @@ QWEN3 = """
     {{- '<|im_start|>system\\n' + messages[0].content + '<|im_end|>\\n' }}
 {%- endif -%}
 {%- set turns = namespace(last_question=-1) -%}
-{%- for message in messages if message.role == 'user' -%}
-    {%- set turns.last_question = messages.index(message) -%}
+{%- for message in messages -%}
+    {%- if message.role == 'user' -%}
+        {%- set turns.last_question = loop.index0 -%}
+    {%- endif -%}
 {%- endfor -%}
 {%- for message in messages -%}
     {%- set content = message.content if message.content is string else '' -%}
@@ -26,7 +28,7 @@ QWEN3 = """
         {{- '<|im_start|>' + message.role + '\\n' + content + '<|im_end|>\\n' }}
     {%- elif message.role == 'assistant' -%}
         {%- set thought = message.reasoning_content if message.reasoning_content is string else '' -%}
-        {%- if not thought and '</think>' in content -%}
+        {%- if message.reasoning_content is not string and '</think>' in content -%}
             {%- set thought = content.split('</think>')[0].rstrip('\\n').split('<think>')[-1].lstrip('\\n') -%}
             {%- set content = content.split('</think>')[-1].lstrip('\\n') -%}
         {%- endif -%}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import trl
 from pydantic import ValidationError
 from transformers import PreTrainedTokenizerFast
 
@@ -21,7 +23,7 @@ from tests.data_prep.tokenizers import TWO_LINES, qwen_like, r1_like
 
 QUESTION = "2+2?"
 PAD, START, END, THINK, CLOSE = range(258, 263)  # ChatML marks, then those of a thought
-BOS, R1_END, _, USER, ASSISTANT, R1_THINK, R1_CLOSE = range(258, 265)
+BOS, R1_END, _, R1_USER, ASSISTANT, R1_THINK, R1_CLOSE = range(258, 265)
 SYS, ASK, SAY, REASON, UNREASON = range(260, 265)
 SYSTEM = b"system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 OWN = {"name": "custom", "open": "[REASON] ", "close": " [/REASON]\n", "stop": "<end>"}
@@ -58,10 +60,10 @@ GOLDEN = {
     "deepseek_r1": Golden(
         templates.deepseek_r1(), {"name": "deepseek_r1", "cue": "A:"},
         "<｜begin▁of▁sentence｜><｜User｜>2+2?<｜Assistant｜><think>\n",
-        [BOS, USER, *b"2+2?", ASSISTANT, R1_THINK, 10],
+        [BOS, R1_USER, *b"2+2?", ASSISTANT, R1_THINK, 10],
         "\n</think>\n\nA:", [10, R1_CLOSE, TWO_LINES, *b"A:"],
         "<｜begin▁of▁sentence｜><｜User｜>2+2?<｜Assistant｜><think>\n\n</think>\n\nA:",
-        [BOS, USER, *b"2+2?", ASSISTANT, R1_THINK, TWO_LINES, R1_CLOSE, TWO_LINES, *b"A:"], [R1_END]),
+        [BOS, R1_USER, *b"2+2?", ASSISTANT, R1_THINK, TWO_LINES, R1_CLOSE, TWO_LINES, *b"A:"], [R1_END]),
     "s1": Golden(
         templates.qwen25(), {"name": "s1", "cue": "Final Answer:"},
         "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n"
@@ -129,6 +131,30 @@ def test_earlier_thinking_is_no_part_of_a_prompt() -> None:
     for tokenizer in (templates.qwen3(), templates.qwq(), templates.deepseek_r1()):
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         assert "hm" not in text and "2" in text
+
+
+USER, SYSTEM_TURN = {"role": "user", "content": "2+2?"}, {"role": "system", "content": "Be brief."}
+TALKS = [[USER], [SYSTEM_TURN, USER], [USER, {"role": "assistant", "content": "4"}],
+         [USER, {"role": "assistant", "content": "<think>\nhm\n</think>\n\n4"}, USER],
+         [USER, {"role": "assistant", "content": "<think>\nhm\n</think>\n\n4"}],
+         [SYSTEM_TURN, USER, {"role": "assistant", "content": "4", "reasoning_content": "\nhm\n"}]]
+
+
+@pytest.mark.parametrize(("tokenizer", "file"), [
+    (templates.qwen3(), "qwen3.jinja"), (templates.deepseek_r1(), "deepseek_r1_distill.jinja"),
+    (templates.qwen25(), "qwen2_5.jinja")])
+def test_templates_write_what_the_real_ones_write(tokenizer: PreTrainedTokenizerFast, file: str) -> None:
+    """TRL carries copies of the models' own templates."""
+    real = Path(str(trl.__file__)).parent / "chat_templates" / file
+    if not real.is_file():
+        pytest.skip(f"this TRL has no {file}")
+    for talk in TALKS:
+        for keys in ({}, {"enable_thinking": True}, {"enable_thinking": False}):
+            for ask in (True, False):
+                ours, theirs = (tokenizer.apply_chat_template(
+                    talk, chat_template=text, tokenize=False, add_generation_prompt=ask, **keys)
+                    for text in (tokenizer.chat_template, real.read_text()))
+                assert ours == theirs, (talk, keys)
 
 
 @pytest.mark.parametrize(("tokenizer", "name"), [

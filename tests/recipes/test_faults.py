@@ -92,7 +92,8 @@ CANNOT_DECIDE = ("sweep: suite mmlu is asked by likelihood and has no budgets, s
     ([f"sweep.suites=[{PLAIN}, {CHOICES}]"], CANNOT_DECIDE),
     ([f"sweep.suites=[{CHOICES}, {PLAIN}]", "sweep.verdict.suite=mmlu"], CANNOT_DECIDE),
     ([f"sweep.suites=[{CHOICES}, {PLAIN}]", "sweep.engine={name: server, url: x, model: m}"],
-     "sweep: engine.name=server gives no likelihoods, and suite mmlu is asked by them; use engine.name=hf or method=generate"),
+     "sweep: engine.name=server gives no likelihoods, and suite mmlu is asked by them; "
+     "use engine.name=hf or method=generate"),
     (["sweep.suites=[{source: named, name: aime24, method: likelihood}]"],
      "sweep.suites.0: method=likelihood: aime24 has no choices; write method=generate"),
 ])
