@@ -132,11 +132,12 @@ def _zero_name(row: Row, axis: Axis) -> str:
 
 
 def _ticks(above: Sequence[float], axis: Axis) -> list[float]:
-    """The budgets themselves; for tokens spent, which lie anywhere, at most nine powers of two round them."""
-    if axis is BUDGET or not above:
-        return sorted(set(above))
-    first, last = math.floor(math.log2(min(above))), math.ceil(math.log2(max(above)))
-    return [2.0**power for power in range(first, last + 1, 1 + (last - first) // 9)]
+    """The budgets themselves; for tokens spent, which lie anywhere, at most nine powers of two between them."""
+    values = sorted(set(above))
+    if axis is BUDGET or not values:
+        return values
+    first, last = math.ceil(math.log2(values[0])), math.floor(math.log2(values[-1]))
+    return [2.0**power for power in range(first, last + 1, 1 + (last - first) // 9)] or [values[-1]]
 
 
 def _tick_name(tick: float) -> str:

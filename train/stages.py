@@ -20,6 +20,7 @@ from data_prep.tokenize import Prepared, prepare
 from eval.report import write_report
 from eval.summary import newest, read_rows, verdict_suite
 from eval.sweep import Ranks, SweepPlan, check_context, make_sweep_plan
+from eval.tables import budget_name
 from prune.fingerprint import fingerprint
 from prune.select import choose
 from recipes.errors import UserError
@@ -76,7 +77,7 @@ class Inputs:
                 f"{data.labelled_tokens / data.tokens:.0%} of the tokens are labelled\n"
                 f"batch  {str(self.arithmetic).replace(chr(10), chr(10) + '       ')}\n"
                 f"format {self.plan.protocol.format}\n"
-                f"sweep  budgets {', '.join(map(str, self.plan.protocol.budgets))} tokens; problems: {suites}")
+                f"sweep  budgets {', '.join(map(budget_name, self.plan.protocol.budgets))} tokens; problems: {suites}")
 
 
 def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
