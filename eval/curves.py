@@ -137,7 +137,7 @@ def _ticks(above: Sequence[float], axis: Axis) -> list[float]:
     if axis is BUDGET or not values:
         return values
     first, last = math.ceil(math.log2(values[0])), math.floor(math.log2(values[-1]))
-    return [2.0**power for power in range(first, last + 1, 1 + (last - first) // 9)] or [values[-1]]
+    return [2.0**power for power in range(first, last + 1, 1 + max(0, last - first) // 9)] or values[-1:]
 
 
 def _tick_name(tick: float) -> str:
