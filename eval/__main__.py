@@ -42,6 +42,7 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None) -> list[dict[s
     from eval.sweep import ALONE, check_context, make_sweep_plan, save_thoughts, suite_sweep, sweep_model
 
     plan = make_sweep_plan(recipe.sweep, recipe.data.format, load_tokenizer(path, recipe.model))
+    print(f"{path}: format {plan.protocol.format}")
     check_context(plan, int(getattr(load_config(path, recipe.model), "max_position_embeddings", 10**9)))
     thoughts = sweep_model(_weights(path, recipe), plan, ALONE)
     sweeps = [suite_sweep(suite, plan, thoughts[suite.name], "run", 0) for suite in plan.suites]
@@ -68,13 +69,13 @@ def _weights(path: str, recipe: Recipe) -> PreTrainedModel | None:
 def suite_table(found: dict[str, list[dict[str, object]]], suite: str) -> str:
     """Accuracy with its interval by budget, and the gain, a line a model."""
     from eval.summary import newest
-    from eval.tables import align, cell, gain_cell
+    from eval.tables import align, cell, gain_cell, way_of_asking
 
     lines: list[Sequence[str]] = []
     for name, rows in found.items():
         at_budgets, whole = newest(rows, "run", suite)
         if not lines:
-            lines.append([suite, *(str(row["budget"]) for row in at_budgets), "gain per doubling"])
+            lines.append([suite, *(way_of_asking(row).removeprefix("at ") for row in at_budgets), "gain per doubling"])
         lines.append([name, *map(cell, at_budgets), gain_cell(whole)])
     return align(lines)
 

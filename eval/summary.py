@@ -83,7 +83,8 @@ def rows(
     means = problem_means(sweep, ids)
     samples = _samples(sweep)
     common = {"step": sweep.step, "model": sweep.model, "suite": sweep.suite}
-    counted = {"problems": len(ids), "samples": samples, "protocol": sweep.protocol}
+    counted = {"problems": len(ids), "samples": samples, "protocol": sweep.protocol, "method": sweep.method,
+               "chance": sweep.chance}
     at_budgets = [
         common
         | {"budget": budget}
@@ -103,7 +104,7 @@ def rows(
             "gain_low": gain.low if gain else None,
             "gain_high": gain.high if gain else None,
             "total_gain": _number(float(total_gain(means.mean(axis=0)))),
-            "termination": at_budgets[-1]["closed"],
+            "termination": at_budgets[-1]["closed"] if sweep.budgets[-1] else None,
         "missing": sweep.missing,
         "style": sweep.style,
         }
@@ -135,6 +136,7 @@ def _accuracy(means: Array) -> Row:
 def _spent(scores: Sequence[Score]) -> Row:
     return {
         "tokens_spent": fmean(score.thinking_tokens for score in scores),
+        "control": fmean(score.thinking_tokens <= score.budget for score in scores),
         "closed": fmean(score.closed for score in scores),
         "cut": fmean(score.cut for score in scores),
         "looping": fmean(score.looping for score in scores),

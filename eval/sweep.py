@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data_prep.grading.grade import grader_version
 from data_prep.problems import Suite
-from data_prep.prompts import encode, render_prompt, think_format
+from data_prep.prompts import encode, render_off_prompt, render_prompt, think_format
 from data_prep.suites import load_suite
 from eval.engines.choose import make_engine, version_of
+from eval.likelihood import choose_likeliest, likelihood_hash, problem_continuations
 from eval.protocol import Protocol, make_protocol, protocol_hash
 from eval.quiet import quiet
-from eval.samples import GradedThought, grade_thoughts, write_samples
-from eval.style import style_row
+from eval.samples import GradedThought, grade_thoughts, sweep_style, write_samples
 from eval.types import Engine, Request, SuiteSweep, WhichModel
 from recipes.data import FormatSection
 from recipes.errors import UserError
@@ -51,6 +51,8 @@ class SweepPlan:
 
     def protocol_hash(self, suite: Suite) -> str:
         """The hash that every score of `suite` carries."""
+        if suite.by_likelihood:
+            return likelihood_hash(suite, self.tokenizer, (version_of(self.engine),))
         versions = version_of(self.engine), grader_version(suite.grader)
         return protocol_hash(self.protocol, suite, self.samples, versions)
 
@@ -66,16 +68,27 @@ def make_sweep_plan(section: SweepSection, fmt: FormatSection, tokenizer: PreTra
 
 
 def check_context(plan: SweepPlan, context_tokens: int) -> None:
-    """UserError where a prompt, the largest budget and an answer do not fit into the model's context."""
+    """UserError where a prompt, the largest budget and an answer, or a scored choice, do not fit into the context."""
     fmt, budget = plan.protocol.format, plan.protocol.budgets[-1]
     closing = max(len(fmt.forced_close_ids), len(fmt.own_close_ids))
     for suite in plan.suites:
-        prompt = max(len(ids) for ids in _prompts(suite, plan))
+        if suite.by_likelihood:
+            _check_choices(suite, plan, context_tokens)
+            continue
+        prompt = max(request.longest_prompt_tokens for request in suite_requests(suite, replace(plan, samples=1)))
         needed = prompt + budget + closing + plan.protocol.answer_tokens
         if needed > context_tokens:
             raise UserError(
                 f"sweep.budgets: {budget} thinking tokens with a prompt of {prompt} (suite {suite.name}) and the "
                 f"answer need {needed} tokens, the model's context has {context_tokens}; lower the largest budget")
+
+
+def _check_choices(suite: Suite, plan: SweepPlan, context_tokens: int) -> None:
+    longest = max(len(one.context) + len(one.ids) for problem in suite.problems
+                  for one in problem_continuations(problem, suite.grader, plan.tokenizer))
+    if longest > context_tokens:
+        raise UserError(f"sweep.suites ({suite.name}): a question with its choice has {longest} tokens, the model's "
+                        f"context has {context_tokens}; leave its longest problems out")
 
 
 def sweep_model(model: PreTrainedModel | None, plan: SweepPlan, ranks: Ranks) -> dict[str, list[GradedThought]]:
@@ -86,7 +99,14 @@ def sweep_model(model: PreTrainedModel | None, plan: SweepPlan, ranks: Ranks) ->
     """
     engine = make_engine(plan.engine, plan.protocol, plan.tokenizer, model)
     with quiet(model) if model is not None else nullcontext():
-        return {suite.name: _sweep_suite(engine, suite, plan, ranks) for suite in plan.suites}
+        return {suite.name: _by_likelihood(model, suite, plan, ranks) if suite.by_likelihood
+                else _sweep_suite(engine, suite, plan, ranks) for suite in plan.suites}
+
+
+def _by_likelihood(model: PreTrainedModel | None, suite: Suite, plan: SweepPlan, ranks: Ranks) -> list[GradedThought]:
+    assert model is not None, "a recipe allows likelihood on the engine in process alone"
+    mine = suite.problems[ranks.rank::ranks.count]
+    return _in_order(ranks.gather(choose_likeliest(model, mine, suite.grader, plan.tokenizer)), suite)
 
 
 def _sweep_suite(engine: Engine, suite: Suite, plan: SweepPlan, ranks: Ranks) -> list[GradedThought]:
@@ -95,35 +115,37 @@ def _sweep_suite(engine: Engine, suite: Suite, plan: SweepPlan, ranks: Ranks) ->
     failures = [thought.failure for thought in graded if thought.failure]
     if failures and len(failures) == len(graded):
         raise UserError(f"sweep.engine: no thought of suite {suite.name} could be had; the first one: {failures[0]}")
+    return _in_order(graded, suite)
+
+
+def _in_order(graded: list[GradedThought], suite: Suite) -> list[GradedThought]:
     order = {problem.id: i for i, problem in enumerate(suite.problems)}
     return sorted(graded, key=lambda thought: (order[thought.problem], thought.sample))
 
 
 def suite_requests(suite: Suite, plan: SweepPlan) -> list[Request]:
-    """One request a (problem, sample)."""
-    return [Request(problem=problem.id, sample=sample, prompt_ids=prompt)
-            for problem, prompt in zip(suite.problems, _prompts(suite, plan), strict=True)
-            for sample in range(plan.samples)]
-
-
-def _prompts(suite: Suite, plan: SweepPlan) -> list[tuple[int, ...]]:
+    """One request a (problem, sample); with the prompt for thinking off where the budgets begin with 0."""
     fmt, tokenizer = plan.protocol.format, plan.tokenizer
-    return [encode(render_prompt(problem.question, tokenizer, fmt), tokenizer) for problem in suite.problems]
+    renderers = [render_prompt, render_off_prompt][: 1 + (plan.protocol.budgets[0] == 0)]
+    return [Request(problem.id, sample, *prompts) for problem in suite.problems
+            for prompts in [[encode(render(problem.question, tokenizer, fmt), tokenizer) for render in renderers]]
+            for sample in range(plan.samples)]
 
 
 def suite_sweep(suite: Suite, plan: SweepPlan, thoughts: list[GradedThought], model: WhichModel, step: int
                 ) -> SuiteSweep:
     """The scores of one suite under its protocol hash."""
-    return SuiteSweep(model=model, step=step, suite=suite.name, budgets=plan.protocol.budgets,
+    return SuiteSweep(model=model, step=step, suite=suite.name, method=suite.method, chance=suite.chance,
+                      budgets=(0,) if suite.by_likelihood else plan.protocol.budgets,
                       scores=tuple(score for thought in thoughts for score in thought.scores()),
                       protocol=plan.protocol_hash(suite), missing=sum(bool(t.failure) for t in thoughts),
-                      style=style_row([t for t in thoughts if not t.failure]))
+                      style=sweep_style(suite.method, thoughts))
 
 
 def save_thoughts(folder: Path, sweep: SuiteSweep, thoughts: list[GradedThought]) -> Path:
     """Writes the samples file of one sweep; `eval.samples.read_sweep` gives the sweep back."""
     path = folder / sweep.suite / f"{sweep.model}-{sweep.step:06d}.jsonl"
     header = {"model": sweep.model, "step": sweep.step, "suite": sweep.suite, "budgets": list(sweep.budgets),
-              "protocol": sweep.protocol}
+              "protocol": sweep.protocol, "method": sweep.method, "chance": sweep.chance}
     write_samples(path, header, thoughts)
     return path

@@ -34,6 +34,18 @@ def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("0.", ".", 1)
 
 
+def budget_name(budget: int) -> str:
+    """A budget as a column is headed: `8,192`, and `off` for 0, the answer without thinking."""
+    return f"{budget:,}" if budget else "off"
+
+
+def way_of_asking(row: Row) -> str:
+    """`at 128`, `thinking off`, or `by likelihood`."""
+    if row.get("method") == "likelihood":
+        return "by likelihood"
+    return f"at {row['budget']:,}" if row["budget"] else "thinking off"
+
+
 def align(lines: Sequence[Sequence[str]]) -> str:
     """Text columns two blanks apart, each as wide as its widest cell; trailing blanks are dropped."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
@@ -71,7 +83,7 @@ def _title(present: dict[str, tuple[list[Row], Row | None]], suite: str) -> str:
 
 def _models(present: dict[str, tuple[list[Row], Row | None]]) -> str:
     budgets = sorted({row["budget"] for sweep, _ in present.values() for row in sweep})
-    lines = [["", *map(str, budgets)]]
+    lines = [["", *map(budget_name, budgets)]]
     many = len(budgets) > MOST_WITH_INTERVAL
     for model, (sweep, _) in present.items():
         cells = {row["budget"]: share(row["accuracy"]) if many else cell(row) for row in sweep}
@@ -82,16 +94,18 @@ def _models(present: dict[str, tuple[list[Row], Row | None]]) -> str:
 
 def _short(rows: Sequence[Row], suite: str) -> str:
     sweeps = {model: newest(rows, model, suite)[0] for model in NAMES}
-    largest = max(sweep[-1]["budget"] for sweep in sweeps.values() if sweep)
+    last = max((sweep[-1] for sweep in sweeps.values() if sweep), key=lambda row: row["budget"])
+    guess = f" (chance {share(last['chance'])})" if last.get("chance") else ""
     cells = [f"{NAMES[model]} {cell(sweep[-1])}" for model, sweep in sweeps.items() if sweep]
-    return f"{suite} at {largest}: " + " · ".join(cells)
+    return f"{suite} {way_of_asking(last)}{guess}: " + " · ".join(cells)
 
 
 def _ways(whole: Row, largest: Row) -> str:
+    ended = "-" if whole["termination"] is None else share(whole["termination"])
+    kept = f", within budget {share(largest['control'])}" if "control" in largest else ""
     return (
-        f"thoughts that end by themselves {share(whole['termination'])}, looping {share(largest['looping'])}, "
-        f"answers cut {share(largest['cut'])}, "
-        f"{largest['tokens_spent']:.0f} thinking tokens spent at {largest['budget']}"
+        f"end by themselves {ended}, loop {share(largest['looping'])}; answers cut {share(largest['cut'])}"
+        f"{kept}; {largest['tokens_spent']:.0f} tokens spent at {largest['budget']}"
     )
 
 

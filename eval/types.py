@@ -6,17 +6,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-Stop = Literal["close", "eos", "budget"]
+Stop = Literal["close", "eos", "budget", "loop"]
 WhichModel = Literal["unpruned", "pruned", "run"]
 
 
 @dataclass(frozen=True)
 class Request:
-    """One thought to be had: `prompt_ids` end with the think-open string."""
+    """One thought to be had: `prompt_ids` end with the think-open string.
+
+    off_ids: the whole prompt of the answer with thinking off, cue included; needed where the budgets begin with 0.
+    """
 
     problem: str
     sample: int
     prompt_ids: tuple[int, ...]
+    off_ids: tuple[int, ...] = ()
+
+    @property
+    def longest_prompt_tokens(self) -> int:
+        """The longer of its prompts: what a row of a cache must hold before any thought or answer."""
+        return max(len(self.prompt_ids), len(self.off_ids))
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,8 @@ class Score:
 class SuiteSweep:
     """All scores of one model on one suite at one training step. `scores` hold every (problem, sample, budget) once.
 
-    missing: thoughts that could not be had; they have no score.
+    missing: thoughts that could not be had; they have no score. method: generate or likelihood (then the only budget is
+    0); chance: the accuracy of guessing among choices, where there are any.
     """
 
     model: WhichModel
@@ -92,3 +102,5 @@ class SuiteSweep:
     protocol: str
     missing: int = 0
     style: dict[str, Any] | None = None
+    method: str = "generate"
+    chance: float | None = None

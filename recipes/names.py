@@ -25,7 +25,8 @@ FOREIGN_NAMES: dict[str, str] = {
     "cutoff_len": "data.max_length_tokens", "block_size": "data.max_length_tokens",
     "dataset": "data.traces.id", "datasets": "data.traces.id", "dataset_name": "data.traces.id",
     "dataset_split": "data.traces.split", "train_file": "data.traces.path", "think_open": "data.format.open",
-    "think_close": "data.format.close", "stop_token": "data.format.stop",
+    "think_close": "data.format.close", "template": "data.format.name",
+    "prompt_template": "data.format.name", "stop_token": "data.format.stop",
     # trainer
     "lr": "trainer.learning_rate", "micro_batch_size": "trainer.per_device_train_batch_size",
     "batch_size": "trainer.per_device_train_batch_size", "num_epochs": "trainer.num_train_epochs",

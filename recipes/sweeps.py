@@ -19,6 +19,12 @@ class NanoSuite(Section):
     seed: int = Field(default=0, description="seed of the problems")
 
 
+Method = Literal["generate", "likelihood"]
+METHOD: Any = Field(
+    default="generate",
+    description="generate: think and answer; likelihood: the likeliest choice, without thinking (engine hf alone)")
+
+
 class RowsSuite(Section):
     """What suites that are read from rows have in common."""
 
@@ -33,9 +39,21 @@ class RowsSuite(Section):
         description="how an answer is compared with the gold answer; auto: choice where rows have choices, else math")
     shuffle_choices: bool = Field(
         default=False, description="put each problem's choices into an order of its own, fixed by the seed and its id")
+    method: Method = METHOD
+    likelihood: Literal["letter", "text", "text_normalised"] = Field(
+        default="letter",
+        description="what is scored by likelihood: the letter after the lettered choices, or the choice's own text "
+                    "(text_normalised: by its number of characters)")
     instruction: str = Field(default="", description="text put under every question, such as how to give the answer")
     size: int | None = Field(default=None, ge=1, description="how many problems, drawn by the seed; default: all")
     seed: int = Field(default=0, description="seed of the draw and of the order of choices")
+
+    @model_validator(mode="after")
+    def _likelihood_grades_itself(self) -> Self:
+        if self.method == "likelihood" and self.grader not in ("auto", "choice"):
+            raise ValueError(f"method=likelihood takes the likeliest choice and grades no text; leave out "
+                             f"grader={self.grader}")
+        return self
 
 
 class JsonlSuite(RowsSuite):
@@ -60,8 +78,18 @@ class NamedSuite(Section):
         default=None, description="your own copy (JSON Lines or CSV); default: the data set on the Hugging Face Hub")
     instruction: str | None = Field(
         default=None, description="text put under every question; default: the benchmark's own (answer in a box)")
+    method: Method = METHOD
+    likelihood: Literal["letter", "text", "text_normalised"] | None = Field(
+        default=None, 
+        description="what is scored by likelihood; default: text_normalised for arc_challenge, else letter")
     size: int | None = Field(default=None, ge=1, description="how many problems, drawn by the seed; default: all")
     seed: int = Field(default=0, description="seed of the draw and of the order of choices")
+
+    @model_validator(mode="after")
+    def _likelihood_needs_choices(self) -> Self:
+        if self.method == "likelihood" and self.name not in ("gpqa_diamond", "mmlu", "arc_challenge"):
+            raise ValueError(f"method=likelihood: {self.name} has no choices; write method=generate")
+        return self
 
 
 class ReasoningGymSuite(Section):
@@ -109,7 +137,8 @@ class VerdictSection(Section):
 
 
 class SweepSection(Section):
-    budgets: list[int] = Field(min_length=1, description="thinking budgets in tokens, increasing")
+    budgets: list[int] = Field(
+        min_length=1, description="thinking budgets in tokens, increasing; a first 0 is thinking off, a control")
     suites: list[SuiteSection] = Field(min_length=1, description="what is asked")
     every_steps: int = Field(
         ge=1, description="sweep every N optimizer steps; also before the first and after the last")
@@ -118,6 +147,11 @@ class SweepSection(Section):
     temperature: float = Field(default=0.0, ge=0, description="0 is greedy decoding")
     top_p: float = Field(default=1.0, gt=0, le=1, description="nucleus sampling")
     top_k: int = Field(default=0, ge=0, description="sample among the k likeliest tokens; 0: among all")
+    min_p: float = Field(
+        default=0.0, ge=0, le=1,
+        description="sample among tokens with at least this share of the likeliest one's probability (after top_p)")
+    stop_loops: bool = Field(
+        default=False, description="stop a thought as soon as it goes round in a circle, and answer there once")
     extend_to: int = Field(
         default=0, ge=0, description="a thought that closes before so many tokens goes on with the wait text; 0: never")
     max_extensions: int = Field(default=0, ge=0, description="how often one thought is extended at most")
@@ -133,8 +167,8 @@ class SweepSection(Section):
     @field_validator("budgets")
     @classmethod
     def _budgets_increase(cls, budgets: list[int]) -> list[int]:
-        if budgets[0] < 1 or any(a >= b for a, b in pairwise(budgets)):
-            raise ValueError(f"must be positive and strictly increasing, got {budgets}")
+        if budgets[0] < 0 or any(a >= b for a, b in pairwise(budgets)):
+            raise ValueError(f"must be positive and strictly increasing (a first 0: thinking off), got {budgets}")
         return budgets
 
     @model_validator(mode="after")
@@ -144,9 +178,21 @@ class SweepSection(Section):
             raise ValueError(f"suite names must differ, got {names}")
         if self.verdict.suite is not None and self.verdict.suite not in names:
             raise ValueError(f"verdict.suite={self.verdict.suite!r} is not among the suites {names}")
+        self._check_likelihood()
         if self.samples > 1 and self.temperature == 0:
             raise ValueError(f"samples={self.samples} with temperature=0 would repeat one thought; "
                              "set a temperature or samples=1")
         if self.extend_to > 0 and self.max_extensions == 0:
             raise ValueError(f"extend_to={self.extend_to} needs max_extensions of at least 1")
         return self
+
+    def _check_likelihood(self) -> None:
+        """ValueError where a suite by likelihood stands where budgets are needed, or where no model is at hand."""
+        by_likelihood = [s.name for s in self.suites if getattr(s, "method", "generate") == "likelihood"]
+        decides = self.verdict.suite or self.suites[-1].name
+        if by_likelihood and self.engine.name != "hf":
+            raise ValueError(f"engine.name={self.engine.name} gives no likelihoods, and suite {by_likelihood[0]} is "
+                             "asked by them; use engine.name=hf or method=generate")
+        if decides in by_likelihood:
+            raise ValueError(f"suite {decides} is asked by likelihood and has no budgets, so it cannot decide the "
+                             "verdict; name another as verdict.suite, or put another last")

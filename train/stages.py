@@ -20,6 +20,7 @@ from data_prep.tokenize import Prepared, prepare
 from eval.report import write_report
 from eval.summary import newest, read_rows, verdict_suite
 from eval.sweep import Ranks, SweepPlan, check_context, make_sweep_plan
+from eval.tables import budget_name
 from prune.fingerprint import fingerprint
 from prune.select import choose
 from recipes.errors import UserError
@@ -75,7 +76,8 @@ class Inputs:
                 f"(longest {data.longest_tokens} tokens); "
                 f"{data.labelled_tokens / data.tokens:.0%} of the tokens are labelled\n"
                 f"batch  {str(self.arithmetic).replace(chr(10), chr(10) + '       ')}\n"
-                f"sweep  budgets {', '.join(map(str, self.plan.protocol.budgets))} tokens; problems: {suites}")
+                f"format {self.plan.protocol.format}\n"
+                f"sweep  budgets {', '.join(map(budget_name, self.plan.protocol.budgets))} tokens; problems: {suites}")
 
 
 def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
@@ -145,6 +147,7 @@ def start_record(folder: RunFolder, recipe: Recipe, pruned: str, inputs: Inputs,
     def start() -> None:
         facts = {"data": inputs.prepared.facts(), "pruned": pruned, "pruned_fingerprint": fingerprint(pruned),
                  "prune_plan": plan_facts(pruned),
+                 "format": inputs.plan.protocol.format.facts(),
                  "protocol": {suite.name: inputs.plan.protocol_hash(suite) for suite in inputs.plan.suites},
                  "seeds": {"train": recipe.seed, "sweep": recipe.sweep.seed}}
         check_same_facts(folder, facts)

@@ -49,7 +49,7 @@ class HFEngine:
         Where a device runs out of memory all the same, half as many go on side by side; a thought for which there is
         no memory even alone is missing.
         """
-        waiting = deque(sorted(requests, key=lambda r: -len(r.prompt_ids)))
+        waiting = deque(sorted(requests, key=lambda r: -r.longest_prompt_tokens))
         active: list[ForcedThought] = []
         plan = self._plan(waiting) if waiting else None
         while waiting or active:
@@ -65,7 +65,7 @@ class HFEngine:
                 plan = replace(plan, slots=max(1, plan.slots // 2))
 
     def _plan(self, waiting: Sequence[Request]) -> SlotPlan:
-        capacity = len(waiting[0].prompt_ids) + self._room()
+        capacity = waiting[0].longest_prompt_tokens + self._room()
         return plan_slots(self.model, self.protocol, capacity, min(self.batch_size, len(waiting)), self.limit_bytes)
 
     def _decode(self, waiting: deque[Request], active: list[ForcedThought], plan: SlotPlan) -> Iterator[Thought]:
@@ -157,8 +157,7 @@ class HFEngine:
         if self.protocol.temperature == 0:
             return logits.argmax(dim=-1).tolist()
         uniform = torch.tensor([0.0 if thought.queue else thought.uniform for thought in active], dtype=torch.float64)
-        rules = self.protocol
-        return sample_tokens(logits, uniform, rules.temperature, rules.top_p, rules.top_k).tolist()
+        return sample_tokens(logits, uniform, self.protocol.sampling).tolist()
 
 
 def prefill_chunks(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -71,6 +71,8 @@ class ServerCompleter:
             "return_token_ids": True}
         if rules.top_k:
             body["top_k"] = rules.top_k
+        if rules.min_p:
+            body["min_p"] = rules.min_p
         if call.banned_ids:
             body["logit_bias"] = {str(token): -100 for token in call.banned_ids}
         return body

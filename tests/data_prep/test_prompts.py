@@ -82,7 +82,7 @@ def test_a_tokenizer_without_end_of_sequence_stops_by_the_recipe() -> None:
 
 def test_a_tokenizer_without_think_tokens_is_refused() -> None:
     tokenizer = byte_tokenizer(QWEN_MARKS[:3], QWEN_TEMPLATE, "<|im_end|>", "<|endoftext|>")
-    with pytest.raises(UserError, match=r"data\.format\.open: '<think>' is not a token .*7 pieces.*set data\.format"):
+    with pytest.raises(UserError, match=r"data\.format\.name=auto: .* no tokens <think>.*set data\.format"):
         think_format(FormatSection(), tokenizer)
 
 

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from eval.engines.hf import HFEngine, attention_windows, prefill_chunks
 from eval.engines.slot_attention import SLOTS, blocks_of
+from eval.looping import is_looping
 from eval.protocol import Protocol
 from eval.types import Missing, Request, Thought
 from tests.eval.scripted import FORMAT, by_budget, make_protocol, reference
@@ -34,7 +35,7 @@ def think(model: PreTrainedModel, protocol: Protocol, requests: Sequence[Request
 @pytest.mark.parametrize("sampling", [{}, SAMPLED], ids=["greedy", "sampled"])
 @pytest.mark.parametrize("model", MODELS)
 def test_one_pass_equals_a_separate_run_at_each_budget(model: str, sampling: dict[str, float]) -> None:
-    protocol = nano_protocol([8, 15, 32, 64], **sampling)
+    protocol = nano_protocol([0, 8, 15, 32, 64], stop_loops=True, **sampling)
     separate: dict[Key, dict[int, object]] = {}
     for budget in protocol.budgets:
         for key, thought in think(MODELS[model](), dataclasses.replace(protocol, budgets=(budget,))).items():
@@ -45,7 +46,7 @@ def test_one_pass_equals_a_separate_run_at_each_budget(model: str, sampling: dic
 def generated(model: PreTrainedModel, request: Request, budget: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """(thinking, answer) by transformers' own generate."""
     fmt = nano_format()
-    (close,), stop = fmt.close_mark_ids, list(fmt.stop_ids)
+    (close,), stop, marks = fmt.close_mark_ids, list(fmt.stop_ids), [[mark] for mark in fmt.banned_ids]
 
     def go_on(ids: list[int], limit: int, eos: list[int], bad: list[list[int]] | None) -> list[int]:
         tensor = torch.tensor([ids])
@@ -54,16 +55,18 @@ def generated(model: PreTrainedModel, request: Request, budget: int) -> tuple[tu
         fresh: list[int] = out[0, len(ids):].tolist()
         return fresh[:-1] if fresh[-1] in eos else fresh
 
+    if budget == 0:
+        return (), tuple(go_on(list(request.off_ids), 4, stop, marks))
     thinking = go_on(list(request.prompt_ids), budget, [close, *stop], None)
     context = [*request.prompt_ids, *thinking, *fmt.forced_close_ids]
-    return tuple(thinking), tuple(go_on(context, 4, stop, [[mark] for mark in fmt.banned_ids]))
+    return tuple(thinking), tuple(go_on(context, 4, stop, marks))
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_greedy_equals_generate(model: str) -> None:
     requests = MIXED[::3]
-    thoughts = think(MODELS[model](), nano_protocol([8, 24, 60]), requests)
-    expected = {(r.problem, 0): {b: generated(MODELS[model](), r, b) for b in (8, 24, 60)} for r in requests}
+    thoughts = think(MODELS[model](), nano_protocol([0, 8, 24, 60]), requests)
+    expected = {(r.problem, 0): {b: generated(MODELS[model](), r, b) for b in (0, 8, 24, 60)} for r in requests}
     assert {key: by_budget(t) for key, t in thoughts.items()} == expected
 
 
@@ -135,8 +138,28 @@ def test_extension_in_the_engine_feeds_the_wait_text() -> None:
     assert {(t.extensions, t.thinking_ids[0]) for t in thoughts.values()} == {(1, wait)}
 
 
-SHORT = [Request("a", 0, (2, 5, 9)), Request("b", 0, (2, 40, 8, 30, 31, 17, 22, 12, 6)),
-         Request("c", 0, (2, 50, 33, 6))]
+def test_a_thinking_off_prompt_longer_than_all_else_has_its_place_in_the_cache() -> None:
+    (request,) = nano_requests("shallow", 1)
+    longer = dataclasses.replace(request, problem="long", off_ids=request.prompt_ids[:3] * 40 + request.off_ids)
+    thoughts = think(nano(), nano_protocol([0, 4]), [longer, *MIXED], batch_size=4)
+    assert by_budget(thoughts[longer.problem, 0]) == {b: generated(nano(), longer, b) for b in (0, 4)}
+
+
+def test_loops_are_stopped_in_the_engine() -> None:
+    model = fresh_nano()
+    with torch.no_grad():
+        model.model.layers[0].self_attn.o_proj.weight.zero_()  # blind to what stands before: some thoughts must circle
+    free, stopped = (think(model, nano_protocol([8, 64], stop_loops=stop)) for stop in (False, True))
+    loops = {key for key, thought in stopped.items() if thought.stop == "loop"}
+    assert loops
+    for key in loops:
+        kept = stopped[key].answers[-1].thinking_tokens
+        assert is_looping(free[key].thinking_ids[:kept]) and not is_looping(free[key].thinking_ids[: kept - 1])
+    assert all(free[key] == stopped[key] for key in free.keys() - loops)
+
+
+SHORT = [Request("a", 0, (2, 5, 9), (2, 5, 9, 7, 8)), Request("b", 0, (2, 40, 8, 30, 31, 17, 22, 12, 6), (4, 8)),
+         Request("c", 0, (2, 50, 33, 6), (2, 50, 34, 7, 8))]
 FAMILIES = ["qwen3", "qwen2_mixed", "qwen2_derived", "mistral", "gemma", "gemma3", "llama", "smollm3"]
 ATTENTIONS = [*((family, kind) for family in FAMILIES for kind in ("sdpa", "eager", SLOTS)), ("gemma2", "eager")]
 
@@ -145,7 +168,7 @@ ATTENTIONS = [*((family, kind) for family in FAMILIES for kind in ("sdpa", "eage
 def test_slots_equal_uncached_forwards_of_every_family(family: str, attention: str) -> None:
     model = build(family)
     model.set_attn_implementation(attention)
-    protocol = make_protocol([5, 11], FORMAT, vocabulary_size=53)
+    protocol = make_protocol([0, 5, 11], FORMAT, vocabulary_size=53)
 
     def choose(tokens: tuple[int, ...], banned: frozenset[int], uniform: float) -> int:
         with torch.no_grad():
@@ -153,8 +176,8 @@ def test_slots_equal_uncached_forwards_of_every_family(family: str, attention: s
         logits[list(banned)] = -torch.inf
         return int(logits.argmax())
 
-    expected = {(r.problem, 0): {b: reference(choose, dataclasses.replace(protocol, budgets=(b,)), r) for b in (5, 11)}
-                for r in SHORT}
+    alone = {b: dataclasses.replace(protocol, budgets=(b,)) for b in protocol.budgets}
+    expected = {(r.problem, 0): {b: reference(choose, rules, r) for b, rules in alone.items()} for r in SHORT}
     assert {key: by_budget(t) for key, t in think(model, protocol, SHORT, batch_size=2).items()} == expected
 
 

@@ -1,6 +1,7 @@
 """From scores to the rows of sweeps.jsonl."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -32,10 +33,13 @@ BUDGET_KEYS = [
     "problems",
     "samples",
     "tokens_spent",
+    "control",
     "closed",
     "cut",
     "looping",
     "protocol",
+    "method",
+    "chance",
 ]
 
 
@@ -77,6 +81,7 @@ def test_rows_have_the_keys_of_the_design_and_their_values():
     assert first["accuracy"] == 0 and second["accuracy"] == 7 / 8 and second["low"] < 7 / 8 < second["high"]
     assert (first["tokens_spent"], second["tokens_spent"]) == (8, 10)
     assert (first["closed"], second["closed"], first["cut"], second["cut"], first["looping"]) == (0, 1, 1, 0, 0.25)
+    assert (first["control"], second["control"], first["method"], first["chance"]) == (1, 1, "generate", None)
     assert (first["problems"], first["samples"], first["step"], first["model"], first["protocol"]) == (
         4,
         2,
@@ -89,6 +94,27 @@ def test_rows_have_the_keys_of_the_design_and_their_values():
     assert whole["gain_low"] < 7 / 8 < whole["gain_high"]
     assert whole["pass_at_k"] == [{"k": 1, "value": 7 / 8}, {"k": 2, "value": 1.0}]
     assert whole["maj_at_n"] == 7 / 8  # the tie on problem d is split
+
+
+def test_control_is_counted_and_not_taken_for_granted():
+    sweep = _sweep(budgets=(8, 16))
+    over = replace(sweep.scores[0], thinking_tokens=9)
+    found = rows(replace(sweep, scores=(over, *sweep.scores[1:])), None, None, SECTION)
+    assert [row["control"] for row in found[:2]] == [7 / 8, 1]
+
+
+def test_choices_by_likelihood_are_one_row_at_budget_0_and_the_sweep():
+    scores = tuple(
+        Score(p, 0, 0, right, "A", "likeliest", 0, 0, closed=False, cut=False, looping=False)
+        for p, right in (("a", True), ("b", False))
+    )
+    sweep = SuiteSweep("run", 5, "mmlu", (0,), scores, "hash", method="likelihood", chance=0.25)
+    at, whole = rows(sweep, replace(sweep, model="unpruned"), replace(sweep, model="pruned"), VerdictSection(suite="x"))
+    assert (at["budget"], at["accuracy"], at["tokens_spent"], at["closed"], at["control"]) == (0, 0.5, 0, 0, 1)
+    assert (at["method"], at["chance"], whole["method"], whole["chance"]) == ("likelihood", 0.25) * 2
+    assert whole["level"] == 0.5
+    assert whole["gain_per_doubling"] is whole["termination"] is whole["verdict"] is None
+    assert json.loads(json.dumps([at, whole], allow_nan=False)) == [at, whole]
 
 
 def test_verdict_and_recovered_fraction_need_both_references():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.tables import align, cell, gain_cell, share, sweep_table
+from eval.tables import align, budget_name, cell, gain_cell, share, sweep_table
 
 
 def made_style(repetition, marks=2.25):
@@ -24,7 +24,8 @@ def made_rows(suite="chain", protocol="hash", run_steps=(0, 10), budgets=(8, 16,
     found = []
     for model, step in [("unpruned", 0), ("pruned", 0), *(("run", step) for step in run_steps)]:
         top = {"unpruned": 0.95, "pruned": 0.2, "run": 0.2 + 0.05 * step}[model]
-        common = {"step": step, "model": model, "suite": suite, "problems": 40, "samples": 2, "protocol": protocol}
+        common = {"step": step, "model": model, "suite": suite, "problems": 40, "samples": 2, "protocol": protocol,
+                  "method": "generate", "chance": None}
         for k, budget in enumerate(budgets):
             accuracy = top * (k + 1) / len(budgets)
             found.append(
@@ -35,6 +36,7 @@ def made_rows(suite="chain", protocol="hash", run_steps=(0, 10), budgets=(8, 16,
                     "low": max(0, accuracy - 0.06),
                     "high": min(1, accuracy + 0.06),
                     "tokens_spent": budget * 0.8,
+                    "control": 1.0,
                     "closed": 0.7,
                     "cut": 0.1,
                     "looping": 0.05,
@@ -90,6 +92,8 @@ def test_the_table_fits_and_shows_the_newest_step():
     ]
     assert "0.95 [.89, 1.0]" in lines[2] and "0.70 [.64, .76]" in lines[4]
     assert any(line.startswith("knowledge at 128: unpruned 0.95") for line in lines)
+    ways = "end by themselves .70, loop .05; answers cut .10, within budget 1.0; 102 tokens spent at 128"
+    assert ways in lines
     style = "style (unpruned, pruned, now): repetition .02 .31 .02, self-BLEU .40 .40 .40, reflection 6.8 6.8 6.8"
     assert lines[-2] == style
     assert lines[-1] == "PARTIAL: gain <b>" and text.isprintable() is False and "\x1b" not in text
@@ -113,6 +117,37 @@ def test_the_line_of_style(style, line):
 def test_rows_from_before_style_was_counted():
     rows = [{key: value for key, value in row.items() if key != "style"} for row in made_rows()]
     assert "style" not in sweep_table(rows, "chain")
+
+
+def by_likelihood(suite="mmlu"):
+    """The rows of a suite of choices that was asked by likelihood."""
+    asked = {"method": "likelihood", "chance": 0.25}
+    return [row | asked for row in made_rows(suite, budgets=(0,))]
+
+
+def test_suites_of_choices_say_how_they_were_asked_and_what_guessing_gives():
+    generated = [row | {"chance": 0.2} for row in made_rows("gpqa")]
+    rows = by_likelihood() + generated + made_rows("off", budgets=(0,)) + made_rows()
+    lines = sweep_table(rows, "chain").splitlines()
+    assert any(line.startswith("mmlu by likelihood (chance .25): unpruned 0.95") for line in lines)
+    assert any(line.startswith("gpqa at 128 (chance .20): unpruned 0.95") for line in lines)
+    assert any(line.startswith("off thinking off: unpruned 0.95") for line in lines)
+
+
+def test_thinking_off_is_the_first_column():
+    lines = sweep_table(made_rows(budgets=(0, 16, 32)), "chain").splitlines()
+    assert lines[1].split() == ["off", "16", "32"] and lines[2].startswith("unpruned  0.32 [.26, .38]  0.63")
+
+
+@pytest.mark.parametrize(("budget", "name"), [(0, "off"), (8, "8"), (8192, "8,192")])
+def test_names_of_budgets(budget, name):
+    assert budget_name(budget) == name
+
+
+def test_rows_from_before_control_was_counted():
+    rows = [{key: value for key, value in row.items() if key not in ("control", "method", "chance")}
+            for row in made_rows("knowledge") + made_rows()]
+    assert "within budget" not in sweep_table(rows, "chain") and "knowledge at 128: " in sweep_table(rows, "chain")
 
 
 def test_many_budgets_and_missing_models():
