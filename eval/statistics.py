@@ -76,8 +76,14 @@ def variance_degrees(values: Array) -> float:
     others tell less of the variance than many that all differ a little.
     """
     squares = (values - values.mean()) ** 2
-    concentration = float((squares**2).sum() / squares.sum() ** 2) - 1 / len(values)
+    total = float(squares.sum())
+    concentration = float((squares**2).sum()) / total**2 - 1 / len(values) if total > 1e-12 else 0.0
     return min(len(values) - 1.0, 2 / concentration) if concentration > 0 else len(values) - 1.0
+
+
+def stretch(values: Array) -> float:
+    """How much wider the interval of the mean of `values` [P > 1] is for its `variance_degrees` than for P - 1."""
+    return student_quantile(variance_degrees(values)) / student_quantile(len(values) - 1)
 
 
 def accuracy_interval(means: Array) -> tuple[float, float]:
@@ -156,19 +162,21 @@ def contrast_intervals(contrasts: Array, scales: Sequence[float], resamples: int
     """The mean of each column of `contrasts` [P, M] with its paired bootstrap interval, one Interval a column.
 
     `scales` [M]: the most that one model's share in one problem's contrast can be (1 for accuracy, `slope_scale` for a
-    gain). A bootstrap knows nothing of what no problem showed: P problems without one disagreement would have an
-    interval of zero width. So each side reaches at least scale * z² / (P + z²), Wilson's bound after P problems of
-    which none differed, times the share of problems that do agree.
+    gain). A bootstrap knows nothing of what few problems showed: it is stretched where few make the variance, and as P
+    problems without one disagreement would have an interval of zero width, each side reaches at least
+    scale * z² / (P + z²), Wilson's bound after P problems of which none differed, times the share that do agree.
 
-    Measured: .93 … .97 wherever a tenth of the problems or more show a difference; with less the last rule makes it up
-    to 1.0 (by itself the bootstrap has .42 … .9 there, having seen too little).
+    Measured (30, 100 and 500 problems): .93 … .97 wherever a tenth of the problems or more show a difference; with less
+    the last rule makes it up to 1.0 (the bootstrap by itself has .42 … .9 there, having seen too little).
     """
     problems = len(contrasts)
     share = percentile_share(problems)
     lows, highs = np.quantile(bootstrap(contrasts, resamples, seed), [share, 1 - share], axis=0)
     means = contrasts.mean(axis=0)
     least = Z95**2 / (problems + Z95**2) * agreeing(contrasts) * np.asarray(scales)
-    lows, highs = np.minimum(lows, means - least), np.maximum(highs, means + least)
+    factors = np.array([stretch(column) for column in contrasts.T])
+    lows = np.minimum(means - (means - lows) * factors, means - least)
+    highs = np.maximum(means + (highs - means) * factors, means + least)
     return [Interval(float(m), float(low), float(high)) for m, low, high in zip(means, lows, highs, strict=True)]
 
 
@@ -231,8 +239,9 @@ def fieller(numerator: Array, denominator: Array) -> Interval | None:
     """mean(numerator) / mean(denominator), both [P] and paired, with Fieller's 95 % interval (1954).
 
     None where the denominator's own interval covers 0: the ratio is then not defined, nor is its interval bounded.
-    Where most problems agree with the ratio the interval keeps the least width of `contrast_intervals`. Measured, where
-    the gap is shown in four of five repetitions: .93 … .98.
+    It is widened as that of `contrast_intervals`, by how the problems agree with the ratio. Measured where the gap is
+    shown in four of five repetitions: .935 … .98, but for what 30 problems do not show: .87 where all that the run
+    lacks lies in one problem of thirty and 16 thoughts of likeness .5 hide it.
     """
     problems = len(numerator)
     if problems < 2:
@@ -243,9 +252,11 @@ def fieller(numerator: Array, denominator: Array) -> Interval | None:
     if a <= 1e-12:
         return None
     root = math.sqrt(max(0.0, b * b - a * c))
-    agree = float(agreeing((numerator - n / d * denominator)[:, None])[0])
-    least = Z95**2 / (problems + Z95**2) * agree / abs(d)
-    return Interval(n / d, min((b - root) / a, n / d - least), max((b + root) / a, n / d + least))
+    ratio, rest = n / d, numerator - n / d * denominator
+    factor = stretch(rest)
+    least = Z95**2 / (problems + Z95**2) * float(agreeing(rest[:, None])[0]) / abs(d)
+    below, above = (ratio - (b - root) / a) * factor, ((b + root) / a - ratio) * factor
+    return Interval(ratio, ratio - max(below, least), ratio + max(above, least))
 
 
 def recovered_fraction(run: Array, unpruned: Array, pruned: Array) -> list[Interval | None]:
