@@ -153,7 +153,7 @@ def way_back(rows: Sequence[Row], suite: str) -> Table:
                 lines.append(
                     [
                         name,
-                        f"{whole['level']:.2f}",
+                        "-" if whole["level"] is None else f"{whole['level']:.2f}",
                         cell(found[-1]),
                         gain_cell(whole),
                         f"{whole['termination']:.2f}",
@@ -235,13 +235,19 @@ def parallel(rows: Sequence[Row], suite: str) -> Table:
     lines = [
         [
             name,
-            " · ".join(f"pass@{one['k']} {one['value']:.2f}" for one in whole["pass_at_k"]),
-            f"{whole['maj_at_n']:.2f}",
+            " · ".join(f"pass@{one['k']} {_bracketed(one['value'], one, '')}" for one in whole["pass_at_k"]),
+            _bracketed(whole["maj_at_n"], whole, "maj_"),
             str(whole["samples"]),
         ]
         for name, whole in sampled.items()
     ]
     return Table(["model", "pass@k", "maj@n", "n"], lines)
+
+
+def _bracketed(value: float, row: Row, of: str) -> str:
+    """A number with its interval; without it where the row has none (rows of older runs)."""
+    known = row.get(f"{of}low") is not None
+    return f"{value:.2f} [{row[f'{of}low']:.2f}, {row[f'{of}high']:.2f}]" if known else f"{value:.2f}"
 
 
 def totals(metrics: Sequence[Row]) -> dict[str, float]:

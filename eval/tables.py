@@ -78,6 +78,7 @@ def _title(present: dict[str, tuple[list[Row], Row | None]], suite: str) -> str:
     last = present.get("run") or next(iter(present.values()))
     row = last[0][-1]
     asked = f"{row['problems']} problems x {row['samples']}"
+    asked += f" ({row['missing']} thoughts missing)" if row.get("missing") else ""
     return f"step {row['step']}, {suite}: accuracy by thinking budget, {asked}, 95 % intervals"
 
 
