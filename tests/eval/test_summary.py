@@ -116,7 +116,7 @@ def test_choices_by_likelihood_are_one_row_at_budget_0_and_the_sweep():
     at, whole = rows(sweep, replace(sweep, model="unpruned"), replace(sweep, model="pruned"), VerdictSection(suite="x"))
     assert (at["budget"], at["accuracy"], at["tokens_spent"], at["closed"], at["control"]) == (0, 0.5, 0, 0, 1)
     assert (at["method"], at["chance"], whole["method"], whole["chance"]) == ("likelihood", 0.25) * 2
-    assert whole["level"] == 0.5
+    assert whole["level"] is None
     assert whole["gain_per_doubling"] is whole["termination"] is whole["verdict"] is None
     assert json.loads(json.dumps([at, whole], allow_nan=False)) == [at, whole]
 
