@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from data_prep.rows import hub_rows, read_jsonl
 from recipes.data import HubTraces, JsonlTraces, NanoTraces
@@ -18,13 +18,19 @@ IN_CONTENT = re.compile(r"\s*<think>\n?(.*?)\n?</think>\s*(.*)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Trace:
-    """One worked example: question, thinking (may be empty), answer, and where it came from."""
+    """One worked example: question, thinking (may be empty), answer, and where it came from.
+
+    gold: the right answer, where the source tells it. thought: `whole`; `unclosed` where the text opens a thought and
+    never closes it (the answer is then empty); `absent` where nothing in the row marks a thought, not even an empty one.
+    """
 
     id: str
     question: str
     thinking: str
     answer: str
     source: str
+    gold: str | None = None
+    thought: Literal["whole", "unclosed", "absent"] = "whole"
 
 
 def read_traces(section: NanoTraces | JsonlTraces | HubTraces) -> list[Trace]:
