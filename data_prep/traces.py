@@ -21,7 +21,8 @@ class Trace:
     """One worked example: question, thinking (may be empty), answer, and where it came from.
 
     gold: the right answer, where the source tells it. thought: `whole`; `unclosed` where the text opens a thought and
-    never closes it (the answer is then empty); `absent` where nothing in the row marks a thought, not even an empty one.
+    never closes it (the answer is then empty); `absent` where nothing in the row marks a thought, not even an empty
+    one.
     """
 
     id: str
