@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
+from data_prep.ledger import Ledger
+from data_prep.pipeline import read_and_filter
 from data_prep.prompts import ThinkFormat, encode, render_completion, render_prompt
-from data_prep.traces import Trace, read_traces
+from data_prep.traces import Trace
 from recipes.data import DataSection
 from recipes.errors import UserError
 
@@ -85,7 +87,7 @@ def _first_difference(text: str, spelled: str) -> str:
 
 def prepare(section: DataSection, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat) -> Prepared:
     """All rows of a recipe's data. Traces over `max_length_tokens` are dropped whole and counted, never cut."""
-    return prepare_traces(read_traces(section.traces), section.max_length_tokens, tokenizer, fmt)
+    return prepare_traces(list(read_and_filter(section, Ledger())), section.max_length_tokens, tokenizer, fmt)
 
 
 def prepare_traces(

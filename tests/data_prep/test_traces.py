@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from data_prep.traces import Trace, read_traces
+from data_prep.sources import read_traces
+from data_prep.traces import Trace
 from recipes.data import HubTraces, JsonlTraces, NanoTraces
 from recipes.errors import UserError
 
