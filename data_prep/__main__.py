@@ -12,6 +12,8 @@ from recipes.help import HelpAsked, asks_for_help
 # command -> (module with a `main(arguments)`, what it does); a module is imported only when its command is called
 COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("data_prep.check", "traces=FILE | recipe=FILE: what is in a trace set, and what each filter drops"),
+    "decontaminate": ("data_prep.decontaminate_file", "traces=FILE suite=FILE out=FILE: a trace file without what "
+                      "overlaps with suites"),
     "nano": ("data_prep.nano_build", "recipe=nano_world.yaml out=DIR: builds the embedded reasoner from nothing"),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,17 @@ class Problem:
 
 @dataclass(frozen=True)
 class Suite:
-    """Problems that are scored together by one grader (`exact`, `integer`, `math`, `choice` or `reasoning_gym`)."""
+    """Problems that are scored together by one grader (`exact`, `integer`, `math`, `choice` or `reasoning_gym`).
+
+    wording: `own` where each problem has words of its own, `template` where all are made from one; instruction: the
+    text that was put under every question.
+    """
 
     name: str
     problems: tuple[Problem, ...]
     grader: str
+    wording: Literal["own", "template"] = "own"
+    instruction: str = ""
 
     @property
     def hash(self) -> str:

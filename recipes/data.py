@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from recipes.filters import FiltersSection
+from recipes.quality import DecontaminateSection, DuplicatesSection, SelectSection, VerifySection
 from recipes.section import Section
 from recipes.traces import FileTraces, HubTraces, JsonlTraces, MixtureTraces, NanoTraces, TracesSection
 
@@ -35,6 +36,12 @@ class DataSection(Section):
         default="stop", description="a row that cannot be read stops the run, with the first five faults and how many "
         "there are; or is skipped, counted and named")
     filters: FiltersSection = FiltersSection()
+    duplicates: DuplicatesSection = DuplicatesSection()
+    decontaminate: DecontaminateSection = DecontaminateSection()
+    verify: VerifySection | None = Field(
+        default=None, description="check each answer against the gold answer of its row; {} for the usual rules")
+    select: SelectSection | None = Field(
+        default=None, description="keep only traces of a certain difficulty, by the models' loss on them")
     max_length_tokens: int = Field(
         ge=8, description="longest prompt + thought + answer; longer traces are dropped and counted")
     format: FormatSection = FormatSection()
