@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from data_prep.ledger import Ledger
 from data_prep.problems import Suite
 from data_prep.traces import Trace
-from recipes.quality import DecontaminateSection
+from recipes.quality import DecontaminateSection, OverlapRules
 
 SYMBOL = re.compile(r"\w+|[^\w\s]")
 
@@ -54,8 +54,8 @@ def runs_of(units: Sequence[str], n: int) -> list[str]:
 class SuiteIndex:
     """The runs of every problem of some suites; built once, then each question costs as much as it is long."""
 
-    def __init__(self, suites: Sequence[Suite], section: DecontaminateSection) -> None:
-        self.section = section
+    def __init__(self, suites: Sequence[Suite], rules: OverlapRules) -> None:
+        self.rules = rules
         self._problems: list[tuple[str, str, int]] = []
         self._runs: dict[str, list[int]] = {}
         self._short: dict[str, list[int]] = {}
@@ -65,8 +65,8 @@ class SuiteIndex:
                 self._add(suite, problem.id, problem.question)
 
     def _add(self, suite: Suite, problem: str, question: str) -> None:
-        units = split_text(question.removesuffix(suite.instruction), self.section.unit)
-        runs = dict.fromkeys(runs_of(units, self.section.n))
+        units = split_text(question.removesuffix(suite.instruction), self.rules.unit)
+        runs = dict.fromkeys(runs_of(units, self.rules.n))
         number = len(self._problems)
         self._problems.append((suite.name, problem, len(runs)))
         for run in runs:
@@ -76,23 +76,23 @@ class SuiteIndex:
 
     def overlaps(self, question: str) -> list[Overlap]:
         """All problems that `question` overlaps with, the largest overlap first, then in the order of the suites."""
-        units = split_text(question, self.section.unit)
+        units = split_text(question, self.rules.unit)
         shared: Counter[int] = Counter()
         example: dict[int, str] = {}
-        for run in dict.fromkeys(runs_of(units, self.section.n)):
+        for run in dict.fromkeys(runs_of(units, self.rules.n)):
             for number in self._runs.get(run, ()):
                 shared[number] += 1
                 example.setdefault(number, run)
         found = [Overlap(*self._problems[number][:2], count, self._problems[number][2], example[number])
                  for number, count in sorted(shared.items())]
-        found = [each for each in found if each.shared >= min(self.section.shared, each.runs)
-                 and each.coverage >= self.section.coverage]
+        found = [each for each in found if each.shared >= min(self.rules.shared, each.runs)
+                 and each.coverage >= self.rules.coverage]
         return self._whole(question) + sorted(found, key=lambda each: -each.shared)
 
     def _whole(self, question: str) -> list[Overlap]:
         """Problems shorter than one run that are the whole question, with or without an instruction under it."""
         bare = next((question.removesuffix(each) for each in self._instructions if question.endswith(each)), question)
-        text = " ".join(split_text(bare, self.section.unit))
+        text = " ".join(split_text(bare, self.rules.unit))
         return [Overlap(*self._problems[number][:2], 0, 0, text) for number in self._short.get(text, ())]
 
 
@@ -113,9 +113,9 @@ def decontaminate(
             yield trace
 
 
-def describe(overlap: Overlap, section: DecontaminateSection) -> str:
+def describe(overlap: Overlap, rules: OverlapRules) -> str:
     """One overlap in words."""
     if not overlap.runs:
         return f"is problem {overlap.problem}"
-    return (f"shares {overlap.shared} of the {overlap.runs} runs of {section.n} {section.unit} of problem "
+    return (f"shares {overlap.shared} of the {overlap.runs} runs of {rules.n} {rules.unit} of problem "
             f"{overlap.problem}, such as {overlap.example!r}")

@@ -19,12 +19,12 @@ from data_prep.ledger import Ledger
 from data_prep.suites import load_suite, suite_called
 from data_prep.trace_files import check_new, new_file, read_file, trace_row, write_row
 from recipes.loader import load_arguments
-from recipes.quality import DecontaminateSection
+from recipes.quality import OverlapRules
 
 MOST_SHOWN = 10
 
 
-class DecontaminateFile(DecontaminateSection):
+class DecontaminateFile(OverlapRules):
     traces: Path = Field(description="the trace file")
     suite: str = Field(description="a file of problems or a known benchmark; several with commas")
     out: Path = Field(description="the file for the traces that are kept; one that is there is never overwritten")
@@ -56,7 +56,7 @@ def _write_overlaps(file: TextIO, trace: str, overlaps: Sequence[Overlap]) -> No
         write_row(file, {"trace": trace, **asdict(each), "coverage": round(each.coverage, 4)})
 
 
-def summary(found: Sequence[tuple[str, Sequence[Overlap]]], ledger: Ledger, section: DecontaminateSection) -> str:
+def summary(found: Sequence[tuple[str, Sequence[Overlap]]], ledger: Ledger, section: OverlapRules) -> str:
     """How many traces overlap, with which suites, and the largest overlaps."""
     by_suite = Counter(name for _, overlaps in found for name in {each.suite for each in overlaps})
     problems = {(each.suite, each.problem) for _, overlaps in found for each in overlaps}

@@ -14,6 +14,7 @@ from data_prep.row_reader import RowReader
 from data_prep.rows import COMPRESSED, READERS, Rows, file_rows, hub_rows, kind_of, read_jsonl
 from data_prep.traces import Trace
 from recipes.errors import UserError
+from recipes.generation import GenerateTraces
 from recipes.paths import find_path
 from recipes.traces import FileTraces, HubTraces, JsonlTraces, MixtureTraces, NanoTraces, TracesSection
 
@@ -32,6 +33,9 @@ def read_source(section: TracesSection, on_error: OnError, ledger: Ledger, key: 
     """
     if isinstance(section, NanoTraces):
         yield from _nano(section, ledger)
+    elif isinstance(section, GenerateTraces):
+        raise UserError(f"{key}.source=generate: the model has to write these traces first; a run does it by itself, "
+                        "elsewhere call python -m eval.generate recipe=… out=FILE and read that file (source=file)")
     elif isinstance(section, MixtureTraces):
         def read(number: int) -> Iterator[Trace]:
             return read_source(section.parts[number].traces, on_error, ledger, f"{key}.parts.{number}.traces")

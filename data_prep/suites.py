@@ -37,7 +37,7 @@ def load_suite(section: NanoSuite | JsonlSuite | HubSuite | NamedSuite | Reasoni
         from data_prep.nano_world import nano_problems
 
         try:
-            made = nano_problems(section.family, section.size, section.seed)
+            made = nano_problems(section.family, section.size, section.seed, section.part)
         except ValueError as fault:
             raise UserError(f"sweep.suites ({section.name}).size: {fault}") from None
         return Suite(name=section.name, problems=tuple(made), grader="exact", wording="template")

@@ -7,12 +7,13 @@ from typing import Literal
 from pydantic import Field
 
 from recipes.filters import FiltersSection
+from recipes.generation import GenerateTraces
 from recipes.quality import DecontaminateSection, DuplicatesSection, SelectSection, VerifySection
 from recipes.section import Section
 from recipes.traces import FileTraces, HubTraces, JsonlTraces, MixtureTraces, NanoTraces, TracesSection
 
-__all__ = ["DataSection", "FileTraces", "FiltersSection", "FormatSection", "HubTraces", "JsonlTraces", "MixtureTraces",
-           "NanoTraces", "TracesSection"]
+__all__ = ["DataSection", "FileTraces", "FiltersSection", "FormatSection", "GenerateTraces", "HubTraces", "JsonlTraces",
+           "MixtureTraces", "NanoTraces", "TracesSection"]
 
 
 class FormatSection(Section):

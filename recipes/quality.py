@@ -21,10 +21,9 @@ class DuplicatesSection(Section):
     run_words: int = Field(default=5, ge=1, description="length of the runs of words that are compared")
 
 
-class DecontaminateSection(Section):
-    enabled: bool = Field(
-        default=True, description="drop traces whose question overlaps with a problem of the sweep's suites; suites "
-        "made from a template (nano, reasoning_gym) are not looked at, theirs is a fixed wording")
+class OverlapRules(Section):
+    """When a question overlaps with a problem."""
+
     unit: Literal["symbols", "words"] = Field(
         default="symbols", description="what is counted: words and punctuation marks (symbols), which sees through "
         "formulas; or what stands between spaces (words), as s1 and open-r1 do")
@@ -34,6 +33,12 @@ class DecontaminateSection(Section):
     coverage: float = Field(
         default=0.0, ge=0, le=1, description="and the share of the problem's runs that must be common; raise it where "
         "competition problems share no more than their stock phrases")
+
+
+class DecontaminateSection(OverlapRules):
+    enabled: bool = Field(
+        default=True, description="drop traces whose question overlaps with a problem of the sweep's suites; suites "
+        "made from a template (nano, reasoning_gym) are not looked at, theirs is a fixed wording")
 
 
 class VerifySection(Section):

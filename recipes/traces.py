@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from recipes.generation import GenerateTraces
 from recipes.section import Section
 
 Layout = Literal["auto", "openr1_math", "s1k_1_1", "s1k", "messages", "sharegpt", "prompt_completion", "plain",
@@ -78,5 +79,5 @@ class MixtureTraces(Section):
         return self
 
 
-TracesSection = Annotated[NanoTraces | JsonlTraces | FileTraces | HubTraces | MixtureTraces,
+TracesSection = Annotated[NanoTraces | JsonlTraces | FileTraces | HubTraces | MixtureTraces | GenerateTraces,
                           Field(discriminator="source")]

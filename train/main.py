@@ -25,6 +25,7 @@ def recover(loaded: Loaded[Recipe]) -> int:
     """Runs a recipe on every rank. UserError, on all ranks, for whatever the user can mend."""
     from data_prep.models import load_model
     from train import stages
+    from train.generated import with_generated_traces
     from train.ranks import on_every_rank, on_first_rank, start_ranks
     from train.run_record import RunFolder, folder_name
     from train.terminal import calm_libraries
@@ -34,6 +35,7 @@ def recover(loaded: Loaded[Recipe]) -> int:
     calm_libraries(ranks.rank)
     folder = RunFolder(on_first_rank(ranks, lambda: folder_name(loaded)))
 
+    recipe = with_generated_traces(recipe, ranks)
     inputs = on_every_rank(ranks, lambda: stages.read_inputs(recipe, ranks))
     stages.say(ranks, inputs.describe())
     if recipe.dry_run:

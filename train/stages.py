@@ -15,12 +15,12 @@ from transformers import PreTrainedModel, PrinterCallback, ProgressCallback
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from trl import SFTConfig, SFTTrainer
 
+from data_prep.fingerprint import fingerprint
 from data_prep.models import load_config, load_tokenizer
 from data_prep.tokenize import Prepared, prepare
 from eval.report import write_report
 from eval.summary import newest, read_rows, verdict_suite
 from eval.sweep import Ranks, SweepPlan, check_context, make_sweep_plan
-from prune.fingerprint import fingerprint
 from prune.select import choose
 from recipes.errors import UserError
 from recipes.loader import Loaded
@@ -145,6 +145,7 @@ def start_record(folder: RunFolder, recipe: Recipe, pruned: str, inputs: Inputs,
     def start() -> None:
         facts = {"data": inputs.prepared.facts(), "pruned": pruned, "pruned_fingerprint": fingerprint(pruned),
                  "prune_plan": plan_facts(pruned),
+                 "traces": recipe.data.traces.model_dump(mode="json"),
                  "protocol": {suite.name: inputs.plan.protocol_hash(suite) for suite in inputs.plan.suites},
                  "seeds": {"train": recipe.seed, "sweep": recipe.sweep.seed}}
         check_same_facts(folder, facts)
