@@ -55,5 +55,16 @@ class FormatSection(Section):
 class DataSection(Section):
     traces: TracesSection
     max_length_tokens: int = Field(
-        ge=8, description="longest prompt + thought + answer; longer traces are dropped and counted")
+        ge=8, description="longest prompt + thought + answer; `overlong` says what becomes of longer traces")
+    overlong: Literal["drop", "error", "shorten"] = Field(
+        default="drop",
+        description="traces over max_length_tokens: drop and count them, stop with an error, or shorten the thinking "
+                    "by whole steps from its middle (counted); a trace is never simply cut off")
+    packing: bool = Field(
+        default=False,
+        description="train on several whole traces a row of max_length_tokens (best fit; none sees another)")
+    cache_dir: Path = Field(
+        default=Path("runs/cache/data"),
+        description="where prepared sets are kept; on several machines it must be on a file system that all share")
+    workers: int | None = Field(default=None, ge=1, description="processes that tokenise; default: one a core")
     format: FormatSection = FormatSection()
