@@ -27,7 +27,7 @@ OTHER_TOKENS = len([IM_START, *b"user\n2+2?", IM_END, 10, IM_START, *b"assistant
 
 
 def section(folder: Path, thoughts: list[str], **keys: Any) -> DataSection:
-    rows = [{"id": str(i), "question": "2+2?", "thinking": thought, "answer": "4"} for i, thought in enumerate(thoughts)]
+    rows = [{"id": str(i), "question": "2+2?", "thinking": text, "answer": "4"} for i, text in enumerate(thoughts)]
     (folder / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return DataSection.model_validate({"traces": {"source": "jsonl", "path": folder / "t.jsonl"}, "workers": 1,
                                        "cache_dir": folder / "cache", "max_length_tokens": 10_000, **keys})
