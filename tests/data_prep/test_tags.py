@@ -99,7 +99,8 @@ def test_two_different_thoughts_are_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["`" * 300_000, "```\n" * 100_001, "` " * 100_000, "x" * 300_000,
-                                  "~~~\n" * 50_001 + "```\n" * 50_001, "```\n" + "<think></think>" * 50_000 + "\n```\n"],
+                                  "~~~\n" * 50_001 + "```\n" * 50_001,
+                                  "```\n" + "<think></think>" * 50_000 + "\n```\n"],
                          ids=["backticks", "fences", "spans", "letters", "fences-mixed", "tags-in-code"])
 def test_long_hostile_texts_are_taken_apart(text: str) -> None:
     assert split_thought(f"<think>\n{text}\n</think>\n\na") == Thought(text, "a", "whole")
