@@ -1,63 +1,34 @@
-"""`python -m data_prep COMMAND …`: prepare and preview a recipe's traces, build the embedded reasoner."""
+"""The commands of the data: `python -m data_prep COMMAND key=value ...`; `python -m data_prep` alone lists them."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
+from importlib import import_module
 
-from recipes.command import run, split
+from recipes.command import run
 from recipes.errors import UserError
-from recipes.loader import load, load_recipe
-from recipes.nano import NanoRecipe
-from recipes.schema import Recipe
+from recipes.help import HelpAsked, asks_for_help
+
+# command -> (module with a `main(arguments)`, what it does); a module is imported only when its command is called
+COMMANDS: dict[str, tuple[str, str]] = {
+    "check": ("data_prep.check", "traces=FILE | recipe=FILE: what is in a trace set, and what each filter drops"),
+    "prepare": ("data_prep.prepare", "recipe=FILE: prepares the traces as a run would, and shows what became of them"),
+    "preview": ("data_prep.preview", "recipe=FILE [n=3] [ids=true]: the first rows, with what is labelled in colour"),
+    "nano": ("data_prep.nano_build", "recipe=nano_world.yaml out=DIR: builds the embedded reasoner from nothing"),
+}
 
 
 def main(arguments: list[str]) -> None:
-    command = COMMANDS.get(arguments[0] if arguments else "")
-    if command is None:
-        raise UserError(f"data_prep: the first word must be {', '.join(COMMANDS)}; got "
-                        f"{' '.join(arguments[:1]) or 'nothing'}; "
-                        "write for example: python -m data_prep preview recipe=lora_recovery.yaml")
-    command(arguments[1:])
+    listed = "\n".join(f"python -m data_prep {name} {meaning}" for name, (_, meaning) in COMMANDS.items())
+    word = arguments[0] if arguments else "nothing"
+    if word in COMMANDS:
+        command: Callable[[list[str]], None] = import_module(COMMANDS[word][0]).main
+        command(arguments[1:])
+    elif asks_for_help(arguments):
+        raise HelpAsked(listed)
+    else:
+        raise UserError(f"data_prep: the first word must be {', '.join(COMMANDS)}, got {word}; write one of:\n{listed}")
 
-
-def nano(arguments: list[str]) -> None:
-    """`nano recipe=nano_world.yaml out=DIR`: builds the embedded reasoner from nothing."""
-    own, rest = split(arguments, {"out": "folder for the model"}, NanoRecipe)
-    recipe = load(rest, NanoRecipe)
-    if "out" not in own:
-        raise UserError("data_prep nano: out=DIR is missing, the folder for the model")
-    from data_prep.nano_build import build
-
-    build(recipe, Path(own["out"]))
-
-
-def prepare(arguments: list[str]) -> None:
-    """`prepare recipe=FILE [key=value …]`: prepares the traces as a run would, and shows the manifest."""
-    _, rest = split(arguments, {}, Recipe)
-    recipe = load_recipe(rest).recipe
-    from data_prep.manifest import table
-    from data_prep.models import load_tokenizer
-    from data_prep.prepared import FIGURE
-    from data_prep.prepared import prepare as make
-    from data_prep.prompts import think_format
-
-    tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
-    prepared = make(recipe.data, tokenizer, think_format(recipe.data.format, tokenizer), print)
-    print(f"{table(prepared.manifest)}\nfigure  {prepared.folder / FIGURE}")
-
-
-def preview(arguments: list[str]) -> None:
-    """`preview recipe=FILE [n=3] [ids=true] [colour=always]`: shows the first rows as the model will see them."""
-    own, rest = split(arguments, {"n": "how many rows; default 3", "ids": "true: every token with its id",
-                                  "colour": "auto (a terminal gets colours), always or never"}, Recipe)
-    recipe = load_recipe(rest).recipe
-    from data_prep.preview import Look, look_of, show
-
-    look: Look = look_of(own)
-    show(recipe, look)
-
-
-COMMANDS = {"prepare": prepare, "preview": preview, "nano": nano}
 
 if __name__ == "__main__":
     run(main)

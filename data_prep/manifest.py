@@ -97,4 +97,4 @@ def table(manifest: Manifest) -> str:
                    f"(each alone, padded to the longest: {packing['unpacked_real_tokens_a_padded_token']:.3f})")]
     width = max(len(name) for name, _ in lines)
     named = [f"{reason}: {row}" for reason, rows_named in rows["named"].items() for row in rows_named[:5]]
-    return "\n".join([*(f"{name:<{width}}  {value}" for name, value in lines), *named])
+    return "\n".join([*(f"{name:<{width}}  {value}" for name, value in lines), *rows["notes"], *named])

@@ -27,10 +27,10 @@ from data_prep.ledger import Ledger
 from data_prep.length_figure import draw_lengths
 from data_prep.manifest import Manifest, length_facts, packing_facts
 from data_prep.packing import pack
+from data_prep.pipeline import read_and_filter
 from data_prep.prompts import ThinkFormat
 from data_prep.store import RowWriter, StoredRows
 from data_prep.tokenize import Labeller
-from data_prep.traces import Trace, read_traces
 from data_prep.workers import work_in_order
 from recipes.data import DataSection
 from recipes.errors import UserError
@@ -107,18 +107,11 @@ def open_prepared(folder: Path) -> Prepared:
     return Prepared(folder, StoredRows(folder / ROWS), json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
 
 
-def traces_of(section: DataSection, ledger: Ledger) -> Iterator[Trace]:
-    """The traces that are to be tokenised; `ledger` gets what was read and what was lost on the way."""
-    for trace in read_traces(section.traces):
-        ledger.read += 1
-        yield trace
-
-
 def _make(folder: Path, section: DataSection, work: BatchWork, say: Say) -> None:
     """Writes rows, manifest and figure of `section` into `folder`."""
     ledger, lengths = Ledger(), Counter[int]()
     workers = section.workers or len(os.sched_getaffinity(0))
-    done = work_in_order(work, batches_of(traces_of(section, ledger)), workers)
+    done = work_in_order(work, batches_of(read_and_filter(section, ledger)), workers)
     with RowWriter(folder / ROWS) as writer:
         for batch in _with_news(done, ledger, say):
             _account(batch, section, ledger)
@@ -135,8 +128,9 @@ def _make(folder: Path, section: DataSection, work: BatchWork, say: Say) -> None
 def _account(batch: Batch, section: DataSection, ledger: Ledger) -> None:
     """Counts what was lost and changed; UserError at the first loss that the recipe does not allow."""
     for loss in batch.losses:
-        if loss.reason != TOO_LONG:
-            raise UserError(f"data.traces ({loss.source}): trace {loss.where}: {loss.why}")
+        if loss.reason != TOO_LONG and section.on_error == "stop":
+            raise UserError(f"data.traces ({loss.source}): trace {loss.where}: {loss.why}; "
+                            "data.on_error=skip leaves such traces out and counts them")
         if section.overlong == "error":
             raise UserError(f"data.overlong=error: trace {loss.where} of {loss.source} has {loss.why}, more than "
                             f"data.max_length_tokens={section.max_length_tokens}; raise it, or drop or shorten such "

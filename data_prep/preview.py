@@ -1,4 +1,7 @@
-"""Rows as the model will see them, in the terminal: what is labelled and what is not, token by token on demand."""
+"""`python -m data_prep preview recipe=FILE [n=3] [ids=true] [colour=always]`: rows as the model will see them.
+
+What is labelled and what is not is told apart by colour, or by marks; on demand every token stands with its id.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,14 @@ from transformers import PreTrainedTokenizerBase
 from data_prep.batches import BatchWork
 from data_prep.ledger import Ledger
 from data_prep.models import load_tokenizer
-from data_prep.prepared import traces_of
+from data_prep.pipeline import read_and_filter
 from data_prep.prompts import think_format
 from data_prep.spelling import token_bytes
 from data_prep.tokenize import IGNORED, Labeller, Row
 from data_prep.traces import Trace
+from recipes.command import split
 from recipes.errors import UserError
+from recipes.loader import load_recipe
 from recipes.schema import Recipe
 
 
@@ -32,6 +37,8 @@ class Paint:
     number: tuple[str, str]
 
 
+OWN_KEYS = {"n": "how many rows; default 3", "ids": "true: every token with its id",
+            "colour": "auto (a terminal gets colours), always or never"}
 COLOURS = Paint(unlabelled=("\x1b[2;37m", "\x1b[0m"), labelled=("\x1b[32m", "\x1b[0m"), number=("\x1b[33m", "\x1b[0m"))
 MARKS = Paint(unlabelled=("", ""), labelled=("⟦", "⟧"), number=("‹", "›"))
 
@@ -43,6 +50,11 @@ class Look:
     count: int
     paint: Paint
     ids: bool
+
+
+def main(arguments: list[str]) -> None:
+    own, rest = split(arguments, OWN_KEYS, Recipe)
+    show(load_recipe(rest).recipe, look_of(own))
 
 
 def look_of(own: Mapping[str, str], stream: TextIO | None = None) -> Look:
@@ -66,7 +78,7 @@ def show(recipe: Recipe, look: Look) -> None:
     work = BatchWork(labeller, recipe.data.max_length_tokens, recipe.data.overlong)
     print(f"{look.paint.unlabelled[0]}not labelled{look.paint.unlabelled[1]} "
           f"{look.paint.labelled[0]}labelled{look.paint.labelled[1]}")
-    for trace in islice(traces_of(recipe.data, Ledger()), look.count):
+    for trace in islice(read_and_filter(recipe.data, Ledger()), look.count):
         print("\n".join(lines_of(trace, work, look)), flush=True)
 
 

@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
+from recipes.filters import FiltersSection
 from recipes.section import Section
+from recipes.traces import FileTraces, HubTraces, JsonlTraces, MixtureTraces, NanoTraces, TracesSection
 
-
-class NanoTraces(Section):
-    source: Literal["nano"] = Field(description="traces of the embedded world, made from a seed")
-    size: int = Field(ge=1, description="how many traces")
-    seed: int = Field(default=1, description="seed of the traces")
-    shares: dict[Literal["knowledge", "shallow", "chain"], float] = Field(
-        default={"knowledge": 0.3, "shallow": 0.3, "chain": 0.4}, description="share of each family")
-    max_operations: int = Field(default=24, ge=2, le=24, description="longest chain")
-
-
-class JsonlTraces(Section):
-    source: Literal["jsonl"] = Field(
-        description="a JSON Lines file: {question, thinking, answer} or {messages} with reasoning_content")
-    path: Path = Field(description="the file")
-
-
-class HubTraces(Section):
-    source: Literal["hub"] = Field(
-        description="a data set of the Hugging Face Hub with the columns of a JSON Lines trace file")
-    id: str = Field(description="owner/name")
-    split: str = Field(default="train", description="split of the data set")
-    columns: dict[Literal["question", "thinking", "answer", "messages"], str] = Field(
-        default={}, description="our name to the data set's column name, where they differ")
-
-
-TracesSection = Annotated[NanoTraces | JsonlTraces | HubTraces, Field(discriminator="source")]
+__all__ = ["DataSection", "FileTraces", "FiltersSection", "FormatSection", "HubTraces", "JsonlTraces", "MixtureTraces",
+           "NanoTraces", "TracesSection"]
 
 
 class FormatSection(Section):
@@ -54,6 +32,10 @@ class FormatSection(Section):
 
 class DataSection(Section):
     traces: TracesSection
+    on_error: Literal["stop", "skip"] = Field(
+        default="stop", description="a row that cannot be read stops the run, with the first five faults and how many "
+        "there are; or is skipped, counted and named")
+    filters: FiltersSection = FiltersSection()
     max_length_tokens: int = Field(
         ge=8, description="longest prompt + thought + answer; `overlong` says what becomes of longer traces")
     overlong: Literal["drop", "error", "shorten"] = Field(

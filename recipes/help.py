@@ -43,7 +43,7 @@ def help_text(schema: type[BaseModel]) -> str:
 
 
 def _kind(key: Key) -> str:
-    if key.shown == key.path and key.variants:  # the key that chooses the variant
+    if key.variants and not key.shown.rpartition(".")[0].endswith(")"):  # the key that chooses the variant
         return " | ".join(key.variants)
     bounds = [f"{sign} {getattr(each, name):g}" for each in key.field.metadata
               for name, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<")) if hasattr(each, name)]

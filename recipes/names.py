@@ -24,8 +24,10 @@ FOREIGN_NAMES: dict[str, str] = {
     "max_seq_len": "data.max_length_tokens", "sequence_len": "data.max_length_tokens",
     "cutoff_len": "data.max_length_tokens", "block_size": "data.max_length_tokens",
     "dataset": "data.traces.id", "datasets": "data.traces.id", "dataset_name": "data.traces.id",
-    "dataset_split": "data.traces.split", "train_file": "data.traces.path", "think_open": "data.format.open",
-    "think_close": "data.format.close", "stop_token": "data.format.stop",
+    "dataset_split": "data.traces.split", "train_file": "data.traces.path",
+    "data_files": "data.traces.path", "formatting": "data.traces.format", "dataset_type": "data.traces.format",
+    "interleave_probs": "data.traces.parts.N.weight", "subset": "data.traces.config", "streaming": "data.traces.access",
+    "think_open": "data.format.open", "think_close": "data.format.close", "stop_token": "data.format.stop",
     # trainer
     "lr": "trainer.learning_rate", "micro_batch_size": "trainer.per_device_train_batch_size",
     "batch_size": "trainer.per_device_train_batch_size", "num_epochs": "trainer.num_train_epochs",

@@ -13,7 +13,7 @@ FACTS = length_facts(Counter([*range(1, 100), 1000]))
 MANIFEST = {
     "max_length_tokens": 99, "tokens": 4950, "labelled_tokens": 990, "labelled_share": 0.2, "lengths": FACTS,
     "rows": {"read": 103, "kept": 99, "lost": {"too long": 1, "loop": 3}, "changed": {"shortened": 2},
-             "named": {"too long": ["a.jsonl:7: 1000 tokens"]}},
+             "notes": [], "named": {"too long": ["a.jsonl:7: 1000 tokens"]}},
     "packing": packing_facts(tokens=4950, traces=99, longest=99, packed_rows=55, capacity=99)}
 
 

@@ -41,7 +41,7 @@ def test_over_long_traces_are_dropped_whole_counted_and_named(tmp_path: Path) ->
     data = prepared(tmp_path, ["x" * n for n in (3, 30, 10, 11)], max_length_tokens=OTHER_TOKENS + 10)
     assert [row.id for row in data.rows] == ["0", "2"]
     assert data.manifest["rows"] == {
-        "read": 4, "kept": 2, "lost": {"too long": 2}, "changed": {},
+        "read": 4, "kept": 2, "lost": {"too long": 2}, "changed": {}, "notes": [],
         "named": {"too long": [f"1: {OTHER_TOKENS + 30} tokens", f"3: {OTHER_TOKENS + 11} tokens"]}}
     assert (data.read, data.too_long, data.longest_tokens) == (4, 2, OTHER_TOKENS + 30)
 
@@ -84,9 +84,14 @@ def test_all_traces_too_long(tmp_path: Path) -> None:
 
 
 def test_a_refused_trace_names_its_file_and_leaves_no_set(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"data\.traces \(.*t\.jsonl\): trace 0: the thinking contains '</think>'"):
-        prepared(tmp_path, ["</think>"])
+    with pytest.raises(UserError, match=r"data\.traces \(.*t\.jsonl\): trace 1: the thinking contains '<\|im_end\|>'"):
+        prepared(tmp_path, ["a", "4<|im_end|>5"])
     assert [path for path in (tmp_path / "cache").iterdir() if path.is_dir()] == []
+
+
+def test_a_refused_trace_is_counted_where_the_recipe_goes_on(tmp_path: Path) -> None:
+    data = prepared(tmp_path, ["a", "4<|im_end|>5"], on_error="skip")
+    assert (data.manifest["rows"]["kept"], data.manifest["rows"]["lost"]) == (1, {"mark in the text": 1})
 
 
 def test_the_second_time_it_is_found(tmp_path: Path) -> None:
