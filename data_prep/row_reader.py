@@ -9,10 +9,12 @@ from data_prep.conversations import with_system
 from data_prep.formats import LAYOUTS, Layout, gold_of, text_of
 from data_prep.ledger import Ledger
 from data_prep.traces import Trace
+from recipes.errors import UserError
 from recipes.traces import FileTraces, HubTraces, JsonlTraces
 
 BY_NAME = {layout.name: layout for layout in LAYOUTS}
 ID_COLUMNS = ("id", "uuid")
+OPTIONAL = {"id", "gold", "input"}
 MOST_NEAR = 3
 MOST_REMEMBERED = 1000
 
@@ -22,7 +24,7 @@ class RowReader:
 
     def __init__(self, section: FileTraces | JsonlTraces | HubTraces, ledger: Ledger, key: str) -> None:
         self.section, self.ledger, self.key = section, ledger, key
-        self._allowed = _allowed(section)
+        self._allowed = _allowed(section, key)
         self._fitting: dict[tuple[str, ...], tuple[Layout, ...]] = {}
 
     def trace(self, where: str, row: Any) -> Trace:
@@ -50,9 +52,12 @@ class RowReader:
         theirs = self.section.columns
         if not theirs:
             return row
-        moved = {their: our for our, their in theirs.items() if their in row}
-        kept = {name: value for name, value in row.items() if name not in moved and name not in moved.values()}
-        return {**kept, **{our: row[their] for our, their in theirs.items() if their in row}}
+        for our in OPTIONAL & set(theirs):
+            if theirs[our] not in row:
+                raise ValueError(f"there is no column {theirs[our]!r} ({self.key}.columns.{our})")
+        moved = {our: row[their] for our, their in theirs.items() if their in row}
+        kept = {name: value for name, value in row.items() if name not in moved and name not in theirs.values()}
+        return {**kept, **moved}
 
     def _layout(self, row: Mapping[str, Any]) -> Layout:
         """The layout of a row; of several, the first all of whose columns hold something."""
@@ -71,12 +76,17 @@ class RowReader:
         return filled[0]
 
 
-def _allowed(section: FileTraces | JsonlTraces | HubTraces) -> tuple[Layout, ...]:
-    """The layouts that may be meant: the named one, or those that use a column which the recipe renames, or all."""
-    if section.format != "auto":
-        return (BY_NAME[section.format],)
-    renamed = set(section.columns) - {"id", "gold", "input"}
-    return tuple(layout for layout in LAYOUTS if not renamed or renamed & set(layout.needs))
+def _allowed(section: FileTraces | JsonlTraces | HubTraces, key: str) -> tuple[Layout, ...]:
+    """The layouts that may be meant: the named one or all, as far as they use every column that the recipe renames."""
+    renamed = set(section.columns) - OPTIONAL
+    asked = LAYOUTS if section.format == "auto" else (BY_NAME[section.format],)
+    allowed = tuple(layout for layout in asked if renamed <= set(layout.needs))
+    if not allowed:
+        names = ", ".join(repr(name) for name in section.columns if name in renamed)
+        said = (f"no layout uses {names} together" if section.format == "auto"
+                else f"the layout {section.format} does not use {names}")
+        raise UserError(f"{key}.columns: {said}; docs/trace_formats.md lists the columns of each")
+    return allowed
 
 
 def _fitting(names: tuple[str, ...], allowed: tuple[Layout, ...]) -> tuple[Layout, ...]:

@@ -130,7 +130,7 @@ def _read_csv(path: Path, key: str) -> Rows:
                 return
             except csv.Error as error:
                 row = ValueError(f"not CSV ({error})")
-            yield f"{path}:{reader.line_num}", _checked_cells(row)
+            yield f"{path}:{reader.reader.line_num}", _checked_cells(row)
 
 
 def _checked_cells(row: Any) -> Any:

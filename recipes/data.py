@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -44,5 +45,16 @@ class DataSection(Section):
     select: SelectSection | None = Field(
         default=None, description="keep only traces of a certain difficulty, by the models' loss on them")
     max_length_tokens: int = Field(
-        ge=8, description="longest prompt + thought + answer; longer traces are dropped and counted")
+        ge=8, description="longest prompt + thought + answer; `overlong` says what becomes of longer traces")
+    overlong: Literal["drop", "error", "shorten"] = Field(
+        default="drop",
+        description="traces over max_length_tokens: drop and count them, stop with an error, or shorten the thinking "
+                    "by whole steps from its middle (counted); a trace is never simply cut off")
+    packing: bool = Field(
+        default=False,
+        description="train on several whole traces a row of max_length_tokens (best fit; none sees another)")
+    cache_dir: Path = Field(
+        default=Path("runs/cache/data"),
+        description="where prepared sets are kept; on several machines it must be on a file system that all share")
+    workers: int | None = Field(default=None, ge=1, description="processes that tokenise; default: one a core")
     format: FormatSection = FormatSection()

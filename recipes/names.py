@@ -34,7 +34,9 @@ FOREIGN_NAMES: dict[str, str] = {
     "epochs": "trainer.num_train_epochs", "gradient_accumulation": "trainer.gradient_accumulation_steps",
     "grad_accum": "trainer.gradient_accumulation_steps", "optimizer": "trainer.optim",
     "lr_scheduler": "trainer.lr_scheduler_type", "warmup_ratio": "trainer.warmup_steps",
-    "sample_packing": "trainer.packing", "neat_packing": "trainer.packing",
+    "packing": "data.packing", "sample_packing": "data.packing", "neat_packing": "data.packing",
+    "padding_free": "data.packing", "dataset_num_proc": "data.workers", "preprocessing_num_workers": "data.workers",
+    "dataset_processes": "data.workers", "dataset_prepared_path": "data.cache_dir",
     "gradient_clipping": "trainer.max_grad_norm",
     # zero
     "deepspeed": "zero.stage", "deepspeed_config": "zero.stage", "zero_stage": "zero.stage",

@@ -26,7 +26,7 @@ def recover(loaded: Loaded[Recipe]) -> int:
     from data_prep.models import load_model
     from train import stages
     from train.generated import with_generated_traces
-    from train.ranks import on_every_rank, on_first_rank, start_ranks
+    from train.ranks import on_first_rank, start_ranks
     from train.run_record import RunFolder, folder_name
     from train.terminal import calm_libraries
 
@@ -36,7 +36,7 @@ def recover(loaded: Loaded[Recipe]) -> int:
     folder = RunFolder(on_first_rank(ranks, lambda: folder_name(loaded)))
 
     recipe = with_generated_traces(recipe, ranks)
-    inputs = on_every_rank(ranks, lambda: stages.read_inputs(recipe, ranks))
+    inputs = stages.read_inputs(recipe, ranks)
     stages.say(ranks, inputs.describe())
     if recipe.dry_run:
         stages.say(ranks, "dry run: recipe, data, suites and batch arithmetic are sound; no model was loaded")
