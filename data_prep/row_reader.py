@@ -25,6 +25,7 @@ class RowReader:
     def __init__(self, section: FileTraces | JsonlTraces | HubTraces, ledger: Ledger, key: str) -> None:
         self.section, self.ledger, self.key = section, ledger, key
         self._allowed = _allowed(section, key)
+        self._columns = {str(our): their for our, their in section.columns.items()}
         self._fitting: dict[tuple[str, ...], tuple[Layout, ...]] = {}
 
     def trace(self, where: str, row: Any) -> Trace:
@@ -49,7 +50,7 @@ class RowReader:
 
     def _renamed(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """The row with our names for the columns that the recipe names."""
-        theirs = self.section.columns
+        theirs = self._columns
         if not theirs:
             return row
         for our in OPTIONAL & set(theirs):
