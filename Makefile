@@ -35,6 +35,7 @@ bench: setup
 	$(RUN) python -m tests.bench.sweep
 	$(RUN) python -m tests.bench.training
 	$(RUN) python -m tests.bench.statistics
+	$(RUN) python -m tests.bench.decontamination
 
 table: setup
 	$(RUN) bash tests/bench/table.sh

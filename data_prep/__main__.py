@@ -1,26 +1,35 @@
-"""`python -m data_prep nano recipe=nano_world.yaml out=DIR`: builds the embedded reasoner from nothing."""
+"""The commands of the data: `python -m data_prep COMMAND key=value ...`; `python -m data_prep` alone lists them."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
+from importlib import import_module
 
-from recipes.command import run, split
+from recipes.command import run
 from recipes.errors import UserError
-from recipes.loader import load
-from recipes.nano import NanoRecipe
+from recipes.help import HelpAsked, asks_for_help
+
+# command -> (module with a `main(arguments)`, what it does); a module is imported only when its command is called
+COMMANDS: dict[str, tuple[str, str]] = {
+    "check": ("data_prep.check", "traces=FILE | recipe=FILE: what is in a trace set, and what each filter drops"),
+    "decontaminate": ("data_prep.decontaminate_file", "traces=FILE suite=FILE out=FILE: a trace file without what "
+                      "overlaps with suites"),
+    "prepare": ("data_prep.prepare", "recipe=FILE: prepares the traces as a run would, and shows what became of them"),
+    "preview": ("data_prep.preview", "recipe=FILE [n=3] [ids=true]: the first rows, with what is labelled in colour"),
+    "nano": ("data_prep.nano_build", "recipe=nano_world.yaml out=DIR: builds the embedded reasoner from nothing"),
+}
 
 
 def main(arguments: list[str]) -> None:
-    if not arguments or arguments[0] != "nano":
-        raise UserError(f"data_prep: the first word must be nano, got {' '.join(arguments[:1]) or 'nothing'}; "
-                        "write: python -m data_prep nano recipe=nano_world.yaml out=DIR")
-    own, rest = split(arguments[1:], {"out": "folder for the model"}, NanoRecipe)
-    recipe = load(rest, NanoRecipe)
-    if "out" not in own:
-        raise UserError("data_prep nano: out=DIR is missing, the folder for the model")
-    from data_prep.nano_build import build
-
-    build(recipe, Path(own["out"]))
+    listed = "\n".join(f"python -m data_prep {name} {meaning}" for name, (_, meaning) in COMMANDS.items())
+    word = arguments[0] if arguments else "nothing"
+    if word in COMMANDS:
+        command: Callable[[list[str]], None] = import_module(COMMANDS[word][0]).main
+        command(arguments[1:])
+    elif asks_for_help(arguments):
+        raise HelpAsked(listed)
+    else:
+        raise UserError(f"data_prep: the first word must be {', '.join(COMMANDS)}, got {word}; write one of:\n{listed}")
 
 
 if __name__ == "__main__":

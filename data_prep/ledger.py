@@ -20,6 +20,7 @@ class Ledger:
         self.changed: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         self.named: dict[str, list[str]] = {}
+        self.notes: list[str] = []
 
     def lose(self, reason: str, where: str, why: str = "") -> None:
         """One row goes no further. `reason` is a short fixed name (`too long`), `where` names the row."""
@@ -32,9 +33,14 @@ class Ledger:
         """One row goes on, but not as it came (`shortened`)."""
         self.changed[what] += 1
 
+    def note(self, text: str) -> None:
+        """Something about the rows as a whole that somebody should see (which of two layouts was taken)."""
+        if text not in self.notes:
+            self.notes.append(text)
+
     def facts(self) -> dict[str, Any]:
         """JSON-safe counts for the manifest; ValueError where they do not add up."""
         if self.read != self.kept + self.lost.total():
             raise ValueError(f"read {self.read} rows, kept {self.kept}, lost {self.lost.total()}: a row is unaccounted")
         return {"read": self.read, "kept": self.kept, "lost": dict(self.lost), "changed": dict(self.changed),
-                "named": self.named}
+                "named": self.named, "notes": self.notes}

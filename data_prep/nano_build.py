@@ -18,7 +18,10 @@ from data_prep.calibration import pad_right
 from data_prep.nano_world import build_tokenizer, draw_trace
 from data_prep.prompts import think_format
 from data_prep.tokenize import IGNORED, Row, label_trace
+from recipes.command import split
 from recipes.data import FormatSection
+from recipes.errors import UserError
+from recipes.loader import load
 from recipes.nano import NanoRecipe, NanoTraining
 
 FORMAT = FormatSection(open="<think>", close="</think> ", cue="answer", wait="#1")
@@ -113,3 +116,12 @@ def build(recipe: NanoRecipe, out: Path) -> None:
     model.eval()
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
+
+
+def main(arguments: list[str]) -> None:
+    """The command; UserError where the folder for the model is not named."""
+    own, rest = split(arguments, {"out": "folder for the model"}, NanoRecipe)
+    recipe = load(rest, NanoRecipe)
+    if "out" not in own:
+        raise UserError("data_prep nano: out=DIR is missing, the folder for the model")
+    build(recipe, Path(own["out"]))

@@ -79,8 +79,8 @@ def draw_chain(rng: random.Random, min_operations: int, max_operations: int) -> 
     return f"start {rng.randrange(MODULUS)} {steps} ?"
 
 
-def nano_problems(family: str, size: int, seed: int) -> list[Problem]:
-    """`size` different problems of one family, made from `seed`; chains are held-out ones only.
+def nano_problems(family: str, size: int, seed: int, part: str = "held_out") -> list[Problem]:
+    """`size` different problems of one family, made from `seed`; chains are of one part only, `held_out` or `training`.
 
     Raises ValueError where the family is unknown or smaller than `size`.
     """
@@ -89,7 +89,7 @@ def nano_problems(family: str, size: int, seed: int) -> list[Problem]:
         questions: dict[str, str] = {}
         while len(questions) < size:
             question = draw_chain(rng, MIN_OPERATIONS, MAX_OPERATIONS)
-            if is_held_out(question):
+            if is_held_out(question) == (part == "held_out"):
                 questions[question] = solve_chain(question)[1]
         chosen = list(questions)
     elif family in FAMILIES:

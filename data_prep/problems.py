@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Literal
 
 LIKELIHOOD = "likelihood_"
 
@@ -29,11 +30,15 @@ class Suite:
     """Problems that are scored together by one grader (`exact`, `integer`, `math`, `choice` or `reasoning_gym`).
 
     The graders `likelihood_…` (`eval.likelihood`) read no answer: they ask which choice the model finds likeliest.
+    wording: `own` where each problem has words of its own, `template` where all are made from one; instruction: the
+    text that was put under every question.
     """
 
     name: str
     problems: tuple[Problem, ...]
     grader: str
+    wording: Literal["own", "template"] = "own"
+    instruction: str = ""
 
     @property
     def by_likelihood(self) -> bool:

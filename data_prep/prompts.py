@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from data_prep.formats import render_template, resolve, say_fitting
+from data_prep.think_formats import render_template, resolve, say_fitting
 from data_prep.traces import Trace
 from recipes.data import FormatSection
 from recipes.errors import UserError

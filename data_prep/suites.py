@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from data_prep.benchmarks import BENCHMARKS, Columns
@@ -13,6 +14,7 @@ from data_prep.choices import LETTERS, likelihood_prompt, read_choices, render_c
 from data_prep.problems import LIKELIHOOD, Problem, Suite
 from data_prep.rows import Rows, file_rows, hub_rows
 from recipes.errors import UserError
+from recipes.paths import find_path
 from recipes.sweeps import HubSuite, JsonlSuite, NamedSuite, NanoSuite, ReasoningGymSuite
 
 INTEGER = re.compile(r"\s*-?[0-9][0-9,]*(?:\.0*)?\s*")
@@ -36,21 +38,32 @@ def load_suite(section: NanoSuite | JsonlSuite | HubSuite | NamedSuite | Reasoni
         from data_prep.nano_world import nano_problems
 
         try:
-            made = nano_problems(section.family, section.size, section.seed)
+            made = nano_problems(section.family, section.size, section.seed, section.part)
         except ValueError as fault:
             raise UserError(f"sweep.suites ({section.name}).size: {fault}") from None
-        return Suite(name=section.name, problems=tuple(made), grader="exact")
+        return Suite(name=section.name, problems=tuple(made), grader="exact", wording="template")
     if isinstance(section, ReasoningGymSuite):
         from data_prep.reasoning_gym_suite import reasoning_gym_problems
 
-        return Suite(section.name, reasoning_gym_problems(section), "reasoning_gym")
+        return Suite(section.name, reasoning_gym_problems(section), "reasoning_gym", wording="template")
     rows, rules = _named(section) if isinstance(section, NamedSuite) else _own(section)
     problems, grader = parse_problems(rows, rules, section.name), rules.grader
     if grader == "auto":
         grader = "choice" if any(problem.choices for problem in problems) else "math"
-    suite = Suite(name=section.name, problems=draw(problems, section.size, section.seed, section.name), grader=grader)
+    suite = Suite(name=section.name, problems=draw(problems, section.size, section.seed, section.name), grader=grader,
+                  instruction=rules.instruction)
     _check_golds(suite)
     return suite
+
+
+def suite_called(text: str, key: str) -> JsonlSuite | NamedSuite:
+    """The section of a suite that a command names: a file of problems, or a known benchmark. `key`: who asks."""
+    path = Path(find_path(text))
+    if path.is_file():
+        return JsonlSuite(source="jsonl", name=path.stem, path=path)
+    if text in BENCHMARKS:
+        return NamedSuite.model_validate({"source": "named", "name": text})
+    raise UserError(f"{key}={text}: neither a file of problems nor a known benchmark ({', '.join(BENCHMARKS)})")
 
 
 def _own(section: JsonlSuite | HubSuite) -> tuple[Rows, RowRules]:

@@ -1,17 +1,16 @@
-"""Traces to labelled token ids (`Row`): the prompt is never labelled, thinking, close, answer and stop always are."""
+"""Traces to labelled token ids: the prompt is never labelled, thinking, close, answer and stop always are."""
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
 from data_prep.prompts import ThinkFormat, encode, render_completion, render_prompt
-from data_prep.traces import Trace, read_traces
-from recipes.data import DataSection
-from recipes.errors import UserError
+from data_prep.spelling import Speller, first_difference
+from data_prep.traces import Trace
 
 IGNORED = -100
 
@@ -23,84 +22,122 @@ class Row:
     id: str
     input_ids: list[int]
     labels: list[int]
+    shortened: bool = False
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """The rows of a recipe, with the count of what came in and what was dropped; `read == len(rows) + too_long`."""
+class Labelled:
+    """The ids of one trace, proven to spell it: `prompt_ids` are unlabelled, `completion_ids` are labelled.
 
-    rows: list[Row]
-    read: int
-    too_long: int
-    longest_tokens: int
+    `trace` is what the ids spell: the trace itself, or the form of its text that the tokenizer can write.
+    """
 
-    @property
-    def tokens(self) -> int:
-        return sum(len(row.input_ids) for row in self.rows)
+    trace: Trace
+    prompt_ids: list[int]
+    completion_ids: list[int]
 
-    @property
-    def labelled_tokens(self) -> int:
-        return sum(label != IGNORED for row in self.rows for label in row.labels)
+    def __len__(self) -> int:
+        return len(self.prompt_ids) + len(self.completion_ids)
 
-    @property
-    def hash(self) -> str:
-        """SHA-256 (16 hex digits) over all ids and labels in order."""
-        digest = hashlib.sha256()
-        for row in self.rows:
-            digest.update(repr((row.input_ids, row.labels)).encode())
-        return digest.hexdigest()[:16]
+    def row(self, shortened: bool = False) -> Row:
+        return Row(self.trace.id, self.prompt_ids + self.completion_ids,
+                   [IGNORED] * len(self.prompt_ids) + self.completion_ids, shortened)
 
-    def facts(self) -> dict[str, int | str]:
-        """What the run record keeps of the data."""
-        return {"traces_read": self.read, "traces_kept": len(self.rows), "traces_too_long": self.too_long,
-                "longest_tokens": self.longest_tokens, "tokens": self.tokens, "labelled_tokens": self.labelled_tokens,
-                "hash": self.hash}
+
+class Unwritable(ValueError):
+    """A trace that cannot be labelled; `reason` is the short name under which it is counted."""
+
+    def __init__(self, reason: str, why: str) -> None:
+        super().__init__(why)
+        self.reason = reason
+
+
+class Labeller:
+    """Labels traces under one tokenizer and format. Prompt and completion are tokenised apart, so none straddles."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat) -> None:
+        self.tokenizer, self.fmt, self.speller = tokenizer, fmt, Speller(tokenizer)
+        self.marks = dict.fromkeys((fmt.open_mark, fmt.close_mark, fmt.stop, tokenizer.eos_token or fmt.stop))
+
+    def label_all(self, traces: Sequence[Trace]) -> list[Labelled | Unwritable]:
+        """Each trace labelled, or why it cannot be, in order."""
+        faults = [self._fault(trace) for trace in traces]
+        sound = [trace for trace, fault in zip(traces, faults, strict=True) if fault is None]
+        prompts = encode_all([render_prompt(trace.question, self.tokenizer, self.fmt) for trace in sound],
+                             self.tokenizer)
+        completions = encode_all([render_completion(trace, self.fmt) for trace in sound], self.tokenizer)
+        labelled = (self._prove(Labelled(*parts)) for parts in zip(sound, prompts, completions, strict=True))
+        return [next(labelled) if fault is None else fault for fault in faults]
+
+    def completion(self, trace: Trace) -> list[int]:
+        """The ids of what is labelled, without the proof."""
+        return list(encode(render_completion(trace, self.fmt), self.tokenizer))
+
+    def _fault(self, trace: Trace) -> Unwritable | None:
+        for name, text in (("thinking", trace.thinking), ("answer", trace.answer), ("question", trace.question)):
+            if not text.isascii() and not _is_unicode(text):
+                return Unwritable("broken text", f"the {name} holds half of a surrogate pair, which is no character")
+        for name, text in (("thinking", trace.thinking), ("answer", trace.answer)):
+            for mark in self.marks:
+                if mark in text:
+                    return Unwritable("mark in the text", f"the {name} contains {mark!r}, which ends or opens a "
+                                                          "thought; remove it from the text")
+        return None
+
+    def _prove(self, labelled: Labelled) -> Labelled | Unwritable:
+        """`labelled` if its completion ids spell the completion and end with the stop token.
+
+        Where the tokenizer's own normalisation (such as NFC) stands between, the normalised text is taken.
+        """
+        text = render_completion(labelled.trace, self.fmt)
+        ids = labelled.completion_ids
+        if self.speller.spells(ids, text):
+            return labelled if ids[-1] in self.fmt.stop_ids else Unwritable(
+                "stop not last", f"the stop token {self.fmt.stop!r} is not the last of its ids")
+        normal = normalised(labelled.trace, self.tokenizer)
+        if normal != labelled.trace:
+            return self._prove(Labelled(normal, labelled.prompt_ids, self.completion(normal)))
+        difference = first_difference(text, self.speller.read(ids))
+        return Unwritable("not spelled", f"the tokenizer does not give the trace back: {difference}")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def normalised(trace: Trace, tokenizer: PreTrainedTokenizerBase) -> Trace:
+    """The trace with thinking and answer as the tokenizer's normaliser writes them; itself where there is none."""
+    normalizer = getattr(getattr(tokenizer, "backend_tokenizer", None), "normalizer", None)
+    if normalizer is None:
+        return trace
+    return dataclasses.replace(trace, thinking=normalizer.normalize_str(trace.thinking),
+                               answer=normalizer.normalize_str(trace.answer))
+
+
+def encode_all(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+    """Token ids of every text, nothing added and nothing cut: `prompts.encode` for many, without what it throws away.
+
+    A fast tokenizer encodes them side by side, and without the offsets that nobody asks for.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return [list(encode(text, tokenizer)) for text in texts]
+    backend.no_truncation()
+    backend.no_padding()
+    return [encoding.ids for encoding in backend.encode_batch_fast(list(texts), add_special_tokens=False)]
 
 
 def label_trace(trace: Trace, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat) -> Row:
-    """The row of one trace. Prompt and completion are tokenised apart, so no token straddles their border.
+    """The row of one trace.
 
     ValueError where a mark occurs inside the thinking or the answer, or where the labelled ids do not spell the
     completion.
     """
-    for name, text in (("thinking", trace.thinking), ("answer", trace.answer)):
-        for mark in (fmt.open_mark, fmt.close_mark, fmt.stop, tokenizer.eos_token or fmt.stop):
-            if mark in text:
-                raise ValueError(f"trace {trace.id}: the {name} contains {mark!r}, which ends or opens a thought; "
-                                 "remove it from the text")
-    completion = render_completion(trace, fmt)
-    prompt_ids = list(encode(render_prompt(trace.question, tokenizer, fmt), tokenizer))
-    completion_ids = list(encode(completion, tokenizer))
-    spelled = str(tokenizer.decode(completion_ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
-    if spelled != completion:
-        raise ValueError(f"trace {trace.id}: the tokenizer does not give the trace back: "
-                         f"{_first_difference(completion, spelled)}")
-    return Row(id=trace.id, input_ids=prompt_ids + completion_ids, labels=[IGNORED] * len(prompt_ids) + completion_ids)
-
-
-def _first_difference(text: str, spelled: str) -> str:
-    at = next((i for i, (a, b) in enumerate(zip(text, spelled, strict=False)) if a != b), min(len(text), len(spelled)))
-    return f"wrote {text[at:at + 20]!r}, reads back {spelled[at:at + 20]!r} (character {at})"
-
-
-def prepare(section: DataSection, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat) -> Prepared:
-    """All rows of a recipe's data. Traces over `max_length_tokens` are dropped whole and counted, never cut."""
-    return prepare_traces(read_traces(section.traces), section.max_length_tokens, tokenizer, fmt)
-
-
-def prepare_traces(
-        traces: Sequence[Trace], max_length_tokens: int, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat
-) -> Prepared:
-    """`prepare` for traces in memory; UserError where a trace cannot be labelled or none is left."""
-    rows = []
-    for trace in traces:
-        try:
-            rows.append(label_trace(trace, tokenizer, fmt))
-        except ValueError as fault:
-            raise UserError(f"data.traces ({trace.source}): {fault}") from None
-    kept = [row for row in rows if len(row.input_ids) <= max_length_tokens]
-    longest = max(len(row.input_ids) for row in rows)
-    if not kept:
-        raise UserError(f"data.max_length_tokens={max_length_tokens}: all {len(rows)} traces are longer "
-                        f"(the longest has {longest} tokens); raise it")
-    return Prepared(rows=kept, read=len(rows), too_long=len(rows) - len(kept), longest_tokens=longest)
+    (outcome,) = Labeller(tokenizer, fmt).label_all([trace])
+    if isinstance(outcome, Unwritable):
+        raise ValueError(f"trace {trace.id}: {outcome}")
+    return outcome.row()

@@ -9,12 +9,12 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data_prep.calibration import calibration_batches
+from data_prep.fingerprint import fingerprint
 from data_prep.models import load_model, load_tokenizer
+from data_prep.prepared import Prepared, prepare
 from data_prep.prompts import think_format
-from data_prep.tokenize import Prepared, prepare
 from prune.block_influence import block_influence
 from prune.families import check_cuttable, decoder_layers
-from prune.fingerprint import fingerprint
 from prune.plan import PrunePlan
 from prune.select import check_count, choose
 from prune.surgery import apply_plan, is_occupied, load_existing, save_pruned

@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from recipes.filters import FiltersSection
+from recipes.generation import GenerateTraces
+from recipes.quality import DecontaminateSection, DuplicatesSection, SelectSection, VerifySection
 from recipes.section import Section
+from recipes.traces import FileTraces, HubTraces, JsonlTraces, MixtureTraces, NanoTraces, TracesSection
 
-
-class NanoTraces(Section):
-    source: Literal["nano"] = Field(description="traces of the embedded world, made from a seed")
-    size: int = Field(ge=1, description="how many traces")
-    seed: int = Field(default=1, description="seed of the traces")
-    shares: dict[Literal["knowledge", "shallow", "chain"], float] = Field(
-        default={"knowledge": 0.3, "shallow": 0.3, "chain": 0.4}, description="share of each family")
-    max_operations: int = Field(default=24, ge=2, le=24, description="longest chain")
-
-
-class JsonlTraces(Section):
-    source: Literal["jsonl"] = Field(
-        description="a JSON Lines file: {question, thinking, answer} or {messages} with reasoning_content")
-    path: Path = Field(description="the file")
-
-
-class HubTraces(Section):
-    source: Literal["hub"] = Field(
-        description="a data set of the Hugging Face Hub with the columns of a JSON Lines trace file")
-    id: str = Field(description="owner/name")
-    split: str = Field(default="train", description="split of the data set")
-    columns: dict[Literal["question", "thinking", "answer", "messages"], str] = Field(
-        default={}, description="our name to the data set's column name, where they differ")
-
-
-TracesSection = Annotated[NanoTraces | JsonlTraces | HubTraces, Field(discriminator="source")]
+__all__ = ["DataSection", "FileTraces", "FiltersSection", "FormatSection", "GenerateTraces", "HubTraces", "JsonlTraces",
+           "MixtureTraces", "NanoTraces", "TracesSection"]
 
 
 class FormatSection(Section):
@@ -69,6 +49,27 @@ class FormatSection(Section):
 
 class DataSection(Section):
     traces: TracesSection
+    on_error: Literal["stop", "skip"] = Field(
+        default="stop", description="a row that cannot be read stops the run, with the first five faults and how many "
+        "there are; or is skipped, counted and named")
+    filters: FiltersSection = FiltersSection()
+    duplicates: DuplicatesSection = DuplicatesSection()
+    decontaminate: DecontaminateSection = DecontaminateSection()
+    verify: VerifySection | None = Field(
+        default=None, description="check each answer against the gold answer of its row; {} for the usual rules")
+    select: SelectSection | None = Field(
+        default=None, description="keep only traces of a certain difficulty, by the models' loss on them")
     max_length_tokens: int = Field(
-        ge=8, description="longest prompt + thought + answer; longer traces are dropped and counted")
+        ge=8, description="longest prompt + thought + answer; `overlong` says what becomes of longer traces")
+    overlong: Literal["drop", "error", "shorten"] = Field(
+        default="drop",
+        description="traces over max_length_tokens: drop and count them, stop with an error, or shorten the thinking "
+                    "by whole steps from its middle (counted); a trace is never simply cut off")
+    packing: bool = Field(
+        default=False,
+        description="train on several whole traces a row of max_length_tokens (best fit; none sees another)")
+    cache_dir: Path = Field(
+        default=Path("runs/cache/data"),
+        description="where prepared sets are kept; on several machines it must be on a file system that all share")
+    workers: int | None = Field(default=None, ge=1, description="processes that tokenise; default: one a core")
     format: FormatSection = FormatSection()

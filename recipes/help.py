@@ -36,14 +36,20 @@ def help_text(schema: type[BaseModel]) -> str:
     """How to write the arguments and every key of the recipe type, one line each."""
     keys = keys_of(schema)
     lines = [_USAGE.format(recipes=", ".join(shipped_recipes()))]
-    lines += [f"{key.shown}: {_kind(key)}, {_default(key)}{'. ' if key.meaning else ''}{key.meaning}" for key in keys]
+    lines += [keys_text(schema)]
     if any(key.path == "trainer" for key in keys):
         lines += [_TRAINER + "\n".join(_trainer_lines())]
     return "\n".join(lines) + "\n"
 
 
+def keys_text(schema: type[BaseModel]) -> str:
+    """Every key of a section or a recipe, one line each: type, default, meaning."""
+    return "\n".join(f"{key.shown}: {_kind(key)}, {_default(key)}{'. ' if key.meaning else ''}{key.meaning}"
+                     for key in keys_of(schema))
+
+
 def _kind(key: Key) -> str:
-    if key.shown == key.path and key.variants:  # the key that chooses the variant
+    if key.variants and not key.shown.rpartition(".")[0].endswith(")"):  # the key that chooses the variant
         return " | ".join(key.variants)
     bounds = [f"{sign} {getattr(each, name):g}" for each in key.field.metadata
               for name, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<")) if hasattr(each, name)]

@@ -15,13 +15,13 @@ from pydantic import BaseModel, ValidationError
 
 from recipes.errors import UserError
 from recipes.faults import fault_lines
-from recipes.help import HelpAsked, asks_for_help, help_text
+from recipes.help import HelpAsked, asks_for_help, help_text, keys_text
 from recipes.layers import holds, merge, nest
 from recipes.paths import find_path, find_recipe, shipped_recipes
 from recipes.reading import parse_value, read_mapping, write
 from recipes.schema import Recipe
 
-__all__ = ["Loaded", "find_path", "load", "load_as", "load_recipe", "to_yaml"]
+__all__ = ["Loaded", "find_path", "load", "load_arguments", "load_as", "load_recipe", "to_yaml"]
 
 T = TypeVar("T", bound=BaseModel)
 MOST_FAULTS = 15
@@ -63,6 +63,15 @@ def load_as(arguments: Sequence[str], schema: type[T]) -> Loaded[T]:
     recipe = _validated(layers, schema, faults)
     command = tuple(each for each in arguments if not _is_local_rank(each))
     return Loaded(recipe, path.stem, path, command)
+
+
+def load_arguments(arguments: Sequence[str], schema: type[T]) -> T:
+    """`key=value` arguments alone, without a recipe file, as the section `schema`. Raises as `load_recipe` does."""
+    if asks_for_help(arguments):
+        raise HelpAsked(keys_text(schema))
+    pairs, faults = parse_arguments(arguments)
+    given, more_faults = nest(pairs)
+    return _validated([("", given)], schema, faults + more_faults)
 
 
 def to_yaml(recipe: BaseModel) -> str:

@@ -17,6 +17,8 @@ class NanoSuite(Section):
     family: Literal["knowledge", "shallow", "chain"] = Field(description="recall, one step, or many steps of reckoning")
     size: int = Field(ge=1, description="how many problems")
     seed: int = Field(default=0, description="seed of the problems")
+    part: Literal["held_out", "training"] = Field(
+        default="held_out", description="chains that no training sees, or the others, as problems to write traces for")
 
 
 Method = Literal["generate", "likelihood"]

@@ -72,7 +72,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 REFUSED_VALUES: dict[tuple[str, str], str] = {
-    ("packing_strategy", "wrapped"): "lets one trace see another and cuts thoughts; use bfd",
     ("save_strategy", "best"): "needs an evaluation inside TRL; use steps or epoch (the sweeps show the best step)",
 }
 
@@ -82,6 +81,7 @@ AT_LEAST: dict[str, float] = {
 }
 
 _LABELS = "chainmend makes prompt, completion and labels itself; see data.traces and data.format"
+_PACKING = "use data.packing=true (best fit of whole traces)"
 _SWEEP = "measuring is the sweep's: sweep.every_steps, sweep.suites"
 _HUB = "chainmend does not upload; push the run's export/ folder yourself"
 _FSDP = "chainmend shards with DeepSpeed: zero.stage"
@@ -104,10 +104,11 @@ OWNED: dict[str, str] = {
     "local_rank": "the launcher sets it", "ddp_backend": "the machine decides", "fsdp": _FSDP, "fsdp_config": _FSDP,
     "parallelism_config": _FSDP, "dataset_kwargs": _LABELS, "dataset_text_field": _LABELS,
     "completion_only_loss": _LABELS, "assistant_only_loss": _LABELS, "label_names": _LABELS,
-    "remove_unused_columns": _LABELS,
+    "remove_unused_columns": _LABELS, "packing": _PACKING, "packing_strategy": _PACKING, "padding_free": _PACKING,
+    "dataset_num_proc": "use data.workers", "shuffle_dataset": "the order is drawn anew every epoch, from seed",
     "chat_template_path": "use data.format", "eos_token": "use data.format.stop",
     "pad_token": "chainmend picks one that is not the stop token; see data.format.stop",
-    "truncation_mode": "nothing is cut: traces longer than data.max_length_tokens are dropped and counted",
+    "truncation_mode": "nothing is cut: data.overlong says what becomes of long traces",
     "eval_strategy": _SWEEP, "eval_steps": _SWEEP, "eval_delay": _SWEEP, "eval_on_start": _SWEEP,
     "eval_packing": _SWEEP,
     "eval_do_concat_batches": _SWEEP, "eval_use_gather_object": _SWEEP, "eval_accumulation_steps": _SWEEP,

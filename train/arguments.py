@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
 from trl import SFTConfig
-from trl.data_utils import pack_dataset
 
-from data_prep.tokenize import Prepared
 from recipes.schema import Recipe
 from train.ranks import device, uses_deepspeed
 from train.zero import deepspeed_config
@@ -20,7 +17,6 @@ from train.zero import deepspeed_config
 def make_arguments(recipe: Recipe, folder: Path) -> SFTConfig:
     """All that the Trainer needs to know. Under ZeRO-3 models loaded from now on are sharded as they load."""
     kind = device().type
-    packing = bool(recipe.trainer.get("packing", False))
     owned: dict[str, Any] = {
         "output_dir": str(folder),
         "deepspeed": deepspeed_config(recipe.zero, kind) if uses_deepspeed(recipe.zero) else None,
@@ -30,7 +26,8 @@ def make_arguments(recipe: Recipe, folder: Path) -> SFTConfig:
         "seed": recipe.seed,
         "data_seed": recipe.seed,
         "max_length": recipe.data.max_length_tokens,
-        "dataset_kwargs": {"skip_prepare_dataset": not packing},
+        "dataset_kwargs": {"skip_prepare_dataset": True},
+        "remove_unused_columns": False,  # examples are made when they are asked for (`train.rows`)
         "save_total_limit": None,  # old checkpoints are dropped only after the new one is complete (CompleteCallback)
         "dataloader_pin_memory": kind == "cuda",
     }
@@ -74,23 +71,15 @@ class Arithmetic:
                 f"{self.steps} steps = {total:,.0f} tokens, {epochs:.2f} epochs of {self.traces:,} traces{packed}")
 
 
-def arithmetic(trainer: dict[str, Any], prepared: Prepared, max_length_tokens: int, ranks: int) -> Arithmetic:
+def arithmetic(trainer: dict[str, Any], traces: int, sequences: int, tokens: int, ranks: int) -> Arithmetic:
     """The batch arithmetic of a recipe's trainer section; defaults are SFTConfig's."""
     micro_batch = int(trainer.get("per_device_train_batch_size", 8))
     accumulation = int(trainer.get("gradient_accumulation_steps", 1))
-    packed = trainer.get("packing", False)
-    sequences = _packed(trainer, prepared, max_length_tokens) if packed else len(prepared.rows)
     batches, rest = divmod(sequences, micro_batch * ranks)
     if rest and not trainer.get("dataloader_drop_last", False):
         batches += 1
     steps = int(trainer.get("max_steps", -1))
     if steps < 0:
         steps = math.ceil(max(1, math.ceil(batches / accumulation)) * float(trainer.get("num_train_epochs", 3.0)))
-    return Arithmetic(micro_batch=micro_batch, accumulation_steps=accumulation, ranks=ranks, traces=len(prepared.rows),
-                      sequences=sequences, tokens=prepared.tokens, steps=steps)
-
-
-def _packed(trainer: dict[str, Any], prepared: Prepared, max_length_tokens: int) -> int:
-    """How many sequences the traces are packed into (exact unless trainer.shuffle_dataset mixes them first)."""
-    rows = Dataset.from_dict({"input_ids": [row.input_ids for row in prepared.rows]})
-    return len(pack_dataset(rows, max_length_tokens, trainer.get("packing_strategy", "bfd")))
+    return Arithmetic(micro_batch=micro_batch, accumulation_steps=accumulation, ranks=ranks, traces=traces,
+                      sequences=sequences, tokens=tokens, steps=steps)

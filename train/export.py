@@ -15,8 +15,8 @@ from peft import PeftModel
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from data_prep.fingerprint import fingerprint, local_folder
 from data_prep.models import DTYPES, load_model, load_tokenizer
-from prune.fingerprint import fingerprint, local_folder
 from prune.inspect import check_folder
 from prune.surgery import is_occupied
 from recipes.command import run, split

@@ -25,7 +25,8 @@ def recover(loaded: Loaded[Recipe]) -> int:
     """Runs a recipe on every rank. UserError, on all ranks, for whatever the user can mend."""
     from data_prep.models import load_model
     from train import stages
-    from train.ranks import on_every_rank, on_first_rank, start_ranks
+    from train.generated import with_generated_traces
+    from train.ranks import on_first_rank, start_ranks
     from train.run_record import RunFolder, folder_name
     from train.terminal import calm_libraries
 
@@ -34,7 +35,8 @@ def recover(loaded: Loaded[Recipe]) -> int:
     calm_libraries(ranks.rank)
     folder = RunFolder(on_first_rank(ranks, lambda: folder_name(loaded)))
 
-    inputs = on_every_rank(ranks, lambda: stages.read_inputs(recipe, ranks))
+    recipe = with_generated_traces(recipe, ranks)
+    inputs = stages.read_inputs(recipe, ranks)
     stages.say(ranks, inputs.describe())
     if recipe.dry_run:
         stages.say(ranks, "dry run: recipe, data, suites and batch arithmetic are sound; no model was loaded")

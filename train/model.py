@@ -12,11 +12,11 @@ from typing import Any
 from peft import LoraConfig, PeftModel
 from transformers import PreTrainedModel
 
+from data_prep.fingerprint import fingerprint, local_folder
 from data_prep.models import load_config, load_model
 from eval.samples import GradedThought, read_sweep
 from eval.sweep import Ranks, SweepPlan, save_thoughts, suite_sweep, sweep_model
 from eval.types import SuiteSweep, WhichModel
-from prune.fingerprint import fingerprint, local_folder
 from prune.inspect import check_folder
 from prune.make import make_pruned
 from prune.plan import load as load_plan

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import time
+import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -14,6 +18,7 @@ from recipes.errors import UserError
 from recipes.schema import ZeroSection
 
 T = TypeVar("T")
+POLL_SECONDS = 0.2
 
 
 def device() -> torch.device:
@@ -104,3 +109,60 @@ def on_every_rank(ranks: Ranks, work: Callable[[], T]) -> T:
     if found:
         raise UserError(found[0])
     return value
+
+
+def on_first_rank_however_long(ranks: Ranks, folder: Path, work: Callable[[], str]) -> str:
+    """`on_first_rank` for work that may take hours: meanwhile the others look for a file in `folder`.
+
+    In a collective they would be ended by its time-out. All ranks must see `folder` (on several machines, a shared file
+    system). Where rank 0 is killed, the launcher ends the others.
+    """
+    if ranks.count == 1:
+        return work()
+    file = folder / on_first_rank(ranks, lambda: _name_in(folder))
+    if ranks.rank == 0:
+        fault = _write_outcome(file, work)
+    outcome = _wait_for(file)
+    ranks.gather([])  # everyone has read it
+    if ranks.rank == 0:
+        file.unlink()
+        if fault is not None:
+            raise fault
+    if "mistake" in outcome:
+        raise UserError(outcome["mistake"])
+    if "fault" in outcome:
+        raise SystemExit(f"rank {ranks.rank} ends because rank 0 failed: {outcome['fault']}")
+    return outcome["done"]
+
+
+def _name_in(folder: Path) -> str:
+    """A name that nobody else uses, in a folder that can be written; UserError where it cannot."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / (name := f".outcome.{uuid.uuid4().hex}.half")).touch()
+    except OSError as fault:
+        raise UserError(f"{folder}: cannot be written ({fault.strerror}); name another folder") from None
+    return name.removesuffix(".half")
+
+
+def _write_outcome(file: Path, work: Callable[[], str]) -> Exception | None:
+    """Does the work and writes what came of it, at once or not at all; gives the exception that is no UserError."""
+    fault: Exception | None = None
+    try:
+        outcome = {"done": work()}
+    except UserError as mistake:
+        outcome = {"mistake": str(mistake)}
+    except Exception as problem:
+        fault, outcome = problem, {"fault": f"{type(problem).__name__}: {problem}".splitlines()[0]}
+    half = file.with_name(file.name + ".half")
+    half.write_text(json.dumps(outcome), encoding="utf-8")
+    half.rename(file)
+    return fault
+
+
+def _wait_for(file: Path) -> dict[str, str]:
+    """What the file says as soon as it is there."""
+    while not file.is_file():
+        time.sleep(POLL_SECONDS)
+    outcome: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    return outcome

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import subprocess
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,10 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from data_prep.lineage import commit
 from eval.summary import read_rows
 from recipes.errors import UserError
 from recipes.loader import Loaded, to_yaml
-from recipes.paths import ROOT
 from recipes.reading import shown
 from recipes.schema import Recipe, RunSection
 
@@ -142,12 +141,7 @@ def begin_record(folder: RunFolder, loaded: Loaded[Recipe], ranks: int) -> None:
     write_whole(folder.path / "recipe.yaml", header + to_yaml(loaded.recipe))
     fresh = {"id": uuid.uuid4().hex[:12], "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     folder.add_facts({
-        **fresh, **folder.facts(), "name": folder.path.name, "command": list(loaded.command), "commit": _commit(),
+        **fresh, **folder.facts(), "name": folder.path.name, "command": list(loaded.command), "commit": commit(),
         "ranks": ranks, "recipe": loaded.recipe.model_dump(mode="json"),
         "versions": {name: version(name) for name in PACKAGES},
         "hardware": {"machine": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}})
-
-
-def _commit() -> str | None:
-    answer = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or None

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
 from transformers import PreTrainedModel, PrinterCallback, ProgressCallback
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from trl import SFTConfig, SFTTrainer
 
+from data_prep.fingerprint import fingerprint
+from data_prep.manifest import describe
 from data_prep.models import load_config, load_tokenizer
-from data_prep.tokenize import Prepared, prepare
+from data_prep.prepared import FIGURE, Prepared, open_prepared, prepare
 from eval.report import write_report
 from eval.summary import newest, read_rows, verdict_suite
 from eval.sweep import Ranks, SweepPlan, check_context, make_sweep_plan
 from eval.tables import budget_name
-from prune.fingerprint import fingerprint
 from prune.select import choose
 from recipes.errors import UserError
 from recipes.loader import Loaded
@@ -47,7 +47,8 @@ from train.model import (
     pruned_path,
     reference_sweep,
 )
-from train.ranks import on_first_rank, uses_deepspeed
+from train.ranks import on_every_rank, on_first_rank, on_first_rank_however_long, uses_deepspeed
+from train.rows import Feed, feed_of
 from train.run_record import RunFolder, begin_record, check_same_facts, check_same_run, resume_point, step_of
 from train.terminal import BarCallback
 from train.tracking import NoTracker, Tracker, start_tracker
@@ -67,14 +68,13 @@ class Inputs:
 
     plan: SweepPlan
     prepared: Prepared
+    feed: Feed
     arithmetic: Arithmetic
 
     def describe(self) -> str:
         """The lines shown before anything is loaded."""
-        data, suites = self.prepared, ", ".join(f"{suite.name} {len(suite.problems)}" for suite in self.plan.suites)
-        return (f"data   {data.read:,} traces read, {len(data.rows):,} kept, {data.too_long} too long and dropped "
-                f"(longest {data.longest_tokens} tokens); "
-                f"{data.labelled_tokens / data.tokens:.0%} of the tokens are labelled\n"
+        suites = ", ".join(f"{suite.name} {len(suite.problems)}" for suite in self.plan.suites)
+        return (f"data   {describe(self.prepared.manifest).replace(chr(10), chr(10) + '       ')}\n"
                 f"batch  {str(self.arithmetic).replace(chr(10), chr(10) + '       ')}\n"
                 f"format {self.plan.protocol.format}\n"
                 f"sweep  budgets {', '.join(map(budget_name, self.plan.protocol.budgets))} tokens; problems: {suites}")
@@ -82,6 +82,18 @@ class Inputs:
 
 def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
     """Reads and checks everything that needs no weights; UserError names the key or the row that is wrong."""
+    plan = on_every_rank(ranks, lambda: _read_plan(recipe))
+    folder = on_first_rank_however_long(
+        ranks, recipe.data.cache_dir.absolute(),
+        lambda: str(prepare(recipe.data, plan.tokenizer, plan.protocol.format, lambda text: say(ranks, text)).folder))
+    prepared = open_prepared(Path(folder))
+    feed = feed_of(recipe.data, prepared)
+    counts = (len(prepared.rows), feed.sequences, prepared.tokens)
+    return Inputs(plan, prepared, feed, arithmetic(recipe.trainer, *counts, ranks.count))
+
+
+def _read_plan(recipe: Recipe) -> SweepPlan:
+    """The plan of the sweeps, with everything checked that needs neither weights nor traces."""
     _check_sections(recipe)
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
     if recipe.model.pruned is not None:
@@ -95,8 +107,7 @@ def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
     if recipe.prune is not None:
         layers = int(load_config(recipe.model.unpruned, recipe.model).num_hidden_layers)
         choose(recipe.prune, layers, [0.0] * layers)
-    prepared = prepare(recipe.data, tokenizer, plan.protocol.format)
-    return Inputs(plan=plan, prepared=prepared, arithmetic=arithmetic(recipe.trainer, prepared, longest, ranks.count))
+    return plan
 
 
 def _check_sections(recipe: Recipe) -> None:
@@ -148,15 +159,23 @@ def start_record(folder: RunFolder, recipe: Recipe, pruned: str, inputs: Inputs,
         facts = {"data": inputs.prepared.facts(), "pruned": pruned, "pruned_fingerprint": fingerprint(pruned),
                  "prune_plan": plan_facts(pruned),
                  "format": inputs.plan.protocol.format.facts(),
+                 "traces": recipe.data.traces.model_dump(mode="json"),
                  "protocol": {suite.name: inputs.plan.protocol_hash(suite) for suite in inputs.plan.suites},
                  "seeds": {"train": recipe.seed, "sweep": recipe.sweep.seed}}
         check_same_facts(folder, facts)
         folder.add_facts(facts)
+        copy_figure(inputs.prepared.folder / FIGURE, folder.path / "figures" / "trace_lengths.png")
         group = _group(recipe.model, plan_facts(pruned))
         trackers.append(start_tracker(recipe.wandb, folder.path, folder.facts(), group))
 
     on_first_rank(ranks, start)
     return trackers[0] if trackers else NoTracker()
+
+
+def copy_figure(figure: Path, to: Path) -> None:
+    """The cache may be emptied one day; the run folder keeps what it shows."""
+    to.parent.mkdir(exist_ok=True)
+    shutil.copyfile(figure, to)
 
 
 def _group(model: ModelSection, plan: dict[str, Any] | None) -> str:
@@ -180,10 +199,7 @@ def make_recorder(folder: RunFolder, tracker: Tracker, references: References, s
 
 def make_trainer(model: PreTrainedModel, arguments: SFTConfig, inputs: Inputs, adapter: AdapterSection) -> SFTTrainer:
     """TRL's trainer on rows that are tokenised and labelled already."""
-    rows: Mapping[str, Any] = {"input_ids": [row.input_ids for row in inputs.prepared.rows],
-                               "labels": [row.labels for row in inputs.prepared.rows]}
-    return SFTTrainer(model=model, args=arguments, train_dataset=Dataset.from_dict(dict(rows)),
-                      processing_class=inputs.plan.tokenizer, peft_config=peft_config(adapter))
+    return inputs.feed.trainer(model, arguments, inputs.plan.tokenizer, peft_config(adapter))
 
 
 def add_callbacks(trainer: SFTTrainer, plan: SweepPlan, recipe: Recipe, recorder: SweepRecorder) -> PreemptionCallback:

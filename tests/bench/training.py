@@ -15,9 +15,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from data_prep.ledger import Ledger
 from data_prep.models import load_tokenizer
+from data_prep.pipeline import read_and_filter
 from data_prep.prompts import render_completion, render_prompt, think_format
-from data_prep.traces import read_traces
 from eval.summary import read_rows
 from recipes.loader import load_recipe
 from recipes.paths import ROOT
@@ -66,7 +67,7 @@ def write_inputs(folder: Path) -> tuple[Path, Path]:
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
     fmt = think_format(recipe.data.format, tokenizer)
     rows = [{"prompt": render_prompt(t.question, tokenizer, fmt), "completion": render_completion(t, fmt)}
-            for t in read_traces(recipe.data.traces)]
+            for t in read_and_filter(recipe.data, Ledger())]
     traces = folder / "traces.jsonl"
     traces.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return pruned, traces

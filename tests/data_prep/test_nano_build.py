@@ -82,7 +82,7 @@ def test_the_command_wants_an_output_folder() -> None:
 
 @pytest.mark.parametrize("words", [[], ["mega"]])
 def test_the_command_names_its_first_word(words: list[str]) -> None:
-    with pytest.raises(UserError, match="the first word must be nano"):
+    with pytest.raises(UserError, match="the first word must be .*nano"):
         main(words)
 
 

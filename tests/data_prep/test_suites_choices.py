@@ -112,7 +112,7 @@ def test_csv_without_choices(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "content", "says"), [
     ("s.csv", b"problem,answer\np,\n", r"s\.csv:2: 'answer' must be a text or a number, got ''"),
     ("s.csv", b"problem,answer\np\n", r"s\.csv:2: 'answer' must be a text or a number, got None"),
-    ("s.csv", b"problem,answer\n\xff,1\n", r"s\.csv cannot be read"),
+    ("s.csv", b"problem,answer\n\xff,1\n", r"s\.csv:2: 'problem' is not UTF-8"),
     ("s.jsonl", b"[" * 100_000 + b"\n", r"s\.jsonl cannot be read|not JSON"),
     ("s.csv", b"", r"there is no problem in it"),
 ])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from tokenizers import normalizers
 
 from data_prep.nano_build import FORMAT as NANO_FORMAT
 from data_prep.nano_world import build_tokenizer
 from data_prep.prompts import think_format
-from data_prep.tokenize import IGNORED, Row, label_trace, prepare, prepare_traces
+from data_prep.tokenize import IGNORED, Labeller, Row, Unwritable, label_trace
 from data_prep.traces import Trace
-from recipes.data import DataSection, FormatSection
-from recipes.errors import UserError
+from recipes.data import FormatSection
 from tests.data_prep.tokenizers import CLOSE, IM_END, IM_START, THINK, TWO_LINES, qwen_like, r1_like
 
 NANO, QWEN, R1 = build_tokenizer(), qwen_like(), r1_like()
@@ -89,42 +89,22 @@ def test_words_that_the_tokenizer_cannot_write_are_refused() -> None:
         label_trace(dataclasses.replace(CHAIN, thinking="seven"), NANO, think_format(NANO_FORMAT, NANO))
 
 
-def prepared(lengths: list[int], max_length_tokens: int):  # type: ignore[no-untyped-def]
-    traces = [dataclasses.replace(SUM, id=str(n), thinking="x" * n) for n in lengths]
-    return prepare_traces(traces, max_length_tokens, QWEN, think_format(FormatSection(), QWEN))
+def test_a_text_in_another_normal_form_is_taught_as_the_tokenizer_writes_it() -> None:
+    tokenizer = qwen_like()
+    tokenizer.backend_tokenizer.normalizer = normalizers.NFC()
+    decomposed = dataclasses.replace(SUM, thinking="cafe\u0301")
+    row = label_trace(decomposed, tokenizer, think_format(FormatSection(), tokenizer))
+    assert labelled(row)[:5] == list("caf\u00e9".encode())
 
 
-OTHER_TOKENS = len(QWEN_PROMPT) + 5
+def test_half_a_surrogate_pair_is_refused() -> None:
+    with pytest.raises(ValueError, match="the answer holds half of a surrogate pair"):
+        qwen_row(answer="4\ud83d")
 
 
-def test_over_long_traces_are_dropped_whole_and_counted() -> None:
-    data = prepared([3, 30, 10, 11], OTHER_TOKENS + 10)
-    assert [row.id for row in data.rows] == ["3", "10"]
-    assert (data.read, data.too_long, data.longest_tokens) == (4, 2, OTHER_TOKENS + 30)
-
-
-def test_token_counts() -> None:
-    data = prepared([3, 10, 30], OTHER_TOKENS + 10)
-    assert (data.tokens, data.labelled_tokens) == (2 * OTHER_TOKENS + 13, 2 * 5 + 13)
-
-
-def test_data_hash_changes_with_a_single_token() -> None:
-    assert prepared([3, 10], 99).hash != prepared([3, 11], 99).hash
-
-
-def test_all_traces_too_long() -> None:
-    with pytest.raises(UserError, match=f"max_length_tokens=20: all 2 traces .* longest has {OTHER_TOKENS + 30} "):
-        prepared([3, 30], 20)
-
-
-def test_a_refused_trace_names_its_file() -> None:
-    trace = dataclasses.replace(SUM, id="a.jsonl:3", thinking="</think>", source="a.jsonl")
-    with pytest.raises(UserError, match=r"data\.traces \(a\.jsonl\): trace a\.jsonl:3: the thinking contains"):
-        prepare_traces([trace], 99, QWEN, think_format(FormatSection(), QWEN))
-
-
-def test_prepare_reads_the_recipes_traces() -> None:
-    section = DataSection.model_validate({"traces": {"source": "nano", "size": 50}, "max_length_tokens": 40})
-    data = prepare(section, NANO, think_format(NANO_FORMAT, NANO))
-    assert data.read == 50 == len(data.rows) + data.too_long
-    assert max(len(row.input_ids) for row in data.rows) <= 40 < data.longest_tokens
+def test_traces_side_by_side_are_labelled_as_each_alone() -> None:
+    fmt = think_format(FormatSection(), QWEN)
+    traces = [dataclasses.replace(SUM, thinking=text) for text in ("a", "12\n\n12", "é" * 50, "</think>", "b")]
+    outcomes = Labeller(QWEN, fmt).label_all(traces)
+    assert isinstance(outcomes.pop(3), Unwritable)
+    assert [each.row() for each in outcomes] == [label_trace(t, QWEN, fmt) for t in traces if "<" not in t.thinking]

@@ -27,6 +27,12 @@ TAIL = TailPrune(method="tail", layers=2)
 SHORTGPT = ShortGPTPrune(method="shortgpt", layers=1, calibration_traces=8)
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prepared sets are cached under the current folder."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def unpruned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small model of the embedded world, one of whose layers adds nothing."""

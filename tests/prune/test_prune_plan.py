@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from prune.fingerprint import fingerprint
+from data_prep.fingerprint import fingerprint
 from prune.plan import PrunePlan, from_json, load, save, to_json
 from recipes.errors import UserError
 from tests.prune.models import build

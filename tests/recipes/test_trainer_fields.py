@@ -88,12 +88,12 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("max_steps", 1.5, "must be int"),
     ("max_steps", True, "must be int"),
     ("learning_rate", "fast", "must be float"),
-    ("packing", "yes", "must be bool"),
+    ("logging_first_step", "yes", "must be bool"),
+    ("packing", True, "chainmend sets this field; use data.packing=true (best fit of whole traces)"),
     ("save_total_limit", "all", "must be int or null"),
     ("learning_rate", -1, "must be at least 0"),
     ("learning_rate", float("nan"), "must be at least 0"),
     ("per_device_train_batch_size", 0, "must be at least 1"),
-    ("packing_strategy", "wrapped", "lets one trace see another and cuts thoughts; use bfd"),
     ("logging_strategy", "step", "allowed: no, steps, epoch; did you mean steps?"),
 ]
 
@@ -107,6 +107,6 @@ def test_a_wrong_field_is_refused(name: str, value: Any, reason: str) -> None:
 
 def test_all_wrong_fields_are_reported() -> None:
     with pytest.raises(ValueError) as caught:
-        check_trainer_fields({"seed": 1, "packing": True, "qqq": 1, "max_steps": None})
+        check_trainer_fields({"seed": 1, "disable_tqdm": True, "qqq": 1, "max_steps": None})
     assert [line.split("=")[0] for line in str(caught.value).split("\n")] == [
         "trainer.seed", "trainer.qqq", "trainer.max_steps"]

@@ -28,7 +28,7 @@ SMALL = (
 
 def small(recipe: str, folder: Path, cache: Path, *overrides: str) -> list[str]:
     """Arguments of a small run in `folder`; later overrides take the place of earlier ones."""
-    places = (f"run.dir={folder}", f"run.cache_dir={cache}")
+    places = (f"run.dir={folder}", f"run.cache_dir={cache}", f"data.cache_dir={cache / 'data'}")
     values = dict(argument.split("=", 1) for argument in (*places, *SMALL, *overrides))
     if values.get("data.traces.source") == "jsonl":
         del values["data.traces.size"]

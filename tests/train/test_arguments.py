@@ -11,7 +11,6 @@ import pytest
 from trl import SFTConfig
 
 from data_prep.models import load_model
-from data_prep.tokenize import Prepared, Row
 from eval.sweep import ALONE
 from recipes.loader import load
 from tests.train.runs import rows, small
@@ -22,11 +21,6 @@ from train.arguments import arithmetic, make_arguments
 def arguments_of(*overrides: str) -> SFTConfig:
     recipe = load(small("lora", Path("run"), Path("cache"), "zero.stage=0", *overrides))
     return make_arguments(recipe, Path("somewhere"))
-
-
-def prepared(traces: int, tokens_each: int = 10) -> Prepared:
-    rows = [Row(id=str(i), input_ids=[1] * tokens_each, labels=[1] * tokens_each) for i in range(traces)]
-    return Prepared(rows=rows, read=traces, too_long=0, longest_tokens=tokens_each)
 
 
 def test_the_run_folder_takes_what_the_trainer_writes() -> None:
@@ -70,7 +64,7 @@ def test_checkpointing_raises_no_deprecation() -> None:
 
 def test_a_global_batch_is_micro_batch_times_accumulation_times_ranks() -> None:
     found = arithmetic({"per_device_train_batch_size": 4, "gradient_accumulation_steps": 3, "max_steps": 5},
-                       prepared(100), 64, ranks=2)
+                       traces=100, sequences=100, tokens=1000, ranks=2)
     assert (found.global_batch, found.steps, found.tokens_per_step) == (24, 5, 240.0)
 
 
@@ -80,19 +74,19 @@ def test_a_global_batch_is_micro_batch_times_accumulation_times_ranks() -> None:
     ({"num_train_epochs": 3.0, "dataloader_drop_last": True}, 3), ({"num_train_epochs": 9.0, "max_steps": 4}, 4)])
 def test_epochs_become_steps(trainer: dict[str, Any], steps: int) -> None:
     batch = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2}
-    assert arithmetic({**batch, **trainer}, prepared(21), 64, ranks=2).steps == steps
+    assert arithmetic({**batch, **trainer}, 21, 21, 210, ranks=2).steps == steps
 
 
 def test_packed_traces_are_counted_as_what_they_are_packed_into() -> None:
-    # 10 traces of 10 tokens, 3 of them in 32 tokens: 4 sequences, in batches of 2
-    found = arithmetic({"per_device_train_batch_size": 2, "packing": True, "num_train_epochs": 1}, prepared(10), 32, 1)
-    assert (found.sequences, found.steps) == (4, 2)
+    # 10 traces of 10 tokens in 4 sequences, in batches of 2
+    found = arithmetic({"per_device_train_batch_size": 2, "num_train_epochs": 1}, 10, 4, 100, ranks=1)
+    assert (found.steps, found.tokens_per_step) == (2, 50.0)
 
 
 @pytest.mark.parametrize("overrides", [
     ("trainer.num_train_epochs=1",), ("trainer.num_train_epochs=2.5", "trainer.gradient_accumulation_steps=4"),
     ("trainer.num_train_epochs=1", "trainer.dataloader_drop_last=true"),
-    ("trainer.num_train_epochs=1", "trainer.packing=true", "trainer.per_device_train_batch_size=2")])
+    ("trainer.num_train_epochs=1", "data.packing=true", "trainer.per_device_train_batch_size=2")])
 def test_the_real_trainer_comes_to_the_same_number_of_steps(overrides: tuple[str, ...], tmp_path: Path) -> None:
     recipe = load(small("full", tmp_path, tmp_path, "zero.stage=0", "trainer.max_steps=-1", "data.traces.size=61",
                         *overrides))

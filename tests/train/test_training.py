@@ -11,8 +11,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from data_prep.models import load_model, load_tokenizer
+from data_prep.prepared import prepare
 from data_prep.prompts import think_format
-from data_prep.tokenize import Row, prepare
+from data_prep.tokenize import Row
 from eval.sweep import ALONE
 from recipes.loader import load
 from recipes.schema import Recipe
@@ -55,7 +56,7 @@ def loss_by_hand(recipe: Recipe, pruned: Path) -> float:
     ("trainer.per_device_train_batch_size=12",),
     ("trainer.per_device_train_batch_size=3", "trainer.gradient_accumulation_steps=4"),
     pytest.param(("trainer.per_device_train_batch_size=12", "trainer.gradient_checkpointing=true"), marks=SLOW),
-    pytest.param(("trainer.per_device_train_batch_size=12", "trainer.packing=true"), marks=SLOW),
+    pytest.param(("trainer.per_device_train_batch_size=12", "data.packing=true"), marks=SLOW),
 ], ids=["whole", "accumulated", "checkpointed", "packed"])
 def test_loss_is_the_mean_over_the_labelled_tokens_of_the_global_batch(
         overrides: tuple[str, ...], here: Callable[..., Path], pruned: Path) -> None:

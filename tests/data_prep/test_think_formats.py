@@ -12,8 +12,8 @@ import trl
 from pydantic import ValidationError
 from transformers import PreTrainedTokenizerFast
 
-from data_prep.formats import FORMATS, found_in_template
 from data_prep.prompts import ThinkFormat, encode, render_completion, render_off_prompt, render_prompt, think_format
+from data_prep.think_formats import FORMATS, found_in_template
 from data_prep.tokenize import label_trace
 from data_prep.traces import Trace
 from recipes.data import FormatSection

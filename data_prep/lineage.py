@@ -1,0 +1,17 @@
+"""Which code made a file: the commit that run records and generated traces carry."""
+
+from __future__ import annotations
+
+import subprocess
+
+from recipes.paths import ROOT
+
+
+def commit() -> str | None:
+    """The git commit of this copy of the code; None where it is not a git repository, or there is no git."""
+    try:
+        answer = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True,
+                                check=False)
+    except FileNotFoundError:
+        return None
+    return answer.stdout.strip() or None

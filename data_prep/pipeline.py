@@ -1,0 +1,48 @@
+"""From a recipe's `data` to the traces that are worth preparing: one generator after the other, nothing held in memory.
+
+A stage takes the traces that the one before it let through and gives on those that it keeps, in the same order; for
+each one that it drops it calls `ledger.lose(reason, where, why)`. To add a stage, add it to STAGES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from data_prep.filters import filter_traces
+from data_prep.ledger import Ledger
+from data_prep.sources import read_source
+from data_prep.traces import Trace
+from recipes.data import DataSection
+from recipes.errors import UserError
+
+Stage = Callable[[Iterable[Trace], DataSection, Ledger], Iterator[Trace]]
+
+STAGES: tuple[Stage, ...] = (
+    filter_traces,
+    # duplicates, decontamination, verification, selection by score
+)
+
+
+def read_and_filter(section: DataSection, ledger: Ledger) -> Iterator[Trace]:
+    """The traces of `section` that every stage keeps, in the order of the source.
+
+    `ledger.read` grows by one for each row, and each one lost on the way is counted; whoever takes the traces counts
+    `ledger.kept`. UserError where the source cannot be read, a row is broken (`on_error: stop`), or no trace is left.
+    """
+    traces = read_source(section.traces, section.on_error, ledger)
+    for stage in STAGES:
+        traces = stage(traces, section, ledger)
+    return _some(traces, ledger)
+
+
+def _some(traces: Iterator[Trace], ledger: Ledger) -> Iterator[Trace]:
+    empty = True
+    for trace in traces:
+        empty = False
+        yield trace
+    if empty:
+        lost = ", ".join(f"{reason} {count:,}" for reason, count in ledger.lost.most_common())
+        first = [named[0] for named in ledger.named.values() if named][:2]
+        raise UserError(f"data.traces: none of the {ledger.read:,} rows gives a trace ({lost}): {'; '.join(first)}\n"
+                        "python -m data_prep check recipe=FILE shows what each filter drops; null turns one off, such "
+                        "as data.filters.absent_thinking=null")

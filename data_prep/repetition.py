@@ -1,0 +1,30 @@
+"""Does a text end by going round in a circle? The definition of `eval.looping`, on words in place of token ids."""
+
+from __future__ import annotations
+
+import re
+
+LONGEST_PERIOD = 64
+SHORTEST_LOOP = 12
+LONGEST_WORD = 200
+# Scripts written without spaces: Thai to Khmer, kana, Han, Hangul. Each of their characters is a word.
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
+
+
+def ends_in_loop(text: str, rounds: int) -> bool:
+    """True where the last words repeat with a period of at most 64: `rounds` full rounds, 12 words at the least."""
+    words = last_words(text, max(rounds * LONGEST_PERIOD, SHORTEST_LOOP))
+    for period in range(1, min(LONGEST_PERIOD, len(words) // rounds) + 1):
+        span = max(rounds * period, SHORTEST_LOOP)
+        if span <= len(words) and words[-span:-period] == words[len(words) - span + period:]:
+            return True
+    return False
+
+
+def last_words(text: str, count: int) -> list[str]:
+    """The last `count` words: what stands between white space; one of over 200 characters counts by its characters."""
+    words: list[str] = []
+    for word in WORD.findall(text[-count * LONGEST_WORD:]):
+        words.extend(word if len(word) > LONGEST_WORD else [word])
+    return words[-count:]

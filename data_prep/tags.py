@@ -1,0 +1,175 @@
+"""A text in which tags mark the thought, taken apart: `split_thought`.
+
+The rule. A text holds at most one thought, and it begins with it:
+
+    <think>thought</think>answer    both tags
+    thought</think>answer           the opening tag stood in the prompt
+    <think>thought                  never closed: `unclosed`, there is no answer
+    answer                          no tag: `absent`, there is no thought
+
+Any other order (a second thought, text before the tag, two closing tags) is a ValueError that tells the order, for
+any reading of it would be a guess. The tags are one pair of PAIRS, that of the first tag in the text; others are text.
+
+Tags inside Markdown code (a fenced block, or between backticks on one line) are text too: somebody writes about them.
+But a closing tag in a fenced block that opens no thought before it is the border: the thought left its fence open.
+White space around the tags goes, as far as it belongs to them: before the opening tag all, inside the tags the line
+breaks of the pair's usual spelling (one; two for OpenThoughts) and no more, before the answer all.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An opening and a closing tag, and how many line breaks on the thought's side belong to each."""
+
+    open: str
+    close: str
+    breaks: int = 1
+
+
+@dataclass(frozen=True)
+class Thought:
+    """A text taken apart. `state` is that of `Trace.thought`; only a whole thought has an answer after it."""
+
+    thinking: str
+    answer: str
+    state: Literal["whole", "unclosed", "absent"]
+
+
+PAIRS = (
+    Pair("<think>", "</think>"),                                        # DeepSeek-R1, Qwen3, open-r1
+    Pair("<thinking>", "</thinking>"),
+    Pair("<|im_start|>think", "<|im_start|>answer"),                    # s1
+    Pair("<|begin_of_thought|>", "<|end_of_thought|>", breaks=2),       # OpenThoughts, Sky-T1
+)
+SOLUTION = ("<|begin_of_solution|>", "<|end_of_solution|>")
+OPENS, CLOSES = {pair.open: pair for pair in PAIRS}, {pair.close: pair for pair in PAIRS}
+TAG = re.compile("|".join(re.escape(tag) + (r"\b" if tag[-1].isalpha() else "") for tag in [*OPENS, *CLOSES]))
+FENCES = ("```", "~~~")
+BACKTICKS = re.compile("`+")
+MOST_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Code:
+    """Where Markdown code stands in a text: characters `start` to `end`, a fenced block or a span on one line."""
+
+    start: int
+    end: int
+    fenced: bool
+
+
+def split_thought(text: str) -> Thought:
+    """Thought and answer of a text, by the rule above; ValueError where the order of the tags is none of the four."""
+    found = _tags(text)
+    first = next(found, None)
+    if first is None:
+        return Thought("", text, "absent")
+    pair = OPENS.get(first.group()) or CLOSES[first.group()]
+    tags = [first, *islice((tag for tag in found if tag.group() in (pair.open, pair.close)), MOST_SHOWN)]
+    order = [tag.group() for tag in tags]
+    start = tags[0].end() if order[0] == pair.open else 0
+    if start and text[:tags[0].start()].strip():
+        raise ValueError(f"there is text before {pair.open!r}: {text[:tags[0].start()].strip()[:40]!r}")
+    if order == [pair.open]:
+        return Thought(_trimmed(text[start:], pair.breaks), "", "unclosed")
+    if order not in ([pair.close], [pair.open, pair.close]):
+        raise ValueError(f"its tags give no single thought: {' '.join(order[:MOST_SHOWN])}"
+                         f"{' …' if len(order) > MOST_SHOWN else ''}")
+    close = tags[-1]
+    return Thought(_trimmed(text[start:close.start()], pair.breaks), _answer(text[close.end():]), "whole")
+
+
+def unwrap(thinking: str) -> str:
+    """A thought that stands by itself, without the tags round it: an opening one at its start, a closing at its end."""
+    for pair in PAIRS:
+        bare = thinking.strip()
+        if bare.startswith(pair.open) or bare.endswith(pair.close):
+            return _trimmed(bare.removeprefix(pair.open).removesuffix(pair.close), pair.breaks)
+    return thinking
+
+
+def join_thought(thinking: str | None, text: str) -> Thought:
+    """Thought and answer where the row has a place for the thought beside the text, which may be unused (None, blank).
+
+    ValueError where both hold a thought and they are not the same.
+    """
+    inside = split_thought(text)
+    if thinking is None:
+        return inside
+    beside = unwrap(thinking)
+    if inside.state == "absent":
+        return Thought(beside, text, "whole")
+    if beside.strip() and beside.strip() != inside.thinking.strip():
+        raise ValueError("it holds two thoughts, one beside the answer and one in tags inside it")
+    return inside
+
+
+def _tags(text: str) -> Iterator[re.Match[str]]:
+    """The tags that are not text inside code, in their order."""
+    code = _code(text)
+    starts = [each.start for each in code]
+    opened: dict[str, Code | None] = {}  # the block in which the tag that opens for a closing tag was met last
+    for tag in TAG.finditer(text):
+        at, name = bisect_right(starts, tag.start()) - 1, tag.group()
+        block = code[at] if at >= 0 and tag.start() < code[at].end else None
+        if block is None or (block.fenced and name in CLOSES and opened.get(name) is not block):
+            yield tag
+        elif name in OPENS:
+            opened[OPENS[name].close] = block
+
+
+def _code(text: str) -> list[Code]:
+    """The code in a text, in order: fenced blocks that are closed, and between them spans between backticks."""
+    if "`" not in text and "~~~" not in text:
+        return []
+    code: list[Code] = []
+    lines: list[tuple[int, str]] = []
+    fence: tuple[str, int, int] | None = None  # its mark, where it stands, how many lines stood before it
+    at = 0
+    for line in text.splitlines(keepends=True):
+        mark, rest = line.lstrip(" ")[:3], line.lstrip(" ")[3:]
+        if fence is not None and mark == fence[0] and not rest.strip(" \t\r\n" + mark[0]):
+            del lines[fence[2]:]
+            code.append(Code(fence[1], at + len(line), fenced=True))
+            fence = None
+        elif fence is None and mark in FENCES and "`" not in rest.lstrip("`"):
+            fence = (mark, at, len(lines))
+        else:
+            lines.append((at, line))
+        at += len(line)
+    spans = [span for start, line in lines if "`" in line for span in _spans(start, line)]
+    return sorted([*code, *spans], key=lambda each: each.start)
+
+
+def _spans(start: int, line: str) -> Iterator[Code]:
+    """Code on one line: from a run of backticks to the next run of the same length."""
+    opened: re.Match[str] | None = None
+    for run in BACKTICKS.finditer(line):
+        if opened is None:
+            opened = run
+        elif len(run.group()) == len(opened.group()):
+            yield Code(start + opened.start(), start + run.end(), fenced=False)
+            opened = None
+
+
+def _trimmed(thinking: str, breaks: int) -> str:
+    for _ in range(breaks):
+        thinking = thinking.removeprefix("\r").removeprefix("\n").removesuffix("\n").removesuffix("\r")
+    return thinking
+
+
+def _answer(text: str) -> str:
+    """The text after a thought, out of OpenThoughts' solution tags where it is in them."""
+    answer = text.lstrip()
+    if answer.startswith(SOLUTION[0]):
+        answer = answer.removeprefix(SOLUTION[0]).strip().removesuffix(SOLUTION[1]).strip()
+    return answer

@@ -1,0 +1,111 @@
+"""The journal of a generation: every finished thought is one line at once, so that a killed run loses none of them.
+
+One file a rank beside the result, `NAME.journal-RANK.jsonl`: a header line that says what is generated, then one line a
+(problem, sample). A line that a kill cut short is taken away when the generation goes on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import glob
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from recipes.errors import UserError
+from recipes.reading import shown
+
+Key = tuple[str, int]
+Row = dict[str, Any]
+
+
+class Journal:
+    """The journal files of one result. `header`: what is generated; a journal of anything else is refused."""
+
+    def __init__(self, out: Path, header: Mapping[str, Any]) -> None:
+        self.out, self.header = out, dict(header)
+
+    def files(self) -> list[Path]:
+        """The files there are."""
+        return sorted(self.out.parent.glob(f"{glob.escape(self.out.name)}.journal-*.jsonl"))
+
+    def rows(self) -> dict[Key, Row]:
+        """Every finished thought; cut last lines are taken off the files. One process at a time, before any `writer`.
+
+        UserError where a file belongs to another generation, or to one under way.
+        """
+        found: dict[Key, Row] = {}
+        for path in self.files():
+            with path.open("r+b") as file:
+                _lock(file, path)
+                whole = _whole_lines(file.read())
+                file.truncate(len(whole))
+            for number, line in enumerate(whole.splitlines()):
+                row = _parsed(line, path, number)
+                if number == 0:
+                    self._check_header(row, path)
+                else:
+                    found[row["problem"], row["sample"]] = row
+        return found
+
+    def _check_header(self, header: Row, path: Path) -> None:
+        different = sorted(key for key in header.keys() | self.header.keys() if header.get(key) != self.header.get(key))
+        if different:
+            said = ", ".join(f"{key} ({shown(header.get(key))} there, {shown(self.header.get(key))} now)"
+                             for key in different)
+            raise UserError(f"{path} holds thoughts of another generation: {said}; put the values back, name another "
+                            "out, or remove it")
+
+    @contextmanager
+    def writer(self, rank: int) -> Iterator[JournalWriter]:
+        """The file of one rank, to add thoughts to; UserError where another process is adding to it."""
+        path = self.out.with_name(f"{self.out.name}.journal-{rank}.jsonl")
+        try:
+            file = path.open("ab")
+        except OSError as fault:
+            raise UserError(f"{path}: cannot be written ({fault.strerror})") from None
+        with file:
+            _lock(file, path)
+            writer = JournalWriter(file)
+            if file.tell() == 0:
+                writer.add(self.header)
+            yield writer
+
+    def remove(self) -> None:
+        """Takes the files away, when the result is there."""
+        for path in self.files():
+            path.unlink()
+
+
+class JournalWriter:
+    """Adds lines, each handed to the system before the next thought is waited for."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        self._file.write((json.dumps(row) + "\n").encode())
+        self._file.flush()
+
+
+def _whole_lines(content: bytes) -> bytes:
+    return content[: content.rfind(b"\n") + 1]
+
+
+def _parsed(line: bytes, path: Path, number: int) -> Row:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        row = None
+    if not isinstance(row, dict) or (number and not {"problem", "sample"} <= row.keys()):
+        raise UserError(f"{path}:{number + 1}: damaged, it is no line of a journal; remove the line or the file")
+    return row
+
+
+def _lock(file: Any, path: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UserError(f"{path}: another process is generating into it; wait for it, or name another out") from None

@@ -1,0 +1,40 @@
+"""Traces that the unpruned model writes itself, as a recipe's `data.traces`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from recipes.section import Section
+from recipes.sweeps import EngineSection, HFEngine, SuiteSection
+
+
+class GenerateTraces(Section):
+    source: Literal["generate"] = Field(
+        description="traces that the unpruned model writes; those that verify are kept (rejection sampling)")
+    problems: SuiteSection = Field(description="what is asked, with gold answers; not what the sweep asks")
+    samples: int = Field(default=4, ge=1, description="thoughts a problem")
+    keep: Literal["random", "shortest", "all"] = Field(
+        default="random", description="which of the verified traces of a problem are kept; shortest teaches brevity")
+    per_problem: int = Field(default=1, ge=1, description="most traces kept a problem, with random or shortest")
+    thinking_tokens: int = Field(
+        default=8192, ge=1, description="longest thought; one that does not end by itself is never kept")
+    answer_tokens: int = Field(default=2048, ge=1, description="longest answer; one that is cut is never kept")
+    temperature: float = Field(default=1.0, ge=0, description="0 is greedy decoding")
+    top_p: float = Field(default=1.0, gt=0, le=1, description="nucleus sampling")
+    top_k: int = Field(default=0, ge=0, description="sample among the k likeliest tokens; 0: among all")
+    seed: int = Field(default=0, description="seed of the sampling streams and of the random choice")
+    engine: EngineSection = HFEngine()
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _engine_by_default(cls, engine: Any) -> Any:
+        return {"name": "hf", **engine} if isinstance(engine, dict) else engine
+
+    @model_validator(mode="after")
+    def _samples_differ(self) -> Self:
+        if self.samples > 1 and self.temperature == 0:
+            raise ValueError(f"samples={self.samples} with temperature=0 would repeat one thought; "
+                             "set a temperature or samples=1")
+        return self

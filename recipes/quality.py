@@ -1,0 +1,75 @@
+"""What a recipe's `data` asks of its traces beyond good form: once each, from no suite, right, and useful."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from recipes.section import Section
+
+
+class DuplicatesSection(Section):
+    exact: Literal["none", "trace", "question"] = Field(
+        default="none", description="drop a trace whose text came before, but for case and spaces: question, thinking "
+        "and answer (trace), or the question alone; the first is kept")
+    near: Literal["none", "trace", "question"] = Field(
+        default="none", description="the same for texts that are much alike (MinHash over runs of words)")
+    threshold: float = Field(
+        default=0.8, gt=0, le=1, description="share of common runs of words (Jaccard) from which texts are much alike")
+    run_words: int = Field(default=5, ge=1, description="length of the runs of words that are compared")
+
+
+class OverlapRules(Section):
+    """When a question overlaps with a problem."""
+
+    unit: Literal["symbols", "words"] = Field(
+        default="symbols", description="what is counted: words and punctuation marks (symbols), which sees through "
+        "formulas; or what stands between spaces (words), as s1 and open-r1 do")
+    n: int = Field(default=8, ge=1, description="length of the runs that are compared (n-grams)")
+    shared: int = Field(
+        default=2, ge=1, description="common runs from which a question overlaps with a problem; 1 in s1 and open-r1")
+    coverage: float = Field(
+        default=0.0, ge=0, le=1, description="and the share of the problem's runs that must be common; raise it where "
+        "competition problems share no more than their stock phrases")
+
+
+class DecontaminateSection(OverlapRules):
+    enabled: bool = Field(
+        default=True, description="drop traces whose question overlaps with a problem of the sweep's suites; suites "
+        "made from a template (nano, reasoning_gym) are not looked at, theirs is a fixed wording")
+
+
+class VerifySection(Section):
+    grader: Literal["auto", "math", "integer", "exact", "choice"] = Field(
+        default="auto", description="how an answer is compared with the gold answer; auto: choice where the gold "
+        "answer is a single letter, else math")
+    wrong: Literal["drop", "keep"] = Field(
+        default="drop", description="what becomes of a trace whose answer is wrong; kept ones are counted")
+    without_gold: Literal["keep", "drop"] = Field(
+        default="keep", description="what becomes of a trace without a gold answer; kept ones are counted")
+
+
+class SelectSection(Section):
+    scores: Path = Field(description="the scores, from python -m data_prep score recipe=… out=FILE")
+    score: Literal["unpruned", "pruned", "gap"] = Field(
+        default="gap", description="mean loss a labelled token under the unpruned model, under the pruned one, or what "
+        "the second adds to the first")
+    keep: Literal["bottom", "middle", "top", "band"] = Field(
+        default="middle", description="lowest scores, middle ones, highest ones, or those between low and high")
+    share: float | None = Field(default=None, gt=0, le=1, description="share of the traces to keep (or give count)")
+    count: int | None = Field(default=None, ge=1, description="number of traces to keep (or give share)")
+    low: float | None = Field(default=None, description="with keep=band: the lowest score that is kept")
+    high: float | None = Field(default=None, description="with keep=band: the highest score that is kept")
+
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> Self:
+        if self.keep == "band":
+            if self.share is not None or self.count is not None or self.low is None or self.high is None:
+                raise ValueError("keep=band takes low and high, and neither share nor count")
+            if self.low > self.high:
+                raise ValueError(f"low={self.low} lies above high={self.high}")
+        elif (self.share is None) == (self.count is None) or self.low is not None or self.high is not None:
+            raise ValueError(f"keep={self.keep} takes either share or count, and neither low nor high")
+        return self

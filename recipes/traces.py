@@ -1,0 +1,83 @@
+"""The recipe's `data.traces`: where traces come from and how their rows are laid out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from recipes.generation import GenerateTraces
+from recipes.section import Section
+
+Layout = Literal["auto", "openr1_math", "s1k_1_1", "s1k", "messages", "sharegpt", "prompt_completion", "plain",
+                 "alpaca", "s1_text"]
+Column = Literal["id", "question", "thinking", "answer", "gold", "messages", "conversations", "prompt", "completion",
+                 "instruction", "input", "output", "text"]
+
+
+class NanoTraces(Section):
+    source: Literal["nano"] = Field(description="traces of the embedded world, made from a seed")
+    size: int = Field(ge=1, description="how many traces")
+    seed: int = Field(default=1, description="seed of the traces")
+    shares: dict[Literal["knowledge", "shallow", "chain"], float] = Field(
+        default={"knowledge": 0.3, "shallow": 0.3, "chain": 0.4}, description="share of each family")
+    max_operations: int = Field(default=24, ge=2, le=24, description="longest chain")
+
+
+class _Rows(Section):
+    """What every source of rows can be told of their layout (docs/trace_formats.md shows each)."""
+
+    format: Layout = Field(default="auto", description="layout of the rows; auto: found by their columns")
+    columns: dict[Column, str] = Field(
+        default={}, description="our name of a column to the source's name, where they differ")
+    system: Literal["join", "drop", "refuse"] = Field(
+        default="join", description="what becomes of a system message: join it to the question (an empty line between),"
+        " drop it (counted), or refuse the row")
+
+
+class JsonlTraces(_Rows):
+    source: Literal["jsonl"] = Field(description="a file of JSON Lines, whatever its suffix")
+    path: Path = Field(description="the file")
+
+
+class FileTraces(_Rows):
+    source: Literal["file"] = Field(
+        description="a file by its suffix (.jsonl .json .csv .tsv, packed with .gz .zst .bz2 or not; .parquet .arrow "
+        ".feather) or a folder of files of one kind")
+    path: Path = Field(description="the file or folder")
+
+
+class HubTraces(_Rows):
+    source: Literal["hub"] = Field(description="a data set of the Hugging Face Hub")
+    id: str = Field(description="owner/name")
+    config: str | None = Field(default=None, description="configuration (subset) of the data set")
+    split: str = Field(default="train", description="split of the data set")
+    access: Literal["download", "stream"] = Field(
+        default="download", description="download the whole set first, or read it row by row over the network")
+
+
+class MixturePart(Section):
+    weight: float = Field(gt=0, allow_inf_nan=False, description="share of this part, relative to the other weights")
+    traces: Annotated[NanoTraces | JsonlTraces | FileTraces | HubTraces, Field(discriminator="source")]
+
+
+class MixtureTraces(Section):
+    source: Literal["mixture"] = Field(description="several sources, interleaved by weight")
+    parts: list[MixturePart] = Field(min_length=1, description="the sources with their weights")
+    size: int | None = Field(
+        default=None, ge=1, description="how many rows to take in all; null: until every part has ended")
+    seed: int = Field(default=1, description="seed of where in the order each part begins")
+    when_exhausted: Literal["go_on", "stop", "repeat"] = Field(
+        default="go_on", description="when a part has no more rows: go on with the others, stop (the shares stay "
+        "true), or read the part again from its start (needs size; a filter for duplicates would undo it)")
+
+    @model_validator(mode="after")
+    def _an_end_is_in_sight(self) -> Self:
+        if self.when_exhausted == "repeat" and self.size is None:
+            raise ValueError("when_exhausted=repeat never ends by itself; give a size")
+        return self
+
+
+TracesSection = Annotated[NanoTraces | JsonlTraces | FileTraces | HubTraces | MixtureTraces | GenerateTraces,
+                          Field(discriminator="source")]

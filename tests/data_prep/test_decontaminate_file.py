@@ -1,0 +1,59 @@
+"""`python -m data_prep decontaminate`: the two files, what is printed, and the mistakes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from data_prep.__main__ import main
+from recipes.errors import UserError
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    """A suite of two problems and three traces, of which the second overlaps with the first problem."""
+    rows = {"suite.jsonl": [{"id": "p", "problem": "Add one to two and three now", "answer": "6"},
+                            {"id": "q", "problem": "Name the capital of France in one word", "answer": "Paris"}],
+            "traces.jsonl": [{"id": f"t{i}", "question": question, "thinking": "hm", "answer": "6"}
+                             for i, question in enumerate(["Who?", "Please add one to two and three now", "Where?"])]}
+    for name, content in rows.items():
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in content), encoding="utf-8")
+    return [f"traces={tmp_path / 'traces.jsonl'}", f"suite={tmp_path / 'suite.jsonl'}", f"out={tmp_path / 'out.jsonl'}",
+            "n=4", "shared=1"]
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_kept_traces_and_overlaps_are_written(files: list[str], tmp_path: Path,
+                                              capsys: pytest.CaptureFixture[str]) -> None:
+    main(["decontaminate", *files])
+    assert lines(tmp_path / "out.jsonl") == [
+        {"id": name, "question": question, "thinking": "hm", "answer": "6"}
+        for name, question in (("t0", "Who?"), ("t2", "Where?"))]
+    assert lines(tmp_path / "out.jsonl.overlaps.jsonl") == [
+        {"trace": "t1", "suite": "suite", "problem": "p", "shared": 4, "runs": 4, "example": "add one to two",
+         "coverage": 1.0}]
+    assert "3 traces, 1 overlap with 1 problems, 2 kept" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.overlaps.jsonl"])
+def test_no_file_is_overwritten(files: list[str], tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine", encoding="utf-8")
+    with pytest.raises(UserError, match="is there already"):
+        main(["decontaminate", *files])
+    assert (tmp_path / name).read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize(("argument", "said"), [
+    ("n=0", "n=0: must be at least 1"), ("coverage=1.5", "coverage=1.5: must be at most 1"),
+    ("units=words", "did you mean unit"), ("suite=nowhere.jsonl", "known benchmark"),
+    ("traces=nowhere.jsonl", "no file at nowhere.jsonl")])
+def test_mistakes_are_named(files: list[str], argument: str, said: str, tmp_path: Path) -> None:
+    key = argument.partition("=")[0]
+    with pytest.raises(UserError, match=said):
+        main(["decontaminate", *(each for each in files if not each.startswith(f"{key}=")), argument])
+    assert not (tmp_path / "out.jsonl").exists()

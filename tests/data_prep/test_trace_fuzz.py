@@ -1,0 +1,129 @@
+"""Thousands of spoiled rows of every layout: each gives a sound trace or a counted, named loss, and nothing else."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_prep.filters import filter_traces
+from data_prep.ledger import Ledger
+from data_prep.rows import file_rows
+from data_prep.sources import read_source
+from data_prep.tags import TAG
+from recipes.data import DataSection, FileTraces
+from recipes.errors import UserError
+from tests.data_prep.trace_files import KINDS, write_rows
+
+ROWS_A_SEED = 1_500
+PAGE = Path(__file__).parents[2] / "docs" / "trace_formats.md"
+EXAMPLES = [json.loads(block) for block in re.findall(r"```json\n(.*?)\n```", PAGE.read_text(), re.DOTALL)][::2]
+TAGS = ["<think>", "</think>", "<thinking>", "</thinking>", "<|im_start|>think\n", "\n<|im_start|>answer\n", "```\n",
+        "`", "<|begin_of_thought|>", "<|end_of_thought|>", "<|im_end|>", "<|im_start|>user\n", "~~~\n", "\n", "\r\n"]
+NESTED: Any = "deep"
+for _ in range(60):
+    NESTED = [NESTED]
+WRONG: list[Any] = [
+    None, True, 0, -1, 10**400, 1e308, float("nan"), float("inf"), [], {}, [[]], [None], [{}], {"a": None}, NESTED, "",
+    " ", "\n\t", "\ud800", "a\udfffb", "\ufeff", "\x00", "word " * 20_000, "\u202e\u0627\u0628", "[1, 2", "[]", "{}"]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The paths to every value inside a row."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, below in inside:
+        yield (*path, key)
+        yield from places(below, (*path, key))
+
+
+def spoiled_row(rng: random.Random) -> Any:
+    """An example with one to three values replaced, lost, renamed, wrapped, or their text strewn with tags."""
+    row = copy.deepcopy(rng.choice(EXAMPLES))
+    for _ in range(rng.choice([1, 1, 1, 2, 3])):
+        paths = list(places(row))
+        if not paths:
+            break
+        *above, last = rng.choice(paths)
+        place = row
+        for key in above:
+            place = place[key]
+        match rng.randrange(6):
+            case 0:
+                place[last] = rng.choice(WRONG)
+            case 1:
+                del place[last]
+            case 2:
+                place[last] = [place[last]]
+            case 3 if isinstance(place, dict):
+                place[rng.choice(["text", "messages", "thinking", "gold", "id", "system", "x"])] = place.pop(last)
+            case _:
+                place[last] = strewn(str(place[last]), rng)
+    return row if rng.random() > 0.02 else rng.choice([[row], "row", 7, None])
+
+
+def strewn(text: str, rng: random.Random) -> str:
+    """The text with tags put in at random places, or its own tags in another order."""
+    if rng.random() < 0.3:
+        found = TAG.findall(text)
+        rng.shuffle(found)
+        return TAG.sub(lambda match: found.pop(), text)
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randint(0, len(text))
+        text = text[:at] + rng.choice(TAGS) + text[at:]
+    return text
+
+
+def spoiled_line(rng: random.Random) -> bytes:
+    """A row as JSON, one in five with its bytes spoiled too."""
+    line = json.dumps(spoiled_row(rng), ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
+    if rng.random() < 0.2:
+        at = rng.randint(0, len(line))
+        noise = bytes(rng.choices(range(11, 256), k=3))
+        line = rng.choice([line[:at], line[:at] + noise + line[at:], b"\xef\xbb\xbf" + line, line + b"\r",
+                           line.replace(b'"', b"'"), b"[" * 2_000 + line, line + line])
+    return line.replace(b"\n", b" ")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_spoiled_row_is_a_sound_trace_or_a_counted_loss(seed: int, tmp_path: Path) -> None:
+    rng, path = random.Random(f"fuzz {seed}"), tmp_path / "traces.jsonl"
+    path.write_bytes(b"\n".join(spoiled_line(rng) for _ in range(ROWS_A_SEED)))
+    section, ledger = DataSection(traces=FileTraces(source="file", path=path), max_length_tokens=8), Ledger()
+    read = list(read_source(section.traces, "skip", ledger))
+    assert ledger.read == sum(1 for line in path.read_bytes().split(b"\n") if line.strip())
+    assert ledger.read == len(read) + ledger.lost.total()
+    assert len(read) > ROWS_A_SEED / 5 and ledger.lost["broken row"] > ROWS_A_SEED / 5
+    assert all(re.fullmatch(rf"{re.escape(str(path))}:\d+(: .+)?", where, re.DOTALL)
+               for named in ledger.named.values() for where in named)
+    kept = list(filter_traces(iter(read), section, ledger))
+    assert ledger.read == len(kept) + ledger.lost.total()
+    for trace in kept:
+        assert trace.question.strip() and trace.answer.strip() and trace.thought == "whole"
+        assert (trace.id + trace.question + trace.thinking + trace.answer + (trace.gold or "")).encode()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_spoiled_file_is_read_or_refused(kind: str, tmp_path: Path) -> None:
+    rng, path = random.Random(f"files {kind}"), tmp_path / f"traces{kind}"
+    rows = [{"question": 'q, "1"', "thinking": "t\nu", "answer": "a"},
+            {"question": "q2", "thinking": "", "answer": "\u0634"}]
+    sound = write_rows(path, rows * 3).read_bytes()
+    read = refused = 0
+    for number in range(100):
+        content = bytearray(sound)
+        for _ in range(rng.randint(0, 3) if "." + kind.split(".")[1] in (".jsonl", ".json", ".csv", ".tsv") else 0):
+            at = rng.randrange(len(content))
+            content[at:at + rng.randint(0, 2)] = bytes(rng.choices(range(256), k=rng.randint(0, 3)))
+        path.write_bytes(content[:rng.randint(0, len(content))] if number % 2 else content)
+        try:
+            read += len(list(file_rows(path, "key"))) > 0
+        except UserError:
+            refused += 1
+    assert read > 0
+    assert refused > 0 or kind in (".jsonl", ".ndjson", ".csv", ".tsv")  # a spoiled line is the fault of one row
