@@ -28,6 +28,7 @@ class Protocol:
     temperature: float
     top_p: float
     top_k: int
+    min_p: float
     seed: int
     vocabulary_size: int
     format: ThinkFormat
@@ -44,7 +45,7 @@ def make_protocol(section: SweepSection, fmt: ThinkFormat, vocabulary_size: int)
     return Protocol(
         budgets=tuple(section.budgets), answer_tokens=section.answer_tokens, extend_to=section.extend_to,
         max_extensions=section.max_extensions, temperature=section.temperature, top_p=section.top_p,
-        top_k=section.top_k, seed=section.seed, vocabulary_size=vocabulary_size, format=fmt)
+        top_k=section.top_k, min_p=section.min_p, seed=section.seed, vocabulary_size=vocabulary_size, format=fmt)
 
 
 def protocol_hash(protocol: Protocol, suite: Suite, samples: int, versions: tuple[str, ...]) -> str:

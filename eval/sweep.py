@@ -14,12 +14,12 @@ from data_prep.grading.grade import grader_version
 from data_prep.problems import Suite
 from data_prep.prompts import encode, render_prompt, think_format
 from data_prep.suites import load_suite
-from eval.engines.choose import make_engine, version_of
+from eval.engines.choose import open_engine, version_of
 from eval.protocol import Protocol, make_protocol, protocol_hash
 from eval.quiet import quiet
 from eval.samples import GradedThought, grade_thoughts, write_samples
 from eval.style import style_row
-from eval.types import Engine, Request, SuiteSweep, WhichModel
+from eval.types import Engine, Request, SuiteSweep, Weights, WhichModel
 from recipes.data import FormatSection
 from recipes.errors import UserError
 from recipes.sweeps import EngineSection, SweepSection
@@ -84,8 +84,13 @@ def sweep_model(model: PreTrainedModel | None, plan: SweepPlan, ranks: Ranks) ->
     `model` is whole on this rank (under ZeRO-3 the caller has gathered it) and is left exactly as it was; None where
     the engine has a model of its own. UserError where not one thought of a suite could be had.
     """
-    engine = make_engine(plan.engine, plan.protocol, plan.tokenizer, model)
-    with quiet(model) if model is not None else nullcontext():
+    return sweep_weights(Weights(model), plan, ranks)
+
+
+def sweep_weights(weights: Weights, plan: SweepPlan, ranks: Ranks) -> dict[str, list[GradedThought]]:
+    """The same for weights that may also lie in a folder, for an engine that loads them itself."""
+    silence = quiet(weights.model) if weights.model is not None else nullcontext()
+    with silence, open_engine(plan.engine, plan.protocol, plan.tokenizer, weights) as engine:
         return {suite.name: _sweep_suite(engine, suite, plan, ranks) for suite in plan.suites}
 
 

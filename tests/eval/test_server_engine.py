@@ -102,4 +102,4 @@ def test_the_key_goes_with_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NANO_KEY", "secret")
     section = ServerEngine(name="server", url="http://127.0.0.1:9", model="m", key_variable="NANO_KEY")
     completer = ServerCompleter(section, nano_protocol(BUDGETS), nano_tokenizer())
-    assert completer.client.headers["Authorization"] == "Bearer secret"
+    assert completer.headers["Authorization"] == "Bearer secret"
