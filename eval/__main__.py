@@ -9,21 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.loader import load_recipe
 from recipes.schema import Recipe
-from recipes.sweeps import ServerEngine
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 
 def main(arguments: list[str]) -> None:
     """Sweeps each model and prints one table a suite."""
-    keys = {"model": "folder or Hub id of a checkpoint; several with commas", "out": "folder to keep rows and samples"}
+    keys = {"model": "folder or Hub id of a checkpoint, or the folder of a LoRA adapter; several with commas",
+            "out": "folder to keep rows and samples"}
     own, rest = split(arguments, keys, Recipe)
     recipe = load_recipe(rest).recipe
     if not own.get("model"):
@@ -37,14 +33,19 @@ def main(arguments: list[str]) -> None:
 
 def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None) -> list[dict[str, object]]:
     """The rows of one checkpoint on every suite of the recipe; kept under `out` where it is given."""
-    from data_prep.models import load_config, load_tokenizer
+    from data_prep.models import load_config
+    from eval.checkpoint import checkpoint_tokenizer, checkpoint_weights, find_checkpoint
+    from eval.engines.choose import version_of
+    from eval.ranks import ALONE
     from eval.summary import rows
-    from eval.sweep import ALONE, check_context, make_sweep_plan, save_thoughts, suite_sweep, sweep_model
+    from eval.sweep import check_context, make_sweep_plan, save_thoughts, suite_sweep, sweep_weights
 
-    plan = make_sweep_plan(recipe.sweep, recipe.data.format, load_tokenizer(path, recipe.model))
+    version_of(recipe.sweep.engine)  # an engine that is not there says so before anything is loaded
+    checkpoint = find_checkpoint(path)
+    plan = make_sweep_plan(recipe.sweep, recipe.data.format, checkpoint_tokenizer(checkpoint, recipe.model))
     print(f"{path}: format {plan.protocol.format}")
-    check_context(plan, int(getattr(load_config(path, recipe.model), "max_position_embeddings", 10**9)))
-    thoughts = sweep_model(_weights(path, recipe), plan, ALONE)
+    check_context(plan, int(getattr(load_config(checkpoint.base, recipe.model), "max_position_embeddings", 10**9)))
+    thoughts = sweep_weights(checkpoint_weights(checkpoint, recipe.model, recipe.sweep.engine), plan, ALONE)
     sweeps = [suite_sweep(suite, plan, thoughts[suite.name], "run", 0) for suite in plan.suites]
     found = [row for sweep in sweeps for row in rows(sweep, None, None, recipe.sweep.verdict)]
     if out is not None:
@@ -52,18 +53,6 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None) -> list[dict[s
             save_thoughts(out / "samples", sweep, thoughts[sweep.suite])
         (out / "sweeps.jsonl").write_text("".join(json.dumps(row) + "\n" for row in found), encoding="utf-8")
     return found
-
-
-def _weights(path: str, recipe: Recipe) -> PreTrainedModel | None:
-    """The model at `path`, on the GPU where there is one; None where an endpoint serves it."""
-    import torch
-
-    from data_prep.models import load_model
-
-    if isinstance(recipe.sweep.engine, ServerEngine):
-        return None
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return load_model(path, recipe.model).to(device)  # type: ignore[arg-type]
 
 
 def suite_table(found: dict[str, list[dict[str, object]]], suite: str) -> str:

@@ -9,33 +9,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from huggingface_hub import snapshot_download
 
 from data_prep.fingerprint import fingerprint
 from data_prep.grading.grade import grade_all
 from data_prep.lineage import commit
-from data_prep.models import load_config, load_model, load_tokenizer
+from data_prep.models import load_config, load_tokenizer
 from data_prep.problems import Problem, Suite
 from data_prep.prompts import ThinkFormat, think_format
 from data_prep.tokenize import label_trace
 from data_prep.trace_files import new_file, trace_row, write_row
 from data_prep.traces import Trace
-from eval.engines.choose import make_engine
+from eval.checkpoint import checkpoint_weights, find_checkpoint
 from eval.journal import Journal, Key, Row
 from eval.looping import is_looping
-from eval.quiet import quiet
 from eval.rejection import VERIFIED, Sample, chosen, problem_row, summary
 from eval.samples import answer_text
-from eval.sweep import SweepPlan, check_context, make_sweep_plan, suite_requests
+from eval.sweep import SweepPlan, check_context, engine_on, make_sweep_plan, suite_requests
 from eval.types import Missing, Request, Thought
 from recipes.errors import UserError
 from recipes.generation import GenerateTraces
@@ -137,16 +133,12 @@ def write_thoughts(generation: Generation, requests: Sequence[Request], journal:
 
 
 def _think(generation: Generation, requests: Sequence[Request]) -> Iterator[Thought | Missing]:
-    """The thoughts, from the unpruned model in process or from the endpoint that serves it."""
+    """The thoughts, by the engine that the recipe names for them."""
     if not requests:
         return
-    plan, model = generation.plan, None
-    if not isinstance(plan.engine, ServerEngine):
-        gpu = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-        model = load_model(generation.model.unpruned, generation.model)
-        model.to(gpu if torch.cuda.is_available() else torch.device("cpu"))  # type: ignore[arg-type]
-    engine = make_engine(plan.engine, plan.protocol, plan.tokenizer, model)
-    with quiet(model) if model is not None else nullcontext():
+    plan = generation.plan
+    weights = checkpoint_weights(find_checkpoint(generation.model.unpruned), generation.model, plan.engine)
+    with engine_on(weights, plan) as engine:
         yield from engine.think(requests)
 
 

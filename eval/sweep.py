@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -14,29 +13,16 @@ from data_prep.grading.grade import grader_version
 from data_prep.problems import Suite
 from data_prep.prompts import encode, render_off_prompt, render_prompt, think_format
 from data_prep.suites import load_suite
-from eval.engines.choose import make_engine, version_of
+from eval.engines.choose import open_engine, version_of
 from eval.likelihood import choose_likeliest, likelihood_hash, problem_continuations
 from eval.protocol import Protocol, make_protocol, protocol_hash
 from eval.quiet import quiet
+from eval.ranks import Ranks
 from eval.samples import GradedThought, grade_thoughts, sweep_style, write_samples
-from eval.types import Engine, Request, SuiteSweep, WhichModel
+from eval.types import Engine, Request, SuiteSweep, Weights, WhichModel
 from recipes.data import FormatSection
 from recipes.errors import UserError
 from recipes.sweeps import EngineSection, SweepSection
-
-Gather = Callable[[list[Any]], list[Any]]
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """This process among the others; `gather` gives every rank the lists of all ranks, joined in rank order."""
-
-    rank: int
-    count: int
-    gather: Gather
-
-
-ALONE = Ranks(rank=0, count=1, gather=lambda rows: rows)
 
 
 @dataclass(frozen=True)
@@ -97,10 +83,22 @@ def sweep_model(model: PreTrainedModel | None, plan: SweepPlan, ranks: Ranks) ->
     `model` is whole on this rank (under ZeRO-3 the caller has gathered it) and is left exactly as it was; None where
     the engine has a model of its own. UserError where not one thought of a suite could be had.
     """
-    engine = make_engine(plan.engine, plan.protocol, plan.tokenizer, model)
-    with quiet(model) if model is not None else nullcontext():
-        return {suite.name: _by_likelihood(model, suite, plan, ranks) if suite.by_likelihood
+    return sweep_weights(Weights(model), plan, ranks)
+
+
+def sweep_weights(weights: Weights, plan: SweepPlan, ranks: Ranks) -> dict[str, list[GradedThought]]:
+    """The same for weights that may also lie in a folder, for an engine that loads them itself."""
+    with engine_on(weights, plan) as engine:
+        return {suite.name: _by_likelihood(weights.model, suite, plan, ranks) if suite.by_likelihood
                 else _sweep_suite(engine, suite, plan, ranks) for suite in plan.suites}
+
+
+@contextmanager
+def engine_on(weights: Weights, plan: SweepPlan) -> Iterator[Engine]:
+    """The plan's engine on `weights`; a model in this process is quiet meanwhile (`eval.quiet`)."""
+    silence = quiet(weights.model) if weights.model is not None else nullcontext()
+    with silence, open_engine(plan.engine, plan.protocol, plan.tokenizer, weights) as engine:
+        yield engine
 
 
 def _by_likelihood(model: PreTrainedModel | None, suite: Suite, plan: SweepPlan, ranks: Ranks) -> list[GradedThought]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 Stop = Literal["close", "eos", "budget", "loop"]
 WhichModel = Literal["unpruned", "pruned", "run"]
@@ -57,6 +60,20 @@ class Missing:
     problem: str
     sample: int
     reason: str
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights that are swept: `model` for the engine in process, `folder` for one that loads them itself.
+
+    folder: a checkpoint's folder or Hub id; adapter: the folder of a LoRA adapter on top of it. An endpoint needs none.
+    """
+
+    model: PreTrainedModel | None = None
+    folder: str = ""
+    adapter: str | None = None
+    dtype: str = "float32"
+    trust_remote_code: bool = False
 
 
 class Engine(Protocol):

@@ -12,9 +12,10 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers import TrainingArguments as Args
 
+from eval.ranks import Ranks
 from eval.sequences import RUN_ERROR, sweep_error
 from eval.summary import Row, read_rows, rows
-from eval.sweep import Ranks, SweepPlan, save_thoughts, suite_sweep, sweep_model
+from eval.sweep import SweepPlan, save_thoughts, suite_sweep, sweep_model
 from eval.tables import sweep_table
 from eval.types import SuiteSweep
 from recipes.sweeps import VerdictSection

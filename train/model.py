@@ -14,14 +14,15 @@ from transformers import PreTrainedModel
 
 from data_prep.fingerprint import fingerprint, local_folder
 from data_prep.models import load_config, load_model
+from eval.ranks import Ranks, on_first_rank
 from eval.samples import GradedThought, read_sweep
-from eval.sweep import Ranks, SweepPlan, save_thoughts, suite_sweep, sweep_model
+from eval.sweep import SweepPlan, save_thoughts, suite_sweep, sweep_model
 from eval.types import SuiteSweep, WhichModel
 from prune.inspect import check_folder
 from prune.make import make_pruned
 from prune.plan import load as load_plan
 from recipes.schema import AdapterSection, LoraAdapter, ModelSection, Recipe
-from train.ranks import device, on_first_rank
+from train.ranks import device
 
 
 def pruned_path(recipe: Recipe, folder: Path, ranks: Ranks) -> str:

@@ -18,9 +18,10 @@ from data_prep.fingerprint import fingerprint
 from data_prep.manifest import describe
 from data_prep.models import load_config, load_tokenizer
 from data_prep.prepared import FIGURE, Prepared, open_prepared, prepare
+from eval.ranks import Ranks, on_every_rank, on_first_rank
 from eval.report import write_report
 from eval.summary import newest, read_rows, verdict_suite
-from eval.sweep import Ranks, SweepPlan, check_context, make_sweep_plan
+from eval.sweep import SweepPlan, check_context, make_sweep_plan
 from eval.tables import budget_name
 from prune.select import choose
 from recipes.errors import UserError
@@ -47,7 +48,7 @@ from train.model import (
     pruned_path,
     reference_sweep,
 )
-from train.ranks import on_every_rank, on_first_rank, on_first_rank_however_long, uses_deepspeed
+from train.ranks import on_first_rank_however_long, uses_deepspeed
 from train.rows import Feed, feed_of
 from train.run_record import RunFolder, begin_record, check_same_facts, check_same_run, resume_point, step_of
 from train.terminal import BarCallback

@@ -27,7 +27,7 @@ Choose = Callable[[tuple[int, ...], frozenset[int], float], int]
 
 def make_protocol(budgets: Sequence[int], fmt: ThinkFormat = FORMAT, **changes: Any) -> Protocol:
     values: dict[str, Any] = {"answer_tokens": 3, "extend_to": 0, "max_extensions": 0, "temperature": 0.0, "top_p": 1.0,
-                              "top_k": 0, "seed": 0, "vocabulary_size": 112}
+                              "top_k": 0, "min_p": 0.0, "seed": 0, "vocabulary_size": 112}
     return Protocol(budgets=tuple(budgets), format=fmt, **{**values, **changes})
 
 

@@ -14,9 +14,10 @@ from transformers import PreTrainedModel
 from data_prep.choices import likelihood_prompt
 from data_prep.problems import Problem, Suite
 from eval.likelihood import Continuation, graded_choice, log_probabilities, problem_continuations
+from eval.ranks import ALONE, Ranks
 from eval.samples import read_sweep
 from eval.summary import rows
-from eval.sweep import ALONE, Ranks, check_context, save_thoughts, suite_sweep, sweep_model
+from eval.sweep import check_context, save_thoughts, suite_sweep, sweep_model
 from recipes.errors import UserError
 from recipes.sweeps import VerdictSection
 from tests.data_prep.tokenizers import byte_tokenizer, qwen_like

@@ -11,7 +11,8 @@ from eval.engines.completions import CompletionEngine
 from eval.engines.hf import HFEngine
 from eval.engines.server import ServerCompleter
 from eval.protocol import Protocol
-from eval.sweep import ALONE, sweep_model
+from eval.ranks import ALONE
+from eval.sweep import sweep_model
 from eval.types import Missing, Thought
 from recipes.errors import UserError
 from recipes.sweeps import ServerEngine
@@ -105,4 +106,4 @@ def test_the_key_goes_with_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NANO_KEY", "secret")
     section = ServerEngine(name="server", url="http://127.0.0.1:9", model="m", key_variable="NANO_KEY")
     completer = ServerCompleter(section, nano_protocol(BUDGETS), nano_tokenizer())
-    assert completer.client.headers["Authorization"] == "Bearer secret"
+    assert completer.headers["Authorization"] == "Bearer secret"

@@ -12,10 +12,9 @@ import torch
 
 from data_prep.nano_build import FORMAT
 from data_prep.problems import Problem, Suite
+from eval.ranks import ALONE, Ranks
 from eval.samples import GradedThought, read_sweep
 from eval.sweep import (
-    ALONE,
-    Ranks,
     SweepPlan,
     check_context,
     make_sweep_plan,

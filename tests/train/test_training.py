@@ -14,7 +14,7 @@ from data_prep.models import load_model, load_tokenizer
 from data_prep.prepared import prepare
 from data_prep.prompts import think_format
 from data_prep.tokenize import Row
-from eval.sweep import ALONE
+from eval.ranks import ALONE
 from recipes.loader import load
 from recipes.schema import Recipe
 from tests.train.runs import MODEL, rows, same, small, untimed, weights
