@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from data_prep.fingerprint import fingerprint
 from data_prep.models import DTYPES, load_model, load_tokenizer
 from eval.types import Weights
 from recipes.errors import UserError
@@ -39,6 +41,16 @@ def find_checkpoint(path: str) -> Checkpoint:
         raise UserError(f"model={path}: its {ADAPTER_CONFIG} does not name the model that the adapter belongs to; "
                         "set base_model_name_or_path there")
     return Checkpoint(find_path(base), str(folder))
+
+
+def checkpoint_mark(checkpoint: Checkpoint, section: ModelSection) -> str:
+    """What tells its weights from any others; "" where they are not on this machine."""
+    base = fingerprint(checkpoint.base).removeprefix("sha256:")[:16]
+    if checkpoint.adapter is None or not base:
+        return f"{base}-{section.dtype}" if base else ""
+    files = sorted(Path(checkpoint.adapter).glob("adapter_*"))
+    adapter = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+    return f"{base}+{adapter}-{section.dtype}"
 
 
 def checkpoint_tokenizer(checkpoint: Checkpoint, section: ModelSection) -> PreTrainedTokenizerBase:

@@ -1,7 +1,7 @@
-"""The journal of a generation: every finished thought is one line at once, so that a killed run loses none of them.
+"""The journal of a sweep or a generation: every finished thought is one line at once, so that a kill loses none.
 
-One file a rank beside the result, `NAME.journal-RANK.jsonl`: a header line that says what is generated, then one line a
-(problem, sample). A line that a kill cut short is taken away when the generation goes on.
+One file a rank beside the result, `NAME.journal-RANK.jsonl`: a header line that says what is done, then one line a
+(problem, sample). A line that a kill cut short is taken away when the work goes on.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Row = dict[str, Any]
 
 
 class Journal:
-    """The journal files of one result. `header`: what is generated; a journal of anything else is refused."""
+    """The journal files of one result. `header`: what is done; a journal of anything else is refused."""
 
     def __init__(self, out: Path, header: Mapping[str, Any]) -> None:
         self.out, self.header = out, dict(header)
@@ -34,7 +34,7 @@ class Journal:
     def rows(self) -> dict[Key, Row]:
         """Every finished thought; cut last lines are taken off the files. One process at a time, before any `writer`.
 
-        UserError where a file belongs to another generation, or to one under way.
+        UserError where a file belongs to other work, or to work under way.
         """
         found: dict[Key, Row] = {}
         for path in self.files():
@@ -51,12 +51,10 @@ class Journal:
         return found
 
     def _check_header(self, header: Row, path: Path) -> None:
-        different = sorted(key for key in header.keys() | self.header.keys() if header.get(key) != self.header.get(key))
-        if different:
-            said = ", ".join(f"{key} ({shown(header.get(key))} there, {shown(self.header.get(key))} now)"
-                             for key in different)
-            raise UserError(f"{path} holds thoughts of another generation: {said}; put the values back, name another "
-                            "out, or remove it")
+        said = differences(header, self.header)
+        if said:
+            raise UserError(f"{path} holds thoughts of other work: {said}; put the values back, name another place to "
+                            "write to, or remove it")
 
     @contextmanager
     def writer(self, rank: int) -> Iterator[JournalWriter]:
@@ -77,6 +75,12 @@ class Journal:
         """Takes the files away, when the result is there."""
         for path in self.files():
             path.unlink()
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The keys in which two headers differ, with both values; "" where they are the same."""
+    different = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    return ", ".join(f"{key} ({shown(before.get(key))} there, {shown(now.get(key))} now)" for key in different)
 
 
 class JournalWriter:
@@ -108,4 +112,4 @@ def _lock(file: Any, path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise UserError(f"{path}: another process is generating into it; wait for it, or name another out") from None
+        raise UserError(f"{path}: another process is writing it; wait for it, or name another place") from None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -18,8 +17,8 @@ from eval.likelihood import choose_likeliest, likelihood_hash, problem_continuat
 from eval.protocol import Protocol, make_protocol, protocol_hash
 from eval.quiet import quiet
 from eval.ranks import Ranks
-from eval.samples import GradedThought, grade_thoughts, sweep_style, write_samples
-from eval.types import Engine, Request, SuiteSweep, Weights, WhichModel
+from eval.samples import GradedThought, grade_thoughts, sweep_style
+from eval.types import Engine, Missing, Request, SuiteSweep, Thought, Weights, WhichModel
 from recipes.data import FormatSection
 from recipes.errors import UserError
 from recipes.sweeps import EngineSection, SweepSection
@@ -77,20 +76,26 @@ def _check_choices(suite: Suite, plan: SweepPlan, context_tokens: int) -> None:
                         f"context has {context_tokens}; leave its longest problems out")
 
 
+@dataclass(frozen=True)
+class Notes:
+    """Thoughts that are known already, by (problem, sample), and where each new one is noted as soon as it is whole."""
+
+    known: Mapping[tuple[str, int], Thought]
+    add: Callable[[Thought], None]
+
+
+NO_NOTES = Notes({}, lambda thought: None)
+
+
 def sweep_model(model: PreTrainedModel | None, plan: SweepPlan, ranks: Ranks) -> dict[str, list[GradedThought]]:
     """Graded thoughts of every suite, in problem order, the same on every rank; each rank thinks its share.
 
     `model` is whole on this rank (under ZeRO-3 the caller has gathered it) and is left exactly as it was; None where
     the engine has a model of its own. UserError where not one thought of a suite could be had.
     """
-    return sweep_weights(Weights(model), plan, ranks)
-
-
-def sweep_weights(weights: Weights, plan: SweepPlan, ranks: Ranks) -> dict[str, list[GradedThought]]:
-    """The same for weights that may also lie in a folder, for an engine that loads them itself."""
+    weights = Weights(model)
     with engine_on(weights, plan) as engine:
-        return {suite.name: _by_likelihood(weights.model, suite, plan, ranks) if suite.by_likelihood
-                else _sweep_suite(engine, suite, plan, ranks) for suite in plan.suites}
+        return {suite.name: sweep_suite((engine, weights), suite, plan, ranks) for suite in plan.suites}
 
 
 @contextmanager
@@ -101,19 +106,47 @@ def engine_on(weights: Weights, plan: SweepPlan) -> Iterator[Engine]:
         yield engine
 
 
-def _by_likelihood(model: PreTrainedModel | None, suite: Suite, plan: SweepPlan, ranks: Ranks) -> list[GradedThought]:
-    assert model is not None, "a recipe allows likelihood on the engine in process alone"
-    mine = suite.problems[ranks.rank::ranks.count]
-    return _in_order(ranks.gather(choose_likeliest(model, mine, suite.grader, plan.tokenizer)), suite)
-
-
-def _sweep_suite(engine: Engine, suite: Suite, plan: SweepPlan, ranks: Ranks) -> list[GradedThought]:
-    mine = suite_requests(suite, plan)[ranks.rank::ranks.count]
-    graded = ranks.gather(grade_thoughts(list(engine.think(mine)), suite, plan.protocol, plan.tokenizer))
+def sweep_suite(thinker: tuple[Engine, Weights], suite: Suite, plan: SweepPlan, ranks: Ranks,
+                notes: Notes = NO_NOTES) -> list[GradedThought]:
+    """`sweep_model` for one suite, on an engine and its weights; what `notes` know is not thought again."""
+    if suite.by_likelihood:
+        return _by_likelihood(thinker[1].model, suite, plan, ranks)
+    requests = suite_requests(suite, plan)
+    known = [notes.known[key] for request in requests if (key := (request.problem, request.sample)) in notes.known]
+    new = [request for request in requests if (request.problem, request.sample) not in notes.known]
+    thoughts = think_twice(thinker[0], new[ranks.rank::ranks.count], notes.add)
+    found = [*known[ranks.rank::ranks.count], *thoughts]
+    graded = ranks.gather(grade_thoughts(found, suite, plan.protocol, plan.tokenizer))
     failures = [thought.failure for thought in graded if thought.failure]
     if failures and len(failures) == len(graded):
         raise UserError(f"sweep.engine: no thought of suite {suite.name} could be had; the first one: {failures[0]}")
     return _in_order(graded, suite)
+
+
+def think_twice(engine: Engine, requests: Sequence[Request], note: Callable[[Thought], None]
+                ) -> list[Thought | Missing]:
+    """A thought for each request; what could not be had is asked for once more, and is then missing."""
+    thoughts: list[Thought | Missing] = []
+    missing: list[Missing] = []
+    for _ in range(2):
+        missing = []
+        for one in engine.think(requests):
+            if isinstance(one, Missing):
+                missing.append(one)
+            else:
+                note(one)
+                thoughts.append(one)
+        lost = {(one.problem, one.sample) for one in missing}
+        requests = [request for request in requests if (request.problem, request.sample) in lost]
+        if not requests:
+            break
+    return [*thoughts, *missing]
+
+
+def _by_likelihood(model: PreTrainedModel | None, suite: Suite, plan: SweepPlan, ranks: Ranks) -> list[GradedThought]:
+    assert model is not None, "a recipe allows likelihood on the engine in process alone"
+    mine = suite.problems[ranks.rank::ranks.count]
+    return _in_order(ranks.gather(choose_likeliest(model, mine, suite.grader, plan.tokenizer)), suite)
 
 
 def _in_order(graded: list[GradedThought], suite: Suite) -> list[GradedThought]:
@@ -138,12 +171,3 @@ def suite_sweep(suite: Suite, plan: SweepPlan, thoughts: list[GradedThought], mo
                       scores=tuple(score for thought in thoughts for score in thought.scores()),
                       protocol=plan.protocol_hash(suite), missing=sum(bool(t.failure) for t in thoughts),
                       style=sweep_style(suite.method, thoughts))
-
-
-def save_thoughts(folder: Path, sweep: SuiteSweep, thoughts: list[GradedThought]) -> Path:
-    """Writes the samples file of one sweep; `eval.samples.read_sweep` gives the sweep back."""
-    path = folder / sweep.suite / f"{sweep.model}-{sweep.step:06d}.jsonl"
-    header = {"model": sweep.model, "step": sweep.step, "suite": sweep.suite, "budgets": list(sweep.budgets),
-              "protocol": sweep.protocol, "method": sweep.method, "chance": sweep.chance}
-    write_samples(path, header, thoughts)
-    return path

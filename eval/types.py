@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -51,6 +51,18 @@ class Thought:
     stop: Stop
     extensions: int
     answers: tuple[Answer, ...]
+
+
+    def row(self) -> dict[str, Any]:
+        """The thought as a line of a journal."""
+        return asdict(self)
+
+    @staticmethod
+    def of_row(row: dict[str, Any]) -> Thought:
+        """The inverse of `row`, also after JSON has made lists of the tuples."""
+        answers = tuple(Answer(tuple(a["budgets"]), a["thinking_tokens"], tuple(a["answer_ids"]), a["finished"])
+                        for a in row["answers"])
+        return Thought(**{**row, "thinking_ids": tuple(row["thinking_ids"]), "answers": answers})
 
 
 @dataclass(frozen=True)

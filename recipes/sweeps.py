@@ -188,6 +188,13 @@ class SweepSection(Section):
     max_extensions: int = Field(default=0, ge=0, description="how often one thought is extended at most")
     seed: int = Field(default=0, description="seed of the sampling streams")
     engine: EngineSection = HFEngine()
+    background: bool = Field(
+        default=False,
+        description="sweep in a process of its own, on weights saved from the run, while training goes on; each sweep "
+                    "joins the log at its own step (engine hf or vllm)")
+    devices: str | None = Field(
+        default=None,
+        description="GPUs of that process, and of vLLM in training, as CUDA_VISIBLE_DEVICES numbers them; default: all")
     verdict: VerdictSection = VerdictSection()
 
     @field_validator("engine", mode="before")
