@@ -15,6 +15,7 @@ from data_prep.problems import Suite
 from data_prep.prompts import encode, render_prompt, think_format
 from data_prep.suites import load_suite
 from eval.engines.choose import make_engine, version_of
+from eval.judge import judge_thoughts
 from eval.protocol import Protocol, make_protocol, protocol_hash
 from eval.quiet import quiet
 from eval.samples import GradedThought, grade_thoughts, write_samples
@@ -22,7 +23,7 @@ from eval.style import style_row
 from eval.types import Engine, Request, SuiteSweep, WhichModel
 from recipes.data import FormatSection
 from recipes.errors import UserError
-from recipes.sweeps import EngineSection, SweepSection
+from recipes.sweeps import EngineSection, JudgeSection, SweepSection
 
 Gather = Callable[[list[Any]], list[Any]]
 
@@ -48,6 +49,7 @@ class SweepPlan:
     samples: int
     engine: EngineSection
     tokenizer: PreTrainedTokenizerBase
+    judge: JudgeSection | None = None
 
     def protocol_hash(self, suite: Suite) -> str:
         """The hash that every score of `suite` carries."""
@@ -62,7 +64,7 @@ def make_sweep_plan(section: SweepSection, fmt: FormatSection, tokenizer: PreTra
     """
     protocol = make_protocol(section, think_format(fmt, tokenizer), len(tokenizer))
     return SweepPlan(suites=tuple(load_suite(suite) for suite in section.suites), protocol=protocol,
-                     samples=section.samples, engine=section.engine, tokenizer=tokenizer)
+                     samples=section.samples, engine=section.engine, tokenizer=tokenizer, judge=section.judge)
 
 
 def check_context(plan: SweepPlan, context_tokens: int) -> None:
@@ -91,7 +93,11 @@ def sweep_model(model: PreTrainedModel | None, plan: SweepPlan, ranks: Ranks) ->
 
 def _sweep_suite(engine: Engine, suite: Suite, plan: SweepPlan, ranks: Ranks) -> list[GradedThought]:
     mine = suite_requests(suite, plan)[ranks.rank::ranks.count]
-    graded = ranks.gather(grade_thoughts(list(engine.think(mine)), suite, plan.protocol, plan.tokenizer))
+    thoughts = grade_thoughts(list(engine.think(mine)), suite, plan.protocol, plan.tokenizer)
+    if plan.judge is not None:
+        judged_problems = {problem.id for problem in suite.problems[: plan.judge.problems]}
+        thoughts = judge_thoughts(thoughts, judged_problems, plan.judge)
+    graded = ranks.gather(thoughts)
     failures = [thought.failure for thought in graded if thought.failure]
     if failures and len(failures) == len(graded):
         raise UserError(f"sweep.engine: no thought of suite {suite.name} could be had; the first one: {failures[0]}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,11 +11,9 @@ from transformers import PreTrainedTokenizerBase
 
 from data_prep.prompts import encode
 from eval.engines.completions import Call, Completion, Failure
+from eval.http_calls import NoReply, open_client, post
 from eval.protocol import Protocol
 from recipes.sweeps import ServerEngine
-
-FIRST_PAUSE_SECONDS = 0.5
-WORTH_A_RETRY = (408, 409, 425, 429, 500, 502, 503, 504)
 
 
 def server_version(section: ServerEngine) -> str:
@@ -34,11 +30,7 @@ class ServerCompleter:
 
     def __init__(self, section: ServerEngine, protocol: Protocol, tokenizer: PreTrainedTokenizerBase) -> None:
         self.section, self.protocol, self.tokenizer = section, protocol, tokenizer
-        key = os.environ.get(section.key_variable, "")
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self.client = httpx.Client(
-            base_url=section.url.rstrip("/") + "/", headers=headers, timeout=section.timeout_seconds,
-            limits=httpx.Limits(max_connections=section.concurrency))
+        self.client = open_client(section)
 
     def complete(self, calls: Sequence[Call]) -> list[Completion | Failure]:
         """All calls, `concurrency` at a time; each is tried again as often as the recipe says."""
@@ -46,21 +38,8 @@ class ServerCompleter:
             return list(pool.map(self._complete, calls))
 
     def _complete(self, call: Call) -> Completion | Failure:
-        reason = ""
-        for attempt in range(self.section.retries + 1):
-            if attempt:
-                time.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
-            try:
-                response = self.client.post("completions", json=self._body(call))
-            except httpx.HTTPError as fault:
-                reason = f"{type(fault).__name__}: {fault}"
-                continue
-            if response.status_code == 200:
-                return self._read(response, call)
-            reason = f"HTTP {response.status_code}: {response.text[:200]}"
-            if response.status_code not in WORTH_A_RETRY:
-                break
-        return Failure(f"{reason} (after {attempt + 1} tries)")
+        reply = post(self.client, "completions", self._body(call), self.section.retries)
+        return Failure(reply.reason) if isinstance(reply, NoReply) else self._read(reply, call)
 
     def _body(self, call: Call) -> dict[str, Any]:
         rules, fmt = self.protocol, self.protocol.format
