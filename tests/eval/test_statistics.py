@@ -168,7 +168,7 @@ def test_slope_against_polyfit():
 
 
 def test_a_bootstrap_is_stretched_where_one_problem_makes_the_variance():
-    # 29 problems differ by little and one by much: so few degrees of freedom: Student has 3.91 for 2.22 and 2.045 for 29
+    # 29 problems differ by little and one by much: Student has 3.91 for its 2.22 degrees of freedom, 2.045 for 29
     one = np.append(np.linspace(-0.01, 0.01, 29), 1.0)[:, None]
     share = stats.percentile_share(30)
     low, high = np.quantile(stats.bootstrap(one, 500, seed=9), [share, 1 - share])
