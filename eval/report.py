@@ -20,7 +20,17 @@ from jinja2 import Environment, FileSystemLoader
 from eval.curves import SPENT, save
 from eval.plots import curves_figure, training_figure
 from eval.summary import Row, at_step, newest, read_rows, steps, suites, verdict_suite
-from eval.tables import budget_name, cell, gain_cell, share, style_cell, way_of_asking
+from eval.tables import (
+    THOUGHT_HEAD,
+    budget_name,
+    cell,
+    gain_cell,
+    judge_note,
+    judged_cells,
+    share,
+    thought_cells,
+    way_of_asking,
+)
 
 MODELS = {"unpruned": "unpruned", "pruned": "pruned", "run": "recovered"}
 SHOWN_APART = ("prune_plan", "versions")  # keys of run.json with a section of their own
@@ -215,17 +225,27 @@ def endings(rows: Sequence[Row], suite: str) -> Table:
 
 
 def style(rows: Sequence[Row], suite: str) -> Table:
-    """How the thoughts of each model and step are written (`eval.style`); a sweep without thoughts has no line."""
+    """How the thoughts of each model and step end and are written (`eval.style`), and what a judge counted in them.
+
+    A sweep without thoughts has no line.
+    """
     lines = []
     for model, title in MODELS.items():
         for step in steps(rows, model, suite):
-            found = (at_step(rows, model, suite, step)[1] or {}).get("style")
-            if found and found["words"]:
-                marks = found["reflection"].values()
-                numbers = [found["ngram_repetition"], found["self_bleu"], *(one["per_1000_words"] for one in marks)]
+            at_budgets, whole = at_step(rows, model, suite, step)
+            found = (whole or {}).get("style")
+            if whole and found and found["words"]:
                 name = f"step {step}" if model == "run" else title
-                lines.append([name, f"{found['words']:.0f}", *map(style_cell, numbers)])
-    return Table(["", "words", "repetition", "self-BLEU", "verification", "backtracking", "subgoals"], lines)
+                lines.append([name, f"{found['words']:.0f}", *thought_cells(whole, at_budgets[-1])])
+                lines += _judged(name, found.get("judged"))
+    return Table(["", "words", *THOUGHT_HEAD], lines)
+
+
+def _judged(name: str, judged: Row | None) -> list[list[str]]:
+    if not judged:
+        return []
+    note = f" ({judge_note(judged)})" if judged["missing"] else f" ({judged['judge']}, {judged['thoughts']} thoughts)"
+    return [[f"{name}, judged{note}", "", *judged_cells(judged)]]
 
 
 def parallel(rows: Sequence[Row], suite: str) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from data_prep.problems import Suite
 from eval.looping import is_looping
 from eval.protocol import Protocol
 from eval.style import style_row
-from eval.types import Answer, Missing, Score, Stop, SuiteSweep, Thought
+from eval.types import Answer, Judgement, Missing, Score, Stop, SuiteSweep, Thought
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class GradedThought:
     thinking: str
     answers: tuple[GradedAnswer, ...]
     failure: str = ""
+    judged: Judgement | None = None
 
     def scores(self) -> list[Score]:
         """One score a budget."""
@@ -62,7 +63,8 @@ class GradedThought:
                     "finished": a.finished, "looping": a.looping, "text": a.text, "correct": a.grade.correct,
                     "extracted": a.grade.extracted, "reason": a.grade.reason} for a in self.answers]
         return {"problem": self.problem, "sample": self.sample, "stop": self.stop, "extensions": self.extensions,
-                "thinking": self.thinking, "answers": answers, "failure": self.failure}
+                "thinking": self.thinking, "answers": answers, "failure": self.failure,
+                "judged": asdict(self.judged) if self.judged else None}
 
     @staticmethod
     def of_row(row: dict[str, Any]) -> GradedThought:
@@ -74,7 +76,8 @@ class GradedThought:
             for a in row["answers"])
         return GradedThought(problem=row["problem"], sample=row["sample"], stop=row["stop"],
                              extensions=row["extensions"], thinking=row["thinking"], answers=answers,
-                             failure=row["failure"])
+                             failure=row["failure"],
+                             judged=Judgement(**row["judged"]) if row.get("judged") else None)
 
 
 def grade_thoughts(found: Sequence[Thought | Missing], suite: Suite, protocol: Protocol,

@@ -240,7 +240,7 @@ def fieller(numerator: Array, denominator: Array) -> Interval | None:
 
     None where the denominator's own interval covers 0: the ratio is then not defined, nor is its interval bounded.
     It is widened as that of `contrast_intervals`, by how the problems agree with the ratio. Measured where the gap is
-    shown in four of five repetitions: .935 … .98, but for what 30 problems do not show: .87 where all that the run
+    shown in four of five repetitions: .935 … .98, but for what 30 problems do not show: .86 where all that the run
     lacks lies in one problem of thirty and 16 thoughts of likeness .5 hide it.
     """
     problems = len(numerator)

@@ -13,6 +13,7 @@ from data_prep.problems import Suite
 from data_prep.prompts import encode, render_off_prompt, render_prompt, think_format
 from data_prep.suites import load_suite
 from eval.engines.choose import open_engine, version_of
+from eval.judge import judge_thoughts
 from eval.likelihood import choose_likeliest, likelihood_hash, problem_continuations
 from eval.protocol import Protocol, make_protocol, protocol_hash
 from eval.quiet import quiet
@@ -21,7 +22,7 @@ from eval.samples import GradedThought, grade_thoughts, sweep_style
 from eval.types import Engine, Missing, Request, SuiteSweep, Thought, Weights, WhichModel
 from recipes.data import FormatSection
 from recipes.errors import UserError
-from recipes.sweeps import EngineSection, SweepSection
+from recipes.sweeps import EngineSection, JudgeSection, SweepSection
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class SweepPlan:
     samples: int
     engine: EngineSection
     tokenizer: PreTrainedTokenizerBase
+    judge: JudgeSection | None = None
 
     def protocol_hash(self, suite: Suite) -> str:
         """The hash that every score of `suite` carries."""
@@ -49,7 +51,7 @@ def make_sweep_plan(section: SweepSection, fmt: FormatSection, tokenizer: PreTra
     """
     protocol = make_protocol(section, think_format(fmt, tokenizer), len(tokenizer))
     return SweepPlan(suites=tuple(load_suite(suite) for suite in section.suites), protocol=protocol,
-                     samples=section.samples, engine=section.engine, tokenizer=tokenizer)
+                     samples=section.samples, engine=section.engine, tokenizer=tokenizer, judge=section.judge)
 
 
 def check_context(plan: SweepPlan, context_tokens: int) -> None:
@@ -114,9 +116,12 @@ def sweep_suite(thinker: tuple[Engine, Weights], suite: Suite, plan: SweepPlan, 
     requests = suite_requests(suite, plan)
     known = [notes.known[key] for request in requests if (key := (request.problem, request.sample)) in notes.known]
     new = [request for request in requests if (request.problem, request.sample) not in notes.known]
-    thoughts = think_twice(thinker[0], new[ranks.rank::ranks.count], notes.add)
-    found = [*known[ranks.rank::ranks.count], *thoughts]
-    graded = ranks.gather(grade_thoughts(found, suite, plan.protocol, plan.tokenizer))
+    found = [*known[ranks.rank::ranks.count], *think_twice(thinker[0], new[ranks.rank::ranks.count], notes.add)]
+    thoughts = grade_thoughts(found, suite, plan.protocol, plan.tokenizer)
+    if plan.judge is not None:
+        judged = {problem.id for problem in suite.problems[: plan.judge.problems]}
+        thoughts = judge_thoughts(thoughts, judged, plan.judge)
+    graded = ranks.gather(thoughts)
     failures = [thought.failure for thought in graded if thought.failure]
     if failures and len(failures) == len(graded):
         raise UserError(f"sweep.engine: no thought of suite {suite.name} could be had; the first one: {failures[0]}")

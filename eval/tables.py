@@ -9,6 +9,7 @@ from eval.summary import Row, newest, suites
 
 NAMES = {"unpruned": "unpruned", "pruned": "pruned", "run": "now"}
 WIDTH = 100
+THOUGHT_HEAD = ("ended", "looping", "repetition", "self-BLEU", "verification", "backtracking", "subgoals")
 MOST_WITH_INTERVAL = 5  # budgets; with more the intervals would not fit the terminal
 
 
@@ -64,12 +65,13 @@ def sweep_table(rows: Sequence[Row], suite: str) -> str:
     present = {model: sweep for model, sweep in found.items() if sweep[0]}
     if not present:
         return f"{suite}: not measured"
-    parts = [_title(present, suite), _models(present)]
+    parts = [_title(present, suite), _models(present), *_thoughts(present)]
     parts += [_short(rows, other) for other in suites(rows) if other != suite]
     whole = present.get("run", ([], None))[1]
     if whole is not None:
-        parts.append(_ways(whole, present["run"][0][-1]))
-        parts += _style({model: (found or {}).get("style") for model, (_, found) in present.items()})
+        largest = present["run"][0][-1]
+        kept = f", within budget {share(largest['control'])}" if "control" in largest else ""
+        parts.append(f"answers cut {share(largest['cut'])}{kept}, {largest['tokens_spent']:.0f} thinking tokens spent")
         parts += fill(whole["verdict_line"], WIDTH).splitlines() if whole.get("verdict_line") else []
     return "\n".join(parts)
 
@@ -101,31 +103,43 @@ def _short(rows: Sequence[Row], suite: str) -> str:
     return f"{suite} {way_of_asking(last)}{guess}: " + " · ".join(cells)
 
 
-def _ways(whole: Row, largest: Row) -> str:
+def _thoughts(present: dict[str, tuple[list[Row], Row | None]]) -> list[str]:
+    """How thoughts end and are written, a line a model; what a judge counted is a line of its own."""
+    budget = max(sweep[-1]["budget"] for sweep, _ in present.values())
+    lines, notes = [[f"thoughts at {budget}", *THOUGHT_HEAD]], []
+    for model, (sweep, whole) in present.items():
+        if whole is not None:
+            lines.append([NAMES[model], *thought_cells(whole, sweep[-1])])
+            judged = (whole.get("style") or {}).get("judged")
+            lines += [[f"{NAMES[model]}, judged", *judged_cells(judged)]] if judged else []
+            notes += [f"{NAMES[model]}: {judge_note(judged)}"] if judged and judged["missing"] else []
+    return [*align(lines).splitlines(), *(line[:WIDTH] for line in notes)]
+
+
+def thought_cells(whole: Row, largest: Row) -> list[str]:
+    """A line under THOUGHT_HEAD of one sweep: its row with budget null and that of its largest budget.
+
+    Shares of thoughts that end by themselves and in a loop, then numbers of `eval.style` (marks in 1,000 words).
+    """
+    style = whole.get("style")
+    numbers = [style["ngram_repetition"], style["self_bleu"], *_marks(style)] if style else [None] * 5
     ended = "-" if whole["termination"] is None else share(whole["termination"])
-    kept = f", within budget {share(largest['control'])}" if "control" in largest else ""
-    return (
-        f"end by themselves {ended}, loop {share(largest['looping'])}; answers cut {share(largest['cut'])}"
-        f"{kept}; {largest['tokens_spent']:.0f} tokens spent at {largest['budget']}"
-    )
+    return [ended, share(largest["looping"]), *map(style_cell, numbers)]
 
 
-def _style(found: dict[str, Row | None]) -> list[str]:
-    """One line of `eval.style` with the models side by side; none where nothing was found in any thought."""
-    styles = {NAMES[model]: style for model, style in found.items() if style}
-    numbers = {
-        "repetition": [style["ngram_repetition"] for style in styles.values()],
-        "self-BLEU": [style["self_bleu"] for style in styles.values()],
-        "reflection": [reflection_marks(style) for style in styles.values()],
-    }
-    shown = [f"{name} " + " ".join(map(style_cell, values)) for name, values in numbers.items() if any(values)]
-    return [f"style ({', '.join(styles)}): " + ", ".join(shown)] if shown else []
+def judged_cells(judged: Row) -> list[str]:
+    """The same line of what a judge counted: only marks."""
+    return [""] * 4 + [style_cell(marks) for marks in _marks(judged)]
 
 
-def reflection_marks(style: Row) -> float | None:
-    """Marks of reflection of all kinds in 1,000 words; None where there was no word."""
-    marks = [found["per_1000_words"] for found in style["reflection"].values()]
-    return None if None in marks else float(sum(marks))
+def judge_note(judged: Row) -> str:
+    """How many thoughts a judge failed on, and why."""
+    asked = judged["thoughts"] + judged["missing"]
+    return f"judge {judged['judge']}: {judged['missing']} of {asked} thoughts missing, {judged['failure']}"
+
+
+def _marks(counted: Row) -> list[float | None]:
+    return [found["per_1000_words"] for found in counted["reflection"].values()]
 
 
 def style_cell(value: float | None) -> str:

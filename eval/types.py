@@ -116,6 +116,20 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """What a judge counted in one thought, by behaviour; None with the reason in `failure` where it could not.
+
+    words: of the part that it saw; cut: that part was not all.
+    """
+
+    judge: str
+    words: int
+    cut: bool
+    counts: dict[str, int] | None
+    failure: str = ""
+
+
+@dataclass(frozen=True)
 class SuiteSweep:
     """All scores of one model on one suite at one training step. `scores` hold every (problem, sample, budget) once.
 

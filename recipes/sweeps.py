@@ -156,6 +156,21 @@ class VllmEngine(Section):
 EngineSection = Annotated[HFEngine | ServerEngine | VllmEngine, Field(discriminator="name")]
 
 
+class JudgeSection(Section):
+    url: str = Field(description="base address of an OpenAI-compatible chat endpoint, such as http://127.0.0.1:8000/v1")
+    model: str = Field(description="the judge's name at the endpoint")
+    key_variable: str = Field(
+        default="OPENAI_API_KEY", description="environment variable that holds the key, if one is needed")
+    problems: int = Field(
+        default=100, ge=1, description="problems of each suite, its first ones, whose thoughts are judged")
+    max_characters: int = Field(
+        default=20_000, ge=1, description="longest part of a thought that is sent; the judge is told of the cut")
+    max_tokens: int = Field(default=512, ge=1, description="longest reply, the judge's own reasoning included")
+    concurrency: int = Field(default=8, ge=1, description="calls under way at once")
+    retries: int = Field(default=4, ge=0, description="tries after a failed call, with growing pauses")
+    timeout_seconds: float = Field(default=120.0, gt=0, description="longest wait for one call")
+
+
 class VerdictSection(Section):
     suite: str | None = Field(default=None, description="the suite that decides; default: the last one listed")
     margin: float = Field(
@@ -196,6 +211,8 @@ class SweepSection(Section):
         default=None,
         description="GPUs of that process, and of vLLM in training, as CUDA_VISIBLE_DEVICES numbers them; default: all")
     verdict: VerdictSection = VerdictSection()
+    judge: JudgeSection | None = Field(
+        default=None, description="a model that counts reflection in thoughts, beside the word lists; default: none")
 
     @field_validator("engine", mode="before")
     @classmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import queue
 import threading
 from typing import Any
@@ -13,11 +12,10 @@ from transformers import PreTrainedTokenizerBase
 
 from eval.engines.completions import Call, Completion, Failure
 from eval.engines.server_reply import ReplyReader
+from eval.http_calls import FIRST_PAUSE_SECONDS, SHOWN_CHARACTERS, WORTH_A_RETRY, key_header, without_key
 from eval.protocol import Protocol
 from recipes.sweeps import ServerEngine
 
-FIRST_PAUSE_SECONDS = 0.5
-WORTH_A_RETRY = (408, 409, 425, 429, 500, 502, 503, 504)
 REFUSED = (400, 422)
 
 
@@ -38,8 +36,7 @@ class ServerCompleter:
         self.section, self.protocol, self.tokenizer = section, protocol, tokenizer
         self.width = section.concurrency
         self.reader = ReplyReader(protocol, tokenizer)
-        key = os.environ.get(section.key_variable, "")
-        self.headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self.headers = key_header(section)
         self._results: queue.SimpleQueue[tuple[int, Completion | Failure]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -98,13 +95,13 @@ class ServerCompleter:
                 continue
             if response.status_code == 200:
                 return self.reader.read(response.text, call)
-            reason = f"HTTP {response.status_code}: {response.text[:200]}"
+            reason = f"HTTP {response.status_code}: {response.text[:SHOWN_CHARACTERS]}"
             if response.status_code not in WORTH_A_RETRY:
                 break
         hint = ""
         if self.section.prompt_as == "ids" and reason.startswith(tuple(f"HTTP {code}" for code in REFUSED)):
             hint = "; if the endpoint takes no token ids, set sweep.engine.prompt_as=text"
-        return Failure(f"{reason} (after {attempt + 1} tries{hint})")
+        return Failure(f"{without_key(reason, self.headers)} (after {attempt + 1} tries{hint})")
 
     def _body(self, call: Call) -> dict[str, Any]:
         """The request. Endpoints pass over the fields that they do not know; each is known to one of them."""

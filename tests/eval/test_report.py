@@ -6,7 +6,7 @@ import pytest
 
 from eval.report import came_back, style, totals, training, write_report
 from recipes.errors import UserError
-from tests.eval.test_tables import by_likelihood, made_rows
+from tests.eval.test_tables import by_likelihood, made_judged, made_rows
 
 EVIL = "<script>alert(1)</script>"
 
@@ -42,7 +42,7 @@ def test_a_full_report(run_dir):
         "9.9",
         "step 10",
         "miss with a chance of 2.5 % at this sweep, and with all other sweeps of the run",
-        "<td>412</td><td>.31</td><td>.40</td><td>2.2</td>",
+        "<td>412</td><td>.70</td><td>.05</td><td>.31</td><td>.40</td><td>2.2</td>",
     ):
         assert text in page, text
     assert page.count("data:image/png;base64,") == 3 and "not measured" not in page
@@ -103,3 +103,11 @@ def test_style_has_a_line_a_model_and_step():
     rows = made_rows(run_steps=(0, 5))
     assert [line[0] for line in style(rows, "chain").lines] == ["unpruned", "pruned", "step 0", "step 5"]
     assert style([row | {"style": None} for row in rows], "chain").lines == []
+
+
+def test_style_shows_the_judge_under_the_sweep_it_judged():
+    rows = made_rows(run_steps=(5,))
+    rows[-1]["style"]["judged"] = made_judged(missing=0)
+    assert style(rows, "chain").lines[-1] == ["step 5, judged (wise, 98 thoughts)", *[""] * 5, *["12"] * 3]
+    rows[-1]["style"]["judged"] = made_judged(missing=2)
+    assert "2 of 100 thoughts missing, HTTP 503" in style(rows, "chain").lines[-1][0]

@@ -20,9 +20,13 @@ def _cells(kind, worlds):
 
 @pytest.mark.parametrize(
     ("coverage", "world", "truth"),
-    _cells("accuracy", [((30, 4, 0.5), "0.05"), ((30, 16, 0.5), "0.05"), ((30, 4, 0.9), "0.1"), ((100, 1, 0), "0.5")]),
+    [
+        *_cells("accuracy", [((30, 4, 0.5), "0.05"), ((30, 16, 0.5), "0.05"), ((30, 4, 0.9), "0.1")]),
+        *_cells("paired difference", [((30, 1, 0), ".95 .22"), ((30, 4, 0.5), ".6 .5")]),
+        *_cells("recovered fraction", [((30, 1, 0), ".92 .95 .1"), ((100, 16, 0.5), ".92 .95 .1")]),
+    ],
 )
-def test_the_interval_of_an_accuracy_covers(coverage, world, truth):
+def test_weak_points_of_simpler_intervals_are_covered(coverage, world, truth):
     assert coverage(world, truth, 1000) > 0.93 - 2.5 * _standard_error(1000)
 
 
@@ -161,6 +165,16 @@ def test_slope_against_polyfit():
     fitted = np.polyfit(np.log2(budgets), accuracy.T, 1)[0]
     assert stats.gain_per_doubling(accuracy, budgets) == pytest.approx(fitted)
     assert stats.slope_scale((1, 2, 4, 8, 16)) == pytest.approx(0.3)
+
+
+def test_a_bootstrap_is_stretched_where_one_problem_makes_the_variance():
+    # 29 problems differ by little and one by much: Student has 3.91 for its 2.22 degrees of freedom, 2.045 for 29
+    one = np.append(np.linspace(-0.01, 0.01, 29), 1.0)[:, None]
+    share = stats.percentile_share(30)
+    low, high = np.quantile(stats.bootstrap(one, 500, seed=9), [share, 1 - share])
+    found, mean = stats.contrast_intervals(one, [0.0], 500, seed=9)[0], one.mean()
+    assert found.high - mean == pytest.approx((high - mean) * 3.91 / 2.045, rel=0.04)
+    assert mean - found.low == pytest.approx((mean - low) * 3.91 / 2.045, rel=0.04)
 
 
 def test_the_reach_after_agreement_fades_with_what_differs():

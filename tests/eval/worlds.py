@@ -70,6 +70,6 @@ def nano_requests(family: str, size: int, samples: int = 1) -> list[Request]:
 
 
 def nano_plan(suites: Sequence[Suite], budgets: Sequence[int], samples: int = 1, **changes: Any) -> SweepPlan:
-    engine = changes.pop("engine", HFEngine(batch_size=16))
+    engine, judge = changes.pop("engine", HFEngine(batch_size=16)), changes.pop("judge", None)
     return SweepPlan(suites=tuple(suites), protocol=nano_protocol(budgets, **changes), samples=samples, engine=engine,
-                     tokenizer=nano_tokenizer())
+                     tokenizer=nano_tokenizer(), judge=judge)
