@@ -79,8 +79,8 @@ class NamedSuite(Section):
         default=None, description="your own copy (JSON Lines or CSV); default: the data set on the Hugging Face Hub")
     instruction: str | None = Field(
         default=None,
-        description="text put under every question (by likelihood: before it); default: the benchmark's own (answer in a "
-                    "box; by likelihood: none)")
+        description="text put under every question (by likelihood: before it); default: the benchmark's own, "
+                    "which asks for the answer in a box (by likelihood: none)")
     method: Method = METHOD
     likelihood: Literal["letter", "text", "text_normalised"] | None = Field(
         default=None, 
