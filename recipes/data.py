@@ -50,7 +50,7 @@ class FormatSection(Section):
                     "default: that of the named format")
     close: str | None = Field(
         default=None,
-        description="text between thought and answer, and what budget forcing appends; default: that of the named format")
+        description="text between thought and answer, and what budget forcing appends; default: the named one")
     cue: str = Field(
         default="", description="answer cue appended after the close in a sweep, so that the answer comes at once")
     wait: str = Field(default="Wait", description="text appended where the thought is extended")
