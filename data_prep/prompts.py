@@ -115,10 +115,12 @@ def render_prompt(question: str, tokenizer: PreTrainedTokenizerBase, fmt: ThinkF
 def render_off_prompt(question: str, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat) -> str:
     """The prompt of an answer with thinking off, the cue included.
 
-    It is the template's own where that has a switch for this format's thinking, else the prompt with an empty thought.
+    It is the template's own where that has a switch, else the prompt with an empty thought. A switch that writes
+    </think> belongs to that format alone: a model trained in another one on the same tokenizer has none.
     """
     on, off = (render_template(question, tokenizer, thinking) for thinking in ("on", "off"))
-    own = on != off and (fmt.open_mark in on or fmt.close_mark in off)
+    foreign = fmt.close_mark != "</think>" and "</think>" in off
+    own = on != off and not foreign
     return (off if own else render_prompt(question, tokenizer, fmt) + fmt.close) + fmt.cue
 
 

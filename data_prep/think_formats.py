@@ -33,8 +33,8 @@ PROBE = "?"
 def resolve(section: FormatSection, tokenizer: PreTrainedTokenizerBase) -> tuple[str, str, str]:
     """(name, open, close) of a recipe's format for this tokenizer; UserError where it does not fit it."""
     if section.open is not None or section.close is not None:
-        default = FORMATS["think"]
-        return "custom", section.open or default.open, section.close or default.close
+        opening, close = section.open, section.close
+        return "custom", THINK[0] if opening is None else opening, THINK[1] if close is None else close
     name = section.name if section.name != "auto" else found_in_template(tokenizer)
     if name is None:
         raise UserError("data.format.name=auto: the tokenizer has no tokens <think> and </think>, so its template does "

@@ -29,7 +29,7 @@ from eval.samples import GradedAnswer, GradedThought
 from recipes.errors import UserError
 
 LIKELIHOOD_VERSION = 1
-MOST_ROWS = 32
+MOST_ROWS = 16
 """rows of a forward; a large vocabulary makes logits of several positions heavy"""
 
 
@@ -72,14 +72,13 @@ def log_probabilities(model: PreTrainedModel, wanted: Sequence[Continuation], mo
     A row of a batch is what stands before a last token, padded on the right; continuations that differ in their last
     token alone share it, so the letters of a problem cost one row.
     """
-    inputs = [(*one.context, *one.ids)[:-1] for one in wanted]
-    rows = sorted(dict.fromkeys(inputs), key=len, reverse=True)
+    by_row: dict[tuple[int, ...], list[Continuation]] = {}
+    for one in wanted:
+        by_row.setdefault((*one.context, *one.ids)[:-1], []).append(one)
+    rows = sorted(by_row, key=len, reverse=True)
     sums: dict[Continuation, float] = {}
     for first in range(0, len(rows), most_rows):
-        batch: dict[tuple[int, ...], list[Continuation]] = {row: [] for row in rows[first: first + most_rows]}
-        for one, ids in zip(wanted, inputs, strict=True):
-            batch.get(ids, []).append(one)
-        sums |= _score_batch(model, batch)
+        sums |= _score_batch(model, {row: by_row[row] for row in rows[first: first + most_rows]})
     return [sums[one] for one in wanted]
 
 

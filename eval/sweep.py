@@ -62,8 +62,10 @@ def check_context(plan: SweepPlan, context_tokens: int) -> None:
         if suite.by_likelihood:
             _check_choices(suite, plan, context_tokens)
             continue
-        prompt = max(request.longest_prompt_tokens for request in suite_requests(suite, replace(plan, samples=1)))
-        needed = prompt + budget + closing + plan.protocol.answer_tokens
+        requests = suite_requests(suite, replace(plan, samples=1))
+        prompt, off = (max(len(ids) for ids in each)
+                       for each in zip(*((one.prompt_ids, one.off_ids) for one in requests), strict=True))
+        needed = max(prompt + budget + closing, off) + plan.protocol.answer_tokens
         if needed > context_tokens:
             raise UserError(
                 f"sweep.budgets: {budget} thinking tokens with a prompt of {prompt} (suite {suite.name}) and the "

@@ -29,7 +29,8 @@ class FormatSection(Section):
         description="text that opens the thought, appended to the prompt unless the template ends with it; "
                     "default: that of the named format")
     close: str | None = Field(
-        default=None, description="text between thought and answer, also what budget forcing appends; default: its")
+        default=None,
+        description="text between thought and answer, and what budget forcing appends; default: the named one")
     cue: str = Field(
         default="", description="answer cue appended after the close in a sweep, so that the answer comes at once")
     wait: str = Field(default="Wait", description="text appended where the thought is extended")

@@ -46,7 +46,8 @@ class RowsSuite(Section):
         default="letter",
         description="what is scored by likelihood: the letter after the lettered choices, or the choice's own text "
                     "(text_normalised: by its number of characters)")
-    instruction: str = Field(default="", description="text put under every question, such as how to give the answer")
+    instruction: str = Field(
+        default="", description="text put under every question (by likelihood: before it), such as how to answer")
     size: int | None = Field(default=None, ge=1, description="how many problems, drawn by the seed; default: all")
     seed: int = Field(default=0, description="seed of the draw and of the order of choices")
 
@@ -79,7 +80,9 @@ class NamedSuite(Section):
     path: Path | None = Field(
         default=None, description="your own copy (JSON Lines or CSV); default: the data set on the Hugging Face Hub")
     instruction: str | None = Field(
-        default=None, description="text put under every question; default: the benchmark's own (answer in a box)")
+        default=None,
+        description="text put under every question (by likelihood: before it); default: the benchmark's own, "
+                    "which asks for the answer in a box (by likelihood: none)")
     method: Method = METHOD
     likelihood: Literal["letter", "text", "text_normalised"] | None = Field(
         default=None,

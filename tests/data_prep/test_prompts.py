@@ -87,7 +87,8 @@ def test_a_tokenizer_without_think_tokens_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("key", "format_"), [
-    ("open", {"open": " \n"}), ("close", {"close": "\n"}), ("close", {"close": "The end"}), ("stop", {"stop": "STOP"})])
+    ("open", {"open": ""}), ("open", {"open": " \n"}),
+    ("close", {"close": "\n"}), ("close", {"close": "The end"}), ("stop", {"stop": "STOP"})])
 def test_a_mark_that_is_no_token_is_refused(key: str, format_: dict[str, str]) -> None:
     with pytest.raises(UserError, match=rf"data\.format\.{key}: "):
         think_format(FormatSection(**format_), QWEN)

@@ -204,6 +204,17 @@ def test_wait_texts_can_be_the_loop() -> None:
     assert (thought.stop, thought.thinking_ids) == ("loop", (WAIT_A, WAIT_B) * 6)
 
 
+def test_a_close_that_was_taken_back_does_not_hide_a_loop() -> None:
+    def choose(tokens: tuple[int, ...], banned: frozenset[int], uniform: float) -> int:
+        body = tokens[PROMPT:]
+        follow = {MARK_A: MARK_B, MARK_B: MARK_C}.get(tokens[-1])
+        return EOS if CUE in body else follow or (MARK_A if len(body) == 6 else 21)
+
+    fmt = dataclasses.replace(LONG_MARK, wait_ids=(21,))
+    thought = drive(choose, make_protocol([60], fmt, extend_to=9, max_extensions=1, stop_loops=True))
+    assert (thought.stop, thought.thinking_ids, thought.extensions) == ("loop", (21,) * 12, 1)
+
+
 def random_model(seed: int) -> Choose:
     """Draws each token from the whole sequence before it: closes, ends and begins marks now and then.
 

@@ -36,8 +36,8 @@ def one_by_one(model: PreTrainedModel, one: Continuation) -> float:
     return sum(float(log_p[len(one.context) + i - 1, token]) for i, token in enumerate(one.ids))
 
 
-@pytest.mark.parametrize("most_rows", [1, 2, 32])
-@pytest.mark.parametrize("family", ["qwen3", "llama", "mistral", "gemma2", "gemma3"])
+@pytest.mark.parametrize(("family", "most_rows"), [
+    ("qwen3", 1), ("qwen3", 2), ("qwen3", 32), ("mistral", 2), ("gemma2", 32), ("gemma3", 2)])
 def test_batches_equal_plain_forwards_one_by_one(family: str, most_rows: int) -> None:
     model = build(family)
     expected = [one_by_one(model, one) for one in RAGGED]

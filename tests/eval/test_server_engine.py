@@ -56,6 +56,14 @@ def test_a_thought_is_asked_for_once_and_each_answer_once() -> None:
     assert len(bodies) == 1 + len(thought.answers)
 
 
+def test_what_is_drawn_by_is_told_to_the_endpoint() -> None:
+    (request,) = nano_requests("shallow", 1)
+    rules = {"temperature": 0.6, "top_p": 0.95, "top_k": 20, "min_p": 0.1}
+    with endpoint(lambda body: (200, complete(nano(), nano_tokenizer(), body))) as (url, bodies):
+        list(engine(url, nano_protocol(BUDGETS, **rules)).think([request]))
+    assert {key: bodies[0][key] for key in rules} == rules
+
+
 def test_a_call_that_fails_for_a_moment_is_tried_again() -> None:
     (request,) = nano_requests("shallow", 1)
     replies = iter([(503, "busy")])

@@ -26,7 +26,7 @@ from eval.sweep import (
 from recipes.data import FormatSection
 from recipes.errors import UserError
 from recipes.sweeps import HFEngine, SweepSection
-from tests.data_prep.tokenizers import qwen_like
+from tests.data_prep.tokenizers import QWEN_MARKS, byte_tokenizer, qwen_like
 from tests.eval.worlds import nano, nano_format, nano_plan, nano_suite, nano_tokenizer, rambling
 
 SUITES = [nano_suite("shallow", 7), nano_suite("chain", 9)]
@@ -111,13 +111,16 @@ def test_context_is_counted_to_the_token() -> None:
         check_context(plan, needed - 1)
 
 
-def test_a_longer_prompt_with_thinking_off_counts_too() -> None:
-    suite = Suite("s", (Problem("a", "start 7 #1 +3 #2 *4 ?", "7"),), "exact")
-    plan = nano_plan([suite], [0, 20])
-    off = 11 + 2  # the prompt, then the close and the cue
-    check_context(plan, off + 20 + 2 + 4)
-    with pytest.raises(UserError, match="prompt of 13 "):
-        check_context(plan, off + 20 + 2 + 3)
+def test_a_prompt_with_thinking_off_counts_too() -> None:
+    suite = Suite("s", (Problem("a", "2+2?", "4"),), "exact")
+    template = "{% for m in messages %}{{ m.content }}{% endfor %}{{ '' if enable_thinking else 99 * 'b' }}"
+    tokenizer = byte_tokenizer(QWEN_MARKS, template, "<|im_end|>", "<|endoftext|>")
+    section = SECTION.model_copy(update={"budgets": [0, 20]})
+    plan = dataclasses.replace(make_sweep_plan(section, FormatSection(), tokenizer), suites=(suite,))
+    check_context(plan, 4 + 99 + 4)  # without thinking: question, what the template adds, and an answer
+    with pytest.raises(UserError, match=r"need 107 tokens.*has 106"):
+        check_context(plan, 106)
+    check_context(dataclasses.replace(plan, protocol=dataclasses.replace(plan.protocol, budgets=(20,))), 106)
 
 
 def test_requests_carry_the_prompt_without_thinking_where_budget_0_is_asked() -> None:

@@ -31,6 +31,11 @@ def pruned(full: Path) -> Path:
     return full / "pruned"
 
 
+def test_the_run_record_says_which_format_was_taken(full: Path) -> None:
+    said = json.loads((full / "run.json").read_text())["format"]
+    assert (said["name"], said["open"], said["close"], said["cue"]) == ("custom", "<think>", "</think> ", "answer")
+
+
 def nll_by_hand(model: torch.nn.Module, row: Row) -> tuple[float, int]:
     """Summed negative log-likelihood of the labelled tokens of one row, alone and unpadded, and their count."""
     ids, labels = torch.tensor([row.input_ids]), torch.tensor(row.labels)
