@@ -21,6 +21,10 @@ Key = tuple[str, int]
 Row = dict[str, Any]
 
 
+class Busy(UserError):
+    """Another process is writing the journal."""
+
+
 class Journal:
     """The journal files of one result. `header`: what is done; a journal of anything else is refused."""
 
@@ -112,4 +116,4 @@ def _lock(file: Any, path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise UserError(f"{path}: another process is writing it; wait for it, or name another place") from None
+        raise Busy(f"{path}: another process is writing it; wait for it, or name another place") from None

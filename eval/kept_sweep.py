@@ -8,6 +8,7 @@ there of another is never overwritten.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.problems import Suite
-from eval.journal import Journal, differences
+from eval.journal import Busy, Journal, Key, Row, differences
 from eval.ranks import Ranks, on_first_rank
 from eval.samples import read_sweep, write_samples
 from eval.sweep import Notes, SweepPlan, engine_on, suite_sweep, sweep_suite
@@ -88,15 +89,25 @@ class KeptSweep:
     def _sweep(self, thinker: tuple[Engine, Weights], suite: Suite) -> SuiteSweep:
         file, making = self.place.file(suite.name), self._making(suite)
         file.parent.mkdir(parents=True, exist_ok=True)
-        journal = Journal(file, making)
-        rows = on_first_rank(self.ranks, journal.rows)
+        name, rows = on_first_rank(self.ranks, lambda: _begun(file, making))
+        journal = Journal(file.with_name(name), making)
         with journal.writer(self.ranks.rank) as writer:
             notes = Notes({key: Thought.of_row(row) for key, row in rows.items()}, lambda one: writer.add(one.row()))
             thoughts = sweep_suite(thinker, suite, self.plan, self.ranks, notes)
+        self.ranks.gather([])  # every writer has left its file
         if self.ranks.rank == 0:
             write_samples(file, making, thoughts)
             journal.remove()
         return suite_sweep(suite, self.plan, thoughts, self.place.model, self.place.step)
+
+
+def _begun(file: Path, making: Mapping[str, Any]) -> tuple[str, dict[Key, Row]]:
+    """The name under which a journal is kept, and its rows. Where another process is at it, a name of our own: both
+    then do the same work, and the last one to end leaves the same file."""
+    try:
+        return file.name, Journal(file, making).rows()
+    except Busy:
+        return f"{file.stem}-{os.getpid()}{file.suffix}", {}
 
 
 def _header(path: Path) -> dict[str, Any]:

@@ -51,9 +51,9 @@ def test_a_cut_header_is_written_anew(journal: Journal) -> None:
     assert list(journal.rows()) == [("p", 0)]
 
 
-def test_the_journal_of_another_generation_is_refused_with_the_difference(journal: Journal) -> None:
+def test_the_journal_of_other_work_is_refused_with_the_difference(journal: Journal) -> None:
     write(journal, 0, 0)
-    with pytest.raises(UserError, match=r"another generation: seed \(1 there, 2 now\)"):
+    with pytest.raises(UserError, match=r"other work: seed \(1 there, 2 now\)"):
         Journal(journal.out, {**HEADER, "seed": 2}).rows()
 
 

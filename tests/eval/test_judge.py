@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from eval.judge import judge_thoughts, read_counts
+from eval.kept_sweep import KeptSweep, Place
+from eval.ranks import ALONE
 from eval.samples import GradedThought, read_sweep
 from eval.style import style_row
-from eval.sweep import ALONE, save_thoughts, suite_sweep, sweep_model
-from eval.types import Judgement
+from eval.types import Judgement, Weights
 from recipes.sweeps import JudgeSection
 from tests.eval.endpoints import endpoint
 from tests.eval.worlds import nano, nano_plan, nano_suite
@@ -134,8 +135,8 @@ def test_a_sweep_is_judged_and_its_samples_keep_it(tmp_path: Any) -> None:
     none = dict.fromkeys(COUNTS, 0)
     with endpoint(lambda body: chat(json.dumps(none))) as (url, bodies):
         plan = nano_plan([suite], (4, 32), judge=section(url, problems=2))
-        thoughts = sweep_model(nano(), plan, ALONE)["chain"]
-    assert len(bodies) == 2 and [one.judged is not None for one in thoughts] == [True, True, False]
-    sweep = suite_sweep(suite, plan, thoughts, "run", 0)
+        place = Place(tmp_path, "run", 0)
+        sweep = KeptSweep(plan, place, "", ALONE).run(lambda: Weights(nano()))["chain"]
+    assert len(bodies) == 2
     assert sweep.style is not None and sweep.style["judged"]["thoughts"] == 2
-    assert read_sweep(save_thoughts(tmp_path, sweep, thoughts)) == sweep
+    assert read_sweep(place.file("chain")) == sweep

@@ -13,11 +13,13 @@ from transformers import PreTrainedModel
 
 from data_prep.choices import likelihood_prompt
 from data_prep.problems import Problem, Suite
+from eval.kept_sweep import KeptSweep, Place
 from eval.likelihood import Continuation, graded_choice, log_probabilities, problem_continuations
 from eval.ranks import ALONE, Ranks
 from eval.samples import read_sweep
 from eval.summary import rows
-from eval.sweep import check_context, save_thoughts, suite_sweep, sweep_model
+from eval.sweep import check_context, suite_sweep, sweep_model
+from eval.types import Weights
 from recipes.errors import UserError
 from recipes.sweeps import VerdictSection
 from tests.data_prep.tokenizers import byte_tokenizer, qwen_like
@@ -131,7 +133,9 @@ def test_a_sweep_asks_such_a_suite_without_budgets(tmp_path: Path) -> None:
     assert [score.extracted for score in sweep.scores] == expected
     assert (sweep.budgets, sweep.method, sweep.chance, sweep.style) == ((0,), "likelihood", 0.25, None)
     assert suite_sweep(PLAN.suites[1], PLAN, thoughts["shallow"], "run", 3).budgets == (0, 8)
-    assert read_sweep(save_thoughts(tmp_path, sweep, thoughts["choices"])) == sweep
+    kept, place = nano_plan([SUITE], [0, 8]), Place(tmp_path, "run", 3)
+    assert KeptSweep(kept, place, "", ALONE).run(lambda: Weights(nano())) == {"choices": sweep}
+    assert read_sweep(place.file("choices")) == sweep
     at, whole = rows(sweep, None, None, VerdictSection())
     assert (at["budget"], at["problems"], at["samples"], whole["budget"]) == (0, 9, 1, None)
 

@@ -115,3 +115,19 @@ def test_the_key_goes_with_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
     section = ServerEngine(name="server", url="http://127.0.0.1:9", model="m", key_variable="NANO_KEY")
     completer = ServerCompleter(section, nano_protocol(BUDGETS), nano_tokenizer())
     assert completer.headers["Authorization"] == "Bearer secret"
+
+
+def test_a_thought_that_failed_is_asked_for_once_more() -> None:
+    suite, failures = nano_suite("shallow", 3), iter([(400, "refused"), (400, "refused")])
+
+    def answer(body: dict[str, Any]) -> tuple[int, Any]:
+        failure = next(failures, None)
+        if failure is not None:
+            return failure
+        with ALIVE:
+            return 200, complete(nano(), nano_tokenizer(), body)
+
+    with endpoint(answer) as (url, _):
+        section = ServerEngine(name="server", url=url, model="nano", retries=0)
+        thoughts = sweep_model(None, nano_plan([suite], BUDGETS, engine=section), ALONE)["shallow"]
+    assert [thought.failure for thought in thoughts] == [""] * 3

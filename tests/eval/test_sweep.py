@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,12 +12,11 @@ import torch
 from data_prep.nano_build import FORMAT
 from data_prep.problems import Problem, Suite
 from eval.ranks import ALONE, Ranks
-from eval.samples import GradedThought, read_sweep
+from eval.samples import GradedThought
 from eval.sweep import (
     SweepPlan,
     check_context,
     make_sweep_plan,
-    save_thoughts,
     suite_requests,
     suite_sweep,
     sweep_model,
@@ -86,15 +84,6 @@ def test_a_sweep_leaves_the_model_and_the_random_state_as_they_were() -> None:
     sweep_model(model, PLANS["sampled"], ALONE)
     assert torch.equal(torch.rand(3), expected)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-
-
-def test_saved_thoughts_give_the_sweep_back(tmp_path: Path) -> None:
-    plan = PLANS["greedy"]
-    thoughts = sweep_model(nano(), plan, ALONE)["chain"]
-    sweep = suite_sweep(SUITES[1], plan, thoughts, "pruned", 30)
-    path = save_thoughts(tmp_path, sweep, thoughts)
-    assert path == tmp_path / "chain" / "pruned-000030.jsonl"
-    assert read_sweep(path) == sweep
 
 
 def test_a_request_a_problem_and_sample() -> None:

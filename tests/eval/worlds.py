@@ -59,7 +59,8 @@ def nano_protocol(budgets: Sequence[int], **changes: Any) -> Protocol:
 
 
 def nano_suite(family: str, size: int) -> Suite:
-    return Suite(name=family, problems=tuple(nano_problems(family, size, seed=0)), grader="exact")
+    return Suite(name=family, problems=tuple(nano_problems(family, size, seed=0)), grader="exact",
+                 wording="template")
 
 
 def nano_requests(family: str, size: int, samples: int = 1) -> list[Request]:

@@ -77,8 +77,9 @@ def rows(file: Path) -> list[dict[str, Any]]:
 
 
 def untimed(file: Path) -> list[dict[str, Any]]:
-    """The rows without what the clock gave."""
-    return [{key: value for key, value in row.items() if not key.endswith("seconds")} for row in rows(file)]
+    """The rows without what was measured of the machine."""
+    return [{key: value for key, value in row.items() if not key.endswith(("seconds", "memory_bytes"))}
+            for row in rows(file)]
 
 
 def weights(checkpoint: Path) -> dict[str, torch.Tensor]:

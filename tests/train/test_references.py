@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from eval.ranks import ALONE
-from eval.samples import GradedThought, read_sweep
-from eval.sweep import save_thoughts
-from eval.types import SuiteSweep
+from eval.samples import read_sweep
 from tests.train.runs import MODEL, rows, run_here, small, weights
-from train.model import ReferenceCache
 
 QUICK = ("trainer.max_steps=1", "export.enabled=false", "zero.stage=0", "sweep.every_steps=1000")
 
@@ -60,33 +54,6 @@ def test_changed_weights_are_swept_anew(kept: Path, tmp_path: Path) -> None:
     cache = shutil.copytree(kept, tmp_path / "cache")
     run_here(small("full", tmp_path / "run", cache, *QUICK, f"model.unpruned={model}"))
     assert reference(tmp_path / "run", "shallow") == [0.0] * 5
-
-
-def test_the_dtype_is_part_of_the_place() -> None:
-    cache = ReferenceCache(Path("cache"), Path("samples"), ALONE)
-    assert cache.place(str(MODEL), "float32") != cache.place(str(MODEL), "bfloat16")
-
-
-def test_weights_that_are_not_here_are_not_kept() -> None:
-    assert ReferenceCache(Path("cache"), Path("samples"), ALONE).place("nobody/nothing", "float32") is None
-
-
-def _write_often(folder: Path, sweep: SuiteSweep, thoughts: list[GradedThought]) -> None:
-    for _ in range(40):
-        save_thoughts(folder, sweep, thoughts)
-
-
-def test_two_writers_of_one_entry_leave_it_whole(kept: Path, tmp_path: Path) -> None:
-    (file,) = kept.glob("*/*/chain/unpruned-000000.jsonl")
-    sweep = read_sweep(file)
-    thoughts = [GradedThought.of_row(json.loads(line)) for line in file.read_text().splitlines()[1:]]
-    writers = [get_context("fork").Process(target=_write_often, args=(tmp_path, sweep, thoughts)) for _ in range(2)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert read_sweep(tmp_path / "chain" / "unpruned-000000.jsonl") == sweep
-    assert [path.name for path in (tmp_path / "chain").iterdir()] == ["unpruned-000000.jsonl"]
 
 
 def test_references_are_rows_of_step_0(full: Path) -> None:

@@ -1,0 +1,186 @@
+"""Sweeps that are kept: nothing is lost by a kill, nothing is done twice, nothing of another making is overwritten."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import random
+import signal
+from collections.abc import Callable
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+import torch
+
+from eval.journal import Journal
+from eval.kept_sweep import KeptSweep, Place
+from eval.ranks import ALONE
+from eval.samples import read_sweep
+from eval.sweep import SweepPlan, engine_on, suite_requests, suite_sweep, sweep_model
+from eval.types import Thought, Weights
+from recipes.errors import UserError
+from recipes.sweeps import HFEngine
+from tests.eval.worlds import nano, nano_plan, nano_suite
+
+SUITES = [nano_suite("shallow", 3), nano_suite("chain", 6)]
+PLAN = nano_plan(SUITES, [8, 24])
+
+
+def kept(folder: Path, plan: SweepPlan = PLAN, mark: str = "weights") -> KeptSweep:
+    return KeptSweep(plan, Place(folder, "run", 20), mark, ALONE)
+
+
+def load() -> Weights:
+    return Weights(nano())
+
+
+def never() -> Weights:
+    raise AssertionError("nothing is left to do, and yet the weights are asked for")
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    kept(tmp_path).run(load)
+    return tmp_path
+
+
+def file(folder: Path) -> Path:
+    return folder / "chain" / "run-000020.jsonl"
+
+
+def test_it_is_the_sweep(tmp_path: Path) -> None:
+    thoughts = sweep_model(nano(), PLAN, ALONE)
+    expected = {suite.name: suite_sweep(suite, PLAN, thoughts[suite.name], "run", 20) for suite in SUITES}
+    assert kept(tmp_path).run(load) == expected
+
+
+def test_its_files_give_it_back_and_the_journal_is_gone(tmp_path: Path) -> None:
+    sweeps = kept(tmp_path).run(load)
+    assert read_sweep(file(tmp_path)) == sweeps["chain"]
+    assert sorted(path.name for path in tmp_path.rglob("*.jsonl*")) == ["run-000020.jsonl"] * 2
+
+
+def test_what_is_whole_is_not_done_again(whole: Path) -> None:
+    assert kept(whole).run(never)["chain"] == read_sweep(file(whole))
+
+
+def test_only_the_suite_that_is_not_there_is_swept(whole: Path) -> None:
+    content = file(whole).read_text()
+    file(whole).unlink()
+    other = whole / "shallow" / "run-000020.jsonl"
+    other.write_text(other.read_text().replace('"correct": true', '"correct": false'))  # unlike any new sweep
+    sweeps = kept(whole).run(load)
+    assert file(whole).read_text() == content
+    assert not any(score.correct for score in sweeps["shallow"].scores)
+
+
+def begin(folder: Path, change: Callable[[Thought], Thought]) -> str:
+    """The samples file of a whole sweep, after leaving its journal as a kill would: two thoughts, the third cut."""
+    kept(folder).run(load)
+    content = file(folder).read_text()
+    file(folder).unlink()
+    with engine_on(load(), PLAN) as engine:
+        found = [one for one in engine.think(suite_requests(SUITES[1], PLAN)) if isinstance(one, Thought)]
+    journal = Journal(file(folder), json.loads(content.splitlines()[0]))
+    with journal.writer(0) as writer:
+        for thought in found[:3]:
+            writer.add(change(thought).row())
+    (path,) = journal.files()
+    path.write_bytes(path.read_bytes()[:-9])
+    return content
+
+
+def test_a_sweep_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+    content = begin(tmp_path, lambda thought: thought)
+    kept(tmp_path).run(load)
+    assert file(tmp_path).read_text() == content
+    assert not list(tmp_path.rglob("*journal*"))
+
+
+def test_finished_thoughts_are_not_thought_again(tmp_path: Path) -> None:
+    def silent(thought: Thought) -> Thought:  # unlike what the model thinks
+        return dataclasses.replace(thought, answers=tuple(
+            dataclasses.replace(answer, answer_ids=()) for answer in thought.answers))
+
+    begin(tmp_path, silent)
+    sweep = kept(tmp_path).run(load)["chain"]
+    assert len({score.problem for score in sweep.scores if score.answer_tokens == 0}) == 2
+
+
+@pytest.mark.parametrize(("plan", "mark", "said"), [
+    (PLAN, "others", r"weights \(weights there, others now\)"),
+    (nano_plan(SUITES, [8, 30]), "weights", r"budgets \(\[8, 24\] there, \[8, 30\] now\), protocol \(")])
+def test_files_of_another_making_are_refused_and_stay(whole: Path, plan: SweepPlan, mark: str, said: str) -> None:
+    before = file(whole).read_text()
+    with pytest.raises(UserError, match=f"run-000020.jsonl holds another sweep: {said}"):
+        kept(whole, plan, mark).run(never)
+    assert file(whole).read_text() == before
+
+
+def test_a_journal_of_other_weights_is_refused(tmp_path: Path) -> None:
+    begin(tmp_path, lambda thought: thought)
+    (tmp_path / "shallow" / "run-000020.jsonl").unlink()
+    with pytest.raises(UserError, match=r"journal-0.jsonl holds thoughts of other work: weights \(weights there"):
+        kept(tmp_path, mark="others").run(load)
+
+
+def test_others_set_aside_are_kept_under_another_name(whole: Path) -> None:
+    before = file(whole).read_text()
+    sweep = kept(whole, mark="others")
+    sweep.set_others_aside()
+    sweep.run(load)
+    assert file(whole).with_name("run-000020.jsonl.other").read_text() == before
+    assert read_sweep(file(whole)).scores == read_sweep(whole / "chain" / "run-000020.jsonl").scores
+
+
+def test_what_is_of_the_same_making_is_not_set_aside(whole: Path) -> None:
+    kept(whole).set_others_aside()
+    assert kept(whole).run(never)
+
+
+SLOW = dataclasses.replace(nano_plan([nano_suite("chain", 60)], [8, 24]), engine=HFEngine(batch_size=2))
+
+
+def _sweep_alone(folder: Path, plan: SweepPlan = SLOW) -> None:
+    torch.set_num_threads(1)
+    kept(folder, plan).run(load)
+
+
+def _kill_after(folder: Path, more_lines: int) -> bool:
+    """Runs a sweep in a process of its own and kills it when its journal has so many more lines; False: it ended."""
+    def lines() -> int:
+        return sum(path.read_bytes().count(b"\n") for path in folder.rglob("*.journal-*"))
+
+    before, process = lines(), get_context("fork").Process(target=_sweep_alone, args=(folder,))
+    process.start()
+    while process.is_alive() and lines() < before + more_lines:
+        process.join(0.001)
+    if process.is_alive():
+        os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
+    return process.exitcode == -signal.SIGKILL
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_random_points_it_ends_with_the_same_rows(tmp_path: Path) -> None:
+    draw, kills = random.Random(0), 0
+    _sweep_alone(tmp_path / "once")
+    for _ in range(20):
+        kills += _kill_after(tmp_path / "often", draw.randint(0, 5))
+    _sweep_alone(tmp_path / "often")
+    assert file(tmp_path / "often").read_text() == file(tmp_path / "once").read_text()
+    assert kills >= 18
+
+
+def test_two_processes_at_one_place_leave_one_whole_file(tmp_path: Path) -> None:
+    _sweep_alone(tmp_path / "once", PLAN)
+    both = [get_context("fork").Process(target=_sweep_alone, args=(tmp_path / "both", PLAN)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    assert [path.name for path in (tmp_path / "both" / "chain").iterdir()] == ["run-000020.jsonl"]
+    assert file(tmp_path / "both").read_text() == file(tmp_path / "once").read_text()

@@ -1,0 +1,82 @@
+"""Sweeps in a process of their own: on saved weights, beside the training, with the numbers of the live ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from recipes.errors import UserError
+from recipes.loader import load_recipe
+from tests.train.runs import rows, run_here, same, small, untimed, weights
+
+BACKGROUND = "sweep.background=true"
+FEW = ("trainer.max_steps=4", "sweep.every_steps=2", "trainer.save_steps=2")
+
+
+@pytest.fixture(scope="module")
+def beside(here: Callable[..., Path]) -> Path:
+    return here("lora", BACKGROUND, *FEW)
+
+
+@pytest.mark.slow
+def test_the_rows_are_those_of_live_sweeps(beside: Path, here: Callable[..., Path]) -> None:
+    def by_key(folder: Path) -> dict[object, object]:
+        return {(row["step"], row["model"], row["suite"], row["budget"]): row
+                for row in untimed(folder / "sweeps.jsonl")}
+
+    live = here("lora", *FEW)
+    assert by_key(beside) == by_key(live)
+    assert same(weights(beside / "checkpoint-4"), weights(live / "checkpoint-4"))
+
+
+@pytest.mark.slow
+def test_every_sweep_stands_at_its_own_step_with_its_samples(beside: Path) -> None:
+    steps = {row["step"] for row in rows(beside / "sweeps.jsonl") if row["model"] == "run"}
+    assert steps == {2, 4}
+    assert sorted(file.name for file in (beside / "samples" / "chain").glob("run-*")) == [
+        "run-000002.jsonl", "run-000004.jsonl"]
+
+
+@pytest.mark.slow
+def test_saved_weights_go_when_their_sweep_is_recorded(beside: Path) -> None:
+    assert list((beside / "sweeping").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_sweep_that_was_left_is_done_when_the_run_goes_on(beside: Path, tmp_path: Path, cache: Path) -> None:
+    """The run was stopped after its last checkpoint, with the sweep of step 4 still to come."""
+    run = shutil.copytree(beside, tmp_path / "run")
+    expected = [row for row in untimed(run / "sweeps.jsonl") if row["step"] == 4]
+    kept = [row for row in rows(run / "sweeps.jsonl") if row["step"] < 4]
+    (run / "sweeps.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept))
+    (run / "samples" / "chain" / "run-000004.jsonl").unlink()
+    job = run / "sweeping" / "step-000004"
+    shutil.copytree(run / "checkpoint-4", job / "weights")
+    error = next(row["verdict_error"] for row in expected if row["budget"] is None and row["suite"] == "chain")
+    (job / "job.json").write_text(json.dumps({"step": 4, "error": error}))
+    assert run_here(small("lora", run, cache, "zero.stage=0", BACKGROUND, *FEW)) == 0
+    assert [row for row in untimed(run / "sweeps.jsonl") if row["step"] == 4] == expected
+
+
+@pytest.mark.slow
+def test_two_ranks_with_shards_save_whole_weights_for_it(two_ranks: Callable[..., Path]) -> None:
+    folder = two_ranks("full", "zero.stage=3", "trainer.max_steps=2", "sweep.every_steps=2", "trainer.save_steps=2",
+                       BACKGROUND)
+    live = two_ranks("full", "zero.stage=3", "trainer.max_steps=2", "sweep.every_steps=2", "trainer.save_steps=2")
+    assert sorted(map(str, untimed(folder / "sweeps.jsonl"))) == sorted(map(str, untimed(live / "sweeps.jsonl")))
+
+
+def test_an_endpoint_does_not_serve_what_is_trained(tmp_path: Path, cache: Path) -> None:
+    arguments = small("full", tmp_path / "run", cache, "zero.stage=0", "sweep.engine.name=server",
+                      "sweep.engine.url=http://127.0.0.1:9/v1", "sweep.engine.model=m")
+    with pytest.raises(UserError, match=r"sweep\.engine\.name=server: an endpoint does not serve the weights"):
+        run_here(arguments)
+
+
+def test_background_and_devices_are_keys_of_a_sweep() -> None:
+    sweep = load_recipe(["recipe=lora_recovery.yaml", BACKGROUND, "sweep.devices='6,7'"]).recipe.sweep
+    assert (sweep.background, sweep.devices) == (True, "6,7")
