@@ -114,11 +114,11 @@ class VllmCompleter:
     def _bury(self, why: str) -> None:
         """Turns the calls in hand into failures and ends what is left of the process."""
         assert self._worker is not None
+        self._worker.close()
         self._death = f"vLLM died: {why or self._worker.last_words(LAST_LINES)}"
         self._deaths += 1
         self._failed.extend((key, Failure(self._death)) for key in sorted(self._in_hand))
         self._in_hand.clear()
-        self._worker.close()
         self._worker = None
 
     def _begin_again(self) -> None:
@@ -133,18 +133,16 @@ class VllmCompleter:
         worker = WorkerProcess([_python(self.section), str(WORKER)], self._environment())
         try:
             worker.tell(settings)
-            message = worker.hear(self.section.start_seconds)
-            while message is not None and not {"ready", "failed"} & message.keys():
-                message = worker.hear(self.section.start_seconds)
-            if message is not None and "ready" in message:
-                return worker
-            why = message["failed"] if message else worker.last_words(LAST_LINES)
+            message = worker.hear(self.section.start_seconds)  # "ready" or "failed", or none from one that died
         except TimeoutError:
-            why = f"it was not ready after sweep.engine.start_seconds={self.section.start_seconds:g}"
+            message = {"failed": f"it was not ready after sweep.engine.start_seconds={self.section.start_seconds:g}"}
         except BaseException:
             worker.close()
             raise
+        if message is not None and "ready" in message:
+            return worker
         worker.close()
+        why = message["failed"] if message else worker.last_words(LAST_LINES)
         raise UserError(f"sweep.engine: {version} did not start on {self.weights.folder}: {why}")
 
     def _settings(self) -> dict[str, Any]:

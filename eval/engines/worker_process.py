@@ -49,12 +49,10 @@ class WorkerProcess:
             raise TimeoutError from None
 
     def last_words(self, lines: int) -> str:
-        """The last lines that it wrote to stderr, and how it ended where it has."""
-        self._threads[1].join(1.0)
+        """The last lines that it wrote to stderr, and how it ended; once it is closed."""
+        code = self._process.returncode
         said = [line for line in self._said if line.strip()][-lines:]
-        code = self._process.poll()
-        ended = [] if code is None else [f"exit code {code}" if code >= 0 else signal.Signals(-code).name]
-        return " | ".join([*said, *ended])
+        return " | ".join([*said, f"exit code {code}" if code >= 0 else signal.Signals(-code).name])
 
     def close(self) -> None:
         """Ends the process and those that it has started: asked first, then by force."""

@@ -3,72 +3,127 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any
 
 import pytest
+from transformers import PreTrainedModel
 
-from eval.engines.completions import CompletionEngine
+from eval.engines.completions import Call, CompletionEngine
 from eval.engines.hf import HFEngine
 from eval.engines.server import ServerCompleter
 from eval.protocol import Protocol
 from eval.ranks import ALONE
 from eval.sweep import sweep_model
-from eval.types import Missing, Thought
+from eval.types import Missing, Request, Thought
 from recipes.errors import UserError
 from recipes.sweeps import ServerEngine
 from tests.eval.endpoints import complete, endpoint
-from tests.eval.worlds import nano, nano_plan, nano_protocol, nano_requests, nano_suite, nano_tokenizer, rambling
+from tests.eval.worlds import nano, nano_plan, nano_protocol, nano_requests, nano_suite, nano_tokenizer
 
 BUDGETS = (4, 8, 16, 32)
 PROTOCOL = nano_protocol(BUDGETS)
-CONTROLLED = nano_protocol((0, *BUDGETS), stop_loops=True)
-ALIVE = threading.Lock()
 
 
-def engine(url: str, protocol: Protocol = PROTOCOL, **changes: Any) -> CompletionEngine:
+def think(url: str, requests: Sequence[Request], protocol: Protocol = PROTOCOL, **changes: Any
+          ) -> list[Thought | Missing]:
+    with closing(completer(url, protocol, **changes)) as calls:
+        return list(CompletionEngine(calls, protocol).think(requests))
+
+
+def completer(url: str, protocol: Protocol = PROTOCOL, **changes: Any) -> ServerCompleter:
     section = ServerEngine(name="server", url=url, model="nano", **{"concurrency": 4, "retries": 1, **changes})
-    return CompletionEngine(ServerCompleter(section, protocol, nano_tokenizer()), protocol)
+    return ServerCompleter(section, protocol, nano_tokenizer())
+
+
+def answer_by(model: PreTrainedModel) -> Callable[[dict[str, Any]], tuple[int, Any]]:
+    """Answers one call after another, as one model on one machine must."""
+    alone = threading.Lock()
+
+    def answer(body: dict[str, Any]) -> tuple[int, Any]:
+        with alone:
+            return 200, complete(model, nano_tokenizer(), body)
+
+    return answer
 
 
 def by_key(found: list[Thought | Missing]) -> dict[tuple[str, int], Thought | Missing]:
     return {(one.problem, one.sample): one for one in found}
 
 
-@pytest.mark.parametrize("protocol", [PROTOCOL, CONTROLLED], ids=["plain", "thinking off and loops"])
-@pytest.mark.parametrize("model", [nano, rambling], ids=["whole", "rambling"])
-def test_an_endpoint_gives_the_thoughts_of_the_engine_in_process(model: Any, protocol: Protocol) -> None:
-    requests = nano_requests("chain", 12) + nano_requests("shallow", 4)
+def test_prompts_as_text_give_the_same_thoughts() -> None:
+    requests = nano_requests("chain", 3)
 
     def answer(body: dict[str, Any]) -> tuple[int, Any]:
-        with ALIVE:
-            return 200, complete(model(), nano_tokenizer(), body)
+        assert isinstance(body["prompt"], str)
+        ids = nano_tokenizer().encode(body["prompt"], add_special_tokens=False)
+        return 200, complete(nano(), nano_tokenizer(), {**body, "prompt": ids})
 
     with endpoint(answer) as (url, _):
-        served = by_key(list(engine(url, protocol).think(requests)))
-    assert served == by_key(list(HFEngine(model(), protocol, 16).think(requests)))
+        served = by_key(think(url, requests, prompt_as="text", concurrency=1))
+    assert served == by_key(list(HFEngine(nano(), PROTOCOL, 16).think(requests)))
+
+
+@pytest.mark.parametrize(("rules", "sent"), [
+    ({}, {"temperature": 0.0, "top_p": 1.0}),
+    ({"temperature": 0.8, "top_p": 0.9, "top_k": 20, "min_p": 0.1},
+     {"temperature": 0.8, "top_p": 0.9, "top_k": 20, "min_p": 0.1}),
+])
+def test_sampling_is_asked_for_by_the_protocol(rules: dict[str, Any], sent: dict[str, float]) -> None:
+    with endpoint(lambda body: (400, "")) as (url, bodies):
+        think(url, nano_requests("shallow", 1), nano_protocol(BUDGETS, **rules))
+    assert {key: bodies[0][key] for key in ("temperature", "top_p", "top_k", "min_p") if key in bodies[0]} == sent
+
+
+def test_a_thought_does_not_wait_for_a_slower_one() -> None:
+    requests = nano_requests("shallow", 3)
+    slow, go_on, serve = list(requests[0].prompt_ids), threading.Event(), answer_by(nano())
+
+    def answer(body: dict[str, Any]) -> tuple[int, Any]:
+        if body["prompt"] == slow:
+            go_on.wait()
+        return serve(body)
+
+    with endpoint(answer) as (url, _), closing(completer(url)) as calls:
+        thoughts = CompletionEngine(calls, PROTOCOL).think(requests)
+        early = {next(thoughts).problem, next(thoughts).problem}
+        go_on.set()
+        assert early == {r.problem for r in requests[1:]} and next(thoughts).problem == requests[0].problem
+
+
+def test_closing_drops_calls_under_way_and_their_thread() -> None:
+    held, go_on = threading.Event(), threading.Event()
+
+    def answer(body: dict[str, Any]) -> tuple[int, Any]:
+        held.set()
+        go_on.wait()
+        return 200, {}
+
+    with endpoint(answer) as (url, _):
+        calls = completer(url)
+        for key, thought in enumerate(nano_requests("shallow", 2)):
+            calls.start(key, Call(thought.prompt_ids, 1, ((3,),), (), 0))
+        held.wait()
+        calls.close()
+        names = [thread.name for thread in threading.enumerate()]
+        go_on.set()
+    assert "endpoint calls" not in names
 
 
 def test_a_thought_is_asked_for_once_and_each_answer_once() -> None:
     (request,) = [r for r in nano_requests("chain", 20) if len(r.prompt_ids) > 50][:1]
     with endpoint(lambda body: (200, complete(nano(), nano_tokenizer(), body))) as (url, bodies):
-        (thought,) = engine(url).think([request])
+        (thought,) = think(url, [request])
     assert isinstance(thought, Thought)
     assert len(bodies) == 1 + len(thought.answers)
-
-
-def test_what_is_drawn_by_is_told_to_the_endpoint() -> None:
-    (request,) = nano_requests("shallow", 1)
-    rules = {"temperature": 0.6, "top_p": 0.95, "top_k": 20, "min_p": 0.1}
-    with endpoint(lambda body: (200, complete(nano(), nano_tokenizer(), body))) as (url, bodies):
-        list(engine(url, nano_protocol(BUDGETS, **rules)).think([request]))
-    assert {key: bodies[0][key] for key in rules} == rules
 
 
 def test_a_call_that_fails_for_a_moment_is_tried_again() -> None:
     (request,) = nano_requests("shallow", 1)
     replies = iter([(503, "busy")])
     with endpoint(lambda body: next(replies, None) or (200, complete(nano(), nano_tokenizer(), body))) as (url, _):
-        (thought,) = engine(url).think([request])
+        (thought,) = think(url, [request])
     assert isinstance(thought, Thought)
 
 
@@ -77,13 +132,13 @@ def test_a_call_that_fails_for_a_moment_is_tried_again() -> None:
     ((500, "broken"), "HTTP 500: broken (after 2 tries)"),
     ((200, "<html>"), "the endpoint answered with no completion: '<html>'"),
     ((200, {"choices": []}), "the endpoint answered with no completion: '{\"choices\": []}'"),
-    ((200, {"choices": [{"text": 3}]}), "the endpoint's text is int"),
-    ((200, {"choices": [{"text": "", "finish_reason": "length"}]}), "the endpoint gave no token"),
+    ((400, "no ids"), "HTTP 400: no ids (after 1 tries; if the endpoint takes no token ids, set "
+                      "sweep.engine.prompt_as=text)"),
 ])
 def test_what_is_no_completion_is_missing_with_its_reason(reply: tuple[int, Any], reason: str) -> None:
     (request,) = nano_requests("shallow", 1)
     with endpoint(lambda body: reply) as (url, _):
-        assert list(engine(url).think([request])) == [Missing(request.problem, 0, reason)]
+        assert think(url, [request]) == [Missing(request.problem, 0, reason)]
 
 
 def test_an_endpoint_that_is_not_there_ends_the_sweep_with_its_reason() -> None:
@@ -95,39 +150,28 @@ def test_an_endpoint_that_is_not_there_ends_the_sweep_with_its_reason() -> None:
 
 def test_a_missing_thought_is_counted_and_never_wrong() -> None:
     suite = nano_suite("shallow", 4)
-    lost = suite.problems[1].question
+    lost, serve = suite.problems[1].question, answer_by(nano())
 
     def answer(body: dict[str, Any]) -> tuple[int, Any]:
         if lost in nano_tokenizer().decode(body["prompt"]):
-            return 400, "refused"
-        with ALIVE:
-            return 200, complete(nano(), nano_tokenizer(), body)
+            return 403, "refused"
+        return serve(body)
 
     with endpoint(answer) as (url, _):
         section = ServerEngine(name="server", url=url, model="nano", retries=0)
         plan = nano_plan([suite], BUDGETS, engine=section)
         thoughts = sweep_model(None, plan, ALONE)["shallow"]
-    assert [thought.failure for thought in thoughts] == ["", "HTTP 400: refused (after 1 tries)", "", ""]
+    assert [thought.failure for thought in thoughts] == ["", "HTTP 403: refused (after 1 tries)", "", ""]
 
 
 def test_the_key_goes_with_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NANO_KEY", "secret")
-    section = ServerEngine(name="server", url="http://127.0.0.1:9", model="m", key_variable="NANO_KEY")
-    completer = ServerCompleter(section, nano_protocol(BUDGETS), nano_tokenizer())
-    assert completer.headers["Authorization"] == "Bearer secret"
+    assert completer("http://127.0.0.1:9", key_variable="NANO_KEY").headers == {"Authorization": "Bearer secret"}
 
 
 def test_a_thought_that_failed_is_asked_for_once_more() -> None:
-    suite, failures = nano_suite("shallow", 3), iter([(400, "refused"), (400, "refused")])
-
-    def answer(body: dict[str, Any]) -> tuple[int, Any]:
-        failure = next(failures, None)
-        if failure is not None:
-            return failure
-        with ALIVE:
-            return 200, complete(nano(), nano_tokenizer(), body)
-
-    with endpoint(answer) as (url, _):
+    suite, failures, serve = nano_suite("shallow", 3), iter([(400, "refused"), (400, "refused")]), answer_by(nano())
+    with endpoint(lambda body: next(failures, None) or serve(body)) as (url, _):
         section = ServerEngine(name="server", url=url, model="nano", retries=0)
         thoughts = sweep_model(None, nano_plan([suite], BUDGETS, engine=section), ALONE)["shallow"]
     assert [thought.failure for thought in thoughts] == [""] * 3
