@@ -34,6 +34,7 @@ test-fast: setup
 bench: setup
 	$(RUN) python -m tests.bench.sweep
 	$(RUN) python -m tests.bench.training
+	$(RUN) python -m tests.bench.streaming
 
 table: setup
 	$(RUN) bash tests/bench/table.sh

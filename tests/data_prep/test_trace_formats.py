@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -61,7 +61,7 @@ def test_an_example_of_the_page_gives_the_trace_below_it(name: str, row: Any, tr
 
 def test_the_page_knows_every_layout_tag_and_filter() -> None:
     assert {name for name, _, _ in EXAMPLES} == {layout.name for layout in LAYOUTS}
-    assert {"auto", *(layout.name for layout in LAYOUTS)} == set(Layout.__args__)  # type: ignore[attr-defined]
+    assert {"auto", *(layout.name for layout in LAYOUTS)} == set(get_args(Layout))
     assert re.findall(r"^\| (\w+) \| (.*?) ?[;|]", PAGE.split("## Thoughts")[0], re.MULTILINE) == [
         (layout.name, ", ".join(layout.needs)) for layout in LAYOUTS]
     assert all(f"{pair.open}…{pair.close}" in PAGE for pair in PAIRS)
@@ -190,6 +190,7 @@ def test_content_in_parts_is_joined() -> None:
     ({"text": "hello"}, "'text' must be rendered as"),
     ({"text": "<|im_start|>user\nq\n<|im_start|>assistant\na"}, "'user' turn of 'text' does not end"),
     ({**PLAIN, "question": "\ud800q"}, "the question holds half a character at 0 ('\\ud800')"),
+    ({**PLAIN, "question": "\ufeff\u200b\x00"}, "'question' is empty"),
     ({**PLAIN, "id": []}, "'id' must be text or a whole number, got list"),
     ({**PLAIN, "system": 3}, "'system' must be text, got int"),
 ])
