@@ -102,6 +102,10 @@ def test_a_layout_whose_columns_are_null_gives_way_to_one_that_is_filled() -> No
     assert read({**PLAIN, "messages": None}).answer == "a"
 
 
+def test_where_no_layout_is_filled_the_fault_is_that_of_the_particular_one() -> None:
+    assert fault(dict.fromkeys([*PLAIN, "messages"])) == "'messages' must be a list, got NoneType"
+
+
 def test_columns_are_renamed_and_lead_to_the_layout() -> None:
     row = {"problem": "q", "trajectory": "t", "reply": "a", "text": "x", "right": 5}
     columns = {"question": "problem", "thinking": "trajectory", "answer": "reply", "gold": "right"}
@@ -204,7 +208,7 @@ def test_openr1_takes_the_language_models_verdict_where_math_verify_found_none()
     assert read(row).answer == "b"
 
 
-@pytest.mark.parametrize("verdicts", [[False], None])
+@pytest.mark.parametrize("verdicts", [[False], None, [None], ["False"]])
 def test_openr1_without_a_right_generation_is_lost(verdicts: Any) -> None:
     row = {"problem": "q", "generations": ["t</think>a"], "correctness_math_verify": verdicts}
     assert lost(row) == ("no right generation", "none of 1 was found right")
