@@ -36,6 +36,7 @@ bench: setup
 	$(RUN) python -m tests.bench.training
 	$(RUN) python -m tests.bench.statistics
 	$(RUN) python -m tests.bench.decontamination
+	$(RUN) python -m tests.bench.streaming
 
 table: setup
 	$(RUN) bash tests/bench/table.sh

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from data_prep.filters import FILTERS, Filter
 from data_prep.ledger import Ledger
@@ -18,7 +19,7 @@ from recipes.data import DataSection, FiltersSection
 from recipes.errors import UserError
 from recipes.loader import load
 from recipes.schema import Recipe
-from recipes.traces import FileTraces
+from recipes.traces import FileTraces, Layout
 
 OWN = {"traces": "a trace file or folder, checked with the default filters; or give recipe=FILE",
        "format": "with traces=: the layout of its rows (default auto)"}
@@ -48,11 +49,10 @@ def _section(own: dict[str, str], rest: list[str]) -> DataSection:
     if rest:
         raise UserError(f"data_prep check: {rest[0]} does not go with traces=; the filters of a recipe are checked "
                         "with recipe=FILE key=value")
-    layout = own.get("format", "auto")
-    allowed = FileTraces.model_fields["format"].annotation.__args__  # type: ignore[union-attr]
-    if layout not in allowed:
-        raise UserError(f"format={layout}: allowed: {', '.join(allowed)}")
-    traces = FileTraces(source="file", path=Path(own["traces"]), format=layout)  # type: ignore[arg-type]
+    layout = next((name for name in get_args(Layout) if name == own.get("format", "auto")), None)
+    if layout is None:
+        raise UserError(f"format={own['format']}: allowed: {', '.join(get_args(Layout))}")
+    traces = FileTraces(source="file", path=Path(own["traces"]), format=layout)
     return DataSection(traces=traces, max_length_tokens=2**31)
 
 

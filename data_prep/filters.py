@@ -9,7 +9,7 @@ from typing import Any
 from data_prep.ledger import Ledger
 from data_prep.repetition import ends_in_loop
 from data_prep.scripts import foreign_share
-from data_prep.traces import Trace
+from data_prep.traces import Trace, visible
 from recipes.data import DataSection
 
 
@@ -35,7 +35,7 @@ def _absent(trace: Trace, setting: str) -> str:
 
 
 def _short_thinking(trace: Trace, fewest: int) -> str:
-    length = len(trace.thinking.strip())
+    length = len(visible(trace.thinking))
     return f"a thought of {length} characters" if length < fewest else ""
 
 
@@ -52,7 +52,7 @@ def _drift(trace: Trace, most: float) -> str:
 
 
 def _short_answer(trace: Trace, fewest: int) -> str:
-    length = len(trace.answer.strip())
+    length = len(visible(trace.answer))
     return f"an answer of {length} characters" if length < fewest else ""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from data_prep.conversations import with_system
 from data_prep.formats import LAYOUTS, Layout, gold_of, text_of
 from data_prep.ledger import Ledger
-from data_prep.traces import Trace
+from data_prep.traces import Trace, visible
 from recipes.errors import UserError
 from recipes.traces import FileTraces, HubTraces, JsonlTraces
 
@@ -115,7 +115,7 @@ def _id_of(row: Mapping[str, Any], where: str) -> str:
 
 def _check(trace: Trace) -> None:
     """ValueError where a trace is none: no question, or text that cannot be written as UTF-8."""
-    if not trace.question.strip():
+    if not visible(trace.question):
         raise ValueError("'question' is empty")
     for name in ("id", "question", "thinking", "answer", "gold"):
         text = getattr(trace, name) or ""

@@ -50,6 +50,12 @@ def kind_of(file: Path) -> str:
     return Path(name).suffix
 
 
+def beside_data(folder: Path) -> list[str]:
+    """The names in a folder that `data_files` passes over: what has no suffix of a data file, and folders."""
+    return sorted(each.name for each in folder.iterdir()
+                  if not (each.is_file() and kind_of(each) in READERS) and not each.name.startswith("."))
+
+
 def data_files(folder: Path, key: str) -> list[Path]:
     """The data files that lie directly in a folder, in the order of their names; UserError where none or two kinds do.
 

@@ -11,7 +11,7 @@ from data_prep.conversations import Lost
 from data_prep.ledger import Ledger
 from data_prep.mixture import interleave
 from data_prep.row_reader import RowReader
-from data_prep.rows import COMPRESSED, READERS, Rows, file_rows, hub_rows, kind_of, read_jsonl
+from data_prep.rows import COMPRESSED, READERS, Rows, beside_data, file_rows, hub_rows, kind_of, read_jsonl
 from data_prep.traces import Trace
 from recipes.errors import UserError
 from recipes.generation import GenerateTraces
@@ -21,6 +21,7 @@ from recipes.traces import FileTraces, HubTraces, JsonlTraces, MixtureTraces, Na
 OnError = Literal["stop", "skip"]
 BROKEN = "broken row"
 MOST_FAULTS = 5
+MOST_NAMES = 10
 LOOKED_AT = 100_000
 LONGEST_FAULT = 400
 
@@ -68,9 +69,19 @@ def rows_of(section: FileTraces | JsonlTraces | HubTraces, key: str) -> Rows:
     return file_rows(path, f"{key}.path")
 
 
+def _note_what_is_not_read(section: FileTraces | JsonlTraces | HubTraces, key: str, ledger: Ledger) -> None:
+    """Tells of files and folders that lie in a folder of traces and are no data files."""
+    if isinstance(section, FileTraces) and (folder := Path(find_path(str(section.path)))).is_dir():
+        names = beside_data(folder)
+        if names:
+            more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+            ledger.note(f"{key}.path: not read in {folder}: {', '.join(names[:MOST_NAMES])}{more}")
+
+
 def _from_rows(section: FileTraces | JsonlTraces | HubTraces, on_error: OnError, ledger: Ledger,
                key: str) -> Iterator[Trace]:
     reader, rows, read = RowReader(section, ledger, key), rows_of(section, key), 0
+    _note_what_is_not_read(section, key, ledger)
     for where, row in rows:
         read += 1
         ledger.read += 1

@@ -5,6 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+# White space, and the characters that take no room: marks of byte order and direction, joiners, NUL.
+INVISIBLE = "".join(map(chr, [0, *range(9, 14), 32, 0x85, 0xa0, 0x1680, *range(0x2000, 0x2010), *range(0x2028, 0x2030),
+                              *range(0x205f, 0x2065), 0x3000, 0xfeff]))
+
+
+def visible(text: str) -> str:
+    """The text without what cannot be seen at its ends; "" for one in which there is nothing to see."""
+    return text.strip(INVISIBLE)
+
 
 @dataclass(frozen=True)
 class Trace:

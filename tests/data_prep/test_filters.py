@@ -35,6 +35,7 @@ def lost(filters: dict[str, Any], **fields: Any) -> dict[str, int]:
     ({"answer": "so 4 " * 6}, "loop"),
     ({"thinking": CHINESE}, "language drift"),
     ({"answer": " \n"}, "missing final answer"),
+    ({"answer": "\u200b\ufeff\u3000"}, "missing final answer"),
 ])
 def test_what_is_dropped_by_default(fields: dict[str, Any], reason: str) -> None:
     assert lost({}, **fields) == {reason: 1}

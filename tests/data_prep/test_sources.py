@@ -140,6 +140,15 @@ def test_a_suffix_that_says_nothing_is_refused_with_those_that_do(name: str, tmp
         read_all(FileTraces(source="file", path=tmp_path / name))
 
 
+def test_what_is_not_read_in_a_folder_is_told(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    (tmp_path / "README.md").write_text("about")
+    (tmp_path / "test").mkdir()
+    ledger = Ledger()
+    assert len(read_all(FileTraces(source="file", path=tmp_path), ledger=ledger)) == 1
+    assert ledger.notes == [f"data.traces.path: not read in {tmp_path}: README.md, test"]
+
+
 def test_missing_file(tmp_path: Path) -> None:
     assert refusal(tmp_path / "none.jsonl") == f"data.traces.path: no file at {tmp_path / 'none.jsonl'}"
 

@@ -61,6 +61,12 @@ def test_a_fence_that_is_never_closed_is_no_code() -> None:
     assert split_thought("<think>```\nt</think>a") == Thought("```\nt", "a", "whole")
 
 
+def test_three_backticks_round_code_on_one_line_open_no_fence() -> None:
+    assert split_thought("<think>\n```x``` is it\n</think>\na\n```\ny\n```\n") == Thought(
+        "```x``` is it", "a\n```\ny\n```\n", "whole")
+    assert split_thought("<think>\n```x``` is `<think>`\n</think>\na\n```\ny\n```\n").state == "whole"
+
+
 def test_a_fence_left_open_in_the_thought_does_not_swallow_the_border() -> None:
     text = "<think>\n```py\nx = 1\n</think>\n\nSo:\n```\nx = 1\n```\n"
     assert split_thought(text) == Thought("```py\nx = 1", "So:\n```\nx = 1\n```\n", "whole")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -61,7 +61,7 @@ def test_an_example_of_the_page_gives_the_trace_below_it(name: str, row: Any, tr
 
 def test_the_page_knows_every_layout_tag_and_filter() -> None:
     assert {name for name, _, _ in EXAMPLES} == {layout.name for layout in LAYOUTS}
-    assert {"auto", *(layout.name for layout in LAYOUTS)} == set(Layout.__args__)  # type: ignore[attr-defined]
+    assert {"auto", *(layout.name for layout in LAYOUTS)} == set(get_args(Layout))
     assert re.findall(r"^\| (\w+) \| (.*?) ?[;|]", PAGE.split("## Thoughts")[0], re.MULTILINE) == [
         (layout.name, ", ".join(layout.needs)) for layout in LAYOUTS]
     assert all(f"{pair.open}…{pair.close}" in PAGE for pair in PAIRS)
@@ -100,6 +100,10 @@ def test_of_two_layouts_the_particular_one_is_taken_and_told() -> None:
 
 def test_a_layout_whose_columns_are_null_gives_way_to_one_that_is_filled() -> None:
     assert read({**PLAIN, "messages": None}).answer == "a"
+
+
+def test_where_no_layout_is_filled_the_fault_is_that_of_the_particular_one() -> None:
+    assert fault(dict.fromkeys([*PLAIN, "messages"])) == "'messages' must be a list, got NoneType"
 
 
 def test_columns_are_renamed_and_lead_to_the_layout() -> None:
@@ -190,6 +194,7 @@ def test_content_in_parts_is_joined() -> None:
     ({"text": "hello"}, "'text' must be rendered as"),
     ({"text": "<|im_start|>user\nq\n<|im_start|>assistant\na"}, "'user' turn of 'text' does not end"),
     ({**PLAIN, "question": "\ud800q"}, "the question holds half a character at 0 ('\\ud800')"),
+    ({**PLAIN, "question": "\ufeff\u200b\x00"}, "'question' is empty"),
     ({**PLAIN, "id": []}, "'id' must be text or a whole number, got list"),
     ({**PLAIN, "system": 3}, "'system' must be text, got int"),
 ])
@@ -203,7 +208,7 @@ def test_openr1_takes_the_language_models_verdict_where_math_verify_found_none()
     assert read(row).answer == "b"
 
 
-@pytest.mark.parametrize("verdicts", [[False], None])
+@pytest.mark.parametrize("verdicts", [[False], None, [None], ["False"]])
 def test_openr1_without_a_right_generation_is_lost(verdicts: Any) -> None:
     row = {"problem": "q", "generations": ["t</think>a"], "correctness_math_verify": verdicts}
     assert lost(row) == ("no right generation", "none of 1 was found right")

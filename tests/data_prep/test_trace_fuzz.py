@@ -17,6 +17,7 @@ from data_prep.ledger import Ledger
 from data_prep.rows import file_rows
 from data_prep.sources import read_source
 from data_prep.tags import TAG
+from data_prep.traces import visible
 from recipes.data import DataSection, FileTraces
 from recipes.errors import UserError
 from tests.data_prep.trace_files import KINDS, write_rows
@@ -31,7 +32,8 @@ for _ in range(60):
     NESTED = [NESTED]
 WRONG: list[Any] = [
     None, True, 0, -1, 10**400, 1e308, float("nan"), float("inf"), [], {}, [[]], [None], [{}], {"a": None}, NESTED, "",
-    " ", "\n\t", "\ud800", "a\udfffb", "\ufeff", "\x00", "word " * 20_000, "\u202e\u0627\u0628", "[1, 2", "[]", "{}"]
+    " ", "\n\t", "\ud800", "a\udfffb", "\ufeff", "\x00", "\u200b\u2060", "word " * 20_000, "\u202e\u0627\u0628",
+    "[1, 2", "[]", "{}"]
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -104,7 +106,7 @@ def test_a_spoiled_row_is_a_sound_trace_or_a_counted_loss(seed: int, tmp_path: P
     kept = list(filter_traces(iter(read), section, ledger))
     assert ledger.read == len(kept) + ledger.lost.total()
     for trace in kept:
-        assert trace.question.strip() and trace.answer.strip() and trace.thought == "whole"
+        assert visible(trace.question) and visible(trace.answer) and trace.thought == "whole"
         assert (trace.id + trace.question + trace.thinking + trace.answer + (trace.gold or "")).encode()
 
 
