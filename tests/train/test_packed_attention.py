@@ -1,7 +1,8 @@
-"""Packed rows: each trace is computed as if it were alone, on every family; where that is not so, packing is refused."""
+"""Packed rows: each trace is computed as if it were alone, on every family; elsewhere packing is refused."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ LENGTHS = [[9, 5, 3], [6, 7], [1, 2]]  # sliding windows of these models see 4 t
 
 
 @pytest.fixture(autouse=True)
-def _sdpa_as_it_was(request: pytest.FixtureRequest) -> None:
-    request.addfinalizer(lambda: AttentionInterface.register("sdpa", sdpa_attention_forward))
+def _sdpa_as_it_was() -> Iterator[None]:
+    yield
+    AttentionInterface.register("sdpa", sdpa_attention_forward)
 
 
 def packed_examples() -> list[dict[str, Any]]:
