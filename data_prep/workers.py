@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, set_forkserver_preload
 from typing import Literal
 
 from transformers import PreTrainedTokenizerBase
@@ -17,15 +17,16 @@ from data_prep.prompts import ThinkFormat
 from data_prep.tokenize import Labeller
 from data_prep.traces import Trace
 
-SMALL_SET_CHARACTERS = 10_000_000
+SMALL_SET_CHARACTERS = 30_000_000
 """so much text is tokenised here sooner than other processes would be up"""
 
 
 def work_in_order(work: BatchWork, batches: Iterator[list[Trace]], workers: int) -> Iterator[Batch]:
     """What `work` makes of every batch, in their order, in this process or in `workers` of its children.
 
-    The outcome does not depend on their number. Only a few batches are in memory at once. Children are started afresh
-    (never forked, as other threads may hold locks) and only for a set that is worth it.
+    The outcome does not depend on their number. Only a few batches are in memory at once. Children are forked from a
+    fresh process that has imported what they need (never from this one, whose threads may hold locks), and only for a
+    set that is worth it.
     """
     beginning: list[list[Trace]] = []
     characters = 0
@@ -42,7 +43,8 @@ def work_in_order(work: BatchWork, batches: Iterator[list[Trace]], workers: int)
 def _in_children(work: BatchWork, batches: Iterator[list[Trace]], workers: int) -> Iterator[Batch]:
     labeller = work.labeller
     start = (labeller.tokenizer, labeller.fmt, work.max_length_tokens, work.overlong)
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=start)
+    set_forkserver_preload([__name__])
+    pool = ProcessPoolExecutor(workers, get_context("forkserver"), initializer=_start, initargs=start)
     under_way: deque[Future[Batch]] = deque()
     try:
         for batch in batches:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from eval.ranks import ALONE, Ranks, on_every_rank, on_first_rank
 from recipes.errors import UserError
 from recipes.schema import ZeroSection
-from train.ranks import uses_deepspeed
+from train.ranks import on_first_rank_however_long, uses_deepspeed
 
 
 def together(act: Callable[[Ranks], Any], count: int = 2) -> list[Any]:
@@ -40,8 +41,8 @@ def together(act: Callable[[Ranks], Any], count: int = 2) -> list[Any]:
     return outcomes
 
 
-def failing(fault: Exception) -> Callable[[], None]:
-    def work() -> None:
+def failing(fault: Exception) -> Callable[[], Any]:
+    def work() -> Any:
         raise fault
 
     return work
@@ -65,6 +66,30 @@ def test_after_any_other_fault_the_others_end_with_one_line() -> None:
     found = together(lambda ranks: on_first_rank(ranks, failing(ValueError("broken\nin two lines"))))
     assert isinstance(found[1], SystemExit)
     assert found[1].code == "rank 1 ends because rank 0 failed: ValueError: broken"
+
+
+def test_long_work_of_the_first_rank_is_everyones(tmp_path: Path) -> None:
+    """Rank 1 is in no collective while rank 0 works: the barrier there would break after 20 seconds."""
+    place = tmp_path / "not" / "there"
+    assert together(lambda ranks: on_first_rank_however_long(ranks, place, lambda: f"of {ranks.rank}")) == ["of 0"] * 2
+    assert list(place.iterdir()) == []
+
+
+def test_a_user_error_of_long_work_is_everyones(tmp_path: Path) -> None:
+    found = together(lambda ranks: on_first_rank_however_long(ranks, tmp_path, failing(UserError("wrong"))))
+    assert [(type(each), str(each)) for each in found] == [(UserError, "wrong")] * 2
+
+
+def test_another_fault_of_long_work_ends_all(tmp_path: Path) -> None:
+    found = together(lambda ranks: on_first_rank_however_long(ranks, tmp_path, failing(ValueError("broken\nin two"))))
+    assert isinstance(found[0], ValueError)
+    assert found[1].code == "rank 1 ends because rank 0 failed: ValueError: broken"
+
+
+def test_a_folder_for_long_work_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    found = together(lambda ranks: on_first_rank_however_long(ranks, tmp_path / "file", lambda: "never"))
+    assert all(isinstance(each, UserError) and "file: cannot be written" in str(each) for each in found)
 
 
 def test_every_rank_gets_its_own_value() -> None:

@@ -1,0 +1,72 @@
+"""The preview: what is labelled stands apart, in colours or marks, and a terminal is not steered."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+
+from data_prep.batches import BatchWork
+from data_prep.preview import COLOURS, MARKS, Look, lines_of, look_of, printable
+from data_prep.prompts import think_format
+from data_prep.tokenize import Labeller
+from data_prep.traces import Trace
+from recipes.data import FormatSection
+from recipes.errors import UserError
+from tests.data_prep.tokenizers import qwen_like
+
+QWEN = qwen_like()
+PROMPT = "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n<think>\n"
+COMPLETION = "é\n</think>\n\n4<|im_end|>"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def shown(look: Look, max_length_tokens: int = 99) -> str:
+    work = BatchWork(Labeller(QWEN, think_format(FormatSection(), QWEN)), max_length_tokens, "drop")
+    return "\n".join(lines_of(Trace("t", "2+2?", "é", "4", "f"), work, look))
+
+
+def test_marks_stand_around_what_is_labelled() -> None:
+    assert shown(Look(1, MARKS, False)) == f"\n--- t: 32 tokens, 7 of them labelled\n{PROMPT}⟦{COMPLETION}⟧"
+
+
+def test_colours_differ_and_hold_the_whole_text() -> None:
+    text = shown(Look(1, COLOURS, False)).split("labelled\n")[1]
+    (first, prompt), (second, completion) = re.findall(r"(\x1b\[[\d;]+m)(.*?)\x1b\[0m", text, re.DOTALL)
+    assert (prompt, completion, first == second) == (PROMPT, COMPLETION, False)
+
+
+def test_ids_follow_their_tokens() -> None:
+    assert shown(Look(1, MARKS, True)).endswith(
+        "⟦\\xc3⟧‹195›⟦\\xa9⟧‹169›⟦\n⟧‹10›⟦</think>⟧‹262›⟦\n\n⟧‹256›⟦4⟧‹52›⟦<|im_end|>⟧‹260›")
+
+
+def test_a_trace_that_will_not_be_there_is_named_with_the_reason() -> None:
+    assert shown(Look(1, MARKS, False), max_length_tokens=31) == "\n--- t: lost, too long: 32 tokens"
+
+
+@pytest.mark.parametrize(("stream", "variable", "colour", "paint"), [
+    (Terminal(), "", "auto", COLOURS), (io.StringIO(), "", "auto", MARKS), (Terminal(), "1", "auto", MARKS),
+    (io.StringIO(), "1", "always", COLOURS), (Terminal(), "", "never", MARKS)],
+    ids=["terminal", "pipe", "NO_COLOR", "always", "never"])
+def test_colours_only_where_they_are_seen_or_asked_for(  # type: ignore[no-untyped-def]
+        stream, variable: str, colour: str, paint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", variable)
+    assert look_of({"colour": colour}, stream).paint == paint
+
+
+@pytest.mark.parametrize(("own", "fault"), [
+    ({"n": "0"}, "n=0: must be"), ({"n": "x"}, "n=x: must be"), ({"ids": "yes"}, "ids=yes: must be true or false"),
+    ({"colour": "red"}, "colour=red: must be auto, always or never")])
+def test_a_wrong_look_is_named(own: dict[str, str], fault: str) -> None:
+    with pytest.raises(UserError, match=fault):
+        look_of(own)
+
+
+def test_text_cannot_steer_the_terminal() -> None:
+    assert printable("a\x1b[2Jb\tc\nd\u202e") == "a\\x1b[2Jb\tc\nd\\u202e"

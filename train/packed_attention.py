@@ -1,0 +1,99 @@
+"""Attention of packed rows on SDPA: each trace by itself, so a row costs the squares of its traces, not its own.
+
+transformers would build a mask of the whole row from the positions: exact, but a square in time and memory, and it
+eats what packing gains from about a thousand tokens on. So SDPA is told where traces end, as FlashAttention is.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterface
+from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+from recipes.errors import UserError
+
+KINDS_OF_LAYERS = {"full_attention", "sliding_attention"}
+IMPLEMENTATIONS = {"sdpa", "eager", "flash_attention_2"}
+Batch = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SplitCollator:
+    """Packed rows side by side in one row [1, tokens] with positions and borders, for `split_attention`.
+
+    The mask is a placeholder of four dimensions: transformers takes such a one as it is and builds none. It has a one
+    for every token, as TRL counts tokens by it.
+    """
+
+    borders: DataCollatorForLanguageModeling
+
+    def __call__(self, examples: list[dict[str, Any]]) -> Batch:
+        batch: Batch = self.borders(examples)
+        return {**batch, "attention_mask": torch.ones(1, 1, *batch["input_ids"].shape, dtype=torch.bool)}
+
+
+def packed_collator(model: PreTrainedModel, pad_id: int) -> Any:
+    """What puts packed rows together for the attention of `model`; UserError where packing would not be exact.
+
+    Where it is SDPA, from now on SDPA splits rows that say where traces end; all others it treats as before.
+    """
+    check_packable(model)
+    borders = DataCollatorForLanguageModeling(pad_token_id=pad_id, padding_free=True)
+    if not can_split(model):
+        return borders
+    AttentionInterface.register("sdpa", split_attention)
+    return SplitCollator(borders)
+
+
+def check_packable(model: PreTrainedModel) -> None:
+    """UserError where the traces of a packed row would not be kept apart, so that packing changed the loss."""
+    config, attention = model.config.get_text_config(), model.config._attn_implementation
+    others = set(getattr(config, "layer_types", None) or []) - KINDS_OF_LAYERS
+    if others:
+        raise UserError(f"data.packing=true: layers of the kind {', '.join(sorted(others))} carry one trace into the "
+                        "next; use data.packing=false")
+    if attention not in IMPLEMENTATIONS:
+        raise UserError(f"data.packing=true: with attention {attention} traces of a row are not kept apart; "
+                        "use model.attention=sdpa or data.packing=false")
+    if not type(model).__module__.startswith("transformers.models."):
+        raise UserError("data.packing=true: this model comes with code of its own, and whether that keeps the traces "
+                        "of a row apart is not known; use data.packing=false")
+
+
+def can_split(model: PreTrainedModel) -> bool:
+    """Whether the model's layers hand SDPA the borders of traces; elsewhere the mask from the positions must do."""
+    used = getattr(sys.modules[type(model).__module__], "ALL_ATTENTION_FUNCTIONS", None)
+    return (model.config._attn_implementation == "sdpa" and model._supports_attention_backend
+            and used is ALL_ATTENTION_FUNCTIONS)
+
+
+def split_attention(module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor,
+                    attention_mask: torch.Tensor | None, cu_seq_lens_q: torch.Tensor | None = None, **more: Any,
+                    ) -> tuple[torch.Tensor, None]:
+    """transformers' SDPA, trace by trace where `cu_seq_lens_q` [traces + 1] says where they begin and end.
+
+    query, key, value: [1, heads, tokens, size] there. Sliding windows become a mask of the traces that exceed them.
+    """
+    if cu_seq_lens_q is None:
+        plain: tuple[torch.Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **more)
+        return plain
+    lengths = cu_seq_lens_q.diff().tolist()
+    parts = zip(*(states.split(lengths, dim=2) for states in (query, key, value)), lengths, strict=True)
+    window = more.get("sliding_window")
+    return torch.cat([sdpa_attention_forward(module, q, k, v, _window_mask(length, window, query.device), **more)[0]
+                      for q, k, v, length in parts], dim=1), None
+
+
+def _window_mask(length: int, window: int | None, device: torch.device) -> torch.Tensor | None:
+    """[1, 1, length, length]: a token sees itself and the `window` - 1 before it; None where the causal mask does."""
+    if window is None or length <= window:
+        return None
+    places = torch.arange(length, device=device)
+    back = places[:, None] - places[None, :]
+    return ((back >= 0) & (back < window))[None, None]
