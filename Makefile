@@ -32,9 +32,9 @@ test-fast: setup
 	$(RUN) python -m pytest -m "not slow"
 
 bench: setup
+	$(RUN) python -m tests.bench.streaming
 	$(RUN) python -m tests.bench.sweep
 	$(RUN) python -m tests.bench.training
-	$(RUN) python -m tests.bench.streaming
 
 table: setup
 	$(RUN) bash tests/bench/table.sh
