@@ -33,10 +33,14 @@ test-fast: setup
 
 bench: setup
 	$(RUN) python -m tests.bench.sweep
+	$(RUN) python -m tests.bench.middle
 	$(RUN) python -m tests.bench.training
 	$(RUN) python -m tests.bench.statistics
-	$(RUN) python -m tests.bench.decontamination
+	$(RUN) python -m tests.bench.coverage
 	$(RUN) python -m tests.bench.streaming
+	$(RUN) python -m tests.bench.decontamination
+	$(RUN) python -m tests.bench.preparing
+	$(RUN) python -m tests.bench.packing
 
 table: setup
 	$(RUN) bash tests/bench/table.sh

@@ -95,12 +95,18 @@ def _fitting(names: tuple[str, ...], allowed: tuple[Layout, ...]) -> tuple[Layou
     fitting = tuple(layout for layout in allowed if set(layout.needs) <= set(names))
     if fitting:
         return fitting
-    near = sorted(allowed, key=lambda each: len(set(each.needs) - set(names)) / len(each.needs))[:MOST_NEAR]
+    near = sorted(allowed, key=lambda each: _distance(each, names))[:MOST_NEAR]
     lacks = "; ".join(f"{each.name} lacks {', '.join(repr(name) for name in each.needs if name not in names)}"
                       for each in near)
     shown = ", ".join(repr(str(name)[:40]) for name in names[:20]) or "none"
     raise ValueError(f"no layout has these columns: {shown}; nearest: {lacks}; "
                      "data.traces.columns says which column is which")
+
+
+def _distance(layout: Layout, names: tuple[str, ...]) -> tuple[float, int]:
+    """How far a row with these columns is from a layout: the share of its columns that is missing, then how many."""
+    missing = len(set(layout.needs) - set(names))
+    return missing / len(layout.needs), missing
 
 
 def _id_of(row: Mapping[str, Any], where: str) -> str:

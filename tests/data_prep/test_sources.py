@@ -98,18 +98,20 @@ def test_text_that_is_not_utf8_is_named(tmp_path: Path) -> None:
 
 def test_several_faults_are_told_at_once(tmp_path: Path) -> None:
     path = write(tmp_path, "x\n", GOOD, "y\n")
-    assert [line.split(": ")[0] for line in refusal(path).splitlines()] == [f"{path}:1", f"{path}:3"]
+    *faults, remedy = refusal(path).splitlines()
+    assert [line.split(": ")[0] for line in faults] == [f"{path}:1", f"{path}:3"]
+    assert remedy == "mend the rows, or leave such rows out, counted, with data.on_error=skip"
 
 
 def test_many_faults_are_counted(tmp_path: Path) -> None:
     lines = refusal(write(tmp_path, GOOD, *["x\n"] * 12)).splitlines()
-    assert len(lines) == 6
-    assert lines[-1] == "… and 7 more"
+    assert len(lines) == 7
+    assert lines[-2] == "… and 7 more"
 
 
 def test_the_faults_of_a_long_file_are_counted_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("data_prep.sources.LOOKED_AT", 10)
-    assert refusal(write(tmp_path, *["x\n"] * 30)).splitlines()[-1] == "… and 6 more among the next 10 rows"
+    assert refusal(write(tmp_path, *["x\n"] * 30)).splitlines()[-2] == "… and 6 more among the next 10 rows"
 
 
 def test_traces_before_a_broken_row_come_before_the_mistake(tmp_path: Path) -> None:

@@ -85,6 +85,10 @@ def test_columns_that_fit_no_layout_are_named_with_the_nearest_layouts() -> None
         "no layout has these columns: 'question', 'solution', 'answer'; nearest: plain lacks 'thinking'; ")
 
 
+def test_where_no_column_fits_the_simplest_layouts_are_the_nearest() -> None:
+    assert "nearest: messages lacks 'messages'; sharegpt lacks 'conversations'; s1_text" in fault({"q": "q"})
+
+
 def test_a_named_layout_tells_what_its_row_lacks() -> None:
     assert "s1k lacks 'thinking_trajectories', 'attempt'" in fault(PLAIN, format="s1k")
 

@@ -227,7 +227,7 @@ def test_where_memory_runs_out_fewer_thoughts_go_side_by_side() -> None:
 
 def test_a_thought_without_memory_even_alone_is_missing() -> None:
     requests = nano_requests("chain", 2)
-    tokens = max(len(request.prompt_ids) for request in requests) + 8 + 2 + 4
+    tokens = max(request.longest_prompt_tokens for request in requests) + 8 + 2 + 4
     found = list(HFEngine(starved(0), nano_protocol([8]), 8).think(requests))
     assert {(type(one), one.problem, getattr(one, "reason", "")) for one in found} == {
         (Missing, request.problem, f"out of memory at {tokens} tokens, alone") for request in requests}
