@@ -33,6 +33,7 @@ def main(arguments: list[str]) -> None:
     from eval.generation import (
         fetch_weights,
         finish,
+        finished,
         journal_of,
         missing_requests,
         plan_generation,
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> None:
     journal = journal_of(generation, out)
     if not journal.files():
         check_new(rates_file(out))
-    done = set(journal.rows())
+    done = set(finished(journal))
     requests = missing_requests(generation, done)
     print(f"{len(requests):,} thoughts to have, {len(done):,} are there already", flush=True)
     write_thoughts(generation, requests, journal, 0)

@@ -22,15 +22,15 @@ from huggingface_hub import snapshot_download
 
 from data_prep.fingerprint import fingerprint
 from data_prep.grading.grade import grade_all
+from data_prep.journal import Journal, Row
 from data_prep.lineage import commit
 from data_prep.models import load_config, load_model, load_tokenizer
 from data_prep.problems import Problem, Suite
 from data_prep.prompts import ThinkFormat, think_format
-from data_prep.tokenize import label_trace
+from data_prep.tokenize import Labeller, Unwritable
 from data_prep.trace_files import new_file, trace_row, write_row
 from data_prep.traces import Trace
 from eval.engines.choose import make_engine
-from eval.journal import Journal, Key, Row
 from eval.looping import is_looping
 from eval.quiet import quiet
 from eval.rejection import VERIFIED, Sample, chosen, problem_row, summary
@@ -41,6 +41,8 @@ from recipes.errors import UserError
 from recipes.generation import GenerateTraces
 from recipes.schema import ModelSection, Recipe
 from recipes.sweeps import ServerEngine
+
+Key = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,11 @@ def journal_of(generation: Generation, out: Path) -> Journal:
     return Journal(out, generation.lineage())
 
 
+def finished(journal: Journal) -> dict[Key, Row]:
+    """The journal's thoughts by (problem, sample)."""
+    return {(row["problem"], row["sample"]): row for row in journal.rows()}
+
+
 def missing_requests(generation: Generation, done: set[Key]) -> list[Request]:
     """What is still to be thought, in the order of the problems."""
     return [each for each in suite_requests(generation.suite, generation.plan)
@@ -165,7 +172,9 @@ def judge(rows: Sequence[Row], generation: Generation) -> list[Sample]:
     """A verdict for every thought, graded together."""
     problems = {problem.id: problem for problem in generation.suite.problems}
     traces = [_trace(row, problems[row["problem"]], generation.suite) for row in rows]
-    verdicts = [_flaw(row, trace, generation) for row, trace in zip(rows, traces, strict=True)]
+    labelled = Labeller(generation.plan.tokenizer, generation.format).label_all(traces)
+    verdicts = [_flaw(row) or (each.reason if isinstance(each, Unwritable) else "")
+                for row, each in zip(rows, labelled, strict=True)]
     sound = [i for i, flaw in enumerate(verdicts) if not flaw]
     grades = grade_all([traces[i].answer for i in sound], [problems[rows[i]["problem"]].answer for i in sound],
                        generation.suite.grader)
@@ -183,7 +192,7 @@ def _trace(row: Row, problem: Problem, suite: Suite) -> Trace:
                  gold=None if suite.grader == "reasoning_gym" else problem.answer)
 
 
-def _flaw(row: Row, trace: Trace, generation: Generation) -> str:
+def _flaw(row: Row) -> str:
     """Why a thought is no trace whatever its answer is; "" where it is sound."""
     if row["stop"] != "close":
         return "thought not closed"
@@ -191,18 +200,12 @@ def _flaw(row: Row, trace: Trace, generation: Generation) -> str:
         return "answer cut"
     if row["looping"]:
         return "looping"
-    if not trace.answer:
-        return "empty answer"
-    try:
-        label_trace(trace, generation.plan.tokenizer, generation.format)
-    except ValueError:
-        return "marks inside the text"
-    return ""
+    return "" if row["answer"] else "empty answer"
 
 
 def finish(generation: Generation, out: Path, journal: Journal) -> str:
     """Judges all thoughts of the journal, writes `out` and its pass rates, takes the journal away. What to print."""
-    found = journal.rows()
+    found = finished(journal)
     samples = {problem.id: [found[problem.id, sample] for sample in range(generation.section.samples)]
                for problem in generation.suite.problems}
     judged = judge([row for rows in samples.values() for row in rows], generation)

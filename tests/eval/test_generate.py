@@ -25,6 +25,7 @@ from eval.generate import main, recipe_keys
 from eval.generation import (
     Generation,
     finish,
+    finished,
     journal_of,
     missing_requests,
     plan_generation,
@@ -140,7 +141,7 @@ def test_killed_anywhere_the_files_come_out_the_same(unkilled: dict[str, bytes],
         out.parent.mkdir()
         journal = journal_of(made, out)
         out.with_name("out.jsonl.journal-0.jsonl").write_bytes(unkilled["journal"][:length])
-        write_thoughts(made, missing_requests(made, set(journal.rows())), journal, 0)
+        write_thoughts(made, missing_requests(made, set(finished(journal))), journal, 0)
         finish(made, out, journal)
         assert out.read_bytes() == unkilled["out"]
         assert rates_file(out).read_bytes() == unkilled["rates"]

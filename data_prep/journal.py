@@ -1,7 +1,7 @@
-"""The journal of a generation: every finished thought is one line at once, so that a killed run loses none of them.
+"""The journal of long work: every finished piece is one line at once, so that a killed process loses none of them.
 
-One file a rank beside the result, `NAME.journal-RANK.jsonl`: a header line that says what is generated, then one line a
-(problem, sample). A line that a kill cut short is taken away when the generation goes on.
+One file a rank beside the result, `NAME.journal-RANK.jsonl`: a header line that says what is worked on, then one line a
+piece. A line that a kill cut short is taken away when the work goes on.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from typing import Any
 from recipes.errors import UserError
 from recipes.reading import shown
 
-Key = tuple[str, int]
 Row = dict[str, Any]
 
 
 class Journal:
-    """The journal files of one result. `header`: what is generated; a journal of anything else is refused."""
+    """The journal files of one result. `header`: what is worked on; a journal of anything else is refused."""
 
     def __init__(self, out: Path, header: Mapping[str, Any]) -> None:
         self.out, self.header = out, dict(header)
@@ -31,12 +30,12 @@ class Journal:
         """The files there are."""
         return sorted(self.out.parent.glob(f"{glob.escape(self.out.name)}.journal-*.jsonl"))
 
-    def rows(self) -> dict[Key, Row]:
-        """Every finished thought; cut last lines are taken off the files. One process at a time, before any `writer`.
+    def rows(self) -> list[Row]:
+        """Every finished piece; cut last lines are taken off the files. One process at a time, before any `writer`.
 
-        UserError where a file belongs to another generation, or to one under way.
+        UserError where a file belongs to other work, or to work under way.
         """
-        found: dict[Key, Row] = {}
+        found: list[Row] = []
         for path in self.files():
             with path.open("r+b") as file:
                 _lock(file, path)
@@ -47,7 +46,7 @@ class Journal:
                 if number == 0:
                     self._check_header(row, path)
                 else:
-                    found[row["problem"], row["sample"]] = row
+                    found.append(row)
         return found
 
     def _check_header(self, header: Row, path: Path) -> None:
@@ -55,12 +54,12 @@ class Journal:
         if different:
             said = ", ".join(f"{key} ({shown(header.get(key))} there, {shown(self.header.get(key))} now)"
                              for key in different)
-            raise UserError(f"{path} holds thoughts of another generation: {said}; put the values back, name another "
-                            "out, or remove it")
+            raise UserError(f"{path} belongs to other work: {said}; put the values back, name another out, or "
+                            "remove it")
 
     @contextmanager
     def writer(self, rank: int) -> Iterator[JournalWriter]:
-        """The file of one rank, to add thoughts to; UserError where another process is adding to it."""
+        """The file of one rank, to add pieces to; UserError where another process is adding to it."""
         path = self.out.with_name(f"{self.out.name}.journal-{rank}.jsonl")
         try:
             file = path.open("ab")
@@ -80,7 +79,7 @@ class Journal:
 
 
 class JournalWriter:
-    """Adds lines, each handed to the system before the next thought is waited for."""
+    """Adds lines, each handed to the system before the next piece is waited for."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -99,7 +98,7 @@ def _parsed(line: bytes, path: Path, number: int) -> Row:
         row = json.loads(line)
     except ValueError:
         row = None
-    if not isinstance(row, dict) or (number and not {"problem", "sample"} <= row.keys()):
+    if not isinstance(row, dict):
         raise UserError(f"{path}:{number + 1}: damaged, it is no line of a journal; remove the line or the file")
     return row
 
@@ -108,4 +107,4 @@ def _lock(file: Any, path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise UserError(f"{path}: another process is generating into it; wait for it, or name another out") from None
+        raise UserError(f"{path}: another process is adding to it; wait for it, or name another out") from None
