@@ -2,7 +2,7 @@
 
 Exact duplicates are found by a hash of the text, near ones by MinHash over runs of words (Broder 1997): the share of
 equal minima estimates the Jaccard similarity of two texts' runs, with a standard error of 0.035 at 0.8. A stream goes
-through once; what stays in memory is 16 bytes (exact) or about 3 KB (near) a kept trace, however long the traces are.
+through once; what stays in memory is about 130 bytes (exact) or 4 KB (near) a kept trace, however long it is.
 """
 
 from __future__ import annotations
