@@ -107,8 +107,8 @@ def losses(path: str, recipe: Recipe, batch_tokens: int) -> dict[str, float]:
                       {"fingerprint": mark, "dtype": section.dtype})
     journal.out.parent.mkdir(parents=True, exist_ok=True)
     known: dict[str, float] = {row["key"]: row["loss"] for row in journal.rows()}
-    found = len(known)
-    rows = ((str(scored.key), row) for scored, row in labelled(recipe) if row is not None)
+    found, scored = len(known), 0
+    rows = ((str(each.key), row) for each, row in labelled(recipe) if row is not None)
     with journal.writer(0) as writer:
         while chunk := dict(islice(((key, row) for key, row in rows if key not in known), CHUNK_TRACES)):
             keys, waiting = list(chunk), list(chunk.values())
@@ -117,8 +117,9 @@ def losses(path: str, recipe: Recipe, batch_tokens: int) -> dict[str, float]:
                     raise UserError(f"data_prep score: the loss of {path} on trace {waiting[place].id} is {loss}; "
                                     "the weights overflow or are broken")
                 known[keys[place]] = loss
+                scored += 1
                 writer.add({"key": keys[place], "loss": loss})
-    print(f"{path}: {len(known) - found:,} traces scored, {found:,} were known", flush=True)
+    print(f"{path}: {scored:,} traces scored, {found:,} were known", flush=True)
     return known
 
 

@@ -84,6 +84,16 @@ def test_likeness_well_over_the_threshold_is_found_and_well_under_it_is_not() ->
     assert ledger.named["near duplicate"][0] == "here b0: like here a0"
 
 
+def test_of_several_that_are_alike_the_first_is_named() -> None:
+    def words(start: int) -> str:
+        return " ".join(WORDS[start:start + 100])
+
+    ledger, section = Ledger(), DuplicatesSection(near="question", threshold=0.4, run_words=1)
+    traces = [trace("a", words(0)), trace("b", words(60)), trace("c", words(30))]  # a b: 40/160, the others: 70/130
+    assert kept(traces, section, ledger) == ["a", "b"]
+    assert ledger.named["near duplicate"] == ["here c: like here a"]
+
+
 def test_the_same_traces_give_the_same_choice() -> None:
     rng = random.Random(4)
     traces = [trace(str(i), thinking=" ".join(rng.choices(WORDS[:60], k=30))) for i in range(300)]

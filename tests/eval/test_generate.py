@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from data_prep.ledger import Ledger
-from data_prep.nano_world import is_held_out, solve_chain
+from data_prep.nano_world import MODULUS, is_held_out, solve_chain
 from data_prep.prompts import encode
 from data_prep.tokenize import label_trace
 from data_prep.trace_files import read_file
@@ -27,6 +27,7 @@ from eval.generation import (
     finish,
     finished,
     journal_of,
+    judge,
     missing_requests,
     plan_generation,
     rates_file,
@@ -86,6 +87,8 @@ def test_kept_traces_are_right_and_say_where_they_come_from(tmp_path: Path, caps
     kept = rows(out)
     rates = {row["problem"]: row for row in rows(rates_file(out))}
     assert len(rates) == 6 and {row["problem_id"] for row in kept} <= rates.keys()
+    places = [(list(rates).index(row["problem_id"]), row["sample"]) for row in kept]
+    assert list(rates) == [problem.id for problem in generation().suite.problems] and places == sorted(places)
     for row in kept:
         assert row["answer"] == f"answer {solve_chain(row['question'])[1]}" == f"answer {row['gold']}"
         assert not is_held_out(row["question"])
@@ -118,6 +121,21 @@ def test_training_rows_are_the_tokens_that_the_model_wrote(tmp_path: Path) -> No
     for trace in traces:
         problem = trace.id.partition("/")[2].partition("#")[0]
         assert label_trace(trace, tokenizer, fmt).input_ids == [*prompts[problem], *written[problem]]
+
+
+@pytest.mark.parametrize(("changes", "verdict"), [
+    ({}, "verified"), ({"stop": "eos"}, "thought not closed"), ({"stop": "budget"}, "thought not closed"),
+    ({"finished": False}, "answer cut"), ({"looping": True}, "looping"), ({"answer": ""}, "empty answer"),
+    ({"thinking": "#1 <think> 2"}, "mark in the text"), ({"answer": "answer WRONG"}, "wrong answer")])
+def test_only_a_sound_thought_with_a_right_answer_is_verified(changes: dict[str, Any], verdict: str) -> None:
+    made = generation()
+    problem = made.suite.problems[0]
+    thinking, answer = solve_chain(problem.question)
+    row: dict[str, Any] = {"problem": problem.id, "sample": 0, "stop": "close", "thinking": thinking,
+                           "answer": f"answer {answer}",
+                           "finished": True, "looping": False, "thinking_tokens": 8, "answer_tokens": 2, **changes}
+    row["answer"] = row["answer"].replace("WRONG", str((int(answer) + 1) % MODULUS))
+    assert [each.verdict for each in judge([row], made)] == [verdict]
 
 
 def test_a_thought_that_does_not_end_is_not_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

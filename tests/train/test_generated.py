@@ -16,11 +16,13 @@ from recipes.data import FileTraces
 from recipes.errors import UserError
 from recipes.loader import load_recipe
 from recipes.schema import Recipe
+from tests.eval.endpoints import complete, endpoint
+from tests.eval.worlds import nano, nano_tokenizer
 from tests.train.runs import run_here, small
 from tests.train.test_ranks import together
 from train.generated import with_generated_traces
 
-ASKED = ("{source: generate, problems: {source: nano, name: c, family: chain, size: 8, part: PART}, samples: 2, "
+ASKED = ("{source: generate, problems: {source: nano, name: c, family: chain, size: 8, part: PART}, "
          "thinking_tokens: 128, answer_tokens: 8}")
 
 
@@ -32,8 +34,8 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def recipe(cache: Path, *changes: str, part: str = "training") -> Recipe:
-    return load_recipe(["recipe=lora_recovery.yaml", f"run.cache_dir={cache}",
+def recipe(cache: Path, *changes: str, part: str = "training", samples: int = 2) -> Recipe:
+    return load_recipe(["recipe=lora_recovery.yaml", f"run.cache_dir={cache}", f"data.traces.samples={samples}",
                         f"data.traces={ASKED.replace('PART', part)}", *changes]).recipe
 
 
@@ -54,8 +56,13 @@ def test_the_traces_are_written_once_and_read_as_a_file(tmp_path: Path, capsys: 
 
 
 def test_two_ranks_share_the_work_and_write_the_same_file(tmp_path: Path) -> None:
-    alone = file_of(with_generated_traces(recipe(tmp_path / "one"), ALONE))
-    both = together(lambda ranks: with_generated_traces(recipe(tmp_path / "two"), ranks))
+    with endpoint(lambda body: (200, complete(nano(), nano_tokenizer(), body))) as (url, bodies):
+        engine = f"data.traces.engine={{name: server, url: '{url}', model: nano}}"
+        greedy = ("data.traces.temperature=0", engine)
+        alone = file_of(with_generated_traces(recipe(tmp_path / "one", *greedy, samples=1), ALONE))
+        before = len(bodies)
+        both = together(lambda ranks: with_generated_traces(recipe(tmp_path / "two", *greedy, samples=1), ranks))
+    assert before == len(bodies) - before == 16  # eight thoughts and eight answers, none of them twice
     assert [file_of(each).read_bytes() for each in both] == [alone.read_bytes()] * 2
 
 
