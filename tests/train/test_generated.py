@@ -35,8 +35,9 @@ def one_thread() -> Iterator[None]:
 
 
 def recipe(cache: Path, *changes: str, part: str = "training", samples: int = 2) -> Recipe:
-    return load_recipe(["recipe=lora_recovery.yaml", f"run.cache_dir={cache}", f"data.traces.samples={samples}",
-                        f"data.traces={ASKED.replace('PART', part)}", *changes]).recipe
+    return load_recipe(["recipe=lora_recovery.yaml", f"run.cache_dir={cache}",
+                        f"data.traces={ASKED.replace('PART', part)}", f"data.traces.samples={samples}",
+                        *changes]).recipe
 
 
 def file_of(found: Recipe) -> Path:
