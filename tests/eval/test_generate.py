@@ -200,12 +200,12 @@ def test_killed_for_real_three_times_the_files_come_out_the_same(unkilled: dict[
 
 def test_an_endpoint_that_fails_loses_nothing_that_is_done(tmp_path: Path) -> None:
     first_prompt = list(missing_requests(generation("samples=1", "temperature=0"), set())[0].prompt_ids)
-    broken = {"yes": True}
+    broken, model = {"yes": True}, nano()  # loaded here, since transformers cannot load in several threads at once
 
     def answer(body: dict[str, Any]) -> tuple[int, Any]:
         if broken["yes"] and body["prompt"] == first_prompt:
             return 400, "no"
-        return 200, complete(nano(), nano_tokenizer(), body)
+        return 200, complete(model, nano_tokenizer(), body)
 
     with endpoint(answer) as (url, bodies):
         engine = f"engine={{name: server, url: '{url}', model: nano, retries: 0}}"

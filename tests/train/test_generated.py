@@ -57,7 +57,8 @@ def test_the_traces_are_written_once_and_read_as_a_file(tmp_path: Path, capsys: 
 
 
 def test_two_ranks_share_the_work_and_write_the_same_file(tmp_path: Path) -> None:
-    with endpoint(lambda body: (200, complete(nano(), nano_tokenizer(), body))) as (url, bodies):
+    model, tokenizer = nano(), nano_tokenizer()  # here, since transformers cannot load in several threads at once
+    with endpoint(lambda body: (200, complete(model, tokenizer, body))) as (url, bodies):
         engine = f"data.traces.engine={{name: server, url: '{url}', model: nano}}"
         greedy = ("data.traces.temperature=0", engine)
         alone = file_of(with_generated_traces(recipe(tmp_path / "one", *greedy, samples=1), ALONE))
