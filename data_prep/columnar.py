@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 ROWS_AT_ONCE = 256
+READ_BYTES = 2**20
 
 
 def parquet_rows(path: Path, key: str) -> Iterator[tuple[str, Any]]:
@@ -19,18 +20,24 @@ def parquet_rows(path: Path, key: str) -> Iterator[tuple[str, Any]]:
     import pyarrow.parquet
 
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            yield from _rows(path, file.iter_batches(batch_size=ROWS_AT_ONCE))
+        # not ahead, and one row group after the other: read in one go, the groups stay in memory as they come
+        with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=READ_BYTES) as file:
+            yield from _rows(path, _parquet_batches(file))
     except pyarrow.ArrowException as fault:
         raise UserError(f"{key}: {path} cannot be read as Parquet ({str(fault).splitlines()[0]})") from None
 
 
+def _parquet_batches(file: pyarrow.parquet.ParquetFile) -> Iterator[pyarrow.RecordBatch]:
+    for group in range(file.num_row_groups):
+        yield from file.iter_batches(batch_size=ROWS_AT_ONCE, row_groups=[group], use_threads=False)
+
+
 def arrow_rows(path: Path, key: str) -> Iterator[tuple[str, Any]]:
-    """(file:row, row) of an Arrow file, in the file or the stream format (that of `datasets`), memory-mapped."""
+    """(file:row, row) of an Arrow file, in the file or the stream format (that of `datasets`)."""
     import pyarrow.ipc
 
     try:
-        with pyarrow.memory_map(str(path)) as file:
+        with pyarrow.OSFile(str(path)) as file:  # a batch at a time; a memory map counts as resident memory
             yield from _rows(path, _arrow_batches(file))
     except pyarrow.ArrowException as fault:
         raise UserError(f"{key}: {path} cannot be read as Arrow ({str(fault).splitlines()[0]})") from None
