@@ -34,6 +34,7 @@ test-fast: setup
 bench: setup
 	$(RUN) python -m tests.bench.sweep
 	$(RUN) python -m tests.bench.training
+	$(RUN) python -m tests.bench.statistics
 	$(RUN) python -m tests.bench.decontamination
 
 table: setup

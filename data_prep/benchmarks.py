@@ -24,7 +24,10 @@ class Columns:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Where it lies on the Hub, its grader and columns; `gold_after`: the mark before the gold answer."""
+    """Where it lies on the Hub, its grader and columns; `gold_after`: the mark before the gold answer.
+
+    likelihood: what is scored where it is asked by likelihood, as is usual for it.
+    """
 
     hub: str
     config: str | None
@@ -34,6 +37,7 @@ class Benchmark:
     columns: Columns = Columns()
     gold_after: str = ""
     shuffle_choices: bool = False
+    likelihood: str = "letter"
 
 
 BENCHMARKS = {
@@ -49,5 +53,6 @@ BENCHMARKS = {
             wrong=("Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3"))),
     "mmlu": Benchmark("cais/mmlu", "all", "test", "choice", BOXED_LETTER),
     "arc_challenge": Benchmark(
-        "allenai/ai2_arc", "ARC-Challenge", "test", "choice", BOXED_LETTER, Columns(answer=("answerKey", "answer"))),
+        "allenai/ai2_arc", "ARC-Challenge", "test", "choice", BOXED_LETTER, Columns(answer=("answerKey", "answer")),
+        likelihood="text_normalised"),
 }

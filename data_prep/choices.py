@@ -15,6 +15,20 @@ def render_choices(question: str, choices: Sequence[str]) -> str:
     return "\n".join([question.rstrip(), "", *lines])
 
 
+def likelihood_prompt(question: str, choices: Sequence[str], grader: str) -> str:
+    """The prompt after which each choice's likelihood is taken; `grader` is one of the `likelihood_…`."""
+    if grader == "likelihood_letter":
+        lines = [f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices, strict=False)]
+        return "\n".join([question.strip(), *lines, "Answer:"])
+    return f"Question: {question.strip()}\nAnswer:"
+
+
+def continuations(choices: Sequence[str], grader: str) -> list[str]:
+    """What is scored after `likelihood_prompt`, one text a choice."""
+    texts = LETTERS[: len(choices)] if grader == "likelihood_letter" else choices
+    return [f" {text}" for text in texts]
+
+
 def shuffled(choices: Sequence[str], right: int, key: str) -> tuple[tuple[str, ...], int]:
     """The choices in an order that depends on `key` and their number alone, and where the right one then stands."""
     order = random.Random(f"choices {key}").sample(range(len(choices)), len(choices))

@@ -50,12 +50,10 @@ class Journal:
         return found
 
     def _check_header(self, header: Row, path: Path) -> None:
-        different = sorted(key for key in header.keys() | self.header.keys() if header.get(key) != self.header.get(key))
-        if different:
-            said = ", ".join(f"{key} ({shown(header.get(key))} there, {shown(self.header.get(key))} now)"
-                             for key in different)
-            raise UserError(f"{path} belongs to other work: {said}; put the values back, name another out, or "
-                            "remove it")
+        said = differences(header, self.header)
+        if said:
+            raise UserError(f"{path} belongs to other work: {said}; put the values back, name another place to "
+                            "write to, or remove it")
 
     @contextmanager
     def writer(self, rank: int) -> Iterator[JournalWriter]:
@@ -76,6 +74,12 @@ class Journal:
         """Takes the files away, when the result is there."""
         for path in self.files():
             path.unlink()
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The keys in which two headers differ, with both values; "" where they are the same."""
+    different = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    return ", ".join(f"{key} ({shown(before.get(key))} there, {shown(now.get(key))} now)" for key in different)
 
 
 class JournalWriter:
@@ -107,4 +111,4 @@ def _lock(file: Any, path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise UserError(f"{path}: another process is adding to it; wait for it, or name another out") from None
+        raise UserError(f"{path}: another process is writing it; wait for it, or name another place") from None

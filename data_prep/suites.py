@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data_prep.benchmarks import BENCHMARKS, Columns
-from data_prep.choices import LETTERS, read_choices, render_choices, shuffled
-from data_prep.problems import Problem, Suite
+from data_prep.choices import LETTERS, likelihood_prompt, read_choices, render_choices, shuffled
+from data_prep.problems import LIKELIHOOD, Problem, Suite
 from data_prep.rows import Rows, file_rows, hub_rows
 from recipes.errors import UserError
 from recipes.paths import find_path
@@ -23,9 +23,10 @@ CHOICE = re.compile(rf"\s*\(?[{LETTERS}]\)?\s*")
 
 @dataclass(frozen=True)
 class RowRules:
-    """How a row becomes a problem. `order`: seed of the order of choices, or "" for the order of the row."""
+    """How a row becomes a problem for `grader`. `order`: seed of the order of choices, or "" for the row's own."""
 
     columns: Columns
+    grader: str
     instruction: str = ""
     gold_after: str = ""
     order: str = ""
@@ -45,8 +46,8 @@ def load_suite(section: NanoSuite | JsonlSuite | HubSuite | NamedSuite | Reasoni
         from data_prep.reasoning_gym_suite import reasoning_gym_problems
 
         return Suite(section.name, reasoning_gym_problems(section), "reasoning_gym", wording="template")
-    rows, rules, grader = _named(section) if isinstance(section, NamedSuite) else _own(section)
-    problems = parse_problems(rows, rules, section.name)
+    rows, rules = _named(section) if isinstance(section, NamedSuite) else _own(section)
+    problems, grader = parse_problems(rows, rules, section.name), rules.grader
     if grader == "auto":
         grader = "choice" if any(problem.choices for problem in problems) else "math"
     suite = Suite(name=section.name, problems=draw(problems, section.size, section.seed, section.name), grader=grader,
@@ -65,23 +66,26 @@ def suite_called(text: str, key: str) -> JsonlSuite | NamedSuite:
     raise UserError(f"{key}={text}: neither a file of problems nor a known benchmark ({', '.join(BENCHMARKS)})")
 
 
-def _own(section: JsonlSuite | HubSuite) -> tuple[Rows, RowRules, str]:
+def _own(section: JsonlSuite | HubSuite) -> tuple[Rows, RowRules]:
     key = f"sweep.suites ({section.name})"
     problem = ("problem", "question") if section.problem == "problem" else (section.problem,)
     columns = Columns(problem=problem, answer=(section.answer,), choices=(section.choices,))
     order = f"{section.seed}" if section.shuffle_choices else ""
     rows = (file_rows(section.path, f"{key}.path") if isinstance(section, JsonlSuite)
             else hub_rows(section.id, section.config, section.split, f"{key}.id"))
-    return rows, RowRules(columns, section.instruction, order=order), section.grader
+    grader = section.grader if section.method == "generate" else f"{LIKELIHOOD}{section.likelihood}"
+    return rows, RowRules(columns, grader, section.instruction, order=order)
 
 
-def _named(section: NamedSuite) -> tuple[Rows, RowRules, str]:
+def _named(section: NamedSuite) -> tuple[Rows, RowRules]:
     key, known = f"sweep.suites ({section.name})", BENCHMARKS[section.name]
-    instruction = known.instruction if section.instruction is None else section.instruction
+    generated = section.method == "generate"
+    grader = known.grader if generated else f"{LIKELIHOOD}{section.likelihood or known.likelihood}"
+    instruction = (known.instruction if generated else "") if section.instruction is None else section.instruction
     rows = (file_rows(section.path, f"{key}.path") if section.path is not None
             else hub_rows(known.hub, known.config, known.split, key))
     order = f"{section.seed}" if known.shuffle_choices else ""
-    return rows, RowRules(known.columns, instruction, known.gold_after, order), known.grader
+    return rows, RowRules(known.columns, grader, instruction, known.gold_after, order)
 
 
 def draw(problems: tuple[Problem, ...], size: int | None, seed: int, name: str) -> tuple[Problem, ...]:
@@ -102,7 +106,7 @@ def _check_golds(suite: Suite) -> None:
             raise UserError(f"{where} grader=integer cannot compare; set grader=exact or grader=math")
         if suite.grader == "choice" and not CHOICE.fullmatch(problem.answer):
             raise UserError(f"{where} is no letter A to J; grader=choice needs a letter, or rows with choices")
-        if suite.grader != "choice" and problem.choices:
+        if suite.grader != "choice" and not suite.by_likelihood and problem.choices:
             raise UserError(f"{where} stands for one of its choices; grader={suite.grader} cannot compare it; "
                             "set grader=choice or leave it out")
 
@@ -147,10 +151,21 @@ def _problem(row: Any, number: str, rules: RowRules) -> Problem:
         choices, right = read_choices(found, answer)
         if rules.order:
             choices, right = shuffled(choices, right, f"{rules.order} {identity}")
-        question, gold = render_choices(question, choices), LETTERS[right]
-    if rules.instruction:
-        question = f"{question.rstrip()}\n\n{rules.instruction}"
-    return Problem(id=identity, question=question, answer=gold, choices=choices)
+        gold = LETTERS[right]
+    return Problem(id=identity, question=_asked(question, choices, rules), answer=gold, choices=choices)
+
+
+def _asked(question: str, choices: Sequence[str], rules: RowRules) -> str:
+    """The question as the model reads it, with its choices and the instruction."""
+    if rules.grader.startswith(LIKELIHOOD):
+        if not choices:
+            raise ValueError(f"method=likelihood needs choices, and column {rules.columns.choices[0]!r} has none; "
+                             "name their column, or write method=generate")
+        before = f"{rules.instruction}\n\n" if rules.instruction else ""
+        return before + likelihood_prompt(question, choices, rules.grader)
+    if choices:
+        question = render_choices(question, choices)
+    return f"{question.rstrip()}\n\n{rules.instruction}" if rules.instruction else question
 
 
 def _column(row: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, Any]:

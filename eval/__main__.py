@@ -7,74 +7,82 @@ model are kept.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
 
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.loader import load_recipe
 from recipes.schema import Recipe
-from recipes.sweeps import ServerEngine
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 
 def main(arguments: list[str]) -> None:
     """Sweeps each model and prints one table a suite."""
-    keys = {"model": "folder or Hub id of a checkpoint; several with commas", "out": "folder to keep rows and samples"}
+    keys = {"model": "folder or Hub id of a checkpoint, or the folder of a LoRA adapter; several with commas",
+            "out": "folder to keep rows and samples; a sweep that was killed goes on there",
+            "step": "training step that the rows carry (default 0)"}
     own, rest = split(arguments, keys, Recipe)
     recipe = load_recipe(rest).recipe
     if not own.get("model"):
         raise UserError("eval: model=DIR is missing, the checkpoint to sweep")
     out = Path(own["out"]) if own.get("out") else None
-    names = own["model"].split(",")
-    found = {name: sweep_checkpoint(name, recipe, out / Path(name).name if out else None) for name in names}
+    names, step = own["model"].split(","), own.get("step", "0")
+    if not step.isdigit():
+        raise UserError(f"step={step}: must be a whole number of training steps")
+    found = {name: sweep_checkpoint(name, recipe, out / Path(name).name if out else None, int(step)) for name in names}
     for suite in recipe.sweep.suites:
         print(suite_table(found, suite.name) + "\n")
 
 
-def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None) -> list[dict[str, object]]:
-    """The rows of one checkpoint on every suite of the recipe; kept under `out` where it is given."""
-    from data_prep.models import load_config, load_tokenizer
-    from eval.summary import rows
-    from eval.sweep import ALONE, check_context, make_sweep_plan, save_thoughts, suite_sweep, sweep_model
+def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> list[dict[str, object]]:
+    """The rows of one checkpoint on every suite of the recipe.
 
-    plan = make_sweep_plan(recipe.sweep, recipe.data.format, load_tokenizer(path, recipe.model))
-    check_context(plan, int(getattr(load_config(path, recipe.model), "max_position_embeddings", 10**9)))
-    thoughts = sweep_model(_weights(path, recipe), plan, ALONE)
-    sweeps = [suite_sweep(suite, plan, thoughts[suite.name], "run", 0) for suite in plan.suites]
-    found = [row for sweep in sweeps for row in rows(sweep, None, None, recipe.sweep.verdict)]
+    Under `out`, where it is given, everything is kept: a sweep that was killed goes on, one that is whole is not done
+    again.
+    """
+    from data_prep.models import load_config
+    from eval.checkpoint import checkpoint_mark, checkpoint_tokenizer, checkpoint_weights, find_checkpoint
+    from eval.engines.choose import version_of
+    from eval.kept_sweep import KeptSweep, Place
+    from eval.ranks import ALONE
+    from eval.summary import rows
+    from eval.sweep import check_context, make_sweep_plan
+
+    version_of(recipe.sweep.engine)  # an engine that is not there says so before anything is loaded
+    checkpoint = find_checkpoint(path)
+    plan = make_sweep_plan(recipe.sweep, recipe.data.format, checkpoint_tokenizer(checkpoint, recipe.model))
+    print(f"{path}: format {plan.protocol.format}")
+    check_context(plan, int(getattr(load_config(checkpoint.base, recipe.model), "max_position_embeddings", 10**9)))
+    with nullcontext(out) if out is not None else TemporaryDirectory() as folder:
+        kept = KeptSweep(plan, Place(Path(folder) / "samples", "run", step), checkpoint_mark(checkpoint, recipe.model),
+                         ALONE)
+        sweeps = kept.run(lambda: checkpoint_weights(checkpoint, recipe.model, recipe.sweep.engine))
+    found = [row for sweep in sweeps.values() for row in rows(sweep, None, None, recipe.sweep.verdict)]
     if out is not None:
-        for sweep in sweeps:
-            save_thoughts(out / "samples", sweep, thoughts[sweep.suite])
-        (out / "sweeps.jsonl").write_text("".join(json.dumps(row) + "\n" for row in found), encoding="utf-8")
+        write_rows(out / "sweeps.jsonl", found)
     return found
 
 
-def _weights(path: str, recipe: Recipe) -> PreTrainedModel | None:
-    """The model at `path`, on the GPU where there is one; None where an endpoint serves it."""
-    import torch
-
-    from data_prep.models import load_model
-
-    if isinstance(recipe.sweep.engine, ServerEngine):
-        return None
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return load_model(path, recipe.model).to(device)  # type: ignore[arg-type]
+def write_rows(path: Path, rows: Sequence[dict[str, object]]) -> None:
+    """Written whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    draft.replace(path)
 
 
 def suite_table(found: dict[str, list[dict[str, object]]], suite: str) -> str:
     """Accuracy with its interval by budget, and the gain, a line a model."""
     from eval.summary import newest
-    from eval.tables import align, cell, gain_cell
+    from eval.tables import align, cell, gain_cell, way_of_asking
 
     lines: list[Sequence[str]] = []
     for name, rows in found.items():
         at_budgets, whole = newest(rows, "run", suite)
         if not lines:
-            lines.append([suite, *(str(row["budget"]) for row in at_budgets), "gain per doubling"])
+            lines.append([suite, *(way_of_asking(row).removeprefix("at ") for row in at_budgets), "gain per doubling"])
         lines.append([name, *map(cell, at_budgets), gain_cell(whole)])
     return align(lines)
 

@@ -5,6 +5,9 @@ thinking token, has the close and the cue fed, collects the answer, and then goe
 cache to where it was. So K budgets cost one thought and K answers, need no copy of the cache, and give the tokens of K
 separate runs.
 
+Budget 0 comes first: the answer with thinking off is decoded after a prompt of its own (`off_ids`), and the thought
+begins where the two prompts part. A loop (`stop_loops`) ends a thought like a budget, for all budgets that are left.
+
 An engine drives it so: feed `queue` at position `length`, in order (then `length` grows by as much and the queue is
 empty); choose a token from the last logits (`uniform` is the random number to choose with, `answering` says whether the
 marks are banned); call `accept(token)`; again, until `done`.
@@ -12,8 +15,11 @@ marks are banned); call `accept(token)`; again, until `done`.
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 import numpy as np
 
+from eval.looping import LoopWatcher
 from eval.protocol import Protocol
 from eval.streams import uniforms
 from eval.types import Answer, Request, Stop, Thought
@@ -44,11 +50,20 @@ class ForcedThought:
         self._next: int | None = None
         self._think_stream = self._uniforms(protocol.budgets[-1] + 1, "think")
         self._answer_stream = np.empty(0)
+        self._watcher = LoopWatcher()
+        if self._pending[0] == 0:
+            self._begin_without_thinking()
 
     def _uniforms(self, count: int, *purpose: object) -> np.ndarray:
         if self.protocol.temperature == 0:
             return np.zeros(count)
         return uniforms(count, self.protocol.seed, self.request.problem, self.request.sample, *purpose)
+
+    def _begin_without_thinking(self) -> None:
+        assert self.request.off_ids, "budget 0 needs a prompt with thinking off"
+        self._begin_answer((self._pending.pop(0),), 0, ())
+        self.length, self.queue = 0, list(self.request.off_ids)
+        self._stop = None if self._pending else "budget"
 
     @property
     def uniform(self) -> float:
@@ -84,6 +99,8 @@ class ForcedThought:
         mark = self.protocol.format.close_mark_ids
         if tuple(self._thinking[-len(mark):]) == mark:
             self._end_by_itself("close", len(self._thinking) - len(mark))
+        elif self.protocol.stop_loops and self._watcher.add(token):
+            self._answer_all("loop", len(self._thinking) - self._partial_mark())
         else:
             self.queue = [token]
 
@@ -94,8 +111,13 @@ class ForcedThought:
         if kept < self.protocol.extend_to and self._extensions < self.protocol.max_extensions:
             self._extensions += 1
             self._forced = list(self.protocol.format.wait_ids)
+            self._watcher = LoopWatcher(self._thinking)
             self._accept_thinking(-1)
             return
+        self._answer_all(stop, kept)
+
+    def _answer_all(self, stop: Stop, kept: int) -> None:
+        """The thought is over after `kept` tokens: one answer for all budgets that are left."""
         self._stop = stop
         served, self._pending = tuple(self._pending), []
         fmt = self.protocol.format
@@ -120,8 +142,9 @@ class ForcedThought:
     def _begin_answer(self, served: tuple[int, ...], kept: int, close_ids: tuple[int, ...]) -> None:
         self.answering, self._answer, self._served, self._kept = True, [], served, kept
         self._answer_stream = self._uniforms(self.protocol.answer_tokens, "answer", kept)
-        self.length = self.prompt_tokens + kept
-        self.queue = list(close_ids)
+        in_cache = min(kept, self.length - self.prompt_tokens)  # the token that closes a loop is not in it yet
+        self.length = self.prompt_tokens + in_cache
+        self.queue = [*self._thinking[in_cache:kept], *close_ids]
 
     def _accept_answer(self, token: int) -> None:
         finished = token in self.protocol.format.stop_ids
@@ -135,6 +158,17 @@ class ForcedThought:
         self.answering = False
         self.done = self._stop is not None
         if not self.done:
+            self._go_back()
+
+    def _go_back(self) -> None:
+        """Returns to the thought after the answer of a budget that was not the last."""
+        if self._served == (0,):
+            prompt = self.request.prompt_ids
+            pairs = zip(prompt, self.request.off_ids, strict=False)
+            shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+            self.length = min(shared, len(prompt) - 1)  # the last token's logits choose the first thinking token
+            self.queue = list(prompt[self.length:])
+        else:
             self.length = self.prompt_tokens + self._kept
             self.queue = self._thinking[self._kept:]
             if not self.queue:

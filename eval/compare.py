@@ -1,6 +1,8 @@
 """Several runs side by side: the final sweep of each on the verdict suite.
 
-python -m eval.compare RUN [RUN ...] [out=DIR]      prints a table; writes DIR/compare.png and DIR/compare.txt
+python -m eval.compare RUN [RUN ...] [out=DIR] [axis=budget|spent]
+
+It prints a table and writes DIR/compare.png and DIR/compare.txt.
 """
 
 from __future__ import annotations
@@ -12,17 +14,33 @@ from textwrap import indent
 
 from matplotlib.figure import Figure
 
-from eval.plots import PRUNED, UNPRUNED, Curve, Line, draw_curves, note_on, protocol_note, save, single_axes
+from eval.curves import (
+    AXES,
+    BUDGET,
+    PRUNED,
+    UNPRUNED,
+    Axis,
+    Curve,
+    Line,
+    draw_curves,
+    note_on,
+    protocol_note,
+    save,
+    single_axes,
+)
 from eval.report import totals
 from eval.summary import Row, newest, read_rows, verdict_suite
-from eval.tables import align, cell, gain_cell
+from eval.tables import align, budget_name, cell, gain_cell
 from recipes.command import run as run_command
 from recipes.command import split
 from recipes.errors import UserError
 
 COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f")  # after Okabe and Ito
 REFERENCES: tuple[tuple[str, str, Line], ...] = (("pruned", PRUNED, "--"), ("unpruned", UNPRUNED, "-"))
-OWN = {"out": "folder of compare.png and compare.txt; default runs/compare"}
+OWN = {
+    "out": "folder of compare.png and compare.txt; default runs/compare",
+    "axis": "what runs along the figure: budget (default), or spent, the thinking tokens really spent",
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +86,7 @@ def comparison(runs: Sequence[Finished]) -> str:
             "compare like with like"
         )
     budgets = sorted({row["budget"] for run in runs for row in run.final})
-    lines = [["run", "step", *map(str, budgets), "gain per doubling", "verdict", "tokens", "seconds"]]
+    lines = [["run", "step", *map(budget_name, budgets), "gain per doubling", "verdict", "tokens", "seconds"]]
     for run in runs:
         cells = {row["budget"]: cell(row) for row in run.final}
         lines.append(
@@ -104,13 +122,13 @@ def joint_curves(runs: Sequence[Finished]) -> list[Curve]:
     return drawn
 
 
-def joint_figure(runs: Sequence[Finished]) -> Figure:
-    """The final curves of all runs on one axis, with a note where their protocols differ."""
+def joint_figure(runs: Sequence[Finished], axis: Axis = BUDGET) -> Figure:
+    """The final curves of all runs along one `axis`, with a note where their protocols differ."""
     figure, axes = single_axes()
     drawn = joint_curves(runs)
-    draw_curves(axes, drawn)
-    axes.set_title(f"{runs[0].suite}: accuracy by thinking budget", loc="left", fontsize=12, fontweight="bold")
-    axes.set_xlabel("thinking budget (tokens)")
+    draw_curves(axes, drawn, axis)
+    axes.set_title(f"{runs[0].suite}: {axis.title}", loc="left", fontsize=12, fontweight="bold")
+    axes.set_xlabel(axis.label)
     axes.set_ylabel("accuracy (bands: 95 % intervals)")
     axes.legend(fontsize=8.5, loc="best", framealpha=0.92, edgecolor="#dddddd")
     note_on(figure, [drawn])
@@ -125,10 +143,12 @@ def main(arguments: list[str]) -> None:
         raise UserError(
             f"{unknown[0]}: not a run folder" if unknown else "give at least one run folder: eval.compare RUN [RUN ...]"
         )
+    if given.get("axis", "budget") not in AXES:
+        raise UserError(f"axis={given['axis']}: not something to draw along; allowed: {', '.join(AXES)}")
     runs = [read_run(Path(folder)) for folder in folders]
     text = comparison(runs)
     out = Path(given.get("out", "runs/compare"))
-    picture = save(joint_figure(runs), out / "compare.png")
+    picture = save(joint_figure(runs, AXES[given.get("axis", "budget")]), out / "compare.png")
     draft = out / ".compare.txt.draft"
     draft.write_text(text + "\n", encoding="utf-8")
     draft.replace(out / "compare.txt")

@@ -9,33 +9,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from huggingface_hub import snapshot_download
 
 from data_prep.fingerprint import fingerprint
 from data_prep.grading.grade import grade_all
 from data_prep.journal import Journal, Row
 from data_prep.lineage import commit
-from data_prep.models import load_config, load_model, load_tokenizer
+from data_prep.models import load_config, load_tokenizer
 from data_prep.problems import Problem, Suite
 from data_prep.prompts import ThinkFormat, think_format
 from data_prep.tokenize import Labeller, Unwritable
 from data_prep.trace_files import new_file, trace_row, write_row
 from data_prep.traces import Trace
-from eval.engines.choose import make_engine
+from eval.checkpoint import checkpoint_weights, find_checkpoint
 from eval.looping import is_looping
-from eval.quiet import quiet
 from eval.rejection import VERIFIED, Sample, chosen, problem_row, summary
 from eval.samples import answer_text
-from eval.sweep import SweepPlan, check_context, make_sweep_plan, suite_requests
+from eval.sweep import SweepPlan, check_context, engine_on, make_sweep_plan, suite_requests
 from eval.types import Missing, Request, Thought
 from recipes.errors import UserError
 from recipes.generation import GenerateTraces
@@ -75,7 +71,8 @@ class Generation:
 def plan_generation(recipe: Recipe) -> Generation:
     """The generation that a recipe's `data.traces` (source: generate) asks for; needs no weights.
 
-    The model answers as it was trained to, without the sweep's cue: after its own close it writes what it likes.
+    The model answers as it was trained to, without the sweep's cue: after its own close it writes what it likes. A
+    thought that goes round in a circle is stopped, since it would not be kept.
     UserError where a problem has no gold answer or a thought would not fit into the model's context.
     """
     section = recipe.data.traces
@@ -84,7 +81,7 @@ def plan_generation(recipe: Recipe) -> Generation:
     names = ("samples", "temperature", "top_p", "top_k", "seed", "answer_tokens", "engine")
     sweep = recipe.sweep.model_copy(update={
         **{name: getattr(section, name) for name in names}, "budgets": [section.thinking_tokens],
-        "suites": [section.problems], "extend_to": 0, "max_extensions": 0})
+        "suites": [section.problems], "extend_to": 0, "max_extensions": 0, "min_p": 0.0, "stop_loops": True})
     plan = make_sweep_plan(sweep, recipe.data.format, tokenizer)
     marks = plan.protocol.format.close_mark_ids
     bare = replace(plan.protocol.format, cue="", own_close_ids=marks, forced_close_ids=marks)
@@ -144,16 +141,12 @@ def write_thoughts(generation: Generation, requests: Sequence[Request], journal:
 
 
 def _think(generation: Generation, requests: Sequence[Request]) -> Iterator[Thought | Missing]:
-    """The thoughts, from the unpruned model in process or from the endpoint that serves it."""
+    """The thoughts, by the engine that the recipe names for them."""
     if not requests:
         return
-    plan, model = generation.plan, None
-    if not isinstance(plan.engine, ServerEngine):
-        gpu = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-        model = load_model(generation.model.unpruned, generation.model)
-        model.to(gpu if torch.cuda.is_available() else torch.device("cpu"))  # type: ignore[arg-type]
-    engine = make_engine(plan.engine, plan.protocol, plan.tokenizer, model)
-    with quiet(model) if model is not None else nullcontext():
+    plan = generation.plan
+    weights = checkpoint_weights(find_checkpoint(generation.model.unpruned), generation.model, plan.engine)
+    with engine_on(weights, plan) as engine:
         yield from engine.think(requests)
 
 
@@ -194,12 +187,12 @@ def _trace(row: Row, problem: Problem, suite: Suite) -> Trace:
 
 def _flaw(row: Row) -> str:
     """Why a thought is no trace whatever its answer is; "" where it is sound."""
+    if row["looping"]:
+        return "looping"
     if row["stop"] != "close":
         return "thought not closed"
     if not row["finished"]:
         return "answer cut"
-    if row["looping"]:
-        return "looping"
     return "" if row["answer"] else "empty answer"
 
 

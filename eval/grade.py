@@ -1,8 +1,15 @@
-"""`python -m eval.grade FILE.jsonl out=FILE [grader=math] [open=<think>] [close=</think>]`: grades answers of any tool.
+"""`python -m eval.grade FILE.jsonl out=FILE [grader=math] [open=<think>] [close=</think>] [opened=text|prompt]`: grades
+answers of any tool.
 
 A row {id, gold, text} gains {correct, extracted, reason}; its other keys and the order of rows stay. The text may be a
-whole transcript with its thinking: only what follows the last close is graded, and a thought that was opened and never
-closed is wrong with the reason "unclosed thought". The accuracy is printed with its 95 % interval, clustered by id.
+whole transcript with its thinking: only what follows the last close is graded.
+
+    open … close answer     the answer is graded
+    … close answer          the same: the prompt had opened the thought
+    open …                  wrong, with the reason "unclosed thought", and counted like any other row
+    answer                  graded as it stands; with opened=prompt it is a thought that never closed, and wrong
+
+The accuracy is printed with its 95 % interval, clustered by id.
 """
 
 from __future__ import annotations
@@ -25,6 +32,7 @@ KEYS = {
     "grader": f"how an answer is compared with the gold answer: {', '.join(GRADERS)} (default math)",
     "open": "text that opens a thought (default <think>)",
     "close": "text that closes a thought (default </think>)",
+    "opened": "where a thought is opened: text (default), or prompt: then a text without a close never closed",
 }
 
 
@@ -43,8 +51,12 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"out={out}: the file is there already; name another, or remove it first")
     if not out.parent.is_dir():
         raise UserError(f"out={out}: there is no folder {out.parent}")
+    opened = own.get("opened", "text")
+    if opened not in ("text", "prompt"):
+        raise UserError(f"opened={opened}: not a place where a thought is opened; allowed: text, prompt")
     rows = read_rows(Path(files[0]))
-    grades = grade_rows(rows, grader, marks)
+    before = marks[0] if opened == "prompt" else ""
+    grades = grade_texts([before + row["text"] for row in rows], [str(row["gold"]) for row in rows], grader, marks)
     write_rows(out, rows, grades)
     print(summary(rows, grades))
 
@@ -77,13 +89,13 @@ def _check(where: str, row: dict[str, Any]) -> None:
         raise UserError(f"{where}: 'text' must be text, got {type(row.get('text')).__name__}")
 
 
-def grade_rows(rows: Sequence[dict[str, Any]], grader: str, marks: tuple[str, str]) -> list[Grade]:
-    """One grade a row, in order; `marks` open and close a thought."""
-    answers = [row["text"].rpartition(marks[1])[2] for row in rows]
+def grade_texts(texts: Sequence[str], golds: Sequence[str], grader: str, marks: tuple[str, str]) -> list[Grade]:
+    """One grade a transcript, in order; `marks` open and close a thought."""
+    answers = [text.rpartition(marks[1])[2] for text in texts]
     closed = [i for i, answer in enumerate(answers) if marks[0] not in answer]
-    graded = grade_all([answers[i] for i in closed], [str(rows[i]["gold"]) for i in closed], grader)
+    graded = grade_all([answers[i] for i in closed], [golds[i] for i in closed], grader)
     found = dict(zip(closed, graded, strict=True))
-    return [found.get(i, Grade(False, "", "unclosed thought")) for i in range(len(rows))]
+    return [found.get(i, Grade(False, "", "unclosed thought")) for i in range(len(texts))]
 
 
 def write_rows(out: Path, rows: Sequence[dict[str, Any]], grades: Sequence[Grade]) -> None:

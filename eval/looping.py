@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 LONGEST_PERIOD = 64
 REPEATS = 3
 SHORTEST_LOOP = 12
+MEMORY_TOKENS = REPEATS * LONGEST_PERIOD
+"""a loop is seen in so many last tokens, whatever stands before them"""
 
 
 def is_looping(ids: Sequence[int]) -> bool:
@@ -16,3 +20,28 @@ def is_looping(ids: Sequence[int]) -> bool:
         if span <= len(ids) and ids[-span:-period] == ids[len(ids) - span + period:]:
             return True
     return False
+
+
+_PERIODS = np.arange(1, LONGEST_PERIOD + 1)
+_RUN_OF_A_LOOP = np.maximum(REPEATS * _PERIODS, SHORTEST_LOOP) - _PERIODS
+
+
+class LoopWatcher:
+    """`is_looping` of a sequence that grows token by token, for one vectorised step over the 64 periods a token.
+
+    For each period it counts how many of the last tokens in a row equal the token one period before them.
+    """
+
+    def __init__(self, ids: Sequence[int] = ()) -> None:
+        self._recent = np.full(LONGEST_PERIOD, -1, dtype=np.int64)  # the last token first
+        self._runs = np.zeros(LONGEST_PERIOD, dtype=np.int64)
+        for token in ids[-MEMORY_TOKENS:]:
+            self.add(token)
+
+    def add(self, token: int) -> bool:
+        """Takes the next token (0 or above); True where the sequence up to it is looping."""
+        self._runs += 1
+        self._runs *= self._recent == token
+        self._recent[1:] = self._recent[:-1]
+        self._recent[0] = token
+        return bool((self._runs >= _RUN_OF_A_LOOP).any())

@@ -8,17 +8,20 @@ from dataclasses import asdict, dataclass
 
 from data_prep.problems import Suite
 from data_prep.prompts import ThinkFormat
+from eval.streams import Sampling
 from recipes.errors import UserError
 from recipes.sweeps import SweepSection
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 @dataclass(frozen=True)
 class Protocol:
     """The rules by which an engine thinks and answers; all counts in tokens.
 
-    vocabulary_size: ids from here on belong to no token and are never sampled.
+    budgets: increasing; 0, which may come first, is the answer with thinking off. stop_loops: a thought that goes round
+    in a circle (`eval.looping`) is stopped there. vocabulary_size: ids from here on belong to no token and are never
+    sampled.
     """
 
     budgets: tuple[int, ...]
@@ -31,6 +34,13 @@ class Protocol:
     seed: int
     vocabulary_size: int
     format: ThinkFormat
+    min_p: float = 0.0
+    stop_loops: bool = False
+
+    @property
+    def sampling(self) -> Sampling:
+        """How a token is drawn where `temperature` is above 0."""
+        return Sampling(self.temperature, self.top_p, self.top_k, self.min_p)
 
 
 def make_protocol(section: SweepSection, fmt: ThinkFormat, vocabulary_size: int) -> Protocol:
@@ -44,10 +54,16 @@ def make_protocol(section: SweepSection, fmt: ThinkFormat, vocabulary_size: int)
     return Protocol(
         budgets=tuple(section.budgets), answer_tokens=section.answer_tokens, extend_to=section.extend_to,
         max_extensions=section.max_extensions, temperature=section.temperature, top_p=section.top_p,
-        top_k=section.top_k, seed=section.seed, vocabulary_size=vocabulary_size, format=fmt)
+        top_k=section.top_k, min_p=section.min_p, seed=section.seed, stop_loops=section.stop_loops,
+        vocabulary_size=vocabulary_size, format=fmt)
 
 
 def protocol_hash(protocol: Protocol, suite: Suite, samples: int, versions: tuple[str, ...]) -> str:
-    """16 hex digits over all that a score depends on beside the weights; `versions`: those of engine and grader."""
-    parts = [PROTOCOL_VERSION, asdict(protocol), suite.hash, suite.grader, samples, versions]
+    """16 hex digits over all that a score depends on beside the weights; `versions`: those of engine and grader.
+
+    A format counts by its strings and ids, not by the name under which they were found.
+    """
+    rules = asdict(protocol)
+    del rules["format"]["name"]
+    parts = [PROTOCOL_VERSION, rules, suite.hash, suite.grader, samples, versions]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

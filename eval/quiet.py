@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from eval.engines.slot_attention import SLOTS
+
 
 @contextmanager
 def quiet(model: PreTrainedModel) -> Iterator[None]:
@@ -23,8 +25,8 @@ def quiet(model: PreTrainedModel) -> Iterator[None]:
     try:
         with torch.random.fork_rng():
             model.eval()
-            if "flash" in implementation:
-                model.set_attn_implementation("sdpa" if model._supports_sdpa else "eager")
+            if "flash" in implementation or implementation == "sdpa":
+                model.set_attn_implementation(SLOTS if model._supports_sdpa else "eager")
             yield
     finally:
         for module, training in modes:

@@ -17,9 +17,20 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader
 
-from eval.plots import curves_figure, save, training_figure
+from eval.curves import SPENT, save
+from eval.plots import curves_figure, training_figure
 from eval.summary import Row, at_step, newest, read_rows, steps, suites, verdict_suite
-from eval.tables import cell, gain_cell, style_cell
+from eval.tables import (
+    THOUGHT_HEAD,
+    budget_name,
+    cell,
+    gain_cell,
+    judge_note,
+    judged_cells,
+    share,
+    thought_cells,
+    way_of_asking,
+)
 
 MODELS = {"unpruned": "unpruned", "pruned": "pruned", "run": "recovered"}
 SHOWN_APART = ("prune_plan", "versions")  # keys of run.json with a section of their own
@@ -98,7 +109,8 @@ def _figures(run_dir: Path, rows: Sequence[Row], suite: str) -> dict[str, str]:
     if not rows:
         return {}
     folder = run_dir / "figures"
-    paths = [save(curves_figure(rows, suite), folder / "accuracy_by_budget.png")]
+    paths = [save(curves_figure(rows, suite), folder / "accuracy_by_budget.png"),
+             save(curves_figure(rows, suite, SPENT), folder / "accuracy_by_tokens_spent.png")]
     paths += [save(training_figure(rows, suite), folder / "way_back.png")] if steps(rows, "run", suite) else []
     return {path.stem: base64.b64encode(path.read_bytes()).decode("ascii") for path in paths}
 
@@ -107,7 +119,7 @@ def by_budget(rows: Sequence[Row], suite: str) -> Table:
     """Budgets down, models across: accuracy with its interval; the last line is the gain per doubling."""
     sweeps = {name: newest(rows, model, suite) for model, name in MODELS.items()}
     budgets = sorted({row["budget"] for found, _ in sweeps.values() for row in found})
-    lines = [[f"{budget:,}", *(_at(found, budget) for found, _ in sweeps.values())] for budget in budgets]
+    lines = [[budget_name(budget), *(_at(found, budget) for found, _ in sweeps.values())] for budget in budgets]
     lines += [["gain per doubling", *(gain_cell(whole) for _, whole in sweeps.values())]] if lines else []
     return Table(["thinking budget (tokens)", *sweeps], lines)
 
@@ -117,19 +129,20 @@ def _at(found: Sequence[Row], budget: int) -> str:
 
 
 def other_suites(rows: Sequence[Row], suite: str) -> Table:
-    """One line a suite: accuracy at the largest budget of each model."""
+    """One line a suite: how it was asked, what guessing gives, accuracy at the largest budget of each model."""
     lines = []
     for name in (name for name in suites(rows) if name != suite):
         sweeps = [newest(rows, model, name)[0] for model in MODELS]
-        largest = max(found[-1]["budget"] for found in sweeps if found)
-        lines.append([name, f"{largest:,}", *(_at(found, largest) for found in sweeps)])
-    return Table(["suite", "budget (tokens)", *MODELS.values()], lines)
+        last = max((found[-1] for found in sweeps if found), key=lambda row: row["budget"])
+        guess = share(last["chance"]) if last.get("chance") else "-"
+        lines.append([name, way_of_asking(last), guess, *(_at(found, last["budget"]) for found in sweeps)])
+    return Table(["suite", "asked", "chance", *MODELS.values()], lines)
 
 
 def recovered(rows: Sequence[Row], suite: str) -> Table:
     """The recovered fraction at each budget, with its interval."""
     whole = newest(rows, "run", suite)[1] or {}
-    lines = [[f"{one['budget']:,}", _fraction(one)] for one in whole.get("recovered_fraction") or []]
+    lines = [[budget_name(one["budget"]), _fraction(one)] for one in whole.get("recovered_fraction") or []]
     return Table(["thinking budget (tokens)", "(recovered - pruned) / (unpruned - pruned)"], lines)
 
 
@@ -150,7 +163,7 @@ def way_back(rows: Sequence[Row], suite: str) -> Table:
                 lines.append(
                     [
                         name,
-                        f"{whole['level']:.2f}",
+                        "-" if whole["level"] is None else f"{whole['level']:.2f}",
                         cell(found[-1]),
                         gain_cell(whole),
                         f"{whole['termination']:.2f}",
@@ -192,12 +205,14 @@ def _values(found: Sequence[Row], whole: Row | None) -> dict[str, float]:
 
 
 def endings(rows: Sequence[Row], suite: str) -> Table:
-    """How thoughts end, by model and budget: closed by themselves, looping, answer cut, tokens spent."""
+    """How thoughts end, by model and budget: tokens spent and whether they kept to the budget, closed by themselves,
+    looping, answer cut."""
     lines = [
         [
             name,
-            f"{row['budget']:,}",
+            budget_name(row["budget"]),
             f"{row['tokens_spent']:.0f}",
+            f"{row['control']:.2f}" if "control" in row else "not measured",
             f"{row['closed']:.2f}",
             f"{row['looping']:.2f}",
             f"{row['cut']:.2f}",
@@ -205,21 +220,32 @@ def endings(rows: Sequence[Row], suite: str) -> Table:
         for model, name in MODELS.items()
         for row in newest(rows, model, suite)[0]
     ]
-    return Table(["model", "budget (tokens)", "tokens spent", "closed", "looping", "answer cut"], lines)
+    head = ["model", "budget (tokens)", "tokens spent", "within budget", "closed", "looping", "answer cut"]
+    return Table(head, lines)
 
 
 def style(rows: Sequence[Row], suite: str) -> Table:
-    """How the thoughts of each model and step are written (`eval.style`); a sweep without thoughts has no line."""
+    """How the thoughts of each model and step end and are written (`eval.style`), and what a judge counted in them.
+
+    A sweep without thoughts has no line.
+    """
     lines = []
     for model, title in MODELS.items():
         for step in steps(rows, model, suite):
-            found = (at_step(rows, model, suite, step)[1] or {}).get("style")
-            if found and found["words"]:
-                marks = found["reflection"].values()
-                numbers = [found["ngram_repetition"], found["self_bleu"], *(one["per_1000_words"] for one in marks)]
+            at_budgets, whole = at_step(rows, model, suite, step)
+            found = (whole or {}).get("style")
+            if whole and found and found["words"]:
                 name = f"step {step}" if model == "run" else title
-                lines.append([name, f"{found['words']:.0f}", *map(style_cell, numbers)])
-    return Table(["", "words", "repetition", "self-BLEU", "verification", "backtracking", "subgoals"], lines)
+                lines.append([name, f"{found['words']:.0f}", *thought_cells(whole, at_budgets[-1])])
+                lines += _judged(name, found.get("judged"))
+    return Table(["", "words", *THOUGHT_HEAD], lines)
+
+
+def _judged(name: str, judged: Row | None) -> list[list[str]]:
+    if not judged:
+        return []
+    note = f" ({judge_note(judged)})" if judged["missing"] else f" ({judged['judge']}, {judged['thoughts']} thoughts)"
+    return [[f"{name}, judged{note}", "", *judged_cells(judged)]]
 
 
 def parallel(rows: Sequence[Row], suite: str) -> Table:
@@ -229,13 +255,19 @@ def parallel(rows: Sequence[Row], suite: str) -> Table:
     lines = [
         [
             name,
-            " · ".join(f"pass@{one['k']} {one['value']:.2f}" for one in whole["pass_at_k"]),
-            f"{whole['maj_at_n']:.2f}",
+            " · ".join(f"pass@{one['k']} {_bracketed(one['value'], one, '')}" for one in whole["pass_at_k"]),
+            _bracketed(whole["maj_at_n"], whole, "maj_"),
             str(whole["samples"]),
         ]
         for name, whole in sampled.items()
     ]
     return Table(["model", "pass@k", "maj@n", "n"], lines)
+
+
+def _bracketed(value: float, row: Row, of: str) -> str:
+    """A number with its interval; without it where the row has none (rows of older runs)."""
+    known = row.get(f"{of}low") is not None
+    return f"{value:.2f} [{row[f'{of}low']:.2f}, {row[f'{of}high']:.2f}]" if known else f"{value:.2f}"
 
 
 def totals(metrics: Sequence[Row]) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from data_prep.problems import Suite
 from eval.looping import is_looping
 from eval.protocol import Protocol
 from eval.style import style_row
-from eval.types import Missing, Score, Stop, SuiteSweep, Thought
+from eval.types import Answer, Judgement, Missing, Score, Stop, SuiteSweep, Thought
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class GradedThought:
     thinking: str
     answers: tuple[GradedAnswer, ...]
     failure: str = ""
+    judged: Judgement | None = None
 
     def scores(self) -> list[Score]:
         """One score a budget."""
@@ -62,7 +63,8 @@ class GradedThought:
                     "finished": a.finished, "looping": a.looping, "text": a.text, "correct": a.grade.correct,
                     "extracted": a.grade.extracted, "reason": a.grade.reason} for a in self.answers]
         return {"problem": self.problem, "sample": self.sample, "stop": self.stop, "extensions": self.extensions,
-                "thinking": self.thinking, "answers": answers, "failure": self.failure}
+                "thinking": self.thinking, "answers": answers, "failure": self.failure,
+                "judged": asdict(self.judged) if self.judged else None}
 
     @staticmethod
     def of_row(row: dict[str, Any]) -> GradedThought:
@@ -74,7 +76,8 @@ class GradedThought:
             for a in row["answers"])
         return GradedThought(problem=row["problem"], sample=row["sample"], stop=row["stop"],
                              extensions=row["extensions"], thinking=row["thinking"], answers=answers,
-                             failure=row["failure"])
+                             failure=row["failure"],
+                             judged=Judgement(**row["judged"]) if row.get("judged") else None)
 
 
 def grade_thoughts(found: Sequence[Thought | Missing], suite: Suite, protocol: Protocol,
@@ -91,11 +94,17 @@ def grade_thoughts(found: Sequence[Thought | Missing], suite: Suite, protocol: P
     for (thought, answer), text, grade in zip(answers, texts, grades, strict=True):
         graded.setdefault((thought.problem, thought.sample), []).append(GradedAnswer(
             budgets=answer.budgets, thinking_tokens=answer.thinking_tokens, answer_tokens=len(answer.answer_ids),
-            finished=answer.finished, looping=is_looping(thought.thinking_ids[: answer.thinking_tokens]),
+            finished=answer.finished, looping=_loops(thought, answer),
             text=text, grade=grade))
     return [GradedThought(problem=t.problem, sample=t.sample, stop=t.stop, extensions=t.extensions,
                           thinking=str(tokenizer.decode(list(t.thinking_ids))),
                           answers=tuple(graded[t.problem, t.sample])) for t in thoughts] + missing
+
+
+def _loops(thought: Thought, answer: Answer) -> bool:
+    """A thought that a loop stopped loops there, also where the beginning of a close mark was taken off its end."""
+    stopped = thought.stop == "loop" and answer is thought.answers[-1]
+    return stopped or is_looping(thought.thinking_ids[: answer.thinking_tokens])
 
 
 def answer_text(answer_ids: Sequence[int], protocol: Protocol, tokenizer: PreTrainedTokenizerBase) -> str:
@@ -124,4 +133,10 @@ def read_sweep(path: Path) -> SuiteSweep:
     return SuiteSweep(model=header["model"], step=header["step"], suite=header["suite"],
                       budgets=tuple(header["budgets"]), scores=scores, protocol=header["protocol"],
                       missing=sum(bool(thought.failure) for thought in thoughts),
-                      style=style_row([thought for thought in thoughts if not thought.failure]))
+                      style=sweep_style(header.get("method", "generate"), thoughts),
+                      method=header.get("method", "generate"), chance=header.get("chance"))
+
+
+def sweep_style(method: str, thoughts: Sequence[GradedThought]) -> dict[str, Any] | None:
+    """How the thoughts of a sweep are written; None where nothing was thought at all."""
+    return style_row([thought for thought in thoughts if not thought.failure]) if method == "generate" else None

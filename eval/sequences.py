@@ -24,13 +24,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from eval.statistics import Array, Interval
+from eval.statistics import ERROR, Array, Interval, normal_quantile, student_quantile
 
-RUN_ERROR = 0.05  # of all sweeps of one run together, and of a sweep that is judged alone
+Spread = tuple[ArrayLike, ArrayLike, ArrayLike]  # standard deviation between problems, skewness, scale
+
+RUN_ERROR = ERROR  # of all sweeps of one run together, and of a sweep that is judged alone
 LAST_ERROR = 0.025  # of the last sweep; the sweeps before it share as much
 
 
@@ -45,48 +48,52 @@ def sweep_error(step: int, every_steps: int, max_steps: int) -> float:
     return LAST_ERROR if step >= max_steps else (RUN_ERROR - LAST_ERROR) / before_last
 
 
-def normal_quantile(error: float) -> float:
-    """The standard normal quantile with `error` outside, both sides together: 1.96 for 0.05."""
-    return -NormalDist().inv_cdf(error / 2)
+@dataclass(frozen=True)
+class Contrast(Interval):
+    """The interval of one contrast, and what decides its width: spread between problems, skewness and `scale`."""
+
+    deviation: float
+    skewness: float
+    scale: float
 
 
-def student_quantile(degrees: int, error: float) -> float:
-    """Student's quantile with `error` outside on both sides together; infinite without a degree of freedom.
+def reach(spread: Spread, problems: int, error: float) -> tuple[Array, Array]:
+    """How far the lower and the upper bound of a mean over `problems` lie from it, with `error` outside both together.
 
-    By Wallace's transformation (1959, Bounds on normal approximations to Student's and the chi-square distributions),
-    turned round. From 9 degrees of freedom within 0.6 % at errors of 0.05 … 2e-4; with fewer it is too wide, never too
-    narrow.
+    Student's interval, moved outward on the side of the longer tail by Johnson's g * s * (1 + 2 t²) / (6 P), with g the
+    skewness; never inward. Each side reaches at least scale * z² / (P + z²): Wilson's bound after P problems of which
+    none differed (`scale` as in `statistics.contrast_intervals`), since problems that all agree show no spread.
     """
-    if degrees < 1:
-        return math.inf
-    z = normal_quantile(error) * (8 * degrees + 3) / (8 * degrees + 1)
-    return math.sqrt(degrees * math.expm1(z * z / degrees))
+    deviation, skewness, scale = (np.asarray(part, dtype=np.float64) for part in spread)
+    t, z2 = student_quantile(problems - 1, error), normal_quantile(error) ** 2
+    half = t * deviation / math.sqrt(problems)
+    outward = skewness * deviation * (1 + 2 * t * t) / (6 * problems)
+    least = z2 / (problems + z2) * scale
+    return np.maximum(half - np.minimum(outward, 0), least), np.maximum(half + np.maximum(outward, 0), least)
+
+
+def spread_of(contrasts: Array, scales: Sequence[float]) -> tuple[Array, Array, Array]:
+    """Standard deviation, skewness and scale, [M] each, of the columns of `contrasts` [P, M], P at least 2."""
+    deviations = contrasts - contrasts.mean(axis=0)
+    deviation = np.sqrt((deviations**2).sum(axis=0) / (len(contrasts) - 1))
+    third = (deviations**3).mean(axis=0)
+    skewness = np.divide(third, deviation**3, out=np.zeros_like(third), where=deviation > 1e-12)
+    return deviation, skewness, np.asarray(scales, dtype=np.float64)
 
 
 def bounds(contrasts: Array, scales: Sequence[float], error: float) -> tuple[Array, Array]:
     """Lower and upper bound [M] of the mean of each column of `contrasts` [P, M], with `error` outside both together.
 
-    Student's interval, moved outward on the side of the longer tail by Johnson's g * s * (1 + 2 t²) / (6 P), with g the
-    skewness; never inward. Each side reaches at least scale * z² / (P + z²): Wilson's bound after P problems of which
-    none differed (`scales` as in `statistics.contrast_intervals`), since problems that all agree show no spread.
+    `reach` says how; infinite for one problem.
     """
-    problems = len(contrasts)
     mean = contrasts.mean(axis=0)
-    if problems < 2:
+    if len(contrasts) < 2:
         return np.full_like(mean, -np.inf), np.full_like(mean, np.inf)
-    deviations = contrasts - mean
-    spread = np.sqrt((deviations**2).sum(axis=0) / (problems - 1))
-    third = (deviations**3).mean(axis=0)
-    t, z2 = student_quantile(problems - 1, error), normal_quantile(error) ** 2
-    least = z2 / (problems + z2) * np.asarray(scales)
-    skewness = np.divide(third, spread**3, out=np.zeros_like(mean), where=spread > 1e-12)
-    outward = skewness * spread * (1 + 2 * t * t) / (6 * problems)
-    half = t * spread / math.sqrt(problems)
-    low = np.minimum(mean - half + np.minimum(outward, 0), mean - least)
-    return low, np.maximum(mean + half + np.maximum(outward, 0), mean + least)
+    below, above = reach(spread_of(contrasts, scales), len(contrasts), error)
+    return mean - below, mean + above
 
 
-def intervals(contrasts: Array, scales: Sequence[float], error: float) -> list[Interval]:
-    """The mean of each column of `contrasts` [P, M] with its `bounds`, one Interval a column."""
-    low, high = bounds(contrasts, scales, error)
-    return [Interval(float(m), float(a), float(b)) for m, a, b in zip(contrasts.mean(axis=0), low, high, strict=True)]
+def intervals(contrasts: Array, scales: Sequence[float], error: float) -> list[Contrast]:
+    """The mean of each column of `contrasts` [P, M], P at least 2, with its `bounds`, one Contrast a column."""
+    columns = (contrasts.mean(axis=0), *bounds(contrasts, scales, error), *spread_of(contrasts, scales))
+    return [Contrast(*map(float, numbers)) for numbers in zip(*columns, strict=True)]

@@ -1,30 +1,33 @@
 """Numbers with error bars from graded sweeps: pure functions on numpy arrays, clustered by problem.
 
 The problem is the unit that is sampled: two thoughts on one problem are not two pieces of evidence. So every function
-takes means by problem, `[P]` or `[P, K]` (K budgets), and resamples problems, never single thoughts. Intervals have
-95 %. Randomness comes from a Generator of its own seed; the global random state is neither read nor changed.
+takes means by problem, `[P]` or `[P, K]` (K budgets), and resamples problems, never single thoughts; a problem with a
+missing thought counts by the mean of those it has. Intervals have 95 %. Randomness comes from a Generator of its own
+seed; the global random state is neither read nor changed.
 
 Three roads to an interval, each where it is right:
 - accuracies: Wilson's interval on the effective sample size, which keeps a width at 0 and 1 (a bootstrap has none);
 - paired contrasts (gains, differences between models): bootstrap percentiles, widened for few problems;
 - recovered fractions, which are ratios: Fieller's interval, which is bounded exactly where the gap is shown.
+
+`python -m tests.bench.coverage` prints how often each holds the truth, by simulation; the docstrings say what it found.
+
+A budget of 0 is "thinking off", a control: its column has an accuracy as every other, and no part in any gain.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recipes.errors import UserError
-
 Array = NDArray[np.float64]
 
-Z95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
+ERROR = 0.05  # that a 95 % interval misses
 SEED = 20  # of the bootstraps behind reported numbers: the same sweep always has the same intervals
 BLOCK_DRAWS = 2_000_000  # draws held at once, so that memory does not grow with the number of resamples
 
@@ -38,41 +41,78 @@ class Interval:
     high: float
 
 
-def student_quantile(degrees: int) -> float:
-    """The 97.5 % quantile of Student's t with so many degrees of freedom (exact for 1 and 2).
+def normal_quantile(error: float) -> float:
+    """The standard normal quantile with `error` outside, both sides together: 1.96 for 0.05."""
+    return -NormalDist().inv_cdf(error / 2)
 
-    Above 2 the Cornish-Fisher expansion about the normal quantile (Abramowitz and Stegun 26.7.5), within 0.5 %.
+
+Z95 = normal_quantile(ERROR)
+
+
+def student_quantile(degrees: float, error: float = ERROR) -> float:
+    """Student's quantile with `error` outside, both sides together; infinite below one degree of freedom.
+
+    By Wallace's transformation (1959, Bounds on normal approximations to Student's and the chi-square distributions),
+    turned round. From 9 degrees of freedom within 0.6 % at errors of 0.05 … 2e-4; with fewer it is too wide, never too
+    narrow (4 % at 2 degrees).
     """
-    if degrees <= 2:
-        return (math.inf, 12.706204736, 4.302652730)[max(degrees, 0)]
-    z, n = Z95, float(degrees)
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )
-    return z + sum(term / n ** (power + 1) for power, term in enumerate(terms))
+    if degrees < 1:
+        return math.inf
+    z = normal_quantile(error) * (8 * degrees + 3) / (8 * degrees + 1)
+    return math.sqrt(degrees * math.expm1(z * z / degrees))
+
+
+def wilson(share: float, number: float, z: float) -> tuple[float, float]:
+    """Wilson's score interval (1927) of a share seen among `number` independent trials, `z` standard errors wide."""
+    centre = (share + z**2 / (2 * number)) / (1 + z**2 / number)
+    half = z / (1 + z**2 / number) * math.sqrt(share * (1 - share) / number + z**2 / (4 * number**2))
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+
+
+def variance_degrees(values: Array) -> float:
+    """Degrees of freedom of the variance between `values` [P], at most P - 1.
+
+    Satterthwaite (1946): a variance known with relative variance v has 2 / v of them. Few problems that differ from all
+    others tell less of the variance than many that all differ a little.
+    """
+    squares = (values - values.mean()) ** 2
+    total = float(squares.sum())
+    concentration = float((squares**2).sum()) / total**2 - 1 / len(values) if total > 1e-12 else 0.0
+    return min(len(values) - 1.0, 2 / concentration) if concentration > 0 else len(values) - 1.0
+
+
+def stretch(values: Array) -> float:
+    """How much wider the interval of the mean of `values` [P > 1] is for its `variance_degrees` than for P - 1."""
+    return student_quantile(variance_degrees(values)) / student_quantile(len(values) - 1)
 
 
 def accuracy_interval(means: Array) -> tuple[float, float]:
-    """95 % interval of the mean of `means` [P], each problem's share of correct thoughts in [0, 1].
+    """95 % interval of the mean of `means` [P], one number in [0, 1] a problem: its share of correct thoughts.
 
-    Wilson's score interval (1927) with the effective sample size in place of n: n_eff = p(1 - p) / (s² / P), the number
-    of independent thoughts that would have the standard error that the spread between problems shows; its quantile is
-    Student's for P - 1 degrees of freedom (Korn and Graubard 1998), since s² is itself an estimate. One thought a
-    problem, or no spread at all, is the plain Wilson interval with n = P. Never of zero width.
+    Wilson's interval with the effective sample size in place of n and Student's quantile in place of z (Korn and
+    Graubard 1998): thoughts on one problem are alike, and P of them, all alike on each problem, are the least it can
+    be. Two corrections where few problems differ from 0 (or from 1), since these few then tell all that is known of how
+    alike thoughts are: the quantile has the degrees of freedom of the variance itself, and the ratio of the variance
+    to its greatest possible value is shrunk to 1 as ratio ** (k / (k + 0.5)), k problems above 0 (or below 1). Never
+    wider than with P alike thoughts, never of zero width; [0, 1] for one problem.
+
+    Measured with true accuracies of .05 … .95, 1 … 16 thoughts a problem, likeness of thoughts 0 … .9:
+    30 problems .94 … .98, 100 and 500 .935 … .975. What lies above .97 is few problems at .05 … .1 (or .9 … .95) and
+    single thoughts at 30 problems, where counts are so discrete that only .94 or .98 can be had. No method that sees
+    means alone helps where the evidence is unseen: 30 problems with 64 thoughts each of likeness .7 have .925 at .05,
+    and less below .05.
     """
     problems, p = len(means), float(np.mean(means))
-    variance = float(np.var(means, ddof=1)) if problems > 1 else 0.0
-    single_thoughts = bool(np.all((means == 0) | (means == 1)))
-    if single_thoughts or variance < 1e-12:
-        n, z = float(problems), Z95
-    else:
-        n, z = p * (1 - p) / (variance / problems), student_quantile(problems - 1)
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half))
+    if problems < 2:
+        return 0.0, 1.0
+    low, high = wilson(p, problems, student_quantile(problems - 1))
+    variance = float(np.var(means, ddof=1))
+    if variance < 1e-12:
+        return low, high
+    differing = min(int((means > 0).sum()), int((means < 1).sum()))
+    ratio = min(1.0, variance / (p * (1 - p))) ** (differing / (differing + 0.5))
+    narrow_low, narrow_high = wilson(p, problems / ratio, student_quantile(variance_degrees(means)))
+    return max(low, narrow_low), min(high, narrow_high)
 
 
 def _weight_blocks(problems: int, resamples: int, seed: int) -> Iterator[Array]:
@@ -112,30 +152,51 @@ def percentile_share(problems: int) -> float:
     return 0.5 * math.erfc(reach / math.sqrt(2))
 
 
+def agreeing(contrasts: Array) -> Array:
+    """The share [M] of the problems in each column of `contrasts` [P, M] that have its commonest value."""
+    columns = np.round(contrasts, 9).T
+    return np.array([np.unique(column, return_counts=True)[1].max() / len(column) for column in columns])
+
+
 def contrast_intervals(contrasts: Array, scales: Sequence[float], resamples: int, seed: int) -> list[Interval]:
     """The mean of each column of `contrasts` [P, M] with its paired bootstrap interval, one Interval a column.
 
     `scales` [M]: the most that one model's share in one problem's contrast can be (1 for accuracy, `slope_scale` for a
-    gain). A bootstrap knows nothing of what no problem showed: P problems without one disagreement would have an
-    interval of zero width. So each side reaches at least scale * z² / (P + z²), Wilson's bound after P problems of
-    which none differed.
+    gain). A bootstrap knows nothing of what few problems showed: it is stretched where few make the variance, and as P
+    problems without one disagreement would have an interval of zero width, each side reaches at least
+    scale * z² / (P + z²), Wilson's bound after P problems of which none differed, times the share that do agree.
+
+    Measured (30, 100 and 500 problems): .93 … .97 wherever a tenth of the problems or more show a difference; with less
+    the last rule makes it up to 1.0 (the bootstrap by itself has .42 … .9 there, having seen too little).
     """
     problems = len(contrasts)
     share = percentile_share(problems)
     lows, highs = np.quantile(bootstrap(contrasts, resamples, seed), [share, 1 - share], axis=0)
-    least = Z95**2 / (problems + Z95**2)
-    return [
-        Interval(float(mean), float(min(low, mean - least * scale)), float(max(high, mean + least * scale)))
-        for mean, low, high, scale in zip(contrasts.mean(axis=0), lows, highs, scales, strict=True)
-    ]
+    means = contrasts.mean(axis=0)
+    least = Z95**2 / (problems + Z95**2) * agreeing(contrasts) * np.asarray(scales)
+    factors = np.array([stretch(column) for column in contrasts.T])
+    lows = np.minimum(means - (means - lows) * factors, means - least)
+    highs = np.maximum(means + (highs - means) * factors, means + least)
+    return [Interval(float(m), float(low), float(high)) for m, low, high in zip(means, lows, highs, strict=True)]
+
+
+def thinking_columns(budgets: Sequence[int]) -> list[int]:
+    """The columns whose budget lets the model think: all but that of budget 0."""
+    return [column for column, budget in enumerate(budgets) if budget > 0]
 
 
 def slope_weights(budgets: Sequence[int]) -> Array:
-    """Weights [K] whose product with accuracies is their least-squares slope on log2(budget); nan for one budget."""
-    x = np.log2(np.asarray(budgets, dtype=np.float64))
-    centred = x - x.mean()
-    spread = float(centred @ centred)
-    return centred / spread if spread > 0 else np.full(len(x), np.nan)
+    """Weights [K] whose product with accuracies [K] is their least-squares slope on log2(budget).
+
+    A budget of 0 has weight 0. All nan for fewer than two budgets above 0: no slope is defined.
+    """
+    columns = thinking_columns(budgets)
+    weights = np.full(len(budgets), np.nan)
+    if len(columns) > 1:
+        x = np.log2(np.asarray(budgets, dtype=np.float64)[columns])
+        weights[:] = 0.0
+        weights[columns] = (x - x.mean()) / float(np.sum((x - x.mean()) ** 2))
+    return weights
 
 
 def slope_scale(budgets: Sequence[int]) -> float:
@@ -145,59 +206,42 @@ def slope_scale(budgets: Sequence[int]) -> float:
 
 
 def gain_per_doubling(accuracy: Array, budgets: Sequence[int]) -> Array:
-    """Least-squares slope of `accuracy` [..., K] on log2(budget), [...], in accuracy a doubling; nan where K is 1."""
+    """Least-squares slope of `accuracy` [..., K] on log2(budget), [...], in accuracy a doubling.
+
+    Of the budgets above 0; nan where these are fewer than two.
+    """
     return np.asarray(accuracy @ slope_weights(budgets), dtype=np.float64)
 
 
 def gain_interval(means: Array, budgets: Sequence[int], resamples: int) -> Interval | None:
-    """Gain per doubling of one model's `means` [P, K]; None for one budget (no slope) or one problem (no interval)."""
-    if len(budgets) < 2 or len(means) < 2:
+    """Gain per doubling of one model's `means` [P, K] over the budgets above 0.
+
+    None for fewer than two of them (no slope) or one problem (no interval).
+    """
+    if len(thinking_columns(budgets)) < 2 or len(means) < 2:
         return None
     return contrast_intervals(gain_per_doubling(means, budgets)[:, None], [slope_scale(budgets)], resamples, SEED)[0]
 
 
-def total_gain(accuracy: Array) -> Array:
-    """Accuracy at the largest budget minus at the smallest, [...] of [..., K]; nan where K is 1."""
-    if accuracy.shape[-1] < 2:
-        return np.full(accuracy.shape[:-1], np.nan)
-    return np.asarray(accuracy[..., -1] - accuracy[..., 0], dtype=np.float64)
+def level(accuracy: Array, budgets: Sequence[int]) -> float | None:
+    """Accuracy at the smallest budget above 0, of `accuracy` [K]; None where there is none."""
+    columns = thinking_columns(budgets)
+    return float(accuracy[columns[0]]) if columns else None
 
 
-def pass_at_k(correct_counts: Sequence[int], n: int, k: int) -> Array:
-    """Unbiased pass@k of each problem, [P]: 1 - C(n - c, k) / C(n, k) with c of n thoughts correct.
-
-    As the product over i = n-c+1 … n of (1 - k/i), which does not overflow (arXiv 2107.03374, section 2.1).
-    Raises UserError for k outside 1 … n, or a count outside 0 … n.
-    """
-    if not 1 <= k <= n:
-        raise UserError(f"pass@{k} needs 1 <= k <= samples, got samples={n}; draw more samples or lower k")
-    if any(not 0 <= c <= n for c in correct_counts):
-        raise UserError(
-            f"correct thoughts a problem must be 0 … {n}, got {min(correct_counts)} … {max(correct_counts)}"
-        )
-    return np.array(
-        [1.0 if n - c < k else 1.0 - float(np.prod(1.0 - k / np.arange(n - c + 1, n + 1))) for c in correct_counts]
-    )
-
-
-def majority_at_n(answers: Sequence[str], correct: Sequence[bool]) -> float:
-    """maj@n of one problem in [0, 1]: is the answer that most thoughts gave correct? Ties are split evenly.
-
-    A thought without an answer (an empty string) does not vote; without any vote the score is 0.
-    """
-    votes = Counter(answer for answer in answers if answer)
-    if not votes:
-        return 0.0
-    most = max(votes.values())
-    leaders = {answer for answer, count in votes.items() if count == most}
-    grades = [float(grade) for answer, grade in zip(answers, correct, strict=True) if answer in leaders]
-    return sum(grades) / len(grades)
+def total_gain(accuracy: Array, budgets: Sequence[int]) -> float | None:
+    """Accuracy at the largest budget minus at the smallest above 0, of `accuracy` [K]; None where they are one."""
+    columns = thinking_columns(budgets)
+    return float(accuracy[columns[-1]] - accuracy[columns[0]]) if len(columns) > 1 else None
 
 
 def fieller(numerator: Array, denominator: Array) -> Interval | None:
     """mean(numerator) / mean(denominator), both [P] and paired, with Fieller's 95 % interval (1954).
 
     None where the denominator's own interval covers 0: the ratio is then not defined, nor is its interval bounded.
+    It is widened as that of `contrast_intervals`, by how the problems agree with the ratio. Measured where the gap is
+    shown in four of five repetitions: .935 … .98, but for what 30 problems do not show: .86 where all that the run
+    lacks lies in one problem of thirty and 16 thoughts of likeness .5 hide it.
     """
     problems = len(numerator)
     if problems < 2:
@@ -208,7 +252,11 @@ def fieller(numerator: Array, denominator: Array) -> Interval | None:
     if a <= 1e-12:
         return None
     root = math.sqrt(max(0.0, b * b - a * c))
-    return Interval(n / d, (b - root) / a, (b + root) / a)
+    ratio, rest = n / d, numerator - n / d * denominator
+    factor = stretch(rest)
+    least = Z95**2 / (problems + Z95**2) * float(agreeing(rest[:, None])[0]) / abs(d)
+    below, above = (ratio - (b - root) / a) * factor, ((b + root) / a - ratio) * factor
+    return Interval(ratio, ratio - max(below, least), ratio + max(above, least))
 
 
 def recovered_fraction(run: Array, unpruned: Array, pruned: Array) -> list[Interval | None]:

@@ -17,7 +17,8 @@ Reflection is counted by lexical rules, for English: marks of three of the behav
 
 The rules see words, not intentions: they miss a check that uses none of these and count an idle "let me check", so they
 compare models on the same problems and are no absolute measure. A "Wait" that budget forcing appended stands in the
-thought and counts like the model's own: compare sweeps of the same protocol.
+thought and counts like the model's own: compare sweeps of the same protocol. A recipe may have a model count beside
+them (`sweep.judge`, `eval.judge`); its numbers compare only with those of the same judge.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
+
+from eval.types import Judgement
 
 if TYPE_CHECKING:
     from eval.samples import GradedThought
@@ -75,15 +78,6 @@ OPENING: dict[Behaviour, re.Pattern[str]] = {
     ),
 }
 CLAUSE_BEGINS_AFTER = frozenset(".,;:!?…—(\n")
-
-
-class Judge(Protocol):
-    """Something that reads a thought more closely than the rules, such as a model behind an endpoint; none ships here.
-
-    It returns the count of each behaviour, or None where it could not judge: a failed call is never a count of 0.
-    """
-
-    def count(self, thinking: str) -> dict[Behaviour, int] | None: ...
 
 
 def split_words(text: str) -> list[str]:
@@ -207,6 +201,33 @@ def style_row(thoughts: Sequence[GradedThought]) -> dict[str, Any]:
             behaviour: {
                 "per_1000_words": 1000 * sum(found[behaviour] for found in marks) / total if total else None,
                 "share": fmean(found[behaviour] > 0 for found in marks) if marks else None,
+            }
+            for behaviour in ANYWHERE
+        },
+        "judged": judged_row([thought.judged for thought in thoughts if thought.judged is not None]),
+    }
+
+
+def judged_row(asked: Sequence[Judgement]) -> dict[str, Any] | None:
+    """What the judge counted in the thoughts it was asked about; None where it was asked about none.
+
+    thoughts: those judged; missing: those it failed on, which count for nothing, and `failure` the first reason; cut:
+    those of which it saw a part. Marks are over the words that it saw.
+    """
+    if not asked:
+        return None
+    counts = [one.counts for one in asked if one.counts is not None]
+    words = sum(one.words for one in asked if one.counts is not None)
+    return {
+        "judge": asked[0].judge,
+        "thoughts": len(counts),
+        "missing": len(asked) - len(counts),
+        "failure": next((one.failure for one in asked if one.counts is None), None),
+        "cut": sum(one.cut for one in asked),
+        "reflection": {
+            behaviour: {
+                "per_1000_words": 1000 * sum(found[behaviour] for found in counts) / words if words else None,
+                "share": fmean(found[behaviour] > 0 for found in counts) if counts else None,
             }
             for behaviour in ANYWHERE
         },

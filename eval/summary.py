@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from eval.parallel import majority_at_n, pass_rows
 from eval.sequences import RUN_ERROR
 from eval.statistics import (
     Array,
     accuracy_interval,
     gain_interval,
-    majority_at_n,
-    pass_at_k,
+    level,
     recovered_fraction,
     total_gain,
 )
@@ -83,7 +83,8 @@ def rows(
     means = problem_means(sweep, ids)
     samples = _samples(sweep)
     common = {"step": sweep.step, "model": sweep.model, "suite": sweep.suite}
-    counted = {"problems": len(ids), "samples": samples, "protocol": sweep.protocol}
+    counted = {"problems": len(ids), "samples": samples, "missing": sweep.missing, "protocol": sweep.protocol,
+               "method": sweep.method, "chance": sweep.chance}
     at_budgets = [
         common
         | {"budget": budget}
@@ -98,21 +99,16 @@ def rows(
         | {"budget": None}
         | counted
         | {
-            "level": at_budgets[0]["accuracy"],
+            "level": level(means.mean(axis=0), sweep.budgets),
             "gain_per_doubling": gain.estimate if gain else None,
             "gain_low": gain.low if gain else None,
             "gain_high": gain.high if gain else None,
-            "total_gain": _number(float(total_gain(means.mean(axis=0)))),
-            "termination": at_budgets[-1]["closed"],
-        "missing": sweep.missing,
-        "style": sweep.style,
+            "total_gain": total_gain(means.mean(axis=0), sweep.budgets),
+            "termination": at_budgets[-1]["closed"] if sweep.budgets[-1] else None,
+            "style": sweep.style,
         }
     )
     return [*at_budgets, whole | _parallel(sweep, samples) | _compared(sweep, unpruned, pruned, section, error)]
-
-
-def _number(value: float) -> float | None:
-    return value if np.isfinite(value) else None
 
 
 def _samples(sweep: SuiteSweep) -> int:
@@ -135,6 +131,7 @@ def _accuracy(means: Array) -> Row:
 def _spent(scores: Sequence[Score]) -> Row:
     return {
         "tokens_spent": fmean(score.thinking_tokens for score in scores),
+        "control": fmean(score.thinking_tokens <= score.budget for score in scores),
         "closed": fmean(score.closed for score in scores),
         "cut": fmean(score.cut for score in scores),
         "looping": fmean(score.looping for score in scores),
@@ -142,25 +139,25 @@ def _spent(scores: Sequence[Score]) -> Row:
 
 
 def _parallel(sweep: SuiteSweep, samples: int) -> Row:
-    """pass@k (k = 1, 2, 4 … and n) and maj@n at the largest budget; None for one thought a problem.
+    """pass@k and maj@n at the largest budget with their intervals; None for one thought a problem.
 
-    Over the problems that have all `samples` thoughts.
+    maj@n is over the problems that have all n thoughts (`maj_problems`).
     """
     if samples < 2:
-        return {"pass_at_k": None, "maj_at_n": None}
+        return dict.fromkeys(("pass_at_k", "maj_at_n", "maj_low", "maj_high", "maj_problems"))
     thoughts: defaultdict[str, list[Score]] = defaultdict(list)
     for score in sweep.scores:
         if score.budget == sweep.budgets[-1]:
             thoughts[score.problem].append(score)
-    thoughts = defaultdict(list, {problem: group for problem, group in thoughts.items() if len(group) == samples})
-    counts = [sum(score.correct for score in group) for group in thoughts.values()]
-    ks = sorted({2**power for power in range(samples.bit_length())} | {samples})
-    majority = fmean(
-        majority_at_n([s.extracted for s in group], [s.correct for s in group]) for group in thoughts.values()
-    )
+    whole = [group for group in thoughts.values() if len(group) == samples]
+    votes = np.array([majority_at_n([s.extracted for s in group], [s.correct for s in group]) for group in whole])
+    low, high = accuracy_interval(votes)
     return {
-        "pass_at_k": [{"k": k, "value": float(pass_at_k(counts, samples, k).mean())} for k in ks],
-        "maj_at_n": majority,
+        "pass_at_k": pass_rows({problem: [score.correct for score in group] for problem, group in thoughts.items()}),
+        "maj_at_n": float(votes.mean()),
+        "maj_low": low,
+        "maj_high": high,
+        "maj_problems": len(whole),
     }
 
 

@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data_prep.grading.grade import grader_version
 from data_prep.problems import Suite
-from data_prep.prompts import encode, render_prompt, think_format
+from data_prep.prompts import encode, render_off_prompt, render_prompt, think_format
 from data_prep.suites import load_suite
-from eval.engines.choose import make_engine, version_of
+from eval.engines.choose import open_engine, version_of
+from eval.judge import judge_thoughts
+from eval.likelihood import choose_likeliest, likelihood_hash, problem_continuations
 from eval.protocol import Protocol, make_protocol, protocol_hash
 from eval.quiet import quiet
-from eval.samples import GradedThought, grade_thoughts, write_samples
-from eval.style import style_row
-from eval.types import Engine, Request, SuiteSweep, WhichModel
+from eval.ranks import Ranks
+from eval.samples import GradedThought, grade_thoughts, sweep_style
+from eval.types import Engine, Missing, Request, SuiteSweep, Thought, Weights, WhichModel
 from recipes.data import FormatSection
 from recipes.errors import UserError
-from recipes.sweeps import EngineSection, SweepSection
-
-Gather = Callable[[list[Any]], list[Any]]
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """This process among the others; `gather` gives every rank the lists of all ranks, joined in rank order."""
-
-    rank: int
-    count: int
-    gather: Gather
-
-
-ALONE = Ranks(rank=0, count=1, gather=lambda rows: rows)
+from recipes.sweeps import EngineSection, JudgeSection, SweepSection
 
 
 @dataclass(frozen=True)
@@ -48,9 +34,12 @@ class SweepPlan:
     samples: int
     engine: EngineSection
     tokenizer: PreTrainedTokenizerBase
+    judge: JudgeSection | None = None
 
     def protocol_hash(self, suite: Suite) -> str:
         """The hash that every score of `suite` carries."""
+        if suite.by_likelihood:
+            return likelihood_hash(suite, self.tokenizer, (version_of(self.engine),))
         versions = version_of(self.engine), grader_version(suite.grader)
         return protocol_hash(self.protocol, suite, self.samples, versions)
 
@@ -62,20 +51,44 @@ def make_sweep_plan(section: SweepSection, fmt: FormatSection, tokenizer: PreTra
     """
     protocol = make_protocol(section, think_format(fmt, tokenizer), len(tokenizer))
     return SweepPlan(suites=tuple(load_suite(suite) for suite in section.suites), protocol=protocol,
-                     samples=section.samples, engine=section.engine, tokenizer=tokenizer)
+                     samples=section.samples, engine=section.engine, tokenizer=tokenizer, judge=section.judge)
 
 
 def check_context(plan: SweepPlan, context_tokens: int) -> None:
-    """UserError where a prompt, the largest budget and an answer do not fit into the model's context."""
+    """UserError where a prompt, the largest budget and an answer, or a scored choice, do not fit into the context."""
     fmt, budget = plan.protocol.format, plan.protocol.budgets[-1]
     closing = max(len(fmt.forced_close_ids), len(fmt.own_close_ids))
     for suite in plan.suites:
-        prompt = max(len(ids) for ids in _prompts(suite, plan))
-        needed = prompt + budget + closing + plan.protocol.answer_tokens
+        if suite.by_likelihood:
+            _check_choices(suite, plan, context_tokens)
+            continue
+        requests = suite_requests(suite, replace(plan, samples=1))
+        prompt, off = (max(len(ids) for ids in each)
+                       for each in zip(*((one.prompt_ids, one.off_ids) for one in requests), strict=True))
+        needed = max(prompt + budget + closing, off) + plan.protocol.answer_tokens
         if needed > context_tokens:
             raise UserError(
                 f"sweep.budgets: {budget} thinking tokens with a prompt of {prompt} (suite {suite.name}) and the "
                 f"answer need {needed} tokens, the model's context has {context_tokens}; lower the largest budget")
+
+
+def _check_choices(suite: Suite, plan: SweepPlan, context_tokens: int) -> None:
+    longest = max(len(one.context) + len(one.ids) for problem in suite.problems
+                  for one in problem_continuations(problem, suite.grader, plan.tokenizer))
+    if longest > context_tokens:
+        raise UserError(f"sweep.suites ({suite.name}): a question with its choice has {longest} tokens, the model's "
+                        f"context has {context_tokens}; leave its longest problems out")
+
+
+@dataclass(frozen=True)
+class Notes:
+    """Thoughts that are known already, by (problem, sample), and where each new one is noted as soon as it is whole."""
+
+    known: Mapping[tuple[str, int], Thought]
+    add: Callable[[Thought], None]
+
+
+NO_NOTES = Notes({}, lambda thought: None)
 
 
 def sweep_model(model: PreTrainedModel | None, plan: SweepPlan, ranks: Ranks) -> dict[str, list[GradedThought]]:
@@ -84,46 +97,84 @@ def sweep_model(model: PreTrainedModel | None, plan: SweepPlan, ranks: Ranks) ->
     `model` is whole on this rank (under ZeRO-3 the caller has gathered it) and is left exactly as it was; None where
     the engine has a model of its own. UserError where not one thought of a suite could be had.
     """
-    engine = make_engine(plan.engine, plan.protocol, plan.tokenizer, model)
-    with quiet(model) if model is not None else nullcontext():
-        return {suite.name: _sweep_suite(engine, suite, plan, ranks) for suite in plan.suites}
+    weights = Weights(model)
+    with engine_on(weights, plan) as engine:
+        return {suite.name: sweep_suite((engine, weights), suite, plan, ranks) for suite in plan.suites}
 
 
-def _sweep_suite(engine: Engine, suite: Suite, plan: SweepPlan, ranks: Ranks) -> list[GradedThought]:
-    mine = suite_requests(suite, plan)[ranks.rank::ranks.count]
-    graded = ranks.gather(grade_thoughts(list(engine.think(mine)), suite, plan.protocol, plan.tokenizer))
+@contextmanager
+def engine_on(weights: Weights, plan: SweepPlan) -> Iterator[Engine]:
+    """The plan's engine on `weights`; a model in this process is quiet meanwhile (`eval.quiet`)."""
+    silence = quiet(weights.model) if weights.model is not None else nullcontext()
+    with silence, open_engine(plan.engine, plan.protocol, plan.tokenizer, weights) as engine:
+        yield engine
+
+
+def sweep_suite(thinker: tuple[Engine, Weights], suite: Suite, plan: SweepPlan, ranks: Ranks,
+                notes: Notes = NO_NOTES) -> list[GradedThought]:
+    """`sweep_model` for one suite, on an engine and its weights; what `notes` know is not thought again."""
+    if suite.by_likelihood:
+        return _by_likelihood(thinker[1].model, suite, plan, ranks)
+    requests = suite_requests(suite, plan)
+    known = [notes.known[key] for request in requests if (key := (request.problem, request.sample)) in notes.known]
+    new = [request for request in requests if (request.problem, request.sample) not in notes.known]
+    found = [*known[ranks.rank::ranks.count], *think_twice(thinker[0], new[ranks.rank::ranks.count], notes.add)]
+    thoughts = grade_thoughts(found, suite, plan.protocol, plan.tokenizer)
+    if plan.judge is not None:
+        judged = {problem.id for problem in suite.problems[: plan.judge.problems]}
+        thoughts = judge_thoughts(thoughts, judged, plan.judge)
+    graded = ranks.gather(thoughts)
     failures = [thought.failure for thought in graded if thought.failure]
     if failures and len(failures) == len(graded):
         raise UserError(f"sweep.engine: no thought of suite {suite.name} could be had; the first one: {failures[0]}")
+    return _in_order(graded, suite)
+
+
+def think_twice(engine: Engine, requests: Sequence[Request], note: Callable[[Thought], None]
+                ) -> list[Thought | Missing]:
+    """A thought for each request; what could not be had is asked for once more, and is then missing."""
+    thoughts: list[Thought | Missing] = []
+    missing: list[Missing] = []
+    for _ in range(2):
+        missing = []
+        for one in engine.think(requests):
+            if isinstance(one, Missing):
+                missing.append(one)
+            else:
+                note(one)
+                thoughts.append(one)
+        lost = {(one.problem, one.sample) for one in missing}
+        requests = [request for request in requests if (request.problem, request.sample) in lost]
+        if not requests:
+            break
+    return [*thoughts, *missing]
+
+
+def _by_likelihood(model: PreTrainedModel | None, suite: Suite, plan: SweepPlan, ranks: Ranks) -> list[GradedThought]:
+    assert model is not None, "a recipe allows likelihood on the engine in process alone"
+    mine = suite.problems[ranks.rank::ranks.count]
+    return _in_order(ranks.gather(choose_likeliest(model, mine, suite.grader, plan.tokenizer)), suite)
+
+
+def _in_order(graded: list[GradedThought], suite: Suite) -> list[GradedThought]:
     order = {problem.id: i for i, problem in enumerate(suite.problems)}
     return sorted(graded, key=lambda thought: (order[thought.problem], thought.sample))
 
 
 def suite_requests(suite: Suite, plan: SweepPlan) -> list[Request]:
-    """One request a (problem, sample)."""
-    return [Request(problem=problem.id, sample=sample, prompt_ids=prompt)
-            for problem, prompt in zip(suite.problems, _prompts(suite, plan), strict=True)
-            for sample in range(plan.samples)]
-
-
-def _prompts(suite: Suite, plan: SweepPlan) -> list[tuple[int, ...]]:
+    """One request a (problem, sample); with the prompt for thinking off where the budgets begin with 0."""
     fmt, tokenizer = plan.protocol.format, plan.tokenizer
-    return [encode(render_prompt(problem.question, tokenizer, fmt), tokenizer) for problem in suite.problems]
+    renderers = [render_prompt, render_off_prompt][: 1 + (plan.protocol.budgets[0] == 0)]
+    return [Request(problem.id, sample, *prompts) for problem in suite.problems
+            for prompts in [[encode(render(problem.question, tokenizer, fmt), tokenizer) for render in renderers]]
+            for sample in range(plan.samples)]
 
 
 def suite_sweep(suite: Suite, plan: SweepPlan, thoughts: list[GradedThought], model: WhichModel, step: int
                 ) -> SuiteSweep:
     """The scores of one suite under its protocol hash."""
-    return SuiteSweep(model=model, step=step, suite=suite.name, budgets=plan.protocol.budgets,
+    return SuiteSweep(model=model, step=step, suite=suite.name, method=suite.method, chance=suite.chance,
+                      budgets=(0,) if suite.by_likelihood else plan.protocol.budgets,
                       scores=tuple(score for thought in thoughts for score in thought.scores()),
                       protocol=plan.protocol_hash(suite), missing=sum(bool(t.failure) for t in thoughts),
-                      style=style_row([t for t in thoughts if not t.failure]))
-
-
-def save_thoughts(folder: Path, sweep: SuiteSweep, thoughts: list[GradedThought]) -> Path:
-    """Writes the samples file of one sweep; `eval.samples.read_sweep` gives the sweep back."""
-    path = folder / sweep.suite / f"{sweep.model}-{sweep.step:06d}.jsonl"
-    header = {"model": sweep.model, "step": sweep.step, "suite": sweep.suite, "budgets": list(sweep.budgets),
-              "protocol": sweep.protocol}
-    write_samples(path, header, thoughts)
-    return path
+                      style=sweep_style(suite.method, thoughts))

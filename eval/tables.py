@@ -9,6 +9,7 @@ from eval.summary import Row, newest, suites
 
 NAMES = {"unpruned": "unpruned", "pruned": "pruned", "run": "now"}
 WIDTH = 100
+THOUGHT_HEAD = ("ended", "looping", "repetition", "self-BLEU", "verification", "backtracking", "subgoals")
 MOST_WITH_INTERVAL = 5  # budgets; with more the intervals would not fit the terminal
 
 
@@ -34,6 +35,18 @@ def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("0.", ".", 1)
 
 
+def budget_name(budget: int) -> str:
+    """A budget as a column is headed: `8,192`, and `off` for 0, the answer without thinking."""
+    return f"{budget:,}" if budget else "off"
+
+
+def way_of_asking(row: Row) -> str:
+    """`at 128`, `thinking off`, or `by likelihood`."""
+    if row.get("method") == "likelihood":
+        return "by likelihood"
+    return f"at {row['budget']:,}" if row["budget"] else "thinking off"
+
+
 def align(lines: Sequence[Sequence[str]]) -> str:
     """Text columns two blanks apart, each as wide as its widest cell; trailing blanks are dropped."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
@@ -52,12 +65,13 @@ def sweep_table(rows: Sequence[Row], suite: str) -> str:
     present = {model: sweep for model, sweep in found.items() if sweep[0]}
     if not present:
         return f"{suite}: not measured"
-    parts = [_title(present, suite), _models(present)]
+    parts = [_title(present, suite), _models(present), *_thoughts(present)]
     parts += [_short(rows, other) for other in suites(rows) if other != suite]
     whole = present.get("run", ([], None))[1]
     if whole is not None:
-        parts.append(_ways(whole, present["run"][0][-1]))
-        parts += _style({model: (found or {}).get("style") for model, (_, found) in present.items()})
+        largest = present["run"][0][-1]
+        kept = f", within budget {share(largest['control'])}" if "control" in largest else ""
+        parts.append(f"answers cut {share(largest['cut'])}{kept}, {largest['tokens_spent']:.0f} thinking tokens spent")
         parts += fill(whole["verdict_line"], WIDTH).splitlines() if whole.get("verdict_line") else []
     return "\n".join(parts)
 
@@ -66,12 +80,13 @@ def _title(present: dict[str, tuple[list[Row], Row | None]], suite: str) -> str:
     last = present.get("run") or next(iter(present.values()))
     row = last[0][-1]
     asked = f"{row['problems']} problems x {row['samples']}"
+    asked += f" ({row['missing']} thoughts missing)" if row.get("missing") else ""
     return f"step {row['step']}, {suite}: accuracy by thinking budget, {asked}, 95 % intervals"
 
 
 def _models(present: dict[str, tuple[list[Row], Row | None]]) -> str:
     budgets = sorted({row["budget"] for sweep, _ in present.values() for row in sweep})
-    lines = [["", *map(str, budgets)]]
+    lines = [["", *map(budget_name, budgets)]]
     many = len(budgets) > MOST_WITH_INTERVAL
     for model, (sweep, _) in present.items():
         cells = {row["budget"]: share(row["accuracy"]) if many else cell(row) for row in sweep}
@@ -82,35 +97,49 @@ def _models(present: dict[str, tuple[list[Row], Row | None]]) -> str:
 
 def _short(rows: Sequence[Row], suite: str) -> str:
     sweeps = {model: newest(rows, model, suite)[0] for model in NAMES}
-    largest = max(sweep[-1]["budget"] for sweep in sweeps.values() if sweep)
+    last = max((sweep[-1] for sweep in sweeps.values() if sweep), key=lambda row: row["budget"])
+    guess = f" (chance {share(last['chance'])})" if last.get("chance") else ""
     cells = [f"{NAMES[model]} {cell(sweep[-1])}" for model, sweep in sweeps.items() if sweep]
-    return f"{suite} at {largest}: " + " · ".join(cells)
+    return f"{suite} {way_of_asking(last)}{guess}: " + " · ".join(cells)
 
 
-def _ways(whole: Row, largest: Row) -> str:
-    return (
-        f"thoughts that end by themselves {share(whole['termination'])}, looping {share(largest['looping'])}, "
-        f"answers cut {share(largest['cut'])}, "
-        f"{largest['tokens_spent']:.0f} thinking tokens spent at {largest['budget']}"
-    )
+def _thoughts(present: dict[str, tuple[list[Row], Row | None]]) -> list[str]:
+    """How thoughts end and are written, a line a model; what a judge counted is a line of its own."""
+    budget = max(sweep[-1]["budget"] for sweep, _ in present.values())
+    lines, notes = [[f"thoughts at {budget}", *THOUGHT_HEAD]], []
+    for model, (sweep, whole) in present.items():
+        if whole is not None:
+            lines.append([NAMES[model], *thought_cells(whole, sweep[-1])])
+            judged = (whole.get("style") or {}).get("judged")
+            lines += [[f"{NAMES[model]}, judged", *judged_cells(judged)]] if judged else []
+            notes += [f"{NAMES[model]}: {judge_note(judged)}"] if judged and judged["missing"] else []
+    return [*align(lines).splitlines(), *(line[:WIDTH] for line in notes)]
 
 
-def _style(found: dict[str, Row | None]) -> list[str]:
-    """One line of `eval.style` with the models side by side; none where nothing was found in any thought."""
-    styles = {NAMES[model]: style for model, style in found.items() if style}
-    numbers = {
-        "repetition": [style["ngram_repetition"] for style in styles.values()],
-        "self-BLEU": [style["self_bleu"] for style in styles.values()],
-        "reflection": [reflection_marks(style) for style in styles.values()],
-    }
-    shown = [f"{name} " + " ".join(map(style_cell, values)) for name, values in numbers.items() if any(values)]
-    return [f"style ({', '.join(styles)}): " + ", ".join(shown)] if shown else []
+def thought_cells(whole: Row, largest: Row) -> list[str]:
+    """A line under THOUGHT_HEAD of one sweep: its row with budget null and that of its largest budget.
+
+    Shares of thoughts that end by themselves and in a loop, then numbers of `eval.style` (marks in 1,000 words).
+    """
+    style = whole.get("style")
+    numbers = [style["ngram_repetition"], style["self_bleu"], *_marks(style)] if style else [None] * 5
+    ended = "-" if whole["termination"] is None else share(whole["termination"])
+    return [ended, share(largest["looping"]), *map(style_cell, numbers)]
 
 
-def reflection_marks(style: Row) -> float | None:
-    """Marks of reflection of all kinds in 1,000 words; None where there was no word."""
-    marks = [found["per_1000_words"] for found in style["reflection"].values()]
-    return None if None in marks else float(sum(marks))
+def judged_cells(judged: Row) -> list[str]:
+    """The same line of what a judge counted: only marks."""
+    return [""] * 4 + [style_cell(marks) for marks in _marks(judged)]
+
+
+def judge_note(judged: Row) -> str:
+    """How many thoughts a judge failed on, and why."""
+    asked = judged["thoughts"] + judged["missing"]
+    return f"judge {judged['judge']}: {judged['missing']} of {asked} thoughts missing, {judged['failure']}"
+
+
+def _marks(counted: Row) -> list[float | None]:
+    return [found["per_1000_words"] for found in counted["reflection"].values()]
 
 
 def style_cell(value: float | None) -> str:

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-Stop = Literal["close", "eos", "budget"]
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Stop = Literal["close", "eos", "budget", "loop"]
 WhichModel = Literal["unpruned", "pruned", "run"]
 
 
 @dataclass(frozen=True)
 class Request:
-    """One thought to be had: `prompt_ids` end with the think-open string."""
+    """One thought to be had: `prompt_ids` end with the think-open string.
+
+    off_ids: the whole prompt of the answer with thinking off, cue included; needed where the budgets begin with 0.
+    """
 
     problem: str
     sample: int
     prompt_ids: tuple[int, ...]
+    off_ids: tuple[int, ...] = ()
+
+    @property
+    def longest_prompt_tokens(self) -> int:
+        """The longer of its prompts: what a row of a cache must hold before any thought or answer."""
+        return max(len(self.prompt_ids), len(self.off_ids))
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,18 @@ class Thought:
     answers: tuple[Answer, ...]
 
 
+    def row(self) -> dict[str, Any]:
+        """The thought as a line of a journal."""
+        return asdict(self)
+
+    @staticmethod
+    def of_row(row: dict[str, Any]) -> Thought:
+        """The inverse of `row`, also after JSON has made lists of the tuples."""
+        answers = tuple(Answer(tuple(a["budgets"]), a["thinking_tokens"], tuple(a["answer_ids"]), a["finished"])
+                        for a in row["answers"])
+        return Thought(**{**row, "thinking_ids": tuple(row["thinking_ids"]), "answers": answers})
+
+
 @dataclass(frozen=True)
 class Missing:
     """A thought that could not be had, and why; it is never counted as wrong."""
@@ -48,6 +72,20 @@ class Missing:
     problem: str
     sample: int
     reason: str
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights that are swept: `model` for the engine in process, `folder` for one that loads them itself.
+
+    folder: a checkpoint's folder or Hub id; adapter: the folder of a LoRA adapter on top of it. An endpoint needs none.
+    """
+
+    model: PreTrainedModel | None = None
+    folder: str = ""
+    adapter: str | None = None
+    dtype: str = "float32"
+    trust_remote_code: bool = False
 
 
 class Engine(Protocol):
@@ -78,10 +116,25 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """What a judge counted in one thought, by behaviour; None with the reason in `failure` where it could not.
+
+    words: of the part that it saw; cut: that part was not all.
+    """
+
+    judge: str
+    words: int
+    cut: bool
+    counts: dict[str, int] | None
+    failure: str = ""
+
+
+@dataclass(frozen=True)
 class SuiteSweep:
     """All scores of one model on one suite at one training step. `scores` hold every (problem, sample, budget) once.
 
-    missing: thoughts that could not be had; they have no score.
+    missing: thoughts that could not be had; they have no score. method: generate or likelihood (then the only budget is
+    0); chance: the accuracy of guessing among choices, where there are any.
     """
 
     model: WhichModel
@@ -92,3 +145,5 @@ class SuiteSweep:
     protocol: str
     missing: int = 0
     style: dict[str, Any] | None = None
+    method: str = "generate"
+    chance: float | None = None

@@ -2,6 +2,10 @@
 
 The command is `python -m eval.verdict FILE.jsonl [--json]`; this file reads its rows, judges them and prints the
 result.
+
+Problems may have different numbers of samples (a thought that is missing has no row): a problem counts by the mean of
+those it has, and the fewer are said. A sample must have a row at every budget, since a budget that lacks thoughts would
+be compared with others on other thoughts. Budget 0 is thinking off, a control without part in gain and verdict.
 """
 
 from __future__ import annotations
@@ -10,12 +14,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
-from eval.statistics import Array, accuracy_interval, gain_interval
+from eval.parallel import pass_rows
+from eval.statistics import Array, accuracy_interval, gain_interval, level, total_gain
 from eval.verdict import decide, verdict_line
 from recipes.command import split
 from recipes.errors import UserError
@@ -24,7 +30,7 @@ from recipes.sweeps import VerdictSection
 MODELS = ("unpruned", "pruned", "run")
 ROW_FORM = '{"problem", "sample", "budget", "correct"[, "model"]}'
 
-Means = dict[str, dict[int, float]]  # problem -> budget -> share of correct thoughts
+Grades = dict[str, dict[int, dict[int, bool]]]  # problem -> budget, increasing -> sample -> correct
 
 
 def _row(text: str, place: str) -> tuple[str, str, int, int, bool]:
@@ -41,23 +47,24 @@ def _row(text: str, place: str) -> tuple[str, str, int, int, bool]:
     )
     if model not in (None, *MODELS):
         raise UserError(f"{place}: model={model!r}, allowed are {', '.join(MODELS)} (without the key: run)")
-    if not isinstance(problem, str | int) or type(sample) is not int or type(budget) is not int or budget < 1:
+    if not isinstance(problem, str | int) or type(sample) is not int or type(budget) is not int or budget < 0:
         raise UserError(
-            f"{place}: problem={problem!r} must be a name, sample={sample!r} and budget={budget!r} whole numbers"
+            f"{place}: problem={problem!r} must be a name, sample={sample!r} and budget={budget!r} whole "
+            "numbers (budget 0: thinking off)"
         )
     if correct not in (True, False):
         raise UserError(f"{place}: correct={correct!r}, allowed are true and false")
     return model or "run", str(problem), sample, budget, bool(correct)
 
 
-def read_models(path: Path) -> dict[str, Means]:
-    """The means by model, problem and budget of a JSON Lines file of graded thoughts.
+def read_models(path: Path) -> dict[str, Grades]:
+    """The grades by model, problem and budget of a JSON Lines file of graded thoughts.
 
-    Raises UserError (file:line) for a bad or repeated row, and where a problem lacks samples at a budget.
+    Raises UserError (file:line) for a bad or repeated row, and where a sample lacks a budget.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; give a JSON Lines file of rows {ROW_FORM}")
-    grades: dict[str, dict[str, dict[int, dict[int, bool]]]] = {}
+    grades: dict[str, Grades] = {}
     for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if not text.strip():
             continue
@@ -71,82 +78,101 @@ def read_models(path: Path) -> dict[str, Means]:
         at_budget[sample] = correct
     if not grades:
         raise UserError(f"{path}: no rows; a line is one object {ROW_FORM}")
-    budgets = {budget for model in grades.values() for problem in model.values() for budget in problem}
+    budgets = sorted({budget for model in grades.values() for problem in model.values() for budget in problem})
     for model, problems in grades.items():
         for problem, by_budget in problems.items():
-            if set(by_budget) != budgets or len({frozenset(samples) for samples in by_budget.values()}) > 1:
-                raise UserError(
-                    f"{path}: problem {problem!r} of model {model} needs the same samples at every budget "
-                    f"{sorted(budgets)}"
-                )
+            _complete(by_budget, budgets, f"{path}: problem {problem!r} of model {model}")
     return {
-        model: {
-            problem: {budget: sum(got.values()) / len(got) for budget, got in sorted(by_budget.items())}
-            for problem, by_budget in problems.items()
-        }
+        model: {problem: dict(sorted(by_budget.items())) for problem, by_budget in problems.items()}
         for model, problems in grades.items()
     }
 
 
-def _matrix(means: Means, problems: Sequence[str]) -> Array:
-    return np.array([list(means[problem].values()) for problem in problems])
+def _complete(by_budget: dict[int, dict[int, bool]], budgets: Sequence[int], whose: str) -> None:
+    samples = set().union(*by_budget.values())
+    for budget in budgets:
+        lacking = sorted(samples - by_budget.get(budget, {}).keys())
+        if lacking:
+            raise UserError(
+                f"{whose}: sample {lacking[0]} has no row at budget {budget}; a sample needs one at each of {budgets}, "
+                "or none at all where its thought is missing"
+            )
 
 
-def judge(models: dict[str, Means], section: VerdictSection) -> dict[str, Any]:
+def _means(grades: Grades, problems: Sequence[str]) -> Array:
+    """Share of correct thoughts, [P, K], of those that each problem has."""
+    return np.array([[fmean(own.values()) for own in grades[problem].values()] for problem in problems])
+
+
+def judge(models: dict[str, Grades], section: VerdictSection) -> dict[str, Any]:
     """Level, gain and intervals of every model, and the verdict where unpruned, pruned and run are all there;
     JSON-safe."""
     budgets = list(next(iter(next(iter(models.values())).values())))
-    described = {name: describe(_matrix(means, list(means)), budgets, section) for name, means in models.items()}
+    described = {name: describe(grades, budgets, section) for name, grades in models.items()}
     if set(models) != set(MODELS):
         return {"models": described, "paired": None, "verdict": None}
     paired = [problem for problem in models["run"] if problem in models["unpruned"] and problem in models["pruned"]]
     if not paired:
         raise UserError("the models unpruned, pruned and run share no problem; a verdict is paired by problem")
-    run, unpruned, pruned = (_matrix(models[name], paired) for name in ("run", "unpruned", "pruned"))
+    run, unpruned, pruned = (_means(models[name], paired) for name in ("run", "unpruned", "pruned"))
     verdict = decide(run, unpruned, pruned, budgets, section)
     return {"models": described, "paired": len(paired), "verdict": asdict(verdict) | {"line": verdict_line(verdict)}}
 
 
-def describe(means: Array, budgets: Sequence[int], section: VerdictSection) -> dict[str, Any]:
-    """Accuracy by budget, level, gain and intervals of one model's `means` [P, K]; JSON-safe (None where undefined)."""
+def describe(grades: Grades, budgets: Sequence[int], section: VerdictSection) -> dict[str, Any]:
+    """Accuracy by budget, level, gain, pass@k and intervals of one model; JSON-safe (None where undefined).
+
+    samples: of the problem that has most; missing: how many thoughts the others lack to as many. pass_at_k: at the
+    largest budget, None for one thought a problem.
+    """
+    means = _means(grades, list(grades))
+    thoughts = {problem: list(by_budget[budgets[-1]].values()) for problem, by_budget in grades.items()}
+    samples = max(map(len, thoughts.values()))
     at_budgets = [(float(means[:, k].mean()), *accuracy_interval(means[:, k])) for k in range(len(budgets))]
     gain = gain_interval(means, budgets, section.resamples)
     return {
         "problems": len(means),
+        "samples": samples,
+        "missing": sum(samples - len(own) for own in thoughts.values()),
         "accuracy": [
             {"budget": b, "accuracy": p, "low": low, "high": high}
             for b, (p, low, high) in zip(budgets, at_budgets, strict=True)
         ],
-        "level": at_budgets[0][0],
+        "level": level(means.mean(axis=0), budgets),
         "gain_per_doubling": gain.estimate if gain else None,
         "gain_low": gain.low if gain else None,
         "gain_high": gain.high if gain else None,
-        "total_gain": at_budgets[-1][0] - at_budgets[0][0] if len(budgets) > 1 else None,
+        "total_gain": total_gain(means.mean(axis=0), budgets),
+        "pass_at_k": pass_rows(thoughts) if samples > 1 else None,
     }
+
+
+def _head(name: str, numbers: dict[str, Any]) -> str:
+    lost = f", {numbers['missing']} thoughts missing" if numbers["missing"] else ""
+    known = "not defined" if numbers["level"] is None else f"{numbers['level']:.2f}"
+    gain = "gain not defined"
+    if numbers["gain_per_doubling"] is not None:
+        span = f"{numbers['gain_low']:+.3f} … {numbers['gain_high']:+.3f}"
+        gain = f"gain {numbers['gain_per_doubling']:+.3f} per doubling ({span})"
+    return f"{name}: {numbers['problems']} problems x {numbers['samples']}{lost}, level {known}, {gain}"
 
 
 def _text(report: dict[str, Any]) -> str:
     lines = []
     for name, numbers in report["models"].items():
-        cells = [
-            f"{row['accuracy']:.2f} [{row['low']:.2f}, {row['high']:.2f}] at {row['budget']}"
-            for row in numbers["accuracy"]
-        ]
-        gain = numbers["gain_per_doubling"]
-        tail = (
-            "gain not defined"
-            if gain is None
-            else (f"gain {gain:+.3f} per doubling ({numbers['gain_low']:+.3f} … {numbers['gain_high']:+.3f})")
-        )
-        lines.append(
-            f"{name}: {numbers['problems']} problems, level {numbers['level']:.2f}, {tail}\n  " + "\n  ".join(cells)
-        )
+        lines.append(_head(name, numbers))
+        lines += [f"  {_span(row['accuracy'], row)} at {row['budget']}" for row in numbers["accuracy"]]
+        lines += [f"  {_span(row['value'], row)} pass@{row['k']}" for row in numbers["pass_at_k"] or []]
     if report["verdict"] is None:
         lacking = [name for name in MODELS if name not in report["models"]]
         lines.append(f"no verdict: it compares three models, and there are no rows of {', '.join(lacking)}")
     else:
         lines += [f"paired by {report['paired']} problems", report["verdict"]["line"], *report["verdict"]["reasons"]]
     return "\n".join(lines)
+
+
+def _span(value: float, row: dict[str, Any]) -> str:
+    return f"{value:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
 
 
 def main(arguments: list[str]) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from recipes.filters import FiltersSection
 from recipes.generation import GenerateTraces
@@ -20,16 +20,32 @@ __all__ = ["DataSection", "FileTraces", "FiltersSection", "FormatSection", "Gene
 class FormatSection(Section):
     """How a thought is written. The marks (open and close without white space) must be in the tokenizer's reach."""
 
-    open: str = Field(
-        default="<think>\n",
-        description="text that opens the thought; appended to the prompt unless the template ends with it")
-    close: str = Field(
-        default="\n</think>\n\n", description="text between thought and answer, also what budget forcing appends")
+    name: Literal["auto", "qwen3", "qwq", "deepseek_r1", "s1", "think", "custom"] = Field(
+        default="auto",
+        description="a known format (think: any tokenizer with <think> and </think>), or custom: open and close are "
+                    "given; auto: custom where they are, else by the tokenizer's template")
+    open: str | None = Field(
+        default=None,
+        description="text that opens the thought, appended to the prompt unless the template ends with it; "
+                    "default: that of the named format")
+    close: str | None = Field(
+        default=None,
+        description="text between thought and answer, and what budget forcing appends; default: the named one")
     cue: str = Field(
         default="", description="answer cue appended after the close in a sweep, so that the answer comes at once")
     wait: str = Field(default="Wait", description="text appended where the thought is extended")
     stop: str | None = Field(
         default=None, description="the stop token that ends an answer; default: the tokenizer's end-of-sequence token")
+
+    @model_validator(mode="after")
+    def _strings_or_a_name(self) -> Self:
+        given = [key for key in ("open", "close") if getattr(self, key) is not None]
+        if self.name == "custom" and len(given) < 2:
+            raise ValueError(f"name=custom needs open and close, got {' and '.join(given) or 'neither'}")
+        if self.name not in ("auto", "custom") and given:
+            raise ValueError(f"name={self.name} sets open and close itself; leave out {' and '.join(given)} "
+                             "(null takes back what a parent recipe gives), or write name=custom")
+        return self
 
 
 class DataSection(Section):

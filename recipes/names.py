@@ -24,6 +24,7 @@ FOREIGN_NAMES: dict[str, str] = {
     "max_seq_len": "data.max_length_tokens", "sequence_len": "data.max_length_tokens",
     "cutoff_len": "data.max_length_tokens", "block_size": "data.max_length_tokens",
     "dataset": "data.traces.id", "datasets": "data.traces.id", "dataset_name": "data.traces.id",
+    "template": "data.format.name", "prompt_template": "data.format.name",
     "dataset_split": "data.traces.split", "train_file": "data.traces.path",
     "data_files": "data.traces.path", "formatting": "data.traces.format", "dataset_type": "data.traces.format",
     "interleave_probs": "data.traces.parts.N.weight", "subset": "data.traces.config", "streaming": "data.traces.access",

@@ -4,100 +4,46 @@ from __future__ import annotations
 
 import shutil
 import signal
-import time
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers import TrainingArguments as Args
 
-from eval.sequences import RUN_ERROR, sweep_error
-from eval.summary import Row, read_rows, rows
-from eval.sweep import Ranks, SweepPlan, save_thoughts, suite_sweep, sweep_model
-from eval.tables import sweep_table
-from eval.types import SuiteSweep
-from recipes.sweeps import VerdictSection
-from train.model import References, whole_model
+from eval.ranks import Ranks
+from eval.sequences import sweep_error
+from train.recorder import Clock
 from train.run_record import COMPLETE, RunFolder, write_whole
+from train.sweeps import Sweeps
 from train.tracking import Tracker
 
-SWEEP_KEY = ("step", "model", "suite", "budget")
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
-@dataclass(frozen=True)
-class SweepRecorder:
-    """Turns sweeps into rows, samples, a table in the terminal and curves in W&B; only rank 0 writes and prints."""
-
-    folder: RunFolder
-    tracker: Tracker
-    references: References
-    verdict: VerdictSection
-    ranks: Ranks
-
-    def record(self, sweeps: dict[str, SuiteSweep], seconds: float, error: float = RUN_ERROR) -> None:
-        """Rows of all suites; the run's own are compared with both references, at this sweep's share of the error."""
-        found: list[Row] = []
-        for name, sweep in sweeps.items():
-            of_run = sweep.model == "run"
-            unpruned = self.references.unpruned[name] if of_run else None
-            pruned = self.references.pruned[name] if of_run else None
-            compared = rows(sweep, unpruned, pruned, self.verdict, error)
-            found += [row | {"seconds": round(seconds, 3)} for row in compared]
-        if self.ranks.rank != 0:
-            return
-        self.folder.put_rows("sweeps.jsonl", found, SWEEP_KEY)
-        model, step = found[0]["model"], found[0]["step"]
-        self.tracker.log_sweep(found, step)
-        if model == "run":
-            table = sweep_table(read_rows(self.folder.path / "sweeps.jsonl"), str(self.verdict.suite))
-            print(f"\n{table}\n", flush=True)
-
-
-class Clock:
-    """Seconds of training and of sweeps, and tokens, since the last lap."""
-
-    def __init__(self) -> None:
-        self.sweep_seconds = 0.0
-        self.tokens = 0
-        self.restart()
-
-    def restart(self) -> None:
-        self.last = time.perf_counter()
-
-    def lap(self, tokens_so_far: int) -> dict[str, float | int]:
-        """`tokens`, `seconds` (without sweeps) and `sweep_seconds` since the last lap."""
-        now = time.perf_counter()
-        lap = {"tokens": tokens_so_far - self.tokens, "seconds": round(now - self.last - self.sweep_seconds, 4),
-               "sweep_seconds": round(self.sweep_seconds, 4)}
-        self.last, self.tokens, self.sweep_seconds = now, tokens_so_far, 0.0
-        return lap
-
-
 class SweepCallback(TrainerCallback):
-    """Sweeps every N steps and after the last one. Training state is left as it was (see `eval.quiet`)."""
+    """Sweeps every N steps and after the last one."""
 
-    def __init__(self, trainer: Any, plan: SweepPlan, every_steps: int, recorder: SweepRecorder, clock: Clock) -> None:
-        self.trainer, self.plan, self.every_steps = trainer, plan, every_steps
-        self.recorder, self.clock = recorder, clock
+    def __init__(self, sweeps: Sweeps, every_steps: int) -> None:
+        self.sweeps, self.every_steps = sweeps, every_steps
+
+    def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.sweeps.begin(state.global_step)
 
     def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.sweeps.poll()
         if state.global_step % self.every_steps == 0 or state.global_step >= state.max_steps:
-            self._sweep(state.global_step, sweep_error(state.global_step, self.every_steps, state.max_steps))
+            self.sweeps.sweep(state.global_step, sweep_error(state.global_step, self.every_steps, state.max_steps))
 
-    def _sweep(self, step: int, error: float) -> None:
-        started = time.perf_counter()
-        with whole_model(self.trainer) as model:
-            thoughts = sweep_model(model, self.plan, self.recorder.ranks)
-        sweeps = {suite.name: suite_sweep(suite, self.plan, thoughts[suite.name], "run", step)
-                  for suite in self.plan.suites}
-        if self.recorder.ranks.rank == 0:
-            for name, sweep in sweeps.items():
-                save_thoughts(self.recorder.folder.path / "samples", sweep, thoughts[name])
-        seconds = time.perf_counter() - started
-        self.clock.sweep_seconds += seconds
-        self.recorder.record(sweeps, seconds, error)
+    def finish(self, step: int) -> None:
+        """Does what was left of the sweeps of a run that has trained to its end."""
+        self.sweeps.begin(step)
+        self.sweeps.wait()
+
+    def on_train_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.global_step >= state.max_steps:
+            self.sweeps.wait()
+        else:
+            self.sweeps.leave()
 
 
 class MetricsCallback(TrainerCallback):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.summary import at_step, newest, read_rows, steps, verdict_suite
-from eval.tables import cell
+from eval.tables import budget_name, cell
 from train.run_record import RunFolder, step_of, write_whole
 
 
@@ -48,7 +48,7 @@ def _curve(path: Path, step: int) -> list[str]:
     if swept:
         models[f"step {swept[-1]}"] = at_step(rows, "run", suite, swept[-1])
     budgets = [row["budget"] for row in models["unpruned"][0]]
-    table = [f"| {suite} | " + " | ".join(map(str, budgets)) + " |", "|---" * (len(budgets) + 1) + "|"]
+    table = [f"| {suite} | " + " | ".join(map(budget_name, budgets)) + " |", "|---" * (len(budgets) + 1) + "|"]
     table += [f"| {name} | " + " | ".join(map(cell, found)) + " |" for name, (found, _) in models.items() if found]
     verdict = models.get(f"step {swept[-1]}" if swept else "", ([], None))[1]
     return [*table, "", (verdict or {}).get("verdict_line") or "no verdict"]

@@ -13,13 +13,13 @@ from eval.generation import (
     plan_generation,
     write_thoughts,
 )
-from eval.sweep import Ranks
+from eval.ranks import Ranks, on_every_rank, on_first_rank
 from recipes.data import DataSection, FileTraces
 from recipes.errors import UserError
 from recipes.generation import GenerateTraces
 from recipes.schema import Recipe
 from recipes.sweeps import NanoSuite, SweepSection
-from train.ranks import on_every_rank, on_first_rank, on_first_rank_however_long
+from train.ranks import on_first_rank_however_long
 
 
 def with_generated_traces(recipe: Recipe, ranks: Ranks) -> Recipe:

@@ -24,9 +24,10 @@ def main(arguments: list[str]) -> int:
 def recover(loaded: Loaded[Recipe]) -> int:
     """Runs a recipe on every rank. UserError, on all ranks, for whatever the user can mend."""
     from data_prep.models import load_model
+    from eval.ranks import on_first_rank
     from train import stages
     from train.generated import with_generated_traces
-    from train.ranks import on_first_rank, start_ranks
+    from train.ranks import start_ranks
     from train.run_record import RunFolder, folder_name
     from train.terminal import calm_libraries
 

@@ -5,23 +5,26 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache as cached
 from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig, PeftModel
 from transformers import PreTrainedModel
 
-from data_prep.fingerprint import fingerprint, local_folder
-from data_prep.models import load_config, load_model
-from eval.samples import GradedThought, read_sweep
-from eval.sweep import Ranks, SweepPlan, save_thoughts, suite_sweep, sweep_model
+from data_prep.fingerprint import local_folder
+from data_prep.models import load_config
+from eval.checkpoint import checkpoint_mark, checkpoint_weights, find_checkpoint
+from eval.kept_sweep import KeptSweep, Place
+from eval.ranks import ALONE, Ranks, on_first_rank
+from eval.sweep import SweepPlan
 from eval.types import SuiteSweep, WhichModel
 from prune.inspect import check_folder
 from prune.make import make_pruned
 from prune.plan import load as load_plan
 from recipes.schema import AdapterSection, LoraAdapter, ModelSection, Recipe
-from train.ranks import device, on_first_rank
+from train.ranks import on_first_rank_however_long
 
 
 def pruned_path(recipe: Recipe, folder: Path, ranks: Ranks) -> str:
@@ -62,56 +65,43 @@ class References:
 def reference_sweep(which: WhichModel, path: str, section: ModelSection, plan: SweepPlan,
                     cache: ReferenceCache) -> dict[str, SuiteSweep]:
     """The sweep of a model that does not train, by suite; from the cache where the same was swept before."""
-    place = cache.place(path, section.dtype)
-    known = cache.look_up(which, place, plan)
-    if known is not None:
-        return known
-    model = load_model(path, section).to(device())  # type: ignore[arg-type]
-    thoughts = sweep_model(model, plan, cache.ranks)
-    sweeps = {suite.name: suite_sweep(suite, plan, thoughts[suite.name], which, 0) for suite in plan.suites}
-    cache.keep(place, sweeps, thoughts)
-    return sweeps
+    if plan.engine.name == "hf":
+        return cache.sweep(which, path, section, plan, cache.ranks)
+
+    def alone() -> str:  # an engine with a process of its own is driven by rank 0
+        return str(len(cache.sweep(which, path, section, plan, ALONE)))
+
+    on_first_rank_however_long(cache.ranks, cache.folder, alone)
+    return cache.sweep(which, path, section, plan, cache.ranks)
 
 
 @dataclass(frozen=True)
 class ReferenceCache:
-    """Samples files of reference sweeps under `folder`/<fingerprint>-<dtype>/<protocol>, kept and read by rank 0.
+    """Samples files of reference sweeps under `folder`/<weights>/<protocol>, which later runs find there.
 
-    What a run uses is put into its own `samples` too.
+    What a run uses is put into its own `samples` too; what cannot be told from other weights is kept there alone.
     """
 
     folder: Path
     samples: Path
     ranks: Ranks
 
-    def place(self, path: str, dtype: str) -> Path | None:
-        """The folder of one model's sweeps; None where its weights cannot be fingerprinted, so nothing is kept."""
-        mark = fingerprint(path).removeprefix("sha256:")[:16]
-        return self.folder / f"{mark}-{dtype}" if mark else None
-
-    def look_up(self, which: WhichModel, place: Path | None, plan: SweepPlan) -> dict[str, SuiteSweep] | None:
-        """All suites of `plan`, or None where one is missing."""
-        def read() -> dict[str, SuiteSweep] | None:
-            if place is None:
-                return None
-            files = {suite.name: place / plan.protocol_hash(suite) / suite.name / f"{which}-000000.jsonl"
-                     for suite in plan.suites}
-            if not all(file.is_file() for file in files.values()):
-                return None
-            for name, file in files.items():
-                (self.samples / name).mkdir(parents=True, exist_ok=True)
-                shutil.copy(file, self.samples / name)
-            return {name: read_sweep(file) for name, file in files.items()}
-
-        return on_first_rank(self.ranks, read)
-
-    def keep(self, place: Path | None, sweeps: dict[str, SuiteSweep], thoughts: dict[str, list[GradedThought]]) -> None:
-        """Writes the samples of every suite, from rank 0."""
-        if self.ranks.rank != 0:
-            return
-        for name, sweep in sweeps.items():
-            for home in (self.samples, *([place / sweep.protocol] if place is not None else [])):
-                save_thoughts(home, sweep, thoughts[name])
+    def sweep(self, which: WhichModel, path: str, section: ModelSection, plan: SweepPlan, ranks: Ranks
+              ) -> dict[str, SuiteSweep]:
+        """The sweep of every suite; the model is loaded only where something is not there."""
+        checkpoint = find_checkpoint(path)
+        mark = checkpoint_mark(checkpoint, section)
+        load = cached(lambda: checkpoint_weights(checkpoint, section, plan.engine))
+        found: dict[str, SuiteSweep] = {}
+        for suite in plan.suites:
+            folder = self.folder / mark / plan.protocol_hash(suite) if mark else self.samples
+            place = Place(folder, which, 0)
+            found |= KeptSweep(replace(plan, suites=(suite,)), place, mark, ranks).run(load)
+            if mark and ranks.rank == 0:
+                target = Place(self.samples, which, 0).file(suite.name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(place.file(suite.name), target)
+        return found
 
 
 def peft_config(adapter: AdapterSection) -> LoraConfig | None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from eval.sweep import ALONE, Ranks
+from eval.ranks import ALONE, Ranks, on_first_rank
 from recipes.errors import UserError
 from recipes.schema import ZeroSection
 
@@ -72,43 +72,6 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def on_first_rank(ranks: Ranks, work: Callable[[], T]) -> T:
-    """What `work` gives on rank 0, on every rank.
-
-    Its UserError is raised on every rank. After any other exception, which passes through on rank 0, the other ranks
-    end with one line and exit code 1. So none waits for ever.
-    """
-    outcome: list[tuple[str, Any]] = []
-    if ranks.rank == 0:
-        try:
-            outcome = [("done", work())]
-        except UserError as mistake:
-            outcome = [("mistake", str(mistake))]
-        except Exception as fault:
-            ranks.gather([("fault", f"{type(fault).__name__}: {fault}".splitlines()[0])])
-            raise
-    ((kind, value),) = ranks.gather(outcome)
-    if kind == "mistake":
-        raise UserError(value)
-    if kind == "fault":
-        raise SystemExit(f"rank {ranks.rank} ends because rank 0 failed: {value}")
-    result: T = value
-    return result
-
-
-def on_every_rank(ranks: Ranks, work: Callable[[], T]) -> T:
-    """What `work` gives on this rank; the UserError of any rank is raised on all, so that rank 0 can say it."""
-    mistakes: list[str] = []
-    try:
-        value = work()
-    except UserError as mistake:
-        mistakes = [str(mistake)]
-    found = ranks.gather(mistakes)
-    if found:
-        raise UserError(found[0])
-    return value
 
 
 def on_first_rank_however_long(ranks: Ranks, folder: Path, work: Callable[[], str]) -> str:

@@ -18,23 +18,18 @@ from data_prep.fingerprint import fingerprint
 from data_prep.manifest import describe
 from data_prep.models import load_config, load_tokenizer
 from data_prep.prepared import FIGURE, Prepared, open_prepared, prepare
+from eval.ranks import Ranks, on_every_rank, on_first_rank
 from eval.report import write_report
 from eval.summary import newest, read_rows, verdict_suite
-from eval.sweep import Ranks, SweepPlan, check_context, make_sweep_plan
+from eval.sweep import SweepPlan, check_context, make_sweep_plan
+from eval.tables import budget_name
 from prune.select import choose
 from recipes.errors import UserError
 from recipes.loader import Loaded
 from recipes.schema import AdapterSection, ExportSection, ModelSection, Recipe
 from recipes.sweeps import SweepSection, VerdictSection
 from train.arguments import Arithmetic, arithmetic, make_arguments
-from train.callbacks import (
-    Clock,
-    CompleteCallback,
-    MetricsCallback,
-    PreemptionCallback,
-    SweepCallback,
-    SweepRecorder,
-)
+from train.callbacks import CompleteCallback, MetricsCallback, PreemptionCallback, SweepCallback
 from train.export import export_run
 from train.model import (
     ReferenceCache,
@@ -46,9 +41,11 @@ from train.model import (
     pruned_path,
     reference_sweep,
 )
-from train.ranks import on_every_rank, on_first_rank, on_first_rank_however_long, uses_deepspeed
+from train.ranks import on_first_rank_however_long, uses_deepspeed
+from train.recorder import Clock, Cost, SweepRecorder
 from train.rows import Feed, feed_of
 from train.run_record import RunFolder, begin_record, check_same_facts, check_same_run, resume_point, step_of
+from train.sweeps import make_sweeps
 from train.terminal import BarCallback
 from train.tracking import NoTracker, Tracker, start_tracker
 
@@ -75,7 +72,8 @@ class Inputs:
         suites = ", ".join(f"{suite.name} {len(suite.problems)}" for suite in self.plan.suites)
         return (f"data   {describe(self.prepared.manifest).replace(chr(10), chr(10) + '       ')}\n"
                 f"batch  {str(self.arithmetic).replace(chr(10), chr(10) + '       ')}\n"
-                f"sweep  budgets {', '.join(map(str, self.plan.protocol.budgets))} tokens; problems: {suites}")
+                f"format {self.plan.protocol.format}\n"
+                f"sweep  budgets {', '.join(map(budget_name, self.plan.protocol.budgets))} tokens; problems: {suites}")
 
 
 def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
@@ -113,9 +111,9 @@ def _check_sections(recipe: Recipe) -> None:
     """UserError where sections that are sound by themselves do not go together, or not with this machine."""
     if recipe.model.attention == "flash_attention_2" and not torch.cuda.is_available():
         raise UserError("model.attention=flash_attention_2 needs a GPU, and there is none here; use auto or sdpa")
-    if recipe.sweep.engine.name != "hf":
-        raise UserError(f"sweep.engine.name={recipe.sweep.engine.name}: a run sweeps the weights that it trains; use "
-                        "sweep.engine.name=hf here, and the other engines with python -m eval")
+    if recipe.sweep.engine.name == "server":
+        raise UserError("sweep.engine.name=server: an endpoint does not serve the weights that a run trains; use hf or "
+                        "vllm here, and server with python -m eval")
     if recipe.model.dtype == "bfloat16" and not uses_deepspeed(recipe.zero):
         raise UserError("zero.stage=0 with model.dtype=bfloat16: without DeepSpeed there are no float32 master "
                         "weights, and small updates would be rounded away; use zero.stage=1 or model.dtype=float32")
@@ -157,6 +155,7 @@ def start_record(folder: RunFolder, recipe: Recipe, pruned: str, inputs: Inputs,
     def start() -> None:
         facts = {"data": inputs.prepared.facts(), "pruned": pruned, "pruned_fingerprint": fingerprint(pruned),
                  "prune_plan": plan_facts(pruned),
+                 "format": inputs.plan.protocol.format.facts(),
                  "traces": recipe.data.traces.model_dump(mode="json"),
                  "protocol": {suite.name: inputs.plan.protocol_hash(suite) for suite in inputs.plan.suites},
                  "seeds": {"train": recipe.seed, "sweep": recipe.sweep.seed}}
@@ -191,7 +190,7 @@ def make_recorder(folder: RunFolder, tracker: Tracker, references: References, s
     verdict: VerdictSection = sweep.verdict.model_copy(update={"suite": suite})
     recorder = SweepRecorder(folder, tracker, references, verdict, ranks)
     for sweeps in (references.unpruned, references.pruned):
-        recorder.record(sweeps, 0.0)
+        recorder.record(sweeps, Cost())
     return recorder
 
 
@@ -207,7 +206,8 @@ def add_callbacks(trainer: SFTTrainer, plan: SweepPlan, recipe: Recipe, recorder
     trainer.remove_callback(PrinterCallback)
     if not trainer.args.disable_tqdm:
         trainer.add_callback(BarCallback())
-    trainer.add_callback(SweepCallback(trainer, plan, recipe.sweep.every_steps, recorder, clock))
+    sweeps = make_sweeps(trainer, plan, recipe.sweep, recorder, clock)
+    trainer.add_callback(SweepCallback(sweeps, recipe.sweep.every_steps))
     trainer.add_callback(preemption)
     trainer.add_callback(MetricsCallback(recorder.folder, recorder.tracker, clock))
     trainer.add_callback(CompleteCallback(recorder.folder, recipe.trainer.get("save_total_limit"), recorder.ranks))
@@ -225,7 +225,16 @@ def train(trainer: SFTTrainer, resume: Path | None) -> None:
         state = json.loads((resume / "trainer_state.json").read_text(encoding="utf-8"))
         if state["global_step"] < state["max_steps"]:
             trainer.train(resume_from_checkpoint=str(resume))
+        else:
+            finish_sweeps(trainer, state["global_step"])
     unset_hf_deepspeed_config()  # under ZeRO-3 rank 0 would wait for the others to share in loading the export
+
+
+def finish_sweeps(trainer: SFTTrainer, step: int) -> None:
+    """Where a run was stopped after its last checkpoint: the sweeps that were still to come."""
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, SweepCallback):
+            callback.finish(step)
 
 
 def finish(folder: RunFolder, section: ExportSection, tracker: Tracker) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 from typing import Protocol as Interface
 
 from eval.budget_forcing import ForcedThought
@@ -19,17 +20,21 @@ from eval.types import Missing, Request, Thought
 
 @dataclass(frozen=True)
 class Call:
-    """One completion: what stands before it, how many tokens at most, ids that must not come, and a seed of its own."""
+    """One completion: what stands before it, how many tokens at most, and a seed of its own.
+
+    ends: token sequences each of which ends it; banned_ids: tokens that must not come.
+    """
 
     prompt_ids: tuple[int, ...]
     max_tokens: int
+    ends: tuple[tuple[int, ...], ...]
     banned_ids: tuple[int, ...]
     seed: int
 
 
 @dataclass(frozen=True)
 class Completion:
-    """The tokens that came, the stop token included where one ended them."""
+    """The tokens that came, the end included where one ended them. Tokens after an end do no harm."""
 
     ids: tuple[int, ...]
 
@@ -42,9 +47,20 @@ class Failure:
 
 
 class Completer(Interface):
-    """Answers calls, all of a round together; the results come in the order of the calls."""
+    """Works on up to `width` calls at once and gives each result as soon as it is there.
 
-    def complete(self, calls: Sequence[Call]) -> list[Completion | Failure]: ...
+    `close` ends all that runs, calls under way included, and leaves no thread or process behind; safe at any time.
+    """
+
+    width: int
+
+    def start(self, key: int, call: Call) -> None:
+        """Begins a call and returns at once."""
+
+    def finished(self) -> tuple[int, Completion | Failure]:
+        """Waits for the next call that is done, in whatever order."""
+
+    def close(self) -> None: ...
 
 
 class DrivenThought:
@@ -101,32 +117,54 @@ class DrivenThought:
         self._calls += 1
         own = uniforms(1, rules.seed, self.request.problem, self.request.sample, "call", self._calls)
         seed = int(own[0] * 2**31)
+        stops = tuple((token,) for token in rules.format.stop_ids)
         if machine.answering:
-            return Call(tuple(self._context), rules.answer_tokens, rules.format.banned_ids, seed)
-        thought_tokens = len(self._context) - machine.prompt_tokens
-        return Call(tuple(self._context), max(1, rules.budgets[-1] - thought_tokens + 1), (), seed)
+            return Call(tuple(self._context), rules.answer_tokens, stops, rules.format.banned_ids, seed)
+        left = max(1, rules.budgets[-1] - (len(self._context) - machine.prompt_tokens) + 1)
+        return Call(tuple(self._context), left, (rules.format.close_mark_ids, *stops), (), seed)
 
 
 class CompletionEngine:
-    """Thinks through a completer, all thoughts side by side in rounds."""
+    """Thinks through a completer, as many thoughts side by side as it is wide."""
 
     def __init__(self, completer: Completer, protocol: Protocol) -> None:
         self.completer, self.protocol = completer, protocol
 
     def think(self, requests: Sequence[Request]) -> Iterator[Thought | Missing]:
-        """Yields each thought as soon as it is whole; a thought with a failed call is missing, never wrong."""
-        active = [DrivenThought(request, self.protocol) for request in requests]
-        while active:
-            calls = [thought.call for thought in active if thought.call is not None]
-            results = self.completer.complete(calls)
-            going = []
-            for thought, result in zip(active, results, strict=True):
-                if isinstance(result, Failure):
-                    yield Missing(thought.request.problem, thought.request.sample, result.reason)
-                    continue
-                thought.take(result)
-                if thought.call is None:
-                    yield thought.machine.thought()
-                else:
-                    going.append(thought)
-            active = going
+        """Yields each thought as soon as it is whole; a thought with a failed call is missing, never wrong.
+
+        A thought waits for no other: its next call starts when its last one is done, and the next request when a
+        thought has ended. Left early, it closes the completer.
+        """
+        waiting, keys = iter(requests), count()
+        active: dict[int, DrivenThought] = {}
+        try:
+            while True:
+                for request in islice(waiting, self.completer.width - len(active)):
+                    key = next(keys)
+                    active[key] = DrivenThought(request, self.protocol)
+                    self._go_on(key, active[key])
+                if not active:
+                    return
+                key, result = self.completer.finished()
+                found = self._take(key, active[key], result)
+                if found is not None:
+                    del active[key]
+                    yield found
+        except BaseException:  # also an interrupt, and a caller that has seen enough
+            self.completer.close()
+            raise
+
+    def _take(self, key: int, thought: DrivenThought, result: Completion | Failure) -> Thought | Missing | None:
+        """What became of the thought with this result; None where it goes on."""
+        if isinstance(result, Failure):
+            return Missing(thought.request.problem, thought.request.sample, result.reason)
+        thought.take(result)
+        if thought.call is None:
+            return thought.machine.thought()
+        self._go_on(key, thought)
+        return None
+
+    def _go_on(self, key: int, thought: DrivenThought) -> None:
+        assert thought.call is not None
+        self.completer.start(key, thought.call)

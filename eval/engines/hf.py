@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 import transformers
@@ -11,10 +12,16 @@ from transformers import PreTrainedModel
 
 from data_prep.calibration import pad_right
 from eval.budget_forcing import ForcedThought
+from eval.engines.memory import PREFILL_TOKENS, SlotPlan, plan_slots
+from eval.engines.slot_attention import SLOTS, Blocks, blocks_of
 from eval.engines.slot_cache import SlotCache
 from eval.protocol import Protocol
 from eval.streams import sample_tokens
-from eval.types import Request, Thought
+from eval.types import Missing, Request, Thought
+
+LIMIT_BYTES = 4 << 30
+PREFILL_ROWS = 32
+Mask = torch.Tensor | dict[str, torch.Tensor] | None
 
 
 def engine_version() -> str:
@@ -23,27 +30,53 @@ def engine_version() -> str:
 
 
 class HFEngine:
-    """Thinks on a loaded transformers model. The caller sees to evaluation mode and gathered weights (`eval.quiet`)."""
+    """Thinks on a loaded transformers model. The caller sees to evaluation mode and gathered weights (`eval.quiet`).
 
-    def __init__(self, model: PreTrainedModel, protocol: Protocol, batch_size: int) -> None:
-        self.model, self.protocol, self.batch_size = model, protocol, batch_size
+    At most `batch_size` thoughts go side by side, fewer where they would take more than `limit_bytes`.
+    """
+
+    def __init__(self, model: PreTrainedModel, protocol: Protocol, batch_size: int, limit_bytes: int = LIMIT_BYTES
+                 ) -> None:
+        self.model, self.protocol, self.batch_size, self.limit_bytes = model, protocol, batch_size, limit_bytes
         self.windows = attention_windows(model.config)
+        self.uses_slots = model.config._attn_implementation == SLOTS
+        self.is_causal = self.uses_slots and set(self.windows.values()) == {None}
 
     @torch.no_grad()  # not inference_mode: what a live model caches in it could not train afterwards
-    def think(self, requests: Sequence[Request]) -> Iterator[Thought]:
-        """Yields each thought as it ends. Long prompts go first; a slot that falls free takes the next request."""
-        waiting = deque(sorted(requests, key=lambda r: -len(r.prompt_ids)))
-        if not waiting:
-            return
-        slots = min(self.batch_size, len(waiting))
-        cache = SlotCache(len(self.model.model.layers), slots, len(waiting[0].prompt_ids) + self._room())
+    def think(self, requests: Sequence[Request]) -> Iterator[Thought | Missing]:
+        """Yields each thought as it ends. Long prompts go first, so that rows of similar length are neighbours.
+
+        Where a device runs out of memory all the same, half as many go on side by side; a thought for which there is
+        no memory even alone is missing.
+        """
+        waiting = deque(sorted(requests, key=lambda r: -r.longest_prompt_tokens))
         active: list[ForcedThought] = []
+        plan = self._plan(waiting) if waiting else None
+        while waiting or active:
+            assert plan is not None
+            try:
+                yield from self._decode(waiting, active, plan)
+            except torch.OutOfMemoryError:
+                if plan.slots == 1:
+                    lost = active.pop().request if active else waiting.popleft()
+                    yield Missing(lost.problem, lost.sample, f"out of memory at {plan.capacity} tokens, alone")
+                waiting.extendleft(thought.request for thought in reversed(active))
+                active.clear()
+                plan = replace(plan, slots=max(1, plan.slots // 2))
+
+    def _plan(self, waiting: Sequence[Request]) -> SlotPlan:
+        capacity = waiting[0].longest_prompt_tokens + self._room()
+        return plan_slots(self.model, self.protocol, capacity, min(self.batch_size, len(waiting)), self.limit_bytes)
+
+    def _decode(self, waiting: deque[Request], active: list[ForcedThought], plan: SlotPlan) -> Iterator[Thought]:
+        """Continuous batching: a slot that falls free takes the next request, in groups of an eighth of the slots."""
+        slots, cache = plan.slots, SlotCache(len(self.model.model.layers), plan.slots, plan.capacity)
         while active or waiting:
             free = slots - len(active)
             if waiting and free >= max(1, slots // 8):
                 fresh = [ForcedThought(waiting.popleft(), self.protocol) for _ in range(min(free, len(waiting)))]
-                self._prefill(fresh, cache, len(active))
                 active += fresh
+                self._prefill(fresh, cache, len(active) - len(fresh))
             self._step(active, cache)
             for slot in range(len(active) - 1, -1, -1):
                 if active[slot].done:
@@ -64,21 +97,20 @@ class HFEngine:
         heads = [thought.queue[:-1] for thought in fresh]
         for thought in fresh:
             thought.length, thought.queue = len(thought.queue) - 1, thought.queue[-1:]
-        if not max(map(len, heads)):
-            return
-        batch = pad_right(heads, pad_id=0)
-        ids = batch["input_ids"].to(self.model.device)
-        positions = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
-        cache.for_prefill(first_slot)
-        self._forward(ids, positions, ids.shape[1], cache)
+        for start, stop in prefill_chunks([len(head) for head in heads]):
+            ids = pad_right(heads[start:stop], pad_id=0)["input_ids"].to(self.model.device)
+            positions = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+            cache.for_prefill(first_slot + start, ids.shape[1])
+            self._forward(ids, positions, ids.shape[1], cache, None)
 
     def _step(self, active: list[ForcedThought], cache: SlotCache) -> None:
         """One token for every row; rows whose queue is used up choose their next one."""
         device = self.model.device
         ids = torch.tensor([[thought.queue.pop(0)] for thought in active], device=device)
-        positions = torch.tensor([thought.length for thought in active], device=device)
-        cache.for_step(positions)
-        logits = self._forward(ids, positions[:, None], cache.width, cache)
+        lengths = [thought.length for thought in active]
+        positions = torch.tensor(lengths, device=device)
+        cache.for_step(positions, max(lengths) + 1)
+        logits = self._forward(ids, positions[:, None], cache.width, cache, blocks_of(lengths))
         for thought in active:
             thought.length += 1
         chosen = self._choose(logits, active)
@@ -86,21 +118,31 @@ class HFEngine:
             if not thought.queue:
                 thought.accept(token)
 
-    def _forward(self, ids: torch.Tensor, positions: torch.Tensor, width: int, cache: SlotCache) -> torch.Tensor:
-        """Logits [rows, vocabulary] of the last column; attention over cache columns 0 … position of each token."""
+    def _forward(self, ids: torch.Tensor, positions: torch.Tensor, width: int, cache: SlotCache,
+                 blocks: Blocks | None) -> torch.Tensor:
+        """Logits [rows, vocabulary] of the last column; attention over cache columns 0 … position of each token.
+
+        A prefill without sliding windows needs no mask: its rows begin at position 0, and what pads them stands behind.
+        """
+        if blocks is None and self.is_causal:
+            return self._logits(ids, positions, None, cache, None)
         columns = torch.arange(width, device=ids.device)
         visible = columns <= positions[..., None]
         masks = {kind: visible if window is None else visible & (columns > positions[..., None] - window)
                  for kind, window in self.windows.items()}
         four_dimensional = {kind: self._mask(mask) for kind, mask in masks.items()}
         mask = four_dimensional if len(four_dimensional) > 1 else next(iter(four_dimensional.values()))
+        return self._logits(ids, positions, mask, cache, blocks)
+
+    def _logits(self, ids: torch.Tensor, positions: torch.Tensor, mask: Mask, cache: SlotCache,
+                blocks: Blocks | None) -> torch.Tensor:
         output = self.model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache,
-                            use_cache=True, logits_to_keep=1)
+                            use_cache=True, logits_to_keep=1, slot_blocks=blocks)
         return output.logits[:, -1]
 
     def _mask(self, visible: torch.Tensor) -> torch.Tensor:
         """[rows, 1, tokens, width]: boolean for SDPA, additive for eager attention."""
-        if self.model.config._attn_implementation == "sdpa":
+        if self.model.config._attn_implementation == "sdpa" or (self.uses_slots and visible.shape[1] > 1):
             return visible[:, None]
         dtype = self.model.dtype
         hidden = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
@@ -115,8 +157,25 @@ class HFEngine:
         if self.protocol.temperature == 0:
             return logits.argmax(dim=-1).tolist()
         uniform = torch.tensor([0.0 if thought.queue else thought.uniform for thought in active], dtype=torch.float64)
-        rules = self.protocol
-        return sample_tokens(logits, uniform, rules.temperature, rules.top_p, rules.top_k).tolist()
+        return sample_tokens(logits, uniform, self.protocol.sampling).tolist()
+
+
+def prefill_chunks(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """(first, last + 1) of neighbouring prompts that are run together: at most 32, and 4,096 tokens with padding.
+
+    Prompts without a token to run are left out; one that is longer than that goes alone.
+    """
+    start = 0
+    while start < len(lengths):
+        stop, longest = start, 0
+        while stop < len(lengths) and stop - start < PREFILL_ROWS:
+            longest = max(longest, lengths[stop])
+            if stop > start and longest * (stop - start + 1) > PREFILL_TOKENS:
+                break
+            stop += 1
+        if max(lengths[start:stop]):
+            yield start, stop
+        start = stop
 
 
 def attention_windows(config: transformers.PreTrainedConfig) -> dict[str, int | None]:

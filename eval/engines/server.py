@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import asyncio
+import queue
+import threading
 from typing import Any
 
 import httpx
 from transformers import PreTrainedTokenizerBase
 
-from data_prep.prompts import encode
 from eval.engines.completions import Call, Completion, Failure
+from eval.engines.server_reply import ReplyReader
+from eval.http_calls import FIRST_PAUSE_SECONDS, SHOWN_CHARACTERS, WORTH_A_RETRY, key_header, without_key
 from eval.protocol import Protocol
 from recipes.sweeps import ServerEngine
 
-FIRST_PAUSE_SECONDS = 0.5
-WORTH_A_RETRY = (408, 409, 425, 429, 500, 502, 503, 504)
+REFUSED = (400, 422)
 
 
 def server_version(section: ServerEngine) -> str:
@@ -26,79 +25,103 @@ def server_version(section: ServerEngine) -> str:
 
 
 class ServerCompleter:
-    """Sends token ids and reads token ids where the endpoint gives them, else its text.
+    """Sends prompts as token ids (or text, `prompt_as`) and reads token ids where the endpoint gives them, else text.
 
     The endpoint samples by its own random numbers: under greedy decoding its tokens are those of the other engines,
     under sampling they follow the same distribution. The key comes from the environment variable that the recipe names.
+    All calls run on an event loop in one thread, which starts with the first call and ends with `close`.
     """
 
     def __init__(self, section: ServerEngine, protocol: Protocol, tokenizer: PreTrainedTokenizerBase) -> None:
         self.section, self.protocol, self.tokenizer = section, protocol, tokenizer
-        key = os.environ.get(section.key_variable, "")
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self.client = httpx.Client(
-            base_url=section.url.rstrip("/") + "/", headers=headers, timeout=section.timeout_seconds,
-            limits=httpx.Limits(max_connections=section.concurrency))
+        self.width = section.concurrency
+        self.reader = ReplyReader(protocol, tokenizer)
+        self.headers = key_header(section)
+        self._results: queue.SimpleQueue[tuple[int, Completion | Failure]] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
 
-    def complete(self, calls: Sequence[Call]) -> list[Completion | Failure]:
-        """All calls, `concurrency` at a time; each is tried again as often as the recipe says."""
-        with ThreadPoolExecutor(self.section.concurrency) as pool:
-            return list(pool.map(self._complete, calls))
+    def start(self, key: int, call: Call) -> None:
+        """Sends the call; it is tried again as often as the recipe says."""
+        if self._thread is None:
+            self._open()
+        asyncio.run_coroutine_threadsafe(self._answer(key, call), self._loop)
 
-    def _complete(self, call: Call) -> Completion | Failure:
+    def finished(self) -> tuple[int, Completion | Failure]:
+        """The next call that is done."""
+        return self._results.get()
+
+    def close(self) -> None:
+        """Drops the calls under way and ends the thread."""
+        if self._thread is None:
+            return
+        asyncio.run_coroutine_threadsafe(self._drop_all(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._thread, self._results = None, queue.SimpleQueue()
+
+    def _open(self) -> None:
+        self._client = httpx.AsyncClient(
+            base_url=self.section.url.rstrip("/") + "/", headers=self.headers, timeout=self.section.timeout_seconds,
+            limits=httpx.Limits(max_connections=self.width))
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="endpoint calls", daemon=True)
+        self._thread.start()
+
+    async def _drop_all(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._client.aclose()
+
+    async def _answer(self, key: int, call: Call) -> None:
+        try:
+            result = await self._complete(call)
+        except Exception as fault:  # whatever it is, the other side waits for this call
+            result = Failure(f"{type(fault).__name__}: {fault}")
+        self._results.put((key, result))
+
+    async def _complete(self, call: Call) -> Completion | Failure:
+        """The reply, after as many tries as it takes and the recipe allows."""
         reason = ""
         for attempt in range(self.section.retries + 1):
             if attempt:
-                time.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+                await asyncio.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
             try:
-                response = self.client.post("completions", json=self._body(call))
+                response = await self._client.post("completions", json=self._body(call))
             except httpx.HTTPError as fault:
                 reason = f"{type(fault).__name__}: {fault}"
                 continue
             if response.status_code == 200:
-                return self._read(response, call)
-            reason = f"HTTP {response.status_code}: {response.text[:200]}"
+                return self.reader.read(response.text, call)
+            reason = f"HTTP {response.status_code}: {response.text[:SHOWN_CHARACTERS]}"
             if response.status_code not in WORTH_A_RETRY:
                 break
-        return Failure(f"{reason} (after {attempt + 1} tries)")
+        hint = ""
+        if self.section.prompt_as == "ids" and reason.startswith(tuple(f"HTTP {code}" for code in REFUSED)):
+            hint = "; if the endpoint takes no token ids, set sweep.engine.prompt_as=text"
+        return Failure(f"{without_key(reason, self.headers)} (after {attempt + 1} tries{hint})")
 
     def _body(self, call: Call) -> dict[str, Any]:
-        rules, fmt = self.protocol, self.protocol.format
+        """The request. Endpoints pass over the fields that they do not know; each is known to one of them."""
+        rules = self.protocol
         body: dict[str, Any] = {
-            "model": self.section.model, "prompt": list(call.prompt_ids), "max_tokens": call.max_tokens,
-            "stop": [fmt.stop] if call.banned_ids else [fmt.close_mark, fmt.stop], "seed": call.seed,
-            "temperature": rules.temperature, "top_p": rules.top_p, "skip_special_tokens": False,
-            "return_token_ids": True}
+            "model": self.section.model, "prompt": self._prompt(call), "max_tokens": call.max_tokens,
+            "stop": [self.reader.names[end] for end in call.ends], "seed": call.seed,
+            "temperature": rules.temperature, "top_p": rules.top_p,
+            "skip_special_tokens": False, "add_special_tokens": False,
+            "return_token_ids": True,  # vLLM
+            "include_stop_str_in_output": True, "no_stop_trim": True}  # vLLM and SGLang: keep the end in the text
         if rules.top_k:
             body["top_k"] = rules.top_k
+        if rules.min_p:
+            body["min_p"] = rules.min_p
         if call.banned_ids:
             body["logit_bias"] = {str(token): -100 for token in call.banned_ids}
         return body
 
-    def _read(self, response: httpx.Response, call: Call) -> Completion | Failure:
-        """The tokens of a response; what is not a completion is a failure that says what came."""
-        try:
-            choice = response.json()["choices"][0]
-            text, ended = choice["text"], choice.get("finish_reason")
-        except (ValueError, LookupError, TypeError):
-            return Failure(f"the endpoint answered with no completion: {response.text[:200]!r}")
-        if not isinstance(text, str):
-            return Failure(f"the endpoint's text is {type(text).__name__}")
-        ids = choice.get("token_ids")
-        fmt = self.protocol.format
-        stops = [(token,) for token in fmt.stop_ids]
-        marks = stops if call.banned_ids else [fmt.close_mark_ids, *stops]
-        if not isinstance(ids, list):
-            ids = list(encode(text, self.tokenizer))
-        if ended == "stop" and not any(tuple(ids[-len(mark):]) == tuple(mark) for mark in marks):
-            ids = [*ids, *self._stop_ids(choice, call)]
-        if not ids:
-            return Failure("the endpoint gave no token")
-        return Completion(tuple(ids[: call.max_tokens]))
-
-    def _stop_ids(self, choice: dict[str, Any], call: Call) -> tuple[int, ...]:
-        """What the endpoint has cut from the end: the close in a thought, unless it names the stop token."""
-        fmt = self.protocol.format
-        if call.banned_ids or choice.get("stop_reason") in (fmt.stop, *fmt.stop_ids):
-            return (encode(fmt.stop, self.tokenizer)[0],)
-        return fmt.close_mark_ids
+    def _prompt(self, call: Call) -> list[int] | str:
+        if self.section.prompt_as == "ids":
+            return list(call.prompt_ids)
+        return str(self.tokenizer.decode(list(call.prompt_ids), clean_up_tokenization_spaces=False))

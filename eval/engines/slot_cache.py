@@ -17,9 +17,9 @@ class SlotLayer(CacheLayerMixin):
         self.owner = owner
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        shape = (self.owner.slots, key_states.shape[1], self.owner.capacity)
-        self.keys = key_states.new_zeros((*shape, key_states.shape[3]))
-        self.values = value_states.new_zeros((*shape, value_states.shape[3]))
+        self.keys, self.values = (
+            states.new_zeros(self.owner.slots, states.shape[1], self.owner.capacity, states.shape[3])
+            for states in (key_states, value_states))
         self.is_initialized = True
 
     def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args: object, **kwargs: object
@@ -33,16 +33,17 @@ class SlotLayer(CacheLayerMixin):
             self.keys[first:first + rows, :, :tokens] = key_states
             self.values[first:first + rows, :, :tokens] = value_states
             return key_states, value_states
-        rows, width = len(self.owner.positions), self.owner.width
-        self.keys[self.owner.rows, :, self.owner.positions] = key_states[:, :, 0]
-        self.values[self.owner.rows, :, self.owner.positions] = value_states[:, :, 0]
+        rows, heads, width = len(key_states), key_states.shape[1], self.owner.width
+        cells = self.owner.cells(heads)
+        for states, fresh in ((self.keys, key_states), (self.values, value_states)):
+            states.view(-1, states.shape[3]).index_copy_(0, cells, fresh.reshape(rows * heads, -1))
         return self.keys[:rows, :, :width], self.values[:rows, :, :width]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self.owner.width, 0
 
     def get_seq_length(self) -> int:
-        return self.owner.width
+        return self.owner.width if self.owner.first_slot is None else 0
 
     def get_max_length(self) -> int:
         return self.owner.capacity
@@ -56,18 +57,23 @@ class SlotCache(Cache):
         self.slots, self.capacity = slots, capacity
         self.first_slot: int | None = None
         self.positions = torch.empty(0, dtype=torch.long)
-        self.rows = torch.empty(0, dtype=torch.long)
         self.width = 0
+        self._cells: dict[int, torch.Tensor] = {}
 
-    def for_prefill(self, first_slot: int) -> None:
-        """The next forward fills fresh slots from `first_slot` on, from position 0."""
-        self.first_slot, self.width = first_slot, 0
+    def for_prefill(self, first_slot: int, tokens: int) -> None:
+        """The next forward fills fresh slots from `first_slot` on, `tokens` columns from position 0."""
+        self.first_slot, self.width = first_slot, tokens
 
-    def for_step(self, positions: torch.Tensor) -> None:
-        """The next forward writes one token a row at `positions` [rows] and reads up to the farthest."""
-        self.first_slot, self.positions = None, positions
-        self.rows = torch.arange(len(positions), device=positions.device)
-        self.width = int(positions.max()) + 1
+    def for_step(self, positions: torch.Tensor, width: int) -> None:
+        """The next forward writes one token a row at `positions` [rows] and reads the first `width` columns."""
+        self.first_slot, self.positions, self.width, self._cells = None, positions, width, {}
+
+    def cells(self, heads: int) -> torch.Tensor:
+        """Where this step writes, [rows * heads], in a layer's cells counted over slots, heads and columns."""
+        if heads not in self._cells:
+            rows = torch.arange(len(self.positions) * heads, device=self.positions.device)
+            self._cells[heads] = rows * self.capacity + self.positions.repeat_interleave(heads)
+        return self._cells[heads]
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copies the first `length` tokens of one slot over another."""
@@ -76,3 +82,4 @@ class SlotCache(Cache):
             for states in (layer.keys, layer.values):
                 assert states is not None
                 states[target, :, :length] = states[source, :, :length]
+

@@ -82,7 +82,8 @@ def main(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for size in [int(each) for each in arguments] or SIZES:
             paths = write(Path(folder), size)
-            for name, chosen in (("jsonl", paths[:1]), ("parquet", paths[1:2]), ("arrow", paths[2:]), ("mixture", paths)):
+            for name, chosen in (("jsonl", paths[:1]), ("parquet", paths[1:2]), ("arrow", paths[2:]),
+                                 ("mixture", paths)):
                 print(f"{name:8}", end="", flush=True)
                 command = [sys.executable, "-m", "tests.bench.streaming", "--read", *map(str, chosen)]
                 subprocess.run(command, check=True)

@@ -82,12 +82,13 @@ def test_a_tokenizer_without_end_of_sequence_stops_by_the_recipe() -> None:
 
 def test_a_tokenizer_without_think_tokens_is_refused() -> None:
     tokenizer = byte_tokenizer(QWEN_MARKS[:3], QWEN_TEMPLATE, "<|im_end|>", "<|endoftext|>")
-    with pytest.raises(UserError, match=r"data\.format\.open: '<think>' is not a token .*7 pieces.*set data\.format"):
+    with pytest.raises(UserError, match=r"data\.format\.name=auto: .* no tokens <think>.*set data\.format"):
         think_format(FormatSection(), tokenizer)
 
 
 @pytest.mark.parametrize(("key", "format_"), [
-    ("open", {"open": " \n"}), ("close", {"close": "\n"}), ("close", {"close": "The end"}), ("stop", {"stop": "STOP"})])
+    ("open", {"open": ""}), ("open", {"open": " \n"}),
+    ("close", {"close": "\n"}), ("close", {"close": "The end"}), ("stop", {"stop": "STOP"})])
 def test_a_mark_that_is_no_token_is_refused(key: str, format_: dict[str, str]) -> None:
     with pytest.raises(UserError, match=rf"data\.format\.{key}: "):
         think_format(FormatSection(**format_), QWEN)

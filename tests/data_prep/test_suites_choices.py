@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from pydantic import ValidationError
 
 from data_prep.benchmarks import BENCHMARKS, BOXED_LETTER
 from data_prep.choices import LETTERS, render_choices, shuffled
@@ -170,6 +171,86 @@ def test_rows_as_the_hub_gives_them(monkeypatch: pytest.MonkeyPatch, name: str, 
     (problem,) = load_suite(NamedSuite.model_validate({"source": "named", "name": name})).problems
     assert problem.answer == columns and problem.question.startswith("q\n\n")
     assert asked == [(BENCHMARKS[name].hub, BENCHMARKS[name].config, BENCHMARKS[name].split)]
+
+
+ROW = {"id": "a", "problem": " Which?\n", "choices": ["one", "two"], "answer": "B"}
+
+
+@pytest.mark.parametrize(("keys", "grader", "prompt"), [
+    ({}, "likelihood_letter", "Which?\nA. one\nB. two\nAnswer:"),
+    ({"likelihood": "text"}, "likelihood_text", "Question: Which?\nAnswer:"),
+    ({"likelihood": "text_normalised"}, "likelihood_text_normalised", "Question: Which?\nAnswer:"),
+    ({"instruction": "The following are questions."}, "likelihood_letter",
+     "The following are questions.\n\nWhich?\nA. one\nB. two\nAnswer:"),
+])
+def test_choices_by_likelihood(tmp_path: Path, keys: dict[str, str], grader: str, prompt: str) -> None:
+    suite = jsonl(write(tmp_path / "s.jsonl", [ROW]), method="likelihood", **keys)
+    (problem,) = suite.problems
+    assert (suite.grader, suite.method, problem.question, problem.answer) == (grader, "likelihood", prompt, "B")
+    assert (problem.choices, suite.chance) == (("one", "two"), 0.5)
+
+
+@pytest.mark.parametrize(("name", "grader"), [("mmlu", "likelihood_letter"), ("gpqa_diamond", "likelihood_letter"),
+    ("arc_challenge", "likelihood_text_normalised")])
+def test_named_suites_are_scored_as_is_usual_for_them(tmp_path: Path, name: str, grader: str) -> None:
+    row = GPQA if name == "gpqa_diamond" else ROW
+    suite = named(name, write(tmp_path / "s.jsonl", [row]), method="likelihood")
+    assert suite.grader == grader and "boxed" not in suite.problems[0].question
+    assert suite.hash != named(name, tmp_path / "s.jsonl").hash
+    assert named(name, tmp_path / "s.jsonl", method="likelihood", likelihood="text").grader == "likelihood_text"
+
+
+def test_every_way_of_asking_has_a_hash_of_its_own(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.jsonl", [ROW])
+    ways = [{}, *({"method": "likelihood", "likelihood": way} for way in ("letter", "text", "text_normalised"))]
+    assert len({jsonl(path, **way).hash for way in ways}) == 4
+
+
+def test_chance_is_the_mean_over_problems_and_none_without_choices(tmp_path: Path) -> None:
+    rows = [ROW, {**ROW, "id": "b", "choices": ["a", "b", "c", "d"]}]
+    assert jsonl(write(tmp_path / "s.jsonl", rows)).chance == 0.375
+    assert jsonl(write(tmp_path / "s.jsonl", [{"problem": "p", "answer": "4"}])).chance is None
+
+
+@pytest.mark.parametrize(("row", "says"), [
+    ({"choices": None}, r"method=likelihood needs choices, and column 'choices' has none"),
+    ({"choices": ["one"]}, r"a multiple choice has 2 to 10 choices, this one has 1"),
+    ({"choices": []}, r"a multiple choice has 2 to 10 choices, this one has 0"),
+    ({"choices": ["one", " "]}, r"choice B is empty"),
+    ({"choices": "A or B"}, r"choices must be a list of texts, got 'A or B'"),
+    ({"answer": "C"}, r"the answer must be a letter A to B or an index 0 to 1, got 'C'"),
+    ({"answer": "two"}, r"the answer must be a letter A to B or an index 0 to 1, got 'two'"),
+    ({"answer": ""}, r"'answer' must be a text or a number, got ''"),
+    ({"problem": " "}, r"'problem' must be text that is not empty"),
+])
+def test_a_broken_choice_is_named_by_its_line(tmp_path: Path, row: dict[str, Any], says: str) -> None:
+    path = write(tmp_path / "s.jsonl", [ROW, {**ROW, "id": "b", **row}])
+    with pytest.raises(UserError, match=rf"s\.jsonl:2: {says}"):
+        jsonl(path, method="likelihood")
+
+
+def test_ids_that_come_twice_are_named_with_both_lines(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"s\.jsonl:2: 'id' must differ .* 'a' also stands at .*s\.jsonl:1"):
+        jsonl(write(tmp_path / "s.jsonl", [ROW, ROW]), method="likelihood")
+
+
+@pytest.mark.parametrize(("kind", "keys", "says"), [
+    (JsonlSuite, {"source": "jsonl", "path": "x", "grader": "math"}, "grades no text; leave out grader=math"),
+    (NamedSuite, {"source": "named", "name": "math500"}, "method=likelihood: math500 has no choices"),
+])
+def test_likelihood_is_for_choices_alone(kind: Any, keys: dict[str, str], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        kind.model_validate({"name": "s", "method": "likelihood", **keys})
+
+
+def test_real_choices_by_likelihood() -> None:
+    if not (DATA / "mmlu_stem_500.jsonl").is_file():
+        pytest.skip(f"no mmlu_stem_500.jsonl at {DATA}: it is not shipped with the repository")
+    suite = named("mmlu", DATA / "mmlu_stem_500.jsonl", method="likelihood")
+    generated = named("mmlu", DATA / "mmlu_stem_500.jsonl")
+    assert [p.answer for p in suite.problems] == [p.answer for p in generated.problems]
+    assert all(p.question.endswith("\nAnswer:") and f"\nD. {p.choices[3]}\n" in p.question for p in suite.problems)
+    assert suite.chance == 0.25
 
 
 @pytest.mark.parametrize(("name", "file", "size", "grader"), [

@@ -10,6 +10,7 @@ from typing import Any
 
 from data_prep.prompts import ThinkFormat
 from eval.budget_forcing import ForcedThought
+from eval.looping import is_looping
 from eval.protocol import Protocol
 from eval.types import Request, Thought
 
@@ -18,7 +19,7 @@ FORMAT = ThinkFormat(
     open="<t>", close="</t>", cue="c", wait="w", stop="<eos>", close_mark_ids=(CLOSE,),
     forced_close_ids=(LINE, CLOSE, TAIL, CUE), own_close_ids=(CLOSE, TAIL, CUE), wait_ids=(WAIT_A, WAIT_B),
     banned_ids=(OPEN, CLOSE), stop_ids=(EOS,))
-REQUEST = Request(problem="p", sample=0, prompt_ids=(1, 2, OPEN))
+REQUEST = Request(problem="p", sample=0, prompt_ids=(1, 2, OPEN), off_ids=(1, 2, OPEN, LINE, CLOSE, CUE))
 
 Choose = Callable[[tuple[int, ...], frozenset[int], float], int]
 """The next token for (all tokens before, tokens that are banned, the uniform number)."""
@@ -26,7 +27,7 @@ Choose = Callable[[tuple[int, ...], frozenset[int], float], int]
 
 def make_protocol(budgets: Sequence[int], fmt: ThinkFormat = FORMAT, **changes: Any) -> Protocol:
     values: dict[str, Any] = {"answer_tokens": 3, "extend_to": 0, "max_extensions": 0, "temperature": 0.0, "top_p": 1.0,
-                              "top_k": 0, "seed": 0, "vocabulary_size": 112}
+                              "top_k": 0, "min_p": 0.0, "seed": 0, "vocabulary_size": 112}
     return Protocol(budgets=tuple(budgets), format=fmt, **{**values, **changes})
 
 
@@ -47,10 +48,13 @@ def reference(choose: Choose, protocol: Protocol, request: Request = REQUEST
               ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """(thinking that counts, answer) at the only budget of `protocol`, greedily."""
     (budget,), fmt = protocol.budgets, protocol.format
+    if budget == 0:
+        return (), _answer(choose, protocol, list(request.off_ids))
     mark, thinking, forced, extensions = fmt.close_mark_ids, list[int](), list[int](), 0
     while True:
         closed, ended = tuple(thinking[-len(mark):]) == mark, False
-        if not closed and len(thinking) < budget:
+        loops = protocol.stop_loops and not closed and is_looping(thinking)
+        if not closed and not loops and len(thinking) < budget:
             token = forced.pop(0) if forced else choose((*request.prompt_ids, *thinking), frozenset(), 0.0)
             ended = token in fmt.stop_ids
             if not ended:
@@ -65,14 +69,18 @@ def reference(choose: Choose, protocol: Protocol, request: Request = REQUEST
     if not closed and not ended:
         cut = [n for n in range(1, len(mark)) if tuple(thinking[-n:]) == mark[:n]]
         thinking = thinking[:len(thinking) - max(cut, default=0)]
-    context = [*request.prompt_ids, *thinking, *(fmt.own_close_ids if closed else fmt.forced_close_ids)]
+    closing = fmt.own_close_ids if closed else fmt.forced_close_ids
+    return tuple(thinking), _answer(choose, protocol, [*request.prompt_ids, *thinking, *closing])
+
+
+def _answer(choose: Choose, protocol: Protocol, context: list[int]) -> tuple[int, ...]:
     answer: list[int] = []
     while len(answer) < protocol.answer_tokens:
-        token = choose((*context, *answer), frozenset(fmt.banned_ids), 0.0)
-        if token in fmt.stop_ids:
+        token = choose((*context, *answer), frozenset(protocol.format.banned_ids), 0.0)
+        if token in protocol.format.stop_ids:
             break
         answer.append(token)
-    return tuple(thinking), tuple(answer)
+    return tuple(answer)
 
 
 def by_budget(thought: Thought) -> dict[int, tuple[tuple[int, ...], tuple[int, ...]]]:

@@ -7,8 +7,9 @@ import random
 
 import pytest
 
+from eval.budget_forcing import ForcedThought
 from eval.protocol import Protocol
-from eval.types import Answer
+from eval.types import Answer, Request
 from tests.eval.scripted import (
     CLOSE,
     CUE,
@@ -150,12 +151,80 @@ def test_marks_are_banned_in_answers_and_only_there() -> None:
     assert set(seen) == {(False, frozenset()), (True, frozenset({OPEN, CLOSE}))}
 
 
+def test_thinking_off_is_answered_first_after_a_prompt_of_its_own() -> None:
+    fed = []
+
+    def choose(tokens: tuple[int, ...], banned: frozenset[int], uniform: float) -> int:
+        fed.append((tokens, bool(banned)))
+        return 20 if len(fed) != 2 else EOS
+
+    thought = drive(choose, make_protocol([0, 1], answer_tokens=2))
+    off, prompt = REQUEST.off_ids, REQUEST.prompt_ids
+    assert thought.answers[0] == Answer((0,), 0, (20,), True)
+    assert fed[:3] == [(off, True), ((*off, 20), True), (prompt, False)]
+    assert (thought.thinking_ids, thought.stop, thought.answers[1].budgets) == ((20,), "budget", (1,))
+
+
+@pytest.mark.parametrize(("off_ids", "kept"), [
+    ((1, 2, CUE), 2), ((5, CUE), 0), ((1, 2, OPEN, LINE, CLOSE, CUE), 2), ((1, 2, OPEN), 2), ((1, 2), 2)])
+def test_the_thought_keeps_the_cache_up_to_where_the_prompts_part(off_ids: tuple[int, ...], kept: int) -> None:
+    thought = ForcedThought(Request("p", 0, REQUEST.prompt_ids, off_ids), make_protocol([0, 4], answer_tokens=1))
+    assert (thought.length, thought.queue, thought.answering) == (0, list(off_ids), True)
+    thought.length, thought.queue = len(off_ids), []
+    thought.accept(20)
+    assert (thought.length, thought.queue) == (kept, list(REQUEST.prompt_ids[kept:]))
+
+
+def test_thinking_off_alone_never_thinks() -> None:
+    thought = drive(script([20, 21]), make_protocol([0]))
+    assert (thought.thinking_ids, thought.stop, len(thought.answers)) == ((), "budget", 1)
+
+
+def test_a_loop_ends_the_thought_and_is_answered_once_for_all_budgets_left() -> None:
+    thought = drive(script([20, *[21, 22] * 40]), make_protocol([5, 20, 60], stop_loops=True))
+    # token 20 stands before two periods of six: the 13th token is the first with 12 looping ones
+    assert (thought.stop, thought.thinking_ids) == ("loop", (20, *[21, 22] * 6))
+    assert thought.answers == (answer((5,), 5, 108), answer((20, 60), 13, 116))
+
+
+def test_a_loop_goes_on_where_the_recipe_does_not_stop_it() -> None:
+    thought = drive(script([20, *[21, 22] * 40]), make_protocol([5, 60]))
+    assert (thought.stop, len(thought.thinking_ids)) == ("budget", 60)
+
+
+def test_a_loop_is_not_extended() -> None:
+    rules = {"extend_to": 50, "max_extensions": 2, "stop_loops": True}
+    thought = drive(script([21, 22] * 40), make_protocol([60], **rules))
+    assert (thought.stop, thought.extensions, len(thought.thinking_ids)) == ("loop", 0, 12)
+
+
+def test_wait_texts_can_be_the_loop() -> None:
+    rules = {"extend_to": 50, "max_extensions": 20, "stop_loops": True}
+    thought = drive(lambda tokens, banned, uniform: CLOSE if not banned else EOS, make_protocol([60], **rules))
+    assert (thought.stop, thought.thinking_ids) == ("loop", (WAIT_A, WAIT_B) * 6)
+
+
+def test_a_close_that_was_taken_back_does_not_hide_a_loop() -> None:
+    def choose(tokens: tuple[int, ...], banned: frozenset[int], uniform: float) -> int:
+        body = tokens[PROMPT:]
+        follow = {MARK_A: MARK_B, MARK_B: MARK_C}.get(tokens[-1])
+        return EOS if CUE in body else follow or (MARK_A if len(body) == 6 else 21)
+
+    fmt = dataclasses.replace(LONG_MARK, wait_ids=(21,))
+    thought = drive(choose, make_protocol([60], fmt, extend_to=9, max_extensions=1, stop_loops=True))
+    assert (thought.stop, thought.thinking_ids, thought.extensions) == ("loop", (21,) * 12, 1)
+
+
 def random_model(seed: int) -> Choose:
-    """Draws each token from the whole sequence before it: closes, ends and begins marks now and then."""
+    """Draws each token from the whole sequence before it: closes, ends and begins marks now and then.
+
+    Every third model looks at the last two tokens alone, so that it goes round in circles.
+    """
     menu = [CLOSE, EOS, OPEN, MARK_A, MARK_A, MARK_A, MARK_B, WAIT_A, *range(20, 28)]
 
     def choose(tokens: tuple[int, ...], banned: frozenset[int], uniform: float) -> int:
-        rng = random.Random(hash((seed, uniform, *tokens)))
+        seen = (seed, *tokens[-2:]) if seed % 3 == 0 else (seed, uniform, *tokens)
+        rng = random.Random(hash(seen))
         follow = {MARK_A: MARK_B, MARK_B: MARK_C}.get(tokens[-1])
         if follow is not None and rng.random() < 0.6:
             return follow
@@ -164,41 +233,52 @@ def random_model(seed: int) -> Choose:
     return choose
 
 
-def random_protocol(rng: random.Random, temperature: float) -> Protocol:
-    budgets = sorted(rng.sample(range(1, 25), rng.randint(1, 6)))
-    return make_protocol(
-        budgets, rng.choice([FORMAT, LONG_MARK]), answer_tokens=rng.randint(1, 4), temperature=temperature,
-        extend_to=rng.choice([0, 0, 5, 30]), max_extensions=rng.randint(1, 3), seed=rng.randint(0, 9))
+OFF_PROMPTS = [(1, 2, OPEN, LINE, CLOSE, CUE), (1, 2, OPEN, CUE), (1, 2, CLOSE, CUE), (5, CUE), REQUEST.prompt_ids]
+
+
+def random_case(seed: int, temperature: float) -> tuple[Choose, Protocol, Request]:
+    rng = random.Random(seed)
+    budgets = sorted(rng.sample(range(1, rng.choice([25, 50])), rng.randint(1, 6)))
+    protocol = make_protocol(
+        [*rng.choice([(), (0,)]), *budgets], rng.choice([FORMAT, LONG_MARK]), answer_tokens=rng.randint(1, 4),
+        temperature=temperature, extend_to=rng.choice([0, 0, 5, 30]), max_extensions=rng.randint(1, 3),
+        seed=rng.randint(0, 9), stop_loops=rng.random() < 0.5)
+    return random_model(seed), protocol, dataclasses.replace(REQUEST, off_ids=rng.choice(OFF_PROMPTS))
+
+
+def alone(protocol: Protocol, budget: int) -> Protocol:
+    return dataclasses.replace(protocol, budgets=(budget,))
 
 
 def test_one_pass_equals_the_protocol_at_each_budget() -> None:
     for seed in range(600):
-        protocol, model = random_protocol(random.Random(seed), 0.0), random_model(seed)
-        expected = {b: reference(model, dataclasses.replace(protocol, budgets=(b,))) for b in protocol.budgets}
-        assert by_budget(drive(model, protocol)) == expected, f"seed {seed}, {protocol}"
+        model, protocol, request = random_case(seed, 0.0)
+        expected = {b: reference(model, alone(protocol, b), request) for b in protocol.budgets}
+        assert by_budget(drive(model, protocol, request)) == expected, f"seed {seed}, {protocol}"
 
 
 def test_one_pass_equals_separate_runs_when_sampled() -> None:
     for seed in range(600):
-        protocol, model = random_protocol(random.Random(seed), 1.0), random_model(seed)
+        model, protocol, request = random_case(seed, 1.0)
         separate: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
         for budget in protocol.budgets:
-            separate |= by_budget(drive(model, dataclasses.replace(protocol, budgets=(budget,))))
-        assert by_budget(drive(model, protocol)) == separate, f"seed {seed}, {protocol}"
+            separate |= by_budget(drive(model, alone(protocol, budget), request))
+        assert by_budget(drive(model, protocol, request)) == separate, f"seed {seed}, {protocol}"
 
 
-def test_closed_by_itself_is_the_same_in_one_pass_and_in_separate_runs() -> None:
+@pytest.mark.parametrize("stop", ["close", "loop"])
+def test_how_a_thought_stopped_is_the_same_in_one_pass_and_in_separate_runs(stop: str) -> None:
     for seed in range(300):
-        protocol, model = random_protocol(random.Random(seed), 0.0), random_model(seed)
-        whole = drive(model, protocol)
-        own = set(whole.answers[-1].budgets) if whole.stop == "close" else set()
-        single = {b: drive(model, dataclasses.replace(protocol, budgets=(b,))) for b in protocol.budgets}
-        alone = {budget for budget, thought in single.items() if thought.stop == "close"}
-        assert own == alone, f"seed {seed}, {protocol}"
+        model, protocol, request = random_case(seed, 0.0)
+        whole = drive(model, protocol, request)
+        own = set(whole.answers[-1].budgets) if whole.stop == stop else set()
+        single = {b: drive(model, alone(protocol, b), request) for b in protocol.budgets}
+        assert own == {b for b, thought in single.items() if thought.stop == stop}, f"seed {seed}, {protocol}"
 
 
 def test_the_random_models_reach_every_way_to_stop() -> None:
-    thoughts = [drive(random_model(s), random_protocol(random.Random(s), 0.0)) for s in range(600)]
-    assert {t.stop for t in thoughts} == {"close", "eos", "budget"}
+    thoughts = [drive(*random_case(seed, 0.0)) for seed in range(600)]
+    assert {t.stop for t in thoughts} == {"close", "eos", "budget", "loop"}
+    assert sum(t.stop == "loop" for t in thoughts) > 20
     assert {t.extensions for t in thoughts} == {0, 1, 2, 3}
     assert any(len({a.thinking_tokens for a in t.answers}) < len(t.answers) for t in thoughts)

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from eval.compare import joint_curves, main, read_run
+from eval.compare import joint_curves, joint_figure, main, read_run
+from eval.curves import AXES
 from recipes.errors import UserError
 from tests.eval.test_tables import made_rows
 
@@ -26,6 +27,15 @@ def test_the_table_and_the_figure(tmp_path, capsys):
     assert (tmp_path / "out/compare.txt").read_text().splitlines()[0] in printed
 
 
+@pytest.mark.parametrize(("axis", "label"), [("budget", "thinking budget (tokens)"),
+    ("spent", "thinking tokens spent (mean)")])
+def test_the_axis_is_chosen(tmp_path, axis, label):
+    main([_run(tmp_path / "one", budgets=(0, 8, 16)), f"out={tmp_path / 'out'}", f"axis={axis}"])
+    assert (tmp_path / "out/compare.png").stat().st_size > 20_000
+    assert joint_figure([read_run(tmp_path / "one")], AXES[axis]).axes[0].get_xlabel() == label
+    assert (tmp_path / "out/compare.txt").read_text().splitlines()[1].split()[:5] == ["run", "step", "off", "8", "16"]
+
+
 def test_differing_protocols_are_named(tmp_path, capsys):
     main([_run(tmp_path / "one"), _run(tmp_path / "two", protocol="another"), f"out={tmp_path}"])
     assert "different protocols: hash (one, pruned of one, unpruned of one) · another (two" in capsys.readouterr().out
@@ -43,6 +53,7 @@ def test_shared_references_are_drawn_once(tmp_path):
         (["empty"], "empty: unfinished"),
         (["begun"], "begun: unfinished"),
         (["done", "other"], "compare like with like"),
+        (["done", "axis=time"], "axis=time: not something to draw along; allowed: budget, spent"),
         (["done", "ouy=x"], "ouy=x: not a run folder"),
         ([], "at least one run folder"),
     ],

@@ -48,6 +48,33 @@ def test_the_summary_has_the_interval_by_problem_and_the_reasons(tmp_path: Path,
         ["1", "no integer"]]
 
 
+MARKS = {"think": ("<think>", "</think>"), "s1": ("<|im_start|>think", "<|im_start|>answer"),
+         "own": ("[REASON]", "[/REASON]")}
+
+
+@pytest.mark.parametrize("marks", MARKS.values(), ids=MARKS)
+@pytest.mark.parametrize(("text", "opened_in_text", "opened_in_prompt"), [
+    ("{open}\nis it 7?\n{close}\n\n8", "differs", "differs"),
+    ("{open}\nis it 8?\n{close}\n\n7", "equal", "equal"),
+    ("is it 8?\n{close}\n\n7", "equal", "equal"),
+    ("8 {close} 9 {close} 7", "equal", "equal"),
+    ("{open} 8 {close} 9 {open} 6 {close} 7", "equal", "equal"),
+    ("{open}\nit is 7", "unclosed thought", "unclosed thought"),
+    ("{open} 8 {close} 7 {open} hm, 7", "unclosed thought", "unclosed thought"),
+    ("7", "equal", "unclosed thought"),
+    ("7 {close}", "no integer", "no integer"),
+])
+def test_what_is_graded_of_a_transcript(tmp_path: Path, capsys: pytest.CaptureFixture[str], marks: tuple[str, str],
+                                        text: str, opened_in_text: str, opened_in_prompt: str) -> None:
+    rows = [{"id": 1, "gold": "7", "text": text.format(open=marks[0], close=marks[1])}]
+    for opened, reason in (("text", opened_in_text), ("prompt", opened_in_prompt)):
+        (tmp_path / opened).mkdir()
+        (graded,) = grade(tmp_path / opened, rows, "grader=integer", f"open={marks[0]}", f"close={marks[1]}",
+                          f"opened={opened}")
+        assert (graded["reason"], graded["correct"]) == (reason, reason == "equal")
+        assert "1 answers to 1 problems" in capsys.readouterr().out
+
+
 def test_other_marks(tmp_path: Path) -> None:
     texts = ["<|im_start|>think 7 <|im_start|>answer 8", "<|im_start|>think 7", "<think>7"]
     rows = [{"id": i, "gold": "7", "text": text} for i, text in enumerate(texts)]
@@ -96,6 +123,7 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
     (["IN", "IN", "out=OUT"], r"give one FILE\.jsonl and out=FILE"),
     (["IN", "out=OUT", "grader=llm"],
      r"grader=llm: not a grader of this command; allowed: math, integer, exact, choice"),
+    (["IN", "out=OUT", "opened=maybe"], r"opened=maybe: .* allowed: text, prompt"),
     (["IN", "out=OUT", "close="], r"open= and close= must not be empty"),
     (["IN", "out=none/OUT"], r"there is no folder none"),
     (["none.jsonl", "out=OUT"], r"no file at none\.jsonl"),

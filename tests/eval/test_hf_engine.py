@@ -10,9 +10,11 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from eval.engines.hf import HFEngine, attention_windows
+from eval.engines.hf import HFEngine, attention_windows, prefill_chunks
+from eval.engines.slot_attention import SLOTS, blocks_of
+from eval.looping import is_looping
 from eval.protocol import Protocol
-from eval.types import Request, Thought
+from eval.types import Missing, Request, Thought
 from tests.eval.scripted import FORMAT, by_budget, make_protocol, reference
 from tests.eval.worlds import fresh_nano, nano, nano_format, nano_protocol, nano_requests, rambling
 from tests.prune.models import build
@@ -33,7 +35,7 @@ def think(model: PreTrainedModel, protocol: Protocol, requests: Sequence[Request
 @pytest.mark.parametrize("sampling", [{}, SAMPLED], ids=["greedy", "sampled"])
 @pytest.mark.parametrize("model", MODELS)
 def test_one_pass_equals_a_separate_run_at_each_budget(model: str, sampling: dict[str, float]) -> None:
-    protocol = nano_protocol([8, 15, 32, 64], **sampling)
+    protocol = nano_protocol([0, 8, 15, 32, 64], stop_loops=True, **sampling)
     separate: dict[Key, dict[int, object]] = {}
     for budget in protocol.budgets:
         for key, thought in think(MODELS[model](), dataclasses.replace(protocol, budgets=(budget,))).items():
@@ -44,7 +46,7 @@ def test_one_pass_equals_a_separate_run_at_each_budget(model: str, sampling: dic
 def generated(model: PreTrainedModel, request: Request, budget: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """(thinking, answer) by transformers' own generate."""
     fmt = nano_format()
-    (close,), stop = fmt.close_mark_ids, list(fmt.stop_ids)
+    (close,), stop, marks = fmt.close_mark_ids, list(fmt.stop_ids), [[mark] for mark in fmt.banned_ids]
 
     def go_on(ids: list[int], limit: int, eos: list[int], bad: list[list[int]] | None) -> list[int]:
         tensor = torch.tensor([ids])
@@ -53,16 +55,18 @@ def generated(model: PreTrainedModel, request: Request, budget: int) -> tuple[tu
         fresh: list[int] = out[0, len(ids):].tolist()
         return fresh[:-1] if fresh[-1] in eos else fresh
 
+    if budget == 0:
+        return (), tuple(go_on(list(request.off_ids), 4, stop, marks))
     thinking = go_on(list(request.prompt_ids), budget, [close, *stop], None)
     context = [*request.prompt_ids, *thinking, *fmt.forced_close_ids]
-    return tuple(thinking), tuple(go_on(context, 4, stop, [[mark] for mark in fmt.banned_ids]))
+    return tuple(thinking), tuple(go_on(context, 4, stop, marks))
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_greedy_equals_generate(model: str) -> None:
     requests = MIXED[::3]
-    thoughts = think(MODELS[model](), nano_protocol([8, 24, 60]), requests)
-    expected = {(r.problem, 0): {b: generated(MODELS[model](), r, b) for b in (8, 24, 60)} for r in requests}
+    thoughts = think(MODELS[model](), nano_protocol([0, 8, 24, 60]), requests)
+    expected = {(r.problem, 0): {b: generated(MODELS[model](), r, b) for b in (0, 8, 24, 60)} for r in requests}
     assert {key: by_budget(t) for key, t in thoughts.items()} == expected
 
 
@@ -134,17 +138,37 @@ def test_extension_in_the_engine_feeds_the_wait_text() -> None:
     assert {(t.extensions, t.thinking_ids[0]) for t in thoughts.values()} == {(1, wait)}
 
 
-SHORT = [Request("a", 0, (2, 5, 9)), Request("b", 0, (2, 40, 8, 30, 31, 17, 22, 12, 6)),
-         Request("c", 0, (2, 50, 33, 6))]
+def test_a_thinking_off_prompt_longer_than_all_else_has_its_place_in_the_cache() -> None:
+    (request,) = nano_requests("shallow", 1)
+    longer = dataclasses.replace(request, problem="long", off_ids=request.prompt_ids[:3] * 40 + request.off_ids)
+    thoughts = think(nano(), nano_protocol([0, 4]), [longer, *MIXED], batch_size=4)
+    assert by_budget(thoughts[longer.problem, 0]) == {b: generated(nano(), longer, b) for b in (0, 4)}
+
+
+def test_loops_are_stopped_in_the_engine() -> None:
+    model = fresh_nano()
+    with torch.no_grad():
+        model.model.layers[0].self_attn.o_proj.weight.zero_()  # blind to what stands before: some thoughts must circle
+    free, stopped = (think(model, nano_protocol([8, 64], stop_loops=stop)) for stop in (False, True))
+    loops = {key for key, thought in stopped.items() if thought.stop == "loop"}
+    assert loops
+    for key in loops:
+        kept = stopped[key].answers[-1].thinking_tokens
+        assert is_looping(free[key].thinking_ids[:kept]) and not is_looping(free[key].thinking_ids[: kept - 1])
+    assert all(free[key] == stopped[key] for key in free.keys() - loops)
+
+
+SHORT = [Request("a", 0, (2, 5, 9), (2, 5, 9, 7, 8)), Request("b", 0, (2, 40, 8, 30, 31, 17, 22, 12, 6), (4, 8)),
+         Request("c", 0, (2, 50, 33, 6), (2, 50, 34, 7, 8))]
 FAMILIES = ["qwen3", "qwen2_mixed", "qwen2_derived", "mistral", "gemma", "gemma3", "llama", "smollm3"]
-ATTENTIONS = [*((family, kind) for family in FAMILIES for kind in ("sdpa", "eager")), ("gemma2", "eager")]
+ATTENTIONS = [*((family, kind) for family in FAMILIES for kind in ("sdpa", "eager", SLOTS)), ("gemma2", "eager")]
 
 
 @pytest.mark.parametrize(("family", "attention"), ATTENTIONS)
 def test_slots_equal_uncached_forwards_of_every_family(family: str, attention: str) -> None:
     model = build(family)
     model.set_attn_implementation(attention)
-    protocol = make_protocol([5, 11], FORMAT, vocabulary_size=53)
+    protocol = make_protocol([0, 5, 11], FORMAT, vocabulary_size=53)
 
     def choose(tokens: tuple[int, ...], banned: frozenset[int], uniform: float) -> int:
         with torch.no_grad():
@@ -152,8 +176,8 @@ def test_slots_equal_uncached_forwards_of_every_family(family: str, attention: s
         logits[list(banned)] = -torch.inf
         return int(logits.argmax())
 
-    expected = {(r.problem, 0): {b: reference(choose, dataclasses.replace(protocol, budgets=(b,)), r) for b in (5, 11)}
-                for r in SHORT}
+    alone = {b: dataclasses.replace(protocol, budgets=(b,)) for b in protocol.budgets}
+    expected = {(r.problem, 0): {b: reference(choose, rules, r) for b, rules in alone.items()} for r in SHORT}
     assert {key: by_budget(t) for key, t in think(model, protocol, SHORT, batch_size=2).items()} == expected
 
 
@@ -163,3 +187,47 @@ def test_slots_equal_uncached_forwards_of_every_family(family: str, attention: s
     ("gemma2", {"full_attention": None, "sliding_attention": 4})])
 def test_attention_windows(family: str, windows: dict[str, int | None]) -> None:
     assert attention_windows(build(family).config) == windows
+
+
+@pytest.mark.parametrize(("lengths", "chunks"), [
+    ([], []), ([0, 0], []), ([5], [(0, 1)]), ([9] * 70, [(0, 32), (32, 64), (64, 70)]), ([4097, 9], [(0, 1), (1, 2)]),
+    ([2000, 2000, 2000, 9], [(0, 2), (2, 4)]), ([3, 0], [(0, 2)])])
+def test_prompts_are_run_together_up_to_32_rows_and_4096_tokens(lengths: list[int], chunks: list[tuple[int, int]]
+                                                               ) -> None:
+    assert list(prefill_chunks(lengths)) == chunks
+
+
+def test_a_block_of_64_rows_reads_as_far_as_its_longest() -> None:
+    assert blocks_of([9, *[4] * 64]) == ((0, 64, 10), (64, 65, 5))
+
+
+@pytest.mark.parametrize("attention", ["sdpa", SLOTS])
+def test_many_rows_of_uneven_length_equal_few_at_a_time(attention: str) -> None:
+    model, protocol = fresh_nano(), nano_protocol([8, 16])
+    model.set_attn_implementation(attention)
+    requests = [*nano_requests("chain", 60), *nano_requests("knowledge", 10)]
+    assert think(model, protocol, requests, batch_size=70) == think(nano(), protocol, requests, batch_size=9)
+
+
+def starved(most_rows: int) -> PreTrainedModel:
+    """A model on a device that has memory for so many rows in one step."""
+    model = fresh_nano()
+
+    def check(module: torch.nn.Module, args: object, kwargs: dict[str, torch.Tensor]) -> None:
+        if kwargs["input_ids"].shape[0] > most_rows:
+            raise torch.OutOfMemoryError("no memory")
+
+    model.register_forward_pre_hook(check, with_kwargs=True)
+    return model
+
+
+def test_where_memory_runs_out_fewer_thoughts_go_side_by_side() -> None:
+    assert think(starved(3), nano_protocol([8, 24]), batch_size=8) == think(nano(), nano_protocol([8, 24]))
+
+
+def test_a_thought_without_memory_even_alone_is_missing() -> None:
+    requests = nano_requests("chain", 2)
+    tokens = max(len(request.prompt_ids) for request in requests) + 8 + 2 + 4
+    found = list(HFEngine(starved(0), nano_protocol([8]), 8).think(requests))
+    assert {(type(one), one.problem, getattr(one, "reason", "")) for one in found} == {
+        (Missing, request.problem, f"out of memory at {tokens} tokens, alone") for request in requests}

@@ -5,8 +5,9 @@ import pytest
 from matplotlib import _pylab_helpers
 from matplotlib.image import imread
 
-from eval.plots import LEGEND_STEPS, curves, curves_figure, legend_entries, protocol_note, save, training_figure
-from tests.eval.test_tables import made_rows
+from eval.curves import LEGEND_STEPS, SPENT, curves, draw_curves, legend_entries, protocol_note, save, single_axes
+from eval.plots import curves_figure, training_figure
+from tests.eval.test_tables import by_likelihood, made_rows
 
 
 def _is_a_picture(path):
@@ -73,3 +74,37 @@ def test_differing_protocols_are_named_in_the_figure():
     assert "other999 (recovered)" in note and "hash (unpruned, pruned)" in note
     for draw in (curves_figure, training_figure):
         assert draw(mixed, "chain").get_suptitle() == note and draw(made_rows(), "chain").get_suptitle() == ""
+
+
+def _drawn(rows, suite="chain", *axis):
+    axes = single_axes()[1]
+    draw_curves(axes, curves(rows, suite), *axis)
+    return axes, {tick.get_text(): at for tick, at in zip(axes.get_xticklabels(), axes.get_xticks(), strict=True)}
+
+
+def test_thinking_off_is_drawn_apart_and_joined_to_nothing(tmp_path):
+    axes, ticks = _drawn(made_rows(budgets=(0, 16, 32)))
+    assert ticks == {"off": 8, "16": 16, "32": 32}
+    lines = [list(line.get_xdata()) for line in axes.get_lines()]
+    assert lines.count([16, 32]) == 4 and lines.count([8]) == 4  # unpruned, pruned and two steps
+    assert _is_a_picture(save(curves_figure(made_rows(budgets=(0, 16, 32)), "chain"), tmp_path / "a.png"))
+
+
+def test_along_tokens_spent_points_lie_at_what_was_spent(tmp_path):
+    axes, ticks = _drawn(made_rows(budgets=(0, 16, 64)), "chain", SPENT)
+    lines = [list(line.get_xdata()) for line in axes.get_lines()]
+    assert lines.count([16 * 0.8, 64 * 0.8]) == 4 and lines.count([6.4]) == 4
+    assert ticks == {"0": 6.4, "16": 16, "32": 32}
+    assert list(_drawn(made_rows(budgets=(70,)), "chain", SPENT)[1]) == ["56"]  # no power of two among the points
+    figure = curves_figure(made_rows(), "chain", SPENT)
+    assert figure.axes[0].get_xlabel() == "thinking tokens spent (mean)"
+    assert _is_a_picture(save(figure, tmp_path / "a.png"))
+
+
+def test_a_suite_by_likelihood_is_a_point_a_model_with_chance_under_it(tmp_path):
+    axes, ticks = _drawn(by_likelihood(), "mmlu")
+    assert list(ticks) == ["likelihood"]
+    assert [line.get_ydata()[0] for line in axes.get_lines() if line.get_label() == "chance"] == [0.25]
+    rows = by_likelihood() + made_rows()
+    for axis in ((), (SPENT,)):
+        assert _is_a_picture(save(curves_figure(rows, "chain", *axis), tmp_path / "a.png"))

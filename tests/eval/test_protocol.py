@@ -37,10 +37,15 @@ def test_every_rule_changes_the_hash(field: str) -> None:
     assert hash_of(other) != hash_of()
 
 
-@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(ThinkFormat)])
+@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(ThinkFormat) if f.name != "name"])
 def test_every_string_of_the_format_changes_the_hash(field: str) -> None:
     fmt = dataclasses.replace(PROTOCOL.format, **{field: changed(getattr(PROTOCOL.format, field))})
     assert hash_of(dataclasses.replace(PROTOCOL, format=fmt)) != hash_of()
+
+
+def test_a_format_counts_by_its_strings_and_not_by_its_name() -> None:
+    fmt = dataclasses.replace(PROTOCOL.format, name="qwen3")
+    assert hash_of(dataclasses.replace(PROTOCOL, format=fmt)) == hash_of()
 
 
 @pytest.mark.parametrize("change", [
@@ -66,7 +71,8 @@ def section(**changes: Any) -> SweepSection:
 
 
 def test_a_protocol_holds_the_recipes_rules() -> None:
-    rules = {"extend_to": 5, "max_extensions": 2, "temperature": 0.7, "top_p": 0.9, "top_k": 20, "seed": 3}
+    rules = {"extend_to": 5, "max_extensions": 2, "temperature": 0.7, "top_p": 0.9, "top_k": 20, "min_p": 0.1,
+             "seed": 3, "stop_loops": True}
     expected = scripted.make_protocol([4, 8], answer_tokens=3, vocabulary_size=77, **rules)
     assert make_protocol(section(**rules), scripted.FORMAT, 77) == expected
 

@@ -6,7 +6,7 @@ import pytest
 
 from eval.report import came_back, style, totals, training, write_report
 from recipes.errors import UserError
-from tests.eval.test_tables import made_rows
+from tests.eval.test_tables import by_likelihood, made_judged, made_rows
 
 EVIL = "<script>alert(1)</script>"
 
@@ -42,11 +42,24 @@ def test_a_full_report(run_dir):
         "9.9",
         "step 10",
         "miss with a chance of 2.5 % at this sweep, and with all other sweeps of the run",
-        "<td>412</td><td>.31</td><td>.40</td><td>2.2</td>",
+        "<td>412</td><td>.70</td><td>.05</td><td>.31</td><td>.40</td><td>2.2</td>",
     ):
         assert text in page, text
-    assert page.count("data:image/png;base64,") == 2 and "not measured" not in page
-    assert sorted(file.name for file in (run_dir / "figures").iterdir()) == ["accuracy_by_budget.png", "way_back.png"]
+    assert page.count("data:image/png;base64,") == 3 and "not measured" not in page
+    assert sorted(file.name for file in (run_dir / "figures").iterdir()) == [
+        "accuracy_by_budget.png",
+        "accuracy_by_tokens_spent.png",
+        "way_back.png",
+    ]
+
+
+def test_thinking_off_and_control_and_likelihood_are_shown(tmp_path):
+    rows = by_likelihood() + made_rows(budgets=(0, 16, 1024))
+    (tmp_path / "sweeps.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    page = write_report(tmp_path).read_text()
+    assert "<tr><td>off</td><td>0.32 [.26, .38]</td>" in page and "<tr><td>1,024</td>" in page
+    assert "<th>within budget</th>" in page and "<td>off</td><td>0</td><td>1.00</td>" in page
+    assert "<td>mmlu</td><td>by likelihood</td><td>.25</td><td>0.95" in page
 
 
 def test_the_report_escapes_and_loads_nothing(run_dir):
@@ -64,7 +77,7 @@ def test_references_alone(tmp_path):
     (tmp_path / "sweeps.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made_rows(run_steps=())))
     (tmp_path / "run.json").write_text('{"id": ')
     page = write_report(tmp_path).read_text()
-    assert page.count("data:image") == 1 and "Verdict: not measured" in page and "not readable" in page
+    assert page.count("data:image") == 2 and "Verdict: not measured" in page and "not readable" in page
 
 
 def test_a_broken_line_is_named(run_dir):
@@ -90,3 +103,11 @@ def test_style_has_a_line_a_model_and_step():
     rows = made_rows(run_steps=(0, 5))
     assert [line[0] for line in style(rows, "chain").lines] == ["unpruned", "pruned", "step 0", "step 5"]
     assert style([row | {"style": None} for row in rows], "chain").lines == []
+
+
+def test_style_shows_the_judge_under_the_sweep_it_judged():
+    rows = made_rows(run_steps=(5,))
+    rows[-1]["style"]["judged"] = made_judged(missing=0)
+    assert style(rows, "chain").lines[-1] == ["step 5, judged (wise, 98 thoughts)", *[""] * 5, *["12"] * 3]
+    rows[-1]["style"]["judged"] = made_judged(missing=2)
+    assert "2 of 100 thoughts missing, HTTP 503" in style(rows, "chain").lines[-1][0]

@@ -86,6 +86,15 @@ def test_looping_looks_at_the_thinking_up_to_the_budget() -> None:
     assert [answer.looping for answer in result.answers] == [False, True]
 
 
+def test_a_thought_that_a_loop_stopped_loops_even_without_its_last_token() -> None:
+    # the mark of a close of several tokens may begin a loop's last token, which is then taken off the thought
+    thinking = (*range(20, 25), *[50] * 11)
+    thought = Thought("p", 0, (*thinking, 50), "loop", 0, (Answer((8,), 8, (), True), Answer((30, 60), 16, (), True)))
+    (result,) = grade_thoughts([thought], SUITE, nano_protocol([8, 30, 60]), nano_tokenizer())
+    assert [score.looping for score in result.scores()] == [False, True, True]
+    assert not any(score.closed for score in result.scores())
+
+
 def test_a_samples_file_gives_its_sweep_back(tmp_path: Path) -> None:
     header = {"model": "run", "step": 30, "suite": "s", "budgets": [2, 4, 8], "protocol": "abc"}
     write_samples(tmp_path / "deep" / "s.jsonl", header, [THOUGHT])

@@ -10,7 +10,9 @@ import pytest
 from eval.engines.completions import CompletionEngine
 from eval.engines.hf import HFEngine
 from eval.engines.server import ServerCompleter
-from eval.sweep import ALONE, sweep_model
+from eval.protocol import Protocol
+from eval.ranks import ALONE
+from eval.sweep import sweep_model
 from eval.types import Missing, Thought
 from recipes.errors import UserError
 from recipes.sweeps import ServerEngine
@@ -18,12 +20,13 @@ from tests.eval.endpoints import complete, endpoint
 from tests.eval.worlds import nano, nano_plan, nano_protocol, nano_requests, nano_suite, nano_tokenizer, rambling
 
 BUDGETS = (4, 8, 16, 32)
+PROTOCOL = nano_protocol(BUDGETS)
+CONTROLLED = nano_protocol((0, *BUDGETS), stop_loops=True)
 ALIVE = threading.Lock()
 
 
-def engine(url: str, **changes: Any) -> CompletionEngine:
+def engine(url: str, protocol: Protocol = PROTOCOL, **changes: Any) -> CompletionEngine:
     section = ServerEngine(name="server", url=url, model="nano", **{"concurrency": 4, "retries": 1, **changes})
-    protocol = nano_protocol(BUDGETS)
     return CompletionEngine(ServerCompleter(section, protocol, nano_tokenizer()), protocol)
 
 
@@ -31,8 +34,9 @@ def by_key(found: list[Thought | Missing]) -> dict[tuple[str, int], Thought | Mi
     return {(one.problem, one.sample): one for one in found}
 
 
+@pytest.mark.parametrize("protocol", [PROTOCOL, CONTROLLED], ids=["plain", "thinking off and loops"])
 @pytest.mark.parametrize("model", [nano, rambling], ids=["whole", "rambling"])
-def test_an_endpoint_gives_the_thoughts_of_the_engine_in_process(model: Any) -> None:
+def test_an_endpoint_gives_the_thoughts_of_the_engine_in_process(model: Any, protocol: Protocol) -> None:
     requests = nano_requests("chain", 12) + nano_requests("shallow", 4)
 
     def answer(body: dict[str, Any]) -> tuple[int, Any]:
@@ -40,8 +44,8 @@ def test_an_endpoint_gives_the_thoughts_of_the_engine_in_process(model: Any) -> 
             return 200, complete(model(), nano_tokenizer(), body)
 
     with endpoint(answer) as (url, _):
-        served = by_key(list(engine(url).think(requests)))
-    assert served == by_key(list(HFEngine(model(), nano_protocol(BUDGETS), 16).think(requests)))
+        served = by_key(list(engine(url, protocol).think(requests)))
+    assert served == by_key(list(HFEngine(model(), protocol, 16).think(requests)))
 
 
 def test_a_thought_is_asked_for_once_and_each_answer_once() -> None:
@@ -50,6 +54,14 @@ def test_a_thought_is_asked_for_once_and_each_answer_once() -> None:
         (thought,) = engine(url).think([request])
     assert isinstance(thought, Thought)
     assert len(bodies) == 1 + len(thought.answers)
+
+
+def test_what_is_drawn_by_is_told_to_the_endpoint() -> None:
+    (request,) = nano_requests("shallow", 1)
+    rules = {"temperature": 0.6, "top_p": 0.95, "top_k": 20, "min_p": 0.1}
+    with endpoint(lambda body: (200, complete(nano(), nano_tokenizer(), body))) as (url, bodies):
+        list(engine(url, nano_protocol(BUDGETS, **rules)).think([request]))
+    assert {key: bodies[0][key] for key in rules} == rules
 
 
 def test_a_call_that_fails_for_a_moment_is_tried_again() -> None:
@@ -102,4 +114,4 @@ def test_the_key_goes_with_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NANO_KEY", "secret")
     section = ServerEngine(name="server", url="http://127.0.0.1:9", model="m", key_variable="NANO_KEY")
     completer = ServerCompleter(section, nano_protocol(BUDGETS), nano_tokenizer())
-    assert completer.client.headers["Authorization"] == "Bearer secret"
+    assert completer.headers["Authorization"] == "Bearer secret"

@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from eval.streams import sample_tokens, uniforms
+from eval.streams import Sampling, sample_tokens, uniforms
 
 LOGITS = torch.log(torch.tensor([0.1, 0.2, 0.4, 0.3]))  # by descending probability: ids 2, 3, 1, 0
 
 
-def sample(uniform: float, temperature: float = 1.0, top_p: float = 1.0, top_k: int = 0, logits: torch.Tensor = LOGITS
-           ) -> int:
+def sample(uniform: float, logits: torch.Tensor = LOGITS, temperature: float = 1.0, **cuts: float) -> int:
     number = torch.tensor([uniform], dtype=torch.float64)
-    return int(sample_tokens(logits[None].clone(), number, temperature, top_p, top_k))
+    return int(sample_tokens(logits[None].clone(), number, Sampling(temperature, **cuts)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("uniform", "token"), [
@@ -49,6 +48,43 @@ def test_top_p_is_measured_on_what_top_k_leaves() -> None:
     assert (sample(1 - 2**-53, top_p=0.5), sample(1 - 2**-53, top_p=0.5, top_k=2)) == (3, 2)
 
 
+@pytest.mark.parametrize(("min_p", "last"), [(0.0, 0), (0.24, 0), (0.26, 1), (0.49, 1), (0.51, 3), (0.76, 2), (1.0, 2)])
+def test_min_p_keeps_a_share_of_the_likeliest(min_p: float, last: int) -> None:
+    assert sample(1 - 2**-53, min_p=min_p) == last  # shares 1, 3/4, 1/2, 1/4
+
+
+@pytest.mark.parametrize(("uniform", "token"), [(0.57, 2), (0.572, 3)])
+def test_what_min_p_leaves_is_scaled_to_one(uniform: float, token: int) -> None:
+    assert sample(uniform, min_p=0.6) == token  # 4/7 and 3/7
+
+
+def test_the_nucleus_is_measured_before_min_p() -> None:
+    # 0.7 of all four lies before the third token, of the two that min_p leaves all would: top_p 0.5 keeps two of four
+    # tokens, but of the two left by min_p the first alone holds 0.571
+    assert sample(1 - 2**-53, top_p=0.5, min_p=0.6) == 3
+
+
+def test_min_p_is_measured_after_the_temperature() -> None:
+    assert [sample(1 - 2**-53, temperature=t, min_p=0.6) for t in (0.5, 1.0, 2.0)] == [2, 3, 1]
+
+
+@pytest.mark.parametrize("cuts", [
+    {"min_p": 0.3}, {"top_p": 0.8, "min_p": 0.2}, {"top_k": 5, "top_p": 0.9, "min_p": 0.1}])
+def test_the_tokens_that_are_left_are_those_of_transformers(cuts: dict[str, float]) -> None:
+    from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+    logits = 2 * torch.randn(1, 40, generator=torch.Generator().manual_seed(1))
+    warpers = [TemperatureLogitsWarper(0.7)]
+    warpers += [TopKLogitsWarper(int(cuts["top_k"]))] if "top_k" in cuts else []
+    warpers += [TopPLogitsWarper(cuts["top_p"])] if "top_p" in cuts else []
+    left = logits.clone()
+    for warper in [*warpers, MinPLogitsWarper(cuts["min_p"])]:
+        left = warper(torch.zeros(1, 1, dtype=torch.long), left)
+    grid = (torch.arange(4000, dtype=torch.float64) + 0.5) / 4000
+    found = torch.bincount(sample_tokens(logits.expand(4000, 40), grid, Sampling(0.7, **cuts)), minlength=40) / 4000
+    assert found.tolist() == pytest.approx(left.softmax(-1)[0].tolist(), abs=1e-3)
+
+
 @pytest.mark.parametrize(("uniform", "token"), [(0.53, 2), (0.535, 3), (0.832, 3), (0.835, 1)])
 def test_temperature_one_half_squares_the_probabilities(uniform: float, token: int) -> None:
     assert sample(uniform, temperature=0.5) == token  # 16/30, 9/30, 4/30, 1/30
@@ -56,7 +92,7 @@ def test_temperature_one_half_squares_the_probabilities(uniform: float, token: i
 
 def test_frequencies_over_a_fine_grid() -> None:
     grid = (torch.arange(10_000, dtype=torch.float64) + 0.5) / 10_000
-    tokens = sample_tokens(LOGITS.expand(10_000, 4), grid, 1.0, 1.0, 0)
+    tokens = sample_tokens(LOGITS.expand(10_000, 4), grid, Sampling(1.0))
     assert torch.bincount(tokens).tolist() == pytest.approx([1000, 2000, 4000, 3000], abs=1)
 
 
@@ -76,8 +112,9 @@ def test_an_impossible_token_is_never_chosen() -> None:
 def test_rows_do_not_touch_each_other() -> None:
     logits = torch.randn(5, 9, generator=torch.Generator().manual_seed(0))
     numbers = torch.tensor([0.1, 0.3, 0.5, 0.7, 0.9], dtype=torch.float64)
-    together = sample_tokens(logits, numbers, 0.8, 0.9, 5)
-    alone = [int(sample_tokens(logits[i:i + 1], numbers[i:i + 1], 0.8, 0.9, 5)) for i in range(5)]
+    sampling = Sampling(0.8, top_p=0.9, top_k=5, min_p=0.05)
+    together = sample_tokens(logits, numbers, sampling)
+    alone = [int(sample_tokens(logits[i:i + 1], numbers[i:i + 1], sampling)) for i in range(5)]
     assert together.tolist() == alone
 
 

@@ -14,7 +14,7 @@ from eval.style import ngram_repetition, reflection, self_bleu, split_sentences,
 
 
 def _thoughts(*texts):
-    return [SimpleNamespace(thinking=text) for text in texts]
+    return [SimpleNamespace(thinking=text, judged=None) for text in texts]
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,26 @@ def _plain_self_bleu(sentences):
         closest = min(map(len, others), key=lambda length: (abs(length - len(words)), length))
         scores.append(math.exp(sum(logs) / len(logs) + min(0, 1 - closest / len(words))))
     return sum(scores) / len(scores)
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),  # nltk 3.10: the mean of sentence_bleu against all other sentences, SmoothingFunction().method2
+    [
+        (
+            "First we add three and four.\nThat gives seven.\nThe square of seven is forty nine.\n"
+            "So the answer is forty nine.",
+            0.1961859338115045,
+        ),
+        (
+            "Let me check the sum again. We add three and four and get seven. We add five and seven and get twelve. "
+            "Let me check the sum again, it is twelve.",
+            0.4164578836988955,
+        ),
+        ("so it is seven. so it is seven. so it is eight. then it is seven. we are done now.", 0.6632148025904986),
+    ],
+)
+def test_self_bleu_is_that_of_nltk(text, score):
+    assert self_bleu(split_sentences(text)) == pytest.approx(score, abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,9 +1,12 @@
 """From scores to the rows of sweeps.jsonl."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from eval.statistics import accuracy_interval
 from eval.summary import (
     at_step,
     newest,
@@ -31,11 +34,15 @@ BUDGET_KEYS = [
     "high",
     "problems",
     "samples",
+    "missing",
     "tokens_spent",
+    "control",
     "closed",
     "cut",
     "looping",
     "protocol",
+    "method",
+    "chance",
 ]
 
 
@@ -77,6 +84,7 @@ def test_rows_have_the_keys_of_the_design_and_their_values():
     assert first["accuracy"] == 0 and second["accuracy"] == 7 / 8 and second["low"] < 7 / 8 < second["high"]
     assert (first["tokens_spent"], second["tokens_spent"]) == (8, 10)
     assert (first["closed"], second["closed"], first["cut"], second["cut"], first["looping"]) == (0, 1, 1, 0, 0.25)
+    assert (first["control"], second["control"], first["method"], first["chance"]) == (1, 1, "generate", None)
     assert (first["problems"], first["samples"], first["step"], first["model"], first["protocol"]) == (
         4,
         2,
@@ -87,8 +95,30 @@ def test_rows_have_the_keys_of_the_design_and_their_values():
     assert whole["budget"] is None and whole["level"] == 0 and whole["termination"] == 1 and whole["verdict"] is None
     assert whole["gain_per_doubling"] == whole["total_gain"] == pytest.approx(7 / 8)
     assert whole["gain_low"] < 7 / 8 < whole["gain_high"]
-    assert whole["pass_at_k"] == [{"k": 1, "value": 7 / 8}, {"k": 2, "value": 1.0}]
-    assert whole["maj_at_n"] == 7 / 8  # the tie on problem d is split
+    assert [(one["k"], one["value"], one["problems"]) for one in whole["pass_at_k"]] == [(1, 7 / 8, 4), (2, 1.0, 4)]
+    assert (whole["pass_at_k"][0]["low"], whole["pass_at_k"][0]["high"]) == (second["low"], second["high"])
+    assert whole["maj_at_n"] == 7 / 8 and whole["maj_low"] < 7 / 8 < whole["maj_high"]  # the tie on problem d is split
+
+
+def test_control_is_counted_and_not_taken_for_granted():
+    sweep = _sweep(budgets=(8, 16))
+    over = replace(sweep.scores[0], thinking_tokens=9)
+    found = rows(replace(sweep, scores=(over, *sweep.scores[1:])), None, None, SECTION)
+    assert [row["control"] for row in found[:2]] == [7 / 8, 1]
+
+
+def test_choices_by_likelihood_are_one_row_at_budget_0_and_the_sweep():
+    scores = tuple(
+        Score(p, 0, 0, right, "A", "likeliest", 0, 0, closed=False, cut=False, looping=False)
+        for p, right in (("a", True), ("b", False))
+    )
+    sweep = SuiteSweep("run", 5, "mmlu", (0,), scores, "hash", method="likelihood", chance=0.25)
+    at, whole = rows(sweep, replace(sweep, model="unpruned"), replace(sweep, model="pruned"), VerdictSection(suite="x"))
+    assert (at["budget"], at["accuracy"], at["tokens_spent"], at["closed"], at["control"]) == (0, 0.5, 0, 0, 1)
+    assert (at["method"], at["chance"], whole["method"], whole["chance"]) == ("likelihood", 0.25) * 2
+    assert whole["level"] is None
+    assert whole["gain_per_doubling"] is whole["termination"] is whole["verdict"] is None
+    assert json.loads(json.dumps([at, whole], allow_nan=False)) == [at, whole]
 
 
 def test_verdict_and_recovered_fraction_need_both_references():
@@ -131,6 +161,31 @@ def test_rows_are_json_without_nan_even_for_one_budget():
 def test_references_of_other_budgets_are_refused():
     with pytest.raises(ValueError, match="cannot compare"):
         rows(_sweep(), _sweep("unpruned", budgets=(8, 32)), None, SECTION)
+
+
+def test_problems_count_by_the_thoughts_they_have():
+    # both thoughts of a are missing, and the second one of d, whose first is right
+    kept = [s for s in _sweep().scores if s.problem != "a" and (s.problem, s.sample) != ("d", 1)]
+    sweep = SuiteSweep("run", 5, "chain", (8, 16), tuple(kept), "hash", missing=3)
+    first, _, whole = rows(sweep, None, None, SECTION)
+    assert [(row["problems"], row["samples"], row["missing"]) for row in (first, whole)] == [(3, 2, 3)] * 2
+    assert first["accuracy"] == 1 and (first["low"], first["high"]) == accuracy_interval(np.ones(3))
+    assert [(one["k"], one["problems"]) for one in whole["pass_at_k"]] == [(1, 3), (2, 2)]
+    assert (whole["maj_at_n"], whole["maj_problems"]) == (1, 2)
+
+
+def test_thinking_off_is_an_ordinary_row_and_no_part_of_level_and_gain():
+    budgets = (0, 8, 16)
+    sweeps = [_sweep(m, right, budgets=budgets) for m, right in (("run", 8), ("unpruned", 8), ("pruned", 99))]
+    control, first, _, whole = rows(*sweeps, SECTION)
+    assert (control["budget"], control["accuracy"]) == (0, 0) and sorted(control) == sorted(first)
+    plain = rows(*[_sweep("run"), _sweep("unpruned"), _sweep("pruned", 99)], SECTION)[-1]
+    same = ("level", "gain_per_doubling", "gain_low", "gain_high", "total_gain", "verdict_line", "verdict_reasons")
+    assert {key: whole[key] for key in same} == {key: plain[key] for key in same}
+    assert [one["budget"] for one in whole["recovered_fraction"]] == [0, 8, 16]
+    alone = rows(_sweep(budgets=(0,)), _sweep("unpruned", budgets=(0,)), _sweep("pruned", budgets=(0,)), SECTION)[-1]
+    assert alone["level"] is alone["gain_per_doubling"] is alone["total_gain"] is None
+    assert alone["verdict"] == "UNDECIDED"
 
 
 def test_missing_scores_are_refused():

@@ -12,10 +12,9 @@ import torch
 
 from data_prep.nano_build import FORMAT
 from data_prep.problems import Problem, Suite
+from eval.ranks import ALONE, Ranks
 from eval.samples import GradedThought, read_sweep
 from eval.sweep import (
-    ALONE,
-    Ranks,
     SweepPlan,
     check_context,
     make_sweep_plan,
@@ -27,8 +26,8 @@ from eval.sweep import (
 from recipes.data import FormatSection
 from recipes.errors import UserError
 from recipes.sweeps import HFEngine, SweepSection
-from tests.data_prep.tokenizers import qwen_like
-from tests.eval.worlds import nano, nano_plan, nano_suite, nano_tokenizer, rambling
+from tests.data_prep.tokenizers import QWEN_MARKS, byte_tokenizer, qwen_like
+from tests.eval.worlds import nano, nano_format, nano_plan, nano_suite, nano_tokenizer, rambling
 
 SUITES = [nano_suite("shallow", 7), nano_suite("chain", 9)]
 PLANS = {"greedy": nano_plan(SUITES, [8, 24]),
@@ -110,6 +109,37 @@ def test_context_is_counted_to_the_token() -> None:
     check_context(plan, needed)
     with pytest.raises(UserError, match=r"sweep\.budgets: 20 .* prompt of 11 \(suite s\).*need 37 tokens.*has 36"):
         check_context(plan, needed - 1)
+
+
+def test_a_prompt_with_thinking_off_counts_too() -> None:
+    suite = Suite("s", (Problem("a", "2+2?", "4"),), "exact")
+    template = "{% for m in messages %}{{ m.content }}{% endfor %}{{ '' if enable_thinking else 99 * 'b' }}"
+    tokenizer = byte_tokenizer(QWEN_MARKS, template, "<|im_end|>", "<|endoftext|>")
+    section = SECTION.model_copy(update={"budgets": [0, 20]})
+    plan = dataclasses.replace(make_sweep_plan(section, FormatSection(), tokenizer), suites=(suite,))
+    check_context(plan, 4 + 99 + 4)  # without thinking: question, what the template adds, and an answer
+    with pytest.raises(UserError, match=r"need 107 tokens.*has 106"):
+        check_context(plan, 106)
+    check_context(dataclasses.replace(plan, protocol=dataclasses.replace(plan.protocol, budgets=(20,))), 106)
+
+
+def test_requests_carry_the_prompt_without_thinking_where_budget_0_is_asked() -> None:
+    (with_off, without) = (suite_requests(SUITES[0], nano_plan(SUITES, budgets))[0] for budgets in ([0, 8], [8]))
+    fmt = nano_format()
+    assert without.off_ids == ()
+    assert with_off.off_ids == (*with_off.prompt_ids, *fmt.forced_close_ids)
+
+
+def test_thinking_off_is_scored_at_budget_0_with_no_token_spent() -> None:
+    plan = nano_plan(SUITES, [0, 8, 24])
+    thoughts = sweep_model(nano(), plan, ALONE)["chain"]
+    sweep = suite_sweep(SUITES[1], plan, thoughts, "run", 3)
+    off = [score for score in sweep.scores if score.budget == 0]
+    assert len(off) == len(SUITES[1].problems)
+    assert {(score.thinking_tokens, score.closed, score.looping) for score in off} == {(0, False, False)}
+    rest = sweep_model(nano(), nano_plan(SUITES, [8, 24]), ALONE)["chain"]
+    assert [t.thinking for t in thoughts] == [t.thinking for t in rest]
+    assert [t.answers[1:] for t in thoughts] == [t.answers for t in rest]
 
 
 def test_the_prompt_of_most_tokens_counts_not_that_of_most_letters() -> None:

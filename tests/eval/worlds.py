@@ -13,7 +13,7 @@ from data_prep.models import load_model, load_tokenizer
 from data_prep.nano_build import FORMAT
 from data_prep.nano_world import nano_problems
 from data_prep.problems import Suite
-from data_prep.prompts import ThinkFormat, encode, render_prompt, think_format
+from data_prep.prompts import ThinkFormat, encode, render_off_prompt, render_prompt, think_format
 from eval.protocol import Protocol
 from eval.sweep import SweepPlan
 from eval.types import Request
@@ -64,11 +64,12 @@ def nano_suite(family: str, size: int) -> Suite:
 
 def nano_requests(family: str, size: int, samples: int = 1) -> list[Request]:
     tokenizer, fmt = nano_tokenizer(), nano_format()
-    return [Request(p.id, sample, encode(render_prompt(p.question, tokenizer, fmt), tokenizer))
+    return [Request(p.id, sample, *(encode(render(p.question, tokenizer, fmt), tokenizer)
+                                    for render in (render_prompt, render_off_prompt)))
             for p in nano_suite(family, size).problems for sample in range(samples)]
 
 
 def nano_plan(suites: Sequence[Suite], budgets: Sequence[int], samples: int = 1, **changes: Any) -> SweepPlan:
-    engine = changes.pop("engine", HFEngine(batch_size=16))
+    engine, judge = changes.pop("engine", HFEngine(batch_size=16)), changes.pop("judge", None)
     return SweepPlan(suites=tuple(suites), protocol=nano_protocol(budgets, **changes), samples=samples, engine=engine,
-                     tokenizer=nano_tokenizer())
+                     tokenizer=nano_tokenizer(), judge=judge)

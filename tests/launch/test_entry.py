@@ -48,8 +48,12 @@ def test_a_dry_run_needs_no_weights_and_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_says_what_would_be_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run_here(small("lora", tmp_path / "run", tmp_path / "cache", "zero.stage=0", "dry_run=true"))
-    assert "global batch 8 traces = micro batch 8 × accumulation 1 × ranks 1" in capsys.readouterr().out
+    run_here(small("lora", tmp_path / "run", tmp_path / "cache", "zero.stage=0", "dry_run=true",
+                   "sweep.budgets=[0, 16]"))
+    said = capsys.readouterr().out
+    assert "global batch 8 traces = micro batch 8 × accumulation 1 × ranks 1" in said
+    assert "format custom (a thought between '<think>' and '</think> '; '<eos>' ends an answer)" in said
+    assert "sweep  budgets off, 16 tokens; problems: knowledge 8, shallow 8, chain 13" in said
 
 
 def test_without_a_name_a_run_gets_that_of_its_recipe() -> None:

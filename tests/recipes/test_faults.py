@@ -22,7 +22,8 @@ UNKNOWN = {
     "gradient_accumulation_steps=1": "trainer.gradient_accumulation_steps", "deepspeed=x": "zero.stage",
     "output_dir=x": "run.dir", "sweep.budget=[1]": "sweep.budgets", "budgets=[1]": "sweep.budgets",
     "weight_decay=0": "trainer.weight_decay", "sweep.suites.1.siz=3": "sweep.suites.1.size",
-    "run.directory=x": "run.dir", "zero.offload_optimiser=cpu": "zero.offload_optimizer",
+    "run.directory=x": "run.dir", "template=qwen3": "data.format.name",
+    "zero.offload_optimiser=cpu": "zero.offload_optimizer",
 }
 
 
@@ -44,7 +45,21 @@ REFUSED = {
     "model.trust_remote_code=maybe": "model.trust_remote_code=maybe: must be true or false",
     "wandb.project=3": "wandb.project=3: must be text (put a number in quotes)",
     "sweep.budgets=[]": "sweep.budgets=[]: needs at least 1 element",
-    "sweep.budgets=[32, 16]": "sweep.budgets: must be positive and strictly increasing, got [32, 16]",
+    "sweep.budgets=[32, 16]":
+        "sweep.budgets: must be positive and strictly increasing (a first 0: thinking off), got [32, 16]",
+    "sweep.budgets=[8, 0]":
+        "sweep.budgets: must be positive and strictly increasing (a first 0: thinking off), got [8, 0]",
+    "sweep.budgets=[0, 0, 8]":
+        "sweep.budgets: must be positive and strictly increasing (a first 0: thinking off), got [0, 0, 8]",
+    "sweep.budgets=[-1, 8]":
+        "sweep.budgets: must be positive and strictly increasing (a first 0: thinking off), got [-1, 8]",
+    "sweep.min_p=1.5": "sweep.min_p=1.5: must be at most 1",
+    "sweep.stop_loops=often": "sweep.stop_loops=often: must be true or false",
+    "data.format.name=qwen":
+        "data.format.name=qwen: allowed: auto, qwen3, qwq, deepseek_r1, s1, think, custom; did you mean qwen3?",
+    "sweep.suites.0.method=likelihood":
+        "sweep.suites.0.method=likelihood: not a key of the chosen variant; it belongs to "
+        "sweep.suites.N.source=jsonl or hub or named",
     "sweep.samples=2": "sweep: samples=2 with temperature=0 would repeat one thought; set a temperature or samples=1",
     "sweep.suites.5.size=1": "sweep.suites.5: the list has 2 elements, write 0 to 1",
     "sweep.suites.0.family=chian":
@@ -65,6 +80,30 @@ REFUSED = {
 @pytest.mark.parametrize(("argument", "message"), REFUSED.items())
 def test_a_wrong_argument_is_refused_in_one_line(refusal: Refusal, argument: str, message: str) -> None:
     assert refusal(argument) == message
+
+
+CHOICES = "{source: named, name: mmlu, method: likelihood}"
+PLAIN = "{source: nano, name: chain, family: chain, size: 4}"
+CANNOT_DECIDE = ("sweep: suite mmlu is asked by likelihood and has no budgets, so it cannot decide the verdict; "
+                 "name another as verdict.suite, or put another last")
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ([f"sweep.suites=[{PLAIN}, {CHOICES}]"], CANNOT_DECIDE),
+    ([f"sweep.suites=[{CHOICES}, {PLAIN}]", "sweep.verdict.suite=mmlu"], CANNOT_DECIDE),
+    ([f"sweep.suites=[{CHOICES}, {PLAIN}]", "sweep.engine={name: server, url: x, model: m}"],
+     "sweep: engine.name=server gives no likelihoods, and suite mmlu is asked by them; "
+     "use engine.name=hf or method=generate"),
+    (["sweep.suites=[{source: named, name: aime24, method: likelihood}]"],
+     "sweep.suites.0: method=likelihood: aime24 has no choices; write method=generate"),
+])
+def test_likelihood_where_it_cannot_be(refusal: Refusal, arguments: list[str], message: str) -> None:
+    assert refusal(*arguments) == message
+
+
+def test_choices_by_likelihood_stand_beside_a_suite_that_decides(small: Path) -> None:
+    suites = load_recipe([f"recipe={small}", f"sweep.suites=[{CHOICES}, {PLAIN}]"]).recipe.sweep.suites
+    assert [suite.name for suite in suites] == ["mmlu", "chain"]
 
 
 def test_a_key_of_another_variant_names_that_variant(refusal: Refusal) -> None:

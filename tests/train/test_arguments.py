@@ -11,7 +11,7 @@ import pytest
 from trl import SFTConfig
 
 from data_prep.models import load_model
-from eval.sweep import ALONE
+from eval.ranks import ALONE
 from recipes.loader import load
 from tests.train.runs import rows, small
 from train import stages

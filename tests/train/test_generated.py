@@ -11,7 +11,7 @@ import torch
 
 from data_prep.ledger import Ledger
 from data_prep.pipeline import read_and_filter
-from eval.sweep import ALONE
+from eval.ranks import ALONE
 from recipes.data import FileTraces
 from recipes.errors import UserError
 from recipes.loader import load_recipe

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from eval.sweep import ALONE, Ranks
+from eval.ranks import ALONE, Ranks, on_every_rank, on_first_rank
 from recipes.errors import UserError
 from recipes.schema import ZeroSection
-from train.ranks import on_every_rank, on_first_rank, uses_deepspeed
+from train.ranks import uses_deepspeed
 
 
 def together(act: Callable[[Ranks], Any], count: int = 2) -> list[Any]:

@@ -12,8 +12,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from eval.ranks import ALONE
 from eval.samples import GradedThought, read_sweep
-from eval.sweep import ALONE, save_thoughts
+from eval.sweep import save_thoughts
 from eval.types import SuiteSweep
 from tests.train.runs import MODEL, rows, run_here, small, weights
 from train.model import ReferenceCache

@@ -95,7 +95,7 @@ def test_a_row_never_spans_a_resume(here: Callable[..., Path], cache: Path, tmp_
     ("zero.stage=2", "zero.stage (0 before, 2 now)"), ("adapter.r=8", "adapter.r (16 before, 8 now)"),
     ("seed=5", "seed (1 before, 5 now)")])
 def test_another_recipe_is_refused_by_its_keys(override: str, named: str, cut: Path, cache: Path) -> None:
-    from eval.sweep import ALONE
+    from eval.ranks import ALONE
     from recipes.loader import load_recipe
     from train.run_record import RunFolder
     from train.stages import open_run

@@ -14,7 +14,7 @@ from data_prep.models import load_model, load_tokenizer
 from data_prep.prepared import prepare
 from data_prep.prompts import think_format
 from data_prep.tokenize import Row
-from eval.sweep import ALONE
+from eval.ranks import ALONE
 from recipes.loader import load
 from recipes.schema import Recipe
 from tests.train.runs import MODEL, rows, same, small, untimed, weights
@@ -29,6 +29,11 @@ SLOW = pytest.mark.slow
 @pytest.fixture(scope="session")
 def pruned(full: Path) -> Path:
     return full / "pruned"
+
+
+def test_the_run_record_says_which_format_was_taken(full: Path) -> None:
+    said = json.loads((full / "run.json").read_text())["format"]
+    assert (said["name"], said["open"], said["close"], said["cue"]) == ("custom", "<think>", "</think> ", "answer")
 
 
 def nll_by_hand(model: torch.nn.Module, row: Row) -> tuple[float, int]:

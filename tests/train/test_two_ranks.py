@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from data_prep.models import load_model, load_tokenizer
+from eval.ranks import ALONE
 from eval.summary import rows as sweep_rows
-from eval.sweep import ALONE, make_sweep_plan, suite_sweep, sweep_model
+from eval.sweep import make_sweep_plan, suite_sweep, sweep_model
 from recipes.loader import load
 from tests.train.runs import ours, rows, small
 

@@ -1,0 +1,79 @@
+"""A checkpoint that a user names: a whole model, or the folder of a LoRA adapter that names the model it belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from data_prep.fingerprint import fingerprint
+from data_prep.models import DTYPES, load_model, load_tokenizer
+from eval.types import Weights
+from recipes.errors import UserError
+from recipes.paths import find_path
+from recipes.schema import ModelSection
+from recipes.sweeps import EngineSection, HFEngine
+
+ADAPTER_CONFIG = "adapter_config.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Folder (or Hub id) of a whole model, and the folder of an adapter on top of it where there is one."""
+
+    base: str
+    adapter: str | None = None
+
+
+def find_checkpoint(path: str) -> Checkpoint:
+    """What lies at `path`. UserError where an adapter does not say which model it belongs to."""
+    folder = Path(find_path(path))
+    if not (folder / ADAPTER_CONFIG).is_file() or (folder / "config.json").is_file():
+        return Checkpoint(find_path(path))
+    base = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("base_model_name_or_path")
+    if not base:
+        raise UserError(f"model={path}: its {ADAPTER_CONFIG} does not name the model that the adapter belongs to; "
+                        "set base_model_name_or_path there")
+    return Checkpoint(find_path(base), str(folder))
+
+
+def checkpoint_mark(checkpoint: Checkpoint, section: ModelSection) -> str:
+    """What tells its weights from any others; "" where they are not on this machine."""
+    base = fingerprint(checkpoint.base).removeprefix("sha256:")[:16]
+    if checkpoint.adapter is None or not base:
+        return f"{base}-{section.dtype}" if base else ""
+    files = sorted(Path(checkpoint.adapter).glob("adapter_*"))
+    adapter = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+    return f"{base}+{adapter}-{section.dtype}"
+
+
+def checkpoint_tokenizer(checkpoint: Checkpoint, section: ModelSection) -> PreTrainedTokenizerBase:
+    """The adapter's own tokenizer where one was saved with it, else that of its model."""
+    own = checkpoint.adapter is not None and (Path(checkpoint.adapter) / "tokenizer_config.json").is_file()
+    return load_tokenizer(str(checkpoint.adapter) if own else checkpoint.base, section)
+
+
+def checkpoint_weights(checkpoint: Checkpoint, section: ModelSection, engine: EngineSection) -> Weights:
+    """The weights for an engine: loaded for the one in process, on the GPU where there is one; else where they lie."""
+    model = None
+    if isinstance(engine, HFEngine):
+        gpu = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        model = _load(checkpoint, section)
+        model.to(gpu if torch.cuda.is_available() else torch.device("cpu"))  # type: ignore[arg-type]
+    return Weights(model=model, folder=checkpoint.base, adapter=checkpoint.adapter, dtype=section.dtype,
+                   trust_remote_code=section.trust_remote_code)
+
+
+def _load(checkpoint: Checkpoint, section: ModelSection) -> PreTrainedModel:
+    """The model; an adapter is merged in float32 and cast once, since merging in bfloat16 rounds it away."""
+    if checkpoint.adapter is None:
+        return load_model(checkpoint.base, section)
+    base = load_model(checkpoint.base, section.model_copy(update={"dtype": "float32"}))
+    merged: PreTrainedModel = PeftModel.from_pretrained(base, checkpoint.adapter).merge_and_unload(safe_merge=True)
+    return merged.to(DTYPES[section.dtype])  # type: ignore[arg-type]

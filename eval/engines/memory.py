@@ -1,0 +1,104 @@
+"""How many thoughts fit side by side into a memory limit, and how much memory a sweep really took at its peak.
+
+What is counted is what a sweep takes beside the weights: the key/value cache, the logits and what sampling makes of
+them, the widest layer of a step, and a prefill. `tests/bench/middle.py` holds it against the measured peak.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eval.protocol import Protocol
+from recipes.errors import UserError
+
+PREFILL_TOKENS = 4096  # padded prompt tokens of one prefill; more would not be faster
+GIGABYTE = 1 << 30
+
+
+@dataclass(frozen=True)
+class SlotPlan:
+    """Rows side by side, tokens a row may have, and the bytes that they take at most."""
+
+    slots: int
+    capacity: int
+    bytes: int
+
+
+def plan_slots(model: Any, protocol: Protocol, capacity: int, most: int, limit_bytes: int) -> SlotPlan:
+    """At most `most` rows of `capacity` tokens, as many as `limit_bytes` hold; UserError where not one fits."""
+    row, once = _row_bytes(model, protocol, capacity), _prefill_bytes(model, capacity)
+    slots = min(most, (limit_bytes - once) // row)
+    if slots < 1:
+        raise UserError(
+            f"sweep.engine.memory_gb={limit_bytes / GIGABYTE:g}: one thought of {capacity} tokens takes "
+            f"{(row + once) / GIGABYTE:.2g} GB; raise the limit or lower the largest budget")
+    return SlotPlan(slots=slots, capacity=capacity, bytes=once + slots * row)
+
+
+def _row_bytes(model: Any, protocol: Protocol, capacity: int) -> int:
+    """One row: its cache, its logits (sorted and summed in float64 where they are sampled), scores and masks."""
+    config, size = model.config, model.dtype.itemsize
+    cache = 2 * config.num_hidden_layers * _key_values(config) * size
+    scores = 2 * config.num_attention_heads * 4 + 16
+    choosing = size + 8 + (48 if protocol.temperature > 0 else 0)
+    return capacity * (cache + scores) + config.vocab_size * choosing + _token_bytes(config, size)
+
+
+def _prefill_bytes(model: Any, capacity: int) -> int:
+    return max(capacity, PREFILL_TOKENS) * _token_bytes(model.config, model.dtype.itemsize)
+
+
+def _token_bytes(config: Any, size: int) -> int:
+    """What one token holds at the widest moment of a layer."""
+    queries = config.num_attention_heads * _head_size(config)
+    return (6 * config.hidden_size + 3 * config.intermediate_size + 4 * queries + 6 * _key_values(config)) * size
+
+
+def _key_values(config: Any) -> int:
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    return int(heads * _head_size(config))
+
+
+def _head_size(config: Any) -> int:
+    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
+
+
+class PeakMemory:
+    """The peak of this process since it was made, over what it held then: GPU memory, else resident memory (Linux).
+
+    0 where neither can be read.
+    """
+
+    def __init__(self) -> None:
+        self._gpu = torch.cuda.is_available()
+        if self._gpu:
+            torch.cuda.reset_peak_memory_stats()
+            self._before = torch.cuda.memory_allocated()
+        else:
+            _reset_resident_peak()
+            self._before = _resident("VmRSS")
+
+    def bytes(self) -> int:
+        """Bytes over the start, at the highest moment so far."""
+        peak = torch.cuda.max_memory_allocated() if self._gpu else _resident("VmHWM")
+        return max(0, peak - self._before)
+
+
+def _reset_resident_peak() -> None:
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return
+
+
+def _resident(key: str) -> int:
+    """VmRSS or VmHWM of this process in bytes; 0 where there is no such figure."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:")), 0)

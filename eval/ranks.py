@@ -1,0 +1,61 @@
+"""This process among the others of a sweep or a run, and how they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from recipes.errors import UserError
+
+T = TypeVar("T")
+Gather = Callable[[list[Any]], list[Any]]
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among the others; `gather` gives every rank the lists of all ranks, joined in rank order."""
+
+    rank: int
+    count: int
+    gather: Gather
+
+
+ALONE = Ranks(rank=0, count=1, gather=lambda rows: rows)
+
+
+def on_first_rank(ranks: Ranks, work: Callable[[], T]) -> T:
+    """What `work` gives on rank 0, on every rank.
+
+    Its UserError is raised on every rank. After any other exception, which passes through on rank 0, the other ranks
+    end with one line and exit code 1. So none waits for ever.
+    """
+    outcome: list[tuple[str, Any]] = []
+    if ranks.rank == 0:
+        try:
+            outcome = [("done", work())]
+        except UserError as mistake:
+            outcome = [("mistake", str(mistake))]
+        except Exception as fault:
+            ranks.gather([("fault", f"{type(fault).__name__}: {fault}".splitlines()[0])])
+            raise
+    ((kind, value),) = ranks.gather(outcome)
+    if kind == "mistake":
+        raise UserError(value)
+    if kind == "fault":
+        raise SystemExit(f"rank {ranks.rank} ends because rank 0 failed: {value}")
+    result: T = value
+    return result
+
+
+def on_every_rank(ranks: Ranks, work: Callable[[], T]) -> T:
+    """What `work` gives on this rank; the UserError of any rank is raised on all, so that rank 0 can say it."""
+    mistakes: list[str] = []
+    try:
+        value = work()
+    except UserError as mistake:
+        mistakes = [str(mistake)]
+    found = ranks.gather(mistakes)
+    if found:
+        raise UserError(found[0])
+    return value
