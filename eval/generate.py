@@ -18,8 +18,12 @@ from recipes.loader import load_recipe
 from recipes.schema import Recipe
 
 SHORT = {name: field.description or "" for name, field in GenerateTraces.model_fields.items() if name != "source"}
-KEYS = {**SHORT, "problems": "a file of problems with answers, a known benchmark, or {source: …} as in sweep.suites; "
-        "default: the recipe's own data.traces.problems", "out": "the trace file; one that is there is not overwritten"}
+KEYS = {
+    **SHORT,
+    "problems": "a file of problems with answers, a known benchmark, or {source: …} as in sweep.suites; default: the "
+                "recipe's own data.traces.problems",
+    "engine": "the engine that thinks, such as {name: hf, batch_size: 24}",
+    "out": "the trace file; one that is there is not overwritten"}
 
 
 def main(arguments: list[str]) -> None:

@@ -37,7 +37,7 @@ from recipes.errors import UserError
 from recipes.loader import load_recipe
 from recipes.paths import ROOT
 from tests.eval.endpoints import complete, endpoint
-from tests.eval.worlds import nano, nano_tokenizer
+from tests.eval.worlds import fresh_nano, nano, nano_tokenizer
 
 CHAINS = "{source: nano, name: c, family: chain, size: 6, part: training}"
 SMALL = ("thinking_tokens=128", "answer_tokens=8", "seed=0")
@@ -152,6 +152,17 @@ def test_an_answer_that_is_cut_is_not_kept(tmp_path: Path, capsys: pytest.Captur
     assert "6  answer cut" in capsys.readouterr().out
 
 
+def test_a_model_that_goes_round_in_circles_teaches_nothing_by_it(tmp_path: Path,
+                                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    fresh_nano(layers=3).save_pretrained(tmp_path / "m")
+    nano_tokenizer().save_pretrained(tmp_path / "m")
+    out = tmp_path / "out.jsonl"
+    main(command(out, f"model.unpruned={tmp_path / 'm'}", "samples=1", "temperature=0"))
+    loops = sum(row["verdicts"].get("looping", 0) for row in rows(rates_file(out)))
+    assert loops > 0 and f"{loops}  looping" in capsys.readouterr().out
+    assert all(row["answer"] == f"answer {solve_chain(row['question'])[1]}" for row in rows(out))
+
+
 def test_killed_anywhere_the_files_come_out_the_same(unkilled: dict[str, bytes], tmp_path: Path) -> None:
     made, rng = generation(), random.Random(5)
     for kill, length in enumerate(rng.sample(range(len(unkilled["journal"])), 4)):
@@ -232,7 +243,9 @@ def test_another_generation_is_not_mixed_in(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("changes", "said"), [
     (["temperature=0"], "would repeat one thought"), (["samples=0"], "must be at least 1"),
     (["keep=longest"], "allowed: random, shortest, all"), (["thinking_tokens=4096"], "thinking_tokens=4096: too many"),
-    (["problems=nowhere"], "known benchmark"), (["out="], "out=FILE is missing"),
+    (["problems=nowhere"], "known benchmark"),
+    (["problems={source: named, name: mmlu, method: likelihood}"], "method=likelihood writes no thoughts"),
+    (["out="], "out=FILE is missing"),
     (["out=/nowhere/at/all.jsonl"], "there is no folder")])
 def test_mistakes_are_named(tmp_path: Path, changes: list[str], said: str) -> None:
     with pytest.raises(UserError, match=said):
