@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
                       "overlaps with suites"),
     "prepare": ("data_prep.prepare", "recipe=FILE: prepares the traces as a run would, and shows what became of them"),
     "preview": ("data_prep.preview", "recipe=FILE [n=3] [ids=true]: the first rows, with what is labelled in colour"),
+    "score": ("data_prep.score", "recipe=FILE out=FILE [pruned=DIR]: the loss of both models on each trace"),
     "nano": ("data_prep.nano_build", "recipe=nano_world.yaml out=DIR: builds the embedded reasoner from nothing"),
 }
 

@@ -104,6 +104,10 @@ def decontaminate(
     if left_out := [suite.name for suite in suites if suite not in looked_at]:
         why = "made from a template" if section.enabled else "data.decontaminate.enabled=false"
         ledger.note(f"not decontaminated against {', '.join(left_out)} ({why})")
+    if not looked_at:
+        yield from traces
+        return
+    ledger.note(f"decontaminated against {', '.join(suite.name for suite in looked_at)}")
     index = SuiteIndex(looked_at, section)
     for trace in traces:
         found = index.overlaps(trace.question)

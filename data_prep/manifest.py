@@ -75,7 +75,7 @@ def describe(manifest: Manifest) -> str:
     return (f"{rows['read']:,} traces read{lost or ', none lost'}; {rows['kept']:,} kept{changed}\n"
             f"{manifest['tokens']:,} tokens, {manifest['labelled_share']:.0%} of them labelled; "
             f"a trace has {quantiles['0']:,} to {quantiles['100']:,}, median {quantiles['50']:,}; "
-            f"of context lengths {losing}")
+            f"of context lengths {losing}" + "".join(f"\n{note}" for note in rows["notes"]))
 
 
 def table(manifest: Manifest) -> str:

@@ -1,37 +1,38 @@
 """From a recipe's `data` to the traces that are worth preparing: one generator after the other, nothing held in memory.
 
 A stage takes the traces that the one before it let through and gives on those that it keeps, in the same order; for
-each one that it drops it calls `ledger.lose(reason, where, why)`. To add a stage, add it to STAGES.
+each one that it drops it calls `ledger.lose(reason, where, why)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
+from data_prep.decontaminate import decontaminate
+from data_prep.duplicates import drop_duplicates
 from data_prep.filters import filter_traces
 from data_prep.ledger import Ledger
+from data_prep.problems import Suite
+from data_prep.select import select
 from data_prep.sources import read_source
 from data_prep.traces import Trace
+from data_prep.verify import verify
 from recipes.data import DataSection
 from recipes.errors import UserError
 
-Stage = Callable[[Iterable[Trace], DataSection, Ledger], Iterator[Trace]]
 
-STAGES: tuple[Stage, ...] = (
-    filter_traces,
-    # duplicates, decontamination, verification, selection by score
-)
-
-
-def read_and_filter(section: DataSection, ledger: Ledger) -> Iterator[Trace]:
-    """The traces of `section` that every stage keeps, in the order of the source.
+def read_and_filter(section: DataSection, ledger: Ledger, suites: Sequence[Suite] = ()) -> Iterator[Trace]:
+    """The traces of `section` that every stage keeps, in the order of the source; none that overlaps with `suites`.
 
     `ledger.read` grows by one for each row, and each one lost on the way is counted; whoever takes the traces counts
     `ledger.kept`. UserError where the source cannot be read, a row is broken (`on_error: stop`), or no trace is left.
     """
     traces = read_source(section.traces, section.on_error, ledger)
-    for stage in STAGES:
-        traces = stage(traces, section, ledger)
+    traces = filter_traces(traces, section, ledger)
+    traces = drop_duplicates(traces, section.duplicates, ledger)
+    traces = decontaminate(traces, section.decontaminate, suites, ledger)
+    traces = verify(traces, section.verify, ledger)
+    traces = select(traces, section.select, ledger)
     return _some(traces, ledger)
 
 

@@ -6,6 +6,7 @@ from data_prep.manifest import table
 from data_prep.models import load_tokenizer
 from data_prep.prepared import FIGURE, prepare
 from data_prep.prompts import think_format
+from data_prep.suites import load_suite
 from recipes.command import split
 from recipes.loader import load_recipe
 from recipes.schema import Recipe
@@ -15,5 +16,6 @@ def main(arguments: list[str]) -> None:
     _, rest = split(arguments, {}, Recipe)
     recipe = load_recipe(rest).recipe
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
-    prepared = prepare(recipe.data, tokenizer, think_format(recipe.data.format, tokenizer), print)
+    prepared = prepare(recipe.data, tokenizer, think_format(recipe.data.format, tokenizer), print,
+                       [load_suite(suite) for suite in recipe.sweep.suites])
     print(f"{table(prepared.manifest)}\nfigure  {prepared.folder / FIGURE}")

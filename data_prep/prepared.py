@@ -12,9 +12,9 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,11 @@ from data_prep.length_figure import draw_lengths
 from data_prep.manifest import Manifest, length_facts, packing_facts
 from data_prep.packing import pack
 from data_prep.pipeline import read_and_filter
+from data_prep.problems import Suite
 from data_prep.prompts import ThinkFormat
 from data_prep.store import RowWriter, StoredRows
 from data_prep.tokenize import Labeller
+from data_prep.traces import Trace
 from data_prep.workers import work_in_order
 from recipes.data import DataSection
 from recipes.errors import UserError
@@ -89,15 +91,19 @@ class Prepared:
                 "longest_tokens": self.longest_tokens, **self.manifest, "rows": rows}
 
 
-def prepare(section: DataSection, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat, say: Say = quiet) -> Prepared:
+def prepare(section: DataSection, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat, say: Say = quiet,
+            suites: Sequence[Suite] = ()) -> Prepared:
     """The set of a recipe's data, from the cache where it is there. Says in one line whether it was.
+
+    suites: what the traces must not overlap with.
 
     UserError names the trace that is wrong, or says why none is left. One process at a time makes a set; any number
     may read it.
     """
-    folder = section.cache_dir / identity(section, tokenizer, fmt)
+    folder = section.cache_dir / identity(section, tokenizer, fmt, [[suite.name, suite.hash] for suite in suites])
     work = BatchWork(Labeller(tokenizer, fmt), section.max_length_tokens, section.overlong)
-    outcome = make_once(folder, lambda place: _make(place, section, work, say), say)
+    read = partial(read_and_filter, section, suites=suites)
+    outcome = make_once(folder, lambda place: _make(place, section, read, work, say), say)
     say(f"prepared set {outcome} in {folder}")
     return open_prepared(folder)
 
@@ -107,11 +113,12 @@ def open_prepared(folder: Path) -> Prepared:
     return Prepared(folder, StoredRows(folder / ROWS), json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
 
 
-def _make(folder: Path, section: DataSection, work: BatchWork, say: Say) -> None:
+def _make(folder: Path, section: DataSection, read: Callable[[Ledger], Iterator[Trace]], work: BatchWork, say: Say
+          ) -> None:
     """Writes rows, manifest and figure of `section` into `folder`."""
     ledger, lengths = Ledger(), Counter[int]()
     workers = section.workers or len(os.sched_getaffinity(0))
-    done = work_in_order(work, batches_of(read_and_filter(section, ledger)), workers)
+    done = work_in_order(work, batches_of(read(ledger)), workers)
     with RowWriter(folder / ROWS) as writer:
         for batch in _with_news(done, ledger, say):
             _account(batch, section, ledger)

@@ -18,8 +18,12 @@ from recipes.loader import load_recipe
 from recipes.schema import Recipe
 
 SHORT = {name: field.description or "" for name, field in GenerateTraces.model_fields.items() if name != "source"}
-KEYS = {**SHORT, "problems": "a file of problems with answers, a known benchmark, or {source: …} as in sweep.suites; "
-        "default: the recipe's own data.traces.problems", "out": "the trace file; one that is there is not overwritten"}
+KEYS = {
+    **SHORT,
+    "problems": "a file of problems with answers, a known benchmark, or {source: …} as in sweep.suites; default: the "
+                "recipe's own data.traces.problems",
+    "engine": "the engine that thinks, such as {name: hf, batch_size: 24}",
+    "out": "the trace file; one that is there is not overwritten"}
 
 
 def main(arguments: list[str]) -> None:
@@ -33,6 +37,7 @@ def main(arguments: list[str]) -> None:
     from eval.generation import (
         fetch_weights,
         finish,
+        finished,
         journal_of,
         missing_requests,
         plan_generation,
@@ -46,7 +51,7 @@ def main(arguments: list[str]) -> None:
     journal = journal_of(generation, out)
     if not journal.files():
         check_new(rates_file(out))
-    done = set(journal.rows())
+    done = set(finished(journal))
     requests = missing_requests(generation, done)
     print(f"{len(requests):,} thoughts to have, {len(done):,} are there already", flush=True)
     write_thoughts(generation, requests, journal, 0)

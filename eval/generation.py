@@ -19,15 +19,15 @@ from huggingface_hub import snapshot_download
 
 from data_prep.fingerprint import fingerprint
 from data_prep.grading.grade import grade_all
+from data_prep.journal import Journal, Row
 from data_prep.lineage import commit
 from data_prep.models import load_config, load_tokenizer
 from data_prep.problems import Problem, Suite
 from data_prep.prompts import ThinkFormat, think_format
-from data_prep.tokenize import label_trace
+from data_prep.tokenize import Labeller, Unwritable
 from data_prep.trace_files import new_file, trace_row, write_row
 from data_prep.traces import Trace
 from eval.checkpoint import checkpoint_weights, find_checkpoint
-from eval.journal import Journal, Key, Row
 from eval.looping import is_looping
 from eval.rejection import VERIFIED, Sample, chosen, problem_row, summary
 from eval.samples import answer_text
@@ -37,6 +37,8 @@ from recipes.errors import UserError
 from recipes.generation import GenerateTraces
 from recipes.schema import ModelSection, Recipe
 from recipes.sweeps import ServerEngine
+
+Key = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ class Generation:
 def plan_generation(recipe: Recipe) -> Generation:
     """The generation that a recipe's `data.traces` (source: generate) asks for; needs no weights.
 
-    The model answers as it was trained to, without the sweep's cue: after its own close it writes what it likes.
+    The model answers as it was trained to, without the sweep's cue: after its own close it writes what it likes. A
+    thought that goes round in a circle is stopped, since it would not be kept.
     UserError where a problem has no gold answer or a thought would not fit into the model's context.
     """
     section = recipe.data.traces
@@ -78,7 +81,7 @@ def plan_generation(recipe: Recipe) -> Generation:
     names = ("samples", "temperature", "top_p", "top_k", "seed", "answer_tokens", "engine")
     sweep = recipe.sweep.model_copy(update={
         **{name: getattr(section, name) for name in names}, "budgets": [section.thinking_tokens],
-        "suites": [section.problems], "extend_to": 0, "max_extensions": 0})
+        "suites": [section.problems], "extend_to": 0, "max_extensions": 0, "min_p": 0.0, "stop_loops": True})
     plan = make_sweep_plan(sweep, recipe.data.format, tokenizer)
     marks = plan.protocol.format.close_mark_ids
     bare = replace(plan.protocol.format, cue="", own_close_ids=marks, forced_close_ids=marks)
@@ -106,6 +109,11 @@ def fetch_weights(generation: Generation) -> None:
 def journal_of(generation: Generation, out: Path) -> Journal:
     """The journal of the thoughts for `out`."""
     return Journal(out, generation.lineage())
+
+
+def finished(journal: Journal) -> dict[Key, Row]:
+    """The journal's thoughts by (problem, sample)."""
+    return {(row["problem"], row["sample"]): row for row in journal.rows()}
 
 
 def missing_requests(generation: Generation, done: set[Key]) -> list[Request]:
@@ -157,7 +165,9 @@ def judge(rows: Sequence[Row], generation: Generation) -> list[Sample]:
     """A verdict for every thought, graded together."""
     problems = {problem.id: problem for problem in generation.suite.problems}
     traces = [_trace(row, problems[row["problem"]], generation.suite) for row in rows]
-    verdicts = [_flaw(row, trace, generation) for row, trace in zip(rows, traces, strict=True)]
+    labelled = Labeller(generation.plan.tokenizer, generation.format).label_all(traces)
+    verdicts = [_flaw(row) or (each.reason if isinstance(each, Unwritable) else "")
+                for row, each in zip(rows, labelled, strict=True)]
     sound = [i for i, flaw in enumerate(verdicts) if not flaw]
     grades = grade_all([traces[i].answer for i in sound], [problems[rows[i]["problem"]].answer for i in sound],
                        generation.suite.grader)
@@ -175,26 +185,20 @@ def _trace(row: Row, problem: Problem, suite: Suite) -> Trace:
                  gold=None if suite.grader == "reasoning_gym" else problem.answer)
 
 
-def _flaw(row: Row, trace: Trace, generation: Generation) -> str:
+def _flaw(row: Row) -> str:
     """Why a thought is no trace whatever its answer is; "" where it is sound."""
+    if row["looping"]:
+        return "looping"
     if row["stop"] != "close":
         return "thought not closed"
     if not row["finished"]:
         return "answer cut"
-    if row["looping"]:
-        return "looping"
-    if not trace.answer:
-        return "empty answer"
-    try:
-        label_trace(trace, generation.plan.tokenizer, generation.format)
-    except ValueError:
-        return "marks inside the text"
-    return ""
+    return "" if row["answer"] else "empty answer"
 
 
 def finish(generation: Generation, out: Path, journal: Journal) -> str:
     """Judges all thoughts of the journal, writes `out` and its pass rates, takes the journal away. What to print."""
-    found = journal.rows()
+    found = finished(journal)
     samples = {problem.id: [found[problem.id, sample] for sample in range(generation.section.samples)]
                for problem in generation.suite.problems}
     judged = judge([row for rows in samples.values() for row in rows], generation)

@@ -15,8 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from data_prep.journal import Busy, Journal, Row, differences
 from data_prep.problems import Suite
-from eval.journal import Busy, Journal, Key, Row, differences
 from eval.ranks import Ranks, on_first_rank
 from eval.samples import read_sweep, write_samples
 from eval.sweep import Notes, SweepPlan, engine_on, suite_sweep, sweep_suite
@@ -92,7 +92,8 @@ class KeptSweep:
         name, rows = on_first_rank(self.ranks, lambda: _begun(file, making))
         journal = Journal(file.with_name(name), making)
         with journal.writer(self.ranks.rank) as writer:
-            notes = Notes({key: Thought.of_row(row) for key, row in rows.items()}, lambda one: writer.add(one.row()))
+            notes = Notes({(row["problem"], row["sample"]): Thought.of_row(row) for row in rows},
+                          lambda one: writer.add(one.row()))
             thoughts = sweep_suite(thinker, suite, self.plan, self.ranks, notes)
         self.ranks.gather([])  # every writer has left its file
         if self.ranks.rank == 0:
@@ -101,13 +102,13 @@ class KeptSweep:
         return suite_sweep(suite, self.plan, thoughts, self.place.model, self.place.step)
 
 
-def _begun(file: Path, making: Mapping[str, Any]) -> tuple[str, dict[Key, Row]]:
+def _begun(file: Path, making: Mapping[str, Any]) -> tuple[str, list[Row]]:
     """The name under which a journal is kept, and its rows. Where another process is at it, a name of our own: both
     then do the same work, and the last one to end leaves the same file."""
     try:
         return file.name, Journal(file, making).rows()
     except Busy:
-        return f"{file.stem}-{os.getpid()}{file.suffix}", {}
+        return f"{file.stem}-{os.getpid()}{file.suffix}", []
 
 
 def _header(path: Path) -> dict[str, Any]:

@@ -58,10 +58,10 @@ def make_pruned(section: PruneSection, model: ModelSection, data: DataSection, o
 
 
 def _prepared(section: PruneSection, data: DataSection, tokenizer: PreTrainedTokenizerBase) -> Prepared | None:
-    """The recipe's rows where the method measures on them."""
+    """The recipe's rows where the method measures on them; all of them, since scores to select by come afterwards."""
     if not isinstance(section, ShortGPTPrune):
         return None
-    return prepare(data, tokenizer, think_format(data.format, tokenizer))
+    return prepare(data.model_copy(update={"select": None}), tokenizer, think_format(data.format, tokenizer))
 
 
 def _reuse(output: Path, request: dict[str, Any], source: str) -> PrunePlan:

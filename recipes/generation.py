@@ -33,6 +33,12 @@ class GenerateTraces(Section):
         return {"name": "hf", **engine} if isinstance(engine, dict) else engine
 
     @model_validator(mode="after")
+    def _problems_are_thought_about(self) -> Self:
+        if getattr(self.problems, "method", "generate") == "likelihood":
+            raise ValueError("problems.method=likelihood writes no thoughts; use problems.method=generate")
+        return self
+
+    @model_validator(mode="after")
     def _samples_differ(self) -> Self:
         if self.samples > 1 and self.temperature == 0:
             raise ValueError(f"samples={self.samples} with temperature=0 would repeat one thought; "

@@ -29,6 +29,9 @@ FOREIGN_NAMES: dict[str, str] = {
     "data_files": "data.traces.path", "formatting": "data.traces.format", "dataset_type": "data.traces.format",
     "interleave_probs": "data.traces.parts.N.weight", "subset": "data.traces.config", "streaming": "data.traces.access",
     "think_open": "data.format.open", "think_close": "data.format.close", "stop_token": "data.format.stop",
+    "dataset_exact_deduplication": "data.duplicates.exact", "dedup": "data.duplicates.exact",
+    "deduplicate": "data.duplicates.exact", "minhash_threshold": "data.duplicates.threshold",
+    "ngram_size": "data.decontaminate.n", "num_generations": "data.traces.samples",
     # trainer
     "lr": "trainer.learning_rate", "micro_batch_size": "trainer.per_device_train_batch_size",
     "batch_size": "trainer.per_device_train_batch_size", "num_epochs": "trainer.num_train_epochs",

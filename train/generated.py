@@ -7,6 +7,7 @@ from eval.generation import (
     Generation,
     fetch_weights,
     finish,
+    finished,
     journal_of,
     missing_requests,
     plan_generation,
@@ -18,6 +19,7 @@ from recipes.errors import UserError
 from recipes.generation import GenerateTraces
 from recipes.schema import Recipe
 from recipes.sweeps import NanoSuite, SweepSection
+from train.ranks import on_first_rank_however_long
 
 
 def with_generated_traces(recipe: Recipe, ranks: Ranks) -> Recipe:
@@ -38,10 +40,12 @@ def with_generated_traces(recipe: Recipe, ranks: Ranks) -> Recipe:
                             "cannot be checked; start without dry_run, or write them with python -m eval.generate")
         journal = journal_of(generation, out)
         out.parent.mkdir(parents=True, exist_ok=True)
-        done = on_first_rank(ranks, lambda: set(journal.rows()))
+        done = on_first_rank(ranks, lambda: set(finished(journal)))
         mine = missing_requests(generation, done)[ranks.rank::ranks.count]
         on_every_rank(ranks, lambda: write_thoughts(generation, mine, journal, ranks.rank))
-        on_first_rank(ranks, lambda: print(finish(generation, out, journal), flush=True))
+        said = on_first_rank_however_long(ranks, out.parent, lambda: finish(generation, out, journal))
+        if ranks.rank == 0:
+            print(said, flush=True)
     on_first_rank(ranks, lambda: print(f"traces {out}{also_asked(generation, recipe.sweep)}", flush=True))
     data: DataSection = recipe.data.model_copy(update={"traces": FileTraces(source="file", path=out)})
     return recipe.model_copy(update={"data": data})

@@ -81,7 +81,8 @@ def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
     plan = on_every_rank(ranks, lambda: _read_plan(recipe))
     folder = on_first_rank_however_long(
         ranks, recipe.data.cache_dir.absolute(),
-        lambda: str(prepare(recipe.data, plan.tokenizer, plan.protocol.format, lambda text: say(ranks, text)).folder))
+        lambda: str(prepare(recipe.data, plan.tokenizer, plan.protocol.format, lambda text: say(ranks, text),
+                            plan.suites).folder))
     prepared = open_prepared(Path(folder))
     feed = feed_of(recipe.data, prepared)
     counts = (len(prepared.rows), feed.sequences, prepared.tokens)

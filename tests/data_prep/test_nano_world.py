@@ -50,6 +50,10 @@ def test_every_chain_problem_is_held_out() -> None:
     assert all(is_held_out(p.question) for p in nano_problems("chain", 500, seed=0))
 
 
+def test_chain_problems_of_the_training_part_are_not_held_out() -> None:
+    assert not any(is_held_out(p.question) for p in nano_problems("chain", 500, seed=0, part="training"))
+
+
 def test_an_eighth_of_all_chains_is_held_out() -> None:
     rng = random.Random(0)
     held_out = sum(is_held_out(draw_chain(rng, 2, 24)) for _ in range(8000))

@@ -9,6 +9,7 @@ import pytest
 
 from data_prep.ledger import Ledger
 from data_prep.pipeline import read_and_filter
+from data_prep.problems import Problem, Suite
 from recipes.data import DataSection, FileTraces
 from recipes.errors import UserError
 from tests.data_prep.trace_files import write_rows
@@ -49,3 +50,15 @@ def test_where_no_trace_is_left_the_reasons_are_told(tmp_path: Path) -> None:
     rows = [{"instruction": "q", "output": "a"}] * 3
     with pytest.raises(UserError, match=r"(?s)none of the 3 rows .*\(no thinking 3\): .*absent_thinking=null"):
         list(read_and_filter(section(tmp_path, rows), Ledger()))
+
+
+def test_every_stage_of_quality_is_passed_in_turn(tmp_path: Path) -> None:
+    rows = [{**GOOD, "id": name, "question": question, "answer": answer, "gold": "5"} for name, question, answer in (
+        ("first", "how far is it", "5"), ("again", "How far  is it", "5"), ("asked", "So how tall the tower is", "5"),
+        ("wrong", "how old is he", "6"), ("last", "how long is it", "5"))]
+    suite = Suite("towers", (Problem("t", "tell me how tall the tower is", "5"),), "math")
+    keys = {"duplicates": {"exact": "question"}, "decontaminate": {"n": 4}, "verify": {"grader": "integer"}}
+    ledger = Ledger()
+    kept = [trace.id for trace in read_and_filter(section(tmp_path, rows, **keys), ledger, [suite])]
+    assert kept == ["first", "last"]
+    assert ledger.lost == {"duplicate": 1, "in suite towers": 1, "wrong answer": 1}

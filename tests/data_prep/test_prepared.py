@@ -13,6 +13,7 @@ from data_prep.batches import BatchWork, batches_of
 from data_prep.nano_build import FORMAT as NANO_FORMAT
 from data_prep.nano_world import build_tokenizer
 from data_prep.prepared import Prepared, prepare
+from data_prep.problems import Problem, Suite
 from data_prep.prompts import think_format
 from data_prep.tokenize import IGNORED, Labeller
 from data_prep.traces import Trace
@@ -35,6 +36,15 @@ def section(folder: Path, thoughts: list[str], **keys: Any) -> DataSection:
 
 def prepared(folder: Path, thoughts: list[str], **keys: Any) -> Prepared:
     return prepare(section(folder, thoughts, **keys), QWEN, FMT)
+
+
+def test_another_suite_to_keep_clear_of_is_another_set(tmp_path: Path) -> None:
+    data = section(tmp_path, ["a", "b"])
+    suites = [Suite("s", (Problem("p", question, "4"),), "math") for question in ("3+3?", "2+2?")]
+    clear = prepare(data, QWEN, FMT, suites=suites[:1])
+    assert (len(clear.rows), clear.manifest["rows"]["notes"]) == (2, ["decontaminated against s"])
+    with pytest.raises(UserError, match="in suite s 2"):
+        prepare(data, QWEN, FMT, suites=suites[1:])
 
 
 def test_over_long_traces_are_dropped_whole_counted_and_named(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from data_prep.ledger import Ledger
-from data_prep.nano_world import is_held_out, solve_chain
+from data_prep.nano_world import MODULUS, is_held_out, solve_chain
 from data_prep.prompts import encode
 from data_prep.tokenize import label_trace
 from data_prep.trace_files import read_file
@@ -25,7 +25,9 @@ from eval.generate import main, recipe_keys
 from eval.generation import (
     Generation,
     finish,
+    finished,
     journal_of,
+    judge,
     missing_requests,
     plan_generation,
     rates_file,
@@ -35,7 +37,7 @@ from recipes.errors import UserError
 from recipes.loader import load_recipe
 from recipes.paths import ROOT
 from tests.eval.endpoints import complete, endpoint
-from tests.eval.worlds import nano, nano_tokenizer
+from tests.eval.worlds import fresh_nano, nano, nano_tokenizer
 
 CHAINS = "{source: nano, name: c, family: chain, size: 6, part: training}"
 SMALL = ("thinking_tokens=128", "answer_tokens=8", "seed=0")
@@ -85,6 +87,8 @@ def test_kept_traces_are_right_and_say_where_they_come_from(tmp_path: Path, caps
     kept = rows(out)
     rates = {row["problem"]: row for row in rows(rates_file(out))}
     assert len(rates) == 6 and {row["problem_id"] for row in kept} <= rates.keys()
+    places = [(list(rates).index(row["problem_id"]), row["sample"]) for row in kept]
+    assert list(rates) == [problem.id for problem in generation().suite.problems] and places == sorted(places)
     for row in kept:
         assert row["answer"] == f"answer {solve_chain(row['question'])[1]}" == f"answer {row['gold']}"
         assert not is_held_out(row["question"])
@@ -119,6 +123,21 @@ def test_training_rows_are_the_tokens_that_the_model_wrote(tmp_path: Path) -> No
         assert label_trace(trace, tokenizer, fmt).input_ids == [*prompts[problem], *written[problem]]
 
 
+@pytest.mark.parametrize(("changes", "verdict"), [
+    ({}, "verified"), ({"stop": "eos"}, "thought not closed"), ({"stop": "budget"}, "thought not closed"),
+    ({"finished": False}, "answer cut"), ({"looping": True}, "looping"), ({"answer": ""}, "empty answer"),
+    ({"thinking": "#1 <think> 2"}, "mark in the text"), ({"answer": "answer WRONG"}, "wrong answer")])
+def test_only_a_sound_thought_with_a_right_answer_is_verified(changes: dict[str, Any], verdict: str) -> None:
+    made = generation()
+    problem = made.suite.problems[0]
+    thinking, answer = solve_chain(problem.question)
+    row: dict[str, Any] = {"problem": problem.id, "sample": 0, "stop": "close", "thinking": thinking,
+                           "answer": f"answer {answer}",
+                           "finished": True, "looping": False, "thinking_tokens": 8, "answer_tokens": 2, **changes}
+    row["answer"] = row["answer"].replace("WRONG", str((int(answer) + 1) % MODULUS))
+    assert [each.verdict for each in judge([row], made)] == [verdict]
+
+
 def test_a_thought_that_does_not_end_is_not_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out.jsonl"
     main(command(out, "thinking_tokens=4"))
@@ -133,6 +152,17 @@ def test_an_answer_that_is_cut_is_not_kept(tmp_path: Path, capsys: pytest.Captur
     assert "6  answer cut" in capsys.readouterr().out
 
 
+def test_a_model_that_goes_round_in_circles_teaches_nothing_by_it(tmp_path: Path,
+                                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    fresh_nano(layers=3).save_pretrained(tmp_path / "m")
+    nano_tokenizer().save_pretrained(tmp_path / "m")
+    out = tmp_path / "out.jsonl"
+    main(command(out, f"model.unpruned={tmp_path / 'm'}", "samples=1", "temperature=0"))
+    loops = sum(row["verdicts"].get("looping", 0) for row in rows(rates_file(out)))
+    assert loops > 0 and f"{loops}  looping" in capsys.readouterr().out
+    assert all(row["answer"] == f"answer {solve_chain(row['question'])[1]}" for row in rows(out))
+
+
 def test_killed_anywhere_the_files_come_out_the_same(unkilled: dict[str, bytes], tmp_path: Path) -> None:
     made, rng = generation(), random.Random(5)
     for kill, length in enumerate(rng.sample(range(len(unkilled["journal"])), 4)):
@@ -140,7 +170,7 @@ def test_killed_anywhere_the_files_come_out_the_same(unkilled: dict[str, bytes],
         out.parent.mkdir()
         journal = journal_of(made, out)
         out.with_name("out.jsonl.journal-0.jsonl").write_bytes(unkilled["journal"][:length])
-        write_thoughts(made, missing_requests(made, set(journal.rows())), journal, 0)
+        write_thoughts(made, missing_requests(made, set(finished(journal))), journal, 0)
         finish(made, out, journal)
         assert out.read_bytes() == unkilled["out"]
         assert rates_file(out).read_bytes() == unkilled["rates"]
@@ -181,12 +211,12 @@ def test_killed_for_real_three_times_the_files_come_out_the_same(unkilled: dict[
 
 def test_an_endpoint_that_fails_loses_nothing_that_is_done(tmp_path: Path) -> None:
     first_prompt = list(missing_requests(generation("samples=1", "temperature=0"), set())[0].prompt_ids)
-    broken = {"yes": True}
+    broken, model = {"yes": True}, nano()  # loaded here, since transformers cannot load in several threads at once
 
     def answer(body: dict[str, Any]) -> tuple[int, Any]:
         if broken["yes"] and body["prompt"] == first_prompt:
             return 400, "no"
-        return 200, complete(nano(), nano_tokenizer(), body)
+        return 200, complete(model, nano_tokenizer(), body)
 
     with endpoint(answer) as (url, bodies):
         engine = f"engine={{name: server, url: '{url}', model: nano, retries: 0}}"
@@ -213,7 +243,9 @@ def test_another_generation_is_not_mixed_in(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("changes", "said"), [
     (["temperature=0"], "would repeat one thought"), (["samples=0"], "must be at least 1"),
     (["keep=longest"], "allowed: random, shortest, all"), (["thinking_tokens=4096"], "thinking_tokens=4096: too many"),
-    (["problems=nowhere"], "known benchmark"), (["out="], "out=FILE is missing"),
+    (["problems=nowhere"], "known benchmark"),
+    (["problems={source: named, name: mmlu, method: likelihood}"], "method=likelihood writes no thoughts"),
+    (["out="], "out=FILE is missing"),
     (["out=/nowhere/at/all.jsonl"], "there is no folder")])
 def test_mistakes_are_named(tmp_path: Path, changes: list[str], said: str) -> None:
     with pytest.raises(UserError, match=said):

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from eval.journal import Journal
+
 from eval.kept_sweep import KeptSweep, Place
 from eval.ranks import ALONE
 from eval.samples import read_sweep
@@ -122,7 +122,7 @@ def test_files_of_another_making_are_refused_and_stay(whole: Path, plan: SweepPl
 def test_a_journal_of_other_weights_is_refused(tmp_path: Path) -> None:
     begin(tmp_path, lambda thought: thought)
     (tmp_path / "shallow" / "run-000020.jsonl").unlink()
-    with pytest.raises(UserError, match=r"journal-0.jsonl holds thoughts of other work: weights \(weights there"):
+    with pytest.raises(UserError, match=r"journal-0.jsonl belongs to other work: weights \(weights there"):
         kept(tmp_path, mark="others").run(load)
 
 

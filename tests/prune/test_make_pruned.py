@@ -18,6 +18,7 @@ from prune.inspect import check_folder
 from prune.make import make_pruned
 from recipes.data import DataSection, FormatSection, NanoTraces
 from recipes.errors import UserError
+from recipes.quality import SelectSection
 from recipes.schema import LayersPrune, ModelSection, PruneSection, ShortGPTPrune, TailPrune
 from tests.prune.models import LAYERS, SHAPE
 
@@ -66,6 +67,12 @@ def test_folder_holds_the_model_without_the_chosen_layers(
 def test_plan_counts_the_traces_it_was_measured_on(unpruned: Path, tmp_path: Path) -> None:
     plan = make_pruned(SHORTGPT, ModelSection(unpruned=str(unpruned)), data(size=5), tmp_path / "p")
     assert plan.details["calibration_traces"] == 5
+
+
+def test_scores_to_select_by_may_come_later(unpruned: Path, tmp_path: Path) -> None:
+    later = data().model_copy(update={"select": SelectSection(scores=Path("not/there/yet.jsonl"), count=1)})
+    plan = make_pruned(SHORTGPT, ModelSection(unpruned=str(unpruned)), later, tmp_path / "p")
+    assert plan.details["calibration_traces"] == 8
 
 
 def test_same_request_keeps_the_folder(unpruned: Path, tmp_path: Path) -> None:

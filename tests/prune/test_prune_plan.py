@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.fingerprint import fingerprint
 from prune.plan import PrunePlan, from_json, load, save, to_json
 from recipes.errors import UserError
-from tests.prune.models import build
 
 PLAN = PrunePlan(method="shortgpt", layers=4, removed=(1, 2), scores=(0.5, 0.1, 0.1, 1 / 3), unpruned="some/model",
                  source="sha256:00", details={"request": {"prune": {"layers": 2}}, "calibration_tokens": 7})
@@ -56,21 +54,3 @@ def test_damaged_plan_names_the_file(text: str, tmp_path: Path) -> None:
 def test_plan_that_contradicts_itself_is_refused() -> None:
     with pytest.raises(UserError, match=r"removes \[1, 2\] of 4 layers but says that it keeps \[0, 1\]"):
         from_json(to_json(PLAN).replace("0,\n    3", "0,\n    1"))
-
-
-def test_fingerprint_tells_trained_weights_of_equal_shape_apart(tmp_path: Path) -> None:
-    model = build("llama")
-    model.save_pretrained(tmp_path / "a")
-    model.model.layers[3].mlp.up_proj.weight.data += 0.01
-    model.save_pretrained(tmp_path / "b")
-    assert fingerprint(str(tmp_path / "a")) != fingerprint(str(tmp_path / "b"))
-
-
-def test_fingerprint_does_not_depend_on_the_folder(tmp_path: Path) -> None:
-    build("llama").save_pretrained(tmp_path / "a")
-    build("llama").save_pretrained(tmp_path / "b")
-    assert fingerprint(str(tmp_path / "a")) == fingerprint(str(tmp_path / "b")) != ""
-
-
-def test_model_that_is_not_on_this_machine_has_no_fingerprint(tmp_path: Path) -> None:
-    assert fingerprint(str(tmp_path / "nowhere")) == ""

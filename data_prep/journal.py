@@ -1,7 +1,7 @@
-"""The journal of a sweep or a generation: every finished thought is one line at once, so that a kill loses none.
+"""The journal of long work: every finished piece is one line at once, so that a killed process loses none of them.
 
-One file a rank beside the result, `NAME.journal-RANK.jsonl`: a header line that says what is done, then one line a
-(problem, sample). A line that a kill cut short is taken away when the work goes on.
+One file a rank beside the result, `NAME.journal-RANK.jsonl`: a header line that says what is worked on, then one line a
+piece. A line that a kill cut short is taken away when the work goes on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Any
 from recipes.errors import UserError
 from recipes.reading import shown
 
-Key = tuple[str, int]
 Row = dict[str, Any]
 
 
@@ -26,7 +25,7 @@ class Busy(UserError):
 
 
 class Journal:
-    """The journal files of one result. `header`: what is done; a journal of anything else is refused."""
+    """The journal files of one result. `header`: what is worked on; a journal of anything else is refused."""
 
     def __init__(self, out: Path, header: Mapping[str, Any]) -> None:
         self.out, self.header = out, dict(header)
@@ -35,12 +34,12 @@ class Journal:
         """The files there are."""
         return sorted(self.out.parent.glob(f"{glob.escape(self.out.name)}.journal-*.jsonl"))
 
-    def rows(self) -> dict[Key, Row]:
-        """Every finished thought; cut last lines are taken off the files. One process at a time, before any `writer`.
+    def rows(self) -> list[Row]:
+        """Every finished piece; cut last lines are taken off the files. One process at a time, before any `writer`.
 
         UserError where a file belongs to other work, or to work under way.
         """
-        found: dict[Key, Row] = {}
+        found: list[Row] = []
         for path in self.files():
             with path.open("r+b") as file:
                 _lock(file, path)
@@ -51,18 +50,18 @@ class Journal:
                 if number == 0:
                     self._check_header(row, path)
                 else:
-                    found[row["problem"], row["sample"]] = row
+                    found.append(row)
         return found
 
     def _check_header(self, header: Row, path: Path) -> None:
         said = differences(header, self.header)
         if said:
-            raise UserError(f"{path} holds thoughts of other work: {said}; put the values back, name another place to "
+            raise UserError(f"{path} belongs to other work: {said}; put the values back, name another place to "
                             "write to, or remove it")
 
     @contextmanager
     def writer(self, rank: int) -> Iterator[JournalWriter]:
-        """The file of one rank, to add thoughts to; UserError where another process is adding to it."""
+        """The file of one rank, to add pieces to; UserError where another process is adding to it."""
         path = self.out.with_name(f"{self.out.name}.journal-{rank}.jsonl")
         try:
             file = path.open("ab")
@@ -88,7 +87,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 class JournalWriter:
-    """Adds lines, each handed to the system before the next thought is waited for."""
+    """Adds lines, each handed to the system before the next piece is waited for."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -107,7 +106,7 @@ def _parsed(line: bytes, path: Path, number: int) -> Row:
         row = json.loads(line)
     except ValueError:
         row = None
-    if not isinstance(row, dict) or (number and not {"problem", "sample"} <= row.keys()):
+    if not isinstance(row, dict):
         raise UserError(f"{path}:{number + 1}: damaged, it is no line of a journal; remove the line or the file")
     return row
 

@@ -1,4 +1,4 @@
-"""The journal of a generation: nothing finished is lost, nothing foreign or damaged is taken for its own."""
+"""The journal of long work: nothing finished is lost, nothing foreign or damaged is taken for its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.journal import Journal
+from data_prep.journal import Journal
 from recipes.errors import UserError
 
 HEADER = {"seed": 1, "model": "m"}
@@ -19,6 +19,10 @@ def write(journal: Journal, rank: int, *numbers: int) -> Path:
     return journal.out.with_name(f"{journal.out.name}.journal-{rank}.jsonl")
 
 
+def samples(journal: Journal) -> list[int]:
+    return [row["sample"] for row in journal.rows()]
+
+
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
     return Journal(tmp_path / "out.jsonl", HEADER)
@@ -28,8 +32,8 @@ def test_what_several_ranks_wrote_is_read_together(journal: Journal) -> None:
     write(journal, 0, 0, 2)
     write(journal, 1, 1)
     write(journal, 0, 3)
-    assert sorted(journal.rows()) == [("p", 0), ("p", 1), ("p", 2), ("p", 3)]
-    assert journal.rows()["p", 0]["text"] == "ä\u2028"
+    assert samples(journal) == [0, 2, 3, 1]
+    assert journal.rows()[0] == {"problem": "p", "sample": 0, "text": "ä\u2028"}
 
 
 def test_every_cut_of_the_last_line_loses_that_line_alone(journal: Journal) -> None:
@@ -38,7 +42,7 @@ def test_every_cut_of_the_last_line_loses_that_line_alone(journal: Journal) -> N
     start = whole[:-1].rindex(b"\n") + 1
     for length in range(start, len(whole)):
         path.write_bytes(whole[:length])
-        assert list(journal.rows()) == [("p", 0)]
+        assert samples(journal) == [0]
         write(journal, 0, 1)
         assert path.read_bytes() == whole
 
@@ -46,9 +50,9 @@ def test_every_cut_of_the_last_line_loses_that_line_alone(journal: Journal) -> N
 def test_a_cut_header_is_written_anew(journal: Journal) -> None:
     path = write(journal, 0)
     path.write_bytes(path.read_bytes()[:5])
-    assert journal.rows() == {}
+    assert journal.rows() == []
     write(journal, 0, 0)
-    assert list(journal.rows()) == [("p", 0)]
+    assert samples(journal) == [0]
 
 
 def test_the_journal_of_other_work_is_refused_with_the_difference(journal: Journal) -> None:
@@ -78,4 +82,4 @@ def test_a_journal_that_is_being_written_is_not_cut(journal: Journal) -> None:
 
 def test_a_name_with_brackets_finds_its_own_files_only(tmp_path: Path) -> None:
     write(Journal(tmp_path / "a.jsonl", HEADER), 0, 0)
-    assert Journal(tmp_path / "[a].jsonl", HEADER).rows() == {}
+    assert Journal(tmp_path / "[a].jsonl", HEADER).rows() == []
