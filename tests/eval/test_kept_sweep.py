@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from eval.journal import Journal
 
+from data_prep.journal import Journal
 from eval.kept_sweep import KeptSweep, Place
 from eval.ranks import ALONE
 from eval.samples import read_sweep

@@ -51,7 +51,7 @@ def test_a_missing_recipe_is_named_with_those_there_are(tmp_path: Path) -> None:
     ("prune.layers=8", "prune"), ("model.dtype=bfloat16", "zero.stage=1"),
     ("trainer.save_strategy=no", "export.enabled=false"), ("model.attention=flash_attention_2", "sdpa"),
     ("sweep.budgets=[16, 600]", "context has 512"),
-    ("sweep.engine={name: server, url: 'http://127.0.0.1:9', model: any}", "use hf or vllm here, and server with python -m eval"),
+    ("sweep.engine={name: server, url: 'http://127.0.0.1:9', model: any}", "use hf or vllm here"),
     ("data.max_length_tokens=9", "all 200 traces are longer")])
 def test_what_does_not_go_together_is_refused(
         override: str, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
