@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from recipes.errors import UserError
 from recipes.schema import ZeroSection
 
 T = TypeVar("T")
-POLL_SECONDS = 0.2
+POLL_SECONDS, HINT_SECONDS = 0.2, 60.0
 
 
 def device() -> torch.device:
@@ -124,8 +125,13 @@ def _write_outcome(file: Path, work: Callable[[], str]) -> Exception | None:
 
 
 def _wait_for(file: Path) -> dict[str, str]:
-    """What the file says as soon as it is there."""
+    """What the file says as soon as it is there; after a minute a line says what is waited for."""
+    hint_at = time.monotonic() + HINT_SECONDS
     while not file.is_file():
         time.sleep(POLL_SECONDS)
+        if time.monotonic() > hint_at:
+            hint_at = float("inf")
+            print(f"waiting for rank 0 to write {file}; all ranks must share that file system", file=sys.stderr,
+                  flush=True)
     outcome: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
     return outcome
