@@ -48,10 +48,13 @@ class Engine:
 
     def __init__(self, settings: dict[str, Any]) -> None:
         from vllm import LLM  # the import alone takes many seconds
+        from vllm.platforms import current_platform
 
+        # a prompt that is fed in parts, with a seed of its own, kills vLLM 0.32 on a CPU
+        whole = {"enable_chunked_prefill": False} if current_platform.is_cpu() else {}
         adapter = settings["adapter"]
         lora = {"enable_lora": True, "max_lora_rank": adapter["rank"], "max_loras": 1} if adapter else {}
-        self.engine = LLM(**settings["llm"], **lora, skip_tokenizer_init=True, enable_prefix_caching=True,
+        self.engine = LLM(**settings["llm"], **lora, **whole, skip_tokenizer_init=True, enable_prefix_caching=True,
                           generation_config="vllm").llm_engine
         self.adapter = self.load_adapter(adapter["folder"]) if adapter else None
         size = self.engine.model_config.get_vocab_size()

@@ -38,6 +38,7 @@ WITH_VLLM = [pytest.mark.slow, pytest.mark.skipif(
     not VLLM_PYTHON, reason="no vLLM: set CHAINMEND_VLLM_PYTHON to the python of an environment that has it")]
 BUDGETS = nano_protocol((4, 8, 16, 32))
 EXTENDED = nano_protocol((16, 48), extend_to=40, max_extensions=2)
+SAMPLED = nano_protocol((16, 48), temperature=2.0, top_k=40)
 FEW = [*nano_requests("chain", 4), *nano_requests("knowledge", 1), *nano_requests("shallow", 1)]
 MANY = [*nano_requests("chain", 40), *nano_requests("knowledge", 12), *nano_requests("shallow", 12)]
 
@@ -77,9 +78,10 @@ def served(model: PreTrainedModel) -> Iterator[Completer]:
 
 
 @contextmanager
-def in_vllm(weights: Weights) -> Iterator[VllmCompleter]:
-    section = VllmEngine(name="vllm", python=Path(VLLM_PYTHON), max_sequences=16, cpu_cache_gib=1, enforce_eager=True)
-    with closing(VllmCompleter(section, BUDGETS, weights)) as completer:
+def in_vllm(weights: Weights, protocol: Protocol = BUDGETS, max_sequences: int = 16) -> Iterator[VllmCompleter]:
+    section = VllmEngine(name="vllm", python=Path(VLLM_PYTHON), max_sequences=max_sequences, cpu_cache_gib=1,
+                         enforce_eager=True)
+    with closing(VllmCompleter(section, protocol, weights)) as completer:
         yield completer
 
 
@@ -123,6 +125,19 @@ def test_vllm_agrees_on_an_adapter(protocol: Protocol, tmp_path: Path) -> None:
     assert expected != by_key(HFEngine(nano(), protocol, 16), MANY)
     with in_vllm(Weights(folder=FOLDER, adapter=str(tmp_path))) as completer:
         assert by_key(CompletionEngine(completer, protocol), MANY) == expected
+
+
+@pytest.mark.parametrize("protocol", [pytest.param(SAMPLED, marks=WITH_VLLM)])
+def test_vllm_samples_the_same_from_the_same_seeds_however_many_prompts_come_at_once(protocol: Protocol) -> None:
+    requests = nano_requests("chain", 80, samples=3)
+    with in_vllm(Weights(folder=FOLDER), protocol, max_sequences=240) as completer:
+        engine = CompletionEngine(completer, protocol)
+        first, second = by_key(engine, requests), by_key(engine, requests)
+    assert all(isinstance(one, Thought) for one in first.values())
+    assert first == second
+    problems = {problem for problem, _ in first}
+    assert any(len({first[problem, sample].thinking_ids for sample in range(3)}) > 1  # type: ignore[union-attr]
+               for problem in problems)
 
 
 @pytest.mark.parametrize("protocol", [pytest.param(BUDGETS, marks=WITH_VLLM)])
