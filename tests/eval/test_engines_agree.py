@@ -1,6 +1,6 @@
 """One protocol, three engines: in process, behind a real endpoint, and in vLLM, the same weights think the same.
 
-The cases for vLLM run where CHAINMEND_VLLM_PYTHON names the python of an environment that has it.
+The cases for vLLM run where CHAINMEND_VLLM_PYTHON names the python of an environment that has it, or this one has.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ import copy
 import dataclasses
 import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ from recipes.sweeps import HFEngine as HFSection
 from tests.eval.endpoints import complete, endpoint
 from tests.eval.worlds import FOLDER, SECTION, fresh_nano, nano, nano_protocol, nano_requests, nano_tokenizer, rambling
 
-VLLM_PYTHON = os.environ.get("CHAINMEND_VLLM_PYTHON", "")
+VLLM_PYTHON = os.environ.get("CHAINMEND_VLLM_PYTHON") or (sys.executable if find_spec("vllm") else "")
 WITH_VLLM = [pytest.mark.slow, pytest.mark.skipif(
     not VLLM_PYTHON, reason="no vLLM: set CHAINMEND_VLLM_PYTHON to the python of an environment that has it")]
 BUDGETS = nano_protocol((4, 8, 16, 32))
@@ -51,6 +53,16 @@ def eager_for_marks() -> PreTrainedModel:
     with torch.no_grad():
         digits = nano_tokenizer().convert_tokens_to_ids(["▁0", "▁8"])
         model.lm_head.weight[list(BUDGETS.format.banned_ids)] = 1.5 * model.lm_head.weight[digits]
+    return model
+
+
+def padded() -> PreTrainedModel:
+    """A model with rows beyond the tokenizer, as large models have them, that are likelier than one of the digits."""
+    model = eager_for_marks()
+    model.resize_token_embeddings(BUDGETS.vocabulary_size + 16, mean_resizing=False)
+    with torch.no_grad():
+        digit = nano_tokenizer().convert_tokens_to_ids("▁2")
+        model.lm_head.weight[BUDGETS.vocabulary_size:] = 1.5 * model.lm_head.weight[digit]
     return model
 
 
@@ -101,9 +113,9 @@ def test_an_endpoint_agrees(name: str, protocol: Protocol) -> None:
     assert found == by_key(HFEngine(model, protocol, 16), FEW)
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=WITH_VLLM) for name in MODELS])
-def test_vllm_agrees(name: str, tmp_path: Path) -> None:
-    model = MODELS[name]()
+@pytest.mark.parametrize("make", [pytest.param(make, marks=WITH_VLLM) for make in (*MODELS.values(), padded)])
+def test_vllm_agrees(make: Callable[[], PreTrainedModel], tmp_path: Path) -> None:
+    model = make()
     copy.deepcopy(model).save_pretrained(tmp_path)
     with in_vllm(Weights(folder=str(tmp_path))) as completer:
         found = {p.budgets: by_key(CompletionEngine(completer, p), MANY) for p in (BUDGETS, EXTENDED)}

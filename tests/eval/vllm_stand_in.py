@@ -1,4 +1,4 @@
-"""A package named vllm for tests without vLLM: its engine's interface, with a model that is a sum of the tokens before.
+"""A package named vllm for tests without vLLM: its engine's interface, with the model `scripted.summing`.
 
 The real worker script runs it in a real process. Environment variables make it misbehave: STAND_IN_DIES_AFTER (steps),
 STAND_IN_SLEEPS_AFTER (steps), STAND_IN_REFUSES_TO_START (its words).
