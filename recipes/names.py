@@ -50,6 +50,9 @@ FOREIGN_NAMES: dict[str, str] = {
     "resume_from_checkpoint": "run.resume", "auto_resume_from_checkpoints": "run.resume",
     "eval_steps": "sweep.every_steps", "max_new_tokens": "sweep.answer_tokens", "n": "sweep.samples",
     "num_samples": "sweep.samples", "thinking_budgets": "sweep.budgets",
+    "max_num_seqs": "sweep.engine.max_sequences", "max_model_len": "sweep.engine.context_tokens",
+    "gpu_memory_utilization": "sweep.engine.gpu_memory_share",
+    "tensor_parallel_size": "sweep.engine.tensor_parallel", "base_url": "sweep.engine.url",
     "wandb_project": "wandb.project", "wandb_entity": "wandb.entity", "wandb_group": "wandb.group",
     "wandb_mode": "wandb.mode", "report_to": "wandb.mode", "data_seed": "seed",
 }

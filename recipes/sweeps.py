@@ -142,9 +142,9 @@ class VllmEngine(Section):
         "vLLM pins another transformers, so give it an environment of its own")
     max_sequences: int = Field(
         default=256, ge=1, description="thoughts under way at once (vLLM's max_num_seqs)")
-    max_model_len: int | None = Field(
-        default=None, ge=1, description="longest prompt, thought and answer in tokens; default: the model's context. "
-        "Set it where the cache for the whole context does not fit into memory")
+    context_tokens: int | None = Field(
+        default=None, ge=1, description="longest prompt, thought and answer together (vLLM's max_model_len); default: "
+        "the model's context. Set it where the cache of a whole context does not fit into memory")
     gpu_memory_share: float = Field(
         default=0.9, gt=0, le=1, description="share of a GPU's memory for weights and cache (gpu_memory_utilization)")
     cpu_cache_gib: int = Field(default=4, ge=1, description="memory for the key/value cache where vLLM runs on a CPU")

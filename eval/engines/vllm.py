@@ -150,8 +150,8 @@ class VllmCompleter:
         llm = {"model": self.weights.folder, "dtype": self.weights.dtype, "max_num_seqs": section.max_sequences,
                "trust_remote_code": self.weights.trust_remote_code, "enforce_eager": section.enforce_eager,
                "gpu_memory_utilization": section.gpu_memory_share, "tensor_parallel_size": section.tensor_parallel}
-        if section.max_model_len is not None:
-            llm["max_model_len"] = section.max_model_len
+        if section.context_tokens is not None:
+            llm["max_model_len"] = section.context_tokens
         sampling = {"temperature": rules.temperature, "top_p": rules.top_p, "top_k": rules.top_k or -1,
                     "min_p": rules.min_p}
         adapter = self.weights.adapter

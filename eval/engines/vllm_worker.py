@@ -43,22 +43,33 @@ def listen(inbox: queue.Queue[dict[str, Any]]) -> None:
     os._exit(0)
 
 
+class UnderWay:
+    """A call: its key, its ends of several tokens (vLLM knows single ones only), and what has come."""
+
+    def __init__(self, key: int, marks: list[list[int]]) -> None:
+        self.key, self.marks = key, marks
+        self.ids: list[int] = []
+
+
 class Engine:
     """vLLM, the adapter to use, and the tokens of the calls under way."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         from vllm import LLM  # the import alone takes many seconds
+        from vllm.platforms import current_platform
 
+        # a prompt that is fed in parts, with a seed of its own, kills vLLM 0.32 on a CPU
+        whole = {"enable_chunked_prefill": False} if current_platform.is_cpu() else {}
         adapter = settings["adapter"]
         lora = {"enable_lora": True, "max_lora_rank": adapter["rank"], "max_loras": 1} if adapter else {}
-        self.engine = LLM(**settings["llm"], **lora, skip_tokenizer_init=True, enable_prefix_caching=True,
+        self.engine = LLM(**settings["llm"], **lora, **whole, skip_tokenizer_init=True, enable_prefix_caching=True,
                           generation_config="vllm").llm_engine
         self.adapter = self.load_adapter(adapter["folder"]) if adapter else None
         size = self.engine.model_config.get_vocab_size()
         self.tail = range(settings["vocabulary_size"], size)
         self.sampling = settings["sampling"]
-        self.tokens: dict[str, list[int]] = {}
-        self.marks: dict[str, list[list[int]]] = {}
+        self.begun = 0
+        self.under_way: dict[str, UnderWay] = {}
 
     def load_adapter(self, folder: str) -> Any:
         """Loads the adapter now, so that one that vLLM refuses fails the start."""
@@ -78,40 +89,41 @@ class Engine:
             **self.sampling, seed=call["seed"], max_tokens=call["max_tokens"], logit_bias=bias or None,
             ignore_eos=True, stop_token_ids=[end[0] for end in call["ends"] if len(end) == 1],
             detokenize=False, output_kind=RequestOutputKind.DELTA)
-        key = str(call["key"])
-        self.tokens[key], self.marks[key] = [], [end for end in call["ends"] if len(end) > 1]
-        self.engine.add_request(key, {"prompt_token_ids": call["prompt"]}, params, lora_request=self.adapter)
+        self.begun += 1
+        request = str(self.begun)  # not the key, which comes again with the next call of the same thought
+        self.engine.add_request(request, {"prompt_token_ids": call["prompt"]}, params, lora_request=self.adapter)
+        self.under_way[request] = UnderWay(call["key"], [end for end in call["ends"] if len(end) > 1])
 
-    def step(self) -> Iterator[tuple[str, list[int], str | None]]:
+    def step(self) -> Iterator[tuple[int, list[int], str | None]]:
         """One step of all calls under way; (key, tokens, finish reason) of those that are done."""
         for output in self.engine.step():
-            key, fresh = output.request_id, output.outputs[0]
-            if key not in self.tokens:
+            request, fresh = output.request_id, output.outputs[0]
+            call = self.under_way.get(request)
+            if call is None:
                 continue  # it was ended at its mark; vLLM had gone on
-            ids = self.tokens[key]
-            ids.extend(fresh.token_ids)
-            marked = any(ids[-len(mark):] == mark for mark in self.marks[key])
+            call.ids.extend(fresh.token_ids)
+            marked = any(call.ids[-len(mark):] == mark for mark in call.marks)
             if marked and not output.finished:
-                self.engine.abort_request([key])
+                self.engine.abort_request([request])
             if marked or output.finished:
-                del self.tokens[key], self.marks[key]
-                yield key, ids, "stop" if marked else fresh.finish_reason
+                del self.under_way[request]
+                yield call.key, call.ids, "stop" if marked else fresh.finish_reason
 
 
 def serve(engine: Engine, inbox: queue.Queue[dict[str, Any]], tell: Tell) -> None:
     """Takes calls whenever there are any and steps while one is under way."""
     beat = time.monotonic()
     while True:
-        while not engine.tokens or not inbox.empty():
+        while not engine.under_way or not inbox.empty():
             begin(engine, inbox.get(), tell)
         for key, ids, reason in engine.step():
             if reason in ("stop", "length") and ids:
-                tell({"key": int(key), "ids": ids})
+                tell({"key": key, "ids": ids})
             else:
-                tell({"key": int(key), "failure": f"vLLM ended the call with finish reason {reason!r}"})
+                tell({"key": key, "failure": f"vLLM ended the call with finish reason {reason!r}"})
         if time.monotonic() - beat > BEAT_SECONDS:
             beat = time.monotonic()
-            tell({"alive": len(engine.tokens)})
+            tell({"alive": len(engine.under_way)})
 
 
 def begin(engine: Engine, call: dict[str, Any], tell: Tell) -> None:
@@ -119,14 +131,13 @@ def begin(engine: Engine, call: dict[str, Any], tell: Tell) -> None:
     try:
         engine.add(call)
     except ValueError as fault:
-        engine.tokens.pop(str(call["key"]), None)
         tell({"key": call["key"], "failure": f"vLLM refused the call: {fault}"})
 
 
 def warm_up(engine: Engine) -> None:
     """One token, since a shape that vLLM has no kernel for is found out at the first step only."""
     engine.add({"key": 0, "prompt": [0, 0], "max_tokens": 1, "ends": [], "banned": [], "seed": 0})
-    while engine.tokens:
+    while engine.under_way:
         list(engine.step())
 
 

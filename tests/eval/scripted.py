@@ -31,6 +31,13 @@ def make_protocol(budgets: Sequence[int], fmt: ThinkFormat = FORMAT, **changes: 
     return Protocol(budgets=tuple(budgets), format=fmt, **{**values, **changes})
 
 
+def summing(before: tuple[int, ...], banned: frozenset[int], uniform: float) -> int:
+    """A model without weights: now and then it closes, and its answers end by themselves or not."""
+    token = (sum(before) * 7 + len(before)) % 19
+    token = {0: CLOSE, 1: EOS}.get(token, 20 + token)
+    return token if token not in banned else LINE
+
+
 def drive(choose: Choose, protocol: Protocol, request: Request = REQUEST) -> Thought:
     """Decodes one thought on a list of cache cells that is overwritten and cut as the machine says."""
     thought, cells = ForcedThought(request, protocol), list[int]()

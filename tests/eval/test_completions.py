@@ -9,21 +9,14 @@ import pytest
 from eval.engines.completions import Call, Completion, CompletionEngine, Failure
 from eval.protocol import Protocol
 from eval.types import Missing, Request, Thought
-from tests.eval.scripted import CLOSE, EOS, LINE, OPEN, drive, make_protocol
+from tests.eval.scripted import OPEN, drive, make_protocol, summing
 
 PROTOCOL = make_protocol([2, 5, 9], answer_tokens=2)
 REQUESTS = [Request(f"p{i}", 0, (20 + i, OPEN)) for i in range(6)]
 
 
-def choose(before: tuple[int, ...], banned: frozenset[int], uniform: float) -> int:
-    """A model without weights: now and then it closes, and its answers end by themselves or not."""
-    token = (sum(before) * 7 + len(before)) % 19
-    token = {0: CLOSE, 1: EOS}.get(token, 20 + token)
-    return token if token not in banned else LINE
-
-
 class InHand:
-    """A completer on `choose`; `pick` says which of the calls in hand (key -> call) is done next."""
+    """A completer on `summing`; `pick` says which of the calls in hand (key -> call) is done next."""
 
     def __init__(self, width: int, pick: Callable[[dict[int, Call]], int]) -> None:
         self.width, self.pick = width, pick
@@ -46,7 +39,7 @@ class InHand:
 def complete(call: Call) -> Completion:
     ids: list[int] = []
     while len(ids) < call.max_tokens and not any(tuple(ids[-len(end):]) == end for end in call.ends):
-        ids.append(choose((*call.prompt_ids, *ids), frozenset(call.banned_ids), 0.0))
+        ids.append(summing((*call.prompt_ids, *ids), frozenset(call.banned_ids), 0.0))
     return Completion(tuple(ids))
 
 
@@ -65,13 +58,13 @@ def last(calls: dict[int, Call]) -> int:
 def test_thoughts_are_those_of_single_steps_whatever_comes_first(
         protocol: Protocol, width: int, pick: Callable[[dict[int, Call]], int]) -> None:
     thoughts = list(CompletionEngine(InHand(width, pick), protocol).think(REQUESTS))
-    assert sorted(thoughts, key=lambda t: t.problem) == [drive(choose, protocol, request) for request in REQUESTS]
+    assert sorted(thoughts, key=lambda t: t.problem) == [drive(summing, protocol, request) for request in REQUESTS]
 
 
 def test_a_whole_thought_is_given_while_others_are_under_way() -> None:
     completer = InHand(3, last)
     thought = next(CompletionEngine(completer, PROTOCOL).think(REQUESTS))
-    assert thought == drive(choose, PROTOCOL, REQUESTS[2])
+    assert thought == drive(summing, PROTOCOL, REQUESTS[2])
     assert sorted(completer.calls) == [0, 1]
 
 

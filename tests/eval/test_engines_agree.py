@@ -1,6 +1,6 @@
 """One protocol, three engines: in process, behind a real endpoint, and in vLLM, the same weights think the same.
 
-The cases for vLLM run where CHAINMEND_VLLM_PYTHON names the python of an environment that has it.
+The cases for vLLM run where CHAINMEND_VLLM_PYTHON names the python of an environment that has it, or this one has.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ import copy
 import dataclasses
 import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +35,13 @@ from recipes.sweeps import HFEngine as HFSection
 from tests.eval.endpoints import complete, endpoint
 from tests.eval.worlds import FOLDER, SECTION, fresh_nano, nano, nano_protocol, nano_requests, nano_tokenizer, rambling
 
-VLLM_PYTHON = os.environ.get("CHAINMEND_VLLM_PYTHON", "")
+VLLM_PYTHON = os.environ.get("CHAINMEND_VLLM_PYTHON") or (sys.executable if find_spec("vllm") else "")
 WITH_VLLM = [pytest.mark.slow, pytest.mark.skipif(
     not VLLM_PYTHON, reason="no vLLM: set CHAINMEND_VLLM_PYTHON to the python of an environment that has it")]
 BUDGETS = nano_protocol((4, 8, 16, 32))
 CONTROLLED = nano_protocol((0, 8, 32), stop_loops=True)
 EXTENDED = nano_protocol((16, 48), extend_to=40, max_extensions=2)
+SAMPLED = nano_protocol((16, 48), temperature=2.0, top_k=40)
 FEW = [*nano_requests("chain", 4), *nano_requests("knowledge", 1), *nano_requests("shallow", 1)]
 MANY = [*nano_requests("chain", 40), *nano_requests("knowledge", 12), *nano_requests("shallow", 12)]
 
@@ -51,6 +54,16 @@ def eager_for_marks() -> PreTrainedModel:
     with torch.no_grad():
         digits = nano_tokenizer().convert_tokens_to_ids(["▁0", "▁8"])
         model.lm_head.weight[list(BUDGETS.format.banned_ids)] = 1.5 * model.lm_head.weight[digits]
+    return model
+
+
+def padded() -> PreTrainedModel:
+    """A model with rows beyond the tokenizer, as large models have them, that are likelier than one of the digits."""
+    model = eager_for_marks()
+    model.resize_token_embeddings(BUDGETS.vocabulary_size + 16, mean_resizing=False)
+    with torch.no_grad():
+        digit = nano_tokenizer().convert_tokens_to_ids("▁2")
+        model.lm_head.weight[BUDGETS.vocabulary_size:] = 1.5 * model.lm_head.weight[digit]
     return model
 
 
@@ -78,9 +91,10 @@ def served(model: PreTrainedModel) -> Iterator[Completer]:
 
 
 @contextmanager
-def in_vllm(weights: Weights) -> Iterator[VllmCompleter]:
-    section = VllmEngine(name="vllm", python=Path(VLLM_PYTHON), max_sequences=16, cpu_cache_gib=1, enforce_eager=True)
-    with closing(VllmCompleter(section, BUDGETS, weights)) as completer:
+def in_vllm(weights: Weights, protocol: Protocol = BUDGETS, max_sequences: int = 16) -> Iterator[VllmCompleter]:
+    section = VllmEngine(name="vllm", python=Path(VLLM_PYTHON), max_sequences=max_sequences, cpu_cache_gib=1,
+                         enforce_eager=True)
+    with closing(VllmCompleter(section, protocol, weights)) as completer:
         yield completer
 
 
@@ -100,9 +114,9 @@ def test_an_endpoint_agrees(name: str, protocol: Protocol) -> None:
     assert found == by_key(HFEngine(model, protocol, 16), FEW)
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=WITH_VLLM) for name in MODELS])
-def test_vllm_agrees(name: str, tmp_path: Path) -> None:
-    model = MODELS[name]()
+@pytest.mark.parametrize("make", [pytest.param(make, marks=WITH_VLLM) for make in (*MODELS.values(), padded)])
+def test_vllm_agrees(make: Callable[[], PreTrainedModel], tmp_path: Path) -> None:
+    model = make()
     copy.deepcopy(model).save_pretrained(tmp_path)
     with in_vllm(Weights(folder=str(tmp_path))) as completer:
         found = {p.budgets: by_key(CompletionEngine(completer, p), MANY) for p in (BUDGETS, EXTENDED, CONTROLLED)}
@@ -124,6 +138,19 @@ def test_vllm_agrees_on_an_adapter(protocol: Protocol, tmp_path: Path) -> None:
     assert expected != by_key(HFEngine(nano(), protocol, 16), MANY)
     with in_vllm(Weights(folder=FOLDER, adapter=str(tmp_path))) as completer:
         assert by_key(CompletionEngine(completer, protocol), MANY) == expected
+
+
+@pytest.mark.parametrize("protocol", [pytest.param(SAMPLED, marks=WITH_VLLM)])
+def test_vllm_samples_the_same_from_the_same_seeds_however_many_prompts_come_at_once(protocol: Protocol) -> None:
+    requests = nano_requests("chain", 80, samples=3)
+    with in_vllm(Weights(folder=FOLDER), protocol, max_sequences=240) as completer:
+        engine = CompletionEngine(completer, protocol)
+        first, second = by_key(engine, requests), by_key(engine, requests)
+    assert all(isinstance(one, Thought) for one in first.values())
+    assert first == second
+    problems = {problem for problem, _ in first}
+    assert any(len({first[problem, sample].thinking_ids for sample in range(3)}) > 1  # type: ignore[union-attr]
+               for problem in problems)
 
 
 @pytest.mark.parametrize("protocol", [pytest.param(BUDGETS, marks=WITH_VLLM)])

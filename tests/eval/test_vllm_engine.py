@@ -18,9 +18,8 @@ from eval.engines.vllm import VllmCompleter, lora_rank, vllm_version
 from eval.types import Missing, Request, Thought, Weights
 from recipes.errors import UserError
 from recipes.sweeps import VllmEngine
-from tests.eval.scripted import CLOSE, FORMAT, OPEN, drive, make_protocol
-from tests.eval.test_completions import choose
-from tests.eval.test_worker_process import is_running
+from tests.eval.processes import is_running
+from tests.eval.scripted import CLOSE, FORMAT, OPEN, drive, make_protocol, summing
 from tests.eval.vllm_stand_in import VERSION, install
 
 PROTOCOL = make_protocol([2, 5, 9], answer_tokens=2)
@@ -52,7 +51,7 @@ def think(protocol: Any = PROTOCOL, requests: list[Request] = REQUESTS, **change
                                            "own_close_ids": (CLOSE, 9)})),
 ], ids=["budgets", "extended", "a mark of two tokens"])
 def test_thoughts_are_those_of_single_steps(protocol: Any) -> None:
-    assert think(protocol) == [drive(choose, protocol, request) for request in REQUESTS]
+    assert think(protocol) == [drive(summing, protocol, request) for request in REQUESTS]
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -65,7 +64,7 @@ def test_a_refused_call_loses_its_own_thought_alone() -> None:
     long = Request("long", 0, (20,) * 60)
     found = think(requests=[*REQUESTS[:2], long])
     assert found[0] == Missing("long", 0, "vLLM refused the call: 60 tokens and 10 to come exceed 64")
-    assert found[1:] == [drive(choose, PROTOCOL, request) for request in REQUESTS[:2]]
+    assert found[1:] == [drive(summing, PROTOCOL, request) for request in REQUESTS[:2]]
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -88,7 +87,7 @@ def test_a_process_that_dies_once_costs_only_what_it_had_in_hand() -> None:
     lost = [one for one in found if isinstance(one, Missing)]
     whole = {one.problem: one for one in found if isinstance(one, Thought)}
     assert len(found) == 6 and 0 < len(lost) <= 3 and all("SIGKILL" in one.reason for one in lost)
-    assert whole == {r.problem: drive(choose, PROTOCOL, r) for r in REQUESTS if r.problem in whole}
+    assert whole == {r.problem: drive(summing, PROTOCOL, r) for r in REQUESTS if r.problem in whole}
 
 
 @pytest.mark.usefixtures("stand_in")

@@ -10,6 +10,7 @@ import pytest
 
 from eval.engines import worker_process
 from eval.engines.worker_process import WorkerProcess
+from tests.eval.processes import is_running
 
 Start = Callable[[str], WorkerProcess]
 ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
@@ -26,15 +27,6 @@ def start() -> Iterator[Start]:
     yield begin
     for process in processes:
         process.close()
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process still works; one that is dead but not fetched by its parent does not."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_messages_go_both_ways(start: Start) -> None:

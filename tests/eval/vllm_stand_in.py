@@ -1,4 +1,4 @@
-"""A package named vllm for tests without vLLM: its engine's interface, with a model that is a sum of the tokens before.
+"""A package named vllm for tests without vLLM: its engine's interface, with the model `scripted.summing`.
 
 The real worker script runs it in a real process. Environment variables make it misbehave: STAND_IN_DIES_AFTER (steps),
 STAND_IN_SLEEPS_AFTER (steps), STAND_IN_REFUSES_TO_START (its words).
@@ -85,11 +85,18 @@ class LLM:
 '''
 
 
+PLATFORMS = """
+class current_platform:
+    is_cpu = staticmethod(lambda: True)
+"""
+
+
 def install(folder: Path) -> Path:
     """Writes the package; whose PYTHONPATH names the folder has it."""
     (folder / "vllm").mkdir()
     (folder / "vllm" / "__init__.py").write_text(ENGINE, encoding="utf-8")
     (folder / "vllm" / "sampling_params.py").write_text(SAMPLING, encoding="utf-8")
+    (folder / "vllm" / "platforms.py").write_text(PLATFORMS, encoding="utf-8")
     about = folder / f"vllm-{VERSION}.dist-info"
     about.mkdir()
     (about / "METADATA").write_text(METADATA, encoding="utf-8")
