@@ -78,7 +78,8 @@ class Missing:
 class Weights:
     """The weights that are swept: `model` for the engine in process, `folder` for one that loads them itself.
 
-    folder: a checkpoint's folder or Hub id; adapter: the folder of a LoRA adapter on top of it. An endpoint needs none.
+    folder: a checkpoint's folder or Hub id; adapter: the folder of a LoRA adapter on top of it;
+    devices: the GPUs of an engine with a process of its own (None: all that this process sees). An endpoint needs none.
     """
 
     model: PreTrainedModel | None = None
@@ -86,6 +87,7 @@ class Weights:
     adapter: str | None = None
     dtype: str = "float32"
     trust_remote_code: bool = False
+    devices: str | None = None
 
 
 class Engine(Protocol):

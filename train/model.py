@@ -85,13 +85,14 @@ class ReferenceCache:
     folder: Path
     samples: Path
     ranks: Ranks
+    devices: str | None = None
 
     def sweep(self, which: WhichModel, path: str, section: ModelSection, plan: SweepPlan, ranks: Ranks
               ) -> dict[str, SuiteSweep]:
         """The sweep of every suite; the model is loaded only where something is not there."""
         checkpoint = find_checkpoint(path)
         mark = checkpoint_mark(checkpoint, section)
-        load = cached(lambda: checkpoint_weights(checkpoint, section, plan.engine))
+        load = cached(lambda: replace(checkpoint_weights(checkpoint, section, plan.engine), devices=self.devices))
         found: dict[str, SuiteSweep] = {}
         for suite in plan.suites:
             folder = self.folder / mark / plan.protocol_hash(suite) if mark else self.samples

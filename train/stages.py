@@ -142,7 +142,7 @@ def prune(recipe: Recipe, folder: RunFolder, ranks: Ranks) -> str:
 
 def sweep_references(recipe: Recipe, pruned: str, plan: SweepPlan, folder: RunFolder, ranks: Ranks) -> References:
     """The sweeps of the unpruned model and of the pruned one before training."""
-    cache = ReferenceCache(recipe.run.cache_dir, folder.path / "samples", ranks)
+    cache = ReferenceCache(recipe.run.cache_dir, folder.path / "samples", ranks, recipe.sweep.devices)
     return References(
         unpruned=reference_sweep("unpruned", recipe.model.unpruned, recipe.model, plan, cache),
         pruned=reference_sweep("pruned", pruned, recipe.model, plan, cache))

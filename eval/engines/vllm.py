@@ -164,6 +164,8 @@ class VllmCompleter:
         it starts sooner, schedules the same way every time, and says why it fails.
         """
         inherited = {name: value for name, value in os.environ.items() if name not in LAUNCHER_VARIABLES}
+        if self.weights.devices is not None:
+            inherited["CUDA_VISIBLE_DEVICES"] = self.weights.devices
         return {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", **inherited, "VLLM_NO_USAGE_STATS": "1",
                 "VLLM_CPU_KVCACHE_SPACE": str(self.section.cpu_cache_gib)}
 
