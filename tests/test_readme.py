@@ -13,7 +13,8 @@ import pytest
 from recipes.loader import load_recipe
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "launch" / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES = [ROOT / "README.md", ROOT / "launch" / "README.md", ROOT / "CONTRIBUTING.md",
+         *sorted((ROOT / "docs").glob("*.md"))]
 LINES = [line for page in PAGES for line in page.read_text().splitlines()]
 COMMANDS = [shlex.split(line.strip().rstrip("\\"), comments=True) for line in LINES
             if re.match(r" {4}(make|python|deepspeed|\S*sbatch) ", line)]
