@@ -105,7 +105,7 @@ def main() -> None:
     recipe = load_recipe(["recipe=full_recovery.yaml"]).recipe
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
     model = load_model(recipe.model.unpruned, recipe.model)
-    for budgets in (recipe.sweep.budgets, [13 * i for i in range(1, 11)]):
+    for budgets in ([16, 32, 64, 128, 256], [13 * i for i in range(1, 11)]):
         plan = chain_plan(tokenizer, budgets)
         requests, protocol = suite_requests(plan.suites[-1], plan), plan.protocol
         alone = replace(protocol, budgets=protocol.budgets[-1:])
