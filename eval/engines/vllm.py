@@ -64,8 +64,8 @@ class VllmCompleter:
 
     def __init__(self, section: VllmEngine, protocol: Protocol, weights: Weights) -> None:
         if not weights.folder:
-            raise UserError("sweep.engine.name=vllm loads a checkpoint from its folder, and the weights in training lie "
-                            "in none; use sweep.engine.name=hf in training, or sweep the saved checkpoint")
+            raise UserError("sweep.engine.name=vllm loads a checkpoint from its folder, and the weights in training "
+                            "lie in none; use sweep.engine.name=hf in training, or sweep the saved checkpoint")
         self.section, self.protocol, self.weights = section, protocol, weights
         self.width = section.max_sequences
         self._deaths, self._death = 0, ""
