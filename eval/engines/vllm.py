@@ -63,6 +63,9 @@ class VllmCompleter:
     """
 
     def __init__(self, section: VllmEngine, protocol: Protocol, weights: Weights) -> None:
+        if not weights.folder:
+            raise UserError("sweep.engine.name=vllm loads a checkpoint from its folder, and the weights in training "
+                            "lie in none; use sweep.engine.name=hf in training, or sweep the saved checkpoint")
         self.section, self.protocol, self.weights = section, protocol, weights
         self.width = section.max_sequences
         self._deaths, self._death = 0, ""
@@ -159,9 +162,10 @@ class VllmCompleter:
                 "adapter": {"folder": adapter, "rank": lora_rank(Path(adapter))} if adapter else None}
 
     def _environment(self) -> dict[str, str]:
-        """This process's, without what a launcher says of ranks. By default vLLM's core runs in the worker itself:
+        """The variables of this process, without what a launcher says of ranks.
 
-        it starts sooner, schedules the same way every time, and says why it fails.
+        Unless the user says otherwise, vLLM's core runs in the worker itself: it starts sooner, schedules the same way
+        every time, and says why it fails.
         """
         inherited = {name: value for name, value in os.environ.items() if name not in LAUNCHER_VARIABLES}
         if self.weights.devices is not None:

@@ -64,11 +64,11 @@ class WorkerProcess:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)  # before `wait`: until then the group's number is taken
         self._process.wait()
-        for thread in self._threads:
-            thread.join()
-        for pipe in (self._process.stdout, self._process.stderr):
-            assert pipe is not None
-            pipe.close()
+        for thread, pipe in zip(self._threads, (self._process.stdout, self._process.stderr), strict=True):
+            thread.join(GRACE_SECONDS)  # a process that has left the group may still hold the pipe
+            if not thread.is_alive():
+                assert pipe is not None
+                pipe.close()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -19,11 +20,12 @@ from eval.types import Missing, Request, Thought, Weights
 from recipes.errors import UserError
 from recipes.sweeps import VllmEngine
 from tests.eval.processes import is_running
-from tests.eval.scripted import CLOSE, FORMAT, OPEN, drive, make_protocol, summing
+from tests.eval.scripted import FORMAT, OPEN, drive, make_protocol, summing
 from tests.eval.vllm_stand_in import VERSION, install
 
 PROTOCOL = make_protocol([2, 5, 9], answer_tokens=2)
 REQUESTS = [Request(f"p{i}", 0, (20 + i, OPEN)) for i in range(6)]
+MARK = drive(summing, PROTOCOL, REQUESTS[5]).thinking_ids[2:4]  # two tokens that come in a thought
 
 
 @pytest.fixture
@@ -47,8 +49,7 @@ def think(protocol: Any = PROTOCOL, requests: list[Request] = REQUESTS, **change
 @pytest.mark.usefixtures("stand_in")
 @pytest.mark.parametrize("protocol", [
     PROTOCOL, make_protocol([9], extend_to=6, max_extensions=2),
-    make_protocol([9], FORMAT.__class__(**{**vars(FORMAT), "close_mark_ids": (CLOSE, 9), "forced_close_ids": (CLOSE, 9),
-                                           "own_close_ids": (CLOSE, 9)})),
+    make_protocol([9], dataclasses.replace(FORMAT, close_mark_ids=MARK, forced_close_ids=MARK, own_close_ids=MARK)),
 ], ids=["budgets", "extended", "a mark of two tokens"])
 def test_thoughts_are_those_of_single_steps(protocol: Any) -> None:
     assert think(protocol) == [drive(summing, protocol, request) for request in REQUESTS]
@@ -135,6 +136,11 @@ def test_an_interpreter_without_vllm_is_named_before_anything_starts(tmp_path: P
     bare.chmod(0o755)
     with pytest.raises(UserError, match=r"sweep\.engine\.python=.*vLLM is not installed there\. Make an environment"):
         completer(python=bare)
+
+
+def test_weights_that_lie_in_no_folder_are_refused() -> None:
+    with pytest.raises(UserError, match="the weights in training lie in none; use sweep.engine.name=hf"):
+        VllmCompleter(VllmEngine(name="vllm"), PROTOCOL, Weights())
 
 
 def test_a_path_without_a_python_is_named() -> None:
