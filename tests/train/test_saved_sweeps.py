@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from recipes.errors import UserError
 from recipes.loader import load_recipe
 from tests.train.runs import rows, run_here, same, small, untimed, weights
 
+VLLM_PYTHON = os.environ.get("CHAINMEND_VLLM_PYTHON", "")
 BACKGROUND = "sweep.background=true"
 FEW = ("trainer.max_steps=4", "sweep.every_steps=2", "trainer.save_steps=2")
 
@@ -68,6 +70,18 @@ def test_two_ranks_with_shards_save_whole_weights_for_it(two_ranks: Callable[...
                        BACKGROUND)
     live = two_ranks("full", "zero.stage=3", "trainer.max_steps=2", "sweep.every_steps=2", "trainer.save_steps=2")
     assert sorted(map(str, untimed(folder / "sweeps.jsonl"))) == sorted(map(str, untimed(live / "sweeps.jsonl")))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not VLLM_PYTHON, reason="no vLLM: set CHAINMEND_VLLM_PYTHON to the python of an environment that "
+                                            "has it")
+@pytest.mark.parametrize("background", ["false", "true"])
+def test_vllm_sweeps_the_adapters_that_a_run_saves(here: Callable[..., Path], background: str) -> None:
+    engine = f"{{name: vllm, python: {VLLM_PYTHON}, cpu_cache_gib: 1, enforce_eager: true, max_sequences: 32}}"
+    by_vllm, live = here("lora", *FEW, f"sweep.engine={engine}", f"sweep.background={background}"), here("lora", *FEW)
+    accuracies = [{(row["step"], row["model"], row["suite"], row["budget"]): row["accuracy"]
+                   for row in rows(folder / "sweeps.jsonl") if row["budget"] is not None} for folder in (by_vllm, live)]
+    assert accuracies[0] == accuracies[1]
 
 
 def test_an_endpoint_does_not_serve_what_is_trained(tmp_path: Path, cache: Path) -> None:
