@@ -66,7 +66,7 @@ def test_ranks_without_a_problem_take_part() -> None:
 def test_what_one_rank_cannot_do_is_said_on_all() -> None:
     """Another rank has no memory for its thoughts; this one, with the same plan, has."""
     def gather(rows: list[object]) -> list[object]:
-        return [*rows, "sweep.engine.memory_gb=4: too small"] if not rows else rows
+        return rows or ["sweep.engine.memory_gb=4: too small"]
 
     with pytest.raises(UserError, match=r"sweep\.engine\.memory_gb=4: too small"):
         sweep_model(rambling(), nano_plan([nano_suite("chain", 2)], [8]), Ranks(0, 2, gather))
