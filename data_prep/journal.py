@@ -41,7 +41,11 @@ class Journal:
         """
         found: list[Row] = []
         for path in self.files():
-            with path.open("r+b") as file:
+            try:
+                file = path.open("r+b")
+            except FileNotFoundError:
+                continue  # another process has just ended the same work
+            with file:
                 _lock(file, path)
                 whole = _whole_lines(file.read())
                 file.truncate(len(whole))
@@ -77,7 +81,7 @@ class Journal:
     def remove(self) -> None:
         """Takes the files away, when the result is there."""
         for path in self.files():
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -32,6 +32,10 @@ def main(arguments: list[str]) -> None:
     names, step = own["model"].split(","), own.get("step", "0")
     if not step.isdigit():
         raise UserError(f"step={step}: must be a whole number of training steps")
+    folders = [Path(name).name for name in names]
+    if out and len(set(folders)) < len(folders):
+        raise UserError(f"model={own['model']}: with out= each model is kept in a folder of its own name, and "
+                        f"{', '.join(folders)} are not different; sweep them one by one, each with its own out=")
     found = {name: sweep_checkpoint(name, recipe, out / Path(name).name if out else None, int(step)) for name in names}
     for suite in recipe.sweep.suites:
         print(suite_table(found, suite.name) + "\n")
@@ -67,9 +71,12 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, object]]) -> None:
-    """Written whole or not at all."""
+    """Adds rows to those of other steps and suites that are there; written whole or not at all."""
+    from eval.summary import read_rows
+
+    kept = {(row["step"], row["model"], row["suite"], row["budget"]): row for row in [*read_rows(path), *rows]}
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    draft.write_text("".join(json.dumps(row) + "\n" for row in kept.values()), encoding="utf-8")
     draft.replace(path)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from eval.http_calls import SHOWN_CHARACTERS, NoReply, open_client, post
+from eval.http_calls import SHOWN_CHARACTERS, NoReply, key_header, open_client, post, without_key
 from eval.samples import GradedThought
 from eval.style import ANYWHERE, split_words
 from eval.types import Judgement
@@ -83,9 +83,11 @@ def read_judgement(reply: httpx.Response | NoReply, thinking: str, section: Judg
         return Judgement(section.model, words, cut, None, reply.reason)
     text = _reply_text(reply)
     if text is None:
-        return Judgement(section.model, words, cut, None, f"no chat completion: {reply.text[:SHOWN_CHARACTERS]!r}")
+        failure = without_key(f"no chat completion: {reply.text[:SHOWN_CHARACTERS]!r}", key_header(section))
+        return Judgement(section.model, words, cut, None, failure)
     counts = read_counts(text, words)
-    failure = "" if counts else f"no counts in the reply: {text[-SHOWN_CHARACTERS:]!r}"
+    said = without_key(f"no counts in the reply: {text[-SHOWN_CHARACTERS:]!r}", key_header(section))
+    failure = "" if counts else said
     return Judgement(section.model, words, cut, counts, failure)
 
 

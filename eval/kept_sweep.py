@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from data_prep.journal import Busy, Journal, Row, differences
+from data_prep.journal import Busy, Journal, JournalWriter, Row, differences
 from data_prep.problems import Suite
 from eval.ranks import Ranks, on_first_rank
 from eval.samples import read_sweep, write_samples
@@ -89,9 +90,11 @@ class KeptSweep:
     def _sweep(self, thinker: tuple[Engine, Weights], suite: Suite) -> SuiteSweep:
         file, making = self.place.file(suite.name), self._making(suite)
         file.parent.mkdir(parents=True, exist_ok=True)
-        name, rows = on_first_rank(self.ranks, lambda: _begun(file, making))
-        journal = Journal(file.with_name(name), making)
-        with journal.writer(self.ranks.rank) as writer:
+        with ExitStack() as opened:
+            writers: list[JournalWriter] = []
+            name, rows = on_first_rank(self.ranks, lambda: _begun(file, making, opened, writers))
+            journal = Journal(file.with_name(name), making)
+            writer = writers[0] if writers else opened.enter_context(journal.writer(self.ranks.rank))
             notes = Notes({(row["problem"], row["sample"]): Thought.of_row(row) for row in rows},
                           lambda one: writer.add(one.row()))
             thoughts = sweep_suite(thinker, suite, self.plan, self.ranks, notes)
@@ -102,13 +105,21 @@ class KeptSweep:
         return suite_sweep(suite, self.plan, thoughts, self.place.model, self.place.step)
 
 
-def _begun(file: Path, making: Mapping[str, Any]) -> tuple[str, list[Row]]:
-    """The name under which a journal is kept, and its rows. Where another process is at it, a name of our own: both
-    then do the same work, and the last one to end leaves the same file."""
+def _begun(file: Path, making: Mapping[str, Any], opened: ExitStack, writers: list[JournalWriter]
+           ) -> tuple[str, list[Row]]:
+    """The name under which a journal is kept, and its rows; rank 0's writer is in `writers` from here on, so that no
+    other process takes the name meanwhile. Where one is at it, a name of our own: both then do the same work, and the
+    last one to end leaves the same file."""
+    def begin(name: str) -> tuple[str, list[Row]]:
+        journal = Journal(file.with_name(name), making)
+        rows = journal.rows()
+        writers.append(opened.enter_context(journal.writer(0)))
+        return name, rows
+
     try:
-        return file.name, Journal(file, making).rows()
+        return begin(file.name)
     except Busy:
-        return f"{file.stem}-{os.getpid()}{file.suffix}", []
+        return begin(f"{file.stem}-{os.getpid()}{file.suffix}")
 
 
 def _header(path: Path) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def _gain_by_step(axes: Axes, wholes: Sequence[Row], references: dict[str, Row])
 
 
 def _ending_by_step(axes: Axes, sweeps: Sequence[tuple[list[Row], Row | None]], unpruned: Row | None) -> None:
-    ended = [whole for _, whole in sweeps if whole]
+    ended = [whole for _, whole in sweeps if whole and whole["termination"] is not None]
     axes.plot(
         [row["step"] for row in ended],
         [row["termination"] for row in ended],
@@ -155,7 +155,7 @@ def _ending_by_step(axes: Axes, sweeps: Sequence[tuple[list[Row], Row | None]], 
         linestyle="--",
         label="looping",
     )
-    if unpruned:
+    if unpruned and unpruned["termination"] is not None:
         axes.axhline(unpruned["termination"], color=UNPRUNED, linewidth=1.4, label="end by themselves, unpruned")
     dress(axes)
     axes.legend(fontsize=8, framealpha=0.92, edgecolor="#dddddd", loc="best")

@@ -13,6 +13,11 @@ from transformers import PreTrainedModel
 from eval.engines.slot_attention import SLOTS
 
 
+def _devices() -> list[int]:
+    """This process's own GPU; by default torch would start on every GPU of the machine, and warn."""
+    return [torch.cuda.current_device()] if torch.cuda.is_available() else []
+
+
 @contextmanager
 def quiet(model: PreTrainedModel) -> Iterator[None]:
     """Evaluation mode (no dropout or checkpointing), SDPA or eager in place of FlashAttention (it knows no slot masks).
@@ -23,7 +28,7 @@ def quiet(model: PreTrainedModel) -> Iterator[None]:
     states = random.getstate(), np.random.get_state()
     implementation = model.config._attn_implementation
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(_devices()):
             model.eval()
             if "flash" in implementation or implementation == "sdpa":
                 model.set_attn_implementation(SLOTS if model._supports_sdpa else "eager")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -22,6 +23,13 @@ class Ranks:
 
 
 ALONE = Ranks(rank=0, count=1, gather=lambda rows: rows)
+OF_A_RANK = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "LOCAL_SIZE", "CROSS_RANK", "CROSS_SIZE",
+             "MASTER_ADDR", "MASTER_PORT")
+
+
+def environment_alone() -> dict[str, str]:
+    """This process's environment without what a launcher says of ranks, for a process that is no rank of the run."""
+    return {name: value for name, value in os.environ.items() if name not in OF_A_RANK}
 
 
 def on_first_rank(ranks: Ranks, work: Callable[[], T]) -> T:

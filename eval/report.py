@@ -166,7 +166,7 @@ def way_back(rows: Sequence[Row], suite: str) -> Table:
                         "-" if whole["level"] is None else f"{whole['level']:.2f}",
                         cell(found[-1]),
                         gain_cell(whole),
-                        f"{whole['termination']:.2f}",
+                        "-" if whole["termination"] is None else f"{whole['termination']:.2f}",
                         f"{found[-1]['looping']:.2f}",
                         whole.get("verdict") or "-",
                     ]

@@ -17,7 +17,7 @@ from eval.judge import judge_thoughts
 from eval.likelihood import choose_likeliest, likelihood_hash, problem_continuations
 from eval.protocol import Protocol, make_protocol, protocol_hash
 from eval.quiet import quiet
-from eval.ranks import Ranks
+from eval.ranks import Ranks, on_every_rank
 from eval.samples import GradedThought, grade_thoughts, sweep_style
 from eval.types import Engine, Missing, Request, SuiteSweep, Thought, Weights, WhichModel
 from recipes.data import FormatSection
@@ -118,7 +118,8 @@ def sweep_suite(thinker: tuple[Engine, Weights], suite: Suite, plan: SweepPlan, 
     requests = suite_requests(suite, plan)
     known = [notes.known[key] for request in requests if (key := (request.problem, request.sample)) in notes.known]
     new = [request for request in requests if (request.problem, request.sample) not in notes.known]
-    found = [*known[ranks.rank::ranks.count], *think_twice(thinker[0], new[ranks.rank::ranks.count], notes.add)]
+    found = on_every_rank(ranks, lambda: [*known[ranks.rank::ranks.count],
+                                          *think_twice(thinker[0], new[ranks.rank::ranks.count], notes.add)])
     thoughts = grade_thoughts(found, suite, plan.protocol, plan.tokenizer)
     if plan.judge is not None:
         judged = {problem.id for problem in suite.problems[: plan.judge.problems]}

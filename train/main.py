@@ -43,6 +43,7 @@ def recover(loaded: Loaded[Recipe]) -> int:
         stages.say(ranks, "dry run: recipe, data, suites and batch arithmetic are sound; no model was loaded")
         return DONE
 
+    on_first_rank(ranks, lambda: stages.check_same_protocol(folder, inputs.plan))
     resume = on_first_rank(ranks, lambda: stages.open_run(folder, loaded, ranks.count))
     pruned = stages.prune(recipe, folder, ranks)
     references = stages.sweep_references(recipe, pruned, inputs.plan, folder, ranks)

@@ -112,9 +112,10 @@ def check_same_run(folder: RunFolder, recipe: Recipe, ranks: int) -> None:
 
 
 def check_same_facts(folder: RunFolder, facts: Mapping[str, Any]) -> None:
-    """UserError where a folder with complete checkpoints was trained on other traces or other pruned weights."""
+    """UserError where a folder with complete checkpoints was made of other traces, other pruned weights, or another
+    protocol of its sweeps, of those that `facts` name."""
     if folder.complete_checkpoints():
-        keys = {"data", "pruned_fingerprint"} & folder.facts().keys()
+        keys = {"data", "pruned_fingerprint", "protocol"} & folder.facts().keys() & facts.keys()
         _refuse_differences(folder, [*_differences({key: folder.facts()[key] for key in sorted(keys)},
                                                    {key: facts[key] for key in sorted(keys)})])
 

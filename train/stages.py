@@ -135,6 +135,17 @@ def open_run(folder: RunFolder, loaded: Loaded[Recipe], ranks: int) -> Path | No
     return checkpoint
 
 
+def check_same_protocol(folder: RunFolder, plan: SweepPlan) -> None:
+    """UserError where the sweeps that a run goes on from were measured otherwise: by other problems, another chat
+    template, another version of an engine or a grader. Before anything is written."""
+    check_same_facts(folder, {"protocol": protocols(plan)})
+
+
+def protocols(plan: SweepPlan) -> dict[str, str]:
+    """The protocol hash of every suite."""
+    return {suite.name: plan.protocol_hash(suite) for suite in plan.suites}
+
+
 def prune(recipe: Recipe, folder: RunFolder, ranks: Ranks) -> str:
     """The path of the pruned model, made or checked."""
     return pruned_path(recipe, folder.path, ranks)
@@ -157,7 +168,7 @@ def start_record(folder: RunFolder, recipe: Recipe, pruned: str, inputs: Inputs,
                  "prune_plan": plan_facts(pruned),
                  "format": inputs.plan.protocol.format.facts(),
                  "traces": recipe.data.traces.model_dump(mode="json"),
-                 "protocol": {suite.name: inputs.plan.protocol_hash(suite) for suite in inputs.plan.suites},
+                 "protocol": protocols(inputs.plan),
                  "seeds": {"train": recipe.seed, "sweep": recipe.sweep.seed}}
         check_same_facts(folder, facts)
         folder.add_facts(facts)

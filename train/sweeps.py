@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from eval.engines.memory import PeakMemory
 from eval.kept_sweep import KeptSweep, Place
-from eval.ranks import on_first_rank
+from eval.ranks import environment_alone, on_first_rank
 from eval.samples import read_sweep
 from eval.sweep import SweepPlan
 from eval.types import Weights
@@ -27,9 +27,6 @@ from train.model import whole_model
 from train.ranks import on_first_rank_however_long
 from train.recorder import Clock, Cost, SweepRecorder
 from train.run_record import write_whole
-
-OF_A_RANK = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "LOCAL_SIZE", "CROSS_RANK", "CROSS_SIZE",
-             "MASTER_ADDR", "MASTER_PORT")
 
 
 class Sweeps(Protocol):
@@ -109,7 +106,7 @@ class SavedSweeps:
         return self.recorder.folder.path / "sweeping"
 
     def begin(self, step: int) -> None:
-        """Takes up what was left; jobs of steps that are trained again are forgotten."""
+        """Takes up what was left, on all ranks; jobs of steps that are trained again are forgotten."""
         if self.recorder.ranks.rank == 0:
             for file in sorted(self.folder.glob("step-*/job.json")):
                 job = Job(file.parent, **json.loads(file.read_text(encoding="utf-8")))
@@ -118,6 +115,8 @@ class SavedSweeps:
                 else:
                     self.waiting.append(job)
         self.poll()
+        if not self.section.background:
+            self.wait()
 
     def sweep(self, step: int, error: float) -> None:
         """Saves the weights, on all ranks, and has them swept."""
@@ -161,7 +160,7 @@ class SavedSweeps:
         return ""
 
     def _start(self, job: Job) -> subprocess.Popen[bytes]:
-        environment = {name: value for name, value in os.environ.items() if name not in OF_A_RANK}
+        environment = environment_alone()
         environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         if self.section.devices is not None:
             environment["CUDA_VISIBLE_DEVICES"] = self.section.devices

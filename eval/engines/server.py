@@ -80,6 +80,8 @@ class ServerCompleter:
             result = await self._complete(call)
         except Exception as fault:  # whatever it is, the other side waits for this call
             result = Failure(f"{type(fault).__name__}: {fault}")
+        if isinstance(result, Failure):
+            result = Failure(without_key(result.reason, self.headers))
         self._results.put((key, result))
 
     async def _complete(self, call: Call) -> Completion | Failure:
@@ -101,7 +103,7 @@ class ServerCompleter:
         hint = ""
         if self.section.prompt_as == "ids" and reason.startswith(tuple(f"HTTP {code}" for code in REFUSED)):
             hint = "; if the endpoint takes no token ids, set sweep.engine.prompt_as=text"
-        return Failure(f"{without_key(reason, self.headers)} (after {attempt + 1} tries{hint})")
+        return Failure(f"{reason} (after {attempt + 1} tries{hint})")
 
     def _body(self, call: Call) -> dict[str, Any]:
         """The request. Endpoints pass over the fields that they do not know; each is known to one of them."""

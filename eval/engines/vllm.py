@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections import deque
@@ -14,6 +13,7 @@ from typing import Any
 from eval.engines.completions import Call, Completion, Failure
 from eval.engines.worker_process import WorkerProcess
 from eval.protocol import Protocol
+from eval.ranks import environment_alone
 from eval.types import Weights
 from recipes.errors import UserError
 from recipes.sweeps import VllmEngine
@@ -22,7 +22,6 @@ WORKER = Path(__file__).with_name("vllm_worker.py")
 RESTARTS = 1
 LAST_LINES = 3
 LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's max_lora_rank may be
-LAUNCHER_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 ASK_VERSION = """
 from importlib import metadata
 try:
@@ -167,7 +166,7 @@ class VllmCompleter:
         Unless the user says otherwise, vLLM's core runs in the worker itself: it starts sooner, schedules the same way
         every time, and says why it fails.
         """
-        inherited = {name: value for name, value in os.environ.items() if name not in LAUNCHER_VARIABLES}
+        inherited = environment_alone()
         if self.weights.devices is not None:
             inherited["CUDA_VISIBLE_DEVICES"] = self.weights.devices
         return {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", **inherited, "VLLM_NO_USAGE_STATS": "1",

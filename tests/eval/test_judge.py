@@ -100,6 +100,12 @@ def test_an_endpoint_that_lets_nobody_in_is_asked_once_and_the_key_is_in_no_reas
     assert [one.judged and one.judged.failure for one in found] == ["HTTP 401: bad key [key] (after 1 tries)"] * 2
 
 
+@pytest.mark.parametrize("reply", [(200, f"who is {KEY}?"), chat(f"who is {KEY}?")])
+def test_the_key_is_in_no_reason_for_nonsense(monkeypatch: pytest.MonkeyPatch, reply: tuple[int, Any]) -> None:
+    monkeypatch.setenv("JUDGE_KEY", KEY)
+    assert "who is [key]?" in judged(reply)[0].failure
+
+
 def test_an_endpoint_that_is_not_there_is_a_reason() -> None:
     (one,) = judge_thoughts([thought("a b")], {"p"}, section("http://127.0.0.1:9/v1", retries=0))
     assert one.judged is not None and one.judged.failure.startswith("ConnectError")

@@ -10,13 +10,14 @@ import signal
 from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from data_prep.journal import Journal
+from data_prep.journal import Busy, Journal
 from eval.kept_sweep import KeptSweep, Place
-from eval.ranks import ALONE
+from eval.ranks import ALONE, Ranks
 from eval.samples import read_sweep
 from eval.sweep import SweepPlan, engine_on, suite_requests, suite_sweep, sweep_model
 from eval.types import Thought, Weights
@@ -184,3 +185,20 @@ def test_two_processes_at_one_place_leave_one_whole_file(tmp_path: Path) -> None
     assert [process.exitcode for process in both] == [0, 0]
     assert [path.name for path in (tmp_path / "both" / "chain").iterdir()] == ["run-000020.jsonl"]
     assert file(tmp_path / "both").read_text() == file(tmp_path / "once").read_text()
+
+
+def test_a_journal_is_taken_before_the_ranks_agree_on_its_name(tmp_path: Path) -> None:
+    """Another process comes between: it finds the journal taken, and the sweep goes on."""
+    plan, refused = nano_plan([SUITES[1]], [8]), list[Busy]()
+
+    def gather(rows: list[Any]) -> list[Any]:
+        if rows == [("done", (file(tmp_path).name, []))]:
+            try:
+                Journal(file(tmp_path), {}).writer(0).__enter__()
+            except Busy as busy:
+                refused.append(busy)
+        return rows
+
+    KeptSweep(plan, Place(tmp_path, "run", 20), "weights", Ranks(0, 1, gather)).run(load)
+    assert len(refused) == 1
+    assert [path.name for path in file(tmp_path).parent.iterdir()] == [file(tmp_path).name]

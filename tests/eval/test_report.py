@@ -62,6 +62,15 @@ def test_thinking_off_and_control_and_likelihood_are_shown(tmp_path):
     assert "<td>mmlu</td><td>by likelihood</td><td>.25</td><td>0.95" in page
 
 
+def test_thinking_off_alone_has_no_termination(tmp_path):
+    """With budget 0 alone nothing is thought: `eval.summary.rows` leaves level, gain and termination undefined."""
+    undefined = dict.fromkeys(("level", "gain_per_doubling", "gain_low", "gain_high", "total_gain", "termination"))
+    rows = [row | (undefined if row["budget"] is None else {}) for row in made_rows(budgets=(0,))]
+    (tmp_path / "sweeps.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    page = write_report(tmp_path).read_text()
+    assert "<td>step 10</td><td>-</td><td>0.70 [.64, .76]</td><td>-</td><td>-</td><td>0.05</td>" in page
+
+
 def test_the_report_escapes_and_loads_nothing(run_dir):
     page = write_report(run_dir).read_text()
     assert "<script" not in page and "&lt;script&gt;alert(1)" in page

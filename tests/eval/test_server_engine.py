@@ -175,3 +175,13 @@ def test_a_thought_that_failed_is_asked_for_once_more() -> None:
         section = ServerEngine(name="server", url=url, model="nano", retries=0)
         thoughts = sweep_model(None, nano_plan([suite], BUDGETS, engine=section), ALONE)["shallow"]
     assert [thought.failure for thought in thoughts] == [""] * 3
+
+
+def test_the_key_is_in_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NANO_KEY", "secret")
+    (request,) = nano_requests("shallow", 1)
+    for reply in ((200, "who is secret?"), (401, "who is secret?")):
+        with endpoint(lambda body, reply=reply: reply) as (url, _):
+            (missing,) = think(url, [request], key_variable="NANO_KEY")
+        assert isinstance(missing, Missing)
+        assert "who is [key]?" in missing.reason

@@ -44,7 +44,7 @@ def on_ranks(count: int, plan: SweepPlan) -> list[dict[str, list[GradedThought]]
 
         sweep_model(rambling(), plan, Ranks(rank, count, keep))
         parts.append(own)
-    joined = [[row for own in parts for row in own[i]] for i in range(len(plan.suites))]
+    joined = [[row for own in parts for row in own[i]] for i in range(len(parts[0]))]
     results = []
     for rank in range(count):
         gathered = iter(joined)
@@ -61,6 +61,15 @@ def test_every_rank_has_the_result_of_one_process(count: int, plan: str) -> None
 def test_ranks_without_a_problem_take_part() -> None:
     plan = nano_plan([nano_suite("chain", 2)], [8])
     assert on_ranks(3, plan)[2] == sweep_model(rambling(), plan, ALONE)
+
+
+def test_what_one_rank_cannot_do_is_said_on_all() -> None:
+    """Another rank has no memory for its thoughts; this one, with the same plan, has."""
+    def gather(rows: list[object]) -> list[object]:
+        return rows or ["sweep.engine.memory_gb=4: too small"]
+
+    with pytest.raises(UserError, match=r"sweep\.engine\.memory_gb=4: too small"):
+        sweep_model(rambling(), nano_plan([nano_suite("chain", 2)], [8]), Ranks(0, 2, gather))
 
 
 def test_thoughts_come_in_problem_and_sample_order() -> None:

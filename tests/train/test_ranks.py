@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eval.ranks import ALONE, Ranks, on_every_rank, on_first_rank
+from eval.ranks import ALONE, Ranks, environment_alone, on_every_rank, on_first_rank
 from recipes.errors import UserError
 from recipes.schema import ZeroSection
 from train.ranks import on_first_rank_however_long, uses_deepspeed
@@ -66,6 +66,15 @@ def test_after_any_other_fault_the_others_end_with_one_line() -> None:
     found = together(lambda ranks: on_first_rank(ranks, failing(ValueError("broken\nin two lines"))))
     assert isinstance(found[1], SystemExit)
     assert found[1].code == "rank 1 ends because rank 0 failed: ValueError: broken"
+
+
+def test_a_process_that_is_no_rank_hears_nothing_of_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    known = environment_alone()
+    assert not {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} & known.keys()
+    assert known["CUDA_VISIBLE_DEVICES"] == "3"
 
 
 def test_long_work_of_the_first_rank_is_everyones(tmp_path: Path) -> None:

@@ -11,8 +11,11 @@ import pytest
 import torch
 
 from recipes.errors import UserError
+from tests.eval.worlds import nano_plan, nano_suite
 from tests.train.conftest import cut_back
 from tests.train.runs import rows, run_here, same, small, untimed, weights
+from train.run_record import COMPLETE, RunFolder
+from train.stages import check_same_protocol
 
 PAIRS = [("full_zero2", "full_zero2_resumed"), ("lora_zero3", "lora_zero3_resumed")]
 
@@ -141,6 +144,22 @@ def test_going_back_unmarks_later_checkpoints(lora: Path, cache: Path, tmp_path:
     folder = RunFolder(shutil.copytree(lora, tmp_path / "run"))
     open_run(folder, load_recipe(arguments(folder.path, cache, f"run.resume={folder.path / 'checkpoint-4'}")), 1)
     assert [path.name for path in folder.complete_checkpoints()] == ["checkpoint-4"]
+
+
+def test_another_protocol_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    """A file of problems that changed, or a new version of an engine, since the sweeps that are there."""
+    plan = nano_plan([nano_suite("chain", 2)], [8])
+    now = plan.protocol_hash(plan.suites[0])
+    folder = RunFolder(tmp_path)
+    folder.add_facts({"protocol": {"chain": "before"}})
+    check_same_protocol(folder, plan)  # without a checkpoint there is nothing to go on from
+    (tmp_path / "checkpoint-4").mkdir()
+    (tmp_path / "checkpoint-4" / COMPLETE).touch()
+    with pytest.raises(UserError, match=rf"differs in protocol\.chain \(before before, {now} now\)"):
+        check_same_protocol(folder, plan)
+    assert folder.facts() == {"protocol": {"chain": "before"}}
+    folder.add_facts({"protocol": {"chain": now}})
+    check_same_protocol(folder, plan)
 
 
 def test_other_pruned_weights_are_refused(cut: Path, cache: Path) -> None:

@@ -10,9 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from eval.ranks import ALONE, Ranks
 from recipes.errors import UserError
 from recipes.loader import load_recipe
+from tests.eval.worlds import nano_plan
 from tests.train.runs import rows, run_here, same, small, untimed, weights
+from tests.train.test_ranks import together
+from train.model import References
+from train.recorder import Clock, SweepRecorder
+from train.run_record import RunFolder
+from train.sweeps import SavedSweeps
+from train.tracking import NoTracker
 
 VLLM_PYTHON = os.environ.get("CHAINMEND_VLLM_PYTHON", "")
 BACKGROUND = "sweep.background=true"
@@ -82,6 +90,38 @@ def test_vllm_sweeps_the_adapters_that_a_run_saves(here: Callable[..., Path], ba
     accuracies = [{(row["step"], row["model"], row["suite"], row["budget"]): row["accuracy"]
                    for row in rows(folder / "sweeps.jsonl") if row["budget"] is not None} for folder in (by_vllm, live)]
     assert accuracies[0] == accuracies[1]
+
+
+def left_behind(folder: Path, ranks: Ranks, background: bool) -> SavedSweeps:
+    """A run with a job of step 2 that cannot be done, since its recipe is not there."""
+    job = folder / "sweeping" / "step-000002"
+    job.mkdir(parents=True, exist_ok=True)
+    (job / "job.json").write_text(json.dumps({"step": 2, "error": 0.05}))
+    section = load_recipe(["recipe=lora_recovery.yaml", f"sweep.background={background}"]).recipe.sweep
+    recorder = SweepRecorder(RunFolder(folder), NoTracker(), References({}, {}), section.verdict, ranks)
+    return SavedSweeps(None, nano_plan([], [8]), section, recorder, Clock())
+
+
+def test_where_training_waits_a_sweep_that_fails_ends_every_rank(tmp_path: Path) -> None:
+    found = together(lambda ranks: left_behind(tmp_path, ranks, background=False).begin(4))
+    assert [type(each) for each in found] == [UserError] * 2
+    assert "the sweep of step 2 failed with code 2" in str(found[1])
+
+
+def test_in_the_background_a_sweep_that_fails_ends_no_training(
+        tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    sweeps = left_behind(tmp_path, ALONE, background=True)
+    sweeps.begin(4)
+    sweeps.wait()
+    assert "the sweep of step 2 failed with code 2" in capfd.readouterr().err
+    assert (tmp_path / "sweeping" / "step-000002" / "job.json").is_file()
+
+
+def test_jobs_of_steps_that_are_trained_again_are_forgotten(tmp_path: Path) -> None:
+    sweeps = left_behind(tmp_path, ALONE, background=True)
+    sweeps.begin(1)
+    assert sweeps.running is None
+    assert not (tmp_path / "sweeping" / "step-000002").exists()
 
 
 def test_an_endpoint_does_not_serve_what_is_trained(tmp_path: Path, cache: Path) -> None:
