@@ -22,13 +22,16 @@ def fingerprint(model: str) -> str:
     Of a weight file only its name, its size, its header and 64 evenly spaced samples of 4 KiB are read: a model that
     was trained further is told apart within a second whatever its size; a few bytes changed between two samples
     are not.
-    Returns "" where the checkpoint is not on this machine.
+    Returns "" where the weights are not on this machine.
     """
     folder = local_folder(model)
     if folder is None or not (folder / "config.json").is_file():
         return ""
     digest = hashlib.sha256((folder / "config.json").read_bytes())
-    for path in sorted(folder.glob("model*.safetensors")):
+    weights = sorted(folder.glob("model*.safetensors"))
+    if not weights:  # a Hub model of which only the config was looked at so far
+        return ""
+    for path in weights:
         digest.update(f"\n{path.name} {path.stat().st_size}\n".encode())
         with path.open("rb") as stream:
             _add_samples(digest, stream, path.stat().st_size)

@@ -48,7 +48,7 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
     again.
     """
     from data_prep.models import load_config
-    from eval.checkpoint import checkpoint_mark, checkpoint_tokenizer, checkpoint_weights, find_checkpoint
+    from eval.checkpoint import checkpoint_mark, checkpoint_tokenizer, checkpoint_weights, fetch, find_checkpoint
     from eval.engines.choose import version_of
     from eval.kept_sweep import KeptSweep, Place
     from eval.ranks import ALONE
@@ -57,6 +57,8 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
 
     version_of(recipe.sweep.engine)  # an engine that is not there says so before anything is loaded
     checkpoint = find_checkpoint(path)
+    if recipe.sweep.engine.name != "server":
+        fetch(checkpoint)
     plan = make_sweep_plan(recipe.sweep, recipe.data.format, checkpoint_tokenizer(checkpoint, recipe.model))
     print(f"{path}: format {plan.protocol.format}")
     check_context(plan, int(getattr(load_config(checkpoint.base, recipe.model), "max_position_embeddings", 10**9)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from huggingface_hub import snapshot_download
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -41,6 +42,17 @@ def find_checkpoint(path: str) -> Checkpoint:
         raise UserError(f"model={path}: its {ADAPTER_CONFIG} does not name the model that the adapter belongs to; "
                         "set base_model_name_or_path there")
     return Checkpoint(find_path(base), str(folder))
+
+
+def fetch(checkpoint: Checkpoint) -> None:
+    """Brings a model of the Hub here, so that its weights can be told from others. UserError where it cannot be had."""
+    if fingerprint(checkpoint.base) or Path(checkpoint.base).is_dir():
+        return
+    try:
+        snapshot_download(checkpoint.base, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.jinja"])
+    except (OSError, ValueError) as fault:
+        raise UserError(f"model={checkpoint.base}: the weights cannot be had "
+                        f"({str(fault).strip().splitlines()[0][:200]})") from None
 
 
 def checkpoint_mark(checkpoint: Checkpoint, section: ModelSection) -> str:

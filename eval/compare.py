@@ -28,8 +28,7 @@ from eval.curves import (
     save,
     single_axes,
 )
-from eval.report import totals
-from eval.summary import Row, newest, read_rows, verdict_suite
+from eval.summary import Row, newest, read_rows, totals, verdict_suite
 from eval.tables import align, budget_name, cell, gain_cell
 from recipes.command import run as run_command
 from recipes.command import split

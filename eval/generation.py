@@ -15,8 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
-
 from data_prep.fingerprint import fingerprint
 from data_prep.grading.grade import grade_all
 from data_prep.journal import Journal, Row
@@ -27,7 +25,7 @@ from data_prep.prompts import ThinkFormat, think_format
 from data_prep.tokenize import Labeller, Unwritable
 from data_prep.trace_files import new_file, trace_row, write_row
 from data_prep.traces import Trace
-from eval.checkpoint import checkpoint_weights, find_checkpoint
+from eval.checkpoint import checkpoint_weights, fetch, find_checkpoint
 from eval.looping import is_looping
 from eval.rejection import VERIFIED, Sample, chosen, problem_row, summary
 from eval.samples import answer_text
@@ -97,13 +95,8 @@ def plan_generation(recipe: Recipe) -> Generation:
 
 def fetch_weights(generation: Generation) -> None:
     """Brings a model of the Hub here, so that its fingerprint can be told; an endpoint has its own copy."""
-    if isinstance(generation.section.engine, ServerEngine) or fingerprint(generation.model.unpruned):
-        return
-    try:
-        snapshot_download(generation.model.unpruned, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.jinja"])
-    except (OSError, ValueError) as fault:
-        raise UserError(f"model.unpruned={generation.model.unpruned}: the weights cannot be had "
-                        f"({str(fault).strip().splitlines()[0][:200]})") from None
+    if not isinstance(generation.section.engine, ServerEngine):
+        fetch(find_checkpoint(generation.model.unpruned))
 
 
 def journal_of(generation: Generation, out: Path) -> Journal:

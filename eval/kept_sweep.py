@@ -2,11 +2,12 @@
 
 Every finished thought goes into a journal at once; a suite that is whole becomes its samples file, and the journal
 goes. Both carry what they were made of (protocol, weights, step): what is there of the same making is used, what is
-there of another is never overwritten.
+there of another is never overwritten. A suite by likelihood has no journal: it is quick, and begins again.
 """
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -58,19 +59,21 @@ class KeptSweep:
                     for suite in self.plan.suites}
 
     def set_others_aside(self) -> None:
-        """Renames files of another making to `<name>.other`, so that `run` need not refuse them; on rank 0."""
+        """Renames files of another making to `<name>.other-1` …, so that `run` need not refuse them; on rank 0."""
         for suite in self.plan.suites:
             file = self.place.file(suite.name)
             for path in (file, *Journal(file, {}).files()):
                 if path.is_file() and differences(_header(path), self._making(suite)):
-                    path.replace(path.with_name(f"{path.name}.other"))
+                    number = len(list(path.parent.glob(f"{glob.escape(path.name)}.other-*"))) + 1
+                    path.replace(path.with_name(f"{path.name}.other-{number}"))
 
     def _making(self, suite: Suite) -> dict[str, Any]:
         """What a sweep of `suite` is made of; the header of its files."""
+        judge = self.plan.judge
         return {"model": self.place.model, "step": self.place.step, "suite": suite.name,
                 "budgets": [0] if suite.by_likelihood else list(self.plan.protocol.budgets),
                 "protocol": self._hashes[suite.name], "method": suite.method, "chance": suite.chance,
-                "weights": self.mark}
+                "weights": self.mark, "judge": judge and judge.model_dump(mode="json")}
 
     @cached_property
     def _hashes(self) -> Mapping[str, str]:

@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from eval.curves import SPENT, save
 from eval.plots import curves_figure, training_figure
-from eval.summary import Row, at_step, newest, read_rows, steps, suites, verdict_suite
+from eval.summary import Row, at_step, newest, read_rows, steps, suites, totals, verdict_suite
 from eval.tables import (
     THOUGHT_HEAD,
     budget_name,
@@ -71,6 +71,7 @@ def write_report(run_dir: Path) -> Path:
         style=style(rows, suite),
         parallel=parallel(rows, suite),
         training=training(metrics),
+        sweep_costs=sweep_costs(rows, suite),
         plan=facts(record.get("prune_plan")),
         versions=facts(record.get("versions")),
         record=facts({k: v for k, v in record.items() if k not in SHOWN_APART}),
@@ -270,13 +271,6 @@ def _bracketed(value: float, row: Row, of: str) -> str:
     return f"{value:.2f} [{row[f'{of}low']:.2f}, {row[f'{of}high']:.2f}]" if known else f"{value:.2f}"
 
 
-def totals(metrics: Sequence[Row]) -> dict[str, float]:
-    """Sums of tokens, seconds, sweep_seconds (those that were logged); a step logged twice counts once."""
-    by_step = list({row.get("step", index): row for index, row in enumerate(metrics)}.values())
-    keys = [key for key in ("tokens", "seconds", "sweep_seconds") if any(row.get(key) is not None for row in by_step)]
-    return {key: float(sum(row.get(key) or 0 for row in by_step)) for key in keys}
-
-
 def training(metrics: Sequence[Row]) -> Table:
     """Steps, tokens, seconds, the share of time in sweeps, first and last loss: what of it was logged."""
     found, losses = totals(metrics), [row["loss"] for row in metrics if row.get("loss") is not None]
@@ -288,6 +282,16 @@ def training(metrics: Sequence[Row]) -> Table:
         lines.append(["share of time in sweeps", f"{share:.0%}"])
     lines += [["loss, first to last", f"{losses[0]:.3f} to {losses[-1]:.3f}"]] if losses else []
     return Table(["", ""], lines)
+
+
+def sweep_costs(rows: Sequence[Row], suite: str) -> Table:
+    """Seconds of each sweep of all suites, and what it took of memory at its peak beside the weights, on rank 0."""
+    lines = []
+    for step in steps(rows, "run", suite):
+        whole = at_step(rows, "run", suite, step)[1] or {}
+        peak = whole.get("peak_memory_bytes")
+        lines.append([f"step {step}", f"{whole.get('seconds', 0):.1f}", f"{peak / 1e9:.2f} GB" if peak else "-"])
+    return Table(["", "seconds", "peak memory beside the weights"], lines)
 
 
 def facts(found: Any) -> Table:

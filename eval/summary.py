@@ -237,3 +237,10 @@ def newest(rows: Sequence[Row], model: str, suite: str) -> tuple[list[Row], Row 
     """`at_step` of the latest step; ([], None) where this model was never swept on this suite."""
     found = steps(rows, model, suite)
     return at_step(rows, model, suite, found[-1]) if found else ([], None)
+
+
+def totals(metrics: Sequence[Row]) -> dict[str, float]:
+    """Sums of tokens, seconds, sweep_seconds (those that were logged); a step logged twice counts once."""
+    by_step = list({row.get("step", index): row for index, row in enumerate(metrics)}.values())
+    keys = [key for key in ("tokens", "seconds", "sweep_seconds") if any(row.get(key) is not None for row in by_step)]
+    return {key: float(sum(row.get(key) or 0 for row in by_step)) for key in keys}

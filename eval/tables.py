@@ -20,8 +20,9 @@ def share(value: float) -> str:
 
 
 def cell(row: Row) -> str:
-    """Accuracy with its 95 % interval, as in `0.98 [.95, 1.0]`."""
-    return f"{row['accuracy']:.2f} [{share(row['low'])}, {share(row['high'])}]"
+    """Accuracy with its 95 % interval, as in `0.98 [.95, 1.0]`, and the thoughts that could not be had, if any."""
+    lost = f" ({row['missing']} missing)" if row.get("missing") else ""
+    return f"{row['accuracy']:.2f} [{share(row['low'])}, {share(row['high'])}]{lost}"
 
 
 def gain_cell(whole: Row | None) -> str:

@@ -121,7 +121,8 @@ class HFEngine(Section):
 
 class ServerEngine(Section):
     name: Literal["server"] = Field(
-        description="an OpenAI-compatible completions endpoint that serves the model (not in training)")
+        description="an OpenAI-compatible completions endpoint that serves the model (not in training); which weights "
+                    "lie behind it is not known, so give each its own `out`")
     url: str = Field(description="base address, such as http://127.0.0.1:8000/v1")
     model: str = Field(description="the model's name at the endpoint")
     key_variable: str = Field(

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from data_prep.fingerprint import local_folder
 from data_prep.models import load_config
-from eval.checkpoint import checkpoint_mark, checkpoint_weights, find_checkpoint
+from eval.checkpoint import checkpoint_mark, checkpoint_weights, fetch, find_checkpoint
 from eval.kept_sweep import KeptSweep, Place
 from eval.ranks import ALONE, Ranks, on_first_rank
 from eval.sweep import SweepPlan
@@ -91,6 +91,7 @@ class ReferenceCache:
               ) -> dict[str, SuiteSweep]:
         """The sweep of every suite; the model is loaded only where something is not there."""
         checkpoint = find_checkpoint(path)
+        on_first_rank(ranks, lambda: fetch(checkpoint))
         mark = checkpoint_mark(checkpoint, section)
         load = cached(lambda: replace(checkpoint_weights(checkpoint, section, plan.engine), devices=self.devices))
         found: dict[str, SuiteSweep] = {}

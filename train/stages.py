@@ -27,7 +27,7 @@ from prune.select import choose
 from recipes.errors import UserError
 from recipes.loader import Loaded
 from recipes.schema import AdapterSection, ExportSection, ModelSection, Recipe
-from recipes.sweeps import SweepSection, VerdictSection
+from recipes.sweeps import SweepSection, VerdictSection, VllmEngine
 from train.arguments import Arithmetic, arithmetic, make_arguments
 from train.callbacks import CompleteCallback, MetricsCallback, PreemptionCallback, SweepCallback
 from train.export import export_run
@@ -50,6 +50,8 @@ from train.terminal import BarCallback
 from train.tracking import NoTracker, Tracker, start_tracker
 
 __all__ = ["make_arguments"]
+
+MOST_OF_A_SHARED_GPU = 0.5
 
 
 def say(ranks: Ranks, text: str) -> None:
@@ -114,6 +116,13 @@ def _check_sections(recipe: Recipe) -> None:
     if recipe.sweep.engine.name == "server":
         raise UserError("sweep.engine.name=server: an endpoint does not serve the weights that a run trains; use hf or "
                         "vllm here, and server with python -m eval")
+    engine = recipe.sweep.engine
+    if isinstance(engine, VllmEngine) and recipe.sweep.devices is None and torch.cuda.is_available():
+        share = engine.gpu_memory_share
+        if share > MOST_OF_A_SHARED_GPU:
+            raise UserError(f"sweep.engine.gpu_memory_share={share:g}: vLLM would want that much of a GPU that trains; "
+                            "give it GPUs of its own with sweep.devices, or a share of at most "
+                            f"{MOST_OF_A_SHARED_GPU:g}")
     if recipe.model.dtype == "bfloat16" and not uses_deepspeed(recipe.zero):
         raise UserError("zero.stage=0 with model.dtype=bfloat16: without DeepSpeed there are no float32 master "
                         "weights, and small updates would be rounded away; use zero.stage=1 or model.dtype=float32")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -86,6 +88,10 @@ class Job:
     def samples(self) -> Path:
         return self.folder / "out" / "weights" / "samples"
 
+    @property
+    def pid_file(self) -> Path:
+        return self.folder / "pid"
+
 
 class SavedSweeps:
     """On weights that are saved for it, by `python -m eval` in a process of its own, one sweep after the other.
@@ -110,6 +116,7 @@ class SavedSweeps:
         if self.recorder.ranks.rank == 0:
             for file in sorted(self.folder.glob("step-*/job.json")):
                 job = Job(file.parent, **json.loads(file.read_text(encoding="utf-8")))
+                end_orphan(job)
                 if job.step > step:
                     shutil.rmtree(job.folder)
                 else:
@@ -167,7 +174,10 @@ class SavedSweeps:
         command = [sys.executable, "-m", "eval", f"model={job.folder / 'weights'}", f"step={job.step}",
                    f"recipe={self.recorder.folder.path / 'recipe.yaml'}", f"out={job.folder / 'out'}"]
         with (job.folder / "log.txt").open("ab") as log:
-            return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        atexit.register(process.terminate)
+        write_whole(job.pid_file, str(process.pid))
+        return process
 
     def _record(self, job: Job, code: int, seconds: float) -> None:
         """The rows of a result, and its samples beside the others'. A sweep that failed is said, and ends no training.
@@ -192,6 +202,17 @@ class SavedSweeps:
             sweeps[suite.name] = read_sweep(target)
         self.recorder.record(sweeps, Cost(seconds), job.error)
         shutil.rmtree(job.folder)
+
+
+def end_orphan(job: Job) -> None:
+    """Ends the process that a killed run has left at this job on this machine, if it is still the same one (Linux)."""
+    try:
+        pid = int(job.pid_file.read_text(encoding="ascii"))
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except (OSError, ValueError):
+        return
+    if f"model={job.folder / 'weights'}" in command.split("\0"):
+        os.kill(pid, signal.SIGTERM)
 
 
 def make_sweeps(trainer: Any, plan: SweepPlan, section: SweepSection, recorder: SweepRecorder, clock: Clock) -> Sweeps:

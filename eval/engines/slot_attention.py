@@ -49,7 +49,8 @@ def slot_attention(module: torch.nn.Module, query: torch.Tensor, key: torch.Tens
         groups = slice(first * kv_heads, last * kv_heads)
         keys, values = (states[first:last, :, :width].reshape(-1, width, states.shape[3]) for states in (key, value))
         scores = torch.bmm(scaled[groups], keys.transpose(1, 2)).view(last - first, heads, width)
-        weights = torch.softmax(scores.add_(attention_mask[first:last, 0, :, :width]), dim=-1)
+        scores = scores.add_(attention_mask[first:last, 0, :, :width])
+        weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
         torch.bmm(weights.view(-1, heads // kv_heads, width), values, out=output[groups])
     return output.view(rows, 1, heads, -1), None
 

@@ -24,3 +24,8 @@ def test_fingerprint_does_not_depend_on_the_folder(tmp_path: Path) -> None:
 
 def test_model_that_is_not_on_this_machine_has_no_fingerprint(tmp_path: Path) -> None:
     assert fingerprint(str(tmp_path / "nowhere")) == ""
+
+
+def test_a_config_without_weights_has_no_fingerprint(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    assert fingerprint(str(tmp_path)) == ""

@@ -132,7 +132,7 @@ def test_others_set_aside_are_kept_under_another_name(whole: Path) -> None:
     sweep = kept(whole, mark="others")
     sweep.set_others_aside()
     sweep.run(load)
-    assert file(whole).with_name("run-000020.jsonl.other").read_text() == before
+    assert file(whole).with_name("run-000020.jsonl.other-1").read_text() == before
     assert read_sweep(file(whole)).scores == read_sweep(whole / "chain" / "run-000020.jsonl").scores
 
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from eval.report import came_back, style, totals, training, write_report
+from eval.report import came_back, style, training, write_report
+from eval.summary import totals
 from recipes.errors import UserError
 from tests.eval.test_tables import by_likelihood, made_judged, made_rows
 
