@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from data_prep.batches import BatchWork
-from data_prep.preview import COLOURS, MARKS, Look, lines_of, look_of, printable, show
 from data_prep.nano_world import nano_traces
+from data_prep.preview import COLOURS, MARKS, Look, lines_of, look_of, printable, show
 from data_prep.prompts import think_format
 from data_prep.tokenize import Labeller
 from data_prep.traces import Trace
