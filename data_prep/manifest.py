@@ -71,8 +71,9 @@ def describe(manifest: Manifest) -> str:
     rows, lengths, quantiles = manifest["rows"], manifest["lengths"], manifest["lengths"]["quantiles"]
     lost = "".join(f", {count:,} {reason}" for reason, count in sorted(rows["lost"].items()))
     changed = ", ".join(f"{count:,} {what}" for what, count in sorted(rows["changed"].items()))
+    kept = f"{rows['kept']:,} kept" + (f"; on the way: {changed}" if changed else "")
     losing = ", ".join(f"{length:,} would lose {percent} %" for percent, length in lengths["context_losing"].items())
-    return (f"{rows['read']:,} traces read{lost or ', none lost'}; {rows['kept']:,} kept{changed and f'; on the way: {changed}'}\n"
+    return (f"{rows['read']:,} traces read{lost or ', none lost'}; {kept}\n"
             f"{manifest['tokens']:,} tokens, {manifest['labelled_share']:.0%} of them labelled; "
             f"a trace has {quantiles['0']:,} to {quantiles['100']:,}, median {quantiles['50']:,}; "
             f"of context lengths {losing}" + "".join(f"\n{note}" for note in rows["notes"]))
