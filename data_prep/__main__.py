@@ -19,10 +19,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("data_prep.score", "recipe=FILE out=FILE [pruned=DIR]: the loss of both models on each trace"),
     "nano": ("data_prep.nano_build", "recipe=nano_world.yaml out=DIR: builds the embedded reasoner from nothing"),
 }
+# what needs the engines of a sweep stands in `eval`, which may import this package and not the other way round
+ELSEWHERE = "python -m eval.generate recipe=FILE problems=FILE out=FILE [samples=4]: the unpruned model writes traces"
 
 
 def main(arguments: list[str]) -> None:
-    listed = "\n".join(f"python -m data_prep {name} {meaning}" for name, (_, meaning) in COMMANDS.items())
+    commands = [f"python -m data_prep {name} {meaning}" for name, (_, meaning) in COMMANDS.items()]
+    listed = "\n".join([*commands, ELSEWHERE])
     word = arguments[0] if arguments else "nothing"
     if word in COMMANDS:
         command: Callable[[list[str]], None] = import_module(COMMANDS[word][0]).main

@@ -58,18 +58,22 @@ class BatchWork:
                 losses.append(Loss(outcome.reason, trace.id, str(outcome), trace.source))
                 continue
             lengths.append(len(outcome))
-            fitting = outcome if len(outcome) <= self.max_length_tokens else self._shortened(outcome)
+            fitting = self.fitting(outcome)
             if fitting is None:
                 losses.append(Loss(TOO_LONG, trace.id, self._why(outcome), trace.source))
             else:
                 columns.add(fitting, shortened=fitting is not outcome, normalised=outcome.trace != trace)
         return Batch(columns.rows(), lengths, losses, columns.changes)
 
+    def fitting(self, labelled: Labelled) -> Labelled | None:
+        """`labelled` within the limit: itself, or shortened where `overlong` says so; None where it is too long."""
+        if len(labelled) <= self.max_length_tokens:
+            return labelled
+        return self._shortened(labelled) if self.overlong == "shorten" else None
+
     def _shortened(self, labelled: Labelled) -> Labelled | None:
-        """`labelled` without steps from the middle of its thinking, within the limit; None where that is not to be."""
+        """`labelled` without steps from the middle of its thinking, within the limit; None where none will do."""
         room = self.max_length_tokens - len(labelled.prompt_ids)
-        if self.overlong != "shorten":
-            return None
         shorter = shorten(labelled.trace, lambda trace: len(self.labeller.completion(trace)) <= room)
         if shorter is None:
             return None

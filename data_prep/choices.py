@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 LETTERS = "ABCDEFGHIJ"
+LETTER = re.compile(rf"\s*\(?[{LETTERS}]\)?\s*")
+"""a gold answer that stands for a choice"""
 
 
 def render_choices(question: str, choices: Sequence[str]) -> str:

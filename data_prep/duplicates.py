@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from rensa import RMinHash, RMinHashDeduplicator
 
+from data_prep.decontaminate import runs_of
 from data_prep.ledger import Ledger
 from data_prep.traces import Trace
 from recipes.quality import DuplicatesSection
@@ -53,7 +54,7 @@ def _near(traces: Iterator[Trace], section: DuplicatesSection, ledger: Ledger) -
     index = RMinHashDeduplicator(section.threshold, MINIMA, True, bands_for(section.threshold), SEED)
     for number, trace in enumerate(traces):
         sketch = RMinHash(MINIMA, SEED)
-        sketch.update(runs_of(words_of(trace, section.near), section.run_words))
+        sketch.update(compared(words_of(trace, section.near), section.run_words))
         alike = index.get_duplicates(sketch)
         if alike:
             first = min(alike, key=_number)
@@ -67,9 +68,9 @@ def _number(key: str) -> int:
     return int(key.partition(" ")[0])
 
 
-def runs_of(words: list[str], length: int) -> list[str]:
+def compared(words: list[str], length: int) -> list[str]:
     """All runs of `length` words; a shorter text is one run."""
-    return [" ".join(words[i:i + length]) for i in range(max(1, len(words) - length + 1))]
+    return runs_of(words, length) or [" ".join(words)]
 
 
 def bands_for(threshold: float) -> int:

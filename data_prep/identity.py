@@ -17,7 +17,7 @@ from data_prep.prompts import ThinkFormat, render_prompt
 from recipes.data import DataSection
 from recipes.paths import ROOT, find_path
 
-LIBRARIES = ("transformers", "tokenizers")
+LIBRARIES = ("transformers", "tokenizers", "rensa", "math-verify")
 NOT_OF_THE_ROWS = {"cache_dir", "workers", "packing"}
 """keys that change how rows are made or used, but not the rows"""
 

@@ -70,9 +70,10 @@ def describe(manifest: Manifest) -> str:
     """The manifest in a few lines: where the rows went, labelled tokens, lengths."""
     rows, lengths, quantiles = manifest["rows"], manifest["lengths"], manifest["lengths"]["quantiles"]
     lost = "".join(f", {count:,} {reason}" for reason, count in sorted(rows["lost"].items()))
-    changed = "".join(f", {count:,} {what}" for what, count in sorted(rows["changed"].items()))
+    changed = ", ".join(f"{count:,} {what}" for what, count in sorted(rows["changed"].items()))
+    kept = f"{rows['kept']:,} kept" + (f"; on the way: {changed}" if changed else "")
     losing = ", ".join(f"{length:,} would lose {percent} %" for percent, length in lengths["context_losing"].items())
-    return (f"{rows['read']:,} traces read{lost or ', none lost'}; {rows['kept']:,} kept{changed}\n"
+    return (f"{rows['read']:,} traces read{lost or ', none lost'}; {kept}\n"
             f"{manifest['tokens']:,} tokens, {manifest['labelled_share']:.0%} of them labelled; "
             f"a trace has {quantiles['0']:,} to {quantiles['100']:,}, median {quantiles['50']:,}; "
             f"of context lengths {losing}" + "".join(f"\n{note}" for note in rows["notes"]))
@@ -84,7 +85,7 @@ def table(manifest: Manifest) -> str:
     lines = [("rows read", f"{rows['read']:,}")]
     lines += [(f"  lost: {reason}", f"{count:,}") for reason, count in sorted(rows["lost"].items())]
     lines += [("rows kept", f"{rows['kept']:,}")]
-    lines += [(f"  of them {what}", f"{count:,}") for what, count in sorted(rows["changed"].items())]
+    lines += [(f"  on the way: {what}", f"{count:,}") for what, count in sorted(rows["changed"].items())]
     lines += [
         ("tokens", f"{manifest['tokens']:,}"),
         ("  of them labelled", f"{manifest['labelled_tokens']:,} ({manifest['labelled_share']:.1%})"),

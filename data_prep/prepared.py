@@ -138,7 +138,7 @@ def _account(batch: Batch, section: DataSection, ledger: Ledger) -> None:
         if loss.reason != TOO_LONG and section.on_error == "stop":
             raise UserError(f"data.traces ({loss.source}): trace {loss.where}: {loss.why}; "
                             "data.on_error=skip leaves such traces out and counts them")
-        if section.overlong == "error":
+        if loss.reason == TOO_LONG and section.overlong == "error":
             raise UserError(f"data.overlong=error: trace {loss.where} of {loss.source} has {loss.why}, more than "
                             f"data.max_length_tokens={section.max_length_tokens}; raise it, or drop or shorten such "
                             "traces with data.overlong=drop or shorten")

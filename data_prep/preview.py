@@ -20,6 +20,7 @@ from data_prep.models import load_tokenizer
 from data_prep.pipeline import read_and_filter
 from data_prep.prompts import think_format
 from data_prep.spelling import token_bytes
+from data_prep.suites import load_suite
 from data_prep.tokenize import IGNORED, Labeller, Row
 from data_prep.traces import Trace
 from recipes.command import split
@@ -78,7 +79,8 @@ def show(recipe: Recipe, look: Look) -> None:
     work = BatchWork(labeller, recipe.data.max_length_tokens, recipe.data.overlong)
     print(f"{look.paint.unlabelled[0]}not labelled{look.paint.unlabelled[1]} "
           f"{look.paint.labelled[0]}labelled{look.paint.labelled[1]}")
-    for trace in islice(read_and_filter(recipe.data, Ledger()), look.count):
+    suites = [load_suite(suite) for suite in recipe.sweep.suites]
+    for trace in islice(read_and_filter(recipe.data, Ledger(), suites), look.count):
         print("\n".join(lines_of(trace, work, look)), flush=True)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from data_prep.conversations import with_system
-from data_prep.formats import LAYOUTS, Layout, gold_of, text_of
+from data_prep.layouts import LAYOUTS, Layout, gold_of, text_of
 from data_prep.ledger import Ledger
 from data_prep.traces import Trace, visible
 from recipes.errors import UserError

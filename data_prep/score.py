@@ -1,9 +1,10 @@
 """`python -m data_prep score recipe=FILE out=FILE [pruned=DIR]`: the loss of both models on every trace of a recipe.
 
-Rows {id, trace, loss_unpruned, loss_pruned, gap, tokens}: mean loss in nats a labelled token, `trace` a hash of its
-text; null where a trace is longer than `data.max_length_tokens` or cannot be labelled. `data.select.scores` names the
-file. A run does not make it by itself: it prepares its traces before there is a pruned model, whose cutting may need
-them. Losses are kept in `run.cache_dir`/scores by model and by the trace's tokens, so that a killed command goes on.
+Rows {id, trace, loss_unpruned, loss_pruned, gap, tokens}: mean loss in nats a labelled token of what would train (where
+`data.overlong` is shorten, the shortened trace), `trace` a hash of its text as it came; null where it is too long or
+cannot be labelled. `data.select.scores` names the file. A run does not make it by itself: it prepares its traces before
+there is a pruned model, whose cutting may need them. Losses are kept in `run.cache_dir`/scores by model and by the
+trace's tokens, so that a killed command goes on.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 import torch
 
+from data_prep.batches import BatchWork
 from data_prep.fingerprint import fingerprint
 from data_prep.journal import Journal
 from data_prep.ledger import Ledger
@@ -81,15 +83,17 @@ def _positive(text: str) -> int:
 def labelled(recipe: Recipe) -> Iterator[tuple[Scored, Row | None]]:
     """Every trace that would come to the selection, with its row; without one where it is too long or unwritable."""
     section, tokenizer = recipe.data, load_tokenizer(recipe.model.unpruned, recipe.model)
-    labeller = Labeller(tokenizer, think_format(section.format, tokenizer))
+    work = BatchWork(Labeller(tokenizer, think_format(section.format, tokenizer)), section.max_length_tokens,
+                     section.overlong)
     suites = [load_suite(suite) for suite in recipe.sweep.suites]
     traces = read_and_filter(section.model_copy(update={"select": None}), Ledger(), suites)
     while chunk := list(islice(traces, CHUNK_TRACES)):
-        for trace, outcome in zip(chunk, labeller.label_all(chunk), strict=True):
-            if isinstance(outcome, Unwritable) or len(outcome) > section.max_length_tokens:
+        for trace, outcome in zip(chunk, work.labeller.label_all(chunk), strict=True):
+            fitting = None if isinstance(outcome, Unwritable) else work.fitting(outcome)
+            if fitting is None:
                 yield Scored(trace.id, trace_hash(trace), 0, None), None
             else:
-                yield _scored(trace, outcome.row())
+                yield _scored(trace, fitting.row())
 
 
 def _scored(trace: Trace, row: Row) -> tuple[Scored, Row]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tempfile
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from data_prep.ledger import Ledger
 from data_prep.rows import read_jsonl
@@ -33,7 +34,7 @@ def trace_hash(trace: Trace) -> str:
 
 
 def select(traces: Iterable[Trace], section: SelectSection | None, ledger: Ledger) -> Iterator[Trace]:
-    """The traces that are chosen, in order; the others are lost as `not selected`, or `too long for a score`.
+    """The traces that are chosen, in order; the others are lost as `not selected`, or `without a score`.
 
     UserError where a trace has no score, or fewer arrive than are to be kept.
     """
@@ -63,7 +64,7 @@ def _set_down(traces: Iterable[Trace], scores: Scores, section: SelectSection, l
                             "from the same data and filters with python -m data_prep score recipe=… out=FILE")
         score = scores[key]
         if score is None:
-            ledger.lose("too long for a score", trace.where)
+            ledger.lose("without a score", trace.where, "too long, or it cannot be labelled")
         else:
             waiting.write(json.dumps(asdict(trace)) + "\n")
             yield score
@@ -77,10 +78,14 @@ def read_scores(section: SelectSection) -> Scores:
         if not isinstance(row, dict) or not isinstance(row.get("trace"), str) or column not in row:
             raise UserError(f"{where}: a row of scores holds trace and {column}, as python -m data_prep score writes "
                             "it")
-        if row[column] is not None and not isinstance(row[column], int | float):
+        if row[column] is not None and not _is_number(row[column]):
             raise UserError(f"{where}: {column} must be a number, got {row[column]!r}")
         scores[row["trace"]] = row[column]
     return scores
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def chosen(scores: Sequence[float], section: SelectSection) -> set[int]:

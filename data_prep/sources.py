@@ -115,8 +115,8 @@ def _all_faults(first: str, reader: RowReader, rows: Rows) -> UserError:
             else:
                 more += 1
     among = f" among the next {LOOKED_AT:,} rows" if looked_at == LOOKED_AT else ""
-    return UserError("\n".join([*faults, *([f"… and {more} more{among}"] if more else []),
-                                "mend the rows, or leave such rows out, counted, with data.on_error=skip"]))
+    skipping = ", or leave such rows out, counted, with data.on_error=skip" if reader.key.startswith("data.") else ""
+    return UserError("\n".join([*faults, *([f"… and {more} more{among}"] if more else []), f"mend the rows{skipping}"]))
 
 
 def _short(fault: ValueError) -> str:

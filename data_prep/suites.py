@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.benchmarks import BENCHMARKS, Columns
-from data_prep.choices import LETTERS, likelihood_prompt, read_choices, render_choices, shuffled
+from data_prep.choices import LETTER, LETTERS, likelihood_prompt, read_choices, render_choices, shuffled
 from data_prep.problems import LIKELIHOOD, Problem, Suite
 from data_prep.rows import Rows, file_rows, hub_rows
 from recipes.errors import UserError
@@ -18,7 +18,6 @@ from recipes.paths import find_path
 from recipes.sweeps import HubSuite, JsonlSuite, NamedSuite, NanoSuite, ReasoningGymSuite
 
 INTEGER = re.compile(r"\s*-?[0-9][0-9,]*(?:\.0*)?\s*")
-CHOICE = re.compile(rf"\s*\(?[{LETTERS}]\)?\s*")
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def _check_golds(suite: Suite) -> None:
         where = f"sweep.suites ({suite.name}): the answer of problem {problem.id} is {problem.answer!r}, which"
         if suite.grader == "integer" and not INTEGER.fullmatch(problem.answer):
             raise UserError(f"{where} grader=integer cannot compare; set grader=exact or grader=math")
-        if suite.grader == "choice" and not CHOICE.fullmatch(problem.answer):
+        if suite.grader == "choice" and not LETTER.fullmatch(problem.answer):
             raise UserError(f"{where} is no letter A to J; grader=choice needs a letter, or rows with choices")
         if suite.grader != "choice" and not suite.by_likelihood and problem.choices:
             raise UserError(f"{where} stands for one of its choices; grader={suite.grader} cannot compare it; "

@@ -25,8 +25,14 @@ def read_file(path: Path, ledger: Ledger) -> Iterator[Trace]:
 
 
 def trace_row(trace: Trace) -> dict[str, Any]:
-    """The row of a trace file."""
+    """The row of a trace file, from which the same trace is read again.
+
+    The plain layout marks a whole thought; one that is absent or not closed is written as the reply that it came in.
+    """
     row = {"id": trace.id, "question": trace.question, "thinking": trace.thinking, "answer": trace.answer}
+    if trace.thought != "whole":
+        reply = trace.answer if trace.thought == "absent" else f"<think>\n{trace.thinking}"
+        row = {"id": trace.id, "prompt": trace.question, "completion": reply}
     return row if trace.gold is None else {**row, "gold": trace.gold}
 
 

@@ -6,17 +6,16 @@ needs little memory.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+from data_prep.choices import LETTER
 from data_prep.grading.grade import Grade, grade_all
 from data_prep.ledger import Ledger
 from data_prep.traces import Trace
 from recipes.quality import VerifySection
 
 CHUNK_TRACES = 512
-LETTER = re.compile(r"\s*\(?[A-J]\)?\s*")
 
 
 def verify(traces: Iterable[Trace], section: VerifySection | None, ledger: Ledger) -> Iterator[Trace]:

@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> None:
     from prune.make import make_pruned
 
     output = Path(own["output"])
-    plan = make_pruned(recipe.prune, recipe.model, recipe.data, output)
+    plan = make_pruned(recipe.prune, recipe.model, recipe.data, output, recipe.sweep.suites)
     print(f"{describe_plan(plan)}\nwritten    {output}")
 
 

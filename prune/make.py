@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from data_prep.fingerprint import fingerprint
 from data_prep.models import load_model, load_tokenizer
 from data_prep.prepared import Prepared, prepare
 from data_prep.prompts import think_format
+from data_prep.suites import load_suite
 from prune.block_influence import block_influence
 from prune.families import check_cuttable, decoder_layers
 from prune.plan import PrunePlan
@@ -21,6 +23,7 @@ from prune.surgery import apply_plan, is_occupied, load_existing, save_pruned
 from recipes.data import DataSection
 from recipes.errors import UserError
 from recipes.schema import ModelSection, PruneSection, ShortGPTPrune
+from recipes.sweeps import SuiteSection
 
 BATCH_SIZE = 4
 """calibration traces run side by side; it moves a score by rounding only"""
@@ -28,15 +31,18 @@ BATCH_SIZE = 4
 Batches = list[dict[str, torch.Tensor]]
 
 
-def make_pruned(section: PruneSection, model: ModelSection, data: DataSection, output: Path) -> PrunePlan:
+def make_pruned(section: PruneSection, model: ModelSection, data: DataSection, output: Path,
+                suites: Sequence[SuiteSection] = ()) -> PrunePlan:
     """Cuts the unpruned model as `section` says and writes model, tokenizer and plan to `output`; returns the plan.
+
+    suites: those of the recipe's sweep, so that the rows are those that a run trains on.
 
     Where `output` already holds what this request makes of the same weights and data, it is checked and kept, without
     loading the model. Call it in one process only. Raises UserError where the model cannot be cut so, or where `output`
     holds anything else.
     """
     tokenizer = load_tokenizer(model.unpruned, model)
-    prepared = _prepared(section, data, tokenizer)
+    prepared = _prepared(section, data, tokenizer, suites)
     request: dict[str, Any] = {"prune": section.model_dump(mode="json"), "dtype": model.dtype}
     if prepared is not None:
         request["data_hash"] = prepared.hash
@@ -57,11 +63,13 @@ def make_pruned(section: PruneSection, model: ModelSection, data: DataSection, o
     return plan
 
 
-def _prepared(section: PruneSection, data: DataSection, tokenizer: PreTrainedTokenizerBase) -> Prepared | None:
+def _prepared(section: PruneSection, data: DataSection, tokenizer: PreTrainedTokenizerBase,
+              suites: Sequence[SuiteSection]) -> Prepared | None:
     """The recipe's rows where the method measures on them; all of them, since scores to select by come afterwards."""
     if not isinstance(section, ShortGPTPrune):
         return None
-    return prepare(data.model_copy(update={"select": None}), tokenizer, think_format(data.format, tokenizer))
+    return prepare(data.model_copy(update={"select": None}), tokenizer, think_format(data.format, tokenizer),
+                   suites=[load_suite(suite) for suite in suites])
 
 
 def _reuse(output: Path, request: dict[str, Any], source: str) -> PrunePlan:

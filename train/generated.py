@@ -19,7 +19,7 @@ from recipes.errors import UserError
 from recipes.generation import GenerateTraces
 from recipes.schema import Recipe
 from recipes.sweeps import NanoSuite, SweepSection
-from train.ranks import on_first_rank_however_long
+from train.ranks import on_every_rank_however_long, on_first_rank_however_long
 
 
 def with_generated_traces(recipe: Recipe, ranks: Ranks) -> Recipe:
@@ -31,19 +31,20 @@ def with_generated_traces(recipe: Recipe, ranks: Ranks) -> Recipe:
     if not isinstance(recipe.data.traces, GenerateTraces):
         return recipe
     generation = on_every_rank(ranks, lambda: plan_generation(recipe))
+    folder = recipe.run.cache_dir / "generated"
     if not recipe.dry_run:
-        on_first_rank(ranks, lambda: fetch_weights(generation))
-    out = recipe.run.cache_dir / "generated" / f"{generation.identity}.jsonl"
+        on_first_rank_however_long(ranks, folder, lambda: fetch_weights(generation))
+    out = folder / f"{generation.identity}.jsonl"
     if not on_first_rank(ranks, out.is_file):
         if recipe.dry_run:
             raise UserError("dry_run=true with data.traces.source=generate: the traces are not written yet, so they "
                             "cannot be checked; start without dry_run, or write them with python -m eval.generate")
         journal = journal_of(generation, out)
-        out.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         done = on_first_rank(ranks, lambda: set(finished(journal)))
         mine = missing_requests(generation, done)[ranks.rank::ranks.count]
-        on_every_rank(ranks, lambda: write_thoughts(generation, mine, journal, ranks.rank))
-        said = on_first_rank_however_long(ranks, out.parent, lambda: finish(generation, out, journal))
+        on_every_rank_however_long(ranks, folder, lambda: write_thoughts(generation, mine, journal, ranks.rank))
+        said = on_first_rank_however_long(ranks, folder, lambda: finish(generation, out, journal))
         if ranks.rank == 0:
             print(said, flush=True)
     on_first_rank(ranks, lambda: print(f"traces {out}{also_asked(generation, recipe.sweep)}", flush=True))

@@ -31,7 +31,9 @@ def pruned_path(recipe: Recipe, folder: Path, ranks: Ranks) -> str:
     """Where the pruned model lies: the recipe's own, or one that rank 0 cuts into the run folder. It is checked."""
     if recipe.prune is not None:
         section, path = recipe.prune, folder / "pruned"
-        on_first_rank(ranks, lambda: make_pruned(section, recipe.model, recipe.data, path))
+        on_first_rank_however_long(
+            ranks, folder,
+            lambda: str(make_pruned(section, recipe.model, recipe.data, path, recipe.sweep.suites).method))
     named = str(recipe.model.pruned or folder / "pruned")
     on_first_rank(ranks, lambda: check_local(named))
     return named

@@ -75,45 +75,59 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def on_first_rank_however_long(ranks: Ranks, folder: Path, work: Callable[[], str]) -> str:
-    """`on_first_rank` for work that may take hours: meanwhile the others look for a file in `folder`.
+def on_first_rank_however_long(ranks: Ranks, folder: Path, work: Callable[[], T]) -> T:
+    """`on_first_rank` for work that may take hours and gives JSON: meanwhile the others look for a file in `folder`.
 
     In a collective they would be ended by its time-out. All ranks must see `folder` (on several machines, a shared file
     system). Where rank 0 is killed, the launcher ends the others.
     """
-    if ranks.count == 1:
-        return work()
-    file = folder / on_first_rank(ranks, lambda: _name_in(folder))
-    if ranks.rank == 0:
-        fault = _write_outcome(file, work)
-    outcome = _wait_for(file)
-    ranks.gather([])  # everyone has read it
-    if ranks.rank == 0:
-        file.unlink()
-        if fault is not None:
-            raise fault
-    if "mistake" in outcome:
-        raise UserError(outcome["mistake"])
-    if "fault" in outcome:
-        raise SystemExit(f"rank {ranks.rank} ends because rank 0 failed: {outcome['fault']}")
-    return outcome["done"]
+    return _outcomes(ranks, folder, work, 1)[0] if ranks.count > 1 else work()
+
+
+def on_every_rank_however_long(ranks: Ranks, folder: Path, work: Callable[[], T]) -> list[T]:
+    """What `work` gives on every rank, in their order, where one may be through hours before another.
+
+    The first rank's mistake is everyone's, and so is its fault, as in `on_first_rank_however_long`.
+    """
+    return _outcomes(ranks, folder, work, ranks.count) if ranks.count > 1 else [work()]
+
+
+def _outcomes(ranks: Ranks, folder: Path, work: Callable[[], T], workers: int) -> list[T]:
+    """What `work` gives on the first `workers` ranks, on every rank, through a file of each in `folder`."""
+    name = on_first_rank(ranks, lambda: _name_in(folder))
+    files = [folder / f"{name}.{rank}" for rank in range(workers)]
+    fault = _write_outcome(files[ranks.rank], work) if ranks.rank < workers else None
+    outcomes = [_wait_for(file, rank) for rank, file in enumerate(files)]
+    ranks.gather([])  # everyone has read them
+    if ranks.rank < workers:
+        files[ranks.rank].unlink()
+    if fault is not None:
+        raise fault
+    for rank, outcome in enumerate(outcomes):
+        if "mistake" in outcome:
+            raise UserError(outcome["mistake"])
+        if "fault" in outcome:
+            raise SystemExit(f"rank {ranks.rank} ends because rank {rank} failed: {outcome['fault']}")
+    return [outcome["done"] for outcome in outcomes]
 
 
 def _name_in(folder: Path) -> str:
     """A name that nobody else uses, in a folder that can be written; UserError where it cannot."""
+    name = f".outcome.{uuid.uuid4().hex}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / (name := f".outcome.{uuid.uuid4().hex}.half")).touch()
+        (folder / name).touch()
+        (folder / name).unlink()
     except OSError as fault:
         raise UserError(f"{folder}: cannot be written ({fault.strerror}); name another folder") from None
-    return name.removesuffix(".half")
+    return name
 
 
-def _write_outcome(file: Path, work: Callable[[], str]) -> Exception | None:
+def _write_outcome(file: Path, work: Callable[[], Any]) -> Exception | None:
     """Does the work and writes what came of it, at once or not at all; gives the exception that is no UserError."""
     fault: Exception | None = None
     try:
-        outcome = {"done": work()}
+        outcome: dict[str, Any] = {"done": work()}
     except UserError as mistake:
         outcome = {"mistake": str(mistake)}
     except Exception as problem:
@@ -124,14 +138,14 @@ def _write_outcome(file: Path, work: Callable[[], str]) -> Exception | None:
     return fault
 
 
-def _wait_for(file: Path) -> dict[str, str]:
+def _wait_for(file: Path, rank: int) -> dict[str, Any]:
     """What the file says as soon as it is there; after a minute a line says what is waited for."""
     hint_at = time.monotonic() + HINT_SECONDS
     while not file.is_file():
         time.sleep(POLL_SECONDS)
         if time.monotonic() > hint_at:
             hint_at = float("inf")
-            print(f"waiting for rank 0 to write {file}; all ranks must share that file system", file=sys.stderr,
+            print(f"waiting for rank {rank} to write {file}; all ranks must share that file system", file=sys.stderr,
                   flush=True)
-    outcome: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    outcome: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return outcome

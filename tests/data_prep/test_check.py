@@ -62,7 +62,7 @@ def test_mistakes(arguments: list[str], says: str) -> None:
 
 
 def test_help_lists_the_commands_and_a_commands_keys() -> None:
-    with pytest.raises(HelpAsked, match="(?s)data_prep check .*data_prep nano"):
+    with pytest.raises(HelpAsked, match="(?s)data_prep check .*data_prep nano .*eval.generate recipe"):
         main(["--help"])
     with pytest.raises(HelpAsked, match=r"(?s)^traces=\.\.\.: a trace file.*data\.filters\.loop_rounds"):
         main(["check", "--help"])

@@ -48,6 +48,12 @@ def test_no_file_is_overwritten(files: list[str], tmp_path: Path, name: str) -> 
     assert (tmp_path / name).read_text(encoding="utf-8") == "mine"
 
 
+def test_a_broken_row_is_named_without_a_key_that_the_command_lacks(files: list[str], tmp_path: Path) -> None:
+    (tmp_path / "traces.jsonl").write_text('{"question": "q", "thinking": 1, "answer": "a"}\n', encoding="utf-8")
+    with pytest.raises(UserError, match=r"traces\.jsonl:1: 'thinking' must be text, got int\nmend the rows$"):
+        main(["decontaminate", *files])
+
+
 @pytest.mark.parametrize(("argument", "said"), [
     ("n=0", "n=0: must be at least 1"), ("coverage=1.5", "coverage=1.5: must be at most 1"),
     ("units=words", "did you mean unit"), ("suite=nowhere.jsonl", "known benchmark"),

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from data_prep.duplicates import bands_for, drop_duplicates, runs_of
+from data_prep.duplicates import bands_for, compared, drop_duplicates
 from data_prep.ledger import Ledger
 from data_prep.traces import Trace
 from recipes.quality import DuplicatesSection
@@ -45,8 +45,8 @@ def test_equal_questions_with_other_thoughts_are_duplicates_by_question_only() -
 
 
 def test_runs_are_all_windows_and_a_short_text_is_one() -> None:
-    assert runs_of(["a", "b", "c"], 2) == ["a b", "b c"]
-    assert runs_of(["a"], 2) == ["a"]
+    assert compared(["a", "b", "c"], 2) == ["a b", "b c"]
+    assert compared(["a"], 2) == ["a"]
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8, 0.95, 1.0])
@@ -64,7 +64,7 @@ def edited(words: list[str], changes: int, rng: random.Random) -> list[str]:
 
 
 def jaccard(a: list[str], b: list[str]) -> float:
-    left, right = set(runs_of(a, 5)), set(runs_of(b, 5))
+    left, right = set(compared(a, 5)), set(compared(b, 5))
     return len(left & right) / len(left | right)
 
 

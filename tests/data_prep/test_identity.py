@@ -32,7 +32,8 @@ def traces(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("changes", [
     {"max_length_tokens": 65}, {"overlong": "shorten"}, {"format": FormatSection(close="</think>")},
-    {"format": FormatSection(stop="<|im_start|>")}, {"also": {"suite": "x"}}], ids=str)
+    {"format": FormatSection(stop="<|im_start|>")}, {"also": {"suite": "x"}}, {"on_error": "skip"}, {"verify": {}},
+    {"duplicates": {"near": "trace"}}, {"decontaminate": {"n": 9}}, {"filters": {"loop_rounds": 4}}], ids=str)
 def test_another_key_is_another_set(changes: dict[str, Any], traces: Path) -> None:
     assert of(traces, **changes) != of(traces)
 
@@ -48,6 +49,14 @@ def test_a_changed_letter_of_a_file_counts_though_size_and_time_stay(traces: Pat
     traces.write_text(traces.read_text().replace('"t"', '"u"'))
     os.utime(traces, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert of(traces) != before
+
+
+def test_the_scores_to_select_by_count_by_what_they_hold(traces: Path, tmp_path: Path) -> None:
+    (tmp_path / "scores").write_text("1")
+    select = {"scores": tmp_path / "scores", "count": 1}
+    before = of(traces, select=select)
+    (tmp_path / "scores").write_text("2")
+    assert len({before, of(traces, select=select), of(traces)}) == 3
 
 
 def test_the_chat_template_counts(traces: Path) -> None:

@@ -37,14 +37,14 @@ def test_a_padded_token_carries_so_many_real_ones() -> None:
 
 def test_the_lines_of_a_run_say_where_the_rows_went() -> None:
     assert describe(MANIFEST) == (
-        "103 traces read, 3 loop, 1 too long; 99 kept, 2 shortened\n"
+        "103 traces read, 3 loop, 1 too long; 99 kept; on the way: 2 shortened\n"
         "4,950 tokens, 20% of them labelled; a trace has 1 to 1,000, median 50; "
         "of context lengths 1,000 would lose 0 %, 99 would lose 1 %, 95 would lose 5 %")
 
 
 def test_the_table_names_lost_rows() -> None:
     lines = [" ".join(line.split()) for line in table(MANIFEST).splitlines()]
-    assert {"rows read 103", "lost: loop 3", "lost: too long 1", "rows kept 99", "of them shortened 2",
+    assert {"rows read 103", "lost: loop 3", "lost: too long 1", "rows kept 99", "on the way: shortened 2",
             "of them labelled 990 (20.0%)", "too long: a.jsonl:7: 1000 tokens"} <= set(lines)
 
 

@@ -104,6 +104,11 @@ def test_a_refused_trace_is_counted_where_the_recipe_goes_on(tmp_path: Path) -> 
     assert (data.manifest["rows"]["kept"], data.manifest["rows"]["lost"]) == (1, {"mark in the text": 1})
 
 
+def test_a_refused_trace_is_not_taken_for_an_over_long_one(tmp_path: Path) -> None:
+    data = prepared(tmp_path, ["a", "4<|im_end|>5"], on_error="skip", overlong="error")
+    assert data.manifest["rows"]["lost"] == {"mark in the text": 1}
+
+
 def test_the_second_time_it_is_found(tmp_path: Path) -> None:
     said: list[str] = []
     for _ in range(2):

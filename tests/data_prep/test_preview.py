@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+from pathlib import Path
 
 import pytest
 
 from data_prep.batches import BatchWork
-from data_prep.preview import COLOURS, MARKS, Look, lines_of, look_of, printable
+from data_prep.nano_world import nano_traces
+from data_prep.preview import COLOURS, MARKS, Look, lines_of, look_of, printable, show
 from data_prep.prompts import think_format
 from data_prep.tokenize import Labeller
 from data_prep.traces import Trace
 from recipes.data import FormatSection
 from recipes.errors import UserError
+from recipes.loader import load_recipe
 from tests.data_prep.tokenizers import qwen_like
 
 QWEN = qwen_like()
@@ -48,6 +52,17 @@ def test_ids_follow_their_tokens() -> None:
 
 def test_a_trace_that_will_not_be_there_is_named_with_the_reason() -> None:
     assert shown(Look(1, MARKS, False), max_length_tokens=31) == "\n--- t: lost, too long: 32 tokens"
+
+
+def test_rows_are_those_that_a_run_keeps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the sweep asks is not shown: a run would not train it."""
+    asked, *others = nano_traces({"chain": 1.0}, 3, 1)
+    (tmp_path / "s.jsonl").write_text(json.dumps({"problem": asked.question, "answer": "1"}) + "\n")
+    keys = ["data.traces={source: nano, size: 3, shares: {chain: 1.0}}", "data.decontaminate.coverage=1",
+            f"sweep.suites=[{{source: jsonl, name: s, path: {tmp_path / 's.jsonl'}}}]"]
+    show(load_recipe(["recipe=lora_recovery.yaml", *keys]).recipe, Look(9, MARKS, False))
+    headings = [line.split(":")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("---")]
+    assert headings == [f"--- {trace.id}" for trace in others]
 
 
 @pytest.mark.parametrize(("stream", "variable", "colour", "paint"), [

@@ -14,10 +14,14 @@ from data_prep.ledger import Ledger
 from data_prep.loss import trace_losses
 from data_prep.nano_world import nano_traces
 from data_prep.pipeline import read_and_filter
-from data_prep.score import main
+from data_prep.score import labelled, main
+from data_prep.select import trace_hash
 from data_prep.tokenize import IGNORED, Row, label_trace
+from data_prep.trace_files import trace_row
+from data_prep.traces import Trace
 from recipes.errors import UserError
 from recipes.loader import load_recipe
+from tests.data_prep.tokenizers import qwen_like
 from tests.eval.worlds import fresh_nano, nano, nano_format, nano_tokenizer
 
 TRACES = nano_traces({"knowledge": 1, "chain": 2}, 6, 3)
@@ -98,6 +102,20 @@ def test_a_trace_that_is_too_long_has_no_score(command: list[str], tmp_path: Pat
     scores = rows(tmp_path / "scores.jsonl")
     assert {row["loss_pruned"] is None for row in scores} == {True, False}
     assert all(row["gap"] is None for row in scores if row["loss_pruned"] is None)
+
+
+def test_a_trace_that_is_shortened_is_scored_as_it_will_train(tmp_path: Path) -> None:
+    trace = Trace("t", "2+2?", "\n\n".join(f"Step {i}." for i in range(60)), "4", "f")
+    (tmp_path / "t.jsonl").write_text(json.dumps(trace_row(trace)) + "\n", encoding="utf-8")
+    qwen_like().save_pretrained(tmp_path / "model")
+    keys = [f"model.unpruned={tmp_path / 'model'}", f"data.traces={{source: file, path: {tmp_path / 't.jsonl'}}}",
+            "data.format={open: null, close: null, cue: ''}", "data.max_length_tokens=200"]
+    found = {what: list(labelled(load_recipe(["recipe=lora_recovery.yaml", *keys, f"data.overlong={what}"]).recipe))
+             for what in ("drop", "shorten")}
+    ((dropped, nothing),), ((shortened, row),) = found["drop"], found["shorten"]
+    assert dropped.key is None and nothing is None
+    assert shortened.trace == dropped.trace == trace_hash(trace)
+    assert row is not None and 180 < len(row.input_ids) <= 200
 
 
 @pytest.mark.parametrize(("changes", "said"), [

@@ -73,7 +73,7 @@ def test_a_trace_too_long_for_a_score_is_lost_and_not_ranked(tmp_path: Path) -> 
     scores, ledger = score_file(tmp_path / "s.jsonl", [0.5, None, 0.9, 0.3, 0.7]), Ledger()
     kept = list(select(traces(), section(scores=str(scores), keep="bottom", share=0.5), ledger))
     assert [trace.id for trace in kept] == ["t0", "t3"]
-    assert ledger.lost == {"too long for a score": 1, "not selected": 2}
+    assert ledger.lost == {"without a score": 1, "not selected": 2}
 
 
 def test_a_trace_without_a_score_is_named(tmp_path: Path) -> None:
@@ -84,7 +84,8 @@ def test_a_trace_without_a_score_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("line", "said"), [
     ('{"trace": "x"}', "a row of scores holds trace and gap"), ("oops", "a row of scores"),
-    ('{"trace": "x", "gap": "high"}', "gap must be a number, got 'high'")])
+    ('{"trace": "x", "gap": "high"}', "gap must be a number, got 'high'"),
+    ('{"trace": "x", "gap": NaN}', "gap must be a number, got nan")])
 def test_a_row_that_is_no_score_is_named(tmp_path: Path, line: str, said: str) -> None:
     (tmp_path / "s.jsonl").write_text(line + "\n", encoding="utf-8")
     with pytest.raises(UserError, match=rf"s.jsonl:1: {said}"):

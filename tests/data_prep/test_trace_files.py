@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -22,6 +23,17 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     (found,) = read_file(tmp_path / "t.jsonl", ledger)
     assert (found.id, found.question, found.thinking, found.answer, found.gold) == ("t", "q\u2028?", "ä", "a", "1")
     assert ledger.read == 1
+
+
+@pytest.mark.parametrize(("thinking", "answer", "thought"), [
+    ("", "ä", "whole"), ("", "ä", "absent"), ("ä\n", "", "unclosed")])
+def test_a_thought_stays_whole_absent_or_unclosed(
+        tmp_path: Path, thinking: str, answer: str, thought: Literal["whole", "absent", "unclosed"]) -> None:
+    trace = Trace("t", "q?", thinking, answer, str(tmp_path / "t.jsonl"), "1", thought)
+    (tmp_path / "t.jsonl").write_text(json.dumps(trace_row(trace)) + "\n", encoding="utf-8")
+    (found,) = read_file(tmp_path / "t.jsonl", Ledger())
+    assert (found.thought, found.answer, found.gold) == (thought, answer, "1")
+    assert found.thinking.strip() == thinking.strip()
 
 
 @pytest.mark.parametrize("name", ["t.jsonl", "t.txt", "t"])

@@ -13,13 +13,14 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
-from data_prep.nano_world import build_tokenizer
+from data_prep.nano_world import build_tokenizer, nano_traces
 from prune.inspect import check_folder
 from prune.make import make_pruned
 from recipes.data import DataSection, FormatSection, NanoTraces
 from recipes.errors import UserError
 from recipes.quality import SelectSection
 from recipes.schema import LayersPrune, ModelSection, PruneSection, ShortGPTPrune, TailPrune
+from recipes.sweeps import JsonlSuite
 from tests.prune.models import LAYERS, SHAPE
 
 IDLE = 2
@@ -73,6 +74,16 @@ def test_scores_to_select_by_may_come_later(unpruned: Path, tmp_path: Path) -> N
     later = data().model_copy(update={"select": SelectSection(scores=Path("not/there/yet.jsonl"), count=1)})
     plan = make_pruned(SHORTGPT, ModelSection(unpruned=str(unpruned)), later, tmp_path / "p")
     assert plan.details["calibration_traces"] == 8
+
+
+def test_the_rows_measured_on_are_clear_of_the_sweeps_suites(unpruned: Path, tmp_path: Path) -> None:
+    """They are the rows that a run trains on: prepared once, found again."""
+    questions = [each.question for each in nano_traces({"knowledge": 1.0}, 5, 1)]
+    (tmp_path / "s.jsonl").write_text(json.dumps({"problem": questions[0], "answer": "v1"}) + "\n")
+    suites = [JsonlSuite(source="jsonl", name="s", path=tmp_path / "s.jsonl")]
+    section = data(size=5).model_copy(update={"traces": NanoTraces(source="nano", size=5, shares={"knowledge": 1.0})})
+    plan = make_pruned(SHORTGPT, ModelSection(unpruned=str(unpruned)), section, tmp_path / "p", suites)
+    assert plan.details["calibration_traces"] == 5 - questions.count(questions[0]) < 5
 
 
 def test_same_request_keeps_the_folder(unpruned: Path, tmp_path: Path) -> None:

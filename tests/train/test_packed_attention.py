@@ -55,7 +55,7 @@ def test_packed_logits_are_those_of_each_trace_alone(family: str, attention: str
     alone = torch.cat([model(input_ids=part, use_cache=False).logits[0] for part in parts()])
     batch = packed_collator(model, 0)(packed_examples())
     packed = model(**inputs_of(batch), use_cache=False).logits[0]
-    assert torch.allclose(packed, alone, rtol=1e-5, atol=1e-5)
+    assert float((packed - alone).abs().max()) <= (1e-5 if attention == "sdpa" else 3e-5)
 
 
 @pytest.mark.parametrize("family", ["qwen3", "mistral"])

@@ -12,7 +12,7 @@ import pytest
 from eval.ranks import ALONE, Ranks, environment_alone, on_every_rank, on_first_rank
 from recipes.errors import UserError
 from recipes.schema import ZeroSection
-from train.ranks import on_first_rank_however_long, uses_deepspeed
+from train.ranks import on_every_rank_however_long, on_first_rank_however_long, uses_deepspeed
 
 
 def together(act: Callable[[Ranks], Any], count: int = 2) -> list[Any]:
@@ -93,6 +93,39 @@ def test_another_fault_of_long_work_ends_all(tmp_path: Path) -> None:
     found = together(lambda ranks: on_first_rank_however_long(ranks, tmp_path, failing(ValueError("broken\nin two"))))
     assert isinstance(found[0], ValueError)
     assert found[1].code == "rank 1 ends because rank 0 failed: ValueError: broken"
+
+
+def test_a_rank_that_is_through_waits_in_no_collective_for_the_others(tmp_path: Path) -> None:
+    """Rank 0 works until rank 1 is through, which it can only learn where rank 1 does not wait for it first."""
+    pause = threading.Event()
+
+    def work(rank: int) -> list[int]:
+        for _ in range(0 if rank else 500):
+            if list(tmp_path.glob(".outcome.*.1")):
+                return [rank, 1]
+            pause.wait(0.02)
+        return [rank]
+
+    found = together(lambda ranks: on_every_rank_however_long(ranks, tmp_path, lambda: work(ranks.rank)))
+    assert found == [[[0, 1], [1]]] * 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_user_error_of_one_ranks_long_work_is_everyones(tmp_path: Path) -> None:
+    def work(ranks: Ranks) -> str:
+        if ranks.rank == 1:
+            raise UserError("only here")
+        return ""
+
+    found = together(lambda ranks: on_every_rank_however_long(ranks, tmp_path, lambda: work(ranks)))
+    assert [(type(each), str(each)) for each in found] == [(UserError, "only here")] * 2
+
+
+def test_another_fault_of_one_ranks_long_work_ends_all(tmp_path: Path) -> None:
+    found = together(lambda ranks: on_every_rank_however_long(
+        ranks, tmp_path, failing(ValueError("broken")) if ranks.rank == 1 else lambda: ""))
+    assert isinstance(found[1], ValueError)
+    assert found[0].code == "rank 0 ends because rank 1 failed: ValueError: broken"
 
 
 def test_a_folder_for_long_work_that_cannot_be_written_is_named(tmp_path: Path) -> None:

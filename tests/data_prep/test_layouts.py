@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from data_prep.conversations import Lost
-from data_prep.formats import LAYOUTS
+from data_prep.layouts import LAYOUTS
 from data_prep.ledger import Ledger
 from data_prep.row_reader import RowReader
 from data_prep.tags import PAIRS
