@@ -23,7 +23,7 @@ TOO_LONG = "too long"
 
 
 @dataclass(frozen=True)
-class Loss:
+class Dropped:
     """A trace that goes no further; the fields of `Ledger.lose`, and its source file."""
 
     reason: str
@@ -38,7 +38,7 @@ class Batch:
 
     rows: pa.RecordBatch
     lengths: list[int]
-    losses: list[Loss]
+    dropped: list[Dropped]
     changes: list[str]
 
 
@@ -52,18 +52,18 @@ class BatchWork:
 
     def __call__(self, traces: list[Trace]) -> Batch:
         columns, lengths = _Columns(), []
-        losses: list[Loss] = []
+        dropped: list[Dropped] = []
         for trace, outcome in zip(traces, self.labeller.label_all(traces), strict=True):
             if isinstance(outcome, Unwritable):
-                losses.append(Loss(outcome.reason, trace.id, str(outcome), trace.source))
+                dropped.append(Dropped(outcome.reason, trace.id, str(outcome), trace.source))
                 continue
             lengths.append(len(outcome))
             fitting = self.fitting(outcome)
             if fitting is None:
-                losses.append(Loss(TOO_LONG, trace.id, self._why(outcome), trace.source))
+                dropped.append(Dropped(TOO_LONG, trace.id, self._why(outcome), trace.source))
             else:
                 columns.add(fitting, shortened=fitting is not outcome, normalised=outcome.trace != trace)
-        return Batch(columns.rows(), lengths, losses, columns.changes)
+        return Batch(columns.rows(), lengths, dropped, columns.changes)
 
     def fitting(self, labelled: Labelled) -> Labelled | None:
         """`labelled` within the limit: itself, or shortened where `overlong` says so; None where it is too long."""

@@ -134,15 +134,15 @@ def _make(folder: Path, section: DataSection, read: Callable[[Ledger], Iterator[
 
 def _account(batch: Batch, section: DataSection, ledger: Ledger) -> None:
     """Counts what was lost and changed; UserError at the first loss that the recipe does not allow."""
-    for loss in batch.losses:
-        if loss.reason != TOO_LONG and section.on_error == "stop":
-            raise UserError(f"data.traces ({loss.source}): trace {loss.where}: {loss.why}; "
+    for each in batch.dropped:
+        if each.reason != TOO_LONG and section.on_error == "stop":
+            raise UserError(f"data.traces ({each.source}): trace {each.where}: {each.why}; "
                             "data.on_error=skip leaves such traces out and counts them")
-        if loss.reason == TOO_LONG and section.overlong == "error":
-            raise UserError(f"data.overlong=error: trace {loss.where} of {loss.source} has {loss.why}, more than "
+        if each.reason == TOO_LONG and section.overlong == "error":
+            raise UserError(f"data.overlong=error: trace {each.where} of {each.source} has {each.why}, more than "
                             f"data.max_length_tokens={section.max_length_tokens}; raise it, or drop or shorten such "
                             "traces with data.overlong=drop or shorten")
-        ledger.lose(loss.reason, loss.where, loss.why)
+        ledger.lose(each.reason, each.where, each.why)
     for change in batch.changes:
         ledger.change(change)
 

@@ -87,8 +87,8 @@ def show(recipe: Recipe, look: Look) -> None:
 def lines_of(trace: Trace, work: BatchWork, look: Look) -> Iterator[str]:
     """A heading, and the text of one trace or the reason why it will not be there."""
     batch = work([trace])
-    for loss in batch.losses:
-        yield f"\n--- {loss.where}: lost, {loss.reason}: {loss.why}"
+    for each in batch.dropped:
+        yield f"\n--- {each.where}: lost, {each.reason}: {each.why}"
     for fields in batch.rows.to_pylist():
         ids, prompt = fields["input_ids"], fields["prompt_tokens"]
         row = Row(fields["id"], ids, [IGNORED] * prompt + ids[prompt:], fields["shortened"])

@@ -22,7 +22,9 @@ class RunSection(Section):
         default="auto",
         description="auto: go on where a COMPLETE checkpoint lies in run.dir; never; or a checkpoint's path")
     cache_dir: Path = Field(
-        default=Path("runs/cache"), description="where sweeps of unpruned models are kept for later runs")
+        default=Path("runs/cache"),
+        description="where sweeps of unpruned models, generated traces and scores of traces are kept for later runs; "
+                    "on several machines it must be on a file system that all share")
 
 
 class ModelSection(Section):
