@@ -18,6 +18,16 @@ def _devices() -> list[int]:
     return [torch.cuda.current_device()] if torch.cuda.is_available() else []
 
 
+def _make_trainable(model: PreTrainedModel) -> None:
+    """Copies what modules have kept from a run in inference mode, such as frequencies of a rotary embedding that grow
+    with the length: autograd refuses such tensors for ever."""
+    for module in model.modules():
+        for kept in (module.__dict__, module._buffers):
+            for name, value in kept.items():
+                if isinstance(value, torch.Tensor) and value.is_inference():
+                    kept[name] = value.clone()
+
+
 @contextmanager
 def quiet(model: PreTrainedModel) -> Iterator[None]:
     """Evaluation mode (no dropout or checkpointing), SDPA or eager in place of FlashAttention (it knows no slot masks).
@@ -36,6 +46,7 @@ def quiet(model: PreTrainedModel) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+        _make_trainable(model)
         if model.config._attn_implementation != implementation:
             model.set_attn_implementation(implementation)
         random.setstate(states[0])

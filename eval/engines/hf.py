@@ -42,7 +42,7 @@ class HFEngine:
         self.uses_slots = model.config._attn_implementation == SLOTS
         self.is_causal = self.uses_slots and set(self.windows.values()) == {None}
 
-    @torch.no_grad()  # not inference_mode: what a live model caches in it could not train afterwards
+    @torch.inference_mode()  # what a live model caches in it could not train afterwards: `eval.quiet` sees to that
     def think(self, requests: Sequence[Request]) -> Iterator[Thought | Missing]:
         """Yields each thought as it ends. Long prompts go first, so that rows of similar length are neighbours.
 

@@ -31,9 +31,9 @@ from eval.types import Request, Thought
 from tests.bench.sweep import by_generate, generate
 from tests.eval.scripted import make_protocol
 
-ROUNDS, ROWS, TOKENS, ENDS = 3, 48, 128, 256
+ROUNDS, ROWS, TOKENS, ENDS = 3, 32, 64, 256
 VOCABULARY = 16_384
-BATCH_SIZES = (16, 48)
+BATCH_SIZES = (16, 32)
 FORMAT = ThinkFormat(
     open="<t>", close="</t>", cue="", wait="w", stop="<eos>", close_mark_ids=(7,), forced_close_ids=(7,),
     own_close_ids=(7,), wait_ids=(11,), banned_ids=(6, 7), stop_ids=(3,))
@@ -116,8 +116,8 @@ def throughput(model: PreTrainedModel) -> None:
 
 
 def sweep_cost(model: PreTrainedModel) -> None:
-    requests = prompts()[:24]
-    protocol = make_protocol([8, 16, 32, 64, 128], FORMAT, answer_tokens=8, vocabulary_size=VOCABULARY)
+    requests = prompts()[:16]
+    protocol = make_protocol([4, 8, 16, 32, 64], FORMAT, answer_tokens=8, vocabulary_size=VOCABULARY)
     alone = replace(protocol, budgets=protocol.budgets[-1:])
     rival = replace(protocol, format=replace(FORMAT, stop_ids=(3,)))
     seconds: dict[str, list[float]] = {}

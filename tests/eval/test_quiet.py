@@ -107,3 +107,12 @@ def test_weights_and_gradients_are_left_alone(training: PreTrainedModel) -> None
         training(IDS)
     after = [(p, p.grad) for p in training.parameters() if p.grad is not None]
     assert all(torch.equal(a, b) and torch.equal(c, d) for (a, c), (b, d) in zip(before, after, strict=True))
+
+
+def test_what_a_module_kept_in_inference_mode_trains_afterwards(training: PreTrainedModel) -> None:
+    norm = training.model.norm
+    with quiet(training), torch.inference_mode():
+        norm.register_buffer("kept", torch.full((64,), 2.0), persistent=False)
+        norm.noted = torch.full((64,), 3.0)
+    (norm.weight * norm.kept * norm.noted).sum().backward()
+    assert torch.equal(norm.weight.grad, torch.full((64,), 6.0))
