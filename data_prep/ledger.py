@@ -5,16 +5,21 @@ One ledger goes through all stages of one preparation. The numbers add up: read 
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from typing import Any
+from typing import IO, Any
 
 MOST_NAMED = 20
 
 
 class Ledger:
-    """Counts of one preparation. `named` keeps the first 20 lost rows of each reason, as `where: why`."""
+    """Counts of one preparation. `named` keeps the first 20 lost rows of each reason, as `where: why`.
 
-    def __init__(self) -> None:
+    Every lost row is a line {"reason", "where", "why"} of `every`, where that is given: there may be a million of them.
+    """
+
+    def __init__(self, every: IO[str] | None = None) -> None:
+        self.every = every
         self.read = 0
         self.kept = 0
         self.changed: Counter[str] = Counter()
@@ -25,6 +30,8 @@ class Ledger:
     def lose(self, reason: str, where: str, why: str = "") -> None:
         """One row goes no further. `reason` is a short fixed name (`too long`), `where` names the row."""
         self.lost[reason] += 1
+        if self.every is not None:
+            self.every.write(json.dumps({"reason": reason, "where": where, "why": why}, ensure_ascii=False) + "\n")
         listed = self.named.setdefault(reason, [])
         if len(listed) < MOST_NAMED:
             listed.append(f"{where}: {why}" if why else where)

@@ -37,7 +37,7 @@ from data_prep.workers import work_in_order
 from recipes.data import DataSection
 from recipes.errors import UserError
 
-ROWS, MANIFEST, FIGURE = "rows.arrow", "manifest.json", "lengths.png"
+ROWS, MANIFEST, FIGURE, LOST = "rows.arrow", "manifest.json", "lengths.png", "lost.jsonl"
 NEWS_SECONDS = 15.0
 Say = Callable[[str], None]
 
@@ -116,10 +116,11 @@ def open_prepared(folder: Path) -> Prepared:
 def _make(folder: Path, section: DataSection, read: Callable[[Ledger], Iterator[Trace]], work: BatchWork, say: Say
           ) -> None:
     """Writes rows, manifest and figure of `section` into `folder`."""
-    ledger, lengths = Ledger(), Counter[int]()
-    workers = section.workers or len(os.sched_getaffinity(0))
-    done = work_in_order(work, batches_of(read(ledger)), workers)
-    with RowWriter(folder / ROWS) as writer:
+    lengths, workers = Counter[int](), section.workers or len(os.sched_getaffinity(0))
+    with (folder / LOST).open("w", encoding="utf-8", errors="backslashreplace") as lost, \
+            RowWriter(folder / ROWS) as writer:
+        ledger = Ledger(lost)
+        done = work_in_order(work, batches_of(read(ledger)), workers)
         for batch in _with_news(done, ledger, say):
             _account(batch, section, ledger)
             lengths.update(batch.lengths)

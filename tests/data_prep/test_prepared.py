@@ -56,6 +56,13 @@ def test_over_long_traces_are_dropped_whole_counted_and_named(tmp_path: Path) ->
     assert (data.read, data.too_long, data.longest_tokens) == (4, 2, OTHER_TOKENS + 30)
 
 
+def test_every_lost_row_is_listed_in_a_file_of_its_own(tmp_path: Path) -> None:
+    data = prepared(tmp_path, ["x", *["x" * 30] * 45], max_length_tokens=OTHER_TOKENS + 10)
+    lost = [json.loads(line) for line in (data.folder / "lost.jsonl").read_text().splitlines()]
+    assert lost == [{"reason": "too long", "where": str(i), "why": f"{OTHER_TOKENS + 30} tokens"} for i in range(1, 46)]
+    assert len(data.manifest["rows"]["named"]["too long"]) == 20
+
+
 def test_over_long_traces_stop_a_recipe_that_says_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=rf"overlong=error: trace 1 .* has {OTHER_TOKENS + 30} tokens, more than"):
         prepared(tmp_path, ["x" * n for n in (3, 30)], max_length_tokens=OTHER_TOKENS + 10, overlong="error")
