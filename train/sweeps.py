@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+
 from eval.engines.memory import PeakMemory
 from eval.kept_sweep import KeptSweep, Place
 from eval.ranks import environment_alone, on_first_rank
@@ -65,7 +67,8 @@ class LiveSweeps:
             kept = KeptSweep(self.plan, place, on_first_rank(ranks, lambda: weights_mark(model)), ranks)
             on_first_rank(ranks, kept.set_others_aside)
             sweeps = kept.run(lambda: Weights(model))
-        cost = Cost(time.perf_counter() - started, memory.bytes())
+        # resident memory says nothing in a process that held more before: on a CPU only the benchmark measures it
+        cost = Cost(time.perf_counter() - started, memory.bytes() if torch.cuda.is_available() else 0)
         self.clock.sweep_seconds += cost.seconds
         self.recorder.record(sweeps, cost, error)
 
