@@ -84,6 +84,17 @@ class Journal:
             path.unlink(missing_ok=True)
 
 
+def remove_left_journals(folder: Path, name: str) -> None:
+    """Takes away the journals of results called `name` (a pattern) that no process is writing."""
+    for path in folder.glob(f"{name}.journal-*.jsonl"):
+        try:
+            with path.open("rb") as file:
+                _lock(file, path)
+                path.unlink()
+        except (Busy, FileNotFoundError):
+            continue
+
+
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """The keys in which two headers differ, with both values; "" where they are the same."""
     different = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))

@@ -2,7 +2,7 @@
 
 Every finished thought goes into a journal at once; a suite that is whole becomes its samples file, and the journal
 goes. Both carry what they were made of (protocol, weights, step): what is there of the same making is used, what is
-there of another is never overwritten. A suite by likelihood has no journal: it is quick, and begins again.
+there of another is never overwritten.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from data_prep.journal import Busy, Journal, JournalWriter, Row, differences
+from data_prep.journal import Busy, Journal, JournalWriter, Row, differences, remove_left_journals
 from data_prep.problems import Suite
 from eval.ranks import Ranks, on_first_rank
-from eval.samples import read_sweep, write_samples
+from eval.samples import GradedThought, read_sweep, write_samples
 from eval.sweep import Notes, SweepPlan, engine_on, suite_sweep, sweep_suite
 from eval.types import Engine, SuiteSweep, Thought, Weights, WhichModel
 from recipes.errors import UserError
@@ -98,13 +98,15 @@ class KeptSweep:
             name, rows = on_first_rank(self.ranks, lambda: _begun(file, making, opened, writers))
             journal = Journal(file.with_name(name), making)
             writer = writers[0] if writers else opened.enter_context(journal.writer(self.ranks.rank))
-            notes = Notes({(row["problem"], row["sample"]): Thought.of_row(row) for row in rows},
-                          lambda one: writer.add(one.row()))
+            kind = GradedThought if suite.by_likelihood else Thought
+            notes: Notes[Any] = Notes({(row["problem"], row["sample"]): kind.of_row(row) for row in rows},
+                                      lambda one: writer.add(one.row()))
             thoughts = sweep_suite(thinker, suite, self.plan, self.ranks, notes)
         self.ranks.gather([])  # every writer has left its file
         if self.ranks.rank == 0:
             write_samples(file, making, thoughts)
             journal.remove()
+            remove_left_journals(file.parent, _own_name(file, "*"))
         return suite_sweep(suite, self.plan, thoughts, self.place.model, self.place.step)
 
 
@@ -122,7 +124,11 @@ def _begun(file: Path, making: Mapping[str, Any], opened: ExitStack, writers: li
     try:
         return begin(file.name)
     except Busy:
-        return begin(f"{file.stem}-{os.getpid()}{file.suffix}")
+        return begin(_own_name(file, str(os.getpid())))
+
+
+def _own_name(file: Path, process: str) -> str:
+    return f"{file.stem}-{process}{file.suffix}"
 
 
 def _header(path: Path) -> dict[str, Any]:

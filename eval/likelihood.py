@@ -28,7 +28,7 @@ from data_prep.prompts import encode
 from eval.samples import GradedAnswer, GradedThought
 from recipes.errors import UserError
 
-LIKELIHOOD_VERSION = 1
+LIKELIHOOD_VERSION = 2
 MOST_ROWS = 16
 """rows of a forward; a large vocabulary makes logits of several positions heavy"""
 

@@ -12,7 +12,7 @@ from eval.streams import Sampling
 from recipes.errors import UserError
 from recipes.sweeps import SweepSection
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+LIKELIEST = 256
+"""tokens of a row that are looked at first; a real model's nucleus is nearly always smaller"""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -37,16 +40,51 @@ def sample_tokens(logits: torch.Tensor, uniform: torch.Tensor, sampling: Samplin
     then to what has at least min_p of the likeliest token's probability (Nguyen et al. 2024, Min-p sampling).
 
     logits [rows, vocabulary], uniform [rows] in [0, 1). Tokens are ordered by descending probability, ties by id, so
-    that the cut and the inversion use one order. Worked in float32 and summed in float64.
+    that the cut and the inversion use one order. Worked in float32 and summed in float64. Only rows that the likeliest
+    tokens do not decide have their whole vocabulary sorted.
     """
-    ordered, ids = torch.sort(logits.float() / sampling.temperature, dim=-1, descending=True, stable=True)
+    scaled = logits.float() / sampling.temperature
+    vocabulary = scaled.shape[1]
+    chosen, decided = _draw(scaled, uniform, sampling, min(sampling.top_k + LIKELIEST, vocabulary))
+    if not decided.all():
+        left = (~decided).nonzero().squeeze(1)
+        chosen[left] = _draw(scaled[left], uniform.to(left.device)[left], sampling, vocabulary)[0]
+    return chosen
+
+
+def _draw(scaled: torch.Tensor, uniform: torch.Tensor, sampling: Sampling, count: int
+          ) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids [rows] as far as the `count` likeliest tokens tell them, and whether they do [rows]."""
+    ordered, ids = _ordered(scaled, count)
+    whole = count == scaled.shape[1]
+    known = torch.ones_like(ids, dtype=torch.bool) if whole else ordered > ordered[:, -1:]
     if sampling.top_k:
         ordered[:, sampling.top_k:] = -torch.inf
-    probabilities = torch.softmax(ordered, dim=-1).double()
+    weights = (ordered - ordered[:, :1]).exp()
+    all_weights = weights if whole or sampling.top_k else (scaled - ordered[:, :1]).exp()
+    probabilities = weights.double() / all_weights.sum(dim=-1, keepdim=True, dtype=torch.float64)
     before = probabilities.cumsum(dim=-1) - probabilities
-    probabilities[before >= sampling.top_p] = 0.0
-    probabilities[probabilities < sampling.min_p * probabilities[:, :1]] = 0.0
-    cumulative = probabilities.cumsum(dim=-1)
-    target = uniform.to(cumulative).unsqueeze(1) * cumulative[:, -1:]
-    chosen = torch.searchsorted(cumulative, target, right=True).clamp_(max=logits.shape[1] - 1)
-    return ids.gather(1, chosen).squeeze(1)
+    kept = (before < sampling.top_p) & (probabilities >= sampling.min_p * probabilities[:, :1]) & (probabilities > 0)
+    cumulative = (probabilities * kept).cumsum(dim=-1)
+    is_cut = ~kept.all(dim=-1, keepdim=True)
+    mass = torch.where(is_cut, cumulative[:, -1:], 1.0)
+    target = uniform.to(cumulative).unsqueeze(1) * mass
+    place = torch.searchsorted(cumulative, target, right=True)
+    at = place.minimum(kept.sum(dim=-1, keepdim=True) - 1)
+    nothing_to_cut = sampling.top_p >= 1 and sampling.min_p == 0
+    decided = known.gather(1, at) & (is_cut | whole | ((place < count) & nothing_to_cut))
+    return ids.gather(1, at).squeeze(1), decided.squeeze(1)
+
+
+def _ordered(scaled: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The `count` largest of each row and their ids, largest first, ties by id.
+
+    Which of those that equal the smallest are among them is left open, unless all of the row is asked for.
+    """
+    if count == scaled.shape[1]:
+        ordered, ids = torch.sort(scaled, dim=-1, descending=True, stable=True)
+        return ordered, ids
+    values, ids = torch.topk(scaled, count, dim=-1)
+    ids, by_id = ids.sort(dim=-1)
+    ordered, by_value = values.gather(1, by_id).sort(dim=-1, descending=True, stable=True)
+    return ordered, ids.gather(1, by_value)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data_prep.grading.grade import grader_version
-from data_prep.problems import Suite
+from data_prep.problems import Problem, Suite
 from data_prep.prompts import encode, render_off_prompt, render_prompt, think_format
 from data_prep.suites import load_suite
 from eval.engines.choose import open_engine, version_of
@@ -23,6 +24,9 @@ from eval.types import Engine, Missing, Request, SuiteSweep, Thought, Weights, W
 from recipes.data import FormatSection
 from recipes.errors import UserError
 from recipes.sweeps import EngineSection, JudgeSection, SweepSection
+
+GROUP = 16
+"""problems of a suite by likelihood that are scored, and noted, together"""
 
 
 @dataclass(frozen=True)
@@ -80,15 +84,21 @@ def _check_choices(suite: Suite, plan: SweepPlan, context_tokens: int) -> None:
                         f"context has {context_tokens}; leave its longest problems out")
 
 
+Noted = TypeVar("Noted", Thought, GradedThought)
+
+
 @dataclass(frozen=True)
-class Notes:
-    """Thoughts that are known already, by (problem, sample), and where each new one is noted as soon as it is whole."""
+class Notes(Generic[Noted]):
+    """Thoughts that are known already, by (problem, sample), and where each new one is noted as soon as it is whole.
 
-    known: Mapping[tuple[str, int], Thought]
-    add: Callable[[Thought], None]
+    A suite by likelihood has no thoughts to note; there it is choices that are graded already.
+    """
+
+    known: Mapping[tuple[str, int], Noted]
+    add: Callable[[Noted], None]
 
 
-NO_NOTES = Notes({}, lambda thought: None)
+NO_NOTES: Notes[Any] = Notes({}, lambda thought: None)
 
 
 def sweep_model(model: PreTrainedModel | None, plan: SweepPlan, ranks: Ranks) -> dict[str, list[GradedThought]]:
@@ -111,10 +121,10 @@ def engine_on(weights: Weights, plan: SweepPlan) -> Iterator[Engine]:
 
 
 def sweep_suite(thinker: tuple[Engine, Weights], suite: Suite, plan: SweepPlan, ranks: Ranks,
-                notes: Notes = NO_NOTES) -> list[GradedThought]:
+                notes: Notes[Any] = NO_NOTES) -> list[GradedThought]:
     """`sweep_model` for one suite, on an engine and its weights; what `notes` know is not thought again."""
     if suite.by_likelihood:
-        return _by_likelihood(thinker[1].model, suite, plan, ranks)
+        return _by_likelihood(thinker[1].model, suite, plan, ranks, notes)
     requests = suite_requests(suite, plan)
     known = [notes.known[key] for request in requests if (key := (request.problem, request.sample)) in notes.known]
     new = [request for request in requests if (request.problem, request.sample) not in notes.known]
@@ -151,10 +161,25 @@ def think_twice(engine: Engine, requests: Sequence[Request], note: Callable[[Tho
     return [*thoughts, *missing]
 
 
-def _by_likelihood(model: PreTrainedModel | None, suite: Suite, plan: SweepPlan, ranks: Ranks) -> list[GradedThought]:
+def _by_likelihood(model: PreTrainedModel | None, suite: Suite, plan: SweepPlan, ranks: Ranks,
+                   notes: Notes[GradedThought]) -> list[GradedThought]:
+    """Graded choices, scored by groups that depend on the suite alone, so that a sweep that goes on gives the same."""
     assert model is not None, "a recipe allows likelihood on the engine in process alone"
-    mine = suite.problems[ranks.rank::ranks.count]
-    return _in_order(ranks.gather(choose_likeliest(model, mine, suite.grader, plan.tokenizer)), suite)
+    groups = [suite.problems[first: first + GROUP] for first in range(0, len(suite.problems), GROUP)]
+
+    def mine() -> list[GradedThought]:
+        return [one for group in groups[ranks.rank::ranks.count] for one in choices_of(group)]
+
+    def choices_of(group: Sequence[Problem]) -> list[GradedThought]:
+        known = [notes.known[problem.id, 0] for problem in group if (problem.id, 0) in notes.known]
+        if len(known) == len(group):
+            return known
+        found = choose_likeliest(model, group, suite.grader, plan.tokenizer)
+        for one in found:
+            notes.add(one)
+        return found
+
+    return _in_order(ranks.gather(on_every_rank(ranks, mine)), suite)
 
 
 def _in_order(graded: list[GradedThought], suite: Suite) -> list[GradedThought]:

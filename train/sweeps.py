@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -31,6 +32,9 @@ from train.model import whole_model
 from train.ranks import on_first_rank_however_long
 from train.recorder import Clock, Cost, SweepRecorder
 from train.run_record import write_whole
+
+ORPHAN_SECONDS = 20.0
+"""for a process that is asked to end; then it is killed"""
 
 
 class Sweeps(Protocol):
@@ -208,14 +212,21 @@ class SavedSweeps:
 
 
 def end_orphan(job: Job) -> None:
-    """Ends the process that a killed run has left at this job on this machine, if it is still the same one (Linux)."""
+    """Ends the process that a killed run has left at this job on this machine, if it is still the same one (Linux), and
+    waits until it is gone."""
     try:
         pid = int(job.pid_file.read_text(encoding="ascii"))
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        handle = os.pidfd_open(pid)
     except (OSError, ValueError):
         return
-    if f"model={job.folder / 'weights'}" in command.split("\0"):
-        os.kill(pid, signal.SIGTERM)
+    with os.fdopen(handle):
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        if f"model={job.folder / 'weights'}" not in command.split("\0"):
+            return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            signal.pidfd_send_signal(handle, number)
+            if select.select([handle], [], [], ORPHAN_SECONDS)[0]:
+                return
 
 
 def make_sweeps(trainer: Any, plan: SweepPlan, section: SweepSection, recorder: SweepRecorder, clock: Clock) -> Sweeps:

@@ -202,3 +202,18 @@ def test_a_journal_is_taken_before_the_ranks_agree_on_its_name(tmp_path: Path) -
     KeptSweep(plan, Place(tmp_path, "run", 20), "weights", Ranks(0, 1, gather)).run(load)
     assert len(refused) == 1
     assert [path.name for path in file(tmp_path).parent.iterdir()] == [file(tmp_path).name]
+
+
+def test_journals_that_killed_second_processes_left_go_with_the_sweep(tmp_path: Path) -> None:
+    left = file(tmp_path).with_name("run-000020-4711.jsonl.journal-0.jsonl")
+    left.parent.mkdir(parents=True)
+    left.write_text("{}\n")
+    kept(tmp_path).run(load)
+    assert not left.exists()
+
+
+def test_the_journal_of_a_second_process_at_work_stays(tmp_path: Path) -> None:
+    file(tmp_path).parent.mkdir(parents=True)
+    with Journal(file(tmp_path).with_name("run-000020-4711.jsonl"), {}).writer(0):
+        kept(tmp_path).run(load)
+        assert len(list(file(tmp_path).parent.iterdir())) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedModel
 
 from data_prep.choices import likelihood_prompt
+from data_prep.journal import Journal
 from data_prep.problems import Problem, Suite
 from eval.kept_sweep import KeptSweep, Place
 from eval.likelihood import Continuation, graded_choice, log_probabilities, problem_continuations
@@ -140,13 +142,33 @@ def test_a_sweep_asks_such_a_suite_without_budgets(tmp_path: Path) -> None:
     assert (at["budget"], at["problems"], at["samples"], whole["budget"]) == (0, 9, 1, None)
 
 
-def test_every_rank_has_all_choices_in_order() -> None:
+def test_every_rank_has_all_choices_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eval.sweep.GROUP", 2)
     plan, parts = nano_plan([SUITE], [8]), []
     for rank in range(2):
         sweep_model(nano(), plan, Ranks(rank, 2, lambda found: parts.append(found) or found))  # type: ignore[func-returns-value]
     joined = [row for part in parts for row in part]
     alone = sweep_model(nano(), plan, ALONE)["choices"]
-    assert sweep_model(nano(), plan, Ranks(0, 2, lambda found: joined))["choices"] == alone
+    assert sweep_model(nano(), plan, Ranks(0, 2, lambda found: found and joined))["choices"] == alone
+
+
+def test_a_killed_sweep_keeps_its_groups_and_goes_on_to_the_same_file(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eval.sweep.GROUP", 2)
+    plan = nano_plan([nano_choices(6)], [8])
+    kept = KeptSweep(plan, Place(tmp_path, "run", 1), "weights", ALONE)
+    kept.run(lambda: Weights(nano()))
+    (file,) = tmp_path.rglob("*.jsonl")
+    content = file.read_text(encoding="utf-8")
+    file.unlink()
+    header, *rows = map(json.loads, content.splitlines())
+    rows[0]["answers"][0]["text"] = "noted"  # unlike any new one
+    with Journal(file, header).writer(0) as writer:
+        for row in rows[:3]:  # a group and a half
+            writer.add(row)
+    kept.run(lambda: Weights(nano()))
+    assert file.read_text(encoding="utf-8").splitlines()[1:] == [
+        json.dumps(row, ensure_ascii=False) for row in rows]
 
 
 def test_its_hash_knows_suite_and_way_but_no_budget() -> None:

@@ -118,6 +118,20 @@ def test_rows_do_not_touch_each_other() -> None:
     assert together.tolist() == alone
 
 
+@pytest.mark.parametrize("sampling", [
+    Sampling(1.0), Sampling(0.3), Sampling(0.7, top_p=0.9), Sampling(0.2, top_p=0.5), Sampling(1.0, top_k=5),
+    Sampling(1.0, min_p=0.2), Sampling(0.6, top_p=0.95, top_k=20, min_p=0.01)], ids=str)
+@pytest.mark.parametrize("step", [0.01, 0.5], ids=["few-ties", "many-ties"])
+def test_the_likeliest_tokens_decide_as_the_whole_vocabulary_does(
+        sampling: Sampling, step: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = torch.Generator().manual_seed(0)
+    logits = (torch.randn(3000, 64, generator=random) * 2 / step).round() * step
+    numbers = torch.rand(3000, dtype=torch.float64, generator=random)
+    whole = sample_tokens(logits, numbers, sampling)
+    monkeypatch.setattr("eval.streams.LIKELIEST", 8)
+    assert torch.equal(sample_tokens(logits, numbers, sampling), whole)
+
+
 def test_a_stream_belongs_to_its_key() -> None:
     assert np.array_equal(uniforms(8, 0, "p", 1, "think"), uniforms(8, 0, "p", 1, "think"))
 
