@@ -25,11 +25,12 @@ $(VENV)/.installed: pyproject.toml constraints-cpu.txt
 demo: setup
 	$(RUN) deepspeed launch/train.py recipe=lora_recovery.yaml
 
-test: setup
-	$(RUN) python -m pytest
+# The fast tier goes side by side on the cores; the slow one launches runs that want all of them.
+test: test-fast
+	$(RUN) python -m pytest -m slow
 
 test-fast: setup
-	$(RUN) python -m pytest -m "not slow"
+	$(RUN) OMP_NUM_THREADS=1 python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist worksteal
 
 bench: setup
 	$(RUN) python -m tests.bench.sweep
