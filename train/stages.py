@@ -45,6 +45,7 @@ from train.ranks import on_first_rank_however_long, uses_deepspeed
 from train.recorder import Clock, Cost, SweepRecorder
 from train.rows import Feed, feed_of
 from train.run_record import RunFolder, begin_record, check_same_facts, check_same_run, resume_point, step_of
+from train.sweep_share import within_share
 from train.sweeps import make_sweeps
 from train.terminal import BarCallback
 from train.tracking import NoTracker, Tracker, start_tracker
@@ -226,7 +227,8 @@ def add_callbacks(trainer: SFTTrainer, plan: SweepPlan, recipe: Recipe, recorder
     trainer.remove_callback(PrinterCallback)
     if not trainer.args.disable_tqdm:
         trainer.add_callback(BarCallback())
-    sweeps = make_sweeps(trainer, plan, recipe.sweep, recorder, clock)
+    sweeps = within_share(make_sweeps(trainer, plan, recipe.sweep, recorder, clock), trainer, recorder,
+                          recipe.sweep.max_share)
     trainer.add_callback(SweepCallback(sweeps, recipe.sweep.every_steps))
     trainer.add_callback(preemption)
     trainer.add_callback(MetricsCallback(recorder.folder, recorder.tracker, clock))
