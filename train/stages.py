@@ -19,7 +19,6 @@ from data_prep.manifest import describe
 from data_prep.models import load_config, load_tokenizer
 from data_prep.prepared import FIGURE, Prepared, open_prepared, prepare
 from eval.ranks import Ranks, on_every_rank, on_first_rank
-from eval.report import write_report
 from eval.summary import newest, read_rows, verdict_suite
 from eval.sweep import SweepPlan, check_context, make_sweep_plan
 from eval.tables import budget_name
@@ -261,6 +260,8 @@ def finish_sweeps(trainer: SFTTrainer, step: int) -> None:
 
 def finish(folder: RunFolder, section: ExportSection, tracker: Tracker) -> None:
     """The report, the export and the last words of a run; rank 0 only."""
+    from eval.report import write_report  # matplotlib is not needed before the end
+
     lines = [f"report  {write_report(folder.path)}"]
     lines += [f"figure  {figure}" for figure in sorted((folder.path / "figures").glob("*.png"))]
     if section.enabled:

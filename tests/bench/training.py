@@ -13,9 +13,7 @@ process of the launch, ours with the sweeps that it does. Medians of the rounds.
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.summary import read_rows
-from recipes.paths import ROOT
+from tests.bench.launches import launch
 from tests.bench.worlds import WORLDS, World
 
 ROUNDS, WARM_UP = 3, 2
@@ -39,23 +37,6 @@ class Measured:
 
     tokens: float
     peak: int
-
-
-def launch(script: str, *arguments: str) -> int:
-    """One `deepspeed` launch on one rank; peak resident bytes. What it printed is shown where it fails."""
-    program = str(Path(sys.executable).with_name("deepspeed"))
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT),
-                   "PYTHONSAFEPATH": "1"}  # this folder holds modules named as those of the standard library
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen([program, "--num_accelerators", "1", script, *arguments], cwd=ROOT, env=environment,
-                                   stdout=output, stderr=output)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            output.seek(0)
-            raise SystemExit(f"{script} failed:\n{output.read().decode(errors='replace')[-5000:]}")
-    return usage.ru_maxrss * 1024
 
 
 def tokens_a_second(steps: list[tuple[int, float]]) -> float:
@@ -111,7 +92,7 @@ def compare(world: World, method: str, folder: Path) -> None:
     steps = STEPS[world.name]
     ways = {"chainmend": lambda: ours(world, method, folder),
             f"bare TRL ({best['name']})": lambda: bare(world, method, folder, [best], steps)[best["name"]],
-            "the paper's settings": lambda: bare(world, method, folder, [paper], steps)["the paper"]}
+            "the paper's settings": lambda: bare(world, method, folder, [paper], TRIAL_STEPS)["the paper"]}
     found: dict[str, list[Measured]] = {name: [] for name in ways}
     ours(world, method, folder)  # prepares the set and sweeps the references
     for _ in range(ROUNDS):
