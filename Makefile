@@ -35,7 +35,12 @@ test-fast: setup
 bench: setup
 	$(RUN) python -m tests.bench.sweep
 	$(RUN) python -m tests.bench.middle
-	$(RUN) python -m tests.bench.training
+	$(RUN) python -m tests.bench.training embedded full
+	$(RUN) python -m tests.bench.training embedded lora
+	$(RUN) python -m tests.bench.training qwen3 full
+	$(RUN) python -m tests.bench.training qwen3 lora
+	$(RUN) python -m tests.bench.startup
+	$(RUN) python -m tests.bench.scaling
 	$(RUN) python -m tests.bench.statistics
 	$(RUN) python -m tests.bench.coverage
 	$(RUN) python -m tests.bench.streaming

@@ -70,7 +70,7 @@ def write_report(run_dir: Path) -> Path:
         endings=endings(rows, suite),
         style=style(rows, suite),
         parallel=parallel(rows, suite),
-        training=training(metrics),
+        training=training(metrics, record),
         sweep_costs=sweep_costs(rows, suite),
         plan=facts(record.get("prune_plan")),
         versions=facts(record.get("versions")),
@@ -254,12 +254,8 @@ def parallel(rows: Sequence[Row], suite: str) -> Table:
     wholes = {name: newest(rows, model, suite)[1] for model, name in MODELS.items()}
     sampled = {name: whole for name, whole in wholes.items() if whole and whole.get("pass_at_k")}
     lines = [
-        [
-            name,
-            " · ".join(f"pass@{one['k']} {_bracketed(one['value'], one, '')}" for one in whole["pass_at_k"]),
-            _bracketed(whole["maj_at_n"], whole, "maj_"),
-            str(whole["samples"]),
-        ]
+        [name, " · ".join(f"pass@{one['k']} {_bracketed(one['value'], one, '')}" for one in whole["pass_at_k"]),
+         _bracketed(whole["maj_at_n"], whole, "maj_"), str(whole["samples"])]
         for name, whole in sampled.items()
     ]
     return Table(["model", "pass@k", "maj@n", "n"], lines)
@@ -271,8 +267,8 @@ def _bracketed(value: float, row: Row, of: str) -> str:
     return f"{value:.2f} [{row[f'{of}low']:.2f}, {row[f'{of}high']:.2f}]" if known else f"{value:.2f}"
 
 
-def training(metrics: Sequence[Row]) -> Table:
-    """Steps, tokens, seconds, the share of time in sweeps, first and last loss: what of it was logged."""
+def training(metrics: Sequence[Row], record: dict[str, Any]) -> Table:
+    """Steps, tokens, seconds, the share of time in sweeps and what was left out for it, first and last loss."""
     found, losses = totals(metrics), [row["loss"] for row in metrics if row.get("loss") is not None]
     lines = [["last logged step", str(metrics[-1]["step"])]] if metrics and "step" in metrics[-1] else []
     lines += [["tokens trained on", f"{found['tokens']:,.0f}"]] if "tokens" in found else []
@@ -280,6 +276,9 @@ def training(metrics: Sequence[Row]) -> Table:
     if found.get("sweep_seconds") and "seconds" in found:
         share = found["sweep_seconds"] / (found["seconds"] + found["sweep_seconds"])
         lines.append(["share of time in sweeps", f"{share:.0%}"])
+    if left := (record.get("sweeps_left_out") or {}).get("steps"):
+        lines.append(["sweeps left out", f"{len(left)} (steps {', '.join(map(str, left))}), which would have taken "
+                                         f"more than {100 * record['sweeps_left_out']['max_share']:g} % of the time"])
     lines += [["loss, first to last", f"{losses[0]:.3f} to {losses[-1]:.3f}"]] if losses else []
     return Table(["", ""], lines)
 

@@ -192,6 +192,11 @@ class SweepSection(Section):
     suites: list[SuiteSection] = Field(min_length=1, description="what is asked")
     every_steps: int = Field(
         ge=1, description="sweep every N optimizer steps; also before the first and after the last")
+    max_share: float | None = Field(
+        default=None, gt=0, lt=1,
+        description="leave out a sweep that would bring the time of sweeps over this share of the run's, such as 0.2; "
+                    "the first and the last are always done, those left out are counted, and as the clock decides the "
+                    "run is not the same twice; default: every sweep is done")
     answer_tokens: int = Field(ge=1, description="longest answer after the close")
     samples: int = Field(default=1, ge=1, description="thoughts a problem")
     temperature: float = Field(default=0.0, ge=0, description="0 is greedy decoding")

@@ -13,12 +13,13 @@ import numpy as np
 from datasets import Dataset
 from peft import LoraConfig
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 
 from data_prep.prepared import Prepared
 from data_prep.store import StoredRows
 from recipes.data import DataSection
 from train.packed_attention import packed_collator
+from train.trainer import RecoveryTrainer
 
 Example = dict[str, Any]
 
@@ -30,7 +31,7 @@ class Feed(Protocol):
     def sequences(self) -> int: ...
 
     def trainer(self, model: PreTrainedModel, arguments: SFTConfig, tokenizer: PreTrainedTokenizerBase,
-                adapter: LoraConfig | None) -> SFTTrainer: ...
+                adapter: LoraConfig | None) -> RecoveryTrainer: ...
 
 
 def feed_of(section: DataSection, prepared: Prepared) -> Feed:
@@ -49,10 +50,10 @@ class PaddedFeed:
         return len(self.prepared.rows)
 
     def trainer(self, model: PreTrainedModel, arguments: SFTConfig, tokenizer: PreTrainedTokenizerBase,
-                adapter: LoraConfig | None) -> SFTTrainer:
+                adapter: LoraConfig | None) -> RecoveryTrainer:
         alone = [[row] for row in range(len(self.prepared.rows))]
-        return SFTTrainer(model=model, args=arguments, train_dataset=examples(alone, self.prepared.rows),
-                          processing_class=tokenizer, peft_config=adapter)
+        return RecoveryTrainer(model=model, args=arguments, train_dataset=examples(alone, self.prepared.rows),
+                               processing_class=tokenizer, peft_config=adapter)
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,13 @@ class PackedFeed:
         return len(self.prepared.packed)
 
     def trainer(self, model: PreTrainedModel, arguments: SFTConfig, tokenizer: PreTrainedTokenizerBase,
-                adapter: LoraConfig | None) -> SFTTrainer:
+                adapter: LoraConfig | None) -> RecoveryTrainer:
         """UserError where packing would not be exact with `model`."""
         pad_id = tokenizer.pad_token_id
         model.config.get_text_config().pad_token_id = model.generation_config.pad_token_id = pad_id  # as TRL does
-        return SFTTrainer(model=model, args=arguments, train_dataset=examples(self.prepared.packed, self.prepared.rows),
-                          processing_class=tokenizer, peft_config=adapter, data_collator=packed_collator(model, pad_id))
+        rows = examples(self.prepared.packed, self.prepared.rows)
+        return RecoveryTrainer(model=model, args=arguments, train_dataset=rows, processing_class=tokenizer,
+                               peft_config=adapter, data_collator=packed_collator(model, pad_id))
 
 
 def examples(groups: Sequence[Sequence[int]], rows: StoredRows) -> Dataset:

@@ -19,7 +19,6 @@ from data_prep.manifest import describe
 from data_prep.models import load_config, load_tokenizer
 from data_prep.prepared import FIGURE, Prepared, open_prepared, prepare
 from eval.ranks import Ranks, on_every_rank, on_first_rank
-from eval.report import write_report
 from eval.summary import newest, read_rows, verdict_suite
 from eval.sweep import SweepPlan, check_context, make_sweep_plan
 from eval.tables import budget_name
@@ -45,6 +44,7 @@ from train.ranks import on_first_rank_however_long, uses_deepspeed
 from train.recorder import Clock, Cost, SweepRecorder
 from train.rows import Feed, feed_of
 from train.run_record import RunFolder, begin_record, check_same_facts, check_same_run, resume_point, step_of
+from train.sweep_share import within_share
 from train.sweeps import make_sweeps
 from train.terminal import BarCallback
 from train.tracking import NoTracker, Tracker, start_tracker
@@ -226,7 +226,8 @@ def add_callbacks(trainer: SFTTrainer, plan: SweepPlan, recipe: Recipe, recorder
     trainer.remove_callback(PrinterCallback)
     if not trainer.args.disable_tqdm:
         trainer.add_callback(BarCallback())
-    sweeps = make_sweeps(trainer, plan, recipe.sweep, recorder, clock)
+    sweeps = within_share(make_sweeps(trainer, plan, recipe.sweep, recorder, clock), trainer, recorder,
+                          recipe.sweep.max_share)
     trainer.add_callback(SweepCallback(sweeps, recipe.sweep.every_steps))
     trainer.add_callback(preemption)
     trainer.add_callback(MetricsCallback(recorder.folder, recorder.tracker, clock))
@@ -259,6 +260,8 @@ def finish_sweeps(trainer: SFTTrainer, step: int) -> None:
 
 def finish(folder: RunFolder, section: ExportSection, tracker: Tracker) -> None:
     """The report, the export and the last words of a run; rank 0 only."""
+    from eval.report import write_report  # matplotlib is not needed before the end
+
     lines = [f"report  {write_report(folder.path)}"]
     lines += [f"figure  {figure}" for figure in sorted((folder.path / "figures").glob("*.png"))]
     if section.enabled:

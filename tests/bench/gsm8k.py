@@ -40,9 +40,10 @@ def tokenizer_of(traces: list[Trace], words: int = 4096) -> PreTrainedTokenizerF
                                    chat_template=TEMPLATE, clean_up_tokenization_spaces=False)
 
 
-def small_qwen3(tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
-    """4 layers, hidden 256, random weights."""
+def small_qwen3(tokenizer: PreTrainedTokenizerFast, hidden: int = 256, layers: int = 4) -> Qwen3ForCausalLM:
+    """Random weights, heads of 64, tied embeddings."""
     torch.manual_seed(0)
     return Qwen3ForCausalLM(Qwen3Config(
-        vocab_size=len(tokenizer), hidden_size=256, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2,
-        head_dim=64, intermediate_size=768, max_position_embeddings=4096, pad_token_id=tokenizer.pad_token_id))
+        vocab_size=len(tokenizer), hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=hidden // 64,
+        num_key_value_heads=hidden // 128, head_dim=64, intermediate_size=3 * hidden, max_position_embeddings=4096,
+        tie_word_embeddings=True, pad_token_id=tokenizer.pad_token_id))

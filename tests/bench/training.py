@@ -1,93 +1,120 @@
-"""Training speed: `python -m tests.bench.training`.
+"""Training speed: `python -m tests.bench.training [WORLD [METHOD]]` (embedded or qwen3, see `tests.bench.worlds`; full
+or lora).
 
-chainmend against a bare TRL script, under the same DeepSpeed stage, ranks and batch, on the same model and traces:
-launches in turns, steps per second from the median of the logging intervals after the first two. Ours without sweeps in
-between, as the rival has none.
+Launches through `deepspeed` in turns, on one rank under ZeRO-2, on the same model, traces and traces a step:
+  chainmend   launch/train.py, packed
+  bare TRL    the script that people write at its best settings: packing, padding-free or padded, the micro batch at
+              which it was fastest in a trial; loss of completions alone
+  the paper   one trace a micro batch, no packing, the logits of the whole sequence
+Real tokens (all but padding) a second over the steps after the first two, and the largest resident memory of any
+process of the launch, ours with the sweeps that it does. Medians of the rounds.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
+import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from data_prep.ledger import Ledger
-from data_prep.models import load_tokenizer
-from data_prep.pipeline import read_and_filter
-from data_prep.prompts import render_completion, render_prompt, think_format
 from eval.summary import read_rows
-from recipes.loader import load_recipe
-from recipes.paths import ROOT
+from tests.bench.launches import launch
+from tests.bench.worlds import WORLDS, World
 
-ROUNDS, STEPS, LOGGING_STEPS = 3, 40, 5
-
-
-def launch(script: str, *arguments: str) -> None:
-    """One `deepspeed` launch on one rank; what it printed is shown where it fails."""
-    program = str(Path(sys.executable).with_name("deepspeed"))
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([program, "--num_accelerators", "1", script, *arguments], cwd=ROOT, env=environment,
-                          capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{script} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+ROUNDS, WARM_UP = 3, 2
+STEPS = {"embedded": 20, "qwen3": 7}
+TRIAL_STEPS = 5
+Setting = dict[str, Any]
 
 
-def steps_per_second(interval_seconds: list[float]) -> float:
-    """From the seconds of each logging interval; the first two warm up."""
-    return LOGGING_STEPS / statistics.median(interval_seconds[2:])
+@dataclass(frozen=True)
+class Measured:
+    """tokens: real ones a second; peak: bytes."""
+
+    tokens: float
+    peak: int
 
 
-def ours(method: str, folder: Path) -> float:
-    """Steps per second of chainmend on the shipped recipe."""
-    run = folder / f"ours-{method}-{len(list(folder.iterdir()))}"
-    launch("launch/train.py", f"recipe={method}_recovery.yaml", f"run.dir={run}", f"run.cache_dir={folder / 'cache'}",
-           f"trainer.max_steps={STEPS}", "trainer.learning_rate=1e-3", "trainer.save_strategy=no",
-           f"sweep.every_steps={STEPS}", "wandb.mode=disabled", "export.enabled=false")
-    return steps_per_second([row["seconds"] for row in read_rows(run / "metrics.jsonl")])
+def tokens_a_second(steps: list[tuple[int, float]]) -> float:
+    """From (tokens, seconds) of every step."""
+    measured = steps[WARM_UP:]
+    return sum(tokens for tokens, _ in measured) / sum(seconds for _, seconds in measured)
 
 
-def theirs(method: str, folder: Path, model: Path, traces: Path) -> float:
-    """Steps per second of the bare TRL script."""
-    times = folder / f"theirs-{method}-{len(list(folder.iterdir()))}.json"
-    launch("tests/bench/bare_trl.py", str(model), str(traces), method, str(STEPS), str(times))
-    return steps_per_second(json.loads(times.read_text()))
+def ours(world: World, method: str, folder: Path) -> Measured:
+    """chainmend as it is launched; references are swept by the first launch and found by the others."""
+    run = folder / f"ours-{time.time_ns()}"
+    adapter = ["adapter.method=lora", "adapter.r=16", "adapter.alpha=32"] if method == "lora" else []
+    peak = launch("launch/train.py", f"recipe={world.recipe}", f"run.dir={run}", f"run.cache_dir={folder / 'cache'}",
+                  f"data.cache_dir={folder / 'data'}", "data.packing=true", f"data.max_length_tokens={world.row}",
+                  f"trainer.per_device_train_batch_size={world.rows}", f"trainer.max_steps={STEPS[world.name]}",
+                  "trainer.learning_rate=1e-3", "trainer.save_strategy=no", "trainer.logging_steps=1",
+                  f"sweep.every_steps={STEPS[world.name]}", "wandb.mode=disabled", "export.enabled=false", *adapter)
+    rows = read_rows(run / "metrics.jsonl")
+    return Measured(tokens_a_second([(row["tokens"], row["seconds"]) for row in rows]), peak)
 
 
-def write_inputs(folder: Path) -> tuple[Path, Path]:
-    """The pruned model's folder, and the recipe's traces as the prompt and completion columns that TRL reads."""
-    recipe = load_recipe(["recipe=full_recovery.yaml"]).recipe
-    pruned = folder / "pruned"
-    command = [sys.executable, "-m", "prune", "recipe=full_recovery.yaml", f"output={pruned}"]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
-    fmt = think_format(recipe.data.format, tokenizer)
-    rows = [{"prompt": render_prompt(t.question, tokenizer, fmt), "completion": render_completion(t, fmt)}
-            for t in read_and_filter(recipe.data, Ledger())]
-    traces = folder / "traces.jsonl"
-    traces.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return pruned, traces
+def bare(world: World, method: str, folder: Path, settings: list[Setting], steps: int) -> dict[str, Measured]:
+    """The bare script with every one of the settings."""
+    job, out = folder / "job.json", folder / "out.json"
+    job.write_text(json.dumps({"model": str(world.model), "traces": str(world.traces), "method": method, "steps": steps,
+                               "out": str(out), "settings": settings}))
+    peak = launch("tests/bench/bare_trl.py", str(job))
+    return {name: Measured(tokens_a_second(found), peak) for name, found in json.loads(out.read_text()).items()}
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        pruned, traces = write_inputs(folder)
-        for method in ("full", "lora"):
-            speeds: dict[str, list[float]] = {"chainmend": [], "bare TRL": []}
-            for _ in range(ROUNDS):
-                speeds["chainmend"].append(ours(method, folder))
-                speeds["bare TRL"].append(theirs(method, folder, pruned, traces))
-            medians = {who: statistics.median(found) for who, found in speeds.items()}
-            rounds = "; ".join(f"{who} {', '.join(f'{speed:.2f}' for speed in found)}" for who, found in speeds.items())
-            ratio = medians["chainmend"] / medians["bare TRL"]
-            print(f"{method}, ZeRO-2, 1 rank, batch 48: steps a second {rounds}")
-            print(f"  chainmend / bare TRL  {ratio:.3f}   (at least 0.95)", flush=True)
+def setting(name: str, micro_batch: int, accumulation: int, **more: Any) -> Setting:
+    return {"name": name, "micro_batch": micro_batch, "accumulation": accumulation, "packing": False,
+            "padding_free": False, "max_length": None, "whole_logits": False, **more}
+
+
+def best_settings(world: World, method: str, folder: Path) -> Setting:
+    """What the bare script is fastest with here, of what its documentation recommends."""
+    tried = [setting(f"padded, micro batch {world.batch // parts}", world.batch // parts, parts) for parts in (1, 4)]
+    tried += [setting(f"padding-free, micro batch {world.batch // 4}", world.batch // 4, 4, padding_free=True)]
+    tried += [setting(f"packed, micro batch {size} rows of {world.row}", size, world.rows // size, packing=True,
+                      max_length=world.row) for size in (1, world.rows)]
+    speeds = bare(world, method, folder, tried, TRIAL_STEPS)
+    for name, found in speeds.items():
+        print(f"  tried: bare TRL {name}: {found.tokens:,.0f}", flush=True)
+    return max(tried, key=lambda each: speeds[each["name"]].tokens)
+
+
+def compare(world: World, method: str, folder: Path) -> None:
+    print(f"{world.name}, {method}, ZeRO-2, 1 rank, about {world.batch} traces a step: real tokens a second",
+          flush=True)
+    best = best_settings(world, method, folder)
+    paper = setting("the paper", 1, world.batch, whole_logits=True)
+    steps = STEPS[world.name]
+    ways = {"chainmend": lambda: ours(world, method, folder),
+            f"bare TRL ({best['name']})": lambda: bare(world, method, folder, [best], steps)[best["name"]],
+            "the paper's settings": lambda: bare(world, method, folder, [paper], TRIAL_STEPS)["the paper"]}
+    found: dict[str, list[Measured]] = {name: [] for name in ways}
+    ours(world, method, folder)  # prepares the set and sweeps the references
+    for _ in range(ROUNDS):
+        for name, way in ways.items():
+            found[name].append(way())
+    tokens = [statistics.median(each.tokens for each in some) for some in found.values()]
+    peaks = [statistics.median(each.peak for each in some) for some in found.values()]
+    for (name, some), peak in zip(found.items(), peaks, strict=True):
+        print(f"  {name}: {', '.join(f'{each.tokens:,.0f}' for each in some)}; peak {peak / 2**20:,.0f} MiB")
+    print(f"  chainmend / bare TRL at its best   {tokens[0] / tokens[1]:.2f}   (at least 1.0)")
+    print(f"  chainmend / the paper's settings   {tokens[0] / tokens[2]:.2f}   (at least 1.5)")
+    print(f"  peak memory, chainmend / bare TRL  {peaks[0] / peaks[1]:.2f}   (at most 1.0)", flush=True)
+
+
+def main(arguments: list[str]) -> None:
+    worlds, methods = ([each] if each else list(known) for each, known in zip(
+        [*arguments, "", ""], (WORLDS, ("full", "lora")), strict=False))
+    for name in worlds:
+        for method in methods:
+            with tempfile.TemporaryDirectory() as folder:
+                compare(WORLDS[name](Path(folder)), method, Path(folder))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -100,7 +100,14 @@ def test_totals_count_a_repeated_step_once():
     assert totals([{"step": 1, "tokens": 5}, {"step": 2, "tokens": 7}, {"step": 2, "tokens": 8, "seconds": None}]) == {
         "tokens": 13.0
     }
-    assert training([]).lines == []
+    assert training([], {}).lines == []
+
+
+def test_sweeps_that_were_left_out_are_shown():
+    record = {"sweeps_left_out": {"max_share": 0.2, "steps": [40, 60]}}
+    assert training([], record).lines == [
+        ["sweeps left out", "2 (steps 40, 60), which would have taken more than 20 % of the time"]]
+    assert training([], {"sweeps_left_out": {"max_share": 0.2, "steps": []}}).lines == []
 
 
 def test_what_came_back_first():
