@@ -1,4 +1,4 @@
-"""A batch of traces to a batch of tokenised rows: the piece of work that a tokenising process does by itself."""
+"""A batch of traces to a batch of tokenised rows: the piece of work that a tokenising thread does by itself."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import pyarrow as pa
 from data_prep.overlong import shorten
 from data_prep.tokenize import Labelled, Labeller, Unwritable
 from data_prep.traces import Trace
+from recipes.data import DataSection
+from recipes.errors import UserError
 
 BATCH_TRACES = 128
 SCHEMA = pa.schema([("id", pa.string()), ("input_ids", pa.list_(pa.int32())), ("prompt_tokens", pa.int32()),
@@ -24,12 +26,11 @@ TOO_LONG = "too long"
 
 @dataclass(frozen=True)
 class Dropped:
-    """A trace that goes no further; the fields of `Ledger.lose`, and its source file."""
+    """A trace that goes no further; the fields of `Ledger.lose`."""
 
     reason: str
     where: str
     why: str
-    source: str
 
 
 @dataclass(frozen=True)
@@ -54,22 +55,24 @@ class BatchWork:
         columns, lengths = _Columns(), []
         dropped: list[Dropped] = []
         for trace, outcome in zip(traces, self.labeller.label_all(traces), strict=True):
-            if isinstance(outcome, Unwritable):
-                dropped.append(Dropped(outcome.reason, trace.id, str(outcome), trace.source))
-                continue
-            lengths.append(len(outcome))
-            fitting = self.fitting(outcome)
-            if fitting is None:
-                dropped.append(Dropped(TOO_LONG, trace.id, self._why(outcome), trace.source))
+            fitting = self.fitting(trace, outcome)
+            if isinstance(outcome, Labelled):
+                lengths.append(len(outcome))
+            if isinstance(fitting, Labelled):
+                normalised = isinstance(outcome, Labelled) and outcome.trace != trace
+                columns.add(fitting, shortened=fitting is not outcome, normalised=normalised)
             else:
-                columns.add(fitting, shortened=fitting is not outcome, normalised=outcome.trace != trace)
+                dropped.append(fitting)
         return Batch(columns.rows(), lengths, dropped, columns.changes)
 
-    def fitting(self, labelled: Labelled) -> Labelled | None:
-        """`labelled` within the limit: itself, or shortened where `overlong` says so; None where it is too long."""
-        if len(labelled) <= self.max_length_tokens:
-            return labelled
-        return self._shortened(labelled) if self.overlong == "shorten" else None
+    def fitting(self, trace: Trace, outcome: Labelled | Unwritable) -> Labelled | Dropped:
+        """What the labeller made of `trace`, within the limit: itself, or shortened where `overlong` says so."""
+        if isinstance(outcome, Unwritable):
+            return Dropped(outcome.reason, trace.where, str(outcome))
+        if len(outcome) <= self.max_length_tokens:
+            return outcome
+        shorter = self._shortened(outcome) if self.overlong == "shorten" else None
+        return shorter or Dropped(TOO_LONG, trace.where, self._why(outcome))
 
     def _shortened(self, labelled: Labelled) -> Labelled | None:
         """`labelled` without steps from the middle of its thinking, within the limit; None where none will do."""
@@ -83,6 +86,17 @@ class BatchWork:
     def _why(self, labelled: Labelled) -> str:
         tail = ", and no two steps of its thinking fit" if self.overlong == "shorten" else ""
         return f"{len(labelled)} tokens{tail}"
+
+
+def refuse(dropped: Dropped, section: DataSection) -> None:
+    """UserError where the recipe does not allow the loss of such a trace."""
+    if dropped.reason != TOO_LONG and section.on_error == "stop":
+        raise UserError(f"data.traces: trace {dropped.where}: {dropped.why}; "
+                        "data.on_error=skip leaves such traces out and counts them")
+    if dropped.reason == TOO_LONG and section.overlong == "error":
+        raise UserError(f"data.overlong=error: trace {dropped.where} has {dropped.why}, more than "
+                        f"data.max_length_tokens={section.max_length_tokens}; raise it, or drop or shorten such "
+                        "traces with data.overlong=drop or shorten")
 
 
 @dataclass

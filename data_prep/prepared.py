@@ -20,7 +20,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from data_prep.batches import TOO_LONG, Batch, BatchWork, batches_of
+from data_prep.batches import TOO_LONG, Batch, BatchWork, batches_of, refuse
 from data_prep.cache import make_once
 from data_prep.identity import identity
 from data_prep.ledger import Ledger
@@ -136,13 +136,7 @@ def _make(folder: Path, section: DataSection, read: Callable[[Ledger], Iterator[
 def _account(batch: Batch, section: DataSection, ledger: Ledger) -> None:
     """Counts what was lost and changed; UserError at the first loss that the recipe does not allow."""
     for each in batch.dropped:
-        if each.reason != TOO_LONG and section.on_error == "stop":
-            raise UserError(f"data.traces ({each.source}): trace {each.where}: {each.why}; "
-                            "data.on_error=skip leaves such traces out and counts them")
-        if each.reason == TOO_LONG and section.overlong == "error":
-            raise UserError(f"data.overlong=error: trace {each.where} of {each.source} has {each.why}, more than "
-                            f"data.max_length_tokens={section.max_length_tokens}; raise it, or drop or shorten such "
-                            "traces with data.overlong=drop or shorten")
+        refuse(each, section)
         ledger.lose(each.reason, each.where, each.why)
     for change in batch.changes:
         ledger.change(change)

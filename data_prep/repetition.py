@@ -7,6 +7,8 @@ import re
 LONGEST_PERIOD = 64
 SHORTEST_LOOP = 12
 LONGEST_WORD = 200
+USUAL_WORD = 16
+"""characters a word, with which the end of most texts holds enough words"""
 # Scripts written without spaces: Thai to Khmer, kana, Han, Hangul. Each of their characters is a word.
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
@@ -24,7 +26,10 @@ def ends_in_loop(text: str, rounds: int) -> bool:
 
 def last_words(text: str, count: int) -> list[str]:
     """The last `count` words: what stands between white space; one of over 200 characters counts by its characters."""
-    words: list[str] = []
-    for word in WORD.findall(text[-count * LONGEST_WORD:]):
-        words.extend(word if len(word) > LONGEST_WORD else [word])
+    near = _counted(WORD.findall(text[-count * USUAL_WORD:])[1:])  # the first may be the end of a longer one
+    words = near if len(near) >= count else _counted(WORD.findall(text[-count * LONGEST_WORD:]))
     return words[-count:]
+
+
+def _counted(words: list[str]) -> list[str]:
+    return [part for word in words for part in (word if len(word) > LONGEST_WORD else (word,))]

@@ -2,7 +2,8 @@
 
 Rows {id, trace, loss_unpruned, loss_pruned, gap, tokens}: mean loss in nats a labelled token of what would train (where
 `data.overlong` is shorten, the shortened trace), `trace` a hash of its text as it came; null where it is too long or
-cannot be labelled. `data.select.scores` names the file. A run does not make it by itself: it prepares its traces before
+cannot be labelled (where the recipe says `overlong: error` or `on_error: stop`, the command stops there). The traces
+are read once. `data.select.scores` names the file. A run does not make it by itself: it prepares its traces before
 there is a pruned model, whose cutting may need them. Losses are kept in `run.cache_dir`/scores by model and by the
 trace's tokens, so that a killed command goes on.
 """
@@ -10,16 +11,18 @@ trace's tokens, so that a killed command goes on.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 
-from data_prep.batches import BatchWork
+from data_prep.batches import BatchWork, Dropped, refuse
 from data_prep.fingerprint import fingerprint
 from data_prep.journal import Journal
 from data_prep.ledger import Ledger
@@ -29,7 +32,7 @@ from data_prep.pipeline import read_and_filter
 from data_prep.prompts import think_format
 from data_prep.select import trace_hash
 from data_prep.suites import load_suite
-from data_prep.tokenize import Labeller, Row, Unwritable
+from data_prep.tokenize import Labeller, Row
 from data_prep.trace_files import check_new, new_file, write_row
 from data_prep.traces import Trace
 from recipes.command import split
@@ -67,9 +70,11 @@ def main(arguments: list[str]) -> None:
                         "python -m prune recipe=… output=DIR makes it")
     for path in (recipe.model.unpruned, pruned):
         load_config(path, recipe.model)  # a wrong name is told now, not after hours with the other model
-    known = [losses(path, recipe, batch_tokens) for path in (recipe.model.unpruned, pruned)]
+    with tempfile.TemporaryFile("w+", encoding="ascii") as rows_file:
+        traces = [_set_down(scored, row, rows_file) for scored, row in labelled(recipe)]
+        known = [losses(path, recipe, rows_file, batch_tokens) for path in (recipe.model.unpruned, pruned)]
     with new_file(out) as file:
-        for scored, _ in labelled(recipe):
+        for scored in traces:
             write_row(file, _score_row(scored, *(None if scored.key is None else each[scored.key] for each in known)))
     print(f"scores {out}")
 
@@ -80,8 +85,26 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _set_down(scored: Scored, row: Row | None, rows_file: TextIO) -> Scored:
+    """Writes the row to the file from which both models read it."""
+    if row is not None:
+        rows_file.write(json.dumps([scored.key, asdict(row)]) + "\n")
+    return scored
+
+
+def _rows_of(rows_file: TextIO) -> Iterator[tuple[str, Row]]:
+    """(key, row) of what was set down, from the beginning."""
+    rows_file.seek(0)
+    for line in rows_file:
+        key, row = json.loads(line)
+        yield key, Row(**row)
+
+
 def labelled(recipe: Recipe) -> Iterator[tuple[Scored, Row | None]]:
-    """Every trace that would come to the selection, with its row; without one where it is too long or unwritable."""
+    """Every trace that would come to the selection, with its row; without one where it is too long or unwritable.
+
+    UserError at the first of those that the recipe does not allow.
+    """
     section, tokenizer = recipe.data, load_tokenizer(recipe.model.unpruned, recipe.model)
     work = BatchWork(Labeller(tokenizer, think_format(section.format, tokenizer)), section.max_length_tokens,
                      section.overlong)
@@ -89,8 +112,9 @@ def labelled(recipe: Recipe) -> Iterator[tuple[Scored, Row | None]]:
     traces = read_and_filter(section.model_copy(update={"select": None}), Ledger(), suites)
     while chunk := list(islice(traces, CHUNK_TRACES)):
         for trace, outcome in zip(chunk, work.labeller.label_all(chunk), strict=True):
-            fitting = None if isinstance(outcome, Unwritable) else work.fitting(outcome)
-            if fitting is None:
+            fitting = work.fitting(trace, outcome)
+            if isinstance(fitting, Dropped):
+                refuse(fitting, section)
                 yield Scored(trace.id, trace_hash(trace), 0, None), None
             else:
                 yield _scored(trace, fitting.row())
@@ -101,8 +125,8 @@ def _scored(trace: Trace, row: Row) -> tuple[Scored, Row]:
     return Scored(trace.id, trace_hash(trace), sum(label >= 0 for label in row.labels), key), row
 
 
-def losses(path: str, recipe: Recipe, batch_tokens: int) -> dict[str, float]:
-    """The loss of the model at `path` on every trace, by the hash of its tokens; what the cache lacks is computed."""
+def losses(path: str, recipe: Recipe, rows_file: TextIO, batch_tokens: int) -> dict[str, float]:
+    """The loss of the model at `path` on every row set down, by the row's key; what the cache lacks is computed."""
     section: ModelSection = recipe.model
     model = load_model(path, section).eval()
     model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
@@ -112,9 +136,9 @@ def losses(path: str, recipe: Recipe, batch_tokens: int) -> dict[str, float]:
     journal.out.parent.mkdir(parents=True, exist_ok=True)
     known: dict[str, float] = {row["key"]: row["loss"] for row in journal.rows()}
     found, scored = len(known), 0
-    rows = ((str(each.key), row) for each, row in labelled(recipe) if row is not None)
+    rows = ((key, row) for key, row in _rows_of(rows_file) if key not in known)
     with journal.writer(0) as writer:
-        while chunk := dict(islice(((key, row) for key, row in rows if key not in known), CHUNK_TRACES)):
+        while chunk := dict(islice(rows, CHUNK_TRACES)):
             keys, waiting = list(chunk), list(chunk.values())
             for place, loss in trace_losses(model, waiting, batch_tokens):
                 if not math.isfinite(loss):

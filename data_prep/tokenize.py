@@ -71,7 +71,7 @@ class Labeller:
 
     def completion(self, trace: Trace) -> list[int]:
         """The ids of what is labelled, without the proof."""
-        return list(encode(render_completion(trace, self.fmt), self.tokenizer))
+        return encode_all([render_completion(trace, self.fmt)], self.tokenizer)[0]
 
     def _fault(self, trace: Trace) -> Unwritable | None:
         for name, text in (("thinking", trace.thinking), ("answer", trace.answer), ("question", trace.question)):
@@ -126,8 +126,9 @@ def encode_all(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return [list(encode(text, tokenizer)) for text in texts]
-    backend.no_truncation()
-    backend.no_padding()
+    if backend.truncation is not None or backend.padding is not None:
+        backend.no_truncation()
+        backend.no_padding()
     return [encoding.ids for encoding in backend.encode_batch_fast(list(texts), add_special_tokens=False)]
 
 

@@ -72,5 +72,6 @@ class DataSection(Section):
     cache_dir: Path = Field(
         default=Path("runs/cache/data"),
         description="where prepared sets are kept; on several machines it must be on a file system that all share")
-    workers: int | None = Field(default=None, ge=1, description="processes that tokenise; default: one a core")
+    workers: int | None = Field(
+        default=None, ge=1, description="threads that tokenise batches side by side; default: one a core")
     format: FormatSection = FormatSection()

@@ -1,4 +1,4 @@
-"""The prepared set of a recipe: rows, counts that add up, the cache, processes."""
+"""The prepared set of a recipe: rows, counts that add up, the cache, threads."""
 
 from __future__ import annotations
 
@@ -52,19 +52,21 @@ def test_over_long_traces_are_dropped_whole_counted_and_named(tmp_path: Path) ->
     assert [row.id for row in data.rows] == ["0", "2"]
     assert data.manifest["rows"] == {
         "read": 4, "kept": 2, "lost": {"too long": 2}, "changed": {}, "notes": [],
-        "named": {"too long": [f"1: {OTHER_TOKENS + 30} tokens", f"3: {OTHER_TOKENS + 11} tokens"]}}
+        "named": {"too long": [f"{tmp_path / 't.jsonl'} {which}: {OTHER_TOKENS + more} tokens"
+                               for which, more in ((1, 30), (3, 11))]}}
     assert (data.read, data.too_long, data.longest_tokens) == (4, 2, OTHER_TOKENS + 30)
 
 
 def test_every_lost_row_is_listed_in_a_file_of_its_own(tmp_path: Path) -> None:
     data = prepared(tmp_path, ["x", *["x" * 30] * 45], max_length_tokens=OTHER_TOKENS + 10)
     lost = [json.loads(line) for line in (data.folder / "lost.jsonl").read_text().splitlines()]
-    assert lost == [{"reason": "too long", "where": str(i), "why": f"{OTHER_TOKENS + 30} tokens"} for i in range(1, 46)]
+    assert lost == [{"reason": "too long", "where": f"{tmp_path / 't.jsonl'} {i}", "why": f"{OTHER_TOKENS + 30} tokens"}
+                    for i in range(1, 46)]
     assert len(data.manifest["rows"]["named"]["too long"]) == 20
 
 
 def test_over_long_traces_stop_a_recipe_that_says_so(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=rf"overlong=error: trace 1 .* has {OTHER_TOKENS + 30} tokens, more than"):
+    with pytest.raises(UserError, match=rf"overlong=error: trace .*t\.jsonl 1 has {OTHER_TOKENS + 30} tok"):
         prepared(tmp_path, ["x" * n for n in (3, 30)], max_length_tokens=OTHER_TOKENS + 10, overlong="error")
 
 
@@ -82,7 +84,7 @@ def test_shortened_traces_are_whole_otherwise_marked_and_counted(tmp_path: Path)
 def test_a_prompt_that_alone_is_too_long_is_dropped_when_shortening(tmp_path: Path) -> None:
     data = prepared(tmp_path, ["", "a\n\nb\n\nc"], max_length_tokens=OTHER_TOKENS + 1, overlong="shorten")
     assert data.manifest["rows"]["named"] == {
-        "too long": [f"1: {OTHER_TOKENS + 5} tokens, and no two steps of its thinking fit"]}
+        "too long": [f"{tmp_path / 't.jsonl'} 1: {OTHER_TOKENS + 5} tokens, and no two steps of its thinking fit"]}
 
 
 def test_token_counts(tmp_path: Path) -> None:
@@ -101,7 +103,7 @@ def test_all_traces_too_long(tmp_path: Path) -> None:
 
 
 def test_a_refused_trace_names_its_file_and_leaves_no_set(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"data\.traces \(.*t\.jsonl\): trace 1: the thinking contains '<\|im_end\|>'"):
+    with pytest.raises(UserError, match=r"data\.traces: trace .*t\.jsonl 1: the thinking contains '<\|im_end\|>'"):
         prepared(tmp_path, ["a", "4<|im_end|>5"])
     assert [path for path in (tmp_path / "cache").iterdir() if path.is_dir()] == []
 
@@ -151,12 +153,11 @@ def test_what_the_run_record_keeps_is_json_and_names_no_row(tmp_path: Path) -> N
     assert (facts["traces_read"], facts["traces_kept"], "named" in facts["rows"]) == (2, 2, False)
 
 
-def test_processes_give_the_same_batches_in_the_same_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("data_prep.workers.SMALL_SET_CHARACTERS", 1000)
+def test_threads_give_the_same_batches_in_the_same_order() -> None:
     base = Trace("t", "2+2?", "2+2=4", "4", "f")
     traces = [dataclasses.replace(base, id=str(i), thinking="x\n\n" * (i % 40)) for i in range(900)]
     work = BatchWork(Labeller(QWEN, FMT), OTHER_TOKENS + 50, "shorten")
-    here, there = (list(work_in_order(work, batches_of(traces), workers)) for workers in (1, 2))
+    here, there = (list(work_in_order(work, batches_of(traces), workers)) for workers in (1, 3))
     assert here == there and len(here) == 8
 
 

@@ -51,7 +51,7 @@ def test_ids_follow_their_tokens() -> None:
 
 
 def test_a_trace_that_will_not_be_there_is_named_with_the_reason() -> None:
-    assert shown(Look(1, MARKS, False), max_length_tokens=31) == "\n--- t: lost, too long: 32 tokens"
+    assert shown(Look(1, MARKS, False), max_length_tokens=31) == "\n--- f t: lost, too long: 32 tokens"
 
 
 def test_rows_are_those_that_a_run_keeps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,6 +104,24 @@ def test_a_trace_that_is_too_long_has_no_score(command: list[str], tmp_path: Pat
     assert all(row["gap"] is None for row in scores if row["loss_pruned"] is None)
 
 
+def test_over_long_traces_stop_a_recipe_that_says_so(command: list[str], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"data\.overlong=error: trace .* tokens, more than data\.max_length_tokens=16"):
+        main([*command, "data.max_length_tokens=16", "data.overlong=error"])
+    assert not (tmp_path / "scores.jsonl").exists()
+
+
+def test_the_traces_are_read_once(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    times: list[object] = []
+
+    def counted(*arguments: Any) -> Any:
+        times.append(arguments)
+        return read_and_filter(*arguments)
+
+    monkeypatch.setattr("data_prep.score.read_and_filter", counted)
+    main(command)
+    assert len(times) == 1
+
+
 def test_a_trace_that_is_shortened_is_scored_as_it_will_train(tmp_path: Path) -> None:
     trace = Trace("t", "2+2?", "\n\n".join(f"Step {i}." for i in range(60)), "4", "f")
     (tmp_path / "t.jsonl").write_text(json.dumps(trace_row(trace)) + "\n", encoding="utf-8")
