@@ -16,6 +16,7 @@ from eval.engines.choose import open_engine, version_of
 from eval.judge import judge_thoughts
 from eval.likelihood import choose_likeliest, likelihood_hash, problem_continuations
 from eval.protocol import Protocol, make_protocol, protocol_hash
+from eval.pulse import beat
 from eval.quiet import quiet
 from eval.ranks import Ranks, on_every_rank
 from eval.samples import GradedThought, grade_thoughts, sweep_style
@@ -144,6 +145,7 @@ def think_twice(engine: Engine, requests: Sequence[Request], note: Callable[[Tho
             else:
                 note(one)
                 thoughts.append(one)
+            beat()
         lost = {(one.problem, one.sample) for one in missing}
         requests = [request for request in requests if (request.problem, request.sample) in lost]
         if not requests:
@@ -154,7 +156,8 @@ def think_twice(engine: Engine, requests: Sequence[Request], note: Callable[[Tho
 def _by_likelihood(model: PreTrainedModel | None, suite: Suite, plan: SweepPlan, ranks: Ranks) -> list[GradedThought]:
     assert model is not None, "a recipe allows likelihood on the engine in process alone"
     mine = suite.problems[ranks.rank::ranks.count]
-    return _in_order(ranks.gather(choose_likeliest(model, mine, suite.grader, plan.tokenizer)), suite)
+    found = on_every_rank(ranks, lambda: choose_likeliest(model, mine, suite.grader, plan.tokenizer))
+    return _in_order(ranks.gather(found), suite)
 
 
 def _in_order(graded: list[GradedThought], suite: Suite) -> list[GradedThought]:
