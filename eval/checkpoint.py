@@ -14,6 +14,7 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data_prep.fingerprint import fingerprint
+from data_prep.marks import damage_of
 from data_prep.models import DTYPES, load_model, load_tokenizer
 from eval.types import Weights
 from recipes.errors import UserError
@@ -22,6 +23,7 @@ from recipes.schema import ModelSection
 from recipes.sweeps import EngineSection, HFEngine
 
 ADAPTER_CONFIG = "adapter_config.json"
+READ_HERE = (".safetensors", ".json", ".jinja", ".txt", ".model")
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,12 @@ class Checkpoint:
 
 
 def find_checkpoint(path: str) -> Checkpoint:
-    """What lies at `path`. UserError where an adapter does not say which model it belongs to."""
+    """What lies at `path`. UserError where an adapter does not say which model it belongs to, or where a run's
+    checkpoint is not as it was saved."""
     folder = Path(find_path(path))
+    wrong = damage_of(folder, READ_HERE)
+    if wrong:
+        raise UserError(f"model={path} is damaged: {'; '.join(wrong[:3])}; name another checkpoint")
     if not (folder / ADAPTER_CONFIG).is_file() or (folder / "config.json").is_file():
         return Checkpoint(find_path(path))
     base = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("base_model_name_or_path")

@@ -25,6 +25,7 @@ from data_prep.choices import LETTERS, continuations
 from data_prep.grading.grade import Grade
 from data_prep.problems import Problem, Suite
 from data_prep.prompts import encode
+from eval.pulse import beat
 from eval.samples import GradedAnswer, GradedThought
 from recipes.errors import UserError
 
@@ -78,6 +79,7 @@ def log_probabilities(model: PreTrainedModel, wanted: Sequence[Continuation], mo
     rows = sorted(by_row, key=len, reverse=True)
     sums: dict[Continuation, float] = {}
     for first in range(0, len(rows), most_rows):
+        beat()
         sums |= _score_batch(model, {row: by_row[row] for row in rows[first: first + most_rows]})
     return [sums[one] for one in wanted]
 

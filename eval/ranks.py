@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from eval.pulse import ToLeave
 from recipes.errors import UserError
 
 T = TypeVar("T")
@@ -35,8 +36,8 @@ def environment_alone() -> dict[str, str]:
 def on_first_rank(ranks: Ranks, work: Callable[[], T]) -> T:
     """What `work` gives on rank 0, on every rank.
 
-    Its UserError is raised on every rank. After any other exception, which passes through on rank 0, the other ranks
-    end with one line and exit code 1. So none waits for ever.
+    Its UserError is raised on every rank, and so is its ToLeave. After any other exception, which passes through on
+    rank 0, the other ranks end with one line and exit code 1. So none waits for ever.
     """
     outcome: list[tuple[str, Any]] = []
     if ranks.rank == 0:
@@ -44,12 +45,16 @@ def on_first_rank(ranks: Ranks, work: Callable[[], T]) -> T:
             outcome = [("done", work())]
         except UserError as mistake:
             outcome = [("mistake", str(mistake))]
+        except ToLeave:
+            outcome = [("left", None)]
         except Exception as fault:
             ranks.gather([("fault", f"{type(fault).__name__}: {fault}".splitlines()[0])])
             raise
     ((kind, value),) = ranks.gather(outcome)
     if kind == "mistake":
         raise UserError(value)
+    if kind == "left":
+        raise ToLeave
     if kind == "fault":
         raise SystemExit(f"rank {ranks.rank} ends because rank 0 failed: {value}")
     result: T = value
@@ -57,13 +62,19 @@ def on_first_rank(ranks: Ranks, work: Callable[[], T]) -> T:
 
 
 def on_every_rank(ranks: Ranks, work: Callable[[], T]) -> T:
-    """What `work` gives on this rank; the UserError of any rank is raised on all, so that rank 0 can say it."""
-    mistakes: list[str] = []
+    """What `work` gives on this rank; the UserError of any rank is raised on all, so that rank 0 can say it, and so is
+    its ToLeave."""
+    outcomes: list[str | None] = []
     try:
         value = work()
     except UserError as mistake:
-        mistakes = [str(mistake)]
-    found = ranks.gather(mistakes)
+        outcomes = [str(mistake)]
+    except ToLeave:
+        outcomes = [None]
+    found = ranks.gather(outcomes)
+    mistakes = [each for each in found if each is not None]
+    if mistakes:
+        raise UserError(mistakes[0])
     if found:
-        raise UserError(found[0])
+        raise ToLeave
     return value

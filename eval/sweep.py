@@ -17,6 +17,7 @@ from eval.engines.choose import open_engine, version_of
 from eval.judge import judge_thoughts
 from eval.likelihood import choose_likeliest, likelihood_hash, problem_continuations
 from eval.protocol import Protocol, make_protocol, protocol_hash
+from eval.pulse import beat
 from eval.quiet import quiet
 from eval.ranks import Ranks, on_every_rank
 from eval.samples import GradedThought, grade_thoughts, sweep_style
@@ -154,6 +155,7 @@ def think_twice(engine: Engine, requests: Sequence[Request], note: Callable[[Tho
             else:
                 note(one)
                 thoughts.append(one)
+            beat()
         lost = {(one.problem, one.sample) for one in missing}
         requests = [request for request in requests if (request.problem, request.sample) in lost]
         if not requests:

@@ -46,6 +46,8 @@ FOREIGN_NAMES: dict[str, str] = {
     "deepspeed": "zero.stage", "deepspeed_config": "zero.stage", "zero_stage": "zero.stage",
     "offload_params": "zero.offload_parameters", "offload_param": "zero.offload_parameters",
     # run, sweep, W&B
+    "save_best": "keep_best", "metric_for_best_model": "keep_best", "early_stopping_patience": "early_stop.times",
+    "early_stopping": "early_stop.on", "resume.force": "run.resume_force", "export.from": "export.checkpoint",
     "output_dir": "run.dir", "output": "run.dir", "run_dir": "run.dir",
     "resume_from_checkpoint": "run.resume", "auto_resume_from_checkpoints": "run.resume",
     "eval_steps": "sweep.every_steps", "max_new_tokens": "sweep.answer_tokens", "n": "sweep.samples",

@@ -5,26 +5,16 @@ Units are in the names or the descriptions; accuracies lie in [0, 1]; layer indi
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from recipes.data import DataSection
+from recipes.guard import EarlyStopSection, GuardSection, StopOnPlateau, sweep_metric
+from recipes.run import RunSection
 from recipes.section import Section
 from recipes.sweeps import SweepSection
 from recipes.trainer_fields import check_trainer_fields
-
-
-class RunSection(Section):
-    dir: Path | None = Field(default=None, description="the run folder; default runs/<recipe>-<time>")
-    resume: str = Field(
-        default="auto",
-        description="auto: go on where a COMPLETE checkpoint lies in run.dir; never; or a checkpoint's path")
-    cache_dir: Path = Field(
-        default=Path("runs/cache"),
-        description="where sweeps of unpruned models, generated traces and scores of traces are kept for later runs; "
-                    "on several machines it must be on a file system that all share")
 
 
 class ModelSection(Section):
@@ -108,6 +98,8 @@ class ExportSection(Section):
         default="float32", description="dtype of the exported weights; merging is done in float32")
     tolerance: float = Field(
         default=1e-3, gt=0, description="largest logit difference to the trained model that is accepted (float32)")
+    checkpoint: Literal["last", "best"] = Field(
+        default="last", description="which checkpoint is exported: the newest, or the best by keep_best")
 
 
 class Recipe(Section):
@@ -122,7 +114,13 @@ class Recipe(Section):
     data: DataSection
     trainer: dict[str, Any] = Field(default={}, description="fields of TRL's SFTConfig under their own names")
     zero: ZeroSection = ZeroSection()
+    guard: GuardSection = GuardSection()
     sweep: SweepSection
+    keep_best: str | None = Field(
+        default=None,
+        description="sweep/<suite>/<metric> (level, gain, total_gain, accuracy at the largest budget, termination): "
+                    "the best checkpoint by it is saved right after its sweep and kept beside the newest ones")
+    early_stop: EarlyStopSection | None = Field(default=None, description="when to end before the last step")
     wandb: WandbSection = WandbSection()
     export: ExportSection = ExportSection()
 
@@ -130,6 +128,27 @@ class Recipe(Section):
     @classmethod
     def _trainer_fields(cls, fields: dict[str, Any]) -> dict[str, Any]:
         return check_trainer_fields(fields)
+
+    @field_validator("keep_best")
+    @classmethod
+    def _is_a_metric(cls, text: str | None) -> str | None:
+        return None if text is None else str(sweep_metric(text))
+
+    @model_validator(mode="after")
+    def _decided_by_sweeps(self) -> Self:
+        """What is decided by a sweep needs that sweep, at the step that it measured."""
+        deciding = {"keep_best": self.keep_best, "early_stop": self.early_stop}
+        for key in (key for key, value in deciding.items() if value is not None and self.sweep.background):
+            raise ValueError(f"{key} needs the result of a sweep at its own step; write sweep.background=false")
+        plateau = self.early_stop.metric if isinstance(self.early_stop, StopOnPlateau) else None
+        for key, text in (("keep_best", self.keep_best), ("early_stop.metric", plateau)):
+            names = [suite.name for suite in self.sweep.suites]
+            if text is not None and (suite := sweep_metric(text).suite) not in names:
+                raise ValueError(f"{key}={text}: no suite {suite} in sweep.suites, which are {', '.join(names)}")
+        if self.export.checkpoint == "best" and self.keep_best is None:
+            raise ValueError("export.checkpoint=best needs keep_best, such as keep_best=sweep/"
+                             f"{self.sweep.suites[-1].name}/gain")
+        return self
 
     @model_validator(mode="after")
     def _one_way_to_the_pruned_model(self) -> Self:

@@ -86,7 +86,7 @@ _SWEEP = "measuring is the sweep's: sweep.every_steps, sweep.suites"
 _HUB = "chainmend does not upload; push the run's export/ folder yourself"
 _FSDP = "chainmend shards with DeepSpeed: zero.stage"
 _TRACKING = "use wandb.project, wandb.entity, wandb.group, wandb.mode"
-_BEST = "not used: every sweep is kept with its step, and any checkpoint can be exported"
+_BEST = "use keep_best=sweep/<suite>/<metric>, and export.checkpoint=best"
 
 # fields that chainmend sets, each with what to write instead
 OWNED: dict[str, str] = {

@@ -1,38 +1,83 @@
-"""What happens while the Trainer trains: sweeps, the record of metrics, complete checkpoints, and preemption."""
+"""What happens while the Trainer trains: sweeps, the record of metrics, and preemption."""
 
 from __future__ import annotations
 
-import shutil
-import signal
-from types import FrameType
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers import TrainingArguments as Args
 
-from eval.ranks import Ranks
+from eval.pulse import PULSE, ToLeave, beat
+from eval.ranks import Ranks, on_first_rank
 from eval.sequences import sweep_error
-from train.recorder import Clock
-from train.run_record import COMPLETE, RunFolder, write_whole
+from eval.summary import read_rows
+from train.exits import training_begins
+from train.guard import Guard, finite_or_none
+from train.recorder import Clock, SweepRecorder
 from train.sweeps import Sweeps
-from train.tracking import Tracker
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+
+class PreemptionCallback(TrainerCallback):
+    """SIGTERM or SIGUSR1 to any rank: all ranks save at the end of the step and stop together; `preempted` says so.
+
+    It comes before all others, so that no sweep begins in a step that is asked to be the last.
+    """
+
+    def __init__(self, ranks: Ranks) -> None:
+        self.ranks, self.preempted = ranks, False
+
+    def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        training_begins()
+
+    def on_substep_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        beat()
+
+    def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        beat()
+        if any(self.ranks.gather([PULSE.asked])):
+            self.stop(control)
+
+    def stop(self, control: TrainerControl) -> None:
+        """On all ranks: the step is done, so it is saved, and it is the last one."""
+        self.preempted = control.should_save = control.should_training_stop = True
 
 
 class SweepCallback(TrainerCallback):
-    """Sweeps every N steps and after the last one."""
+    """Sweeps every N steps and after the last one. A sweep that is left when the run is asked to stop is done when it
+    goes on, before the next step."""
 
-    def __init__(self, sweeps: Sweeps, every_steps: int) -> None:
+    def __init__(self, sweeps: Sweeps, every_steps: int, preemption: PreemptionCallback, recorder: SweepRecorder
+                 ) -> None:
         self.sweeps, self.every_steps = sweeps, every_steps
+        self.preemption, self.recorder = preemption, recorder
 
     def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self.sweeps.begin(state.global_step)
+        if self.is_owed(state.global_step, state.max_steps):
+            self._sweep(state.global_step, state.max_steps)
 
     def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self.sweeps.poll()
-        if state.global_step % self.every_steps == 0 or state.global_step >= state.max_steps:
-            self.sweeps.sweep(state.global_step, sweep_error(state.global_step, self.every_steps, state.max_steps))
+        if self.preemption.preempted or not self._is_due(state.global_step, state.max_steps):
+            return
+        try:
+            self._sweep(state.global_step, state.max_steps)
+        except ToLeave:
+            self.preemption.stop(control)
+
+    def _is_due(self, step: int, last_step: int) -> bool:
+        return step > 0 and (step % self.every_steps == 0 or step >= last_step)
+
+    def _sweep(self, step: int, last_step: int) -> None:
+        self.sweeps.sweep(step, sweep_error(step, self.every_steps, last_step))
+
+    def is_owed(self, step: int, last_step: int) -> bool:
+        """Whether the sweep of a step that is done was left, and needs the weights of that step."""
+        return self._is_due(step, last_step) and on_first_rank(self.recorder.ranks, lambda: not self._is_there(step))
+
+    def _is_there(self, step: int) -> bool:
+        rows = read_rows(self.recorder.folder.path / "sweeps.jsonl")
+        return self.sweeps.has(step) or any((row["model"], row["step"]) == ("run", step) for row in rows)
 
     def finish(self, step: int) -> None:
         """Does what was left of the sweeps of a run that has trained to its end."""
@@ -40,10 +85,10 @@ class SweepCallback(TrainerCallback):
         self.sweeps.wait()
 
     def on_train_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if state.global_step >= state.max_steps:
-            self.sweeps.wait()
-        else:
+        if self.preemption.preempted:
             self.sweeps.leave()
+        else:
+            self.sweeps.wait()
 
 
 class MetricsCallback(TrainerCallback):
@@ -52,10 +97,11 @@ class MetricsCallback(TrainerCallback):
     The last step and every step that is saved are logged too, so that a row never spans a resume.
     """
 
-    def __init__(self, folder: RunFolder, tracker: Tracker, clock: Clock) -> None:
-        self.folder, self.tracker, self.clock = folder, tracker, clock
+    def __init__(self, recorder: SweepRecorder, clock: Clock, guard: Guard) -> None:
+        self.recorder, self.clock, self.guard = recorder, clock, guard
 
     def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.guard.begin(state.global_step)
         self.clock.restart()
 
     def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -70,44 +116,9 @@ class MetricsCallback(TrainerCallback):
         if not state.is_world_process_zero or not logs or "loss" not in logs:
             return
         kept = ("loss", "learning_rate", "grad_norm", "epoch", "mean_token_accuracy")
-        row = {"step": state.global_step, **{key: logs[key] for key in kept if key in logs},
+        row = {"step": state.global_step, **{key: finite_or_none(logs[key]) for key in kept if key in logs},
                **self.clock.lap(int(logs.get("num_tokens", 0)))}
-        self.folder.put_rows("metrics.jsonl", [row], ("step",))
-        self.tracker.log({key: value for key, value in row.items() if key != "step"}, state.global_step)
-
-
-class CompleteCallback(TrainerCallback):
-    """Marks a checkpoint as complete, after everything of it is written by every rank, and only then drops old ones."""
-
-    def __init__(self, folder: RunFolder, keep: int | None, ranks: Ranks) -> None:
-        self.folder, self.keep, self.ranks = folder, keep, ranks
-
-    def on_save(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self.ranks.gather([])
-        if self.ranks.rank == 0:
-            write_whole(self.folder.path / f"checkpoint-{state.global_step}" / COMPLETE, f"{state.global_step}\n")
-            for old in self.folder.complete_checkpoints()[: -self.keep if self.keep else 0]:
-                (old / COMPLETE).unlink()
-                shutil.rmtree(old)
-
-
-class PreemptionCallback(TrainerCallback):
-    """SIGTERM or SIGUSR1 to any rank: all ranks save at the end of the step and stop together; `preempted` says so."""
-
-    def __init__(self, ranks: Ranks) -> None:
-        self.ranks, self.asked, self.preempted = ranks, False, False
-
-    def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        for number in STOP_SIGNALS:
-            signal.signal(number, self._ask)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-
-    def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if any(self.ranks.gather([self.asked])) and state.global_step < state.max_steps:
-            self.preempted = control.should_save = control.should_training_stop = True
-
-    def on_train_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        for number in STOP_SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
+        if self.guard.skipped:
+            row["skipped_steps"] = self.guard.skipped
+        self.recorder.folder.put_rows("metrics.jsonl", [row], ("step",))
+        self.recorder.tracker.log({key: value for key, value in row.items() if key != "step"}, state.global_step)

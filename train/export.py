@@ -1,4 +1,4 @@
-"""`python -m train.export run=DIR out=DIR`: a run's newest complete checkpoint as a plain checkpoint.
+"""`python -m train.export run=DIR out=DIR`: a run's newest (or best) complete checkpoint as a plain checkpoint.
 
 An adapter is merged in float32 and cast once; the logits must equal the trained model's, or nothing is exported.
 """
@@ -23,6 +23,7 @@ from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.schema import ExportSection, ModelSection, Recipe
 from train.card import model_card
+from train.checkpoints import Kept, check_whole
 from train.run_record import RunFolder, write_whole
 
 PROBES, PROBE_TOKENS = 8, 48
@@ -43,15 +44,16 @@ class Parity:
 
 
 def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
-    """Exports the newest complete checkpoint of `folder` to `out`, which is replaced.
+    """Exports the newest or the best complete checkpoint of `folder` to `out`, which is replaced.
 
-    UserError where there is no checkpoint, or where the logits differ; `out` is then left as it was.
+    UserError where there is no checkpoint, where it is damaged, or where the logits differ; `out` then stays.
     """
     facts = folder.facts()
     if not facts or not folder.complete_checkpoints():
         raise UserError(f"run={folder.path}: no complete checkpoint there; name the folder of a run that has saved one")
-    checkpoint = folder.complete_checkpoints()[-1]
     recipe = Recipe.model_validate(facts["recipe"])
+    checkpoint = _chosen(folder, section, recipe.keep_best)
+    check_whole(checkpoint)
     pruned = _pruned_folder(folder, recipe.model)
     if fingerprint(str(pruned)) != facts["pruned_fingerprint"]:
         raise UserError(f"{pruned} is no longer the pruned model that this run was trained on (its fingerprint "
@@ -70,6 +72,18 @@ def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
     shutil.rmtree(out, ignore_errors=True)
     temporary.rename(out)
     return parity
+
+
+def _chosen(folder: RunFolder, section: ExportSection, metric: str | None) -> Path:
+    """The newest complete checkpoint, or the best of those that were swept."""
+    if section.checkpoint == "last":
+        return folder.complete_checkpoints()[-1]
+    if metric is None:
+        raise UserError(f"checkpoint=best: the run {folder.path} was made without keep_best; export its last one")
+    best = Kept(None, metric).best_of(folder)
+    if best is None:
+        raise UserError(f"checkpoint=best: no checkpoint of {folder.path} has a sweep with {metric}, take last")
+    return folder.path / f"checkpoint-{best[0]}"
 
 
 def _pruned_folder(folder: RunFolder, model: ModelSection) -> Path:
@@ -133,17 +147,20 @@ def check_adapter(checkpoint: Path) -> None:
 
 def main(arguments: list[str]) -> None:
     own, rest = split(arguments, {"run": "a run folder", "out": "folder for the exported model",
+                                  "checkpoint": "last or best; default: the recipe's export.checkpoint",
                                   "dtype": "float32 or bfloat16; default: the recipe's export.dtype"})
     if rest or "run" not in own or "out" not in own:
         wrong = f", not {' '.join(rest)}" if rest else ""
-        raise UserError(f"train.export: write run=DIR out=DIR [dtype=bfloat16]{wrong}")
+        raise UserError(f"train.export: write run=DIR out=DIR [checkpoint=best] [dtype=bfloat16]{wrong}")
     folder, out = RunFolder(Path(own["run"])), Path(own["out"])
     if is_occupied(out):
         raise UserError(f"out={out} is not empty; name a new folder")
     if own.get("dtype", "float32") not in DTYPES:
         raise UserError(f"dtype={own['dtype']}: allowed are {', '.join(DTYPES)}")
+    if own.get("checkpoint", "last") not in ("last", "best"):
+        raise UserError(f"checkpoint={own['checkpoint']}: allowed are last, best")
     recipe = folder.facts().get("recipe", {})
-    chosen = {"dtype": own["dtype"]} if "dtype" in own else {}
+    chosen = {key: own[key] for key in ("dtype", "checkpoint") if key in own}
     section = ExportSection.model_validate({**recipe.get("export", {}), **chosen})
     parity = export_run(folder, out, section)
     print(f"exported to {out}: largest logit difference {parity.merged_difference:.1e} after the merge, "

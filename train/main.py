@@ -7,7 +7,7 @@ from typing import NoReturn
 from recipes.command import DONE, run
 from recipes.loader import Loaded, load_recipe
 from recipes.schema import Recipe
-from train.exits import PREEMPTED, first_rank_speaks
+from train.exits import PREEMPTED, SIGNALS, first_rank_speaks, leave_if_asked, leaving
 
 
 def command() -> NoReturn:
@@ -17,47 +17,54 @@ def command() -> NoReturn:
 
 def main(arguments: list[str]) -> int:
     """Checks the recipe before anything heavy is imported. Returns the exit code."""
+    SIGNALS.listen()
     with first_rank_speaks():
         return recover(load_recipe(arguments))
 
 
 def recover(loaded: Loaded[Recipe]) -> int:
     """Runs a recipe on every rank. UserError, on all ranks, for whatever the user can mend."""
+    return leaving(lambda: mend(loaded))
+
+
+def mend(loaded: Loaded[Recipe]) -> int:
+    """The method, from top to bottom."""
     from data_prep.models import load_model
     from eval.ranks import on_first_rank
     from train import stages
     from train.generated import with_generated_traces
+    from train.opening import folder_name, open_run
     from train.ranks import start_ranks
-    from train.run_record import RunFolder, folder_name
+    from train.run_record import RunFolder
     from train.terminal import calm_libraries
+    from train.watch import Watch
 
-    recipe = loaded.recipe
-    ranks = start_ranks(recipe.zero)
+    ranks = start_ranks(loaded.recipe.zero, loaded.recipe.run.stall_seconds)
     calm_libraries(ranks.rank)
     folder = RunFolder(on_first_rank(ranks, lambda: folder_name(loaded)))
-
-    recipe = with_generated_traces(recipe, ranks)
+    recipe = with_generated_traces(loaded.recipe, ranks)
     inputs = stages.read_inputs(recipe, ranks)
     stages.say(ranks, inputs.describe())
     if recipe.dry_run:
         stages.say(ranks, "dry run: recipe, data, suites and batch arithmetic are sound; no model was loaded")
         return DONE
 
-    on_first_rank(ranks, lambda: stages.check_same_protocol(folder, inputs.plan))
-    resume = on_first_rank(ranks, lambda: stages.open_run(folder, loaded, ranks.count))
-    pruned = stages.prune(recipe, folder, ranks)
-    references = stages.sweep_references(recipe, pruned, inputs.plan, folder, ranks)
-    tracker = stages.start_record(folder, recipe, pruned, inputs, ranks)
-    recorder = stages.make_recorder(folder, tracker, references, recipe.sweep, ranks)
+    on_first_rank(ranks, lambda: stages.check_same_protocol(folder, inputs.plan, recipe.run))
+    resume = open_run(folder, loaded, ranks)
+    with Watch(folder, ranks, recipe.run.stall_seconds):
+        pruned = stages.prune(recipe, folder, ranks)
+        references = stages.sweep_references(recipe, pruned, inputs.plan, folder, ranks)
+        tracker = stages.start_record(folder, recipe, pruned, inputs, ranks)
+        recorder = stages.make_recorder(folder, tracker, references, recipe.sweep, ranks)
 
-    arguments = stages.make_arguments(recipe, folder.path)
-    model = load_model(pruned, recipe.model)
-    trainer = stages.make_trainer(model, arguments, inputs, recipe.adapter)
-    preemption = stages.add_callbacks(trainer, inputs.plan, recipe, recorder)
-    stages.train(trainer, resume)
-    if preemption.preempted:
-        stages.say(ranks, f"asked to stop: saved at step {trainer.state.global_step}; the same command goes on")
-        return PREEMPTED
-
-    on_first_rank(ranks, lambda: stages.finish(folder, recipe.export, tracker))
+        arguments = stages.make_arguments(recipe, folder.path)
+        model = load_model(pruned, recipe.model)
+        trainer = stages.make_trainer(model, arguments, inputs, recipe.adapter)
+        preemption = stages.add_callbacks(trainer, inputs, recipe, recorder)
+        stages.train(trainer, resume)
+        if preemption.preempted:
+            stages.say(ranks, f"asked to stop: saved at step {trainer.state.global_step}; the same command goes on")
+            return PREEMPTED
+        leave_if_asked()
+        on_first_rank(ranks, lambda: stages.finish(folder, recipe.export, tracker))
     return DONE

@@ -9,17 +9,19 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
+from eval.pulse import PULSE, ToLeave
 from eval.ranks import ALONE, Ranks, on_first_rank
 from recipes.errors import UserError
 from recipes.schema import ZeroSection
 
 T = TypeVar("T")
-POLL_SECONDS, HINT_SECONDS = 0.2, 60.0
+POLL_SECONDS, HINT_SECONDS, STALL_GRACE_SECONDS = 0.2, 60.0, 60.0
 
 
 def device() -> torch.device:
@@ -34,8 +36,11 @@ def uses_deepspeed(zero: ZeroSection) -> bool:
     return zero.stage > 0 or int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-def start_ranks(zero: ZeroSection) -> Ranks:
-    """Joins the processes that the launcher started (a plain `python` is a launcher of one)."""
+def start_ranks(zero: ZeroSection, stall_seconds: float) -> Ranks:
+    """Joins the processes that the launcher started (a plain `python` is a launcher of one).
+
+    A collective that lasts longer than a stall fails by itself, a little after the watchdog (`train.watch`).
+    """
     if not uses_deepspeed(zero):
         return ALONE
     for name, value in (("RANK", "0"), ("LOCAL_RANK", "0"), ("WORLD_SIZE", "1"), ("MASTER_ADDR", "127.0.0.1")):
@@ -47,7 +52,8 @@ def start_ranks(zero: ZeroSection) -> Ranks:
         torch.cuda.set_device(device())
     else:
         _skip_compiled_communication(deepspeed)
-    deepspeed.init_distributed("nccl" if device().type == "cuda" else "gloo", verbose=False)
+    deepspeed.init_distributed("nccl" if device().type == "cuda" else "gloo", verbose=False,
+                               timeout=timedelta(seconds=stall_seconds + STALL_GRACE_SECONDS))
     return Ranks(rank=torch.distributed.get_rank(), count=torch.distributed.get_world_size(), gather=_gather)
 
 
@@ -106,6 +112,8 @@ def _outcomes(ranks: Ranks, folder: Path, work: Callable[[], T], workers: int) -
     for rank, outcome in enumerate(outcomes):
         if "mistake" in outcome:
             raise UserError(outcome["mistake"])
+        if "left" in outcome:
+            raise ToLeave
         if "fault" in outcome:
             raise SystemExit(f"rank {ranks.rank} ends because rank {rank} failed: {outcome['fault']}")
     return [outcome["done"] for outcome in outcomes]
@@ -130,6 +138,8 @@ def _write_outcome(file: Path, work: Callable[[], Any]) -> Exception | None:
         outcome: dict[str, Any] = {"done": work()}
     except UserError as mistake:
         outcome = {"mistake": str(mistake)}
+    except ToLeave:
+        outcome = {"left": True}
     except Exception as problem:
         fault, outcome = problem, {"fault": f"{type(problem).__name__}: {problem}".splitlines()[0]}
     half = file.with_name(file.name + ".half")
@@ -143,6 +153,7 @@ def _wait_for(file: Path, rank: int) -> dict[str, Any]:
     hint_at = time.monotonic() + HINT_SECONDS
     while not file.is_file():
         time.sleep(POLL_SECONDS)
+        PULSE.beat_at = time.monotonic()  # it is rank 0's silence that counts here
         if time.monotonic() > hint_at:
             hint_at = float("inf")
             print(f"waiting for rank {rank} to write {file}; all ranks must share that file system", file=sys.stderr,

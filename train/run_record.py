@@ -7,22 +7,20 @@ import os
 import platform
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from data_prep.lineage import commit
+from data_prep.marks import COMPLETE
 from eval.summary import read_rows
 from recipes.errors import UserError
 from recipes.loader import Loaded, to_yaml
-from recipes.reading import shown
-from recipes.schema import Recipe, RunSection
+from recipes.schema import Recipe
 
-COMPLETE = "COMPLETE"
 PACKAGES = ("torch", "transformers", "trl", "peft", "deepspeed", "datasets", "wandb", "accelerate")
-MAY_CHANGE_ON_RESUME = {"run", "wandb", "export", "dry_run"}
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -76,73 +74,17 @@ def step_of(checkpoint: Path) -> int:
     return int(number)
 
 
-def folder_name(loaded: Loaded[Recipe]) -> Path:
-    """The recipe's run.dir, or runs/<recipe>-<time>."""
-    return loaded.recipe.run.dir or Path("runs") / f"{loaded.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-
-
-def resume_point(folder: RunFolder, run: RunSection) -> Path | None:
-    """The checkpoint to go on from, by run.resume; None for a fresh start. UserError where it is not there."""
-    if run.resume == "auto":
-        complete = folder.complete_checkpoints()
-        return complete[-1] if complete else None
-    if run.resume == "never":
-        if (folder.path / "run.json").exists():
-            raise UserError(f"run.dir={folder.path} holds a run already; name another folder, "
-                            "or run.resume=auto to go on with it")
-        return None
-    checkpoint = Path(run.resume)
-    if not (checkpoint / COMPLETE).is_file():
-        raise UserError(f"run.resume={run.resume}: no complete checkpoint there (a file {COMPLETE} marks one); "
-                        "write auto, never or the path of a checkpoint-<step> folder")
-    if not RunFolder(checkpoint.parent).facts():
-        raise UserError(f"run.resume={run.resume}: no run.json beside it, so it cannot be told whether it fits "
-                        "this recipe; name a checkpoint inside its run folder")
-    return checkpoint
-
-
-def check_same_run(folder: RunFolder, recipe: Recipe, ranks: int) -> None:
-    """UserError where a folder with complete checkpoints was made by another recipe or another number of ranks."""
-    facts = folder.facts()
-    if not facts or not folder.complete_checkpoints():
-        return
-    before, now = ({key: value for key, value in each.items() if key not in MAY_CHANGE_ON_RESUME}
-                   for each in (facts["recipe"], recipe.model_dump(mode="json")))
-    _refuse_differences(folder, [*_differences(before, now), *_differences(facts["ranks"], ranks, "ranks")])
-
-
-def check_same_facts(folder: RunFolder, facts: Mapping[str, Any]) -> None:
-    """UserError where a folder with complete checkpoints was made of other traces, other pruned weights, or another
-    protocol of its sweeps, of those that `facts` name."""
-    if folder.complete_checkpoints():
-        keys = {"data", "pruned_fingerprint", "protocol"} & folder.facts().keys() & facts.keys()
-        _refuse_differences(folder, [*_differences({key: folder.facts()[key] for key in sorted(keys)},
-                                                   {key: facts[key] for key in sorted(keys)})])
-
-
-def _refuse_differences(folder: RunFolder, differences: list[str]) -> None:
-    if differences:
-        raise UserError(f"run.dir={folder.path} holds a run that differs in {', '.join(differences)}; "
-                        "a run goes on only as it began: name another run.dir, or put the values back")
-
-
-def _differences(before: Any, now: Any, key: str = "") -> Iterator[str]:
-    """Dotted keys with both values, where they differ."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for name in sorted(before.keys() | now.keys()):
-            yield from _differences(before.get(name), now.get(name), f"{key}.{name}" if key else name)
-    elif before != now:
-        yield f"{key} ({shown(before)} before, {shown(now)} now)"
-
-
-def begin_record(folder: RunFolder, loaded: Loaded[Recipe], ranks: int) -> None:
-    """Writes recipe.yaml and the first facts of run.json (kept where a run goes on)."""
+def begin_record(folder: RunFolder, loaded: Loaded[Recipe], ranks: int, start: Mapping[str, Any]) -> None:
+    """Writes recipe.yaml and the first facts of run.json (kept where a run goes on); `start` is what is known of this
+    start and joins those before it."""
     overrides = (argument for argument in loaded.command if not argument.startswith("recipe="))
     header = f"# resolved from: {' '.join([f'recipe={loaded.path.name}', *overrides])}\n"
     write_whole(folder.path / "recipe.yaml", header + to_yaml(loaded.recipe))
-    fresh = {"id": uuid.uuid4().hex[:12], "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    now, before = time.strftime("%Y-%m-%dT%H:%M:%S%z"), folder.facts()
     folder.add_facts({
-        **fresh, **folder.facts(), "name": folder.path.name, "command": list(loaded.command), "commit": commit(),
+        "id": uuid.uuid4().hex[:12], "started": now, **before,
+        "starts": [*before.get("starts", []), {"at": now, "ranks": ranks, **start}],
+        "name": folder.path.name, "command": list(loaded.command), "commit": commit(),
         "ranks": ranks, "recipe": loaded.recipe.model_dump(mode="json"),
         "versions": {name: version(name) for name in PACKAGES},
         "hardware": {"machine": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}})

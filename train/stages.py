@@ -24,12 +24,16 @@ from eval.sweep import SweepPlan, check_context, make_sweep_plan
 from eval.tables import budget_name
 from prune.select import choose
 from recipes.errors import UserError
-from recipes.loader import Loaded
+from recipes.run import RunSection
 from recipes.schema import AdapterSection, ExportSection, ModelSection, Recipe
 from recipes.sweeps import SweepSection, VerdictSection, VllmEngine
 from train.arguments import Arithmetic, arithmetic, make_arguments
-from train.callbacks import CompleteCallback, MetricsCallback, PreemptionCallback, SweepCallback
+from train.callbacks import MetricsCallback, PreemptionCallback, SweepCallback
+from train.checkpoints import CheckpointCallback, Kept
+from train.early_stop import EarlyStopCallback, Through
+from train.exits import in_training
 from train.export import export_run
+from train.guard import guard_over
 from train.model import (
     ReferenceCache,
     References,
@@ -40,10 +44,11 @@ from train.model import (
     pruned_path,
     reference_sweep,
 )
+from train.opening import check_same_facts
 from train.ranks import on_first_rank_however_long, uses_deepspeed
 from train.recorder import Clock, Cost, SweepRecorder
 from train.rows import Feed, feed_of
-from train.run_record import RunFolder, begin_record, check_same_facts, check_same_run, resume_point, step_of
+from train.run_record import RunFolder
 from train.sweep_share import within_share
 from train.sweeps import make_sweeps
 from train.terminal import BarCallback
@@ -131,23 +136,10 @@ def _check_sections(recipe: Recipe) -> None:
                         "none; use steps or epoch, or export.enabled=false")
 
 
-def open_run(folder: RunFolder, loaded: Loaded[Recipe], ranks: int) -> Path | None:
-    """Begins the record, or goes on with one; the checkpoint to resume from, or None. What came after is forgotten."""
-    checkpoint = resume_point(folder, loaded.recipe.run)
-    for origin in {folder, RunFolder(checkpoint.parent)} if checkpoint else {folder}:
-        check_same_run(origin, loaded.recipe, ranks)
-    try:
-        begin_record(folder, loaded, ranks)
-    except OSError as fault:
-        raise UserError(f"run.dir={folder.path}: cannot be written ({fault.strerror}); name another folder") from None
-    folder.forget_after(step_of(checkpoint) if checkpoint else -1)
-    return checkpoint
-
-
-def check_same_protocol(folder: RunFolder, plan: SweepPlan) -> None:
+def check_same_protocol(folder: RunFolder, plan: SweepPlan, run: RunSection) -> None:
     """UserError where the sweeps that a run goes on from were measured otherwise: by other problems, another chat
     template, another version of an engine or a grader. Before anything is written."""
-    check_same_facts(folder, {"protocol": protocols(plan)})
+    check_same_facts(folder, {"protocol": protocols(plan)}, run)
 
 
 def protocols(plan: SweepPlan) -> dict[str, str]:
@@ -179,7 +171,7 @@ def start_record(folder: RunFolder, recipe: Recipe, pruned: str, inputs: Inputs,
                  "traces": recipe.data.traces.model_dump(mode="json"),
                  "protocol": protocols(inputs.plan),
                  "seeds": {"train": recipe.seed, "sweep": recipe.sweep.seed}}
-        check_same_facts(folder, facts)
+        check_same_facts(folder, facts, recipe.run)
         folder.add_facts(facts)
         copy_figure(inputs.prepared.folder / FIGURE, folder.path / "figures" / "trace_lengths.png")
         group = _group(recipe.model, plan_facts(pruned))
@@ -219,43 +211,52 @@ def make_trainer(model: PreTrainedModel, arguments: SFTConfig, inputs: Inputs, a
     return inputs.feed.trainer(model, arguments, inputs.plan.tokenizer, peft_config(adapter))
 
 
-def add_callbacks(trainer: SFTTrainer, plan: SweepPlan, recipe: Recipe, recorder: SweepRecorder) -> PreemptionCallback:
-    """Sweeps, metrics, marks of complete checkpoints, preemption, and a quiet progress bar."""
+def add_callbacks(trainer: SFTTrainer, inputs: Inputs, recipe: Recipe, recorder: SweepRecorder) -> PreemptionCallback:
+    """Sweeps, metrics, checkpoints, preemption, the guard against bad losses, and a quiet progress bar."""
     clock, preemption = Clock(), PreemptionCallback(recorder.ranks)
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
     if not trainer.args.disable_tqdm:
         trainer.add_callback(BarCallback())
-    sweeps = within_share(make_sweeps(trainer, plan, recipe.sweep, recorder, clock), trainer, recorder,
+    guard = guard_over(trainer, recipe.guard, inputs.prepared.rows, recorder)
+    sweeps = within_share(make_sweeps(trainer, inputs.plan, recipe.sweep, recorder, clock), trainer, recorder,
                           recipe.sweep.max_share)
-    trainer.add_callback(SweepCallback(sweeps, recipe.sweep.every_steps))
     trainer.add_callback(preemption)
-    trainer.add_callback(MetricsCallback(recorder.folder, recorder.tracker, clock))
-    trainer.add_callback(CompleteCallback(recorder.folder, recipe.trainer.get("save_total_limit"), recorder.ranks))
+    trainer.add_callback(SweepCallback(sweeps, recipe.sweep.every_steps, preemption, recorder))
+    trainer.add_callback(EarlyStopCallback(recipe.early_stop, recorder))
+    kept = Kept(recipe.trainer.get("save_total_limit"), recipe.keep_best)
+    trainer.add_callback(CheckpointCallback(recorder.folder, kept, recorder.ranks))
+    trainer.add_callback(MetricsCallback(recorder, clock, guard))
     return preemption
 
 
 def train(trainer: SFTTrainer, resume: Path | None) -> None:
     """Trains to the last step, from the start or from a checkpoint; models loaded afterwards are whole again.
 
-    Nothing is left to do for a run that is through.
+    A run that is through does what is left of its sweeps; its weights are loaded only where one needs them.
     """
-    if resume is None:
-        trainer.train()
-    else:
-        state = json.loads((resume / "trainer_state.json").read_text(encoding="utf-8"))
-        if state["global_step"] < state["max_steps"]:
-            trainer.train(resume_from_checkpoint=str(resume))
+    sweeps = [each for each in trainer.callback_handler.callbacks if isinstance(each, SweepCallback)]
+    step = through(trainer, resume) if resume else 0
+    with in_training():
+        if step and not any(each.is_owed(step, step) for each in sweeps):
+            for each in sweeps:
+                each.finish(step)
         else:
-            finish_sweeps(trainer, state["global_step"])
+            try:
+                trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+            except Through:
+                for each in sweeps:
+                    each.sweeps.wait()
     unset_hf_deepspeed_config()  # under ZeRO-3 rank 0 would wait for the others to share in loading the export
 
 
-def finish_sweeps(trainer: SFTTrainer, step: int) -> None:
-    """Where a run was stopped after its last checkpoint: the sweeps that were still to come."""
-    for callback in trainer.callback_handler.callbacks:
-        if isinstance(callback, SweepCallback):
-            callback.finish(step)
+def through(trainer: SFTTrainer, resume: Path) -> int:
+    """The last step of a run that has trained to its end, or has stopped early; 0 for one that goes on."""
+    state = json.loads((resume / "trainer_state.json").read_text(encoding="utf-8"))
+    step = int(state["global_step"])
+    stops = [each for each in trainer.callback_handler.callbacks if isinstance(each, EarlyStopCallback)]
+    last = trainer.args.max_steps if trainer.args.max_steps > 0 else int(state["max_steps"])
+    return step if step >= last or any(each.reason(step) for each in stops) else 0
 
 
 def finish(folder: RunFolder, section: ExportSection, tracker: Tracker) -> None:

@@ -65,6 +65,10 @@ class SweepsWithinShare:
     def leave(self) -> None:
         self.sweeps.leave()
 
+    def has(self, step: int) -> bool:
+        """Whether nothing is owed for this step: it is in the works, or was left out. On rank 0."""
+        return step in self._left_out() or self.sweeps.has(step)
+
     def _leave_out(self, step: int) -> bool:
         """Whether this sweep is left out; counted and said where it is. On rank 0."""
         wall = self.wall_before + time.perf_counter() - self.began

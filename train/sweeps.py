@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,16 +21,17 @@ import torch
 
 from eval.engines.memory import PeakMemory
 from eval.kept_sweep import KeptSweep, Place
+from eval.pulse import beat, may_leave
 from eval.ranks import environment_alone, on_first_rank
 from eval.samples import read_sweep
 from eval.sweep import SweepPlan
-from eval.types import Weights
+from eval.types import SuiteSweep, Weights
 from eval.weights_mark import weights_mark
 from recipes.errors import UserError
 from recipes.paths import ROOT
 from recipes.sweeps import SweepSection
 from train.model import whole_model
-from train.ranks import on_first_rank_however_long
+from train.ranks import POLL_SECONDS, on_first_rank_however_long
 from train.recorder import Clock, Cost, SweepRecorder
 from train.run_record import write_whole
 
@@ -41,6 +43,8 @@ class Sweeps(Protocol):
     """What the callback asks for; all ranks call all of it, at the same steps."""
 
     def begin(self, step: int) -> None: ...
+
+    def has(self, step: int) -> bool: ...
 
     def poll(self) -> None: ...
 
@@ -60,21 +64,30 @@ class LiveSweeps:
     def begin(self, step: int) -> None:
         pass
 
+    def has(self, step: int) -> bool:
+        return False
+
     def poll(self) -> None:
         pass
 
     def sweep(self, step: int, error: float) -> None:
         """One sweep. What a killed process had of it already is used, if the weights are the same to the bit."""
-        started, memory, ranks = time.perf_counter(), PeakMemory(), self.recorder.ranks
-        place = Place(self.recorder.folder.path / "samples", "run", step)
-        with whole_model(self.trainer) as model:
+        started, memory = time.perf_counter(), PeakMemory()
+        try:
+            sweeps = self._sweep(Place(self.recorder.folder.path / "samples", "run", step))
+        finally:  # a sweep that is left has taken its time too
+            seconds = time.perf_counter() - started
+            self.clock.sweep_seconds += seconds
+        # resident memory says nothing in a process that held more before: on a CPU only the benchmark measures it
+        cost = Cost(seconds, memory.bytes() if torch.cuda.is_available() else 0)
+        self.recorder.record(sweeps, cost, error)
+
+    def _sweep(self, place: Place) -> dict[str, SuiteSweep]:
+        ranks = self.recorder.ranks
+        with may_leave(), whole_model(self.trainer) as model:
             kept = KeptSweep(self.plan, place, on_first_rank(ranks, lambda: weights_mark(model)), ranks)
             on_first_rank(ranks, kept.set_others_aside)
-            sweeps = kept.run(lambda: Weights(model))
-        # resident memory says nothing in a process that held more before: on a CPU only the benchmark measures it
-        cost = Cost(time.perf_counter() - started, memory.bytes() if torch.cuda.is_available() else 0)
-        self.clock.sweep_seconds += cost.seconds
-        self.recorder.record(sweeps, cost, error)
+            return kept.run(lambda: Weights(model))
 
     def wait(self) -> None:
         pass
@@ -145,6 +158,10 @@ class SavedSweeps:
             self.wait()
         self.clock.sweep_seconds += time.perf_counter() - started
 
+    def has(self, step: int) -> bool:
+        """Whether the weights of a sweep lie here and wait; on rank 0."""
+        return any(job.step == step for job in [*self.waiting, *([self.running[0]] if self.running else [])])
+
     def poll(self) -> None:
         """Records a result that has come and starts the next job; on rank 0."""
         if self.recorder.ranks.rank != 0:
@@ -159,7 +176,8 @@ class SavedSweeps:
 
     def wait(self) -> None:
         """Until every job is recorded."""
-        on_first_rank_however_long(self.recorder.ranks, self.folder, self._finish)
+        with may_leave():
+            on_first_rank_however_long(self.recorder.ranks, self.folder, self._finish)
 
     def leave(self) -> None:
         """Ends the process; its journal and its folder stay, and the same command goes on with them."""
@@ -169,7 +187,9 @@ class SavedSweeps:
 
     def _finish(self) -> str:
         while self.running is not None:
-            self.running[1].wait()
+            with suppress(subprocess.TimeoutExpired):
+                self.running[1].wait(POLL_SECONDS)
+            beat()
             self.poll()
         return ""
 

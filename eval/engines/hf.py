@@ -16,6 +16,7 @@ from eval.engines.memory import PREFILL_TOKENS, SlotPlan, plan_slots
 from eval.engines.slot_attention import SLOTS, Blocks, blocks_of
 from eval.engines.slot_cache import SlotCache
 from eval.protocol import Protocol
+from eval.pulse import beat
 from eval.streams import sample_tokens
 from eval.types import Missing, Request, Thought
 
@@ -78,6 +79,7 @@ class HFEngine:
                 active += fresh
                 self._prefill(fresh, cache, len(active) - len(fresh))
             self._step(active, cache)
+            beat()
             for slot in range(len(active) - 1, -1, -1):
                 if active[slot].done:
                     yield active[slot].thought()

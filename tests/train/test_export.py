@@ -15,6 +15,7 @@ from peft import PeftModel
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from data_prep.marks import COMPLETE
 from recipes.errors import UserError
 from recipes.paths import ROOT
 from recipes.schema import ExportSection
@@ -150,6 +151,7 @@ def test_logits_that_are_no_numbers_are_refused(full: Path, tmp_path: Path) -> N
     checkpoint = tmp_path / "run" / "checkpoint-8"
     spoiled = {name: torch.full_like(tensor, float("nan")) for name, tensor in weights(checkpoint).items()}
     save_file(spoiled, checkpoint / "model.safetensors", {"format": "pt"})
+    (checkpoint / COMPLETE).write_text("8")  # an earlier version's mark, which says nothing of the files
     refused(lambda: export_run(RunFolder(tmp_path / "run"), tmp_path / "out", ExportSection()), "logits differ by nan")
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from eval.ranks import ALONE
 from recipes.errors import UserError
+from recipes.run import RunSection
 from tests.eval.worlds import nano_plan, nano_suite
 from tests.train.conftest import cut_back
 from tests.train.runs import rows, run_here, same, small, untimed, weights
@@ -98,23 +101,22 @@ def test_a_row_never_spans_a_resume(here: Callable[..., Path], cache: Path, tmp_
     ("zero.stage=2", "zero.stage (0 before, 2 now)"), ("adapter.r=8", "adapter.r (16 before, 8 now)"),
     ("seed=5", "seed (1 before, 5 now)")])
 def test_another_recipe_is_refused_by_its_keys(override: str, named: str, cut: Path, cache: Path) -> None:
-    from eval.ranks import ALONE
     from recipes.loader import load_recipe
+    from train.opening import open_run
     from train.run_record import RunFolder
-    from train.stages import open_run
 
     with pytest.raises(UserError) as caught:
-        open_run(RunFolder(cut), load_recipe(arguments(cut, cache, override)), ALONE.count)
+        open_run(RunFolder(cut), load_recipe(arguments(cut, cache, override)), ALONE)
     assert named in str(caught.value)
 
 
 def test_another_number_of_ranks_is_refused(cut: Path, cache: Path) -> None:
     from recipes.loader import load_recipe
+    from train.opening import open_run
     from train.run_record import RunFolder
-    from train.stages import open_run
 
     with pytest.raises(UserError, match=r"ranks \(1 before, 2 now\)"):
-        open_run(RunFolder(cut), load_recipe(arguments(cut, cache)), 2)
+        open_run(RunFolder(cut), load_recipe(arguments(cut, cache)), replace(ALONE, count=2))
 
 
 def test_never_refuses_a_folder_with_a_run(cut: Path, cache: Path) -> None:
@@ -138,11 +140,11 @@ def test_a_path_goes_on_in_a_new_folder(cut: Path, cache: Path, tmp_path: Path, 
 
 def test_going_back_unmarks_later_checkpoints(lora: Path, cache: Path, tmp_path: Path) -> None:
     from recipes.loader import load_recipe
+    from train.opening import open_run
     from train.run_record import RunFolder
-    from train.stages import open_run
 
     folder = RunFolder(shutil.copytree(lora, tmp_path / "run"))
-    open_run(folder, load_recipe(arguments(folder.path, cache, f"run.resume={folder.path / 'checkpoint-4'}")), 1)
+    open_run(folder, load_recipe(arguments(folder.path, cache, f"run.resume={folder.path / 'checkpoint-4'}")), ALONE)
     assert [path.name for path in folder.complete_checkpoints()] == ["checkpoint-4"]
 
 
@@ -152,14 +154,14 @@ def test_another_protocol_is_refused_before_anything_is_written(tmp_path: Path) 
     now = plan.protocol_hash(plan.suites[0])
     folder = RunFolder(tmp_path)
     folder.add_facts({"protocol": {"chain": "before"}})
-    check_same_protocol(folder, plan)  # without a checkpoint there is nothing to go on from
+    check_same_protocol(folder, plan, RunSection())  # without a checkpoint there is nothing to go on from
     (tmp_path / "checkpoint-4").mkdir()
     (tmp_path / "checkpoint-4" / COMPLETE).touch()
     with pytest.raises(UserError, match=rf"differs in protocol\.chain \(before before, {now} now\)"):
-        check_same_protocol(folder, plan)
+        check_same_protocol(folder, plan, RunSection())
     assert folder.facts() == {"protocol": {"chain": "before"}}
     folder.add_facts({"protocol": {"chain": now}})
-    check_same_protocol(folder, plan)
+    check_same_protocol(folder, plan, RunSection())
 
 
 def test_other_pruned_weights_are_refused(cut: Path, cache: Path) -> None:

@@ -1,0 +1,46 @@
+"""This process's signs of life, and where it may leave off what it is doing.
+
+Loops that work for long call `beat` after each piece: a token of a sweep, a thought, a file. A watchdog reads when the
+last one was (`train.watch`); and a process that was asked to stop leaves off there, where the work may be left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class ToLeave(Exception):
+    """This process, or another rank of the run, was asked to stop; what is finished is kept."""
+
+
+class Pulse:
+    """asked: a signal to stop has come. watched: a long silence means that the process hangs."""
+
+    def __init__(self) -> None:
+        self.beat_at, self.asked, self.watched, self.may_leave = time.monotonic(), False, False, False
+
+    def silence_seconds(self) -> float:
+        return time.monotonic() - self.beat_at
+
+
+PULSE = Pulse()
+"""of this process; a signal is heard by a process, so there is one"""
+
+
+def beat() -> None:
+    """A sign of life. ToLeave where the process was asked to stop and the work at hand may be left."""
+    PULSE.beat_at = time.monotonic()
+    if PULSE.asked and PULSE.may_leave:
+        raise ToLeave
+
+
+@contextmanager
+def may_leave() -> Iterator[None]:
+    """What is done inside may be left off at any `beat`."""
+    PULSE.may_leave = True
+    try:
+        yield
+    finally:
+        PULSE.may_leave = False

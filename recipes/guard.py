@@ -1,0 +1,68 @@
+"""What a run does about a loss that is no number or explodes, and when it ends before its last step."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from recipes.section import Section
+
+METRICS = {"level": "level", "gain": "gain_per_doubling", "total_gain": "total_gain", "accuracy": "accuracy",
+           "termination": "termination"}
+"""names in a key such as sweep/chain/gain -> keys of a row of sweeps.jsonl; accuracy is that of the largest budget"""
+
+
+class GuardSection(Section):
+    on_bad_loss: Literal["stop", "skip"] = Field(
+        default="stop",
+        description="a loss or gradient that is no finite number, or a loss that explodes: stop the run before the "
+                    "optimizer step, or skip that step on all ranks and count it")
+    explode_factor: float = Field(
+        default=10.0, gt=1,
+        description="a loss above so many times the median of the last `window` good steps explodes")
+    window: int = Field(default=20, ge=2, description="good steps that are looked back on; before there are as many, "
+                                                      "only a loss that is no number is bad")
+    most_skipped: int = Field(
+        default=10, ge=1, description="with skip: the run stops at the next bad step after so many, resumes included")
+
+
+@dataclass(frozen=True)
+class SweepMetric:
+    """A number of one suite's sweep, larger is better."""
+
+    suite: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"sweep/{self.suite}/{self.name}"
+
+
+def sweep_metric(text: str) -> SweepMetric:
+    """`sweep/<suite>/<metric>` taken apart; ValueError says what is allowed."""
+    found = re.fullmatch(r"sweep/(.+)/([a-z_]+)", text)
+    if found is None or found[2] not in METRICS:
+        raise ValueError(f"{text}: must be sweep/<suite>/<metric>, with one of {', '.join(METRICS)} as metric")
+    return SweepMetric(found[1], found[2])
+
+
+class StopOnVerdict(Section):
+    on: Literal["verdict"] = Field(description="stop when sweeps say RETURNED")
+    times: int = Field(default=2, ge=1, description="so many sweeps in a row")
+
+
+class StopOnPlateau(Section):
+    on: Literal["plateau"] = Field(description="stop when a number of the sweeps rises no further")
+    metric: str = Field(description="sweep/<suite>/<metric>, such as sweep/chain/gain")
+    times: int = Field(default=3, ge=1, description="so many sweeps in a row without a new best")
+    min_rise: float = Field(default=0.0, ge=0, description="what a new best must be above the old one")
+
+    @field_validator("metric")
+    @classmethod
+    def _is_a_metric(cls, text: str) -> str:
+        return str(sweep_metric(text))
+
+
+EarlyStopSection = Annotated[StopOnVerdict | StopOnPlateau, Field(discriminator="on")]

@@ -1,0 +1,28 @@
+"""The `run` section: where a run lies, how it goes on, and when a process is taken for hung."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from recipes.section import Section
+
+
+class RunSection(Section):
+    dir: Path | None = Field(default=None, description="the run folder; default runs/<recipe>-<time>")
+    resume: str = Field(
+        default="auto",
+        description="auto: go on where a COMPLETE checkpoint lies in run.dir; never; or a checkpoint's path")
+    resume_force: bool = Field(
+        default=False,
+        description="go on although the recipe or the data differ from before; what differs is kept in run.json (never "
+                    "across another number of ranks or another zero.stage)")
+    stall_seconds: float = Field(
+        default=1800.0, ge=1,
+        description="a process that sees no finished step, no token of a sweep and no save for so long is taken for "
+                    "hung while it trains: it writes its stacks to logs/rank-N.log and ends with code 1")
+    cache_dir: Path = Field(
+        default=Path("runs/cache"),
+        description="where sweeps of unpruned models, generated traces and scores of traces are kept for later runs; "
+                    "on several machines it must be on a file system that all share")
