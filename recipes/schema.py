@@ -14,6 +14,7 @@ from recipes.data import DataSection
 from recipes.section import Section
 from recipes.sweeps import SweepSection
 from recipes.trainer_fields import check_trainer_fields
+from recipes.zero import ZeroSection
 
 
 class RunSection(Section):
@@ -21,6 +22,10 @@ class RunSection(Section):
     resume: str = Field(
         default="auto",
         description="auto: go on where a COMPLETE checkpoint lies in run.dir; never; or a checkpoint's path")
+    resume_ranks: Literal["same", "any"] = Field(
+        default="same",
+        description="any: a run may go on with another number of ranks; accumulation (or the micro batch) follows, so "
+                    "that the global batch stays")
     cache_dir: Path = Field(
         default=Path("runs/cache"),
         description="where sweeps of unpruned models, generated traces and scores of traces are kept for later runs; "
@@ -78,22 +83,6 @@ class LoraAdapter(Section):
 AdapterSection = Annotated[NoAdapter | LoraAdapter, Field(discriminator="method")]
 
 
-class ZeroSection(Section):
-    stage: Literal[0, 1, 2, 3] = Field(default=2, description="ZeRO stage; 0 in one process runs without DeepSpeed")
-    offload_optimizer: Literal["none", "cpu"] = Field(default="none", description="where optimizer states live")
-    offload_parameters: Literal["none", "cpu"] = Field(
-        default="none", description="where parameters live (stage 3 only)")
-    bucket_size: int = Field(default=50_000_000, ge=1, description="elements reduced or gathered at once")
-
-    @model_validator(mode="after")
-    def _offload_needs_a_stage(self) -> Self:
-        if self.offload_parameters != "none" and self.stage != 3:
-            raise ValueError(f"offload_parameters={self.offload_parameters} needs stage=3, got stage={self.stage}")
-        if self.offload_optimizer != "none" and self.stage == 0:
-            raise ValueError(f"offload_optimizer={self.offload_optimizer} needs stage 1, 2 or 3, got stage=0")
-        return self
-
-
 class WandbSection(Section):
     mode: Literal["auto", "online", "offline", "disabled"] = Field(
         default="auto", description="auto: online where a key is set, else offline")
@@ -112,6 +101,9 @@ class ExportSection(Section):
 
 class Recipe(Section):
     seed: int = Field(default=1, description="seed of training: data order, adapter initialisation, dropout")
+    deterministic: bool = Field(
+        default=False,
+        description="the same bits every time on a GPU too: only deterministic kernels, which may be slower")
     dry_run: bool = Field(
         default=False, description="check all that can be checked without loading the model, then stop")
     run: RunSection = RunSection()

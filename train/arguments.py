@@ -11,15 +11,15 @@ from trl import SFTConfig
 
 from recipes.schema import Recipe
 from train.ranks import device, uses_deepspeed
-from train.zero import deepspeed_config
+from train.zero import config_of
 
 
-def make_arguments(recipe: Recipe, folder: Path) -> SFTConfig:
+def make_arguments(recipe: Recipe, folder: Path, ranks: int = 1) -> SFTConfig:
     """All that the Trainer needs to know. Under ZeRO-3 models loaded from now on are sharded as they load."""
     kind = device().type
     owned: dict[str, Any] = {
         "output_dir": str(folder),
-        "deepspeed": deepspeed_config(recipe.zero, kind) if uses_deepspeed(recipe.zero) else None,
+        "deepspeed": config_of(recipe, kind, ranks) if uses_deepspeed(recipe.zero) else None,
         "report_to": "none",
         "use_cpu": kind == "cpu",
         "bf16": recipe.model.dtype == "bfloat16",

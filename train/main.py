@@ -26,17 +26,20 @@ def recover(loaded: Loaded[Recipe]) -> int:
     from data_prep.models import load_model
     from eval.ranks import on_first_rank
     from train import stages
+    from train.determinism import be_deterministic
+    from train.elastic import fit_checkpoint, fit_ranks
     from train.generated import with_generated_traces
     from train.ranks import start_ranks
     from train.run_record import RunFolder, folder_name
     from train.terminal import calm_libraries
 
     recipe = loaded.recipe
+    be_deterministic(recipe.deterministic)
     ranks = start_ranks(recipe.zero)
     calm_libraries(ranks.rank)
     folder = RunFolder(on_first_rank(ranks, lambda: folder_name(loaded)))
 
-    recipe = with_generated_traces(recipe, ranks)
+    recipe = fit_ranks(folder, with_generated_traces(recipe, ranks), ranks)
     inputs = stages.read_inputs(recipe, ranks)
     stages.say(ranks, inputs.describe())
     if recipe.dry_run:
@@ -45,12 +48,13 @@ def recover(loaded: Loaded[Recipe]) -> int:
 
     on_first_rank(ranks, lambda: stages.check_same_protocol(folder, inputs.plan))
     resume = on_first_rank(ranks, lambda: stages.open_run(folder, loaded, ranks.count))
+    resume = fit_checkpoint(resume, folder, ranks)
     pruned = stages.prune(recipe, folder, ranks)
     references = stages.sweep_references(recipe, pruned, inputs.plan, folder, ranks)
     tracker = stages.start_record(folder, recipe, pruned, inputs, ranks)
     recorder = stages.make_recorder(folder, tracker, references, recipe.sweep, ranks)
 
-    arguments = stages.make_arguments(recipe, folder.path)
+    arguments = stages.make_arguments(recipe, folder.path, ranks.count)
     model = load_model(pruned, recipe.model)
     trainer = stages.make_trainer(model, arguments, inputs, recipe.adapter)
     preemption = stages.add_callbacks(trainer, inputs.plan, recipe, recorder)

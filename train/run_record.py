@@ -108,7 +108,9 @@ def check_same_run(folder: RunFolder, recipe: Recipe, ranks: int) -> None:
         return
     before, now = ({key: value for key, value in each.items() if key not in MAY_CHANGE_ON_RESUME}
                    for each in (facts["recipe"], recipe.model_dump(mode="json")))
-    _refuse_differences(folder, [*_differences(before, now), *_differences(facts["ranks"], ranks, "ranks")])
+    wanted = facts["ranks"] if recipe.run.resume_ranks == "any" else ranks
+    other_ranks = [f"{line}, allowed by run.resume_ranks=any" for line in _differences(facts["ranks"], wanted, "ranks")]
+    _refuse_differences(folder, [*_differences(before, now), *other_ranks])
 
 
 def check_same_facts(folder: RunFolder, facts: Mapping[str, Any]) -> None:
@@ -140,7 +142,7 @@ def begin_record(folder: RunFolder, loaded: Loaded[Recipe], ranks: int) -> None:
     overrides = (argument for argument in loaded.command if not argument.startswith("recipe="))
     header = f"# resolved from: {' '.join([f'recipe={loaded.path.name}', *overrides])}\n"
     write_whole(folder.path / "recipe.yaml", header + to_yaml(loaded.recipe))
-    fresh = {"id": uuid.uuid4().hex[:12], "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    fresh = {"id": uuid.uuid4().hex[:12], "ranks_begun": ranks, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     folder.add_facts({
         **fresh, **folder.facts(), "name": folder.path.name, "command": list(loaded.command), "commit": commit(),
         "ranks": ranks, "recipe": loaded.recipe.model_dump(mode="json"),

@@ -30,6 +30,8 @@ from recipes.schema import AdapterSection, ExportSection, ModelSection, Recipe
 from recipes.sweeps import SweepSection, VerdictSection, VllmEngine
 from train.arguments import Arithmetic, arithmetic, make_arguments
 from train.callbacks import CompleteCallback, MetricsCallback, PreemptionCallback, SweepCallback
+from train.determinism import determinism
+from train.elastic import read_universal
 from train.export import export_run
 from train.model import (
     ReferenceCache,
@@ -48,6 +50,7 @@ from train.run_record import RunFolder, begin_record, check_same_facts, check_sa
 from train.sweeps import make_sweeps
 from train.terminal import BarCallback
 from train.tracking import NoTracker, Tracker, start_tracker
+from train.zero import record_config
 
 __all__ = ["make_arguments"]
 
@@ -178,7 +181,8 @@ def start_record(folder: RunFolder, recipe: Recipe, pruned: str, inputs: Inputs,
                  "format": inputs.plan.protocol.format.facts(),
                  "traces": recipe.data.traces.model_dump(mode="json"),
                  "protocol": protocols(inputs.plan),
-                 "seeds": {"train": recipe.seed, "sweep": recipe.sweep.seed}}
+                 "seeds": {"train": recipe.seed, "sweep": recipe.sweep.seed},
+                 "determinism": determinism()}
         check_same_facts(folder, facts)
         folder.add_facts(facts)
         copy_figure(inputs.prepared.folder / FIGURE, folder.path / "figures" / "trace_lengths.png")
@@ -239,6 +243,8 @@ def train(trainer: SFTTrainer, resume: Path | None) -> None:
 
     Nothing is left to do for a run that is through.
     """
+    record_config(trainer)
+    read_universal(trainer, resume)
     if resume is None:
         trainer.train()
     else:
