@@ -1,7 +1,4 @@
-"""Every ZeRO stage, with LoRA and in full, on one rank and on two: the same global batches give the same training.
-
-Two launches in all: each goes through the eight cells in one process a rank (`tests.train.zero_matrix`).
-"""
+"""Every ZeRO stage, with LoRA and in full, on one rank and on two: the same global batches give the same training."""
 
 from __future__ import annotations
 
@@ -13,36 +10,13 @@ from typing import Any
 import pytest
 import torch
 
-from tests.train.runs import launch_module, rows, small, weights
+from tests.train.cells import ADAPTERS, MATRIX, ROUGH, VARIANTS
+from tests.train.runs import rows, weights
 
 pytestmark = pytest.mark.slow
 
-GLOBAL_BATCH = 8
-SHORT = ("trainer.max_steps=4", "trainer.save_steps=2", "trainer.logging_steps=1", "sweep.every_steps=1000",
-         "sweep.suites.0.size=2", "sweep.suites.1.size=2", "sweep.suites.2.size=2", "trainer.disable_tqdm=true")
-CELLS = [(recipe, stage) for recipe in ("lora", "full") for stage in range(4)]
 TRAINABLE = {"lora": 84, "full": 68}  # 6 layers x 7 linears x 2 matrices; 6 x 11 + embedding + last norm, head tied
-IDS = [f"{recipe}-zero{stage}" for recipe, stage in CELLS]
-Run = Callable[[int, str, int], Path]
-
-
-@pytest.fixture(scope="session")
-def run_of(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Run:
-    """The folder of a run: how many ranks, which recipe, which stage."""
-    roots: dict[int, Path] = {}
-
-    def folder(ranks: int, recipe: str, stage: int) -> Path:
-        if ranks not in roots:
-            roots[ranks] = tmp_path_factory.mktemp(f"matrix{ranks}")
-            micro_batch = f"trainer.per_device_train_batch_size={GLOBAL_BATCH // ranks}"
-            cells = [small(each, roots[ranks] / f"{each}{zero}", cache, f"zero.stage={zero}", micro_batch, *SHORT)
-                     for each, zero in CELLS]
-            (roots[ranks] / "cells.json").write_text(json.dumps(cells))
-            done = launch_module("tests.train.zero_matrix", [str(roots[ranks] / "cells.json")], ranks)
-            assert done.returncode == 0, done.stderr[-2000:]
-        return roots[ranks] / f"{recipe}{stage}"
-
-    return folder
+Cells = Callable[[int, str], Path]
 
 
 def column(folder: Path, name: str) -> list[Any]:
@@ -54,39 +28,84 @@ def largest_difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tens
     return max(float((one[name] - other[name]).abs().max()) for name in one)
 
 
-@pytest.mark.parametrize(("recipe", "stage"), CELLS, ids=IDS)
-def test_two_ranks_lose_what_one_does(recipe: str, stage: int, run_of: Run) -> None:
-    one, two = (column(run_of(ranks, recipe, stage), "loss") for ranks in (1, 2))
+@pytest.mark.parametrize("name", MATRIX)
+def test_two_ranks_lose_what_one_does(name: str, cell_of: Cells) -> None:
+    one, two = (column(cell_of(ranks, name), "loss") for ranks in (1, 2))
     assert two == pytest.approx(one, rel=1e-5)
 
 
-@pytest.mark.parametrize(("recipe", "stage"), CELLS, ids=IDS)
-def test_two_ranks_train_the_tokens_that_one_does(recipe: str, stage: int, run_of: Run) -> None:
-    assert column(run_of(2, recipe, stage), "tokens") == column(run_of(1, recipe, stage), "tokens")
+@pytest.mark.parametrize("name", MATRIX)
+def test_two_ranks_train_the_tokens_that_one_does(name: str, cell_of: Cells) -> None:
+    assert column(cell_of(2, name), "tokens") == column(cell_of(1, name), "tokens")
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-@pytest.mark.parametrize(("recipe", "stage"), CELLS, ids=IDS)
-def test_all_that_trains_moves_and_nothing_else(recipe: str, stage: int, ranks: int, run_of: Run) -> None:
-    found = json.loads((run_of(ranks, recipe, stage) / "moved.json").read_text())
-    assert found == {"trainable": TRAINABLE[recipe], "still": [], "frozen_moved": []}
+@pytest.mark.parametrize("name", MATRIX)
+def test_all_that_trains_moves_and_nothing_else(name: str, ranks: int, cell_of: Cells) -> None:
+    found = json.loads((cell_of(ranks, name) / "moved.json").read_text())
+    assert found == {"trainable": TRAINABLE[name[:4]], "still": [], "frozen_moved": []}
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-@pytest.mark.parametrize("stage", range(4))
-def test_the_saved_adapter_is_whole(stage: int, ranks: int, run_of: Run) -> None:
-    saved = weights(run_of(ranks, "lora", stage) / "checkpoint-4")
+@pytest.mark.parametrize("name", ["lora0", "lora1", "lora2", "lora3"])
+def test_the_saved_adapter_is_whole(name: str, ranks: int, cell_of: Cells) -> None:
+    saved = weights(cell_of(ranks, name) / "checkpoint-4")
     assert (len(saved), [name for name, tensor in saved.items() if not bool(tensor.any())]) == (TRAINABLE["lora"], [])
 
 
-@pytest.mark.parametrize(("recipe", "stage"), CELLS, ids=IDS)
-def test_exports_of_one_rank_and_of_two_are_equal(recipe: str, stage: int, run_of: Run) -> None:
-    one, two = (weights(run_of(ranks, recipe, stage) / "export") for ranks in (1, 2))
+@pytest.mark.parametrize("name", MATRIX)
+def test_exports_of_one_rank_and_of_two_are_equal(name: str, cell_of: Cells) -> None:
+    one, two = (weights(cell_of(ranks, name) / "export") for ranks in (1, 2))
     assert largest_difference(one, two) < 1e-5
 
 
-@pytest.mark.parametrize("stage", [1, 2, 3])
-@pytest.mark.parametrize("recipe", ["lora", "full"])
-def test_every_stage_exports_what_plain_torch_does(recipe: str, stage: int, run_of: Run) -> None:
-    plain, sharded = (weights(run_of(1, recipe, each) / "export") for each in (0, stage))
+@pytest.mark.parametrize("name", ["lora1", "lora2", "lora3", "full1", "full2", "full3"])
+def test_every_stage_exports_what_plain_torch_does(name: str, cell_of: Cells) -> None:
+    plain, sharded = (weights(cell_of(1, each) / "export") for each in (f"{name[:4]}0", name))
     assert largest_difference(plain, sharded) < 1e-5
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_offload_checkpointing_accumulation_and_an_own_config_change_no_loss(name: str, cell_of: Cells) -> None:
+    varied, plain = (column(cell_of(2, each), "loss") for each in (name, name.split("-")[0]))
+    assert varied == pytest.approx(plain, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ROUGH)
+def test_bfloat16_loses_nearly_what_float32_does(name: str, cell_of: Cells) -> None:
+    rough, exact = (column(cell_of(2, each), "loss") for each in (name, name.split("-")[0]))
+    assert rough == pytest.approx(exact, rel=5e-2)
+    assert rough != exact
+
+
+@pytest.mark.parametrize("name", ROUGH)
+def test_updates_below_bfloat16s_resolution_are_kept_in_float32(name: str, cell_of: Cells) -> None:
+    """The optimizer's own copy of the weights is float32 and has moved where the bfloat16 weights could not."""
+    (states, *_) = sorted((cell_of(2, name) / "checkpoint-4").glob("global_step4/*zero_pp_rank_0*optim_states.pt"))
+    saved = torch.load(states, map_location="cpu", weights_only=False)["optimizer_state_dict"]
+    master = saved.get("single_partition_of_fp32_groups") or saved["fp32_flat_groups"]
+    assert {part.dtype for part in master} == {torch.float32}
+    assert any(bool((part != part.bfloat16().float()).any()) for part in master)
+
+
+@pytest.mark.parametrize("name", [*ADAPTERS, "lora3-checkpointed", "lora3-bfloat16"])
+def test_every_kind_of_adapter_moves_whole(name: str, cell_of: Cells) -> None:
+    found = json.loads((cell_of(2, name) / "moved.json").read_text())
+    assert (found["still"], found["frozen_moved"]) == ([], [])
+
+
+@pytest.mark.parametrize("name", [*ADAPTERS, "lora3-bfloat16", "full2-bfloat16"])
+def test_what_they_trained_is_exported(name: str, cell_of: Cells) -> None:
+    report = json.loads((cell_of(2, name) / "export" / "export_report.json").read_text())
+    assert report["merged_difference"] <= 1e-3
+
+
+def test_the_run_folder_shows_what_deepspeed_got(cell_of: Cells) -> None:
+    found = json.loads((cell_of(2, "full2-own") / "deepspeed.json").read_text())
+    batch = ("train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "train_batch_size", "gradient_clipping")
+    assert [found[key] for key in batch] == [4, 1, 8, 1.0]
+    assert found["zero_optimization"] == {"stage": 2, "reduce_bucket_size": 1000, "round_robin_gradients": True}
+
+
+def test_without_deepspeed_there_is_nothing_to_show(cell_of: Cells) -> None:
+    assert not (cell_of(1, "full0") / "deepspeed.json").exists()
