@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -18,6 +19,10 @@ class RunSection(Section):
         default=False,
         description="go on although the recipe or the data differ from before; what differs is kept in run.json (never "
                     "across another number of ranks or another zero.stage)")
+    resume_ranks: Literal["same", "any"] = Field(
+        default="same",
+        description="any: a run may go on with another number of ranks; accumulation (or the micro batch) follows, so "
+                    "that the global batch stays")
     stall_seconds: float = Field(
         default=1800.0, ge=1,
         description="a process that sees no finished step, no token of a sweep and no save for so long is taken for "

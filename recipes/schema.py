@@ -15,6 +15,7 @@ from recipes.run import RunSection
 from recipes.section import Section
 from recipes.sweeps import SweepSection
 from recipes.trainer_fields import check_trainer_fields
+from recipes.zero import ZeroSection
 
 
 class ModelSection(Section):
@@ -68,22 +69,6 @@ class LoraAdapter(Section):
 AdapterSection = Annotated[NoAdapter | LoraAdapter, Field(discriminator="method")]
 
 
-class ZeroSection(Section):
-    stage: Literal[0, 1, 2, 3] = Field(default=2, description="ZeRO stage; 0 in one process runs without DeepSpeed")
-    offload_optimizer: Literal["none", "cpu"] = Field(default="none", description="where optimizer states live")
-    offload_parameters: Literal["none", "cpu"] = Field(
-        default="none", description="where parameters live (stage 3 only)")
-    bucket_size: int = Field(default=50_000_000, ge=1, description="elements reduced or gathered at once")
-
-    @model_validator(mode="after")
-    def _offload_needs_a_stage(self) -> Self:
-        if self.offload_parameters != "none" and self.stage != 3:
-            raise ValueError(f"offload_parameters={self.offload_parameters} needs stage=3, got stage={self.stage}")
-        if self.offload_optimizer != "none" and self.stage == 0:
-            raise ValueError(f"offload_optimizer={self.offload_optimizer} needs stage 1, 2 or 3, got stage=0")
-        return self
-
-
 class WandbSection(Section):
     mode: Literal["auto", "online", "offline", "disabled"] = Field(
         default="auto", description="auto: online where a key is set, else offline")
@@ -104,6 +89,9 @@ class ExportSection(Section):
 
 class Recipe(Section):
     seed: int = Field(default=1, description="seed of training: data order, adapter initialisation, dropout")
+    deterministic: bool = Field(
+        default=False,
+        description="the same bits every time on a GPU too: only deterministic kernels, which may be slower")
     dry_run: bool = Field(
         default=False, description="check all that can be checked without loading the model, then stop")
     run: RunSection = RunSection()

@@ -9,17 +9,18 @@ from typing import Any
 
 from trl import SFTConfig
 
+from recipes.errors import UserError
 from recipes.schema import Recipe
 from train.ranks import device, uses_deepspeed
-from train.zero import deepspeed_config
+from train.zero import config_of
 
 
-def make_arguments(recipe: Recipe, folder: Path) -> SFTConfig:
+def make_arguments(recipe: Recipe, folder: Path, ranks: int = 1) -> SFTConfig:
     """All that the Trainer needs to know. Under ZeRO-3 models loaded from now on are sharded as they load."""
     kind = device().type
     owned: dict[str, Any] = {
         "output_dir": str(folder),
-        "deepspeed": deepspeed_config(recipe.zero, kind) if uses_deepspeed(recipe.zero) else None,
+        "deepspeed": config_of(recipe, kind, ranks) if uses_deepspeed(recipe.zero) else None,
         "report_to": "none",
         "use_cpu": kind == "cpu",
         "bf16": recipe.model.dtype == "bfloat16",
@@ -31,7 +32,8 @@ def make_arguments(recipe: Recipe, folder: Path) -> SFTConfig:
         "save_total_limit": None,  # old checkpoints are dropped only after the new one is complete (CompleteCallback)
         "dataloader_pin_memory": kind == "cuda",
     }
-    return SFTConfig(**{**_without_aliases(recipe.trainer), **owned})
+    return SFTConfig(**{**_without_aliases(recipe.trainer), "activation_checkpointing_kwargs": checkpointing(recipe),
+                        **owned})
 
 
 def _without_aliases(trainer: dict[str, Any]) -> dict[str, Any]:
@@ -39,6 +41,22 @@ def _without_aliases(trainer: dict[str, Any]) -> dict[str, Any]:
     old, new = "gradient_checkpointing", "activation_checkpointing"
     renamed = {key.replace(old, new): value for key, value in trainer.items()}
     return {"activation_checkpointing": True, **renamed}
+
+
+def checkpointing(recipe: Recipe) -> dict[str, Any]:
+    """How activations are checkpointed: as the recipe says, and reentrant where ZeRO-3 shards frozen weights.
+
+    The other kind finds such weights emptied in the backward pass. (TRL 1.16 asks for the reentrant kind under the name
+    that transformers 5.23 no longer reads.) UserError where the recipe forbids it.
+    """
+    fields = _without_aliases(recipe.trainer)
+    given: dict[str, Any] = fields.get("activation_checkpointing_kwargs") or {}
+    if not fields["activation_checkpointing"] or recipe.zero.stage != 3 or recipe.adapter.method == "none":
+        return given
+    if given.get("use_reentrant") is False or given.get("selective"):
+        raise UserError(f"trainer.gradient_checkpointing_kwargs={given}: an adapter under zero.stage=3 needs reentrant "
+                        "checkpointing; leave use_reentrant and selective out, or use zero.stage=2")
+    return {**given, "use_reentrant": True}
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ def mend(loaded: Loaded[Recipe]) -> int:
     from data_prep.models import load_model
     from eval.ranks import on_first_rank
     from train import stages
+    from train.determinism import be_deterministic
+    from train.elastic import fit_checkpoint, fit_ranks
     from train.generated import with_generated_traces
     from train.opening import folder_name, open_run
     from train.ranks import start_ranks
@@ -39,10 +41,12 @@ def mend(loaded: Loaded[Recipe]) -> int:
     from train.terminal import calm_libraries
     from train.watch import Watch
 
-    ranks = start_ranks(loaded.recipe.zero, loaded.recipe.run.stall_seconds)
+    recipe = loaded.recipe
+    be_deterministic(recipe.deterministic)
+    ranks = start_ranks(recipe.zero, recipe.run.stall_seconds)
     calm_libraries(ranks.rank)
     folder = RunFolder(on_first_rank(ranks, lambda: folder_name(loaded)))
-    recipe = with_generated_traces(loaded.recipe, ranks)
+    recipe = fit_ranks(folder, with_generated_traces(recipe, ranks), ranks)
     inputs = stages.read_inputs(recipe, ranks)
     stages.say(ranks, inputs.describe())
     if recipe.dry_run:
@@ -52,12 +56,13 @@ def mend(loaded: Loaded[Recipe]) -> int:
     on_first_rank(ranks, lambda: stages.check_same_protocol(folder, inputs.plan, recipe.run))
     resume = open_run(folder, loaded, ranks)
     with Watch(folder, ranks, recipe.run.stall_seconds):
+        resume = fit_checkpoint(resume, folder, ranks)
         pruned = stages.prune(recipe, folder, ranks)
         references = stages.sweep_references(recipe, pruned, inputs.plan, folder, ranks)
         tracker = stages.start_record(folder, recipe, pruned, inputs, ranks)
         recorder = stages.make_recorder(folder, tracker, references, recipe.sweep, ranks)
 
-        arguments = stages.make_arguments(recipe, folder.path)
+        arguments = stages.make_arguments(recipe, folder.path, ranks.count)
         model = load_model(pruned, recipe.model)
         trainer = stages.make_trainer(model, arguments, inputs, recipe.adapter)
         preemption = stages.add_callbacks(trainer, inputs, recipe, recorder)

@@ -85,7 +85,9 @@ def check_same_run(folder: RunFolder, recipe: Recipe, ranks: int) -> list[str]:
         return []
     before, now = ({key: value for key, value in each.items() if key not in MAY_CHANGE_ON_RESUME}
                    for each in (facts["recipe"], recipe.model_dump(mode="json")))
-    differences = [*_differences(before, now), *_differences(facts["ranks"], ranks, "ranks")]
+    wanted = facts["ranks"] if recipe.run.resume_ranks == "any" else ranks
+    other_ranks = [f"{line}, allowed by run.resume_ranks=any" for line in _differences(facts["ranks"], wanted, "ranks")]
+    differences = [*_differences(before, now), *other_ranks]
     return _refuse_differences(folder, differences, recipe.run.resume_force)
 
 

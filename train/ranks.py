@@ -18,7 +18,7 @@ import torch
 from eval.pulse import PULSE, ToLeave
 from eval.ranks import ALONE, Ranks, on_first_rank
 from recipes.errors import UserError
-from recipes.schema import ZeroSection
+from recipes.zero import ZeroSection
 
 T = TypeVar("T")
 POLL_SECONDS, HINT_SECONDS, STALL_GRACE_SECONDS = 0.2, 60.0, 60.0

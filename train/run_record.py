@@ -82,7 +82,7 @@ def begin_record(folder: RunFolder, loaded: Loaded[Recipe], ranks: int, start: M
     write_whole(folder.path / "recipe.yaml", header + to_yaml(loaded.recipe))
     now, before = time.strftime("%Y-%m-%dT%H:%M:%S%z"), folder.facts()
     folder.add_facts({
-        "id": uuid.uuid4().hex[:12], "started": now, **before,
+        "id": uuid.uuid4().hex[:12], "ranks_begun": ranks, "started": now, **before,
         "starts": [*before.get("starts", []), {"at": now, "ranks": ranks, **start}],
         "name": folder.path.name, "command": list(loaded.command), "commit": commit(),
         "ranks": ranks, "recipe": loaded.recipe.model_dump(mode="json"),

@@ -30,7 +30,9 @@ from recipes.sweeps import SweepSection, VerdictSection, VllmEngine
 from train.arguments import Arithmetic, arithmetic, make_arguments
 from train.callbacks import MetricsCallback, PreemptionCallback, SweepCallback
 from train.checkpoints import CheckpointCallback, Kept
+from train.determinism import determinism
 from train.early_stop import EarlyStopCallback, Through
+from train.elastic import read_universal
 from train.exits import in_training
 from train.export import export_run
 from train.guard import guard_over
@@ -53,6 +55,7 @@ from train.sweep_share import within_share
 from train.sweeps import make_sweeps
 from train.terminal import BarCallback
 from train.tracking import NoTracker, Tracker, start_tracker
+from train.zero import record_config
 
 __all__ = ["make_arguments"]
 
@@ -170,7 +173,8 @@ def start_record(folder: RunFolder, recipe: Recipe, pruned: str, inputs: Inputs,
                  "format": inputs.plan.protocol.format.facts(),
                  "traces": recipe.data.traces.model_dump(mode="json"),
                  "protocol": protocols(inputs.plan),
-                 "seeds": {"train": recipe.seed, "sweep": recipe.sweep.seed}}
+                 "seeds": {"train": recipe.seed, "sweep": recipe.sweep.seed},
+                 "determinism": determinism()}
         check_same_facts(folder, facts, recipe.run)
         folder.add_facts(facts)
         copy_figure(inputs.prepared.folder / FIGURE, folder.path / "figures" / "trace_lengths.png")
@@ -235,6 +239,8 @@ def train(trainer: SFTTrainer, resume: Path | None) -> None:
 
     A run that is through does what is left of its sweeps; its weights are loaded only where one needs them.
     """
+    record_config(trainer)
+    read_universal(trainer, resume)
     sweeps = [each for each in trainer.callback_handler.callbacks if isinstance(each, SweepCallback)]
     step = through(trainer, resume) if resume else 0
     with in_training():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.train.cells import MATRIX, ON_TWO_RANKS, launch_cells
 from tests.train.runs import launch, run_here, small
 
 Factory = pytest.TempPathFactory
@@ -101,3 +102,17 @@ def full_zero2_resumed(full_zero2: Path, two_ranks: Callable[..., Path], tmp_pat
 def lora_zero3_resumed(lora_zero3: Path, two_ranks: Callable[..., Path], tmp_path_factory: Factory) -> Path:
     folder = cut_back(lora_zero3, tmp_path_factory.mktemp("resumed") / "run", 4)
     return two_ranks("lora", "zero.stage=3", folder=folder)
+
+
+@pytest.fixture(scope="session")
+def cell_of(tmp_path_factory: Factory, cache: Path) -> Callable[[int, str], Path]:
+    """The folder of a cell of the matrix, on one rank or on two; all cells of as many ranks are run in one launch."""
+    roots: dict[int, Path] = {}
+
+    def folder(ranks: int, name: str) -> Path:
+        if ranks not in roots:
+            roots[ranks] = tmp_path_factory.mktemp(f"matrix{ranks}")
+            launch_cells(ON_TWO_RANKS if ranks == 2 else MATRIX, roots[ranks], cache, ranks)
+        return roots[ranks] / name
+
+    return folder

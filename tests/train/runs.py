@@ -61,6 +61,14 @@ def launch(arguments: Sequence[str], folder: Path, ranks: int) -> subprocess.Com
                           check=False)
 
 
+def launch_module(module: str, arguments: Sequence[str], ranks: int) -> subprocess.CompletedProcess[str]:
+    """`deepspeed --num_accelerators N --module MODULE ...` in the repository's root."""
+    command = ["deepspeed", "--num_accelerators", str(ranks), "--master_port", str(free_port()), "--module", module,
+               *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=600,
+                          check=False)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -12,10 +12,11 @@ from trl import SFTConfig
 
 from data_prep.models import load_model
 from eval.ranks import ALONE
+from recipes.errors import UserError
 from recipes.loader import load
 from tests.train.runs import rows, small
 from train import stages
-from train.arguments import arithmetic, make_arguments
+from train.arguments import arithmetic, checkpointing, make_arguments
 
 
 def arguments_of(*overrides: str) -> SFTConfig:
@@ -60,6 +61,21 @@ def test_checkpointing_raises_no_deprecation() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", FutureWarning)
         arguments_of("trainer.gradient_checkpointing_kwargs={use_reentrant: false}")
+
+
+@pytest.mark.parametrize(("overrides", "reentrant"), [
+    (("zero.stage=3",), True), (("zero.stage=2",), None), (("zero.stage=3", "adapter={method: none}"), None)])
+def test_checkpointing_is_reentrant_where_zero_3_has_frozen_weights(
+        overrides: tuple[str, ...], reentrant: bool | None) -> None:
+    recipe = load(small("lora", Path("run"), Path("cache"), "trainer.gradient_checkpointing=true", *overrides))
+    assert (checkpointing(recipe).get("use_reentrant")) is reentrant
+
+
+def test_other_checkpointing_is_refused_there() -> None:
+    recipe = load(small("lora", Path("run"), Path("cache"), "zero.stage=3", "trainer.gradient_checkpointing=true",
+                        "trainer.gradient_checkpointing_kwargs={use_reentrant: false}"))
+    with pytest.raises(UserError, match=r"trainer\.gradient_checkpointing_kwargs=.*needs reentrant"):
+        checkpointing(recipe)
 
 
 def test_a_global_batch_is_micro_batch_times_accumulation_times_ranks() -> None:

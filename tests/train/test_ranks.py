@@ -11,7 +11,7 @@ import pytest
 
 from eval.ranks import ALONE, Ranks, environment_alone, on_every_rank, on_first_rank
 from recipes.errors import UserError
-from recipes.schema import ZeroSection
+from recipes.zero import ZeroSection
 from train.ranks import on_every_rank_however_long, on_first_rank_however_long, uses_deepspeed
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from recipes.schema import ZeroSection
+from recipes.zero import ZeroSection
 from train.zero import deepspeed_config
 
 CONFIGS = [

@@ -1,0 +1,132 @@
+"""Going on with another number of ranks (`run.resume_ranks=any`): the same global batches, the same states.
+
+Accumulation, or where that is at its least the micro batch, follows the number of ranks. The states that ZeRO has cut
+for the old ranks are put together by DeepSpeed's universal checkpoint, from which any number of ranks takes its part.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState
+from transformers import TrainingArguments as Args
+
+from eval.ranks import Ranks, on_first_rank
+from recipes.errors import UserError
+from recipes.schema import Recipe
+from train.opening import resume_point
+from train.ranks import on_first_rank_however_long
+from train.run_record import RunFolder
+
+UNIVERSAL, LATEST = ".universal", "latest_universal"
+
+
+def fit_ranks(folder: RunFolder, recipe: Recipe, ranks: Ranks) -> Recipe:
+    """The recipe with the micro batch and the accumulation that keep the global batch with which the run began.
+
+    UserError where no such pair is. A run that begins, or goes on with as many ranks, keeps what its recipe says.
+    """
+    begun = on_first_rank(ranks, lambda: ranks_begun(folder, recipe, ranks.count))
+    if begun == ranks.count or recipe.run.resume_ranks == "same":
+        return recipe
+    micro = int(recipe.trainer.get("per_device_train_batch_size", 8))
+    steps = int(recipe.trainer.get("gradient_accumulation_steps", 1))
+    micro, steps = same_global_batch(micro, steps * micro * begun, ranks.count)
+    changed = {"per_device_train_batch_size": micro, "gradient_accumulation_steps": steps}
+    return recipe.model_copy(update={"trainer": {**recipe.trainer, **changed}})
+
+
+def ranks_begun(folder: RunFolder, recipe: Recipe, now: int) -> int:
+    """The number of ranks for which the recipe's accumulation was written: those with which the run began."""
+    checkpoint = resume_point(folder, recipe.run)
+    facts = RunFolder(checkpoint.parent).facts() if checkpoint else {}
+    return int(facts.get("ranks_begun", facts.get("ranks", now)))
+
+
+def same_global_batch(micro: int, global_batch: int, ranks: int) -> tuple[int, int]:
+    """The largest micro batch of at most `micro`, and its accumulation, that make `global_batch` on `ranks`."""
+    share, rest = divmod(global_batch, ranks)
+    if rest:
+        raise UserError(f"run.resume_ranks=any: a global batch of {global_batch} does not divide by {ranks} ranks; "
+                        "start a number of ranks that divides it")
+    fitting = next(size for size in range(min(micro, share), 0, -1) if share % size == 0)
+    return fitting, share // fitting
+
+
+def fit_checkpoint(checkpoint: Path | None, folder: RunFolder, ranks: Ranks) -> Path | None:
+    """The checkpoint itself where as many ranks have written it, else a copy in the run folder that all can read."""
+    if checkpoint is None:
+        return None
+    return Path(on_first_rank_however_long(ranks, folder.path, lambda: str(_fit(checkpoint, folder, ranks.count))))
+
+
+def _fit(checkpoint: Path, folder: RunFolder, ranks: int) -> Path:
+    states, random = (len(list(checkpoint.glob(each))) for each in ("global_step*/*_optim_states.pt", "rng_state*.pth"))
+    if random == ranks:  # every rank writes one of each
+        return checkpoint
+    if not states:
+        raise UserError(f"run.resume_ranks=any: {checkpoint} was written without ZeRO (zero.stage=0), and its "
+                        f"optimizer can only be read by {random} rank(s); begin such runs with zero.stage=1 or more")
+    return universal(checkpoint, folder.path / UNIVERSAL / checkpoint.name)
+
+
+def universal(checkpoint: Path, to: Path) -> Path:
+    """Writes `to`: a Trainer's checkpoint whose states are whole, by parameter."""
+    from deepspeed.checkpoint import ds_to_universal
+
+    shutil.rmtree(to.parent, ignore_errors=True)
+    (states,) = checkpoint.glob("global_step*")
+    shutil.copytree(checkpoint, to, ignore=shutil.ignore_patterns(states.name, "latest"))
+    asked = SimpleNamespace(
+        input_folder=str(states), output_folder=str(to / states.name), num_extract_workers=1, num_merge_workers=1,
+        keep_temp_folder=False, strict=True, inject_missing_state=True)
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        ds_to_universal.main(asked)
+    (to / LATEST).write_text(states.name)
+    if (to / "rng_state_0.pth").is_file() and not (to / "rng_state.pth").exists():
+        shutil.copy(to / "rng_state_0.pth", to / "rng_state.pth")  # the name that one rank alone looks for
+    return to
+
+
+def read_universal(trainer: Any, checkpoint: Path | None) -> None:
+    """Where the checkpoint is a universal one: tells DeepSpeed so, and mends and tidies up after it."""
+    if checkpoint is not None and (checkpoint / LATEST).is_file():
+        config = trainer.accelerator.state.deepspeed_plugin.deepspeed_config
+        config["checkpoint"] = {**config.get("checkpoint", {}), "load_universal": True}
+        trainer.add_callback(_AfterUniversal(trainer, checkpoint))
+
+
+class _AfterUniversal(TrainerCallback):
+    """Mends the optimizer as DeepSpeed 0.19 loads it at stage 3, and removes the copy when every rank has read it.
+
+    There all parameter groups get the settings of the first, and share its one counter of steps, which then counts each
+    step as often as there are groups.
+    """
+
+    def __init__(self, trainer: Any, checkpoint: Path) -> None:
+        self.trainer, self.checkpoint = trainer, checkpoint
+
+    def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        optimizer = self.trainer.model_wrapped.optimizer.optimizer
+        for each in optimizer.state.values():
+            if "step" in each:
+                each["step"] = each["step"].clone()
+        for group, saved in zip(optimizer.param_groups, self._groups(), strict=False):
+            group.update({name: value for name, value in saved.items() if name != "params"})
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """The settings of every group as they were saved; none at stages 1 and 2, which are loaded rightly."""
+        (file,) = self.checkpoint.glob("global_step*/zero/optimizer_state.pt")
+        saved = torch.load(file, map_location="cpu", weights_only=False)  # DeepSpeed's own, written a moment ago
+        groups: list[dict[str, Any]] = saved.get("optimizer_state_dict", {}).get("param_groups", [])
+        return groups
+
+    def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.is_world_process_zero and self.checkpoint.exists():  # in a step all ranks have met
+            shutil.rmtree(self.checkpoint.parent)
