@@ -6,7 +6,7 @@ Launches through `deepspeed` in turns, on one rank under ZeRO-2, on the same mod
   bare TRL    the script that people write at its best settings: packing, padding-free or padded, the micro batch at
               which it was fastest in a trial; loss of completions alone
   the paper   one trace a micro batch, no packing, the logits of the whole sequence
-Real tokens (all but padding) a second over the steps after the first two, and the largest resident memory of any
+Real tokens (all but padding) a second over the steps after the first, and the largest resident memory of any
 process of the launch, ours with the sweeps that it does (of one problem a suite). Medians of the rounds.
 """
 
@@ -25,9 +25,9 @@ from eval.summary import read_rows
 from tests.bench.launches import launch
 from tests.bench.worlds import WORLDS, World
 
-ROUNDS, WARM_UP = 3, 2
-STEPS = {"embedded": 20, "qwen3": 7}
-TRIAL_STEPS = 5
+ROUNDS, WARM_UP = 3, 1
+STEPS = {"embedded": 20, "qwen3": 5}
+TRIAL_STEPS = 3
 Setting = dict[str, Any]
 
 
