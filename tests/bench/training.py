@@ -6,8 +6,8 @@ Launches through `deepspeed` in turns, on one rank under ZeRO-2, on the same mod
   bare TRL    the script that people write at its best settings: packing, padding-free or padded, the micro batch at
               which it was fastest in a trial; loss of completions alone
   the paper   one trace a micro batch, no packing, the logits of the whole sequence
-Real tokens (all but padding) a second over the steps after the first two, and the largest resident memory of any
-process of the launch, ours with the sweeps that it does. Medians of the rounds.
+Real tokens (all but padding) a second over the steps after the first, and the largest resident memory of any
+process of the launch, ours with the sweeps that it does (of one problem a suite). Medians of the rounds.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from eval.summary import read_rows
 from tests.bench.launches import launch
 from tests.bench.worlds import WORLDS, World
 
-ROUNDS, WARM_UP = 3, 2
-STEPS = {"embedded": 20, "qwen3": 7}
-TRIAL_STEPS = 5
+ROUNDS, WARM_UP = 3, 1
+STEPS = {"embedded": 20, "qwen3": 5}
+TRIAL_STEPS = 3
 Setting = dict[str, Any]
 
 
@@ -51,7 +51,9 @@ def ours(world: World, method: str, folder: Path) -> Measured:
     adapter = ["adapter.method=lora", "adapter.r=16", "adapter.alpha=32"] if method == "lora" else []
     peak = launch("launch/train.py", f"recipe={world.recipe}", f"run.dir={run}", f"run.cache_dir={folder / 'cache'}",
                   f"data.cache_dir={folder / 'data'}", "data.packing=true", f"data.max_length_tokens={world.row}",
-                  f"trainer.per_device_train_batch_size={world.rows}", f"trainer.max_steps={STEPS[world.name]}",
+                  f"trainer.per_device_train_batch_size={world.micro_batch}",
+                  f"trainer.gradient_accumulation_steps={world.rows // world.micro_batch}",
+                  f"trainer.max_steps={STEPS[world.name]}",
                   "trainer.learning_rate=1e-3", "trainer.save_strategy=no", "trainer.logging_steps=1",
                   f"sweep.every_steps={STEPS[world.name]}", "wandb.mode=disabled", "export.enabled=false", *adapter)
     rows = read_rows(run / "metrics.jsonl")

@@ -29,8 +29,9 @@ from tests.bench.gsm8k import FILE, read, small_qwen3, tokenizer_of
 
 @dataclass(frozen=True)
 class World:
-    """recipe: a recipe file that trains `model`, the pruned one; batch: traces a step; row: tokens of a packed row;
-    rows: packed rows that hold about a batch."""
+    """recipe: a recipe file that trains `model`, the pruned one, with sweeps of one problem, as no rival sweeps; batch:
+    traces a step; row: tokens of a packed row; rows: packed rows that hold about a batch; micro_batch: how many of
+    them go side by side."""
 
     name: str
     recipe: Path
@@ -39,6 +40,7 @@ class World:
     batch: int
     row: int
     rows: int
+    micro_batch: int
 
 
 def embedded(folder: Path) -> World:
@@ -46,8 +48,9 @@ def embedded(folder: Path) -> World:
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
     traces = write_traces(folder, read_and_filter(recipe.data, Ledger()), tokenizer, recipe.data.format)
     pruned = prune(folder, "full_recovery.yaml")
-    file = write_recipe(folder, ["recipe=full_recovery.yaml", f"model.pruned={pruned}", "prune=null"])
-    return World("embedded", file, pruned, traces, batch=48, row=256, rows=8)
+    sizes = [f"sweep.suites.{suite}.size=1" for suite in range(3)]
+    file = write_recipe(folder, ["recipe=full_recovery.yaml", f"model.pruned={pruned}", "prune=null", *sizes])
+    return World("embedded", file, pruned, traces, batch=48, row=256, rows=8, micro_batch=2)
 
 
 def qwen3(folder: Path) -> World:
@@ -69,7 +72,7 @@ def qwen3(folder: Path) -> World:
     pruned = prune(folder, str(first))
     traces = write_traces(folder, found, tokenizer, DataSection.model_validate(data).format)
     file = write_recipe(folder, [f"recipe={first}", f"model.pruned={pruned}", "prune=null"])
-    return World("qwen3", file, pruned, traces, batch=16, row=1024, rows=3)
+    return World("qwen3", file, pruned, traces, batch=16, row=1024, rows=3, micro_batch=1)
 
 
 WORLDS = {"embedded": embedded, "qwen3": qwen3}
