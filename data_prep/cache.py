@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -18,6 +19,10 @@ from recipes.errors import UserError
 SEAL = "seal.json"
 """the file that says what a whole folder holds: name -> bytes and SHA-256"""
 
+UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR,
+              errno.EEXIST, errno.ENAMETOOLONG}
+"""what the system says where a folder cannot be written"""
+
 Outcome = Literal["found", "made", "found damaged and made again"]
 
 
@@ -26,13 +31,14 @@ def make_once(folder: Path, make: Callable[[Path], None], say: Callable[[str], N
 
     Another process that makes the same is waited for, where the file system has locks; where it has none, whoever is
     first gives the folder, and the work of the other is thrown away. What a process leaves that dies half-way has
-    another name and is never read. UserError where nothing can be written there.
+    another name and is never read. UserError where nothing can be written there; any other fault of the system (a
+    source that cannot be read) goes on as it came.
     """
     if (fault := damage(folder)) is None:
         return "found"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(folder, say):
+        with alone(folder, say):
             fault = damage(folder)
             if fault is None:
                 return "found"
@@ -41,8 +47,16 @@ def make_once(folder: Path, make: Callable[[Path], None], say: Callable[[str], N
             _make(folder, make)
             return "made" if fault == MISSING else "found damaged and made again"
     except OSError as problem:
-        raise UserError(f"data.cache_dir={folder.parent}: cannot be written ({problem.strerror or problem}); "
+        if not _says_unwritable(problem, folder.parent):
+            raise
+        raise UserError(f"data.cache_dir={folder.parent}: cannot be written ({os.strerror(problem.errno or 0)}); "
                         "name another folder") from None
+
+
+def _says_unwritable(problem: OSError, place: Path) -> bool:
+    """Whether it is `place` that cannot be written; a full disk names no file."""
+    where = Path(os.fsdecode(problem.filename)) if isinstance(problem.filename, str | bytes) else place
+    return problem.errno in UNWRITABLE and (where in place.parents or where.is_relative_to(place))
 
 
 def _make(folder: Path, make: Callable[[Path], None]) -> None:
@@ -78,13 +92,16 @@ def _is_alive(process: int) -> bool:
 
 
 @contextmanager
-def _alone(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Holds the lock of `folder`; without one where the file system knows none."""
-    with folder.with_name(f".{folder.name}.lock").open("w") as file:
+def alone(place: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Holds the lock of a file or folder to be made, waiting as long as another does, which a line says.
+
+    The lock of a process that dies is free. Without one where the file system knows none.
+    """
+    with place.with_name(f".{place.name}.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"waiting for another run that makes {folder}")
+            say(f"waiting for another run that makes {place}")
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError:
             pass

@@ -23,7 +23,7 @@ from recipes.traces import FileTraces, Layout
 
 OWN = {"traces": "a trace file or folder, checked with the default filters; or give recipe=FILE",
        "format": "with traces=: the layout of its rows (default auto)"}
-LONGEST_EXAMPLE = 100
+LONGEST_EXAMPLE = 200
 
 
 @dataclass
@@ -49,6 +49,8 @@ def _section(own: dict[str, str], rest: list[str]) -> DataSection:
     if rest:
         raise UserError(f"data_prep check: {rest[0]} does not go with traces=; the filters of a recipe are checked "
                         "with recipe=FILE key=value")
+    if not own["traces"]:
+        raise UserError("data_prep check: traces= names nothing; write traces=FILE or a folder of files")
     layout = next((name for name in get_args(Layout) if name == own.get("format", "auto")), None)
     if layout is None:
         raise UserError(f"format={own['format']}: allowed: {', '.join(get_args(Layout))}")
@@ -92,9 +94,15 @@ def lines(checked: Checked, filters: FiltersSection) -> list[str]:
     widths = [max(len(row[column]) for row in table) for column in range(4)]
     shown = [f"{ledger.read:,} rows read"]
     shown += [f"{name:<{widths[0]}}  {setting:<{widths[1]}}  {count:>{widths[2]}}  {share:>{widths[3]}}  "
-              f"{first[:LONGEST_EXAMPLE]}".rstrip() for name, setting, count, share, first in table]
+              f"{_short(first)}".rstrip() for name, setting, count, share, first in table]
     shown += [f"{what}: {count:,} rows" for what, count in ledger.changed.items()]
     return shown + ledger.notes
+
+
+def _short(text: str) -> str:
+    """The text, or its beginning and how much is not shown."""
+    more = len(text) - LONGEST_EXAMPLE
+    return text if more <= 0 else f"{text[:LONGEST_EXAMPLE]} … (and {more} characters more)"
 
 
 def _share(count: int, total: int) -> str:

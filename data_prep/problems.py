@@ -60,7 +60,7 @@ class Suite:
     def hash(self) -> str:
         """SHA-256 (16 hex digits) over all that is asked, answered and chosen from, and the grader's name.
 
-        Equal hash, equal suite.
+        Equal hash, equal suite. An instruction counts: it stands in every question.
         """
         rows = [[p.id, p.question, p.answer, *p.choices] for p in self.problems]
         return hashlib.sha256(json.dumps([self.grader, rows]).encode()).hexdigest()[:16]

@@ -17,9 +17,10 @@ from recipes.generation import GenerateTraces
 from recipes.loader import load_recipe
 from recipes.schema import Recipe
 
-SHORT = {name: field.description or "" for name, field in GenerateTraces.model_fields.items() if name != "source"}
+SHORT = {"seed" if name == "sampling_seed" else name: name for name in GenerateTraces.model_fields if name != "source"}
+"""the command's keys, and the keys of `data.traces` that they stand for"""
 KEYS = {
-    **SHORT,
+    **{short: GenerateTraces.model_fields[name].description or "" for short, name in SHORT.items()},
     "problems": "a file of problems with answers, a known benchmark, or {source: …} as in sweep.suites; default: the "
                 "recipe's own data.traces.problems",
     "engine": "the engine that thinks, such as {name: hf, batch_size: 24}",
@@ -62,7 +63,7 @@ def recipe_keys(own: dict[str, str]) -> list[str]:
     """The command's short keys as keys of the recipe's `data.traces`."""
     from data_prep.suites import suite_called
 
-    keys = [f"data.traces.{name}={text}" for name, text in own.items() if name not in ("out", "problems")]
+    keys = [f"data.traces.{SHORT[name]}={text}" for name, text in own.items() if name not in ("out", "problems")]
     problems = own.get("problems", "")
     if problems and not problems.startswith("{"):
         problems = json.dumps(suite_called(problems, "problems").model_dump(mode="json"))

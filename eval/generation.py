@@ -56,7 +56,7 @@ class Generation:
         """What every thought depends on."""
         return {"model": self.model.unpruned, "fingerprint": fingerprint(self.model.unpruned),
                 "dtype": self.model.dtype, "engine": self.section.engine.name, "suite": self.suite.name,
-                "suite_hash": self.suite.hash, "seed": self.section.seed, "samples": self.section.samples,
+                "suite_hash": self.suite.hash, "seed": self.section.sampling_seed, "samples": self.section.samples,
                 "protocol": self.plan.protocol_hash(self.suite)}
 
     @property
@@ -76,10 +76,11 @@ def plan_generation(recipe: Recipe) -> Generation:
     section = recipe.data.traces
     assert isinstance(section, GenerateTraces)
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
-    names = ("samples", "temperature", "top_p", "top_k", "seed", "answer_tokens", "engine")
+    names = ("samples", "temperature", "top_p", "top_k", "answer_tokens", "engine")
     sweep = recipe.sweep.model_copy(update={
-        **{name: getattr(section, name) for name in names}, "budgets": [section.thinking_tokens],
-        "suites": [section.problems], "extend_to": 0, "max_extensions": 0, "min_p": 0.0, "stop_loops": True})
+        **{name: getattr(section, name) for name in names}, "seed": section.sampling_seed,
+        "budgets": [section.thinking_tokens], "suites": [section.problems], "extend_to": 0, "max_extensions": 0,
+        "min_p": 0.0, "stop_loops": True})
     plan = make_sweep_plan(sweep, recipe.data.format, tokenizer)
     marks = plan.protocol.format.close_mark_ids
     bare = replace(plan.protocol.format, cue="", own_close_ids=marks, forced_close_ids=marks)
@@ -201,7 +202,8 @@ def finish(generation: Generation, out: Path, journal: Journal) -> str:
     with new_file(out) as file:
         for place, problem in enumerate(samples):
             own = judged[place * generation.section.samples:(place + 1) * generation.section.samples]
-            kept, why = chosen(own, generation.section.keep, generation.section.per_problem, generation.section.seed)
+            kept, why = chosen(own, generation.section.keep, generation.section.per_problem,
+                               generation.section.sampling_seed)
             statistics.append(problem_row(problem, own, len(kept)))
             left += why
             for each in kept:

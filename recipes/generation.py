@@ -24,7 +24,8 @@ class GenerateTraces(Section):
     temperature: float = Field(default=1.0, ge=0, description="0 is greedy decoding")
     top_p: float = Field(default=1.0, gt=0, le=1, description="nucleus sampling")
     top_k: int = Field(default=0, ge=0, description="sample among the k likeliest tokens; 0: among all")
-    seed: int = Field(default=0, description="seed of the sampling streams and of the random choice")
+    sampling_seed: int = Field(
+        default=0, description="seed of the sampling streams and of the random choice; the problems have their own")
     engine: EngineSection = HFEngine()
 
     @field_validator("engine", mode="before")

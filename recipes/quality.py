@@ -29,10 +29,10 @@ class OverlapRules(Section):
         "formulas; or what stands between spaces (words), as s1 and open-r1 do")
     n: int = Field(default=8, ge=1, description="length of the runs that are compared (n-grams)")
     shared: int = Field(
-        default=2, ge=1, description="common runs from which a question overlaps with a problem; 1 in s1 and open-r1")
+        default=3, ge=1, description="common runs from which a question overlaps with a problem; 1 in s1 and open-r1")
     coverage: float = Field(
-        default=0.0, ge=0, le=1, description="and the share of the problem's runs that must be common; raise it where "
-        "competition problems share no more than their stock phrases")
+        default=0.0, ge=0, le=1, description="and the share of the problem's runs that must be common; 0.1 or 0.2 "
+        "spares competition problems that share no more than stock phrases (docs/traces.md has the numbers)")
 
 
 class DecontaminateSection(OverlapRules):

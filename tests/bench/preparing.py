@@ -2,9 +2,8 @@
 
 Traces of about 1,000 tokens, a byte-level BPE trained on them. The whole preparation (reading a JSON Lines file,
 filters, rendering, tokenising, the proof of every row, writing, manifest) against the raw tokenizer's `encode_batch` on
-the same texts. In turns, medians: the CPU time of all the work in one process, which a busy machine does not change,
-and the wall time with processes on all cores, for a quiet one (starting them takes some seconds, whatever the number of
-traces). Constant memory: the peak of this process after a quarter of the traces and after all.
+the same texts, both on all cores. In turns, medians: the CPU time, which a busy machine does not change, and the wall
+time, which counts on a quiet one. Constant memory: the peak after a quarter of the traces and after all.
 """
 
 from __future__ import annotations
@@ -101,10 +100,9 @@ def main() -> None:
         peak = peak_mebibytes()
         ours(file, tokenizer, workers)
         print(f"peak memory grew by {peak_mebibytes() - peak:,.0f} MiB from {count // 4:,} traces to {count:,}")
-        turns = [(ours(file, tokenizer, 1)[0], raw(texts, tokenizer)[0]) for _ in range(ROUNDS)]
-        show("CPU, one process", turns)
-        show(f"wall, {workers} processes",
-             [(ours(file, tokenizer, workers)[1], raw(texts, tokenizer)[1]) for _ in range(ROUNDS)])
+        turns = [(ours(file, tokenizer, workers), raw(texts, tokenizer)) for _ in range(ROUNDS)]
+        for place, what in enumerate(("CPU", "wall")):
+            show(f"{what} time, {workers} threads", [(mine[place], theirs[place]) for mine, theirs in turns])
 
 
 def show(what: str, turns: list[Seconds]) -> None:

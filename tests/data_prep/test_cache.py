@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
+import queue
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 
-from data_prep.cache import damage, make_once
+from data_prep.cache import alone, damage, make_once
 from recipes.errors import UserError
 
 
@@ -109,6 +112,37 @@ def test_a_folder_that_came_in_between_is_kept(tmp_path: Path) -> None:
 
     said(tmp_path / "a", make)
     assert (damage(tmp_path / "a"), list(tmp_path.glob(".a.*.*"))) == (None, [])
+
+
+def test_whoever_comes_second_says_once_what_it_waits_for(tmp_path: Path) -> None:
+    told: queue.Queue[str] = queue.Queue()
+
+    def come_second() -> None:
+        with alone(tmp_path / "a", told.put):
+            told.put("in")
+
+    second = threading.Thread(target=come_second)
+    with alone(tmp_path / "a", told.put):
+        second.start()
+        first = told.get(timeout=20)
+        assert told.empty()
+    second.join()
+    assert (first, told.get()) == (f"waiting for another run that makes {tmp_path / 'a'}", "in")
+
+
+@pytest.mark.parametrize(("fault", "kind"), [
+    (OSError(errno.ENOSPC, "words of a library"), UserError),
+    (FileNotFoundError(errno.ENOENT, "gone", "traces.jsonl"), FileNotFoundError),
+    (PermissionError(errno.EACCES, "closed", "elsewhere/traces.jsonl"), PermissionError),
+    (OSError("a library's own, without a number"), OSError)], ids=str)
+def test_only_a_folder_that_cannot_be_written_is_called_so(fault: OSError, kind: type, tmp_path: Path) -> None:
+    def make(place: Path) -> None:
+        raise fault
+
+    with pytest.raises(kind) as caught:
+        said(tmp_path / "a", make)
+    assert kind is not UserError or str(caught.value) == (
+        f"data.cache_dir={tmp_path}: cannot be written (No space left on device); name another folder")
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -46,9 +46,17 @@ def test_what_was_done_to_rows_is_told(tmp_path: Path, capsys: pytest.CaptureFix
     assert capsys.readouterr().out.splitlines()[-1] == "system message joined to the question: 1 rows"
 
 
+def test_a_long_example_says_how_much_of_it_is_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_rows(tmp_path / "a.jsonl", [{**GOOD, "id": "e" * 300, "answer": ""}])
+    whole = f"{path} {'e' * 300}: an answer of 0 characters"
+    assert table(capsys, f"traces={path}")["missing final answer"].endswith(
+        f"{whole[:200]} … (and {len(whole) - 200} characters more)")
+
+
 @pytest.mark.parametrize(("arguments", "says"), [
     (["check", "traces=none.jsonl"], "data.traces.path: no file at none.jsonl"),
     (["check", "traces=a.jsonl", "seed=1"], "seed=1 does not go with traces="),
+    (["check", "traces="], "traces= names nothing"),
     (["check", "traces=a.jsonl", "format=xml"], "format=xml: allowed: auto, openr1_math"),
     (["check"], "give one recipe=FILE"),
     (["chekc"], "the first word must be check, "),

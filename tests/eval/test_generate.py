@@ -233,6 +233,14 @@ def test_an_endpoint_that_fails_loses_nothing_that_is_done(tmp_path: Path) -> No
     assert texts[0] == texts[1] != []
 
 
+def test_the_seed_of_the_recipes_own_traces_is_not_that_of_the_sampling(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("extends: lora_recovery.yaml\ndata: {traces: {source: nano, size: 8, seed: 5}}\n", encoding="utf-8")
+    made = [load_recipe([f"recipe={own}", "data.traces.source=generate", *recipe_keys({"problems": CHAINS, **keys})])
+            for keys in ({}, {"seed": "3"})]
+    assert [each.recipe.data.traces.model_dump()["sampling_seed"] for each in made] == [0, 3]
+
+
 def test_another_generation_is_not_mixed_in(tmp_path: Path) -> None:
     made, out = generation(), tmp_path / "out.jsonl"
     write_thoughts(made, missing_requests(made, set())[:2], journal_of(made, out), 0)

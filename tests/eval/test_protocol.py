@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from data_prep.problems import Problem, Suite
 from data_prep.prompts import ThinkFormat
+from data_prep.suites import load_suite
 from eval.protocol import Protocol, make_protocol, protocol_hash
 from recipes.errors import UserError
-from recipes.sweeps import NanoSuite, SweepSection
+from recipes.sweeps import JsonlSuite, NanoSuite, SweepSection
 from tests.eval import scripted
 
 PROTOCOL = scripted.make_protocol([4, 8])
@@ -54,6 +57,15 @@ def test_a_format_counts_by_its_strings_and_not_by_its_name() -> None:
 ], ids=["samples", "engine", "grader version", "gold answer", "grader"])
 def test_what_stands_beside_the_rules_changes_the_hash(change: dict[str, Any]) -> None:
     assert hash_of(**change) != hash_of()
+
+
+@pytest.mark.parametrize("how", [{"method": "generate"}, {"method": "likelihood", "likelihood": "letter"}], ids=str)
+def test_another_instruction_is_another_protocol(how: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text(json.dumps({"problem": "2+2?", "answer": "A", "choices": ["4", "5"]}) + "\n", encoding="utf-8")
+    sections = [JsonlSuite.model_validate({"source": "jsonl", "name": "s", "path": path, "instruction": text, **how})
+                for text in ("", "Think.", "Guess.")]
+    assert len({hash_of(suite=load_suite(each)) for each in sections}) == 3
 
 
 def test_the_same_protocol_has_the_same_hash() -> None:

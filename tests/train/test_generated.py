@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -68,9 +73,40 @@ def test_two_ranks_share_the_work_and_write_the_same_file(tmp_path: Path) -> Non
     assert [file_of(each).read_bytes() for each in both] == [alone.read_bytes()] * 2
 
 
+class Heard(io.StringIO):
+    """What is printed; `waiting` is set as soon as somebody says that it waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = threading.Event()
+
+    def write(self, text: str) -> int:
+        if "waiting for another run" in text:
+            self.waiting.set()
+        return super().write(text)
+
+
+def test_two_runs_at_once_write_the_traces_once(tmp_path: Path) -> None:
+    """The second comes while the first thinks, whose thoughts come only when the second has said that it waits."""
+    model, tokenizer, heard, thinking = nano(), nano_tokenizer(), Heard(), threading.Event()
+
+    def answer(body: dict[str, Any]) -> tuple[int, Any]:
+        thinking.set()
+        return (200, complete(model, tokenizer, body)) if heard.waiting.wait(20) else (404, "nobody waits")
+
+    with endpoint(answer) as (url, bodies), redirect_stdout(heard), ThreadPoolExecutor() as threads:
+        asked = recipe(tmp_path, "data.traces.temperature=0",
+                       f"data.traces.engine={{name: server, url: '{url}', model: nano}}", samples=1)
+        first = threads.submit(with_generated_traces, asked, ALONE)
+        assert thinking.wait(20)
+        second = threads.submit(with_generated_traces, asked, ALONE)
+        assert file_of(first.result()) == file_of(second.result())
+    assert len(bodies) == 16 and heard.getvalue().count("waiting for another run") == 1
+
+
 def test_another_request_is_another_file(tmp_path: Path) -> None:
     files = {file_of(with_generated_traces(recipe(tmp_path, *changes), ALONE))
-             for changes in ((), ("data.traces.keep=shortest",), ("data.traces.seed=9",))}
+             for changes in ((), ("data.traces.keep=shortest",), ("data.traces.sampling_seed=9",))}
     assert len(files) == 3
 
 
