@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from data_prep.calibration import pad_right
 from eval.budget_forcing import ForcedThought
-from eval.engines.memory import PREFILL_TOKENS, SlotPlan, plan_slots
+from eval.engines.memory import PREFILL_TOKENS, SlotPlan, plan_slots, row_tokens
 from eval.engines.slot_attention import SLOTS, Blocks, blocks_of
 from eval.engines.slot_cache import SlotCache
 from eval.protocol import Protocol
@@ -66,7 +66,7 @@ class HFEngine:
                 plan = replace(plan, slots=max(1, plan.slots // 2))
 
     def _plan(self, waiting: Sequence[Request]) -> SlotPlan:
-        capacity = waiting[0].longest_prompt_tokens + self._room()
+        capacity = row_tokens(self.protocol, waiting[0].longest_prompt_tokens)
         return plan_slots(self.model, self.protocol, capacity, min(self.batch_size, len(waiting)), self.limit_bytes)
 
     def _decode(self, waiting: deque[Request], active: list[ForcedThought], plan: SlotPlan) -> Iterator[Thought]:
@@ -87,12 +87,6 @@ class HFEngine:
                     if slot < len(active):
                         active[slot] = last
                         cache.move(len(active), slot, last.length)
-
-    def _room(self) -> int:
-        """Tokens a row may need beyond its prompt."""
-        fmt = self.protocol.format
-        closing = max(len(fmt.forced_close_ids), len(fmt.own_close_ids))
-        return self.protocol.budgets[-1] + closing + self.protocol.answer_tokens
 
     def _prefill(self, fresh: list[ForcedThought], cache: SlotCache, first_slot: int) -> None:
         """Runs all prompt tokens but the last; that one goes with the first step, whose logits are then one a row."""

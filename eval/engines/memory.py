@@ -28,6 +28,12 @@ class SlotPlan:
     bytes: int
 
 
+def row_tokens(protocol: Protocol, prompt_tokens: int) -> int:
+    """Tokens that a row must have room for: its prompt, the largest budget, a close and an answer."""
+    closing = max(len(protocol.format.forced_close_ids), len(protocol.format.own_close_ids))
+    return prompt_tokens + protocol.budgets[-1] + closing + protocol.answer_tokens
+
+
 def plan_slots(model: Any, protocol: Protocol, capacity: int, most: int, limit_bytes: int) -> SlotPlan:
     """At most `most` rows of `capacity` tokens, as many as `limit_bytes` hold; UserError where not one fits."""
     row, once = _row_bytes(model, protocol, capacity), _prefill_bytes(model, capacity)

@@ -1,0 +1,49 @@
+"""What a process of a run takes on a CPU before its model counts: measured, by a run of the embedded model.
+
+It is half a thousandth of a model worth planning, trained for two steps of one short trace: what it takes is Python,
+torch, DeepSpeed, TRL and what they build up, which no formula gives and which differs between machines.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from recipes.errors import UserError
+from recipes.paths import ROOT
+
+SMALL = (
+    "recipe=full_recovery.yaml", "trainer.per_device_train_batch_size=1", "trainer.max_steps=2", "data.traces.size=16",
+    "trainer.save_strategy=no", "export.enabled=false", "wandb.mode=disabled", "sweep.every_steps=2",
+    "sweep.budgets=[8]", "sweep.suites.0.size=1", "sweep.suites.1.size=1", "sweep.suites.2.size=2", "sweep.engine.batch_size=1",
+    "sweep.verdict.resamples=100")
+
+
+def base_bytes(stage: int) -> int:
+    """Peak resident memory of such a run in one process, in bytes; stage 0 goes without DeepSpeed.
+
+    About half a minute. UserError where the run fails. The system counts what this process holds when it starts the
+    other one into that one's peak, so it is called before anything large is made.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        places = [f"run.dir={name}/run", f"run.cache_dir={name}/cache", f"data.cache_dir={name}/data"]
+        command = [sys.executable, str(ROOT / "launch" / "train.py"), *SMALL, *places, f"zero.stage={stage}"]
+        with (Path(name) / "log").open("wb") as log:
+            process = subprocess.Popen(command, cwd=name, env=_alone(), stdin=subprocess.DEVNULL, stdout=log,
+                                       stderr=log)
+            _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            last = (Path(name) / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+            raise UserError(f"the base of a process cannot be measured, its run failed ({' '.join(last)[:200]}); "
+                            "give base_gb=N")
+    return usage.ru_maxrss * 1024
+
+
+def _alone() -> dict[str, str]:
+    """The environment of a run of one process, whatever launched this one."""
+    launched = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "LOCAL_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    return {key: value for key, value in os.environ.items() if key not in launched}

@@ -1,0 +1,49 @@
+"""How many bytes tensors take while something runs, counted operation by operation.
+
+It works on fake tensors too, which have shapes and no storage: so the activations of a model that fits nowhere can be
+counted on a laptop.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class LiveBytes(TorchDispatchMode):
+    """Counts the storages that come into being under it until they are freed: `now` and `peak`, in bytes.
+
+    known: tensors that are there already (weights); they and their views count as nothing.
+    """
+
+    def __init__(self, known: Iterable[torch.Tensor]) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._seen: dict[int, weakref.ref[Any]] = {}
+        for tensor in known:
+            self._see(tensor.untyped_storage(), 0)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, torch.Tensor):
+                storage = leaf.untyped_storage()
+                self._see(storage, storage.nbytes())
+        return result
+
+    def _see(self, storage: torch.UntypedStorage, size_bytes: int) -> None:
+        key = storage._cdata
+        if key in self._seen:
+            return
+        self._seen[key] = weakref.ref(storage, lambda _: self._forget(key, size_bytes))
+        self.now += size_bytes
+        self.peak = max(self.peak, self.now)
+
+    def _forget(self, key: int, size_bytes: int) -> None:
+        if self._seen.pop(key, None) is not None:
+            self.now -= size_bytes
