@@ -11,7 +11,7 @@ from eval.pulse import PULSE, ToLeave, beat
 from eval.ranks import Ranks, on_first_rank
 from eval.sequences import sweep_error
 from eval.summary import read_rows
-from train.exits import training_begins
+from train.exits import SIGNALS, training_begins
 from train.guard import Guard, finite_or_none
 from train.recorder import Clock, SweepRecorder
 from train.sweeps import Sweeps
@@ -40,6 +40,7 @@ class PreemptionCallback(TrainerCallback):
     def stop(self, control: TrainerControl) -> None:
         """On all ranks: the step is done, so it is saved, and it is the last one."""
         self.preempted = control.should_save = control.should_training_stop = True
+        SIGNALS.heard = True  # where another rank was asked; its signal may still come here
 
 
 class SweepCallback(TrainerCallback):

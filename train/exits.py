@@ -84,7 +84,7 @@ class StopSignals:
     numbers = (signal.SIGTERM, signal.SIGUSR1)
 
     def __init__(self) -> None:
-        self.at_once, self.listening = True, False
+        self.at_once, self.listening, self.heard = True, False, False
 
     def listen(self) -> None:
         """To be called once by a process of its own, as early as can be."""
@@ -93,7 +93,7 @@ class StopSignals:
             signal.signal(number, self._hear)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        first, PULSE.asked = not PULSE.asked, True
+        first, self.heard, PULSE.asked = not self.heard, True, True
         if first and self.at_once:
             raise SystemExit(PREEMPTED)
 

@@ -28,7 +28,7 @@ from train.exits import LEAD_SECONDS, PREEMPTED, SIGNALS, Stopped, StoppedAlone,
 from train.run_record import RunFolder
 
 POLL_SECONDS = 1.0
-SILENT_SECONDS = 10.0  # a live process touches its log every second
+SILENT_SECONDS = 5.0  # a live process touches its log every second
 OWN_END_SECONDS = 5.0  # what a blocked process gets to end by itself
 
 
@@ -76,14 +76,13 @@ class Watch:
         self.leave_file = self.folder / f".leave-{self.token}"
         self.log: IO[str] = self.log_of(self.ranks.rank).open("a", encoding="utf-8")
         self._note(f"rank {self.ranks.rank} of {self.ranks.count}, process {os.getpid()} on {socket.gethostname()}")
-        self.faults_were_shown = faulthandler.is_enabled()
-        faulthandler.enable(self.log)
         me = (self.ranks.rank, socket.gethostname(), os.getpid())
         self.peers = [Peer(rank, host, process, self.log_of(rank), self._end_of(rank))
                       for rank, host, process in self.ranks.gather([me]) if rank != self.ranks.rank]
         self.waker, self.sleeper = socket.socketpair()
         self.waker.setblocking(False)
-        if SIGNALS.listening:
+        if SIGNALS.listening:  # this process is a run's own
+            faulthandler.enable(self.log)
             signal.set_wakeup_fd(self.waker.fileno(), warn_on_full_buffer=False)
         self.thread.start()
         return self
@@ -100,9 +99,9 @@ class Watch:
         self.thread.join()
         if SIGNALS.listening:
             signal.set_wakeup_fd(-1)
+            faulthandler.disable()
         self.waker.close()
         self.sleeper.close()
-        (faulthandler.enable if self.faults_were_shown else faulthandler.disable)()
         self.log.close()
         if disk:
             raise StoppedAlone(no_room(self.run, disk)) from None
@@ -135,7 +134,7 @@ class Watch:
             os.utime(self.log_of(self.ranks.rank))
             if asked_at is None and self.leave_file.is_file():
                 asked_at = time.monotonic()
-                if not PULSE.asked and SIGNALS.listening:
+                if not SIGNALS.heard and SIGNALS.listening:
                     os.kill(os.getpid(), signal.SIGUSR1)
             if asked_at and SIGNALS.at_once and time.monotonic() - asked_at > 2 * OWN_END_SECONDS:
                 self._end_now("asked to stop, and blocked", PREEMPTED)

@@ -12,7 +12,7 @@ import pytest
 from recipes.loader import load_recipe
 from tests.launch.models import without_weights
 from tests.train.runs import SCRIPT, environment, free_port, launch, plain, rows, run_here, same, small, weights
-from train.run_record import folder_name
+from train.opening import folder_name
 from train.threads import share_cores
 
 TWO_STEPS = ("trainer.max_steps=2", "export.enabled=false")

@@ -1,0 +1,72 @@
+"""Killed at random points, again and again: each start goes on from the newest complete checkpoint, and what comes out
+in the end is to the bit what an uninterrupted run gives."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from data_prep.marks import COMPLETE, damage_of
+from eval.summary import totals
+from tests.train.runs import rows, same, small, untimed, weights
+from tests.train.starts import Starter
+
+pytestmark = pytest.mark.slow
+
+KILLS, KILLED = 30, -27  # SIGPROF without a handler
+EARLIEST_SECONDS, LATEST_SECONDS = 0.5, 2.6  # of CPU: from reading the inputs to the last sweep
+QUICK = ("zero.stage=0", "trainer.disable_tqdm=true", "export.enabled=false", "trainer.save_steps=1",
+         "trainer.logging_steps=1", "trainer.save_total_limit=3", "keep_best=sweep/chain/accuracy")
+
+
+def arguments(folder: Path, cache: Path) -> list[str]:
+    return small("lora", folder, cache, *QUICK)
+
+
+@pytest.fixture(scope="module")
+def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
+    with Starter(tmp_path_factory.mktemp("starts") / "out.txt") as started:
+        yield started
+
+
+def newest(folder: Path) -> int:
+    """The step of the newest complete checkpoint; 0 without one."""
+    return max((int(mark.parent.name.split("-")[1]) for mark in folder.glob(f"checkpoint-*/{COMPLETE}")), default=0)
+
+
+def test_killed_runs_end_as_if_they_had_never_been(starter: Starter, cache: Path, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    assert starter.start(arguments(whole, cache)).end().code == 0
+    draw, kills, in_a_save, in_a_sweep, number = random.Random(5), 0, 0, 0, 0
+    while kills < KILLS:
+        number, expected = number + 1, []
+        folder = tmp_path / f"killed-{number}"
+        while (code := starter.start(arguments(folder, cache), draw.uniform(EARLIEST_SECONDS, LATEST_SECONDS)
+                                     ).end().code) != 0:
+            assert code == KILLED, starter.out.read_text()[-2000:]
+            kills += 1
+            expected.append(newest(folder))
+            in_a_save += any(not (each / COMPLETE).is_file() for each in folder.glob("checkpoint-*"))
+            in_a_sweep += bool(list(folder.glob("samples/*/run-*.journal-*")))
+        check_the_same(folder, whole)
+        started_from = [start["from_step"] for start in json.loads((folder / "run.json").read_text())["starts"]]
+        assert started_from[-1] == (expected or [0])[-1]
+        shutil.rmtree(folder)
+    assert in_a_save > 0 and in_a_sweep > 0
+
+
+def check_the_same(folder: Path, whole: Path) -> None:
+    """Losses, sweeps and weights to the bit, tokens and steps counted once, no damage, the same checkpoints kept."""
+    assert untimed(folder / "metrics.jsonl") == untimed(whole / "metrics.jsonl")
+    assert untimed(folder / "sweeps.jsonl") == untimed(whole / "sweeps.jsonl")
+    assert same(weights(folder / "checkpoint-8"), weights(whole / "checkpoint-8"))
+    assert [row["step"] for row in rows(folder / "metrics.jsonl")] == list(range(1, 9))
+    assert totals(rows(folder / "metrics.jsonl"))["tokens"] == totals(rows(whole / "metrics.jsonl"))["tokens"]
+    kept = [sorted(mark.parent.name for mark in each.glob(f"checkpoint-*/{COMPLETE}")) for each in (folder, whole)]
+    assert kept[0] == kept[1]
+    assert [damage_of(folder / name) for name in kept[0]] == [[]] * len(kept[0])
