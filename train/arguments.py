@@ -9,7 +9,6 @@ from typing import Any
 
 from trl import SFTConfig
 
-from recipes.errors import UserError
 from recipes.schema import Recipe
 from train.ranks import device, uses_deepspeed
 from train.zero import config_of
@@ -44,19 +43,18 @@ def _without_aliases(trainer: dict[str, Any]) -> dict[str, Any]:
 
 
 def checkpointing(recipe: Recipe) -> dict[str, Any]:
-    """How activations are checkpointed: as the recipe says, and reentrant where ZeRO-3 shards frozen weights.
+    """How activations are checkpointed: as the recipe says, else reentrant where ZeRO-3 shards frozen weights.
 
-    The other kind finds such weights emptied in the backward pass. (TRL 1.16 asks for the reentrant kind under the name
-    that transformers 5.23 no longer reads.) UserError where the recipe forbids it.
+    The other kind has been reported to find such weights emptied in the backward pass (huggingface/trl#2514), though
+    not with DeepSpeed 0.19.8 on a CPU. TRL 1.16 asks for the reentrant kind too, but under the name that transformers
+    5.23 no longer reads.
     """
     fields = _without_aliases(recipe.trainer)
     given: dict[str, Any] = fields.get("activation_checkpointing_kwargs") or {}
-    if not fields["activation_checkpointing"] or recipe.zero.stage != 3 or recipe.adapter.method == "none":
+    frozen = recipe.adapter.method != "none" and recipe.zero.stage == 3
+    if not frozen or not fields["activation_checkpointing"] or given.get("selective"):
         return given
-    if given.get("use_reentrant") is False or given.get("selective"):
-        raise UserError(f"trainer.gradient_checkpointing_kwargs={given}: an adapter under zero.stage=3 needs reentrant "
-                        "checkpointing; leave use_reentrant and selective out, or use zero.stage=2")
-    return {**given, "use_reentrant": True}
+    return {"use_reentrant": True, **given}
 
 
 @dataclass(frozen=True)

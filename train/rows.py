@@ -17,7 +17,9 @@ from trl import SFTConfig
 
 from data_prep.prepared import Prepared
 from data_prep.store import StoredRows
+from data_prep.tokenize import IGNORED
 from recipes.data import DataSection
+from train.order import fillers
 from train.packed_attention import packed_collator
 from train.trainer import RecoveryTrainer
 
@@ -52,8 +54,11 @@ class PaddedFeed:
     def trainer(self, model: PreTrainedModel, arguments: SFTConfig, tokenizer: PreTrainedTokenizerBase,
                 adapter: LoraConfig | None) -> RecoveryTrainer:
         alone = [[row] for row in range(len(self.prepared.rows))]
-        return RecoveryTrainer(model=model, args=arguments, train_dataset=examples(alone, self.prepared.rows),
-                               processing_class=tokenizer, peft_config=adapter)
+        missing = fillers(len(alone), arguments)
+        trainer = RecoveryTrainer(model=model, args=arguments, processing_class=tokenizer, peft_config=adapter,
+                                  train_dataset=examples(alone, self.prepared.rows, missing))
+        trainer.filling = missing
+        return trainer
 
 
 @dataclass(frozen=True)
@@ -71,15 +76,18 @@ class PackedFeed:
         """UserError where packing would not be exact with `model`."""
         pad_id = tokenizer.pad_token_id
         model.config.get_text_config().pad_token_id = model.generation_config.pad_token_id = pad_id  # as TRL does
-        rows = examples(self.prepared.packed, self.prepared.rows)
-        return RecoveryTrainer(model=model, args=arguments, train_dataset=rows, processing_class=tokenizer,
-                               peft_config=adapter, data_collator=packed_collator(model, pad_id))
+        missing = fillers(self.sequences, arguments)
+        trainer = RecoveryTrainer(model=model, args=arguments, processing_class=tokenizer, peft_config=adapter,
+                                  train_dataset=examples(self.prepared.packed, self.prepared.rows, missing),
+                                  data_collator=packed_collator(model, pad_id))
+        trainer.filling = missing
+        return trainer
 
 
-def examples(groups: Sequence[Sequence[int]], rows: StoredRows) -> Dataset:
+def examples(groups: Sequence[Sequence[int]], rows: StoredRows, fillers: int = 0) -> Dataset:
     """One example a group of traces, read from the mapped file when it is asked for: `input_ids`, `labels`, and
-    `seq_lengths`, the tokens of each trace."""
-    return Dataset.from_dict({"traces": groups}).with_transform(_Joined(rows))
+    `seq_lengths`, the tokens of each trace. After them come fillers: one token without a label."""
+    return Dataset.from_dict({"traces": [*groups, *([] for _ in range(fillers))]}).with_transform(_Joined(rows))
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,8 @@ class _Joined:
         return {key: [example[key] for example in examples] for key in ("input_ids", "labels", "seq_lengths")}
 
     def _example(self, group: list[int]) -> Example:
+        if not group:
+            return {"input_ids": np.zeros(1, np.int64), "labels": np.full(1, IGNORED), "seq_lengths": [1]}
         ids, labels = zip(*(self.rows.ids_and_labels(row) for row in group), strict=True)
         return {"input_ids": np.concatenate(ids), "labels": np.concatenate(labels),
                 "seq_lengths": [len(each) for each in ids]}

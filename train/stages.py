@@ -46,8 +46,9 @@ from train.model import (
     pruned_path,
     reference_sweep,
 )
+from train.offload import check_zero
 from train.opening import check_same_facts
-from train.ranks import on_first_rank_however_long, uses_deepspeed
+from train.ranks import device, on_first_rank_however_long, uses_deepspeed
 from train.recorder import Clock, Cost, SweepRecorder
 from train.rows import Feed, feed_of
 from train.run_record import RunFolder
@@ -55,7 +56,7 @@ from train.sweep_share import within_share
 from train.sweeps import make_sweeps
 from train.terminal import BarCallback
 from train.tracking import NoTracker, Tracker, start_tracker
-from train.zero import record_config
+from train.zero import config_of, record_config
 
 __all__ = ["make_arguments"]
 
@@ -89,6 +90,8 @@ class Inputs:
 def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
     """Reads and checks everything that needs no weights; UserError names the key or the row that is wrong."""
     plan = on_every_rank(ranks, lambda: _read_plan(recipe))
+    on_every_rank(ranks, lambda: check_zero(recipe, device().type, ranks.count))
+    on_every_rank(ranks, lambda: config_of(recipe, device().type, ranks.count))  # a config of one's own must fit
     folder = on_first_rank_however_long(
         ranks, recipe.data.cache_dir.absolute(),
         lambda: str(prepare(recipe.data, plan.tokenizer, plan.protocol.format, lambda text: say(ranks, text),

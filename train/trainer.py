@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from peft import PeftModel
-from trl import SFTTrainer
 
 from train.labelled_loss import can_take_labelled, take_labelled
+from train.order import EpochTrainer
 
 
-class RecoveryTrainer(SFTTrainer):
+class RecoveryTrainer(EpochTrainer):
     """What TRL computes otherwise (dft, smoothed labels, losses of routers, sequences on several ranks) stays as it is.
 
     TRL gathers three numbers from all ranks at every micro batch; here they are summed and gathered when they are

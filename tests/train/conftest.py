@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.train.cells import MATRIX, ON_TWO_RANKS, launch_cells
+from tests.train.cells import ON_ONE_RANK, ON_TWO_RANKS, launch_cells
 from tests.train.runs import launch, run_here, small
 
 Factory = pytest.TempPathFactory
@@ -112,7 +112,7 @@ def cell_of(tmp_path_factory: Factory, cache: Path) -> Callable[[int, str], Path
     def folder(ranks: int, name: str) -> Path:
         if ranks not in roots:
             roots[ranks] = tmp_path_factory.mktemp(f"matrix{ranks}")
-            launch_cells(ON_TWO_RANKS if ranks == 2 else MATRIX, roots[ranks], cache, ranks)
+            launch_cells(ON_TWO_RANKS if ranks == 2 else ON_ONE_RANK, roots[ranks], cache, ranks)
         return roots[ranks] / name
 
     return folder

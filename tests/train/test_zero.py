@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from recipes.errors import UserError
+from recipes.loader import load
+from recipes.schema import Recipe
 from recipes.zero import ZeroSection
-from train.zero import deepspeed_config
+from tests.train.runs import small
+from train.zero import config_of, conflicts, deepspeed_config, read_config
 
 CONFIGS = [
     ZeroSection(stage=0), ZeroSection(stage=1), ZeroSection(stage=2), ZeroSection(stage=3),
@@ -50,6 +56,61 @@ def test_the_trainers_optimizer_is_used_where_nothing_leaves_a_gpu(section: Zero
 
 def test_states_offloaded_from_a_gpu_get_deepspeeds_optimizer() -> None:
     assert deepspeed_config(CONFIGS[4], "cuda")["optimizer"]["type"] == "AdamW"
+
+
+def test_what_goes_to_a_disk_says_where() -> None:
+    part = zero(stage=3, offload_optimizer="nvme", nvme_dir=Path("disk"))
+    assert part["offload_optimizer"] == {"device": "nvme", "pin_memory": False, "nvme_path": "disk"}
+
+
+@pytest.mark.parametrize(("fields", "word"), [
+    ({"stage": 2, "offload_optimizer": "nvme", "nvme_dir": "x"}, "offload_optimizer=nvme needs stage=3"),
+    ({"stage": 3, "offload_optimizer": "nvme"}, "needs nvme_dir"),
+    ({"stage": 0, "config": "x.json"}, "config=x.json needs")])
+def test_what_cannot_be_is_refused_in_the_recipe(fields: dict[str, Any], word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        ZeroSection(**fields)
+
+
+def own(tmp_path: Path, config: Any, *overrides: str) -> Recipe:
+    """A recipe of micro batch 8, learning rate 5e-3 and clipping at 1.0 with a DeepSpeed JSON of its own."""
+    file = tmp_path / "own.json"
+    file.write_text(json.dumps(config))
+    return load(small("lora", tmp_path, tmp_path, f"zero.config={file}", *overrides))
+
+
+def test_every_conflict_with_the_recipe_is_named_at_once(tmp_path: Path) -> None:
+    config = {"train_batch_size": 99, "train_micro_batch_size_per_gpu": 3, "gradient_accumulation_steps": 7,
+              "gradient_clipping": 0.5, "bf16": {"enabled": True}, "fp16": {"enabled": True},
+              "optimizer": {"type": "AdamW", "params": {"lr": 1.0}}, "scheduler": {"type": "WarmupLR"},
+              "zero_optimization": {"stage": 1, "offload_optimizer": {"device": "cpu"}}}
+    recipe = own(tmp_path, config, "trainer.optim=adamw_torch")
+    assert [line.split(" against ")[0] for line in conflicts(config, recipe, 2)] == [
+        "train_micro_batch_size_per_gpu=3", "gradient_accumulation_steps=7", "train_batch_size=99",
+        "gradient_clipping=0.5", "bf16.enabled=true", "zero_optimization.stage=1",
+        "zero_optimization.offload_optimizer.device=cpu", "optimizer.params.lr=1.0", "fp16.enabled=true", "optimizer",
+        "scheduler"]
+
+
+def test_a_conflict_is_a_mistake_with_both_keys(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"gradient_clipping=0\.5 against trainer\.max_grad_norm=1\.0"):
+        config_of(own(tmp_path, {"gradient_clipping": 0.5}), "cpu", 2)
+
+
+def test_an_own_config_keeps_its_keys_and_gets_what_it_lacks(tmp_path: Path) -> None:
+    config = {"wall_clock_breakdown": True, "gradient_clipping": 1.0, "train_batch_size": 16,
+              "zero_optimization": {"stage": "auto", "reduce_bucket_size": 7, "allgather_bucket_size": "auto"}}
+    found = config_of(own(tmp_path, config, "zero.bucket_size=5"), "cpu", 2)
+    assert (found["wall_clock_breakdown"], found["train_micro_batch_size_per_gpu"]) == (True, "auto")
+    assert found["zero_optimization"] == {"stage": 2, "reduce_bucket_size": 7, "allgather_bucket_size": 5}
+
+
+@pytest.mark.parametrize(("text", "word"), [("{", "no JSON"), ("[1]", "a JSON object"), (None, "cannot be read")])
+def test_a_file_that_is_no_configuration_is_named(text: str | None, word: str, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "own.json").write_text(text)
+    with pytest.raises(UserError, match=rf"zero\.config=.*own\.json: .*{word}"):
+        read_config(tmp_path / "own.json")
 
 
 @pytest.mark.parametrize("section", CONFIGS, ids=str)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.train.cells import ADAPTERS, MATRIX, ROUGH, VARIANTS
+from tests.train.cells import ADAPTERS, MATRIX, ROUGH, UNEVEN, VARIANTS
 from tests.train.runs import rows, weights
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ def largest_difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tens
     return max(float((one[name] - other[name]).abs().max()) for name in one)
 
 
-@pytest.mark.parametrize("name", MATRIX)
+@pytest.mark.parametrize("name", [*MATRIX, *UNEVEN])
 def test_two_ranks_lose_what_one_does(name: str, cell_of: Cells) -> None:
     one, two = (column(cell_of(ranks, name), "loss") for ranks in (1, 2))
     assert two == pytest.approx(one, rel=1e-5)

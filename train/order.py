@@ -1,0 +1,57 @@
+"""The order in which traces are trained: each once an epoch, on whatever number of ranks, by the recipe's seed alone.
+
+The order is drawn from a generator of its own, so neither dropout nor sweeps move it, and ranks share it: a global
+batch is made of the same examples whatever the ranks and the accumulation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from accelerate.data_loader import SeedableRandomSampler
+from datasets import Dataset
+from torch.utils.data import Sampler
+from trl import SFTConfig, SFTTrainer
+
+
+def fillers(sequences: int, arguments: SFTConfig) -> int:
+    """How many examples without a label make the last micro batches of an epoch as full as those before, on all ranks.
+
+    Without them the ranks that come out short would be given examples of the epoch's beginning a second time. One rank
+    alone takes a short batch as it is.
+    """
+    ranks, shuffled = arguments.world_size, arguments.train_sampling_strategy == "random"
+    if ranks == 1 or not shuffled or arguments.dataloader_drop_last:
+        return 0
+    return -sequences % (arguments.per_device_train_batch_size * ranks)
+
+
+class WholeEpochs(Sampler[int]):
+    """All `sequences` examples in a new order every epoch, then the fillers, which are the examples after them."""
+
+    def __init__(self, sequences: int, fillers: int, seed: int) -> None:
+        self.sequences, self.fillers = sequences, fillers
+        self.order = SeedableRandomSampler(range(sequences), data_seed=seed)
+
+    def __len__(self) -> int:
+        return self.sequences + self.fillers
+
+    def __iter__(self) -> Iterator[int]:
+        yield from self.order
+        yield from range(self.sequences, len(self))
+
+    def set_epoch(self, epoch: int) -> None:
+        self.order.set_epoch(epoch)
+
+
+class EpochTrainer(SFTTrainer):
+    """TRL's trainer, with fillers last. `train_dataset` has them after its own examples."""
+
+    filling = 0
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> torch.utils.data.Sampler[int] | None:
+        if not self.filling:
+            plain: torch.utils.data.Sampler[int] | None = super()._get_train_sampler(train_dataset)
+            return plain
+        return WholeEpochs(len(self.train_dataset) - self.filling, self.filling, self.args.data_seed)
