@@ -103,8 +103,10 @@ class PlannedModel:
             _fill(self.model)
 
     def activations(self, batch: Batch, device: str) -> Activations:
-        """What one micro batch takes, forward and backward. `device` is cuda or cpu. One batch a model: what recomputing
-        changes in it stays, and the answer is kept."""
+        """What one micro batch takes, forward and backward. `device` is cuda or cpu.
+
+        One batch a model: what recomputing changes in it stays, and the answer is kept.
+        """
         if self.known is not None:
             return self.known
         with self.fake:
@@ -126,7 +128,7 @@ class PlannedModel:
                 return 0, live.peak, 0
             live.peak = live.now
             hidden.backward(torch.zeros_like(hidden))
-        return saved, max(live.peak, *peaks, 0), live.peak
+        return saved, max([live.peak, *peaks]), live.peak
 
     def _prepare(self, batch: Batch) -> None:
         """Puts the model into training as SFTTrainer does."""
