@@ -47,6 +47,7 @@ bench: setup
 	$(RUN) python -m tests.bench.decontamination
 	$(RUN) python -m tests.bench.preparing
 	$(RUN) python -m tests.bench.packing
+	$(RUN) python -m tests.bench.memory_plan
 
 table: setup
 	$(RUN) bash tests/bench/table.sh

@@ -18,8 +18,8 @@ from recipes.paths import ROOT
 SMALL = (
     "recipe=full_recovery.yaml", "trainer.per_device_train_batch_size=1", "trainer.max_steps=2", "data.traces.size=16",
     "trainer.save_strategy=no", "export.enabled=false", "wandb.mode=disabled", "sweep.every_steps=2",
-    "sweep.budgets=[8]", "sweep.suites.0.size=1", "sweep.suites.1.size=1", "sweep.suites.2.size=2", "sweep.engine.batch_size=1",
-    "sweep.verdict.resamples=100")
+    "sweep.budgets=[8]", "sweep.suites.0.size=1", "sweep.suites.1.size=1", "sweep.suites.2.size=2",
+    "sweep.engine.batch_size=1", "sweep.verdict.resamples=100")
 
 
 def base_bytes(stage: int) -> int:

@@ -97,17 +97,23 @@ class PlannedModel:
         with torch.device("meta"):
             self.model: torch.nn.Module = self.base if adapter is None else get_peft_model(self.base, adapter)
         self.sizes = _sizes(self.model, self.base, self.unpruned.num_parameters())
+        self.known: Activations | None = None
         self.fake = FakeTensorMode()
         with self.fake:
             _fill(self.model)
 
     def activations(self, batch: Batch, device: str) -> Activations:
-        """What one micro batch takes, forward and backward. `device` is cuda or cpu. One kind of batch a model: what
-        recomputing changes in it stays."""
+        """What one micro batch takes, forward and backward. `device` is cuda or cpu.
+
+        One batch a model: what recomputing changes in it stays, and the answer is kept.
+        """
+        if self.known is not None:
+            return self.known
         with self.fake:
             saved, backward, layer = self._backbone(batch)
             head, gradient = self._head(batch, device)
-        return Activations(saved=saved, backward=max(0, backward), layer=layer, head=head, head_gradient=gradient)
+        self.known = Activations(saved=saved, backward=backward, layer=layer, head=head, head_gradient=gradient)
+        return self.known
 
     def _backbone(self, batch: Batch) -> tuple[int, int, int]:
         """(saved, peak of the backward pass, its peak in the first layer), in bytes, without weights and gradients."""
@@ -122,7 +128,7 @@ class PlannedModel:
                 return 0, live.peak, 0
             live.peak = live.now
             hidden.backward(torch.zeros_like(hidden))
-        return saved, max(live.peak, *peaks, 0), live.peak
+        return saved, max([live.peak, *peaks]), live.peak
 
     def _prepare(self, batch: Batch) -> None:
         """Puts the model into training as SFTTrainer does."""

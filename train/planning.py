@@ -115,11 +115,15 @@ def plan_run(arguments: Sequence[str], numbers: Numbers) -> Plan:
     disk = disk_bytes(recipe, model.sizes, saves(recipe, batch))
     misfits = find_misfits(machine, estimate, disk)
 
+    known = {_model_key(recipe, traces): model}
+
     def again(keys: Sequence[str]) -> Estimate:
         changed = load_recipe([*_without(arguments, keys), *keys]).recipe
         shorter = replace(traces, longest=min(traces.longest, changed.data.max_length_tokens))
         limit = getattr(changed.sweep.engine, "memory_gb", 0) * GIGABYTE
-        return estimate_memory(changed, machine, PlannedModel(changed), shorter, min(sweep.memory_bytes, int(limit)))
+        key = _model_key(changed, shorter)
+        known[key] = known.get(key) or PlannedModel(changed)
+        return estimate_memory(changed, machine, known[key], shorter, min(sweep.memory_bytes, int(limit)))
 
     def faults(found: Estimate) -> bool:
         return bool(find_misfits(machine, found, {}))
@@ -127,6 +131,12 @@ def plan_run(arguments: Sequence[str], numbers: Numbers) -> Plan:
     ways = remedies(recipe, estimate.peak.name, again, faults) if find_misfits(machine, estimate, {}) else ()
     return Plan(machine, estimate, batch, traces, sweep, flops, 2.0 * model.sizes.total * sweep.tokens,
                 _hours(numbers, machine.ranks, flops, tokens), disk, misfits, ways)
+
+
+def _model_key(recipe: Recipe, traces: Traces) -> str:
+    """What the model and its activations depend on."""
+    sections = (recipe.model, recipe.prune, recipe.adapter)
+    return " ".join([*(each.model_dump_json() if each else "" for each in sections), str(batch_of(recipe, traces))])
 
 
 def _without(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:

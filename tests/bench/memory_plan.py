@@ -2,8 +2,8 @@
 
 Real runs, launched with DeepSpeed, of three steps without sweeps in between: full rows (packed), so that the batches of
 three steps are as large as those of a whole run. A rank's peak resident memory (VmHWM) is read when it ends, and the
-larger one of the ranks counts. The base of a process is measured once a kind (with and without DeepSpeed), by a run of the
-embedded model in one process, and is in both columns; `beyond` compares what is beyond it.
+larger one of the ranks counts. The base of a process is measured once a kind (with and without DeepSpeed), by a
+run of the embedded model in one process, and is in both columns; `beyond` compares what is beyond it.
 """
 
 from __future__ import annotations
