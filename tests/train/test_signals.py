@@ -95,7 +95,8 @@ def test_in_the_sweep_of_a_reference(starter: Starter, tmp_path: Path) -> None:
     folder, cache = tmp_path / "run", tmp_path / "cache"
 
     def journal() -> list[bytes]:
-        return [line for file in cache.glob("*/*/chain/unpruned-*.journal-*") for line in file.read_bytes().splitlines()]
+        files = cache.glob("*/*/chain/unpruned-*.journal-*")
+        return [line for file in files for line in file.read_bytes().splitlines()]
 
     assert signalled(starter, folder, cache, lambda: len(journal()) > 3, signal.SIGTERM) == 75
     kept = {(row["problem"], row["sample"]) for row in map(json.loads, journal()[1:])}
