@@ -11,7 +11,7 @@
 #SBATCH --requeue
 #SBATCH --signal=USR1@900
 # Fifteen minutes before the end every rank gets SIGUSR1: the run saves and leaves with code 75, and is queued again below.
-# A sweep must fit into that time. Give run.dir, or a queued-again job would begin a new run.
+# A step and a save must fit into that time. Give run.dir, or a queued-again job would begin a new run.
 set -uo pipefail
 
 export PATH="$PWD/.venv/bin:$PATH"

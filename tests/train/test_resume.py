@@ -182,3 +182,93 @@ def test_traces_that_changed_in_their_file_are_refused(here: Callable[..., Path]
     folder = here("lora", *data, "export.enabled=false")
     file.write_text(json.dumps({**row, "question": "calc +3 5 ?", "answer": "answer 8"}) + "\n")
     assert "data.hash" in refusal(arguments(folder, cache, *data))
+
+
+def spoil(file: Path) -> None:
+    """Flips one bit in the middle."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def opened(folder: Path, cache: Path, *overrides: str) -> Path | None:
+    from recipes.loader import load_recipe
+    from train.opening import open_run
+
+    return open_run(RunFolder(folder), load_recipe(arguments(folder, cache, *overrides)), ALONE)
+
+
+@pytest.fixture
+def copied(lora: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(lora, tmp_path / "run")
+
+
+@pytest.mark.parametrize(("harm", "said"), [
+    (spoil, "adapter_model.safetensors has other bytes than were saved"),
+    (lambda file: file.write_bytes(file.read_bytes()[:-1]), "adapter_model.safetensors has "),
+    (Path.unlink, "adapter_model.safetensors is missing")], ids=["flipped", "cut", "missing"])
+def test_a_damaged_checkpoint_is_refused_by_the_file_and_the_way_on(
+        harm: Callable[[Path], object], said: str, copied: Path, cache: Path) -> None:
+    harm(copied / "checkpoint-8" / "adapter_model.safetensors")
+    before = (copied / "run.json").read_text()
+    with pytest.raises(UserError) as caught:
+        opened(copied, cache)
+    assert said in str(caught.value)
+    assert f"run.resume={copied / 'checkpoint-4'} goes on from the one before" in str(caught.value)
+    assert (copied / "run.json").read_text() == before
+
+
+def test_the_way_on_leads_on(copied: Path, cache: Path) -> None:
+    spoil(copied / "checkpoint-8" / "adapter_model.safetensors")
+    assert opened(copied, cache, f"run.resume={copied / 'checkpoint-4'}") == copied / "checkpoint-4"
+
+
+def test_a_damaged_mark_is_refused(copied: Path, cache: Path) -> None:
+    spoil(copied / "checkpoint-8" / COMPLETE)
+    with pytest.raises(UserError, match=f"{COMPLETE} is damaged"):
+        opened(copied, cache)
+
+
+def test_the_mark_of_an_earlier_version_is_taken_and_that_is_said(
+        copied: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (copied / "checkpoint-8" / COMPLETE).write_text("8\n")
+    assert opened(copied, cache) == copied / "checkpoint-8"
+    assert "not verified" in capsys.readouterr().out
+
+
+def test_what_is_forced_is_recorded(copied: Path, cache: Path) -> None:
+    opened(copied, cache, "trainer.learning_rate=1e-4", "run.resume_force=true")
+    last = json.loads((copied / "run.json").read_text())["starts"][-1]
+    assert (last["from_step"], last["forced"]) == (8, ["trainer.learning_rate (0.005 before, 0.0001 now)"])
+
+
+@pytest.mark.parametrize(("override", "named"), [("zero.stage=2", "zero.stage"), ("adapter.r=8", "adapter.r")])
+def test_what_a_checkpoint_is_made_for_is_never_forced(override: str, named: str, copied: Path, cache: Path) -> None:
+    with pytest.raises(UserError, match=f"{named} .* cannot change it"):
+        opened(copied, cache, override, "run.resume_force=true")
+
+
+def test_another_number_of_ranks_is_never_forced(copied: Path, cache: Path) -> None:
+    from recipes.loader import load_recipe
+    from train.opening import open_run
+
+    given = load_recipe(arguments(copied, cache, "run.resume_force=true"))
+    with pytest.raises(UserError, match=r"ranks \(1 before, 2 now\).* cannot change it"):
+        open_run(RunFolder(copied), given, replace(ALONE, count=2))
+
+
+def test_a_sweep_of_a_damaged_checkpoint_is_refused(copied: Path) -> None:
+    from eval.checkpoint import find_checkpoint
+
+    spoil(copied / "checkpoint-8" / "adapter_model.safetensors")
+    with pytest.raises(UserError, match=r"is damaged: adapter_model\.safetensors has other bytes"):
+        find_checkpoint(str(copied / "checkpoint-8"))
+
+
+def test_an_export_of_a_damaged_checkpoint_is_refused(copied: Path, tmp_path: Path) -> None:
+    from recipes.schema import ExportSection
+    from train.export import export_run
+
+    spoil(copied / "checkpoint-8" / "adapter_model.safetensors")
+    with pytest.raises(UserError, match=r"is damaged: adapter_model\.safetensors has other bytes"):
+        export_run(RunFolder(copied), tmp_path / "out", ExportSection())
