@@ -23,12 +23,12 @@ def main(arguments: list[str]) -> int:
 
 def recover(loaded: Loaded[Recipe]) -> int:
     """Runs a recipe on every rank. UserError, on all ranks, for whatever the user can mend."""
-    from data_prep.models import load_model
     from eval.ranks import on_first_rank
     from train import stages
     from train.determinism import be_deterministic
     from train.elastic import fit_checkpoint, fit_ranks
     from train.generated import with_generated_traces
+    from train.quantised import keep_adapter_dtype, load_to_train
     from train.ranks import start_ranks
     from train.run_record import RunFolder, folder_name
     from train.terminal import calm_libraries
@@ -55,8 +55,9 @@ def recover(loaded: Loaded[Recipe]) -> int:
     recorder = stages.make_recorder(folder, tracker, references, recipe.sweep, ranks)
 
     arguments = stages.make_arguments(recipe, folder.path, ranks.count)
-    model = load_model(pruned, recipe.model)
+    model = load_to_train(pruned, recipe.model, recipe.adapter)
     trainer = stages.make_trainer(model, arguments, inputs, recipe.adapter)
+    keep_adapter_dtype(trainer, recipe.model)
     preemption = stages.add_callbacks(trainer, inputs.plan, recipe, recorder)
     stages.train(trainer, resume)
     if preemption.preempted:
