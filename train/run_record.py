@@ -142,7 +142,7 @@ def begin_record(folder: RunFolder, loaded: Loaded[Recipe], ranks: int) -> None:
     overrides = (argument for argument in loaded.command if not argument.startswith("recipe="))
     header = f"# resolved from: {' '.join([f'recipe={loaded.path.name}', *overrides])}\n"
     write_whole(folder.path / "recipe.yaml", header + to_yaml(loaded.recipe))
-    fresh = {"id": uuid.uuid4().hex[:12], "ranks_begun": ranks, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    fresh = {"id": uuid.uuid4().hex[:12], "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     folder.add_facts({
         **fresh, **folder.facts(), "name": folder.path.name, "command": list(loaded.command), "commit": commit(),
         "ranks": ranks, "recipe": loaded.recipe.model_dump(mode="json"),

@@ -31,7 +31,7 @@ from recipes.sweeps import SweepSection, VerdictSection, VllmEngine
 from train.arguments import Arithmetic, arithmetic, make_arguments
 from train.callbacks import CompleteCallback, MetricsCallback, PreemptionCallback, SweepCallback
 from train.determinism import determinism
-from train.elastic import read_universal
+from train.elastic import ranks_begun, read_universal
 from train.export import export_run
 from train.model import (
     ReferenceCache,
@@ -144,8 +144,10 @@ def open_run(folder: RunFolder, loaded: Loaded[Recipe], ranks: int) -> Path | No
     checkpoint = resume_point(folder, loaded.recipe.run)
     for origin in {folder, RunFolder(checkpoint.parent)} if checkpoint else {folder}:
         check_same_run(origin, loaded.recipe, ranks)
+    begun = ranks_begun(RunFolder(checkpoint.parent), ranks) if checkpoint else ranks
     try:
         begin_record(folder, loaded, ranks)
+        folder.add_facts({"ranks_begun": begun})
     except OSError as fault:
         raise UserError(f"run.dir={folder.path}: cannot be written ({fault.strerror}); name another folder") from None
     folder.forget_after(step_of(checkpoint) if checkpoint else -1)
