@@ -37,8 +37,8 @@ def load_config(path: str, section: ModelSection) -> Any:
                         "name a folder of a Hugging Face checkpoint or a Hub id") from None
 
 
-def load_model(path: str, section: ModelSection) -> PreTrainedModel:
-    """The weights at `path` in the section's dtype and attention, from safetensors only.
+def load_model(path: str, section: ModelSection, **more: Any) -> PreTrainedModel:
+    """The weights at `path` in the section's dtype and attention, from safetensors only. `more` goes to transformers.
 
     UserError where they cannot be had.
     """
@@ -46,7 +46,7 @@ def load_model(path: str, section: ModelSection) -> PreTrainedModel:
     try:
         return AutoModelForCausalLM.from_pretrained(
             find_path(path), dtype=DTYPES[section.dtype], attn_implementation=attention(section.attention),
-            trust_remote_code=section.trust_remote_code, use_safetensors=True)
+            trust_remote_code=section.trust_remote_code, use_safetensors=True, **more)
     except (OSError, ValueError, ImportError) as error:
         raise UserError(f"model: the weights at {path!r} cannot be loaded: {_first_line(error)}") from None
 

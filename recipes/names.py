@@ -17,6 +17,7 @@ FOREIGN_NAMES: dict[str, str] = {
     "lora_alpha": "adapter.alpha", "lora_dropout": "adapter.dropout",
     "lora_target_modules": "adapter.targets", "lora_target": "adapter.targets", "target_modules": "adapter.targets",
     "lora_target_linear": "adapter.targets", "lora_attn_modules": "adapter.targets",
+    "load_in_4bit": "adapter.method", "quantization": "adapter.method", "quantization_bit": "adapter.method",
     "use_rslora": "adapter.rank_stabilised", "use_dora": "adapter.method", "peft_use_dora": "adapter.method",
     "use_peft": "adapter.method", "finetuning_type": "adapter.method", "adapter_type": "adapter.method",
     # data
@@ -43,8 +44,9 @@ FOREIGN_NAMES: dict[str, str] = {
     "dataset_processes": "data.workers", "dataset_prepared_path": "data.cache_dir",
     "gradient_clipping": "trainer.max_grad_norm",
     # zero
-    "deepspeed": "zero.stage", "deepspeed_config": "zero.stage", "zero_stage": "zero.stage",
+    "deepspeed": "zero.config", "deepspeed_config": "zero.config", "zero_stage": "zero.stage",
     "offload_params": "zero.offload_parameters", "offload_param": "zero.offload_parameters",
+    "nvme_path": "zero.nvme_dir",
     # run, sweep, W&B
     "save_best": "keep_best", "metric_for_best_model": "keep_best", "early_stopping_patience": "early_stop.times",
     "early_stopping": "early_stop.on", "resume.force": "run.resume_force", "export.from": "export.checkpoint",
@@ -57,6 +59,7 @@ FOREIGN_NAMES: dict[str, str] = {
     "tensor_parallel_size": "sweep.engine.tensor_parallel", "base_url": "sweep.engine.url",
     "wandb_project": "wandb.project", "wandb_entity": "wandb.entity", "wandb_group": "wandb.group",
     "wandb_mode": "wandb.mode", "report_to": "wandb.mode", "data_seed": "seed",
+    "full_determinism": "deterministic", "use_deterministic_algorithms": "deterministic",
 }
 
 

@@ -56,7 +56,8 @@ class NoAdapter(Section):
 
 
 class LoraAdapter(Section):
-    method: Literal["lora", "dora"] = Field(description="low-rank adapters; dora adds a learned magnitude")
+    method: Literal["lora", "dora", "qlora"] = Field(
+        description="low-rank adapters; dora adds a learned magnitude, qlora holds the frozen weights in 4 bits")
     r: int = Field(default=16, ge=1, description="rank")
     alpha: float = Field(
         default=32.0, gt=0, description="the update is scaled by alpha / r (alpha / sqrt(r) with rank_stabilised)")

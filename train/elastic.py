@@ -32,8 +32,8 @@ def fit_ranks(folder: RunFolder, recipe: Recipe, ranks: Ranks) -> Recipe:
 
     UserError where no such pair is. A run that begins, or goes on with as many ranks, keeps what its recipe says.
     """
-    begun = on_first_rank(ranks, lambda: ranks_begun(folder, recipe, ranks.count))
-    if begun == ranks.count or recipe.run.resume_ranks == "same":
+    begun = on_first_rank(ranks, lambda: _ranks_begun(folder, recipe, ranks.count))
+    if begun == ranks.count:
         return recipe
     micro = int(recipe.trainer.get("per_device_train_batch_size", 8))
     steps = int(recipe.trainer.get("gradient_accumulation_steps", 1))
@@ -42,11 +42,14 @@ def fit_ranks(folder: RunFolder, recipe: Recipe, ranks: Ranks) -> Recipe:
     return recipe.model_copy(update={"trainer": {**recipe.trainer, **changed}})
 
 
-def ranks_begun(folder: RunFolder, recipe: Recipe, now: int) -> int:
+def _ranks_begun(folder: RunFolder, recipe: Recipe, now: int) -> int:
     """The number of ranks for which the recipe's accumulation was written: those with which the run began."""
     checkpoint = resume_point(folder, recipe.run)
-    facts = RunFolder(checkpoint.parent).facts() if checkpoint else {}
-    return int(facts.get("ranks_begun", facts.get("ranks", now)))
+    if checkpoint is None:
+        return now
+    origin = RunFolder(checkpoint.parent)
+    refused = recipe.run.resume_ranks == "same" and origin.facts().get("ranks") != now  # when the run is opened
+    return now if refused else origin.ranks_begun(now)
 
 
 def same_global_batch(micro: int, global_batch: int, ranks: int) -> tuple[int, int]:

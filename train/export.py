@@ -24,6 +24,7 @@ from recipes.errors import UserError
 from recipes.schema import ExportSection, ModelSection, Recipe
 from train.card import model_card
 from train.checkpoints import Kept, check_whole
+from train.quantised import as_trained
 from train.run_record import RunFolder, write_whole
 
 PROBES, PROBE_TOKENS = 8, 48
@@ -132,7 +133,7 @@ def trained_model(checkpoint: Path, pruned: Path, exact: ModelSection) -> PreTra
     if not (checkpoint / "adapter_config.json").is_file():
         return load_model(str(checkpoint), exact).eval()
     check_adapter(checkpoint)
-    base = load_model(str(pruned), exact)
+    base = as_trained(load_model(str(pruned), exact), checkpoint)
     return PeftModel.from_pretrained(base, str(checkpoint), autocast_adapter_dtype=False).float().eval()
 
 

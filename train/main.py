@@ -29,13 +29,13 @@ def recover(loaded: Loaded[Recipe]) -> int:
 
 def mend(loaded: Loaded[Recipe]) -> int:
     """The method, from top to bottom."""
-    from data_prep.models import load_model
     from eval.ranks import on_first_rank
     from train import stages
     from train.determinism import be_deterministic
     from train.elastic import fit_checkpoint, fit_ranks
     from train.generated import with_generated_traces
     from train.opening import folder_name, open_run
+    from train.quantised import keep_adapter_dtype, load_to_train
     from train.ranks import start_ranks
     from train.run_record import RunFolder
     from train.terminal import calm_libraries
@@ -63,8 +63,9 @@ def mend(loaded: Loaded[Recipe]) -> int:
         recorder = stages.make_recorder(folder, tracker, references, recipe.sweep, ranks)
 
         arguments = stages.make_arguments(recipe, folder.path, ranks.count)
-        model = load_model(pruned, recipe.model)
+        model = load_to_train(pruned, recipe.model, recipe.adapter)
         trainer = stages.make_trainer(model, arguments, inputs, recipe.adapter)
+        keep_adapter_dtype(trainer, recipe.model)
         preemption = stages.add_callbacks(trainer, inputs, recipe, recorder)
         stages.train(trainer, resume)
         if preemption.preempted:

@@ -44,9 +44,11 @@ def _choose(folder: RunFolder, recipe: Recipe, ranks: int) -> tuple[Path | None,
 def _begin(folder: RunFolder, loaded: Loaded[Recipe], ranks: int, chosen: tuple[Path | None, list[str]]) -> None:
     checkpoint, forced = chosen
     step = step_of(checkpoint) if checkpoint else -1
+    begun = RunFolder(checkpoint.parent).ranks_begun(ranks) if checkpoint else ranks
     start = {"from_step": max(step, 0), **({"forced": forced} if forced else {})}
     try:
         begin_record(folder, loaded, ranks, start)
+        folder.add_facts({"ranks_begun": begun})
     except OSError as fault:
         raise UserError(f"run.dir={folder.path}: cannot be written ({fault.strerror}); name another folder") from None
     folder.forget_after(step)

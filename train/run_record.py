@@ -46,6 +46,11 @@ class RunFolder:
         """Merges `facts` into run.json."""
         write_whole(self.path / "run.json", json.dumps({**self.facts(), **facts}, indent=2, ensure_ascii=False) + "\n")
 
+    def ranks_begun(self, now: int) -> int:
+        """The number of ranks with which the run of this folder began; `now` where nothing was begun."""
+        facts = self.facts()
+        return int(facts.get("ranks_begun", facts.get("ranks", now)))
+
     def put_rows(self, name: str, rows: Iterable[Mapping[str, Any]], key: tuple[str, ...]) -> None:
         """Adds rows to a JSON Lines file; a row whose `key` fields are there already takes the old one's place."""
         kept = {tuple(row.get(field) for field in key): row for row in [*read_rows(self.path / name), *rows]}
@@ -82,7 +87,7 @@ def begin_record(folder: RunFolder, loaded: Loaded[Recipe], ranks: int, start: M
     write_whole(folder.path / "recipe.yaml", header + to_yaml(loaded.recipe))
     now, before = time.strftime("%Y-%m-%dT%H:%M:%S%z"), folder.facts()
     folder.add_facts({
-        "id": uuid.uuid4().hex[:12], "ranks_begun": ranks, "started": now, **before,
+        "id": uuid.uuid4().hex[:12], "started": now, **before,
         "starts": [*before.get("starts", []), {"at": now, "ranks": ranks, **start}],
         "name": folder.path.name, "command": list(loaded.command), "commit": commit(),
         "ranks": ranks, "recipe": loaded.recipe.model_dump(mode="json"),

@@ -48,6 +48,7 @@ from train.model import (
 )
 from train.offload import check_zero
 from train.opening import check_same_facts
+from train.quantised import check_quantised
 from train.ranks import device, on_first_rank_however_long, uses_deepspeed
 from train.recorder import Clock, Cost, SweepRecorder
 from train.rows import Feed, feed_of
@@ -105,6 +106,7 @@ def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
 def _read_plan(recipe: Recipe) -> SweepPlan:
     """The plan of the sweeps, with everything checked that needs neither weights nor traces."""
     _check_sections(recipe)
+    check_quantised(recipe)
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
     if recipe.model.pruned is not None:
         check_local(recipe.model.pruned)

@@ -65,7 +65,7 @@ def launch_module(module: str, arguments: Sequence[str], ranks: int) -> subproce
     """`deepspeed --num_accelerators N --module MODULE ...` in the repository's root."""
     command = ["deepspeed", "--num_accelerators", str(ranks), "--master_port", str(free_port()), "--module", module,
                *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=600,
+    return subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=900,
                           check=False)
 
 

@@ -52,6 +52,13 @@ def test_only_a_run_that_may_changes_its_batch(given: str, count: int, batch: tu
     assert (trainer["per_device_train_batch_size"], trainer["gradient_accumulation_steps"]) == batch
 
 
+def test_a_run_that_has_changed_its_ranks_keeps_its_global_batch_when_it_goes_on_as_it_is(tmp_path: Path) -> None:
+    run = begun_on_two(tmp_path)
+    run.add_facts({"ranks": 1})  # it went on with one rank since, and does so again without asking
+    recipe = load(small("lora", tmp_path, tmp_path, "trainer.per_device_train_batch_size=4"))
+    assert fit_ranks(run, recipe, ranks_of(1)).trainer["gradient_accumulation_steps"] == 2
+
+
 def test_a_checkpoint_without_zero_is_refused_by_its_key(tmp_path: Path) -> None:
     run = begun_on_two(tmp_path)
     for rank in (0, 1):

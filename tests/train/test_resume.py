@@ -115,8 +115,19 @@ def test_another_number_of_ranks_is_refused(cut: Path, cache: Path) -> None:
     from train.opening import open_run
     from train.run_record import RunFolder
 
-    with pytest.raises(UserError, match=r"ranks \(1 before, 2 now\)"):
+    with pytest.raises(UserError, match=r"ranks \(1 before, 2 now\), allowed by run\.resume_ranks=any"):
         open_run(RunFolder(cut), load_recipe(arguments(cut, cache)), replace(ALONE, count=2))
+
+
+def test_another_number_of_ranks_is_let_through_where_it_is_asked_for(cut: Path, cache: Path) -> None:
+    from recipes.loader import load_recipe
+    from train.opening import open_run
+
+    folder = RunFolder(cut)
+    for ranks in (2, 3):  # the number with which it began is kept
+        assert open_run(folder, load_recipe(arguments(cut, cache, "run.resume_ranks=any")),
+                        replace(ALONE, count=ranks)) is not None
+        assert (folder.facts()["ranks"], folder.facts()["ranks_begun"]) == (ranks, 1)
 
 
 def test_never_refuses_a_folder_with_a_run(cut: Path, cache: Path) -> None:
