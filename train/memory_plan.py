@@ -131,11 +131,12 @@ def moments(sizes: Sizes, setup: Setup, load: Load) -> tuple[Moment, ...]:
     seen, reduced = load.activations, {"communication buffers": buckets(sizes, setup)}
     ended = {"gradients": _gradients_on_device(sizes, setup)}
     earlier = ended if setup.accumulation_steps > 1 else {}
+    waits = sizes.tied or setup.stage == 0  # ZeRO reduces the gradient of an untied head at once
     found = [
         Moment("loss", {
             **states, **whole, **earlier, "activations": seen.saved, "logits and loss": seen.head}),
         Moment("backward, first layers", {
-            **states, **whole, **reduced, **earlier, "gradient of the head": seen.head_gradient,
+            **states, **whole, **reduced, **earlier, "gradient of the head": seen.head_gradient * waits,
             "activations": seen.backward}),
         Moment("backward, last layers", {**states, **whole, **reduced, **ended, "activations": seen.layer}),
         Moment("optimizer step", {**states, **ended, **_step(sizes, setup)}),

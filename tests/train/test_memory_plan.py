@@ -105,3 +105,10 @@ def test_the_peak_is_the_moment_that_holds_most() -> None:
 def test_a_sweep_under_zero_3_has_the_whole_weights_on_every_rank() -> None:
     sweep = moments(THOUSAND, replace(CPU, stage=3, ranks=2), NOTHING)[4]
     assert sweep.parts["weights gathered"] == 4000
+
+
+@pytest.mark.parametrize(("tied", "stage", "waits"), [(True, 2, 400), (False, 2, 0), (False, 0, 400)])
+def test_the_gradient_of_the_head_waits_for_the_embeddings(tied: bool, stage: int, waits: int) -> None:
+    load = Load(Activations(saved=0, backward=0, layer=0, head=0, head_gradient=400), 0, 0, 0)
+    backward = moments(replace(THOUSAND, tied=tied), replace(CPU, stage=stage), load)[1]
+    assert backward.parts["gradient of the head"] == waits
