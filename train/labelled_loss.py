@@ -17,8 +17,8 @@ from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 from trl.trainer.utils import maybe_gather_lm_head_ctx
 
-TILE_ELEMENTS = 2**22
-"""logits at a time: 16 MiB in float32, which the caches of a CPU partly hold"""
+TILE_ELEMENTS = 2**23
+"""logits at a time: 32 MiB in float32, which the caches of a CPU partly hold"""
 IGNORED = -100
 SCALED = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
 """what configs call a change of the logits after the output layer"""
@@ -48,12 +48,14 @@ class SummedLoss(torch.autograd.Function):
         for start in range(0, len(hidden), rows):
             states, wanted = hidden[start:start + rows], targets[start:start + rows]
             tile = states @ weight.T
-            correct += (tile.argmax(-1) == wanted).sum()
-            tile -= tile.logsumexp(-1, keepdim=True)
-            loss -= tile.gather(-1, wanted[:, None]).sum()
+            largest, likeliest = tile.max(-1, keepdim=True)
+            correct += (likeliest[:, 0] == wanted).sum()
+            logits = tile.gather(-1, wanted[:, None])
+            sums = tile.sub_(largest).exp_().sum(-1, keepdim=True)
+            loss += (largest + sums.log() - logits).sum()
             if of_hidden is None and of_weight is None:
                 continue
-            gradient = tile.exp_()
+            gradient = tile.div_(sums)
             gradient[torch.arange(len(wanted)), wanted] -= 1
             if of_hidden is not None:
                 torch.mm(gradient, weight, out=of_hidden[start:start + rows])

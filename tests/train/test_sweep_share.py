@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from eval.ranks import ALONE
+from recipes.sweeps import VerdictSection
 from tests.train.runs import rows
+from train.model import References
+from train.recorder import SweepRecorder
 from train.run_record import RunFolder
-from train.sweep_share import would_exceed
+from train.sweep_share import SweepsWithinShare, would_exceed
+from train.tracking import NoTracker
 
 
 @pytest.mark.parametrize(("spent", "sweeps", "wall", "exceeds"), [
@@ -20,6 +26,42 @@ from train.sweep_share import would_exceed
     (30.0, 3, 189.0, True)])
 def test_the_share_with_one_more_sweep_by_hand(spent: float, sweeps: int, wall: float, exceeds: bool) -> None:
     assert would_exceed(spent, sweeps, wall, 0.2) == exceeds
+
+
+class Steps:
+    """Sweeps that take no time and leave nothing but their steps."""
+
+    def __init__(self) -> None:
+        self.done: list[int] = []
+
+    def begin(self, step: int) -> None: ...
+
+    def poll(self) -> None: ...
+
+    def sweep(self, step: int, error: float) -> None:
+        self.done.append(step)
+
+    def wait(self) -> None: ...
+
+    def leave(self) -> None: ...
+
+
+@pytest.mark.parametrize(("sweep_seconds", "done", "left_out"), [(30, [8], [2, 4, 6]), (20, [6, 8], [2, 4])])
+def test_a_resumed_run_goes_on_with_its_clock_and_its_record(sweep_seconds: int, done: list[int], left_out: list[int],
+                                                             tmp_path: Path) -> None:
+    """With 100 s of training before and one sweep of 30 s another makes 60 of 160 s; with one of 20 s 40 of 140 s."""
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(
+        {"step": 4, "tokens": 1, "seconds": 100, "sweep_seconds": sweep_seconds}) + "\n")
+    (tmp_path / "sweeps.jsonl").write_text(json.dumps({"step": 1, "model": "run"}) + "\n")
+    folder = RunFolder(tmp_path)
+    folder.add_facts({"sweeps_left_out": {"max_share": 0.3, "steps": [2, 4, 6, 7]}})  # 6 and 7 are done again
+    recorder = SweepRecorder(folder, NoTracker(), References({}, {}), VerdictSection(), ALONE)
+    inner = Steps()
+    sweeps = SweepsWithinShare(inner, SimpleNamespace(state=SimpleNamespace(max_steps=8)), recorder, 0.3)
+    sweeps.begin(4)
+    for step in (6, 8):
+        sweeps.sweep(step, 0.01)
+    assert (inner.done, folder.facts()["sweeps_left_out"]["steps"]) == (done, left_out)
 
 
 @pytest.fixture(scope="module")
