@@ -19,7 +19,7 @@ UNKNOWN = {
     "max_length=8": "data.max_length_tokens", "base_model=x": "model.unpruned",
     "model_name_or_path=x": "model.unpruned", "micro_batch_size=1": "trainer.per_device_train_batch_size",
     "wandb_project=x": "wandb.project", "num_epochs=1": "trainer.num_train_epochs",
-    "gradient_accumulation_steps=1": "trainer.gradient_accumulation_steps", "deepspeed=x": "zero.stage",
+    "gradient_accumulation_steps=1": "trainer.gradient_accumulation_steps", "deepspeed=x": "zero.config",
     "output_dir=x": "run.dir", "sweep.budget=[1]": "sweep.budgets", "budgets=[1]": "sweep.budgets",
     "weight_decay=0": "trainer.weight_decay", "sweep.suites.1.siz=3": "sweep.suites.1.size",
     "run.directory=x": "run.dir", "template=qwen3": "data.format.name",
@@ -35,7 +35,7 @@ def test_an_unknown_key_is_answered_with_the_key_that_was_meant(refusal: Refusal
 REFUSED = {
     "zero.stage=7": "zero.stage=7: allowed: 0, 1, 2, 3",
     "model.dtype=float": "model.dtype=float: allowed: float32, bfloat16; did you mean float32?",
-    "adapter.method=lorra": "adapter.method=lorra: allowed: none, lora, dora; did you mean lora?",
+    "adapter.method=lorra": "adapter.method=lorra: allowed: none, lora, dora, qlora; did you mean lora?",
     "adapter=dora": "adapter=dora: must be a section of keys; did you mean adapter.method=dora?",
     "adapter.r=0": "adapter.r=0: must be at least 1",
     "adapter.r=many": "adapter.r=many: must be a whole number",
@@ -108,7 +108,7 @@ def test_choices_by_likelihood_stand_beside_a_suite_that_decides(small: Path) ->
 
 def test_a_key_of_another_variant_names_that_variant(refusal: Refusal) -> None:
     assert refusal("adapter.method=none", "adapter.r=8") == (
-        "adapter.r=8: not a key of the chosen variant; it belongs to adapter.method=lora or dora")
+        "adapter.r=8: not a key of the chosen variant; it belongs to adapter.method=lora or dora or qlora")
 
 
 def test_a_missing_key_is_named_with_its_meaning(refusal: Refusal) -> None:

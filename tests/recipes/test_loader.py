@@ -107,7 +107,7 @@ def test_text_that_looks_like_something_else_stays_text(load_small: Load, tmp_pa
 
 @pytest.mark.parametrize("word", ["--help", "-h", "help"])
 def test_help_lists_a_key_with_type_default_and_meaning(word: str) -> None:
-    with pytest.raises(HelpAsked, match=r"adapter \(method=lora\|dora\)\.r: int >= 1, default 16\. rank\n"):
+    with pytest.raises(HelpAsked, match=r"adapter \(method=lora\|dora\|qlora\)\.r: int >= 1, default 16\. rank\n"):
         load_recipe([word])
 
 
