@@ -72,11 +72,16 @@ def config_of(recipe: Recipe, device: str, ranks: int) -> Config:
     if faults:
         raise UserError(f"zero.config={recipe.zero.config} contradicts the recipe: {'; '.join(faults)}; "
                         "write auto there, or the same value in both")
-    section = {**own.get("zero_optimization", {}), "stage": recipe.zero.stage}
-    for name, value in section.items():
-        if value == AUTO and name in made["zero_optimization"]:
-            section[name] = made["zero_optimization"][name]
+    wanted = {name: value for name, value in made["zero_optimization"].items() if name.startswith("offload")}
+    section = _filled({**wanted, **own.get("zero_optimization", {}), "stage": recipe.zero.stage},
+                      made["zero_optimization"])
     return {**_filled_by_the_trainer(), **own, "zero_optimization": section}
+
+
+def _filled(own: Config, made: Config) -> Config:
+    """`own` with the values of `made` where it says auto, at any depth; an auto that `made` does not know stays."""
+    return {name: _filled(value, made.get(name, {})) if isinstance(value, dict)
+            else made.get(name, AUTO) if value == AUTO else value for name, value in own.items()}
 
 
 def read_config(path: Path) -> Config:

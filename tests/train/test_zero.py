@@ -105,6 +105,13 @@ def test_an_own_config_keeps_its_keys_and_gets_what_it_lacks(tmp_path: Path) -> 
     assert found["zero_optimization"] == {"stage": 2, "reduce_bucket_size": 7, "allgather_bucket_size": 5}
 
 
+@pytest.mark.parametrize("section", [{}, {"offload_optimizer": {"device": "auto", "pin_memory": "auto"}}])
+def test_an_own_config_offloads_what_the_recipe_does(section: dict[str, Any], tmp_path: Path) -> None:
+    recipe = own(tmp_path, {"zero_optimization": section}, "zero.offload_optimizer=cpu")
+    found = config_of(recipe, "cpu", 1)["zero_optimization"]["offload_optimizer"]
+    assert found == {"device": "cpu", "pin_memory": False}
+
+
 @pytest.mark.parametrize(("text", "word"), [("{", "no JSON"), ("[1]", "a JSON object"), (None, "cannot be read")])
 def test_a_file_that_is_no_configuration_is_named(text: str | None, word: str, tmp_path: Path) -> None:
     if text is not None:
