@@ -23,7 +23,7 @@ from tests.bench.launches import finish, start
 from tests.bench.training import setting
 from tests.bench.worlds import World, embedded
 
-ROUNDS = 5
+ROUNDS = 3
 POLL_SECONDS = 0.01
 
 

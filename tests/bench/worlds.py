@@ -72,7 +72,7 @@ def qwen3(folder: Path) -> World:
     pruned = prune(folder, str(first))
     traces = write_traces(folder, found, tokenizer, DataSection.model_validate(data).format)
     file = write_recipe(folder, [f"recipe={first}", f"model.pruned={pruned}", "prune=null"])
-    return World("qwen3", file, pruned, traces, batch=16, row=1024, rows=3, micro_batch=1)
+    return World("qwen3", file, pruned, traces, batch=16, row=1024, rows=2, micro_batch=1)
 
 
 WORLDS = {"embedded": embedded, "qwen3": qwen3}
