@@ -102,7 +102,6 @@ class MetricsCallback(TrainerCallback):
         self.recorder, self.clock, self.guard = recorder, clock, guard
 
     def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self.guard.begin(state.global_step)
         self.clock.restart()
 
     def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
