@@ -37,6 +37,11 @@ class PreemptionCallback(TrainerCallback):
         if any(self.ranks.gather([PULSE.asked])):
             self.stop(control)
 
+    def on_save(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Asked in the save: what is being saved is the last step. Others mark it as complete after this."""
+        if any(self.ranks.gather([PULSE.asked])):
+            self.preempted = control.should_training_stop = SIGNALS.heard = True
+
     def stop(self, control: TrainerControl) -> None:
         """On all ranks: the step is done, so it is saved, and it is the last one."""
         self.preempted = control.should_save = control.should_training_stop = True
@@ -102,7 +107,6 @@ class MetricsCallback(TrainerCallback):
         self.recorder, self.clock, self.guard = recorder, clock, guard
 
     def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self.guard.begin(state.global_step)
         self.clock.restart()
 
     def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

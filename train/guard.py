@@ -13,10 +13,11 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from transformers import TrainerCallback, TrainerControl, TrainerState
+from transformers import TrainingArguments as Args
 
 from data_prep.store import StoredRows
 from eval.ranks import Ranks, on_first_rank
-from eval.summary import read_rows
 from recipes.guard import GuardSection
 from train.exits import Stopped
 from train.recorder import SweepRecorder
@@ -40,13 +41,15 @@ class Guard:
     def skipped(self) -> int:
         return len(self.skipped_steps)
 
-    def begin(self, step: int) -> None:
-        """Takes up what was skipped, and the last losses, up to the step where a run goes on."""
-        known = on_first_rank(self.ranks, lambda: (
-            self.folder.facts().get("skipped_steps", []),
-            [row["loss"] for row in read_rows(self.folder.path / "metrics.jsonl") if row.get("loss") is not None]))
-        self.skipped_steps = [each for each in known[0] if each <= step]
-        self.good.extend(known[1])
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps, so that a run that goes on judges as if it had never been stopped."""
+        return {"good": list(self.good), "skipped_steps": self.skipped_steps}
+
+    def begin(self, state: dict[str, Any]) -> None:
+        """Goes on from the `state` of a checkpoint; {} is a fresh start."""
+        self.good.extend(state.get("good", []))
+        self.skipped_steps = list(state.get("skipped_steps", []))
+        on_first_rank(self.ranks, lambda: self.folder.add_facts({"skipped_steps": self.skipped_steps}))
 
     def add(self, batch: dict[str, Any], loss: float) -> None:
         """One micro batch of this rank, and its part of the loss."""
@@ -107,6 +110,21 @@ class Guard:
         return found
 
 
+class GuardCallback(TrainerCallback):
+    """Keeps the guard's state in the Trainer's, which every checkpoint holds."""
+
+    def __init__(self, guard: Guard) -> None:
+        self.guard = guard
+
+    def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        kept: Any = state.stateful_callbacks  # a dictionary by now, whatever its annotation says
+        self.guard.begin(kept.get("guard", {}))
+
+    def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        kept: Any = state.stateful_callbacks
+        kept["guard"] = self.guard.state()
+
+
 def sequences(batch: dict[str, Any]) -> list[np.ndarray]:
     """The token ids of each trace of a collated batch, int64 [tokens]: padded rows, or traces packed into one row."""
     rows = batch["input_ids"].cpu().numpy()
@@ -119,6 +137,7 @@ def sequences(batch: dict[str, Any]) -> list[np.ndarray]:
 def guard_over(trainer: Any, section: GuardSection, rows: StoredRows, recorder: SweepRecorder) -> Guard:
     """Has every step of the trainer judged."""
     guard = Guard(section, rows, recorder.folder, recorder.ranks)
+    trainer.add_callback(GuardCallback(guard))
     trainer.compute_loss = _judging_losses(trainer, guard, trainer.compute_loss)
     trainer._get_grad_norm = _judging_gradients(trainer, guard, trainer._get_grad_norm)
     return guard

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from recipes.loader import load_recipe
 from tests.launch.models import without_weights
-from tests.train.runs import SCRIPT, environment, free_port, launch, plain, rows, run_here, same, small, weights
+from tests.train.runs import (
+    free_port,
+    launch,
+    plain,
+    rows,
+    run_here,
+    same,
+    small,
+    start_rank,
+    weights,
+)
 from train.opening import folder_name
 from train.threads import share_cores
 
@@ -69,14 +78,6 @@ def test_ranks_share_the_cores_of_a_machine(environ: dict[str, str], threads: st
     assert environ["OMP_NUM_THREADS"] == threads
 
 
-def start_rank(rank: int, port: int, arguments: list[str], folder: Path) -> subprocess.Popen[str]:
-    """One of two ranks, started as Slurm does: by itself, told by its environment."""
-    own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
-           "MASTER_PORT": str(port)}
-    return subprocess.Popen([sys.executable, "-u", SCRIPT, *arguments], cwd=folder, env=environment(**own),
-                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-
-
 @pytest.mark.slow
 def test_a_signal_to_one_rank_saves_on_all_and_leaves_with_75(tmp_path: Path, cache: Path) -> None:
     arguments = small("full", tmp_path / "run", cache, "trainer.max_steps=4000", "trainer.save_steps=4000",
@@ -89,4 +90,4 @@ def test_a_signal_to_one_rank_saves_on_all_and_leaves_with_75(tmp_path: Path, ca
     first.communicate(timeout=120)
     assert (first.returncode, second.wait(timeout=120)) == (75, 75)
     (complete,) = (tmp_path / "run").glob("checkpoint-*/COMPLETE")
-    assert rows(tmp_path / "run" / "metrics.jsonl")[-1]["step"] == int(complete.read_text())
+    assert rows(tmp_path / "run" / "metrics.jsonl")[-1]["step"] == json.loads(complete.read_text())["step"]

@@ -69,6 +69,15 @@ def launch_module(module: str, arguments: Sequence[str], ranks: int) -> subproce
                           check=False)
 
 
+def start_rank(rank: int, port: int, arguments: Sequence[str], folder: Path) -> subprocess.Popen[str]:
+    """One of two ranks, started as Slurm does: by itself, told by its environment. Its errors lie in err-<rank>.txt."""
+    own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
+           "MASTER_PORT": str(port)}
+    with (folder / f"err-{rank}.txt").open("w") as errors:
+        return subprocess.Popen([sys.executable, "-u", SCRIPT, *arguments], cwd=folder, env=environment(**own),
+                                stdout=subprocess.PIPE, stderr=errors, text=True)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
