@@ -25,6 +25,10 @@ STATES: dict[str, tuple[int, int]] = {
 }
 """optimizer -> (bytes of its states a trainable parameter, bytes it takes beside them in a step)"""
 UNKNOWN_OPTIMIZER = (8, 8)
+NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
+"""a weight in 4 bits, with the scales of its block, themselves in 8 bits (QLoRA, arXiv 2305.14314, section 3)"""
+
+OF_THE_OPTIMIZER = ("master weights", "optimizer states")
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Setup:
     optimizer: str
     offload_optimizer: bool = False
     offload_parameters: bool = False
+    optimizer_on_disk: bool = False
+    parameters_on_disk: bool = False
 
     @property
     def deepspeed(self) -> bool:
@@ -86,7 +92,9 @@ def model_states(sizes: Sizes, setup: Setup) -> dict[str, int]:
     weights = sizes.total
     if setup.stage == 3:
         weights = share(sizes.total, setup.ranks) + sizes.persistent
-    return {"weights": weights * setup.weight_bytes, "master weights": mine * MASTER * setup.masters,
+    plain = (weights - sizes.quantised) * setup.weight_bytes
+    return {"weights": plain + math.ceil(sizes.quantised * NF4_BYTES),
+            "master weights": mine * MASTER * setup.masters,
             "optimizer states": mine * STATES.get(setup.optimizer, UNKNOWN_OPTIMIZER)[0]}
 
 
@@ -158,18 +166,25 @@ def host_bytes(sizes: Sizes, setup: Setup) -> dict[str, int]:
     states = model_states(sizes, setup)
     parts: dict[str, int] = {}
     if setup.offload_optimizer:
-        parts = {key: states[key] for key in ("master weights", "optimizer states")}
+        parts = {} if setup.optimizer_on_disk else {key: states[key] for key in OF_THE_OPTIMIZER}
         parts["gradients"] = share(sizes.trainable, setup.ranks) * (FLOAT32 + setup.weight_bytes)
-    if setup.offload_parameters:
+    if setup.offload_parameters and not setup.parameters_on_disk:
         parts["weights"] = states["weights"]
     return parts
+
+
+def nvme_bytes(sizes: Sizes, setup: Setup) -> int:
+    """What a rank keeps on NVMe: the states that are offloaded there."""
+    states = model_states(sizes, setup)
+    keys = [*OF_THE_OPTIMIZER] * setup.optimizer_on_disk + ["weights"] * setup.parameters_on_disk
+    return sum(states[key] for key in keys)
 
 
 def _on_device(states: dict[str, int], setup: Setup) -> dict[str, int]:
     """The states that are not offloaded; on a CPU machine all memory is one."""
     if setup.device == "cpu":
         return states
-    away = ["master weights", "optimizer states"] * setup.offload_optimizer + ["weights"] * setup.offload_parameters
+    away = [*OF_THE_OPTIMIZER] * setup.offload_optimizer + ["weights"] * setup.offload_parameters
     return {key: value for key, value in states.items() if key not in away}
 
 

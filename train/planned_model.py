@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from prune.families import cut_values
 from prune.select import choose
 from recipes.errors import UserError
 from recipes.schema import ModelSection, PruneSection, Recipe
+from train.labelled_loss import SummedLoss
 from train.live_bytes import LiveBytes
 from train.model import peft_config
 
@@ -33,7 +34,7 @@ METRICS = ("log_probs", "entropy", "is_top1")  # what SFTTrainer asks of the hea
 @dataclass(frozen=True)
 class Sizes:
     """Parameters, as counts; shared ones count once. `head` is the output projection, `largest` the largest module's
-    own ones, `persistent` those that ZeRO-3 leaves whole."""
+    own ones, `persistent` those that ZeRO-3 leaves whole, `quantised` those held in 4 bits."""
 
     unpruned: int
     total: int
@@ -43,6 +44,7 @@ class Sizes:
     head: int
     layers: int
     tied: bool
+    quantised: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ class PlannedModel:
         adapter = peft_config(recipe.adapter)
         with torch.device("meta"):
             self.model: torch.nn.Module = self.base if adapter is None else get_peft_model(self.base, adapter)
-        self.sizes = _sizes(self.model, self.base, self.unpruned.num_parameters())
+        quantised = _linear_parameters(self.base) if recipe.adapter.method == "qlora" else 0
+        self.sizes = replace(_sizes(self.model, self.base, self.unpruned.num_parameters()), quantised=quantised)
         self.known: Activations | None = None
         self.fake = FakeTensorMode()
         with self.fake:
@@ -168,9 +171,7 @@ class PlannedModel:
         hidden = torch.empty(positions, width, dtype=weight.dtype, requires_grad=True)
         targets = torch.ones(positions, dtype=torch.long)
         with LiveBytes([hidden, weight, targets]) as live:
-            log_probs, *_ = ChunkedLogProbFunction.apply(
-                hidden, weight, None, targets, 1.0, min(len(weight), _CHUNKED_LOGPROB_CHUNK_SIZE), None, 1.0, METRICS)
-            log_probs.backward(torch.ones_like(log_probs))
+            _loss(hidden, weight, targets).backward()
         weight.grad = None
         return live.peak, gradient
 
@@ -202,6 +203,16 @@ def _empty(old: torch.Tensor) -> torch.Tensor:
     return torch.nn.Parameter(new, requires_grad=old.requires_grad) if isinstance(old, torch.nn.Parameter) else new
 
 
+def _loss(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The loss as a run on a CPU takes it: chainmend's own in float32, else TRL's."""
+    if weight.dtype == torch.float32:
+        loss: torch.Tensor = SummedLoss.apply(hidden, weight, targets)[0]
+        return loss
+    log_probs, *_ = ChunkedLogProbFunction.apply(
+        hidden, weight, None, targets, 1.0, min(len(weight), _CHUNKED_LOGPROB_CHUNK_SIZE), None, 1.0, METRICS)
+    return -log_probs.sum()
+
+
 def _fused_head_bytes(weight: torch.Tensor, positions: int) -> int:
     """TRL's head on a GPU: one tile of logits, and the gradients in float32 beside their cast."""
     size = weight.element_size()
@@ -220,6 +231,13 @@ def _attention(mask: torch.Tensor | None, module: torch.nn.Module, query: torch.
     """transformers' SDPA with the planned mask; an attention of another name gets none from the model."""
     done: tuple[torch.Tensor, None] = sdpa_attention_forward(module, query, key, value, mask, **more)
     return done
+
+
+def _linear_parameters(base: PreTrainedModel) -> int:
+    """The weights that bitsandbytes would hold in 4 bits: of every linear layer but the head."""
+    head = base.get_output_embeddings()
+    return sum(module.weight.numel() for module in base.modules()
+               if isinstance(module, torch.nn.Linear) and module is not head)
 
 
 def _sizes(model: torch.nn.Module, base: PreTrainedModel, unpruned: int) -> Sizes:

@@ -14,7 +14,7 @@ from recipes.loader import load_recipe
 from recipes.schema import Recipe
 from train.arguments import Arithmetic
 from train.base_memory import base_bytes
-from train.memory_plan import Load, Moment, Setup, host_bytes, moments, peak
+from train.memory_plan import Load, Moment, Setup, host_bytes, moments, nvme_bytes, peak
 from train.planned_model import PlannedModel, Sizes
 from train.planned_run import (
     SweepCost,
@@ -112,7 +112,8 @@ def plan_run(arguments: Sequence[str], numbers: Numbers) -> Plan:
     estimate = estimate_memory(recipe, machine, model, traces, sweep.memory_bytes)
     tokens = batch.steps * batch.tokens_per_step
     flops = training_flops(model.sizes, tokens, batch_of(recipe, traces).checkpointing)
-    disk = disk_bytes(recipe, model.sizes, saves(recipe, batch))
+    offloaded = nvme_bytes(model.sizes, estimate.setup) * machine.ranks
+    disk = {**disk_bytes(recipe, model.sizes, saves(recipe, batch)), "offloaded states": offloaded}
     misfits = find_misfits(machine, estimate, disk)
 
     known = {_model_key(recipe, traces): model}
@@ -154,7 +155,9 @@ def estimate_memory(recipe: Recipe, machine: Machine, model: PlannedModel, trace
         weight_bytes=size, bucket_numel=recipe.zero.bucket_size, optimizer=optimizer_of(recipe),
         accumulation_steps=int(recipe.trainer.get("gradient_accumulation_steps", 1)),
         offload_optimizer=recipe.zero.offload_optimizer != "none",
-        offload_parameters=recipe.zero.offload_parameters != "none")
+        offload_parameters=recipe.zero.offload_parameters != "none",
+        optimizer_on_disk=recipe.zero.offload_optimizer == "nvme",
+        parameters_on_disk=recipe.zero.offload_parameters == "nvme")
     load = Load(model.activations(batch_of(recipe, traces), machine.device), machine.base_bytes, sweep_bytes,
                 model.sizes.unpruned * size)
     return Estimate(model.sizes, setup, moments(model.sizes, setup, load), host_bytes(model.sizes, setup))

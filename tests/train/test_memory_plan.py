@@ -18,6 +18,7 @@ from train.memory_plan import (
     host_bytes,
     model_states,
     moments,
+    nvme_bytes,
     peak,
     step_gradients,
 )
@@ -71,6 +72,19 @@ def test_offloaded_states_lie_in_main_memory() -> None:
     wanted, _, _ = estimate_zero3_model_states_mem_needs(
         QWEN3["8B"].total, QWEN3["8B"].largest, cpu_offload=True, cpu_offload_params=True, additional_buffer_factor=1)
     assert sum(host_bytes(QWEN3["8B"], setup).values()) == pytest.approx(wanted, rel=1 / 6)
+
+
+def test_states_on_nvme_are_on_no_device_and_in_no_main_memory() -> None:
+    setup = replace(GPU, ranks=2, stage=3, offload_optimizer=True, optimizer_on_disk=True)
+    assert nvme_bytes(THOUSAND, setup) == 500 * (4 + 8)
+    assert host_bytes(THOUSAND, setup) == {"gradients": 500 * (4 + 2)}
+    assert "optimizer states" not in moments(THOUSAND, setup, NOTHING)[3].parts
+
+
+def test_weights_in_4_bits_take_them_and_the_scales_of_their_blocks() -> None:
+    sizes = replace(THOUSAND, trainable=100, quantised=800)
+    blocks = 8 / 64 + 32 / (64 * 256)  # bits a weight: a scale of 8 bits for 64, and one of 32 bits for 256 of those
+    assert model_states(sizes, CPU)["weights"] == 200 * 4 + round(800 * (4 + blocks) / 8)
 
 
 @pytest.mark.parametrize(("stage", "ranks", "weights", "master", "states", "grads", "copies", "buffer"), [
