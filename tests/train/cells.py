@@ -69,8 +69,12 @@ DESCENTS = {
         "zero.stage=2", *DESCENT, "trainer.per_device_train_batch_size=1", "trainer.gradient_accumulation_steps=8",
         "data.packing=true")),
 }
+CLIP = 0.01
+CLIPPED = {f"clipped{stage}": Cell("full", (
+    f"zero.stage={stage}", *DESCENT, f"trainer.max_grad_norm={CLIP}", "trainer.per_device_train_batch_size=3",
+    "trainer.gradient_accumulation_steps=2")) for stage in (2, 3)}
 ON_ONE_RANK = {**MATRIX, **UNEVEN}
-ON_TWO_RANKS = {**MATRIX, **UNEVEN, **VARIANTS, **ROUGH, **ADAPTERS, **DESCENTS}
+ON_TWO_RANKS = {**MATRIX, **UNEVEN, **VARIANTS, **ROUGH, **ADAPTERS, **DESCENTS, **CLIPPED}
 
 
 def launch_cells(cells: Mapping[str, Cell], root: Path, cache: Path, ranks: int, *more: str) -> None:

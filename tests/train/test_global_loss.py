@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from recipes.loader import load
-from tests.train.cells import DESCENT, DESCENTS
+from tests.train.cells import CLIP, CLIPPED, DESCENT, DESCENTS
 from tests.train.global_gradient import gradient_by_hand
 from tests.train.runs import small, weights
 
@@ -52,3 +52,12 @@ def test_on_one_rank(name: str, here: Callable[..., Path], wanted: dict[str, tor
 @pytest.mark.parametrize("name", DESCENTS)
 def test_on_two_ranks(name: str, cell_of: Callable[[int, str], Path], wanted: dict[str, torch.Tensor]) -> None:
     check(moved(cell_of(2, name)), wanted)
+
+
+@pytest.mark.parametrize("name", CLIPPED)
+def test_a_clipped_gradient_has_the_length_that_is_allowed(
+        name: str, cell_of: Callable[[int, str], Path], wanted: dict[str, torch.Tensor]) -> None:
+    found = moved(cell_of(2, name))
+    lengths = [sum(float((part[key] ** 2).sum()) for key in wanted) ** 0.5 for part in (wanted, found)]
+    assert lengths[0] > 10 * CLIP
+    assert lengths[1] == pytest.approx(CLIP, rel=1e-3)
