@@ -59,8 +59,10 @@ class RunFolder:
     def forget_after(self, step: int) -> None:
         """Forgets the rows, and the marks of checkpoints, of steps that are to be done again."""
         for name in ("metrics.jsonl", "sweeps.jsonl", "skipped.jsonl"):
-            kept = [row for row in read_rows(self.path / name) if row["step"] <= step]
-            write_whole(self.path / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
+            rows = read_rows(self.path / name)
+            kept = [row for row in rows if row["step"] <= step]
+            if len(kept) < len(rows):
+                write_whole(self.path / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
         for checkpoint in self.complete_checkpoints():
             if step_of(checkpoint) > step:
                 (checkpoint / COMPLETE).unlink()
