@@ -105,7 +105,7 @@ def test_the_record_counts_what_was_skipped(jumpy: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", [2, 3])  # 0 and 1 were tried by hand: a launch takes its time
+@pytest.mark.parametrize("stage", [2, 3])  # where ranks hold parts of the gradients
 def test_deepspeed_leaves_out_the_same_steps_on_two_ranks(stage: int, jumpy: Path, two_ranks: Callable[..., Path]
                                                          ) -> None:
     folder = two_ranks("full", f"zero.stage={stage}", *JUMPY)
