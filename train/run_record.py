@@ -57,13 +57,19 @@ class RunFolder:
         write_whole(self.path / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept.values()))
 
     def forget_after(self, step: int) -> None:
-        """Forgets the rows, and the marks of checkpoints, of steps that are to be done again."""
-        for name in ("metrics.jsonl", "sweeps.jsonl"):
+        """Forgets the rows, the facts, and the marks of checkpoints, of steps that are to be done again."""
+        for name in ("metrics.jsonl", "sweeps.jsonl", "skipped.jsonl"):
             kept = [row for row in read_rows(self.path / name) if row["step"] <= step]
-            write_whole(self.path / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
+            if (self.path / name).is_file():
+                write_whole(self.path / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
         for checkpoint in self.complete_checkpoints():
             if step_of(checkpoint) > step:
                 (checkpoint / COMPLETE).unlink()
+        facts = self.facts()
+        skipped = {key: [each for each in facts[key] if each <= step] for key in ("skipped_steps",) if key in facts}
+        undone = {key: None for key in ("early_stop", "best") if (facts.get(key) or {"step": step})["step"] > step}
+        if skipped or undone:
+            self.add_facts({**skipped, **undone})
 
     def complete_checkpoints(self) -> list[Path]:
         """Checkpoints that were written to the end, oldest first."""
