@@ -13,7 +13,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(("wanted", "found"), [
-    ("true", {"algorithms": True, "cudnn_deterministic": True, "cudnn_benchmark": False, "cublas_workspace": ":4096:8"}),
+    ("true", {"algorithms": True, "cudnn_deterministic": True, "cudnn_benchmark": False,
+              "cublas_workspace": ":4096:8"}),
     ("false", {"algorithms": False, "cudnn_deterministic": False, "cudnn_benchmark": False, "cublas_workspace": None})])
 def test_a_run_is_as_deterministic_as_its_recipe_says_and_records_it(
         wanted: str, found: dict[str, object], tmp_path: Path, cache: Path) -> None:
