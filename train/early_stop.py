@@ -39,14 +39,19 @@ class EarlyStopCallback(TrainerCallback):
         self.section, self.recorder = section, recorder
 
     def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if state.global_step >= state.max_steps or self.reason(state.global_step):
+        if self._ends(state.global_step) or state.global_step >= state.max_steps:  # by a sweep that was owed, too
             raise Through
 
     def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        reason = self.reason(state.global_step)
-        if reason:
+        if self._ends(state.global_step):
             control.should_save = control.should_training_stop = True
-            on_first_rank(self.recorder.ranks, lambda: self._record(state.global_step, reason))
+
+    def _ends(self, step: int) -> bool:
+        """Whether the run ends early at `step`, which is recorded and said."""
+        reason = self.reason(step)
+        if reason:
+            on_first_rank(self.recorder.ranks, lambda: self._record(step, reason))
+        return bool(reason)
 
     def reason(self, step: int) -> str:
         """Why the run ends at `step`, the same on all ranks; "" where it does not."""

@@ -101,7 +101,7 @@ class Guard:
 
     def _ids(self) -> list[str]:
         """Ids of the traces in this rank's micro batches, found by their tokens."""
-        wanted = [ids for batch in self.batches for ids in sequences(batch)]
+        wanted = [ids for batch in self.batches for ids in sequences(batch) if len(ids) > 1]  # a filler is one token
         lengths, found = self.rows.lengths(), []
         for ids in wanted:
             same = (int(i) for i in np.flatnonzero(lengths == len(ids))
@@ -128,10 +128,10 @@ class GuardCallback(TrainerCallback):
 def sequences(batch: dict[str, Any]) -> list[np.ndarray]:
     """The token ids of each trace of a collated batch, int64 [tokens]: padded rows, or traces packed into one row."""
     rows = batch["input_ids"].cpu().numpy()
-    if "attention_mask" in batch:
-        return [row[mask] for row, mask in zip(rows, batch["attention_mask"].cpu().numpy().astype(bool), strict=True)]
-    flat, positions = rows.reshape(-1), batch["position_ids"].cpu().numpy().reshape(-1)
-    return np.split(flat, np.flatnonzero(positions == 0)[1:])
+    if "position_ids" in batch:  # packed, where a mask is only a placeholder (`train.packed_attention`)
+        positions = batch["position_ids"].cpu().numpy().reshape(-1)
+        return np.split(rows.reshape(-1), np.flatnonzero(positions == 0)[1:])
+    return [row[mask] for row, mask in zip(rows, batch["attention_mask"].cpu().numpy().astype(bool), strict=True)]
 
 
 def guard_over(trainer: Any, section: GuardSection, rows: StoredRows, recorder: SweepRecorder) -> Guard:

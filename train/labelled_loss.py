@@ -72,10 +72,13 @@ class SummedLoss(torch.autograd.Function):
                 None if of_weight is None else of_weight.mul_(factor), None)
 
 
-def can_take_labelled(model: PreTrainedModel) -> bool:
-    """Whether the loss of `model` is that of its plain linear output layer, in full precision on a CPU."""
+def can_take_labelled(model: PreTrainedModel, device: torch.device) -> bool:
+    """Whether the loss of `model` is that of its plain linear output layer, in full precision on a CPU.
+
+    device: where it trains; DeepSpeed moves the weights there later than this is asked.
+    """
     head, config = model.get_output_embeddings(), model.config.get_text_config()
-    return (type(head) is torch.nn.Linear and head.bias is None and head.weight.device.type == "cpu"
+    return (type(head) is torch.nn.Linear and head.bias is None and device.type == "cpu"
             and head.weight.dtype in (torch.float32, torch.float64)
             and all(getattr(config, name, None) in (None, 1.0) for name in SCALED)
             and not getattr(config, "output_router_logits", False))

@@ -36,7 +36,7 @@ def mend(loaded: Loaded[Recipe]) -> int:
     from train.generated import with_generated_traces
     from train.opening import folder_name, open_run
     from train.quantised import keep_adapter_dtype, load_to_train
-    from train.ranks import start_ranks
+    from train.ranks import on_first_rank_however_long, start_ranks
     from train.run_record import RunFolder
     from train.terminal import calm_libraries
     from train.watch import Watch
@@ -72,5 +72,5 @@ def mend(loaded: Loaded[Recipe]) -> int:
             stages.say(ranks, f"asked to stop: saved at step {trainer.state.global_step}; the same command goes on")
             return PREEMPTED
         leave_if_asked()
-        on_first_rank(ranks, lambda: stages.finish(folder, recipe.export, tracker))
+        on_first_rank_however_long(ranks, folder.path, lambda: stages.finish(folder, recipe.export, tracker))
     return DONE

@@ -95,14 +95,16 @@ def check_same_run(folder: RunFolder, recipe: Recipe, ranks: int) -> list[str]:
 
 def check_same_facts(folder: RunFolder, facts: Mapping[str, Any], run: RunSection) -> None:
     """UserError where a folder with complete checkpoints was made of other traces, other pruned weights, or another
-    protocol of its sweeps, of those that `facts` name. Other traces alone can be forced, and are then recorded."""
-    if folder.complete_checkpoints():
-        before = folder.facts()
+    protocol of its sweeps, of those that `facts` name; where run.resume is a path, the folder of that checkpoint too.
+    Other traces alone can be forced, and are then recorded."""
+    origin = folder if run.resume in ("auto", "never") else RunFolder(Path(run.resume).parent)
+    if origin.complete_checkpoints():
+        before = origin.facts()
         keys = sorted({"data", "pruned_fingerprint", "protocol"} & before.keys() & facts.keys())
         differences = list(_differences({key: before[key] for key in keys}, {key: facts[key] for key in keys}))
-        forced = _refuse_differences(folder, differences, run.resume_force)
+        forced = _refuse_differences(origin, differences, run.resume_force)
         if forced:
-            *earlier, last = before["starts"]
+            *earlier, last = folder.facts()["starts"]
             folder.add_facts({"starts": [*earlier, {**last, "forced": [*last.get("forced", []), *forced]}]})
 
 

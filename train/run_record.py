@@ -57,7 +57,7 @@ class RunFolder:
         write_whole(self.path / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept.values()))
 
     def forget_after(self, step: int) -> None:
-        """Forgets the rows, and the marks of checkpoints, of steps that are to be done again."""
+        """Forgets the rows, the facts, and the marks of checkpoints, of steps that are to be done again."""
         for name in ("metrics.jsonl", "sweeps.jsonl", "skipped.jsonl"):
             rows = read_rows(self.path / name)
             kept = [row for row in rows if row["step"] <= step]
@@ -66,6 +66,11 @@ class RunFolder:
         for checkpoint in self.complete_checkpoints():
             if step_of(checkpoint) > step:
                 (checkpoint / COMPLETE).unlink()
+        facts = self.facts()
+        skipped = {key: [each for each in facts[key] if each <= step] for key in ("skipped_steps",) if key in facts}
+        undone = {key: None for key in ("early_stop", "best") if (facts.get(key) or {"step": step})["step"] > step}
+        if skipped or undone:
+            self.add_facts({**skipped, **undone})
 
     def complete_checkpoints(self) -> list[Path]:
         """Checkpoints that were written to the end, oldest first."""

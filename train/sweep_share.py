@@ -52,7 +52,7 @@ class SweepsWithinShare:
     def sweep(self, step: int, error: float) -> None:
         """One sweep, or a line that says why there is none."""
         must = self.done == 0 or step >= self.trainer.state.max_steps
-        if not must and on_first_rank(self.recorder.ranks, lambda: self._leave_out(step)):
+        if on_first_rank(self.recorder.ranks, lambda: not must and self._leave_out(step)):
             return
         started = time.perf_counter()
         self.sweeps.sweep(step, error)

@@ -23,7 +23,7 @@ class RecoveryTrainer(EpochTrainer):
         base = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
         self.labelled_loss = (self.args.loss_type == "nll" and self.label_smoother is None
                               and not self.aux_loss_enabled and self.accelerator.parallelism_config is None
-                              and can_take_labelled(base))
+                              and can_take_labelled(base, self.args.device))
         if self.labelled_loss:
             take_labelled(base)
         self.counts = torch.zeros(3, dtype=torch.int64)  # labelled tokens, right ones, all without padding

@@ -16,6 +16,7 @@ import threading
 import time
 import traceback
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple
@@ -92,7 +93,7 @@ class Watch:
         failed = isinstance(fault, Exception) and not isinstance(fault, UserError | ToLeave | Stopped)
         disk = disk_fault(fault) if failed and fault else None
         dead = self._dead_peers(12 if failed and disk is None else 1) if fault else []
-        self._end_of(self.ranks.rank).write_text("failed" if failed else "left", encoding="utf-8")
+        self._write_end("failed" if failed else "left")
         if failed:  # also where it is a short message in the terminal
             self._note("".join(traceback.format_exception(fault)))
         self.over.set()
@@ -102,7 +103,8 @@ class Watch:
             faulthandler.disable()
         self.waker.close()
         self.sleeper.close()
-        self.log.close()
+        with suppress(OSError):
+            self.log.close()
         if disk:
             raise StoppedAlone(no_room(self.run, disk)) from None
         if dead:
@@ -122,7 +124,12 @@ class Watch:
         return uuid.uuid4().hex[:12]
 
     def _note(self, text: str) -> None:
-        print(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {text}", file=self.log, flush=True)
+        with suppress(OSError):  # on a full disk the message in the terminal still matters
+            print(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {text}", file=self.log, flush=True)
+
+    def _write_end(self, word: str) -> None:
+        with suppress(OSError):
+            self._end_of(self.ranks.rank).write_text(word, encoding="utf-8")
 
     def _watch(self) -> None:
         asked_at: float | None = None
@@ -130,8 +137,10 @@ class Watch:
             if select.select([self.sleeper], [], [], POLL_SECONDS)[0]:
                 heard = self.sleeper.recv(64)
                 if any(number in heard for number in SIGNALS.numbers):
-                    self.leave_file.touch()
-            os.utime(self.log_of(self.ranks.rank))
+                    with suppress(OSError):  # without it the ranks still agree at the end of the step
+                        self.leave_file.touch()
+            with suppress(OSError):
+                os.utime(self.log_of(self.ranks.rank))
             if asked_at is None and self.leave_file.is_file():
                 asked_at = time.monotonic()
                 if not SIGNALS.heard and SIGNALS.listening:
@@ -182,5 +191,5 @@ class Watch:
             self.over.wait(LEAD_SECONDS)
         elif text:
             print(text, file=sys.stderr, flush=True)
-        self._end_of(self.ranks.rank).write_text("failed" if code == 1 else "left", encoding="utf-8")
+        self._write_end("failed" if code == 1 else "left")
         os._exit(code)

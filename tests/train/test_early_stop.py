@@ -8,12 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import TrainerControl, TrainerState, TrainingArguments
 
+from eval.ranks import ALONE
 from recipes.guard import StopOnPlateau, StopOnVerdict, SweepMetric
+from recipes.sweeps import VerdictSection
 from tests.train.runs import rows, run_here, same, small, weights
 from train.checkpoints import best_step, metric_values
-from train.early_stop import reason_to_stop
+from train.early_stop import EarlyStopCallback, Through, reason_to_stop
 from train.export import main as export
+from train.model import References
+from train.recorder import SWEEP_KEY, SweepRecorder
+from train.run_record import RunFolder
+from train.tracking import NoTracker
 
 GAIN = SweepMetric("chain", "gain")
 
@@ -59,6 +66,16 @@ def test_returned_so_many_times_in_a_row_ends_a_run(words: list[str], stops: boo
 def test_so_many_sweeps_without_a_new_best_end_a_run(values: list[float], stops: bool) -> None:
     section = StopOnPlateau(on="plateau", metric=str(GAIN), times=2, min_rise=0.05)
     assert bool(reason_to_stop(section, sweeps(values), "chain")) is stops
+
+
+def test_a_sweep_that_was_owed_and_decides_is_recorded_when_the_run_goes_on(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.put_rows("sweeps.jsonl", sweeps([0.2, 0.1]), SWEEP_KEY)
+    recorder = SweepRecorder(folder, NoTracker(), References({}, {}), VerdictSection(suite="chain"), ALONE)
+    callback = EarlyStopCallback(StopOnPlateau(on="plateau", metric=str(GAIN), times=1), recorder)
+    with pytest.raises(Through):
+        callback.on_train_begin(TrainingArguments(), TrainerState(global_step=2, max_steps=8), TrainerControl())
+    assert folder.facts()["early_stop"]["step"] == 2
 
 
 STOPPING = ("early_stop={on: plateau, metric: sweep/chain/accuracy, times: 1, min_rise: 1.0}", "sweep.every_steps=2",

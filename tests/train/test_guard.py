@@ -10,14 +10,26 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from data_prep.marks import COMPLETE
-from data_prep.prepared import open_prepared
+from data_prep.models import load_model, load_tokenizer
+from data_prep.nano_build import FORMAT
+from data_prep.prepared import open_prepared, prepare
+from data_prep.prompts import think_format
 from eval.ranks import ALONE
-from tests.train.runs import rows, run_here, same, small, untimed, weights
+from recipes.data import DataSection
+from recipes.guard import GuardSection
+from recipes.schema import ModelSection
+from tests.train.runs import MODEL, rows, run_here, same, small, untimed, weights
 from train.checkpoints import complete
 from train.exits import Stopped
-from train.guard import sequences
+from train.guard import Guard, sequences
+from train.packed_attention import packed_collator
+from train.rows import examples
+from train.run_record import RunFolder
+
+PLAIN = ModelSection(unpruned=str(MODEL), pruned=str(MODEL), dtype="float32")
 
 DIVERGES = ("trainer.optim=sgd", "trainer.learning_rate=1e30", "trainer.max_grad_norm=0", "trainer.warmup_steps=0",
             "trainer.lr_scheduler_type=constant", "trainer.save_steps=1", "sweep.every_steps=1000",
@@ -36,6 +48,21 @@ def test_the_traces_of_a_padded_batch() -> None:
 def test_the_traces_of_a_packed_batch() -> None:
     batch = {"input_ids": torch.tensor([[5, 6, 7, 8, 9]]), "position_ids": torch.tensor([[0, 1, 0, 1, 2]])}
     assert [ids.tolist() for ids in sequences(batch)] == [[5, 6], [7, 8, 9]]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_ids_of_a_bad_step_are_those_of_its_traces_without_fillers(packed: bool, tmp_path: Path) -> None:
+    section = DataSection.model_validate({"traces": {"source": "nano", "size": 3}, "max_length_tokens": 256,
+                                          "cache_dir": tmp_path / "cache"})
+    model = load_model(str(MODEL), PLAIN)
+    tokenizer = load_tokenizer(str(MODEL), PLAIN)
+    stored = prepare(section, tokenizer, think_format(FORMAT, tokenizer)).rows
+    collate = packed_collator(model, 0) if packed else DataCollatorForLanguageModeling(pad_token_id=0)
+    groups = examples([[0, 1], [2]] if packed else [[0], [1], [2]], stored, fillers=1)
+    guard = Guard(GuardSection(), stored, RunFolder(tmp_path), ALONE)
+    guard.add(collate([groups[i] for i in range(len(groups))]), float("nan"))
+    with pytest.raises(Stopped, match=f"step 5: the loss is nan; traces {', '.join(row.id for row in stored)}\n"):
+        guard.judge_loss(5)
 
 
 def test_a_weight_that_is_no_number_is_never_marked(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from train.labelled_loss import can_take_labelled, take_labelled
 PLAIN_HEADS = [family for family in FAMILIES if family != "gemma2"]  # it caps its logits
 LABELS = TOKENS.masked_fill(torch.arange(TOKENS.shape[1]) < 4, -100)
 LABELS[1, 8:] = -100
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(params=[2**22, 53 * 3], ids=["one tile", "tiles of three rows"], autouse=True)
@@ -99,8 +100,12 @@ def test_other_calls_are_as_before() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_only_plain_heads_are_taken(family: str) -> None:
-    assert can_take_labelled(build(family)) == (family in PLAIN_HEADS)
+    assert can_take_labelled(build(family), CPU) == (family in PLAIN_HEADS)
 
 
 def test_half_precision_is_left_to_trl() -> None:
-    assert not can_take_labelled(build("qwen3").bfloat16())
+    assert not can_take_labelled(build("qwen3").bfloat16(), CPU)
+
+
+def test_weights_that_will_be_moved_to_a_gpu_are_left_to_trl() -> None:
+    assert not can_take_labelled(build("qwen3"), torch.device("cuda"))

@@ -159,6 +159,16 @@ def test_going_back_unmarks_later_checkpoints(lora: Path, cache: Path, tmp_path:
     assert [path.name for path in folder.complete_checkpoints()] == ["checkpoint-4"]
 
 
+def test_another_protocol_of_the_folder_gone_on_from_is_refused(tmp_path: Path) -> None:
+    plan = nano_plan([nano_suite("chain", 2)], [8])
+    origin, checkpoint = RunFolder(tmp_path / "origin"), tmp_path / "origin" / "checkpoint-4"
+    origin.add_facts({"protocol": {"chain": "before"}})
+    checkpoint.mkdir()
+    (checkpoint / COMPLETE).touch()
+    with pytest.raises(UserError, match=r"origin holds a run that differs in protocol\.chain \(before before"):
+        check_same_protocol(RunFolder(tmp_path / "new"), plan, RunSection(resume=str(checkpoint)))
+
+
 def test_another_protocol_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     """A file of problems that changed, or a new version of an engine, since the sweeps that are there."""
     plan = nano_plan([nano_suite("chain", 2)], [8])

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from eval.ranks import ALONE
+from eval.ranks import ALONE, Ranks
 from recipes.sweeps import VerdictSection
 from tests.train.runs import rows
+from tests.train.test_ranks import together
 from train.model import References
 from train.recorder import SweepRecorder
 from train.run_record import RunFolder
@@ -45,6 +46,9 @@ class Steps:
 
     def leave(self) -> None: ...
 
+    def has(self, step: int) -> bool:
+        return False
+
 
 @pytest.mark.parametrize(("sweep_seconds", "done", "left_out"), [(30, [8], [2, 4, 6]), (20, [6, 8], [2, 4])])
 def test_a_resumed_run_goes_on_with_its_clock_and_its_record(sweep_seconds: int, done: list[int], left_out: list[int],
@@ -62,6 +66,23 @@ def test_a_resumed_run_goes_on_with_its_clock_and_its_record(sweep_seconds: int,
     for step in (6, 8):
         sweeps.sweep(step, 0.01)
     assert (inner.done, folder.facts()["sweeps_left_out"]["steps"]) == (done, left_out)
+
+
+def test_a_rank_that_sees_older_files_does_as_the_first(tmp_path: Path) -> None:
+    """Rank 1 knows of no sweep before, as over a network file system that lags; alone it would begin one."""
+    first = RunFolder(tmp_path / "0")
+    first.put_rows("metrics.jsonl", [{"step": 4, "tokens": 1, "seconds": 100, "sweep_seconds": 90}], ("step",))
+    first.put_rows("sweeps.jsonl", [{"step": 1, "model": "run"}], ("step",))
+
+    def swept(ranks: Ranks) -> list[int]:
+        folder, inner = RunFolder(tmp_path / str(ranks.rank)), Steps()
+        recorder = SweepRecorder(folder, NoTracker(), References({}, {}), VerdictSection(), ranks)
+        sweeps = SweepsWithinShare(inner, SimpleNamespace(state=SimpleNamespace(max_steps=8)), recorder, 0.3)
+        sweeps.begin(4)
+        sweeps.sweep(6, 0.01)
+        return inner.done
+
+    assert together(swept) == [[], []]
 
 
 @pytest.fixture(scope="module")

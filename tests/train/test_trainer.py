@@ -57,7 +57,8 @@ def logged(trainer: SFTTrainer, *keys: str) -> list[float]:
 def test_losses_gradients_and_counts_are_those_of_trl(method: str, more: dict[str, Any], prepared: Prepared,
                                                       tmp_path: Path) -> None:
     adapter = peft_config(LoraAdapter(method="lora")) if method == "lora" else None
-    ours, theirs = (trained(kind, prepared, tmp_path, adapter, **more) for kind in (RecoveryTrainer, SFTTrainer))
+    plain = {"optim": "sgd", **more}  # Adam makes of a gradient near 0 a whole step in the direction of its rounding
+    ours, theirs = (trained(kind, prepared, tmp_path, adapter, **plain) for kind in (RecoveryTrainer, SFTTrainer))
     assert ours.labelled_loss
     assert logged(ours, *KEYS) == pytest.approx(logged(theirs, *KEYS), rel=1e-5)
 
