@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> None:
     pairs_file = section.out.with_name(section.out.name + ".overlaps.jsonl")
     for path in (section.out, pairs_file):
         check_new(path)
-    suites = [load_suite(suite_called(name.strip(), "suite")) for name in section.suite.split(",")]
+    suites = [load_suite(suite_called(name.strip(), "suite"), "suite") for name in section.suite.split(",")]
     index, ledger, found = SuiteIndex(suites, section), Ledger(), []
     with new_file(section.out) as kept, new_file(pairs_file) as pairs:
         for trace in read_file(section.traces, ledger):

@@ -32,7 +32,7 @@ def read_and_filter(section: DataSection, ledger: Ledger, suites: Sequence[Suite
     traces = drop_duplicates(traces, section.duplicates, ledger)
     traces = decontaminate(traces, section.decontaminate, suites, ledger)
     traces = verify(traces, section.verify, ledger)
-    traces = select(traces, section.select, ledger)
+    traces = select(traces, section, ledger)
     return _some(traces, ledger)
 
 

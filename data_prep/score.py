@@ -1,11 +1,11 @@
 """`python -m data_prep score recipe=FILE out=FILE [pruned=DIR]`: the loss of both models on every trace of a recipe.
 
-Rows {id, trace, loss_unpruned, loss_pruned, gap, tokens}: mean loss in nats a labelled token of what would train (where
-`data.overlong` is shorten, the shortened trace), `trace` a hash of its text as it came; null where it is too long or
-cannot be labelled (where the recipe says `overlong: error` or `on_error: stop`, the command stops there). The traces
-are read once. `data.select.scores` names the file. A run does not make it by itself: it prepares its traces before
-there is a pruned model, whose cutting may need them. Losses are kept in `run.cache_dir`/scores by model and by the
-trace's tokens, so that a killed command goes on.
+Rows {id, trace, loss_unpruned, loss_pruned, gap, tokens, lost}: mean loss in nats a labelled token of what would train
+(where `data.overlong` is shorten, the shortened trace), `trace` a hash of its text as it came; null where it is too
+long or cannot be labelled, which `lost` says (where the recipe says `overlong: error` or `on_error: stop`, the command
+stops there). The traces are read once. `data.select.scores` names the file. A run does not make it by itself: it
+prepares its traces before there is a pruned model, whose cutting may need them. Losses are kept in
+`run.cache_dir`/scores by model and by the trace's tokens, so that a killed command goes on.
 """
 
 from __future__ import annotations
@@ -48,12 +48,14 @@ KEYS = {"out": "the file of scores; one that is there is never overwritten",
 
 @dataclass(frozen=True)
 class Scored:
-    """What names a trace in the files, and how many of its tokens are labelled; no key where it has no score."""
+    """What names a trace in the files, and how many of its tokens are labelled; no key where it has no score, and
+    `lost` is why."""
 
     id: str
     trace: str
     tokens: int
     key: str | None
+    lost: str | None = None
 
 
 def main(arguments: list[str]) -> None:
@@ -115,7 +117,7 @@ def labelled(recipe: Recipe) -> Iterator[tuple[Scored, Row | None]]:
             fitting = work.fitting(trace, outcome)
             if isinstance(fitting, Dropped):
                 refuse(fitting, section)
-                yield Scored(trace.id, trace_hash(trace), 0, None), None
+                yield Scored(trace.id, trace_hash(trace), 0, None, fitting.reason), None
             else:
                 yield _scored(trace, fitting.row())
 
@@ -154,4 +156,4 @@ def losses(path: str, recipe: Recipe, rows_file: TextIO, batch_tokens: int) -> d
 def _score_row(scored: Scored, unpruned: float | None, pruned: float | None) -> dict[str, Any]:
     gap = None if unpruned is None or pruned is None else pruned - unpruned
     return {"id": scored.id, "trace": scored.trace, "loss_unpruned": unpruned, "loss_pruned": pruned, "gap": gap,
-            "tokens": scored.tokens}
+            "tokens": scored.tokens, "lost": scored.lost}

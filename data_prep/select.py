@@ -17,14 +17,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
+from data_prep.batches import TOO_LONG
 from data_prep.ledger import Ledger
 from data_prep.rows import read_jsonl
 from data_prep.traces import Trace
+from recipes.data import DataSection
 from recipes.errors import UserError
 from recipes.paths import find_path
 from recipes.quality import SelectSection
 
-Scores = dict[str, float | None]
+Scores = dict[str, float | str]
+"""trace hash -> its score, or why it has none"""
 
 
 def trace_hash(trace: Trace) -> str:
@@ -33,17 +36,19 @@ def trace_hash(trace: Trace) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def select(traces: Iterable[Trace], section: SelectSection | None, ledger: Ledger) -> Iterator[Trace]:
+def select(traces: Iterable[Trace], data: DataSection, ledger: Ledger) -> Iterator[Trace]:
     """The traces that are chosen, in order; the others are lost as `not selected`, or `without a score`.
 
-    UserError where a trace has no score, or fewer arrive than are to be kept.
+    UserError where a trace is not in the file, where it has no score for a reason that `data` does not allow, or where
+    fewer arrive than are to be kept.
     """
+    section = data.select
     if section is None:
         yield from traces
         return
     scores = read_scores(section)
     with tempfile.TemporaryFile("w+", encoding="ascii") as waiting:
-        found = array("d", _set_down(traces, scores, section, ledger, waiting))
+        found = array("d", _set_down(_scored(traces, scores, data, ledger), waiting))
         kept = chosen(found, section)
         waiting.seek(0)
         for number, line in enumerate(waiting):
@@ -54,24 +59,42 @@ def select(traces: Iterable[Trace], section: SelectSection | None, ledger: Ledge
                 ledger.lose("not selected", trace.where, f"its {section.score} is {found[number]:.4f}")
 
 
-def _set_down(traces: Iterable[Trace], scores: Scores, section: SelectSection, ledger: Ledger, waiting: TextIO
-              ) -> Iterator[float]:
-    """Writes each trace that has a score to the file, and gives the score."""
+def _scored(traces: Iterable[Trace], scores: Scores, data: DataSection, ledger: Ledger
+            ) -> Iterator[tuple[Trace, float]]:
+    """The traces that have a score, with it."""
+    assert data.select is not None
     for trace in traces:
-        key = trace_hash(trace)
-        if key not in scores:
-            raise UserError(f"data.select.scores={section.scores}: it has no score for trace {trace.where}; make it "
-                            "from the same data and filters with python -m data_prep score recipe=… out=FILE")
-        score = scores[key]
+        score = scores.get(trace_hash(trace))
         if score is None:
-            ledger.lose("without a score", trace.where, "too long, or it cannot be labelled")
+            raise UserError(f"data.select.scores={data.select.scores}: it has no score for trace {trace.where}; make "
+                            "it from the same data and filters with python -m data_prep score recipe=… out=FILE")
+        if isinstance(score, str):
+            _refuse(trace, score, data)
+            ledger.lose("without a score", trace.where, score)
         else:
-            waiting.write(json.dumps(asdict(trace)) + "\n")
-            yield score
+            yield trace, score
+
+
+def _refuse(trace: Trace, reason: str, data: DataSection) -> None:
+    """UserError where the recipe does not allow the loss of a trace that has no score for this reason."""
+    given, instead = (("overlong=error", "overlong=drop") if reason == TOO_LONG else ("on_error=stop", "on_error=skip"))
+    if given in (f"overlong={data.overlong}", f"on_error={data.on_error}"):
+        raise UserError(f"data.{given}: trace {trace.where} has no score in data.select.scores, where it is lost as "
+                        f"{reason!r}; make the scores anew from this recipe, or write data.{instead}")
+
+
+def _set_down(scored: Iterable[tuple[Trace, float]], waiting: TextIO) -> Iterator[float]:
+    """Writes each trace to the file, and gives its score."""
+    for trace, score in scored:
+        waiting.write(json.dumps(asdict(trace)) + "\n")
+        yield score
 
 
 def read_scores(section: SelectSection) -> Scores:
-    """The wanted score of every trace hash of the file, None where the trace was too long; UserError for a bad row."""
+    """The wanted score of every trace hash of the file, or why it has none; UserError for a bad row.
+
+    A row of an earlier version does not say why; the usual reason is that it was too long.
+    """
     column = "gap" if section.score == "gap" else f"loss_{section.score}"
     scores: Scores = {}
     for where, row in read_jsonl(Path(find_path(str(section.scores))), "data.select.scores"):
@@ -80,7 +103,7 @@ def read_scores(section: SelectSection) -> Scores:
                             "it")
         if row[column] is not None and not _is_number(row[column]):
             raise UserError(f"{where}: {column} must be a number, got {row[column]!r}")
-        scores[row["trace"]] = row[column]
+        scores[row["trace"]] = str(row.get("lost") or TOO_LONG) if row[column] is None else row[column]
     return scores
 
 

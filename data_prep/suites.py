@@ -31,27 +31,32 @@ class RowRules:
     order: str = ""
 
 
-def load_suite(section: NanoSuite | JsonlSuite | HubSuite | NamedSuite | ReasoningGymSuite) -> Suite:
-    """The suite of a recipe's section; UserError names the row that is broken or the id that comes twice."""
+def load_suite(section: NanoSuite | JsonlSuite | HubSuite | NamedSuite | ReasoningGymSuite, key: str = "sweep.suites"
+               ) -> Suite:
+    """The suite of a recipe's section; UserError names the row that is broken or the id that comes twice.
+
+    key: what the user wrote it under.
+    """
+    where = f"{key} ({section.name})"
     if isinstance(section, NanoSuite):
         from data_prep.nano_world import nano_problems
 
         try:
             made = nano_problems(section.family, section.size, section.seed, section.part)
         except ValueError as fault:
-            raise UserError(f"sweep.suites ({section.name}).size: {fault}") from None
+            raise UserError(f"{where}.size: {fault}") from None
         return Suite(name=section.name, problems=tuple(made), grader="exact", wording="template")
     if isinstance(section, ReasoningGymSuite):
         from data_prep.reasoning_gym_suite import reasoning_gym_problems
 
         return Suite(section.name, reasoning_gym_problems(section), "reasoning_gym", wording="template")
-    rows, rules = _named(section) if isinstance(section, NamedSuite) else _own(section)
-    problems, grader = parse_problems(rows, rules, section.name), rules.grader
+    rows, rules = _named(section, where) if isinstance(section, NamedSuite) else _own(section, where)
+    problems, grader = parse_problems(rows, rules, where), rules.grader
     if grader == "auto":
         grader = "choice" if any(problem.choices for problem in problems) else "math"
-    suite = Suite(name=section.name, problems=draw(problems, section.size, section.seed, section.name), grader=grader,
+    suite = Suite(name=section.name, problems=draw(problems, section.size, section.seed, where), grader=grader,
                   instruction=rules.instruction)
-    _check_golds(suite)
+    _check_golds(suite, where)
     return suite
 
 
@@ -65,42 +70,41 @@ def suite_called(text: str, key: str) -> JsonlSuite | NamedSuite:
     raise UserError(f"{key}={text}: neither a file of problems nor a known benchmark ({', '.join(BENCHMARKS)})")
 
 
-def _own(section: JsonlSuite | HubSuite) -> tuple[Rows, RowRules]:
-    key = f"sweep.suites ({section.name})"
+def _own(section: JsonlSuite | HubSuite, where: str) -> tuple[Rows, RowRules]:
     problem = ("problem", "question") if section.problem == "problem" else (section.problem,)
     columns = Columns(problem=problem, answer=(section.answer,), choices=(section.choices,))
     order = f"{section.seed}" if section.shuffle_choices else ""
-    rows = (file_rows(section.path, f"{key}.path") if isinstance(section, JsonlSuite)
-            else hub_rows(section.id, section.config, section.split, f"{key}.id"))
+    rows = (file_rows(section.path, f"{where}.path") if isinstance(section, JsonlSuite)
+            else hub_rows(section.id, section.config, section.split, f"{where}.id"))
     grader = section.grader if section.method == "generate" else f"{LIKELIHOOD}{section.likelihood}"
     return rows, RowRules(columns, grader, section.instruction, order=order)
 
 
-def _named(section: NamedSuite) -> tuple[Rows, RowRules]:
-    key, known = f"sweep.suites ({section.name})", BENCHMARKS[section.name]
+def _named(section: NamedSuite, where: str) -> tuple[Rows, RowRules]:
+    known = BENCHMARKS[section.name]
     generated = section.method == "generate"
     grader = known.grader if generated else f"{LIKELIHOOD}{section.likelihood or known.likelihood}"
     instruction = (known.instruction if generated else "") if section.instruction is None else section.instruction
-    rows = (file_rows(section.path, f"{key}.path") if section.path is not None
-            else hub_rows(known.hub, known.config, known.split, key))
+    rows = (file_rows(section.path, f"{where}.path") if section.path is not None
+            else hub_rows(known.hub, known.config, known.split, where))
     order = f"{section.seed}" if known.shuffle_choices else ""
     return rows, RowRules(known.columns, grader, instruction, known.gold_after, order)
 
 
-def draw(problems: tuple[Problem, ...], size: int | None, seed: int, name: str) -> tuple[Problem, ...]:
+def draw(problems: tuple[Problem, ...], size: int | None, seed: int, key: str) -> tuple[Problem, ...]:
     """`size` of the problems in their own order, drawn by the seed; all where no size is given."""
     if size is None:
         return problems
     if size > len(problems):
-        raise UserError(f"sweep.suites ({name}).size: {size} problems were asked for, there are {len(problems)}")
+        raise UserError(f"{key}.size: {size} problems were asked for, there are {len(problems)}")
     chosen = random.Random(f"suite {seed}").sample(range(len(problems)), size)
     return tuple(problems[i] for i in sorted(chosen))
 
 
-def _check_golds(suite: Suite) -> None:
+def _check_golds(suite: Suite, key: str) -> None:
     """UserError where the grader could never be satisfied."""
     for problem in suite.problems:
-        where = f"sweep.suites ({suite.name}): the answer of problem {problem.id} is {problem.answer!r}, which"
+        where = f"{key}: the answer of problem {problem.id} is {problem.answer!r}, which"
         if suite.grader == "integer" and not INTEGER.fullmatch(problem.answer):
             raise UserError(f"{where} grader=integer cannot compare; set grader=exact or grader=math")
         if suite.grader == "choice" and not LETTER.fullmatch(problem.answer):
@@ -110,7 +114,7 @@ def _check_golds(suite: Suite) -> None:
                             "set grader=choice or leave it out")
 
 
-def parse_problems(rows: Rows, rules: RowRules, name: str) -> tuple[Problem, ...]:
+def parse_problems(rows: Rows, rules: RowRules, key: str) -> tuple[Problem, ...]:
     """All rows as problems; a row without an id has its number, counted from 0."""
     problems: dict[str, Problem] = {}
     lines: dict[str, str] = {}
@@ -124,7 +128,7 @@ def parse_problems(rows: Rows, rules: RowRules, name: str) -> tuple[Problem, ...
                             f"{lines[problem.id]}")
         problems[problem.id], lines[problem.id] = problem, where
     if not problems:
-        raise UserError(f"sweep.suites ({name}): there is no problem in it")
+        raise UserError(f"{key}: there is no problem in it")
     return tuple(problems.values())
 
 

@@ -41,7 +41,8 @@ def sample_tokens(logits: torch.Tensor, uniform: torch.Tensor, sampling: Samplin
 
     logits [rows, vocabulary], uniform [rows] in [0, 1). Tokens are ordered by descending probability, ties by id, so
     that the cut and the inversion use one order. Worked in float32 and summed in float64. Only rows that the likeliest
-    tokens do not decide have their whole vocabulary sorted.
+    tokens do not decide have their whole vocabulary sorted. A row with NaN or infinity, which has no distribution,
+    gives what greedy decoding gives.
     """
     scaled = logits.float() / sampling.temperature
     vocabulary = scaled.shape[1]
@@ -70,7 +71,7 @@ def _draw(scaled: torch.Tensor, uniform: torch.Tensor, sampling: Sampling, count
     mass = torch.where(is_cut, cumulative[:, -1:], 1.0)
     target = uniform.to(cumulative).unsqueeze(1) * mass
     place = torch.searchsorted(cumulative, target, right=True)
-    at = place.minimum(kept.sum(dim=-1, keepdim=True) - 1)
+    at = place.minimum(kept.sum(dim=-1, keepdim=True) - 1).clamp(min=0)  # nothing is kept of a row that is not finite
     nothing_to_cut = sampling.top_p >= 1 and sampling.min_p == 0
     decided = known.gather(1, at) & (is_cut | whole | ((place < count) & nothing_to_cut))
     return ids.gather(1, at).squeeze(1), decided.squeeze(1)

@@ -1,12 +1,13 @@
 """`python -m train.plan recipe=FILE gpus=8 gpu_memory_gb=80 [key=value …]`: what a run needs, before it is paid for.
 
-No weights are loaded: the model is built from its config on the meta device. A model of the Hub must be in the local
-cache; its traces are read where they are at hand, and given as counts where not.
+No weights are loaded: the model is built from its config on the meta device. A model of the Hub is looked up as a run
+would; its traces are read where they are at hand, and given as counts where not.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def _number(key: str, text: str) -> float:
         value = text
     wanted = "a whole number" if key in WHOLE else "a number"
     kinds = (int,) if key in WHOLE else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < math.inf:
         raise UserError(f"{key}={text}: must be {wanted} above 0 ({OWN[key]})")
     return value
 

@@ -54,6 +54,25 @@ def test_a_broken_row_is_named_without_a_key_that_the_command_lacks(files: list[
         main(["decontaminate", *files])
 
 
+@pytest.mark.parametrize("rows", [
+    "", '{"problem": "Which?", "choices": ["x", "y"], "answer": "A"}\n{"problem": "1 + 1", "answer": "2"}\n'])
+def test_a_broken_suite_is_named_as_the_command_does(files: list[str], tmp_path: Path, rows: str) -> None:
+    (tmp_path / "suite.jsonl").write_text(rows, encoding="utf-8")
+    with pytest.raises(UserError, match=r"^suite \(suite\): "):
+        main(["decontaminate", *files])
+
+
+def test_a_benchmark_that_cannot_be_had_is_named_as_the_command_does(
+        files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.load_dataset", _no_network)
+    with pytest.raises(UserError, match=r"^suite \(math500\): the data set .* cannot be had: no network"):
+        main(["decontaminate", *files[:1], "suite=math500", *files[2:]])
+
+
+def _no_network(*arguments: object, **keys: object) -> None:
+    raise ConnectionError("no network")
+
+
 @pytest.mark.parametrize(("argument", "said"), [
     ("n=0", "n=0: must be at least 1"), ("coverage=1.5", "coverage=1.5: must be at most 1"),
     ("units=words", "did you mean unit"), ("suite=nowhere.jsonl", "known benchmark"),

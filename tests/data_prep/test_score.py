@@ -102,6 +102,7 @@ def test_a_trace_that_is_too_long_has_no_score(command: list[str], tmp_path: Pat
     scores = rows(tmp_path / "scores.jsonl")
     assert {row["loss_pruned"] is None for row in scores} == {True, False}
     assert all(row["gap"] is None for row in scores if row["loss_pruned"] is None)
+    assert all((row["lost"] == "too long") == (row["gap"] is None) for row in scores)
 
 
 def test_over_long_traces_stop_a_recipe_that_says_so(command: list[str], tmp_path: Path) -> None:

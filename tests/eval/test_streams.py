@@ -158,3 +158,11 @@ def test_the_numbers_are_uniform() -> None:
     numbers = uniforms(20_000, "k")
     counts, _ = np.histogram(numbers, bins=10, range=(0, 1))
     assert ((counts - 2000) ** 2 / 2000).sum() < 27.9  # chi-squared, 9 degrees of freedom, 0.1 %
+
+
+@pytest.mark.parametrize("vocabulary", [50, 600])
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+def test_a_row_that_is_not_finite_gives_the_greedy_token(vocabulary: int, broken: float) -> None:
+    logits = torch.zeros(2, vocabulary)
+    logits[0, 3], logits[1, 7] = broken, 90.0
+    assert sample_tokens(logits, torch.tensor([0.9, 0.9]), Sampling(1.0)).tolist() == [3, 7]

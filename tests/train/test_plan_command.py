@@ -66,6 +66,8 @@ def test_traces_that_are_not_here_are_asked_for(tmp_path: Path) -> None:
     (["gpus=none"], "gpus=none: must be a whole number above 0"),
     (["gpus=1.5"], "gpus=1.5: must be a whole number above 0"),
     (["gpus=2", "gpu_memory_gb=-1"], "gpu_memory_gb=-1: must be a number above 0"),
+    (["gpus=2", "gpu_memory_gb=.inf"], "gpu_memory_gb=.inf: must be a number above 0"),
+    (["gpus=2", "base_gb=.nan"], "base_gb=.nan: must be a number above 0"),
     (["traces=10"], "traces and tokens go together"),
     (["gpus=2", "ranks=2"], "give one of them"),
     (["gpu_memory_gb=80"], "gpu_memory_gb needs gpus=N"),
