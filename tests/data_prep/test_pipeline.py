@@ -57,7 +57,8 @@ def test_every_stage_of_quality_is_passed_in_turn(tmp_path: Path) -> None:
         ("first", "how far is it", "5"), ("again", "How far  is it", "5"), ("asked", "So how tall the tower is", "5"),
         ("wrong", "how old is he", "6"), ("last", "how long is it", "5"))]
     suite = Suite("towers", (Problem("t", "tell me how tall the tower is", "5"),), "math")
-    keys = {"duplicates": {"exact": "question"}, "decontaminate": {"n": 4}, "verify": {"grader": "integer"}}
+    keys = {"duplicates": {"exact": "question"}, "decontaminate": {"n": 4, "shared": 2},
+            "verify": {"grader": "integer"}}
     ledger = Ledger()
     kept = [trace.id for trace in read_and_filter(section(tmp_path, rows, **keys), ledger, [suite])]
     assert kept == ["first", "last"]
