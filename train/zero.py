@@ -16,6 +16,7 @@ from recipes.zero import ZeroSection
 from train.run_record import write_whole
 
 AUTO = "auto"
+GATHERED = "stage3_gather_16bit_weights_on_model_save"
 Config = dict[str, Any]
 
 
@@ -35,7 +36,7 @@ def deepspeed_config(zero: ZeroSection, device: str) -> Config:
         zero_optimization["allgather_bucket_size"] = zero.bucket_size
     if zero.stage == 3:
         zero_optimization["stage3_prefetch_bucket_size"] = zero.bucket_size
-        zero_optimization["stage3_gather_16bit_weights_on_model_save"] = True
+        zero_optimization |= _whole_saves(zero.stage)
     for part, where in (("offload_optimizer", zero.offload_optimizer), ("offload_param", zero.offload_parameters)):
         if where != "none":
             zero_optimization[part] = {"device": where, "pin_memory": device == "cuda", **_nvme(zero, where)}
@@ -73,9 +74,14 @@ def config_of(recipe: Recipe, device: str, ranks: int) -> Config:
         raise UserError(f"zero.config={recipe.zero.config} contradicts the recipe: {'; '.join(faults)}; "
                         "write auto there, or the same value in both")
     wanted = {name: value for name, value in made["zero_optimization"].items() if name.startswith("offload")}
-    section = _filled({**wanted, **own.get("zero_optimization", {}), "stage": recipe.zero.stage},
-                      made["zero_optimization"])
+    given = {**wanted, **_whole_saves(recipe.zero.stage), **own.get("zero_optimization", {})}
+    section = _filled({**given, "stage": recipe.zero.stage}, made["zero_optimization"])
     return {**_filled_by_the_trainer(), **own, "zero_optimization": section}
+
+
+def _whole_saves(stage: int) -> Config:
+    """What stage 3 needs so that a checkpoint holds weights at all."""
+    return {GATHERED: True} if stage == 3 else {}
 
 
 def _filled(own: Config, made: Config) -> Config:
@@ -94,6 +100,9 @@ def read_config(path: Path) -> Config:
         raise UserError(f"zero.config={path}: no JSON ({fault})") from None
     if not isinstance(found, dict):
         raise UserError(f"zero.config={path}: a DeepSpeed configuration is a JSON object, not {shown(found)}")
+    section = found.get("zero_optimization", {})
+    if not isinstance(section, dict):
+        raise UserError(f"zero.config={path}: zero_optimization={shown(section)} must be a JSON object")
     return found
 
 
@@ -103,6 +112,8 @@ def conflicts(own: Config, recipe: Recipe, ranks: int) -> Iterator[str]:
         given = _at(own, key)
         if given not in (None, AUTO) and given != wanted:
             yield f"{key}={shown(given)} against {ours}={shown(wanted)}"
+    if recipe.zero.stage == 3 and _at(own, f"zero_optimization.{GATHERED}") is False:
+        yield f"zero_optimization.{GATHERED}=false against checkpoints, which would hold no weights"
     if _at(own, "fp16.enabled") not in (None, AUTO, False):
         yield f"fp16.enabled=true against model.dtype={recipe.model.dtype} (float16 is not trained)"
     if "optimizer" in own and "optim" in recipe.trainer:

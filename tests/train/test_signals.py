@@ -15,8 +15,8 @@ from tests.train.starts import Starter, wait_until
 
 pytestmark = pytest.mark.slow
 
-# a sweep of some seconds, so that it can be met
-LONG = ("zero.stage=0", "trainer.disable_tqdm=true", "sweep.suites.2.size=64", "sweep.engine.batch_size=8",
+# a sweep of some seconds, so that it can be met; a row a step, since a step that is saved has a row of its own anyway
+LONG = ("zero.stage=0", "trainer.disable_tqdm=true", "sweep.suites.2.size=200", "sweep.engine.batch_size=8",
         "trainer.logging_steps=1")
 
 

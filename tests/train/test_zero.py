@@ -112,7 +112,16 @@ def test_an_own_config_offloads_what_the_recipe_does(section: dict[str, Any], tm
     assert found == {"device": "cpu", "pin_memory": False}
 
 
-@pytest.mark.parametrize(("text", "word"), [("{", "no JSON"), ("[1]", "a JSON object"), (None, "cannot be read")])
+def test_an_own_config_of_stage_3_saves_whole_weights(tmp_path: Path) -> None:
+    name = "stage3_gather_16bit_weights_on_model_save"
+    found = config_of(own(tmp_path, {"zero_optimization": {"stage": 3}}, "zero.stage=3"), "cpu", 2)
+    assert found["zero_optimization"][name] is True
+    with pytest.raises(UserError, match=f"{name}=false"):
+        config_of(own(tmp_path, {"zero_optimization": {"stage": 3, name: False}}, "zero.stage=3"), "cpu", 2)
+
+
+@pytest.mark.parametrize(("text", "word"), [("{", "no JSON"), ("[1]", "a JSON object"), (None, "cannot be read"),
+                                            ('{"zero_optimization": null}', "zero_optimization=.* must be")])
 def test_a_file_that_is_no_configuration_is_named(text: str | None, word: str, tmp_path: Path) -> None:
     if text is not None:
         (tmp_path / "own.json").write_text(text)
