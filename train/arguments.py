@@ -28,7 +28,7 @@ def make_arguments(recipe: Recipe, folder: Path, ranks: int = 1) -> SFTConfig:
         "max_length": recipe.data.max_length_tokens,
         "dataset_kwargs": {"skip_prepare_dataset": True},
         "remove_unused_columns": False,  # examples are made when they are asked for (`train.rows`)
-        "save_total_limit": None,  # old checkpoints are dropped only after the new one is complete (CompleteCallback)
+        "save_total_limit": None,  # old checkpoints are dropped only after the new one is complete (CheckpointCallback)
         "dataloader_pin_memory": kind == "cuda",
     }
     return SFTConfig(**{**_without_aliases(recipe.trainer), "activation_checkpointing_kwargs": checkpointing(recipe),

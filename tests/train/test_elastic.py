@@ -52,6 +52,12 @@ def test_only_a_run_that_may_changes_its_batch(given: str, count: int, batch: tu
     assert (trainer["per_device_train_batch_size"], trainer["gradient_accumulation_steps"]) == batch
 
 
+def test_other_ranks_would_drop_other_batches_and_are_refused(tmp_path: Path) -> None:
+    recipe = load(small("lora", tmp_path, tmp_path, "run.resume_ranks=any", "trainer.dataloader_drop_last=true"))
+    with pytest.raises(UserError, match="with trainer.dataloader_drop_last=true"):
+        fit_ranks(begun_on_two(tmp_path), recipe, ranks_of(1))
+
+
 def test_a_run_that_has_changed_its_ranks_keeps_its_global_batch_when_it_goes_on_as_it_is(tmp_path: Path) -> None:
     run = begun_on_two(tmp_path)
     run.add_facts({"ranks": 1})  # it went on with one rank since, and does so again without asking
