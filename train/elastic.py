@@ -37,7 +37,7 @@ def fit_ranks(folder: RunFolder, recipe: Recipe, ranks: Ranks) -> Recipe:
         return recipe
     if recipe.trainer.get("dataloader_drop_last"):
         raise UserError("run.resume_ranks=any with trainer.dataloader_drop_last=true: what is dropped depends on the "
-                        "number of ranks, so the run would not go on with the same batches; start as many ranks as before")
+                        "number of ranks, so the run would not go on with the same batches; start as many as before")
     micro = int(recipe.trainer.get("per_device_train_batch_size", 8))
     steps = int(recipe.trainer.get("gradient_accumulation_steps", 1))
     micro, steps = same_global_batch(micro, steps * micro * begun, ranks.count)
