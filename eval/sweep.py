@@ -179,7 +179,6 @@ def _by_likelihood(model: PreTrainedModel | None, suite: Suite, plan: SweepPlan,
         found = choose_likeliest(model, group, suite.grader, plan.tokenizer)
         for one in found:
             notes.add(one)
-        beat()
         return found
 
     return _in_order(ranks.gather(on_every_rank(ranks, mine)), suite)

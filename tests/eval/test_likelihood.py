@@ -17,7 +17,6 @@ from data_prep.journal import Journal
 from data_prep.problems import Problem, Suite
 from eval.kept_sweep import KeptSweep, Place
 from eval.likelihood import Continuation, graded_choice, log_probabilities, problem_continuations
-from eval.pulse import PULSE, ToLeave, may_leave
 from eval.ranks import ALONE, Ranks
 from eval.samples import read_sweep
 from eval.summary import rows
@@ -151,16 +150,6 @@ def test_every_rank_has_all_choices_in_order(monkeypatch: pytest.MonkeyPatch) ->
     joined = [row for part in parts for row in part]
     alone = sweep_model(nano(), plan, ALONE)["choices"]
     assert sweep_model(nano(), plan, Ranks(0, 2, lambda found: found and joined))["choices"] == alone
-
-
-def test_a_run_that_is_asked_to_stop_leaves_after_a_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eval.sweep.GROUP", 2)
-    monkeypatch.setattr(PULSE, "asked", True)
-    kept = KeptSweep(nano_plan([nano_choices(6)], [8]), Place(tmp_path, "run", 1), "weights", ALONE)
-    with pytest.raises(ToLeave), may_leave():
-        kept.run(lambda: Weights(nano()))
-    (journal,) = tmp_path.rglob("*.journal-*")
-    assert len(journal.read_text().splitlines()) == 1 + 2
 
 
 def test_a_killed_sweep_keeps_its_groups_and_goes_on_to_the_same_file(
