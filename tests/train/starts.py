@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from types import TracebackType
@@ -40,7 +41,11 @@ class Start:
         self.process, self.pid = process, pid
 
     def send(self, number: int) -> None:
-        os.kill(self.pid, number)
+        with suppress(ProcessLookupError):  # it may just have ended
+            os.kill(self.pid, number)
+
+    def lives(self) -> bool:
+        return Path(f"/proc/{self.pid}").exists()
 
     def end(self) -> Outcome:
         """Waits for its end."""

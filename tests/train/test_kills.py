@@ -1,13 +1,16 @@
-"""Killed at random points, again and again: each start goes on from the newest complete checkpoint, and what comes out
-in the end is to the bit what an uninterrupted run gives."""
+"""Killed at random points, in saves and in sweeps, again and again: each start goes on from the newest complete
+checkpoint, and what comes out in the end is to the bit what an uninterrupted run gives."""
 
 from __future__ import annotations
 
 import json
 import random
 import shutil
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -18,7 +21,8 @@ from tests.train.starts import Starter
 
 pytestmark = pytest.mark.slow
 
-KILLS, KILLED = 30, -27  # SIGPROF without a handler
+KILLS, KILLED = 30, (-27, -9)  # SIGPROF without a handler, SIGKILL
+AIMS = ("at random", "at random", "in a save", "in a sweep")
 EARLIEST_SECONDS, LATEST_SECONDS = 0.5, 2.6  # of CPU: from reading the inputs to the last sweep
 QUICK = ("zero.stage=0", "trainer.disable_tqdm=true", "export.enabled=false", "trainer.save_steps=1",
          "trainer.logging_steps=1", "trainer.save_total_limit=3", "keep_best=sweep/chain/accuracy")
@@ -46,18 +50,48 @@ def test_killed_runs_end_as_if_they_had_never_been(starter: Starter, cache: Path
     while kills < KILLS:
         number, expected = number + 1, []
         folder = tmp_path / f"killed-{number}"
-        while (code := starter.start(arguments(folder, cache), draw.uniform(EARLIEST_SECONDS, LATEST_SECONDS)
-                                     ).end().code) != 0:
-            assert code == KILLED, starter.out.read_text()[-2000:]
+        while (code := start_and_kill(starter, folder, cache, (AIMS[kills % len(AIMS)], draw))) != 0:
+            assert code in KILLED, starter.out.read_text()[-2000:]
             kills += 1
             expected.append(newest(folder))
-            in_a_save += any(not (each / COMPLETE).is_file() for each in folder.glob("checkpoint-*"))
-            in_a_sweep += bool(list(folder.glob("samples/*/run-*.journal-*")))
+            in_a_save += bool(unmarked(folder))
+            in_a_sweep += bool(journals(folder))
         check_the_same(folder, whole)
         started_from = [start["from_step"] for start in json.loads((folder / "run.json").read_text())["starts"]]
         assert started_from[-1] == (expected or [0])[-1]
         shutil.rmtree(folder)
     assert in_a_save > 0 and in_a_sweep > 0
+
+
+def start_and_kill(starter: Starter, folder: Path, cache: Path, aim: tuple[str, random.Random]) -> int:
+    """The exit code of a start that is killed after a random time, or in its first save or sweep where it has one."""
+    where, draw = aim
+    if where == "at random":
+        return starter.start(arguments(folder, cache), draw.uniform(EARLIEST_SECONDS, LATEST_SECONDS)).end().code
+    files, began, pause = (unmarked if where == "in a save" else journals), time.time(), Event()
+    start = starter.start(arguments(folder, cache))
+    while start.lives():
+        if any(is_written_since(each, began) for each in files(folder)):
+            start.send(signal.SIGKILL)
+            break
+        pause.wait(0.001)
+    return start.end().code
+
+
+def unmarked(folder: Path) -> list[Path]:
+    """Files of checkpoints that are not complete."""
+    return [each for each in folder.glob("checkpoint-*/*") if not (each.parent / COMPLETE).is_file()]
+
+
+def journals(folder: Path) -> list[Path]:
+    return list(folder.glob("samples/*/run-*.journal-*"))
+
+
+def is_written_since(file: Path, moment: float) -> bool:
+    try:
+        return file.stat().st_mtime > moment
+    except FileNotFoundError:
+        return False
 
 
 def check_the_same(folder: Path, whole: Path) -> None:
