@@ -18,6 +18,7 @@ from recipes.command import split
 from recipes.data import DataSection, FiltersSection
 from recipes.errors import UserError
 from recipes.loader import load
+from recipes.paths import find_path
 from recipes.schema import Recipe
 from recipes.traces import FileTraces, Layout
 
@@ -54,7 +55,10 @@ def _section(own: dict[str, str], rest: list[str]) -> DataSection:
     layout = next((name for name in get_args(Layout) if name == own.get("format", "auto")), None)
     if layout is None:
         raise UserError(f"format={own['format']}: allowed: {', '.join(get_args(Layout))}")
-    traces = FileTraces(source="file", path=Path(own["traces"]), format=layout)
+    path = Path(find_path(own["traces"]))
+    if not path.exists():
+        raise UserError(f"traces={own['traces']}: there is no such file or folder")
+    traces = FileTraces(source="file", path=path, format=layout)
     return DataSection(traces=traces, max_length_tokens=2**31)
 
 

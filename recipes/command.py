@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import select
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NoReturn, TextIO
 
 from pydantic import BaseModel
 
 from recipes.errors import UserError
 from recipes.help import HelpAsked, asks_for_help, help_text
+from recipes.names import closest
 
 DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -21,7 +22,8 @@ def split(arguments: Sequence[str], own: dict[str, str], schema: type[BaseModel]
     """The command's own `key=text` arguments, and all others in their order (recipe keys, file names).
 
     `own` maps each key of the command to its meaning. A key that is not given is absent; `key=` gives "".
-    Raises UserError where an own key is given twice, HelpAsked (own keys, then `schema`'s) on --help, -h or help.
+    Raises UserError where an own key is given twice or misspelt, HelpAsked (own keys, then `schema`'s) on --help, -h or
+    help.
     """
     if asks_for_help(arguments):
         keys = "".join(f"{key}=...: {meaning}\n" for key, meaning in own.items())
@@ -31,12 +33,21 @@ def split(arguments: Sequence[str], own: dict[str, str], schema: type[BaseModel]
     for argument in arguments:
         key, equals, text = argument.partition("=")
         if not equals or key not in own:
+            _check_spelling(key, own, schema)
             rest.append(argument)
         elif key in given:
             raise UserError(f"{key}={text}: given twice (first as {given[key]}); write it once")
         else:
             given[key] = text
     return given, rest
+
+
+def _check_spelling(key: str, own: Collection[str], schema: type[BaseModel] | None) -> None:
+    """UserError where a word is all but a key of the command and is no section of its recipe."""
+    known = {*own, "recipe", *(schema.model_fields if schema else ())}
+    like = closest(key, known, cutoff=0.8) if schema and key not in known else None
+    if like is not None and like in own:
+        raise UserError(f"{key}=...: this command has no such key; did you mean {like}?")
 
 
 def run(main: Callable[[list[str]], int | None]) -> NoReturn:

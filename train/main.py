@@ -34,6 +34,7 @@ def mend(loaded: Loaded[Recipe]) -> int:
     from train.determinism import be_deterministic
     from train.elastic import fit_checkpoint, fit_ranks
     from train.generated import with_generated_traces
+    from train.host_memory import return_freed_memory
     from train.opening import folder_name, open_run
     from train.quantised import keep_adapter_dtype, load_to_train
     from train.ranks import on_first_rank_however_long, start_ranks
@@ -64,6 +65,7 @@ def mend(loaded: Loaded[Recipe]) -> int:
 
         arguments = stages.make_arguments(recipe, folder.path, ranks.count)
         model = load_to_train(pruned, recipe.model, recipe.adapter)
+        return_freed_memory(model)
         trainer = stages.make_trainer(model, arguments, inputs, recipe.adapter)
         keep_adapter_dtype(trainer, recipe.model)
         preemption = stages.add_callbacks(trainer, inputs, recipe, recorder)

@@ -13,6 +13,7 @@ from recipes.errors import UserError
 from recipes.reading import shown
 from recipes.schema import Recipe
 from recipes.zero import ZeroSection
+from train.own_zero import faults
 from train.run_record import write_whole
 
 AUTO = "auto"
@@ -69,9 +70,12 @@ def config_of(recipe: Recipe, device: str, ranks: int) -> Config:
     if recipe.zero.config is None:
         return made
     own = read_config(recipe.zero.config)
-    faults = list(conflicts(own, recipe, ranks))
-    if faults:
-        raise UserError(f"zero.config={recipe.zero.config} contradicts the recipe: {'; '.join(faults)}; "
+    wrong = list(faults(own))
+    if wrong:
+        raise UserError(f"zero.config={recipe.zero.config}: {'; '.join(wrong)}")
+    against = list(conflicts(own, recipe, ranks))
+    if against:
+        raise UserError(f"zero.config={recipe.zero.config} contradicts the recipe: {'; '.join(against)}; "
                         "write auto there, or the same value in both")
     wanted = {name: value for name, value in made["zero_optimization"].items() if name.startswith("offload")}
     given = {**wanted, **_whole_saves(recipe.zero.stage), **own.get("zero_optimization", {})}

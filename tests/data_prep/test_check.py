@@ -54,7 +54,7 @@ def test_a_long_example_says_how_much_of_it_is_not_shown(tmp_path: Path, capsys:
 
 
 @pytest.mark.parametrize(("arguments", "says"), [
-    (["check", "traces=none.jsonl"], "data.traces.path: no file at none.jsonl"),
+    (["check", "traces=none.jsonl"], "traces=none.jsonl: there is no such file or folder"),
     (["check", "traces=a.jsonl", "seed=1"], "seed=1 does not go with traces="),
     (["check", "traces="], "traces= names nothing"),
     (["check", "traces=a.jsonl", "format=xml"], "format=xml: allowed: auto, openr1_math"),

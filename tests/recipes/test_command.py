@@ -91,3 +91,8 @@ def test_a_reader_that_leaves_early_causes_no_complaint(tmp_path: Path) -> None:
     done = subprocess.run(f"{sys.executable} {script} | head -1", shell=True, check=False,
                           env={"PYTHONPATH": str(ROOT)}, cwd=ROOT, capture_output=True, text=True)
     assert done.stderr == ""
+
+
+def test_an_own_key_that_is_misspelt_is_not_taken_for_the_recipes() -> None:
+    with pytest.raises(UserError, match=r"sample=.*did you mean samples\?"):
+        split(["sample=2"], {"samples": "thoughts a problem"}, Recipe)

@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
@@ -79,8 +80,12 @@ def start_and_kill(starter: Starter, folder: Path, cache: Path, aim: tuple[str, 
 
 
 def unmarked(folder: Path) -> list[Path]:
-    """Files of checkpoints that are not complete."""
-    return [each for each in folder.glob("checkpoint-*/*") if not (each.parent / COMPLETE).is_file()]
+    """Files of checkpoints that are not complete; a checkpoint that goes away meanwhile has none."""
+    found: list[Path] = []
+    for checkpoint in folder.glob("checkpoint-*"):
+        with suppress(FileNotFoundError):
+            found += [] if (checkpoint / COMPLETE).is_file() else list(checkpoint.iterdir())
+    return found
 
 
 def journals(folder: Path) -> list[Path]:

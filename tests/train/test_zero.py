@@ -13,6 +13,7 @@ from recipes.loader import load
 from recipes.schema import Recipe
 from recipes.zero import ZeroSection
 from tests.train.runs import small
+from train.own_zero import faults
 from train.zero import config_of, conflicts, deepspeed_config, read_config
 
 CONFIGS = [
@@ -127,6 +128,26 @@ def test_a_file_that_is_no_configuration_is_named(text: str | None, word: str, t
         (tmp_path / "own.json").write_text(text)
     with pytest.raises(UserError, match=rf"zero\.config=.*own\.json: .*{word}"):
         read_config(tmp_path / "own.json")
+
+
+@pytest.mark.parametrize(("config", "words"), [
+    ({"zero_optimisation": {}}, ["zero_optimisation is no key of DeepSpeed", "did you mean zero_optimization?"]),
+    ({"zero_optimization": {"reduce_bucket": 7}}, ["zero_optimization.reduce_bucket is no key of DeepSpeed",
+                                                   "did you mean reduce_bucket_size?"]),
+    ({"zero_optimization": {"overlap_comm": 7}}, ["zero_optimization.overlap_comm=7", "bool"]),
+    ({"optimizer": {"type": "AdamWW"}}, ["optimizer.type=AdamWW is neither", "AdamW"]),
+    ({"optimizer": {}}, ["optimizer.type=null must name an optimizer"]),
+    ({"aio": 5}, ["aio=5 must be a JSON object"])])
+def test_what_deepspeed_would_refuse_or_read_over_is_named(config: dict[str, Any], words: list[str], tmp_path: Path
+                                                           ) -> None:
+    with pytest.raises(UserError, match="zero.config=.*own.json: ") as caught:
+        config_of(own(tmp_path, config), "cpu", 1)
+    assert [word for word in words if word not in str(caught.value)] == []
+
+
+def test_remarks_and_the_optimizers_of_torch_and_deepspeed_are_let_through() -> None:
+    assert list(faults({"_remark": "ours", "optimizer": {"type": "adamw"}})) == []
+    assert list(faults({"optimizer": {"type": "NAdam"}, "zero_optimization": {"stage": "auto"}})) == []
 
 
 @pytest.mark.parametrize("section", CONFIGS, ids=str)
