@@ -25,9 +25,9 @@ $(VENV)/.installed: pyproject.toml constraints-cpu.txt
 demo: setup
 	$(RUN) deepspeed launch/train.py recipe=lora_recovery.yaml
 
-# The fast tier goes side by side on the cores; the slow one launches runs that want all of them.
+# Both tiers go side by side on the cores; the slow one keeps together what looks at the same runs (tests/conftest.py).
 test: test-fast
-	$(RUN) python -m pytest -m slow
+	$(RUN) OMP_NUM_THREADS=1 python -m pytest -m slow -n 2 --dist loadfile
 
 test-fast: setup
 	$(RUN) OMP_NUM_THREADS=1 python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist worksteal

@@ -1,22 +1,30 @@
-"""How the slow tests share their runs where they go side by side (`pytest -n 2 --dist loadgroup`)."""
+"""How the slow tests share two workers (`pytest -m slow -n 2 --dist loadfile`): by the runs that they look at."""
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+from typing import Any
+
 import pytest
 
-MATRIX, LAUNCHED = {"cell_of"}, {"two_ranks", "full", "lora"}
+TOGETHER = {
+    "matrix": ("test_zero_matrix.py", "test_elastic.py", "test_global_loss.py"),
+    "sharded": ("test_two_ranks.py", "test_resume.py", "test_export.py", "test_arguments.py"),
+    "alone": ("test_training.py", "test_references.py", "test_run_record.py", "test_rows.py"),
+}
+"""files that look at the same expensive runs of tests/train/conftest.py: one worker does each run once"""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks at the same expensive runs goes to one worker, so that each of them is done once; else by file."""
-    for item in items:
-        if item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.xdist_group(_group(item)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files go to the workers whole, those of one group as one."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
 
+    class ByRuns(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = PurePosixPath(nodeid.partition("::")[0])
+            return next((name for name, files in TOGETHER.items() if file.name in files), str(file))
 
-def _group(item: pytest.Item) -> str:
-    used = set(getattr(item, "fixturenames", ()))
-    if used & MATRIX:
-        return "matrix"
-    return "launched" if used & LAUNCHED or "train/test_resume" in item.nodeid else item.nodeid.partition("::")[0]
+    return ByRuns(config, log)

@@ -23,7 +23,7 @@ def return_freed_memory(model: torch.nn.Module) -> bool:
     """
     parameters = list(model.parameters())
     on_cpu = all(each.device.type == "cpu" for each in parameters)
-    size = sum(each.numel() * each.element_size() for each in parameters)
+    size = sum(getattr(each, "ds_numel", each.numel()) * each.element_size() for each in parameters)  # ZeRO-3: the whole
     change = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if not on_cpu or size < LARGE_MODEL_BYTES or GIVEN in os.environ or change is None:
         return False
