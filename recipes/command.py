@@ -33,7 +33,8 @@ def split(arguments: Sequence[str], own: dict[str, str], schema: type[BaseModel]
     for argument in arguments:
         key, equals, text = argument.partition("=")
         if not equals or key not in own:
-            _check_spelling(key, own, schema)
+            if equals:
+                _check_spelling(key, own, schema)
             rest.append(argument)
         elif key in given:
             raise UserError(f"{key}={text}: given twice (first as {given[key]}); write it once")

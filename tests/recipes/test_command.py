@@ -96,3 +96,7 @@ def test_a_reader_that_leaves_early_causes_no_complaint(tmp_path: Path) -> None:
 def test_an_own_key_that_is_misspelt_is_not_taken_for_the_recipes() -> None:
     with pytest.raises(UserError, match=r"sample=.*did you mean samples\?"):
         split(["sample=2"], {"samples": "thoughts a problem"}, Recipe)
+
+
+def test_a_file_may_be_called_nearly_as_a_key() -> None:
+    assert split(["sample"], {"samples": "thoughts a problem"}, Recipe) == ({}, ["sample"])
