@@ -73,8 +73,9 @@ def check_context(plan: SweepPlan, context_tokens: int) -> None:
         needed = max(prompt + budget + closing, off) + plan.protocol.answer_tokens
         if needed > context_tokens:
             raise UserError(
-                f"sweep.budgets: {budget} thinking tokens with a prompt of {prompt} (suite {suite.name}) and the "
-                f"answer need {needed} tokens, the model's context has {context_tokens}; lower the largest budget")
+                f"sweep.budgets: {budget} thinking tokens with a prompt of {prompt} (suite {suite.name}) and an "
+                f"answer of {plan.protocol.answer_tokens} need {needed} tokens, the model's context has "
+                f"{context_tokens}; lower the largest budget or answer_tokens")
 
 
 def _check_choices(suite: Suite, plan: SweepPlan, context_tokens: int) -> None:
