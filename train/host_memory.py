@@ -17,9 +17,9 @@ def return_freed_memory(model: torch.nn.Module) -> bool:
     """Has glibc map every tensor of a MiB and more by itself; returns whether it does now.
 
     By itself glibc raises that size up to 32 MiB as tensors are freed, and what lies in its heap below a living tensor
-    stays with the process: a quarter more memory in a LoRA run of 160 M parameters under ZeRO-3. Mapping costs time where
-    tensors are small, a tenth in the embedded model, so small models are left alone. A size that the environment gives
-    stands. Nothing happens on a GPU or with another libc. What ZeRO-3 has sharded already counts whole.
+    stays with the process: a quarter more memory in a LoRA run of 160 M parameters under ZeRO-3. Mapping costs time
+    where tensors are small, a tenth in the embedded model, so small models are left alone. A size that the environment
+    gives stands. Nothing happens on a GPU or with another libc. What ZeRO-3 has sharded already counts whole.
     """
     parameters = list(model.parameters())
     on_cpu = all(each.device.type == "cpu" for each in parameters)
