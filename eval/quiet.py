@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from eval.engines.cpu_linear import onednn_linears
 from eval.engines.slot_attention import SLOTS
 
 
@@ -30,7 +31,8 @@ def _make_trainable(model: PreTrainedModel) -> None:
 
 @contextmanager
 def quiet(model: PreTrainedModel) -> Iterator[None]:
-    """Evaluation mode (no dropout or checkpointing), SDPA or eager in place of FlashAttention (it knows no slot masks).
+    """Evaluation mode (no dropout or checkpointing), SDPA or eager in place of FlashAttention (it knows no slot masks),
+    on a CPU oneDNN's products (`eval.engines.cpu_linear`).
 
     All is restored at the end.
     """
@@ -38,7 +40,7 @@ def quiet(model: PreTrainedModel) -> Iterator[None]:
     states = random.getstate(), np.random.get_state()
     implementation = model.config._attn_implementation
     try:
-        with torch.random.fork_rng(_devices()):
+        with torch.random.fork_rng(_devices()), onednn_linears(model):
             model.eval()
             if "flash" in implementation or implementation == "sdpa":
                 model.set_attn_implementation(SLOTS if model._supports_sdpa else "eager")
