@@ -61,6 +61,7 @@ class SlotCache(Cache):
         self.slots, self.capacity = slots, capacity
         self.first_slot: int | None = None
         self.positions = torch.empty(0, dtype=torch.long)
+        self.rows = torch.empty(0, dtype=torch.long)
         self.width = 0
 
     def for_prefill(self, first_slot: int, tokens: int) -> None:
