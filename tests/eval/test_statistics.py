@@ -177,12 +177,27 @@ def test_a_bootstrap_is_stretched_where_one_problem_makes_the_variance():
     assert mean - found.low == pytest.approx((mean - low) * 3.91 / 2.045, rel=0.04)
 
 
-def test_the_reach_after_agreement_fades_with_what_differs():
-    # 60 of 100 problems agree: the least reach is 0.6 of that of agreement, and less than what the bootstrap sees
+@pytest.mark.parametrize(("apart", "share"), [(0.02, 0.6 + 0.4 * (1 - 8 * 0.02)), (0.13, 0.6)])
+def test_the_reach_after_agreement_fades_with_what_differs(apart: float, share: float):
+    # 60 of 100 problems agree; the others count by how near they are, and the bootstrap by itself would reach less
     one = np.zeros((100, 1))
-    one[:40, 0] = np.tile([0.02, -0.02], 20)
+    one[:40, 0] = np.tile([apart, -apart], 20)
     found = stats.contrast_intervals(one, [1.0], 500, seed=9)[0]
-    assert found.high == -found.low == pytest.approx(0.6 * 1.96**2 / (100 + 1.96**2), abs=1e-4)
+    assert found.high == -found.low == pytest.approx(share * 1.96**2 / (100 + 1.96**2), abs=1e-4)
+
+
+def test_what_is_near_is_measured_in_the_scale_of_the_contrast():
+    near = np.array([0.0, 0.0, 0.05, 0.0])[:, None]
+    assert stats.agreeing(near, 1.0) == pytest.approx((3 + 1 - 8 * 0.05) / 4)
+    assert stats.agreeing(near / 10, 0.1) == pytest.approx((3 + 1 - 8 * 0.05) / 4)
+
+
+def test_noise_of_many_thoughts_hides_no_rare_problem():
+    # 30 problems whose 64 thoughts differ by one at most: a problem that differs wholly may still be among the unseen
+    run = np.append(np.tile([1.0, 1 - 1 / 64], 14), [1.0, 1.0])
+    found = stats.fieller(run - 0.25, np.ones(30) - 0.25)
+    assert found is not None
+    assert found.estimate - found.low > 0.9 * 1.96**2 / (30 + 1.96**2)
 
 
 def test_thinking_off_has_no_part_in_any_gain():
