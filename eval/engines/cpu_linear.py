@@ -1,10 +1,9 @@
 """Linear layers of an evaluation on a CPU by oneDNN in place of MKL.
 
 torch hands float32 products of matrices to MKL, whose kernels are slow for the few rows of a decoding step, the more so
-on processors of other makers. oneDNN is in the same torch, works in the same precision (sums in another order), and
-reads the very weights that are training: nothing is packed or kept. Measured on AMD EPYC, two threads, 32 rows,
-weights of 768 × 2304: 260 against 132 GFLOP/s. A product of a new shape costs it 0.3 to 0.8 ms once, so small ones stay
-with MKL.
+on AMD processors. oneDNN is in the same torch, works in the same precision (sums in another order), and reads the very
+weights that are training: nothing is packed or kept. `tests/bench/middle.py` shows both speeds. The first product of a
+new shape costs some tenths of a millisecond, so small ones stay with MKL.
 """
 
 from __future__ import annotations

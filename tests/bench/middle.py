@@ -6,7 +6,8 @@ Tokens a second against the two rivals that transformers has, at equal settings 
   continuous  `model.generate_batch`, transformers' continuous batching
 `even`: greedy, every thought goes to the budget. `uneven`: sampled, thoughts end by chance after 64 tokens on average,
 as real ones do at different lengths; continuous batching knows one end token only and has no part in it.
-Then the cost of a sweep as in `tests.bench.sweep`, and its peak memory against the limit it was given.
+Then its linear layers as the engine runs them against torch's own, the cost of a sweep as in `tests.bench.sweep`, and
+its peak memory against the limit it was given.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig, PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
 from data_prep.prompts import ThinkFormat
+from eval.engines.cpu_linear import onednn_linears
 from eval.engines.hf import HFEngine
 from eval.engines.memory import GIGABYTE, PeakMemory, plan_slots
 from eval.protocol import Protocol
@@ -31,7 +33,7 @@ from eval.types import Request, Thought
 from tests.bench.sweep import by_generate, generate
 from tests.eval.scripted import make_protocol
 
-ROUNDS, ROWS, TOKENS, ENDS = 3, 32, 64, 256
+ROUNDS, ROWS, TOKENS, ENDS, REPEATS = 3, 32, 64, 256, 20
 VOCABULARY = 16_384
 BATCH_SIZES = (16, 32)
 FORMAT = ThinkFormat(
@@ -88,7 +90,7 @@ def continuous(model: PreTrainedModel, requests: Sequence[Request], protocol: Pr
 
 
 def in_turns(ways: dict[str, Callable[[], int]]) -> dict[str, float]:
-    """Median tokens a second of each way over the rounds, after a warm-up."""
+    """Median tokens (or what else a way counts) a second of each way over the rounds, after a warm-up."""
     speeds: dict[str, list[float]] = {name: [] for name in ways}
     for measured in range(-1, ROUNDS):
         for name, way in ways.items():
@@ -113,6 +115,28 @@ def throughput(model: PreTrainedModel) -> None:
             print(f"  {way:22} {speed:7.1f}")
         best = max(speed for way, speed in speeds.items() if way != "engine")
         print(f"  engine / the better rival {speeds['engine'] / best:.2f}   (at least 1.2)", flush=True)
+
+
+def products(model: PreTrainedModel) -> None:
+    """The widest linear layer of every block at 32 rows, as `onednn_linears` runs it and as torch does, in turns."""
+    layers = [block.mlp.up_proj for block in model.model.layers]
+    states = torch.randn(ROWS, layers[0].in_features)
+    multiplications = sum(ROWS * layer.weight.numel() for layer in layers)
+
+    def run() -> int:
+        for _ in range(REPEATS):
+            for layer in layers:
+                layer(states)
+        return 2 * REPEATS * multiplications
+
+    def run_by_onednn() -> int:
+        with onednn_linears(model):
+            return run()
+
+    with torch.inference_mode():
+        speeds = in_turns({"by the engine": run_by_onednn, "by torch": run})
+    print(f"\nlinear layers of {tuple(layers[0].weight.shape)} at {ROWS} rows: "
+          + ", ".join(f"{way} {speed / 1e9:.0f} GFLOP/s" for way, speed in speeds.items()), flush=True)
 
 
 def sweep_cost(model: PreTrainedModel) -> None:
@@ -153,6 +177,7 @@ def peak_memory(limit_gb: float) -> None:
 def main() -> None:
     model = middle_model()
     throughput(model)
+    products(model)
     sweep_cost(model)
     print("\npeak memory of a sweep beside the weights, 109 M parameters")
     for limit_gb in (0.5, 1.0, 4.0):
