@@ -12,8 +12,10 @@ from recipes.help import HelpAsked, asks_for_help
 # command -> (module with a `main(arguments)`, what it does); a module is imported only when its command is called
 COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("data_prep.check", "traces=FILE | recipe=FILE: what is in a trace set, and what each filter drops"),
-    "decontaminate": ("data_prep.decontaminate_file", "traces=FILE suite=FILE out=FILE: a trace file without what "
-                      "overlaps with suites"),
+    "decontaminate": (
+        "data_prep.decontaminate_file",
+        "traces=FILE suite=FILE out=FILE: a trace file without what overlaps with suites",
+    ),
     "prepare": ("data_prep.prepare", "recipe=FILE: prepares the traces as a run would, and shows what became of them"),
     "preview": ("data_prep.preview", "recipe=FILE [n=3] [ids=true]: the first rows, with what is labelled in colour"),
     "score": ("data_prep.score", "recipe=FILE out=FILE [pruned=DIR]: the loss of both models on each trace"),

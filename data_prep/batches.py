@@ -17,8 +17,9 @@ from recipes.data import DataSection
 from recipes.errors import UserError
 
 BATCH_TRACES = 128
-SCHEMA = pa.schema([("id", pa.string()), ("input_ids", pa.list_(pa.int32())), ("prompt_tokens", pa.int32()),
-                    ("shortened", pa.bool_())])
+SCHEMA = pa.schema(
+    [("id", pa.string()), ("input_ids", pa.list_(pa.int32())), ("prompt_tokens", pa.int32()), ("shortened", pa.bool_())]
+)
 """a stored row; its labels are its ids from `prompt_tokens` on"""
 
 TOO_LONG = "too long"
@@ -91,12 +92,16 @@ class BatchWork:
 def refuse(dropped: Dropped, section: DataSection) -> None:
     """UserError where the recipe does not allow the loss of such a trace."""
     if dropped.reason != TOO_LONG and section.on_error == "stop":
-        raise UserError(f"data.traces: trace {dropped.where}: {dropped.why}; "
-                        "data.on_error=skip leaves such traces out and counts them")
+        raise UserError(
+            f"data.traces: trace {dropped.where}: {dropped.why}; "
+            "data.on_error=skip leaves such traces out and counts them"
+        )
     if dropped.reason == TOO_LONG and section.overlong == "error":
-        raise UserError(f"data.overlong=error: trace {dropped.where} has {dropped.why}, more than "
-                        f"data.max_length_tokens={section.max_length_tokens}; raise it, or drop or shorten such "
-                        "traces with data.overlong=drop or shorten")
+        raise UserError(
+            f"data.overlong=error: trace {dropped.where} has {dropped.why}, more than "
+            f"data.max_length_tokens={section.max_length_tokens}; raise it, or drop or shorten such "
+            "traces with data.overlong=drop or shorten"
+        )
 
 
 @dataclass
@@ -119,8 +124,15 @@ class _Columns:
     def rows(self) -> pa.RecordBatch:
         flat = pa.array(_flat(self.input_ids))
         borders = pa.array([0, *itertools.accumulate(map(len, self.input_ids))], pa.int32())
-        return pa.record_batch([pa.array(self.ids, pa.string()), pa.ListArray.from_arrays(borders, flat),
-                                pa.array(self.prompt_tokens, pa.int32()), pa.array(self.shortened, pa.bool_())], SCHEMA)
+        return pa.record_batch(
+            [
+                pa.array(self.ids, pa.string()),
+                pa.ListArray.from_arrays(borders, flat),
+                pa.array(self.prompt_tokens, pa.int32()),
+                pa.array(self.shortened, pa.bool_()),
+            ],
+            SCHEMA,
+        )
 
 
 def _flat(lists: list[list[int]]) -> np.ndarray:

@@ -19,8 +19,17 @@ from recipes.errors import UserError
 SEAL = "seal.json"
 """the file that says what a whole folder holds: name -> bytes and SHA-256"""
 
-UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR,
-              errno.EEXIST, errno.ENAMETOOLONG}
+UNWRITABLE = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+}
 """what the system says where a folder cannot be written"""
 
 Outcome = Literal["found", "made", "found damaged and made again"]
@@ -49,8 +58,10 @@ def make_once(folder: Path, make: Callable[[Path], None], say: Callable[[str], N
     except OSError as problem:
         if not _says_unwritable(problem, folder.parent):
             raise
-        raise UserError(f"data.cache_dir={folder.parent}: cannot be written ({os.strerror(problem.errno or 0)}); "
-                        "name another folder") from None
+        raise UserError(
+            f"data.cache_dir={folder.parent}: cannot be written ({os.strerror(problem.errno or 0)}); "
+            "name another folder"
+        ) from None
 
 
 def _says_unwritable(problem: OSError, place: Path) -> bool:

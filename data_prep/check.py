@@ -22,8 +22,10 @@ from recipes.paths import find_path
 from recipes.schema import Recipe
 from recipes.traces import FileTraces, Layout
 
-OWN = {"traces": "a trace file or folder, checked with the default filters; or give recipe=FILE",
-       "format": "with traces=: the layout of its rows (default auto)"}
+OWN = {
+    "traces": "a trace file or folder, checked with the default filters; or give recipe=FILE",
+    "format": "with traces=: the layout of its rows (default auto)",
+}
 LONGEST_EXAMPLE = 200
 
 
@@ -48,8 +50,10 @@ def _section(own: dict[str, str], rest: list[str]) -> DataSection:
     if "traces" not in own:
         return load(rest, Recipe).data
     if rest:
-        raise UserError(f"data_prep check: {rest[0]} does not go with traces=; the filters of a recipe are checked "
-                        "with recipe=FILE key=value")
+        raise UserError(
+            f"data_prep check: {rest[0]} does not go with traces=; the filters of a recipe are checked "
+            "with recipe=FILE key=value"
+        )
     if not own["traces"]:
         raise UserError("data_prep check: traces= names nothing; write traces=FILE or a folder of files")
     layout = next((name for name in get_args(Layout) if name == own.get("format", "auto")), None)
@@ -87,18 +91,30 @@ def lines(checked: Checked, filters: FiltersSection) -> list[str]:
     """The table, and below it what was done to rows that gave a trace."""
     ledger = checked.ledger
     table = [("", "setting", "traces", "of all", "the first")]
-    table += [(reason, "", f"{count:,}", _share(count, ledger.read), ledger.named[reason][0])
-              for reason, count in ledger.lost.items()]
+    table += [
+        (reason, "", f"{count:,}", _share(count, ledger.read), ledger.named[reason][0])
+        for reason, count in ledger.lost.items()
+    ]
     for each in FILTERS:
         setting, active = _setting(each, filters)
         count = checked.found[each.key]
-        table.append((each.reason, f"{each.key}={setting}" if active else f"off, would drop at {each.key}={setting}",
-                      f"{count:,}", _share(count, ledger.read), checked.first.get(each.key, "")))
+        table.append(
+            (
+                each.reason,
+                f"{each.key}={setting}" if active else f"off, would drop at {each.key}={setting}",
+                f"{count:,}",
+                _share(count, ledger.read),
+                checked.first.get(each.key, ""),
+            )
+        )
     table.append(("kept", "by all that are on", f"{checked.kept:,}", _share(checked.kept, ledger.read), ""))
     widths = [max(len(row[column]) for row in table) for column in range(4)]
     shown = [f"{ledger.read:,} rows read"]
-    shown += [f"{name:<{widths[0]}}  {setting:<{widths[1]}}  {count:>{widths[2]}}  {share:>{widths[3]}}  "
-              f"{_short(first)}".rstrip() for name, setting, count, share, first in table]
+    shown += [
+        f"{name:<{widths[0]}}  {setting:<{widths[1]}}  {count:>{widths[2]}}  {share:>{widths[3]}}  "
+        f"{_short(first)}".rstrip()
+        for name, setting, count, share, first in table
+    ]
     shown += [f"{what}: {count:,} rows" for what, count in ledger.changed.items()]
     return shown + ledger.notes
 

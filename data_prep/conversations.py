@@ -12,8 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-ROLES = {"user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant",
-         "model": "assistant", "bot": "assistant", "system": "system", "developer": "system"}
+ROLES = {
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "model": "assistant",
+    "bot": "assistant",
+    "system": "system",
+    "developer": "system",
+}
 THOUGHT_KEYS = ("reasoning_content", "thinking", "reasoning")
 TEMPLATE_DEFAULT = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 System = Literal["join", "drop", "refuse"]
@@ -81,8 +90,10 @@ def _turn(message: Mapping[str, Any], name: str) -> Turn:
 def _text(value: Any, name: str) -> str:
     """The text of a turn: text, or a list of {type: text, text} parts joined."""
     if isinstance(value, list):
-        parts = [part.get("text") if isinstance(part, Mapping) and part.get("type", "text") == "text" else None
-                 for part in value]
+        parts = [
+            part.get("text") if isinstance(part, Mapping) and part.get("type", "text") == "text" else None
+            for part in value
+        ]
         if all(isinstance(part, str) for part in parts):
             return "".join(str(part) for part in parts)
         raise ValueError(f"{name!r} must be text or a list of text parts; other parts cannot be trained")

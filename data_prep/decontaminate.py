@@ -48,7 +48,7 @@ def split_text(text: str, unit: str) -> list[str]:
 
 def runs_of(units: Sequence[str], n: int) -> list[str]:
     """All runs of `n` units in order, each joined by spaces (units hold none)."""
-    return [" ".join(units[i:i + n]) for i in range(len(units) - n + 1)]
+    return [" ".join(units[i : i + n]) for i in range(len(units) - n + 1)]
 
 
 class SuiteIndex:
@@ -83,10 +83,15 @@ class SuiteIndex:
             for number in self._runs.get(run, ()):
                 shared[number] += 1
                 example.setdefault(number, run)
-        found = [Overlap(*self._problems[number][:2], count, self._problems[number][2], example[number])
-                 for number, count in sorted(shared.items())]
-        found = [each for each in found if each.shared >= min(self.rules.shared, each.runs)
-                 and each.coverage >= self.rules.coverage]
+        found = [
+            Overlap(*self._problems[number][:2], count, self._problems[number][2], example[number])
+            for number, count in sorted(shared.items())
+        ]
+        found = [
+            each
+            for each in found
+            if each.shared >= min(self.rules.shared, each.runs) and each.coverage >= self.rules.coverage
+        ]
         return self._whole(question) + sorted(found, key=lambda each: -each.shared)
 
     def _whole(self, question: str) -> list[Overlap]:
@@ -97,7 +102,7 @@ class SuiteIndex:
 
 
 def decontaminate(
-        traces: Iterable[Trace], section: DecontaminateSection, suites: Sequence[Suite], ledger: Ledger
+    traces: Iterable[Trace], section: DecontaminateSection, suites: Sequence[Suite], ledger: Ledger
 ) -> Iterator[Trace]:
     """The traces whose question overlaps with no problem; the others are lost as `in suite NAME`, with the numbers."""
     looked_at = [suite for suite in suites if section.enabled and suite.wording == "own"]
@@ -121,5 +126,7 @@ def describe(overlap: Overlap, rules: OverlapRules) -> str:
     """One overlap in words."""
     if not overlap.runs:
         return f"is problem {overlap.problem}"
-    return (f"shares {overlap.shared} of the {overlap.runs} runs of {rules.n} {rules.unit} of problem "
-            f"{overlap.problem}, such as {overlap.example!r}")
+    return (
+        f"shares {overlap.shared} of the {overlap.runs} runs of {rules.n} {rules.unit} of problem "
+        f"{overlap.problem}, such as {overlap.example!r}"
+    )

@@ -60,10 +60,17 @@ def summary(found: Sequence[tuple[str, Sequence[Overlap]]], ledger: Ledger, sect
     """How many traces overlap, with which suites, and the largest overlaps."""
     by_suite = Counter(name for _, overlaps in found for name in {each.suite for each in overlaps})
     problems = {(each.suite, each.problem) for _, overlaps in found for each in overlaps}
-    lines = [f"{ledger.read:,} traces, {len(found):,} overlap with {len(problems):,} problems, {ledger.kept:,} kept "
-             f"(runs of {section.n} {section.unit}, {section.shared} shared)"]
+    lines = [
+        f"{ledger.read:,} traces, {len(found):,} overlap with {len(problems):,} problems, {ledger.kept:,} kept "
+        f"(runs of {section.n} {section.unit}, {section.shared} shared)"
+    ]
     lines += [f"{count:8,}  with {name}" for name, count in sorted(by_suite.items())]
     largest = sorted(found, key=lambda pair: -pair[1][0].coverage)[:MOST_SHOWN]
-    return "\n".join(lines + [
-        f"  {trace}: {best.shared} of {best.runs} runs of {best.suite} {best.problem}: {best.example}"
-        for trace, overlaps in largest for best in overlaps[:1]])
+    return "\n".join(
+        lines
+        + [
+            f"  {trace}: {best.shared} of {best.runs} runs of {best.suite} {best.problem}: {best.example}"
+            for trace, overlaps in largest
+            for best in overlaps[:1]
+        ]
+    )

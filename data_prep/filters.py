@@ -67,7 +67,8 @@ FILTERS: tuple[Filter, ...] = (
     Filter("loop_rounds", "loop", 3, _loop),
     Filter("max_foreign_letters", "language drift", 0.5, _drift),
     Filter("min_answer_characters", "missing final answer", 1, _short_answer),
-    Filter("answer_contains", "unmarked final answer", "\\boxed{", _answer_lacks))
+    Filter("answer_contains", "unmarked final answer", "\\boxed{", _answer_lacks),
+)
 
 
 def filter_traces(traces: Iterable[Trace], section: DataSection, ledger: Ledger) -> Iterator[Trace]:

@@ -60,8 +60,10 @@ class Journal:
     def _check_header(self, header: Row, path: Path) -> None:
         said = differences(header, self.header)
         if said:
-            raise UserError(f"{path} belongs to other work: {said}; put the values back, name another place to "
-                            "write to, or remove it")
+            raise UserError(
+                f"{path} belongs to other work: {said}; put the values back, name another place to "
+                "write to, or remove it"
+            )
 
     @contextmanager
     def writer(self, rank: int) -> Iterator[JournalWriter]:

@@ -129,8 +129,10 @@ def _s1_text(row: Row, system: System) -> Example:
     head, start, reply = text_of(row, "text").partition("<|im_start|>assistant\n")
     before, *chunks = head.split("<|im_start|>")
     if not start or before.strip() or not chunks:
-        raise ValueError("'text' must be rendered as <|im_start|>user … <|im_end|> <|im_start|>assistant …, got "
-                         f"{text_of(row, 'text')[:40]!r}")
+        raise ValueError(
+            "'text' must be rendered as <|im_start|>user … <|im_end|> <|im_start|>assistant …, got "
+            f"{text_of(row, 'text')[:40]!r}"
+        )
     turns = []
     for chunk in chunks:
         role, _, body = chunk.partition("\n")
@@ -153,7 +155,8 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout("prompt_completion", ("prompt", "completion"), _prompt_completion),
     Layout("plain", ("question", "thinking", "answer"), _plain),
     Layout("alpaca", ("instruction", "output"), _alpaca),
-    Layout("s1_text", ("text",), _s1_text))
+    Layout("s1_text", ("text",), _s1_text),
+)
 
 
 def gold_of(row: Row, layout: Layout) -> str | None:
@@ -164,8 +167,9 @@ def gold_of(row: Row, layout: Layout) -> str | None:
     """
     for name in (*GOLD_COLUMNS, "answer", "solution"):
         gold = None if name in layout.needs else _scalar(row.get(name))
-        if gold and (name != "solution" or "\\boxed" in gold
-                     or (len(gold) <= LONGEST_GOLD_SOLUTION and "\n" not in gold)):
+        if gold and (
+            name != "solution" or "\\boxed" in gold or (len(gold) <= LONGEST_GOLD_SOLUTION and "\n" not in gold)
+        ):
             return gold
     return None
 

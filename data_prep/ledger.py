@@ -49,5 +49,11 @@ class Ledger:
         """JSON-safe counts for the manifest; ValueError where they do not add up."""
         if self.read != self.kept + self.lost.total():
             raise ValueError(f"read {self.read} rows, kept {self.kept}, lost {self.lost.total()}: a row is unaccounted")
-        return {"read": self.read, "kept": self.kept, "lost": dict(self.lost), "changed": dict(self.changed),
-                "named": self.named, "notes": self.notes}
+        return {
+            "read": self.read,
+            "kept": self.kept,
+            "lost": dict(self.lost),
+            "changed": dict(self.changed),
+            "named": self.named,
+            "notes": self.notes,
+        }

@@ -18,8 +18,12 @@ def draw_lengths(manifest: Manifest, path: Path) -> None:
     axes = figure.add_subplot()
     axes.bar([i * width for i in range(len(traces))], traces, width=width, align="edge", color="tab:blue", alpha=0.7)
     axes.axvline(limit, color="tab:red", label=f"max_length_tokens {limit:,}")
-    axes.axvline(lengths["context_losing"]["5"], color="grey", linestyle="--",
-                 label=f"loses 5 %: {lengths['context_losing']['5']:,}")
+    axes.axvline(
+        lengths["context_losing"]["5"],
+        color="grey",
+        linestyle="--",
+        label=f"loses 5 %: {lengths['context_losing']['5']:,}",
+    )
     axes.set_xlabel("tokens a trace (prompt, thinking, answer)")
     axes.set_ylabel("traces")
     axes.legend(frameon=False)

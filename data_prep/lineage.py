@@ -10,8 +10,9 @@ from recipes.paths import ROOT
 def commit() -> str | None:
     """The git commit of this copy of the code; None where it is not a git repository, or there is no git."""
     try:
-        answer = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True,
-                                check=False)
+        answer = subprocess.run(
+            ["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        )
     except FileNotFoundError:
         return None
     return answer.stdout.strip() or None

@@ -38,6 +38,8 @@ def _row_loss(logits: torch.Tensor, row: Row) -> float:
     """logits [tokens, vocabulary] of one row; the token at place i is foretold by the logits at i - 1."""
     labels = torch.tensor(row.labels[1:], device=logits.device)
     foretold = logits[: len(labels)]
-    total = sum(float(cross_entropy(part.float(), wanted, reduction="sum"))
-                for part, wanted in zip(foretold.split(SLICE_TOKENS), labels.split(SLICE_TOKENS), strict=True))
+    total = sum(
+        float(cross_entropy(part.float(), wanted, reduction="sum"))
+        for part, wanted in zip(foretold.split(SLICE_TOKENS), labels.split(SLICE_TOKENS), strict=True)
+    )
     return total / int((labels >= 0).sum())

@@ -24,10 +24,13 @@ def length_facts(lengths: Counter[int]) -> dict[str, Any]:
     do not exceed; `context_losing` is the context length at which at most so many percent would be longer.
     """
     ordered = sorted(lengths.items())
-    return {"traces": lengths.total(), "mean": round(_mean(lengths), 1),
-            "quantiles": {str(percent): _quantile(ordered, percent) for percent in QUANTILES},
-            "context_losing": {str(percent): _quantile(ordered, 100 - percent) for percent in LOSING_PERCENT},
-            "histogram": _bars(ordered)}
+    return {
+        "traces": lengths.total(),
+        "mean": round(_mean(lengths), 1),
+        "quantiles": {str(percent): _quantile(ordered, percent) for percent in QUANTILES},
+        "context_losing": {str(percent): _quantile(ordered, 100 - percent) for percent in LOSING_PERCENT},
+        "histogram": _bars(ordered),
+    }
 
 
 def _mean(lengths: Counter[int]) -> float:
@@ -61,9 +64,12 @@ def _round_up(number: float) -> int:
 
 def packing_facts(tokens: int, traces: int, longest: int, packed_rows: int, capacity: int) -> dict[str, Any]:
     """What a padded token carries: traces packed into rows of `capacity`, or each alone padded to the longest."""
-    return {"rows": packed_rows, "capacity_tokens": capacity,
-            "real_tokens_a_padded_token": round(tokens / (packed_rows * capacity), 4),
-            "unpacked_real_tokens_a_padded_token": round(tokens / (traces * longest), 4)}
+    return {
+        "rows": packed_rows,
+        "capacity_tokens": capacity,
+        "real_tokens_a_padded_token": round(tokens / (packed_rows * capacity), 4),
+        "unpacked_real_tokens_a_padded_token": round(tokens / (traces * longest), 4),
+    }
 
 
 def describe(manifest: Manifest) -> str:
@@ -73,10 +79,12 @@ def describe(manifest: Manifest) -> str:
     changed = ", ".join(f"{count:,} {what}" for what, count in sorted(rows["changed"].items()))
     kept = f"{rows['kept']:,} kept" + (f"; on the way: {changed}" if changed else "")
     losing = ", ".join(f"{length:,} would lose {percent} %" for percent, length in lengths["context_losing"].items())
-    return (f"{rows['read']:,} traces read{lost or ', none lost'}; {kept}\n"
-            f"{manifest['tokens']:,} tokens, {manifest['labelled_share']:.0%} of them labelled; "
-            f"a trace has {quantiles['0']:,} to {quantiles['100']:,}, median {quantiles['50']:,}; "
-            f"of context lengths {losing}" + "".join(f"\n{note}" for note in rows["notes"]))
+    return (
+        f"{rows['read']:,} traces read{lost or ', none lost'}; {kept}\n"
+        f"{manifest['tokens']:,} tokens, {manifest['labelled_share']:.0%} of them labelled; "
+        f"a trace has {quantiles['0']:,} to {quantiles['100']:,}, median {quantiles['50']:,}; "
+        f"of context lengths {losing}" + "".join(f"\n{note}" for note in rows["notes"])
+    )
 
 
 def table(manifest: Manifest) -> str:
@@ -89,13 +97,22 @@ def table(manifest: Manifest) -> str:
     lines += [
         ("tokens", f"{manifest['tokens']:,}"),
         ("  of them labelled", f"{manifest['labelled_tokens']:,} ({manifest['labelled_share']:.1%})"),
-        ("tokens a trace as it came", f"mean {lengths['mean']:,}; " + ", ".join(
-            f"{percent} %: {length:,}" for percent, length in lengths["quantiles"].items())),
-        ("context length that loses", ", ".join(
-            f"{percent} %: {length:,}" for percent, length in lengths["context_losing"].items())),
-        ("packed", f"{packing['rows']:,} rows of {packing['capacity_tokens']:,} tokens, "
-                   f"{packing['real_tokens_a_padded_token']:.3f} real tokens a padded token "
-                   f"(each alone, padded to the longest: {packing['unpacked_real_tokens_a_padded_token']:.3f})")]
+        (
+            "tokens a trace as it came",
+            f"mean {lengths['mean']:,}; "
+            + ", ".join(f"{percent} %: {length:,}" for percent, length in lengths["quantiles"].items()),
+        ),
+        (
+            "context length that loses",
+            ", ".join(f"{percent} %: {length:,}" for percent, length in lengths["context_losing"].items()),
+        ),
+        (
+            "packed",
+            f"{packing['rows']:,} rows of {packing['capacity_tokens']:,} tokens, "
+            f"{packing['real_tokens_a_padded_token']:.3f} real tokens a padded token "
+            f"(each alone, padded to the longest: {packing['unpacked_real_tokens_a_padded_token']:.3f})",
+        ),
+    ]
     width = max(len(name) for name, _ in lines)
     named = [f"{reason}: {row}" for reason, rows_named in rows["named"].items() for row in rows_named[:5]]
     return "\n".join([*(f"{name:<{width}}  {value}" for name, value in lines), *rows["notes"], *named])

@@ -79,9 +79,12 @@ def interleave(section: MixtureTraces, read: Callable[[int], Iterator[Trace]], l
 
 def _outcome(section: MixtureTraces, parts: list[_Part], ended: list[str]) -> str:
     total, weights = sum(part.given for part in parts), sum(part.weight for part in parts)
-    shares = "; ".join(f"part {number} gave {part.given:,} of {total:,} traces ({part.given / max(1, total):.1%}, "
-                       f"weight {part.weight / weights:.1%}" + (f", {part.passes} passes)" if part.passes > 1 else ")")
-                       for number, part in enumerate(parts))
+    shares = "; ".join(
+        f"part {number} gave {part.given:,} of {total:,} traces ({part.given / max(1, total):.1%}, "
+        f"weight {part.weight / weights:.1%}" + (f", {part.passes} passes)" if part.passes > 1 else ")")
+        for number, part in enumerate(parts)
+    )
     short = f"; asked for {section.size:,}" if section.size is not None and total < section.size else ""
-    return f"mixture: {shares}{short}" + (f"; {', '.join(ended)} (when_exhausted={section.when_exhausted})"
-                                         if ended else "")
+    return f"mixture: {shares}{short}" + (
+        f"; {', '.join(ended)} (when_exhausted={section.when_exhausted})" if ended else ""
+    )

@@ -20,11 +20,15 @@ def load_tokenizer(path: str, section: ModelSection) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(find_path(path), trust_remote_code=section.trust_remote_code)
     except (OSError, ValueError) as error:
-        raise UserError(f"model: no tokenizer at {path!r} ({_first_line(error)}); "
-                        "name a folder of a Hugging Face checkpoint or a Hub id") from None
+        raise UserError(
+            f"model: no tokenizer at {path!r} ({_first_line(error)}); "
+            "name a folder of a Hugging Face checkpoint or a Hub id"
+        ) from None
     if tokenizer.chat_template is None:
-        raise UserError(f"model: the tokenizer at {path!r} has no chat template, so a prompt cannot be rendered; "
-                        "use an instruct model")
+        raise UserError(
+            f"model: the tokenizer at {path!r} has no chat template, so a prompt cannot be rendered; "
+            "use an instruct model"
+        )
     return tokenizer
 
 
@@ -33,8 +37,10 @@ def load_config(path: str, section: ModelSection) -> Any:
     try:
         return AutoConfig.from_pretrained(find_path(path), trust_remote_code=section.trust_remote_code)
     except (OSError, ValueError) as error:
-        raise UserError(f"model: no model at {path!r} ({_first_line(error)}); "
-                        "name a folder of a Hugging Face checkpoint or a Hub id") from None
+        raise UserError(
+            f"model: no model at {path!r} ({_first_line(error)}); "
+            "name a folder of a Hugging Face checkpoint or a Hub id"
+        ) from None
 
 
 def load_model(path: str, section: ModelSection, **more: Any) -> PreTrainedModel:
@@ -45,8 +51,13 @@ def load_model(path: str, section: ModelSection, **more: Any) -> PreTrainedModel
     load_config(path, section)
     try:
         return AutoModelForCausalLM.from_pretrained(
-            find_path(path), dtype=DTYPES[section.dtype], attn_implementation=attention(section.attention),
-            trust_remote_code=section.trust_remote_code, use_safetensors=True, **more)
+            find_path(path),
+            dtype=DTYPES[section.dtype],
+            attn_implementation=attention(section.attention),
+            trust_remote_code=section.trust_remote_code,
+            use_safetensors=True,
+            **more,
+        )
     except (OSError, ValueError, ImportError) as error:
         raise UserError(f"model: the weights at {path!r} cannot be loaded: {_first_line(error)}") from None
 

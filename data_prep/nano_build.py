@@ -32,11 +32,21 @@ def build_model(recipe: NanoRecipe, vocabulary_size: int) -> Qwen3ForCausalLM:
     torch.manual_seed(recipe.seed)
     shape = recipe.model
     config = Qwen3Config(
-        vocab_size=vocabulary_size, hidden_size=shape.hidden_size, num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads, num_key_value_heads=shape.key_value_heads, head_dim=shape.head_size,
-        intermediate_size=shape.intermediate_size, max_position_embeddings=512, tie_word_embeddings=True,
-        initializer_range=0.05, bos_token_id=2, eos_token_id=3, pad_token_id=0,
-        rope_parameters={"rope_type": "default", "rope_theta": 10_000.0})
+        vocab_size=vocabulary_size,
+        hidden_size=shape.hidden_size,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.key_value_heads,
+        head_dim=shape.head_size,
+        intermediate_size=shape.intermediate_size,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        initializer_range=0.05,
+        bos_token_id=2,
+        eos_token_id=3,
+        pad_token_id=0,
+        rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
+    )
     return Qwen3ForCausalLM(config)
 
 
@@ -75,7 +85,8 @@ class Curriculum:
 
 
 def training_batches(
-        recipe: NanoRecipe, tokenizer: PreTrainedTokenizerBase, curriculum: Curriculum) -> Iterator[list[Row]]:
+    recipe: NanoRecipe, tokenizer: PreTrainedTokenizerBase, curriculum: Curriculum
+) -> Iterator[list[Row]]:
     """Endless batches of freshly drawn traces; the chain length follows the curriculum."""
     fmt = think_format(FORMAT, tokenizer)
     rng, shares = random.Random(f"pretraining {recipe.seed}"), recipe.training.mixture
@@ -111,8 +122,9 @@ def build(recipe: NanoRecipe, out: Path) -> None:
         optimizer.zero_grad()
         curriculum.update(loss.item())
         if step % 50 == 0 or step + 1 == training.steps:
-            print(f"step {step} loss {curriculum.running_loss:.4f} chains up to {curriculum.max_operations}",
-                  flush=True)
+            print(
+                f"step {step} loss {curriculum.running_loss:.4f} chains up to {curriculum.max_operations}", flush=True
+            )
     model.eval()
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)

@@ -113,8 +113,13 @@ def draw_trace(rng: random.Random, family: str, max_operations: int = MAX_OPERAT
         table = facts() if family == "knowledge" else shallow_questions()
         question = rng.choice(sorted(table))
         thinking, answer = "", table[question]
-    return Trace(id=hashlib.sha256(question.encode()).hexdigest()[:12], question=question, thinking=thinking,
-                 answer=f"answer {answer}", source=f"nano/{family}")
+    return Trace(
+        id=hashlib.sha256(question.encode()).hexdigest()[:12],
+        question=question,
+        thinking=thinking,
+        answer=f"answer {answer}",
+        source=f"nano/{family}",
+    )
 
 
 def nano_traces(shares: dict[str, float], size: int, seed: int, max_operations: int = MAX_OPERATIONS) -> list[Trace]:
@@ -139,6 +144,13 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
     tokenizer.decoder = decoders.Metaspace(prepend_scheme="always")
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", bos_token="<bos>", eos_token="<eos>",
-        additional_special_tokens=SPECIAL_TOKENS[4:], chat_template=CHAT_TEMPLATE, clean_up_tokenization_spaces=False,
-        model_max_length=512)
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        unk_token="<unk>",
+        bos_token="<bos>",
+        eos_token="<eos>",
+        additional_special_tokens=SPECIAL_TOKENS[4:],
+        chat_template=CHAT_TEMPLATE,
+        clean_up_tokenization_spaces=False,
+        model_max_length=512,
+    )

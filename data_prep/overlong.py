@@ -10,8 +10,8 @@ from data_prep.traces import Trace
 
 # places between two steps, coarse to fine; no character is lost where a text is split there
 STEP_BORDERS = (
-    re.compile(r"(?<=\n\n)(?=[^\n])"),            # paragraphs
-    re.compile(r"(?<=\n)(?=[^\n])"),              # lines
+    re.compile(r"(?<=\n\n)(?=[^\n])"),  # paragraphs
+    re.compile(r"(?<=\n)(?=[^\n])"),  # lines
     re.compile(r"(?<=[.!?])(?=\s)|(?<=[。！？])"),  # sentences
 )
 FEWEST_STEPS = 2
@@ -52,4 +52,4 @@ def _most_steps(trace: Trace, steps: list[str], fits: Callable[[Trace], bool]) -
 def _keep(trace: Trace, steps: list[str], count: int) -> Trace:
     """The trace with `count` of its steps: the first half of them from the beginning, the others from the end."""
     head, tail = (count + 1) // 2, count // 2
-    return dataclasses.replace(trace, thinking="".join(steps[:head] + steps[len(steps) - tail:]))
+    return dataclasses.replace(trace, thinking="".join(steps[:head] + steps[len(steps) - tail :]))

@@ -44,6 +44,8 @@ def _some(traces: Iterator[Trace], ledger: Ledger) -> Iterator[Trace]:
     if empty:
         lost = ", ".join(f"{reason} {count:,}" for reason, count in ledger.lost.most_common())
         first = [named[0] for named in ledger.named.values() if named][:2]
-        raise UserError(f"data.traces: none of the {ledger.read:,} rows gives a trace ({lost}): {'; '.join(first)}\n"
-                        "python -m data_prep check recipe=FILE shows what each filter drops; null turns one off, such "
-                        "as data.filters.absent_thinking=null")
+        raise UserError(
+            f"data.traces: none of the {ledger.read:,} rows gives a trace ({lost}): {'; '.join(first)}\n"
+            "python -m data_prep check recipe=FILE shows what each filter drops; null turns one off, such "
+            "as data.filters.absent_thinking=null"
+        )

@@ -16,6 +16,11 @@ def main(arguments: list[str]) -> None:
     _, rest = split(arguments, {}, Recipe)
     recipe = load_recipe(rest).recipe
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
-    prepared = prepare(recipe.data, tokenizer, think_format(recipe.data.format, tokenizer), print,
-                       [load_suite(suite) for suite in recipe.sweep.suites])
+    prepared = prepare(
+        recipe.data,
+        tokenizer,
+        think_format(recipe.data.format, tokenizer),
+        print,
+        [load_suite(suite) for suite in recipe.sweep.suites],
+    )
     print(f"{table(prepared.manifest)}\nfigure  {prepared.folder / FIGURE}")

@@ -1,9 +1,9 @@
 """The prepared set: a recipe's traces read, filtered, tokenised and labelled once, kept on disk and mapped from there.
 
-    <data.cache_dir>/<identity>/rows.arrow      the rows, in the order of the traces
-                                manifest.json   what is known of them (see `data_prep.manifest`)
-                                lengths.png     their lengths
-                                seal.json       bytes and SHA-256 of these files
+<data.cache_dir>/<identity>/rows.arrow      the rows, in the order of the traces
+                            manifest.json   what is known of them (see `data_prep.manifest`)
+                            lengths.png     their lengths
+                            seal.json       bytes and SHA-256 of these files
 """
 
 from __future__ import annotations
@@ -87,12 +87,23 @@ class Prepared:
     def facts(self) -> dict[str, Any]:
         """What the run record keeps of the data: the manifest without the names of single rows."""
         rows = {key: value for key, value in self.manifest["rows"].items() if key != "named"}
-        return {"traces_read": self.read, "traces_kept": len(self.rows), "traces_too_long": self.too_long,
-                "longest_tokens": self.longest_tokens, **self.manifest, "rows": rows}
+        return {
+            "traces_read": self.read,
+            "traces_kept": len(self.rows),
+            "traces_too_long": self.too_long,
+            "longest_tokens": self.longest_tokens,
+            **self.manifest,
+            "rows": rows,
+        }
 
 
-def prepare(section: DataSection, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat, say: Say = quiet,
-            suites: Sequence[Suite] = ()) -> Prepared:
+def prepare(
+    section: DataSection,
+    tokenizer: PreTrainedTokenizerBase,
+    fmt: ThinkFormat,
+    say: Say = quiet,
+    suites: Sequence[Suite] = (),
+) -> Prepared:
     """The set of a recipe's data, from the cache where it is there. Says in one line whether it was.
 
     suites: what the traces must not overlap with.
@@ -113,12 +124,15 @@ def open_prepared(folder: Path) -> Prepared:
     return Prepared(folder, StoredRows(folder / ROWS), json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
 
 
-def _make(folder: Path, section: DataSection, read: Callable[[Ledger], Iterator[Trace]], work: BatchWork, say: Say
-          ) -> None:
+def _make(
+    folder: Path, section: DataSection, read: Callable[[Ledger], Iterator[Trace]], work: BatchWork, say: Say
+) -> None:
     """Writes rows, manifest and figure of `section` into `folder`."""
     lengths, workers = Counter[int](), section.workers or len(os.sched_getaffinity(0))
-    with (folder / LOST).open("w", encoding="utf-8", errors="backslashreplace") as lost, \
-            RowWriter(folder / ROWS) as writer:
+    with (
+        (folder / LOST).open("w", encoding="utf-8", errors="backslashreplace") as lost,
+        RowWriter(folder / ROWS) as writer,
+    ):
         ledger = Ledger(lost)
         done = work_in_order(work, batches_of(read(ledger)), workers)
         for batch in _with_news(done, ledger, say):
@@ -154,8 +168,10 @@ def _with_news(batches: Iterable[Batch], ledger: Ledger, say: Say) -> Iterator[B
 
 def _nothing_left(section: DataSection, ledger: Ledger, lengths: Counter[int]) -> str:
     if ledger.lost.total() == ledger.lost[TOO_LONG] > 0:
-        return (f"data.max_length_tokens={section.max_length_tokens}: all {ledger.read} traces are longer "
-                f"(the longest has {max(lengths)} tokens); raise it")
+        return (
+            f"data.max_length_tokens={section.max_length_tokens}: all {ledger.read} traces are longer "
+            f"(the longest has {max(lengths)} tokens); raise it"
+        )
     lost = ", ".join(f"{count} {reason}" for reason, count in ledger.lost.items()) or "there is none in it"
     return f"data.traces: of {ledger.read} traces none is left ({lost})"
 
@@ -164,7 +180,14 @@ def _manifest(folder: Path, section: DataSection, writer: RowWriter, ledger: Led
     capacity = section.max_length_tokens
     of_rows = StoredRows(folder / ROWS).lengths()
     packed = len(pack(of_rows.tolist(), capacity))
-    return {"hash": writer.hash, "max_length_tokens": capacity, "overlong": section.overlong, "rows": ledger.facts(),
-            "tokens": writer.tokens, "labelled_tokens": writer.labelled_tokens,
-            "labelled_share": round(writer.labelled_tokens / writer.tokens, 4), "lengths": length_facts(lengths),
-            "packing": packing_facts(writer.tokens, writer.rows, int(of_rows.max()), packed, capacity)}
+    return {
+        "hash": writer.hash,
+        "max_length_tokens": capacity,
+        "overlong": section.overlong,
+        "rows": ledger.facts(),
+        "tokens": writer.tokens,
+        "labelled_tokens": writer.labelled_tokens,
+        "labelled_share": round(writer.labelled_tokens / writer.tokens, 4),
+        "lengths": length_facts(lengths),
+        "packing": packing_facts(writer.tokens, writer.rows, int(of_rows.max()), packed, capacity),
+    }

@@ -38,8 +38,11 @@ class Paint:
     number: tuple[str, str]
 
 
-OWN_KEYS = {"n": "how many rows; default 3", "ids": "true: every token with its id",
-            "colour": "auto (a terminal gets colours), always or never"}
+OWN_KEYS = {
+    "n": "how many rows; default 3",
+    "ids": "true: every token with its id",
+    "colour": "auto (a terminal gets colours), always or never",
+}
 COLOURS = Paint(unlabelled=("\x1b[2;37m", "\x1b[0m"), labelled=("\x1b[32m", "\x1b[0m"), number=("\x1b[33m", "\x1b[0m"))
 MARKS = Paint(unlabelled=("", ""), labelled=("⟦", "⟧"), number=("‹", "›"))
 
@@ -77,8 +80,10 @@ def show(recipe: Recipe, look: Look) -> None:
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
     labeller = Labeller(tokenizer, think_format(recipe.data.format, tokenizer))
     work = BatchWork(labeller, recipe.data.max_length_tokens, recipe.data.overlong)
-    print(f"{look.paint.unlabelled[0]}not labelled{look.paint.unlabelled[1]} "
-          f"{look.paint.labelled[0]}labelled{look.paint.labelled[1]}")
+    print(
+        f"{look.paint.unlabelled[0]}not labelled{look.paint.unlabelled[1]} "
+        f"{look.paint.labelled[0]}labelled{look.paint.labelled[1]}"
+    )
     suites = [load_suite(suite) for suite in recipe.sweep.suites]
     for trace in islice(read_and_filter(recipe.data, Ledger(), suites), look.count):
         print("\n".join(lines_of(trace, work, look)), flush=True)
@@ -105,8 +110,10 @@ def painted(row: Row, tokenizer: PreTrainedTokenizerBase, look: Look) -> str:
             runs.append((label != IGNORED, []))
         runs[-1][1].append(token)
     write = _with_ids if look.ids else _as_text
-    return "".join(write(ids, tokenizer, look.paint.labelled if labelled else look.paint.unlabelled, look.paint)
-                   for labelled, ids in runs)
+    return "".join(
+        write(ids, tokenizer, look.paint.labelled if labelled else look.paint.unlabelled, look.paint)
+        for labelled, ids in runs
+    )
 
 
 def _as_text(ids: list[int], tokenizer: PreTrainedTokenizerBase, around: tuple[str, str], paint: Paint) -> str:
@@ -116,10 +123,13 @@ def _as_text(ids: list[int], tokenizer: PreTrainedTokenizerBase, around: tuple[s
 
 def _with_ids(ids: list[int], tokenizer: PreTrainedTokenizerBase, around: tuple[str, str], paint: Paint) -> str:
     table = token_bytes(tokenizer)
-    words = [table[i].decode(errors="backslashreplace") if table else str(tokenizer.convert_ids_to_tokens(i))
-             for i in ids]
-    return "".join(f"{around[0]}{printable(word)}{around[1]}{paint.number[0]}{number}{paint.number[1]}"
-                   for word, number in zip(words, ids, strict=True))
+    words = [
+        table[i].decode(errors="backslashreplace") if table else str(tokenizer.convert_ids_to_tokens(i)) for i in ids
+    ]
+    return "".join(
+        f"{around[0]}{printable(word)}{around[1]}{paint.number[0]}{number}{paint.number[1]}"
+        for word, number in zip(words, ids, strict=True)
+    )
 
 
 def printable(text: str) -> str:

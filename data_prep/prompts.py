@@ -66,21 +66,28 @@ def think_format(section: FormatSection, tokenizer: PreTrainedTokenizerBase) -> 
     for key, mark in (("open", opening.strip()), ("close", close.strip()), ("stop", stop)):
         _check_mark(key, mark, tokenizer)
     open_ids, close_ids = encode(opening.strip(), tokenizer), encode(close.strip(), tokenizer)
-    tail = close[len(close.rstrip()):]
+    tail = close[len(close.rstrip()) :]
     stop_id = encode(stop, tokenizer)[0]
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == stop_id:
         raise UserError(
             f"the tokenizer's pad token {tokenizer.pad_token!r} must exist and differ from the stop token {stop!r}, "
-            "or the model never learns to stop; set another pad token in the model's tokenizer_config.json")
+            "or the model never learns to stop; set another pad token in the model's tokenizer_config.json"
+        )
     return ThinkFormat(
-        name=name, template=_template_hash(tokenizer),
-        open=opening, close=close, cue=section.cue, wait=section.wait, stop=stop,
+        name=name,
+        template=_template_hash(tokenizer),
+        open=opening,
+        close=close,
+        cue=section.cue,
+        wait=section.wait,
+        stop=stop,
         close_mark_ids=close_ids,
         forced_close_ids=encode(close + section.cue, tokenizer),
         own_close_ids=close_ids + encode(tail + section.cue, tokenizer),
         wait_ids=encode(section.wait, tokenizer),
         banned_ids=tuple(sorted({open_ids[0], close_ids[0]})),
-        stop_ids=tuple(sorted({stop_id, tokenizer.eos_token_id} - {None})))
+        stop_ids=tuple(sorted({stop_id, tokenizer.eos_token_id} - {None})),
+    )
 
 
 def _check_mark(key: str, mark: str, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -91,7 +98,8 @@ def _check_mark(key: str, mark: str, tokenizer: PreTrainedTokenizerBase) -> None
     if ids[0] not in tokenizer.added_tokens_decoder:
         raise UserError(
             f"data.format.{key}: {mark!r} is not a token of this model's tokenizer (it falls into {len(ids)} pieces), "
-            f"so it is not a thinking model in this format; {say_fitting(tokenizer)}")
+            f"so it is not a thinking model in this format; {say_fitting(tokenizer)}"
+        )
 
 
 def _template_hash(tokenizer: PreTrainedTokenizerBase) -> str:

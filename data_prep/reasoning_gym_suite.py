@@ -17,11 +17,12 @@ from typing import Any
 
 from data_prep.problems import Problem
 from recipes.errors import UserError
-from recipes.sweeps import ReasoningGymSuite
+from recipes.suites import ReasoningGymSuite
 
 ROOT = Path(__file__).resolve().parents[1]
-MAKE = ("import sys; sys.path.insert(0, sys.argv[1]); "
-        "from data_prep.reasoning_gym_suite import main; main(*sys.argv[2:])")
+MAKE = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from data_prep.reasoning_gym_suite import main; main(*sys.argv[2:])"
+)
 SECONDS = 600
 
 
@@ -32,17 +33,23 @@ def reasoning_gym_problems(section: ReasoningGymSuite) -> tuple[Problem, ...]:
         raise UserError(f"{where}: source=reasoning_gym needs the package; pip install 'chainmend[reasoning-gym]'")
     command = [sys.executable, "-P", "-c", MAKE, str(ROOT), section.task, str(section.size), str(section.seed)]
     try:
-        made = subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": "0"}, capture_output=True, text=True,
-                              timeout=SECONDS)
+        made = subprocess.run(
+            command, env={**os.environ, "PYTHONHASHSEED": "0"}, capture_output=True, text=True, timeout=SECONDS
+        )
     except subprocess.TimeoutExpired:
         raise UserError(f"{where}.task: {section.task} made no {section.size} problems in {SECONDS} seconds") from None
     if made.returncode != 0:
         said = (made.stderr.strip().splitlines() or ["no message"])[-1]
         raise UserError(f"{where}.task: Reasoning Gym cannot make {section.task!r} ({said[:300]})")
     entries = json.loads(made.stdout.splitlines()[-1])
-    return tuple(Problem(id=f"{section.task}-{section.seed}-{i}", question=entry["question"],
-                         answer=json.dumps({"task": section.task, "entry": entry}, sort_keys=True))
-                 for i, entry in enumerate(entries))
+    return tuple(
+        Problem(
+            id=f"{section.task}-{section.seed}-{i}",
+            question=entry["question"],
+            answer=json.dumps({"task": section.task, "entry": entry}, sort_keys=True),
+        )
+        for i, entry in enumerate(entries)
+    )
 
 
 def marked(value: Any) -> Any:

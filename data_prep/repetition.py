@@ -19,15 +19,15 @@ def ends_in_loop(text: str, rounds: int) -> bool:
     words = last_words(text, max(rounds * LONGEST_PERIOD, SHORTEST_LOOP))
     for period in range(1, min(LONGEST_PERIOD, len(words) // rounds) + 1):
         span = max(rounds * period, SHORTEST_LOOP)
-        if span <= len(words) and words[-span:-period] == words[len(words) - span + period:]:
+        if span <= len(words) and words[-span:-period] == words[len(words) - span + period :]:
             return True
     return False
 
 
 def last_words(text: str, count: int) -> list[str]:
     """The last `count` words: what stands between white space; one of over 200 characters counts by its characters."""
-    near = _counted(WORD.findall(text[-count * USUAL_WORD:])[1:])  # the first may be the end of a longer one
-    words = near if len(near) >= count else _counted(WORD.findall(text[-count * LONGEST_WORD:]))
+    near = _counted(WORD.findall(text[-count * USUAL_WORD :])[1:])  # the first may be the end of a longer one
+    words = near if len(near) >= count else _counted(WORD.findall(text[-count * LONGEST_WORD :]))
     return words[-count:]
 
 

@@ -33,16 +33,24 @@ class RowReader:
         if isinstance(row, ValueError):
             raise row
         if not isinstance(row, Mapping):
-            raise ValueError(f"a row must be an object, got {type(row).__name__}"
-                             + ("; a list of rows belongs in a .json file" if isinstance(row, list) else ""))
+            raise ValueError(
+                f"a row must be an object, got {type(row).__name__}"
+                + ("; a list of rows belongs in a .json file" if isinstance(row, list) else "")
+            )
         row = self._renamed(row)
         layout = self._layout(row)
         example = layout.read(row, self.section.system)
         system = [] if row.get("system") is None else [text_of(row, "system")]
         question, changes = with_system(example.question, system, self.section.system)
-        trace = Trace(id=_id_of(row, where), question=question, thinking=example.thought.thinking,
-                      answer=example.thought.answer, source=where.rsplit(":", 1)[0], gold=gold_of(row, layout),
-                      thought=example.thought.state)
+        trace = Trace(
+            id=_id_of(row, where),
+            question=question,
+            thinking=example.thought.thinking,
+            answer=example.thought.answer,
+            source=where.rsplit(":", 1)[0],
+            gold=gold_of(row, layout),
+            thought=example.thought.state,
+        )
         _check(trace)
         for change in (*example.changes, *changes):
             self.ledger.change(change)
@@ -71,9 +79,11 @@ class RowReader:
         if len(fitting) == 1:
             return fitting[0]
         filled = [layout for layout in fitting if all(row[name] is not None for name in layout.needs)] or fitting
-        self.ledger.note(f"{self.key}: rows that fit the layouts {', '.join(layout.name for layout in fitting)} are "
-                         f"read as {filled[0].name}, the most particular whose columns are filled; "
-                         f"{self.key}.format names another")
+        self.ledger.note(
+            f"{self.key}: rows that fit the layouts {', '.join(layout.name for layout in fitting)} are "
+            f"read as {filled[0].name}, the most particular whose columns are filled; "
+            f"{self.key}.format names another"
+        )
         return filled[0]
 
 
@@ -84,8 +94,11 @@ def _allowed(section: FileTraces | JsonlTraces | HubTraces, key: str) -> tuple[L
     allowed = tuple(layout for layout in asked if renamed <= set(layout.needs))
     if not allowed:
         names = ", ".join(repr(name) for name in section.columns if name in renamed)
-        said = (f"no layout uses {names} together" if section.format == "auto"
-                else f"the layout {section.format} does not use {names}")
+        said = (
+            f"no layout uses {names} together"
+            if section.format == "auto"
+            else f"the layout {section.format} does not use {names}"
+        )
         raise UserError(f"{key}.columns: {said}; docs/trace_formats.md lists the columns of each")
     return allowed
 
@@ -96,11 +109,13 @@ def _fitting(names: tuple[str, ...], allowed: tuple[Layout, ...]) -> tuple[Layou
     if fitting:
         return fitting
     near = sorted(allowed, key=lambda each: _distance(each, names))[:MOST_NEAR]
-    lacks = "; ".join(f"{each.name} lacks {', '.join(repr(name) for name in each.needs if name not in names)}"
-                      for each in near)
+    lacks = "; ".join(
+        f"{each.name} lacks {', '.join(repr(name) for name in each.needs if name not in names)}" for each in near
+    )
     shown = ", ".join(repr(str(name)[:40]) for name in names[:20]) or "none"
-    raise ValueError(f"no layout has these columns: {shown}; nearest: {lacks}; "
-                     "data.traces.columns says which column is which")
+    raise ValueError(
+        f"no layout has these columns: {shown}; nearest: {lacks}; data.traces.columns says which column is which"
+    )
 
 
 def _distance(layout: Layout, names: tuple[str, ...]) -> tuple[float, int]:

@@ -52,8 +52,11 @@ def kind_of(file: Path) -> str:
 
 def beside_data(folder: Path) -> list[str]:
     """The names in a folder that `data_files` passes over: what has no suffix of a data file, and folders."""
-    return sorted(each.name for each in folder.iterdir()
-                  if not (each.is_file() and kind_of(each) in READERS) and not each.name.startswith("."))
+    return sorted(
+        each.name
+        for each in folder.iterdir()
+        if not (each.is_file() and kind_of(each) in READERS) and not each.name.startswith(".")
+    )
 
 
 def data_files(folder: Path, key: str) -> list[Path]:
@@ -61,16 +64,21 @@ def data_files(folder: Path, key: str) -> list[Path]:
 
     The two JSON files that `datasets` writes beside its Arrow files are no data.
     """
-    files = sorted(file for file in folder.iterdir()
-                   if file.is_file() and kind_of(file) in READERS and file.name not in NO_DATA)
+    files = sorted(
+        file for file in folder.iterdir() if file.is_file() and kind_of(file) in READERS and file.name not in NO_DATA
+    )
     kinds = sorted({kind_of(file) for file in files})
     if len(kinds) > 1:
-        raise UserError(f"{key}: {folder} holds files of several kinds ({', '.join(kinds)}), which may be the same "
-                        "rows twice; name one file, or a folder with one kind")
+        raise UserError(
+            f"{key}: {folder} holds files of several kinds ({', '.join(kinds)}), which may be the same "
+            "rows twice; name one file, or a folder with one kind"
+        )
     if not files:
         inside = sorted(each.name for each in folder.iterdir())
-        raise UserError(f"{key}: no data file lies in the folder {folder} ({', '.join(READERS)}); it holds "
-                        f"{', '.join(inside[:10]) or 'nothing'}")
+        raise UserError(
+            f"{key}: no data file lies in the folder {folder} ({', '.join(READERS)}); it holds "
+            f"{', '.join(inside[:10]) or 'nothing'}"
+        )
     return files
 
 
@@ -153,8 +161,15 @@ def _checked_cells(row: Any) -> Any:
 
 
 READERS: dict[str, Callable[[Path, str], Rows]] = {
-    ".jsonl": read_jsonl, ".ndjson": read_jsonl, ".json": _read_json, ".csv": _read_csv, ".tsv": _read_csv,
-    ".parquet": parquet_rows, ".arrow": arrow_rows, ".feather": arrow_rows}
+    ".jsonl": read_jsonl,
+    ".ndjson": read_jsonl,
+    ".json": _read_json,
+    ".csv": _read_csv,
+    ".tsv": _read_csv,
+    ".parquet": parquet_rows,
+    ".arrow": arrow_rows,
+    ".feather": arrow_rows,
+}
 NO_DATA = ("dataset_info.json", "state.json")
 
 
@@ -171,9 +186,10 @@ def hub_rows(hub: str, config: str | None, split: str, key: str, **how: Any) -> 
             yield f"{hub}[{split}]:{number}", row
     except Exception as fault:  # the library has a dozen types for "not there", "not allowed" and "no network"
         after = f" after row {number}" if number else ""
-        raise UserError(f"{key}: the data set {hub} (split {split}) cannot be had{after}: {_one_line(fault)[:300]}\n"
-                        "put a copy of it on this machine and give its path (source: file, or path= of a named suite)"
-                        ) from None
+        raise UserError(
+            f"{key}: the data set {hub} (split {split}) cannot be had{after}: {_one_line(fault)[:300]}\n"
+            "put a copy of it on this machine and give its path (source: file, or path= of a named suite)"
+        ) from None
 
 
 def _one_line(fault: Exception) -> str:

@@ -41,9 +41,11 @@ from recipes.loader import load_recipe
 from recipes.schema import ModelSection, Recipe
 
 CHUNK_TRACES = 256
-KEYS = {"out": "the file of scores; one that is there is never overwritten",
-        "pruned": "the pruned model; default: model.pruned",
-        "batch_tokens": "padded tokens run side by side (default 4096)"}
+KEYS = {
+    "out": "the file of scores; one that is there is never overwritten",
+    "pruned": "the pruned model; default: model.pruned",
+    "batch_tokens": "padded tokens run side by side (default 4096)",
+}
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,9 @@ def main(arguments: list[str]) -> None:
     check_new(out)
     pruned = own.get("pruned") or recipe.model.pruned
     if pruned is None:
-        raise UserError("data_prep score: pruned=DIR is missing, the pruned model; "
-                        "python -m prune recipe=… output=DIR makes it")
+        raise UserError(
+            "data_prep score: pruned=DIR is missing, the pruned model; python -m prune recipe=… output=DIR makes it"
+        )
     for path in (recipe.model.unpruned, pruned):
         load_config(path, recipe.model)  # a wrong name is told now, not after hours with the other model
     with tempfile.TemporaryFile("w+", encoding="ascii") as rows_file:
@@ -108,8 +111,9 @@ def labelled(recipe: Recipe) -> Iterator[tuple[Scored, Row | None]]:
     UserError at the first of those that the recipe does not allow.
     """
     section, tokenizer = recipe.data, load_tokenizer(recipe.model.unpruned, recipe.model)
-    work = BatchWork(Labeller(tokenizer, think_format(section.format, tokenizer)), section.max_length_tokens,
-                     section.overlong)
+    work = BatchWork(
+        Labeller(tokenizer, think_format(section.format, tokenizer)), section.max_length_tokens, section.overlong
+    )
     suites = [load_suite(suite) for suite in recipe.sweep.suites]
     traces = read_and_filter(section.model_copy(update={"select": None}), Ledger(), suites)
     while chunk := list(islice(traces, CHUNK_TRACES)):
@@ -133,8 +137,10 @@ def losses(path: str, recipe: Recipe, rows_file: TextIO, batch_tokens: int) -> d
     model = load_model(path, section).eval()
     model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     mark = fingerprint(path)
-    journal = Journal(recipe.run.cache_dir / "scores" / f"{mark.removeprefix('sha256:')[:16]}-{section.dtype}",
-                      {"fingerprint": mark, "dtype": section.dtype})
+    journal = Journal(
+        recipe.run.cache_dir / "scores" / f"{mark.removeprefix('sha256:')[:16]}-{section.dtype}",
+        {"fingerprint": mark, "dtype": section.dtype},
+    )
     journal.out.parent.mkdir(parents=True, exist_ok=True)
     known: dict[str, float] = {row["key"]: row["loss"] for row in journal.rows()}
     found, scored = len(known), 0
@@ -144,8 +150,10 @@ def losses(path: str, recipe: Recipe, rows_file: TextIO, batch_tokens: int) -> d
             keys, waiting = list(chunk), list(chunk.values())
             for place, loss in trace_losses(model, waiting, batch_tokens):
                 if not math.isfinite(loss):
-                    raise UserError(f"data_prep score: the loss of {path} on trace {waiting[place].id} is {loss}; "
-                                    "the weights overflow or are broken")
+                    raise UserError(
+                        f"data_prep score: the loss of {path} on trace {waiting[place].id} is {loss}; "
+                        "the weights overflow or are broken"
+                    )
                 known[keys[place]] = loss
                 scored += 1
                 writer.add({"key": keys[place], "loss": loss})
@@ -155,5 +163,12 @@ def losses(path: str, recipe: Recipe, rows_file: TextIO, batch_tokens: int) -> d
 
 def _score_row(scored: Scored, unpruned: float | None, pruned: float | None) -> dict[str, Any]:
     gap = None if unpruned is None or pruned is None else pruned - unpruned
-    return {"id": scored.id, "trace": scored.trace, "loss_unpruned": unpruned, "loss_pruned": pruned, "gap": gap,
-            "tokens": scored.tokens, "lost": scored.lost}
+    return {
+        "id": scored.id,
+        "trace": scored.trace,
+        "loss_unpruned": unpruned,
+        "loss_pruned": pruned,
+        "gap": gap,
+        "tokens": scored.tokens,
+        "lost": scored.lost,
+    }

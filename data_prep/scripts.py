@@ -10,8 +10,24 @@ FEWEST_LETTERS = 20
 OWN_SHARE = 0.1
 EAST_ASIAN = {"CJK", "HIRAGANA", "KATAKANA", "HALFWIDTH", "BOPOMOFO"}
 # First words of Unicode names of letters that stand in formulas, whatever the language.
-SYMBOLS = {"GREEK", "MATHEMATICAL", "DOUBLE-STRUCK", "SCRIPT", "BLACK-LETTER", "MICRO", "OHM", "KELVIN", "ANGSTROM",
-           "PLANCK", "ALEF", "BET", "MODIFIER", "FULLWIDTH", "FEMININE", "MASCULINE"}
+SYMBOLS = {
+    "GREEK",
+    "MATHEMATICAL",
+    "DOUBLE-STRUCK",
+    "SCRIPT",
+    "BLACK-LETTER",
+    "MICRO",
+    "OHM",
+    "KELVIN",
+    "ANGSTROM",
+    "PLANCK",
+    "ALEF",
+    "BET",
+    "MODIFIER",
+    "FULLWIDTH",
+    "FEMININE",
+    "MASCULINE",
+}
 
 
 @lru_cache(maxsize=20_000)

@@ -59,15 +59,18 @@ def select(traces: Iterable[Trace], data: DataSection, ledger: Ledger) -> Iterat
                 ledger.lose("not selected", trace.where, f"its {section.score} is {found[number]:.4f}")
 
 
-def _scored(traces: Iterable[Trace], scores: Scores, data: DataSection, ledger: Ledger
-            ) -> Iterator[tuple[Trace, float]]:
+def _scored(
+    traces: Iterable[Trace], scores: Scores, data: DataSection, ledger: Ledger
+) -> Iterator[tuple[Trace, float]]:
     """The traces that have a score, with it."""
     assert data.select is not None
     for trace in traces:
         score = scores.get(trace_hash(trace))
         if score is None:
-            raise UserError(f"data.select.scores={data.select.scores}: it has no score for trace {trace.where}; make "
-                            "it from the same data and filters with python -m data_prep score recipe=… out=FILE")
+            raise UserError(
+                f"data.select.scores={data.select.scores}: it has no score for trace {trace.where}; make "
+                "it from the same data and filters with python -m data_prep score recipe=… out=FILE"
+            )
         if isinstance(score, str):
             _refuse(trace, score, data)
             ledger.lose("without a score", trace.where, score)
@@ -77,10 +80,12 @@ def _scored(traces: Iterable[Trace], scores: Scores, data: DataSection, ledger: 
 
 def _refuse(trace: Trace, reason: str, data: DataSection) -> None:
     """UserError where the recipe does not allow the loss of a trace that has no score for this reason."""
-    given, instead = (("overlong=error", "overlong=drop") if reason == TOO_LONG else ("on_error=stop", "on_error=skip"))
+    given, instead = ("overlong=error", "overlong=drop") if reason == TOO_LONG else ("on_error=stop", "on_error=skip")
     if given in (f"overlong={data.overlong}", f"on_error={data.on_error}"):
-        raise UserError(f"data.{given}: trace {trace.where} has no score in data.select.scores, where it is lost as "
-                        f"{reason!r}; make the scores anew from this recipe, or write data.{instead}")
+        raise UserError(
+            f"data.{given}: trace {trace.where} has no score in data.select.scores, where it is lost as "
+            f"{reason!r}; make the scores anew from this recipe, or write data.{instead}"
+        )
 
 
 def _set_down(scored: Iterable[tuple[Trace, float]], waiting: TextIO) -> Iterator[float]:
@@ -99,8 +104,9 @@ def read_scores(section: SelectSection) -> Scores:
     scores: Scores = {}
     for where, row in read_jsonl(Path(find_path(str(section.scores))), "data.select.scores"):
         if not isinstance(row, dict) or not isinstance(row.get("trace"), str) or column not in row:
-            raise UserError(f"{where}: a row of scores holds trace and {column}, as python -m data_prep score writes "
-                            "it")
+            raise UserError(
+                f"{where}: a row of scores holds trace and {column}, as python -m data_prep score writes it"
+            )
         if row[column] is not None and not _is_number(row[column]):
             raise UserError(f"{where}: {column} must be a number, got {row[column]!r}")
         scores[row["trace"]] = str(row.get("lost") or TOO_LONG) if row[column] is None else row[column]
@@ -122,4 +128,4 @@ def chosen(scores: Sequence[float], section: SelectSection) -> set[int]:
         raise UserError(f"data.select.count={wanted}: only {total} traces have arrived there; write at most {total}")
     ordered = sorted(range(total), key=lambda i: (scores[i], i))
     start = {"bottom": 0, "middle": (total - wanted) // 2, "top": total - wanted}[section.keep]
-    return set(ordered[start:start + wanted])
+    return set(ordered[start : start + wanted])

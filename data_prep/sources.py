@@ -35,9 +35,12 @@ def read_source(section: TracesSection, on_error: OnError, ledger: Ledger, key: 
     if isinstance(section, NanoTraces):
         yield from _nano(section, ledger)
     elif isinstance(section, GenerateTraces):
-        raise UserError(f"{key}.source=generate: the model has to write these traces first; a run does it by itself, "
-                        "elsewhere call python -m eval.generate recipe=… out=FILE and read that file (source=file)")
+        raise UserError(
+            f"{key}.source=generate: the model has to write these traces first; a run does it by itself, "
+            "elsewhere call python -m eval.generate recipe=… out=FILE and read that file (source=file)"
+        )
     elif isinstance(section, MixtureTraces):
+
         def read(number: int) -> Iterator[Trace]:
             return read_source(section.parts[number].traces, on_error, ledger, f"{key}.parts.{number}.traces")
 
@@ -63,9 +66,11 @@ def rows_of(section: FileTraces | JsonlTraces | HubTraces, key: str) -> Rows:
     if isinstance(section, JsonlTraces):
         return read_jsonl(path, f"{key}.path")
     if path.is_file() and kind_of(path) not in READERS:
-        raise UserError(f"{key}.path={section.path}: the suffix {kind_of(path) or '(none)'} says nothing of its "
-                        f"format; known: {', '.join(READERS)}, also packed ({', '.join(COMPRESSED)}); "
-                        "source=jsonl reads JSON Lines of any name")
+        raise UserError(
+            f"{key}.path={section.path}: the suffix {kind_of(path) or '(none)'} says nothing of its "
+            f"format; known: {', '.join(READERS)}, also packed ({', '.join(COMPRESSED)}); "
+            "source=jsonl reads JSON Lines of any name"
+        )
     return file_rows(path, f"{key}.path")
 
 
@@ -78,8 +83,9 @@ def _note_what_is_not_read(section: FileTraces | JsonlTraces | HubTraces, key: s
             ledger.note(f"{key}.path: not read in {folder}: {', '.join(names[:MOST_NAMES])}{more}")
 
 
-def _from_rows(section: FileTraces | JsonlTraces | HubTraces, on_error: OnError, ledger: Ledger,
-               key: str) -> Iterator[Trace]:
+def _from_rows(
+    section: FileTraces | JsonlTraces | HubTraces, on_error: OnError, ledger: Ledger, key: str
+) -> Iterator[Trace]:
     reader, rows, read = RowReader(section, ledger, key), rows_of(section, key), 0
     _note_what_is_not_read(section, key, ledger)
     for where, row in rows:
@@ -96,8 +102,10 @@ def _from_rows(section: FileTraces | JsonlTraces | HubTraces, on_error: OnError,
         else:
             yield trace
     if not read:
-        raise UserError(f"{key}: there is no trace in it; every row must hold {{question, thinking, answer}}, "
-                        "{messages} or another layout of docs/trace_formats.md")
+        raise UserError(
+            f"{key}: there is no trace in it; every row must hold {{question, thinking, answer}}, "
+            "{messages} or another layout of docs/trace_formats.md"
+        )
 
 
 def _all_faults(first: str, reader: RowReader, rows: Rows) -> UserError:

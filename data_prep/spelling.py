@@ -65,4 +65,4 @@ def byte_letters() -> dict[int, str]:
 def first_difference(text: str, spelled: str) -> str:
     """Where two texts part, in words."""
     at = next((i for i, (a, b) in enumerate(zip(text, spelled, strict=False)) if a != b), min(len(text), len(spelled)))
-    return f"wrote {text[at:at + 20]!r}, reads back {spelled[at:at + 20]!r} (character {at})"
+    return f"wrote {text[at : at + 20]!r}, reads back {spelled[at : at + 20]!r} (character {at})"

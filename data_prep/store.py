@@ -31,8 +31,9 @@ class RowWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._write()
         self._writer.close()
         self._file.close()
@@ -96,8 +97,9 @@ class StoredRows(Sequence[Row]):
 
     def lengths(self) -> np.ndarray:
         """Tokens of every row."""
-        return np.concatenate([np.zeros(0, np.int32), *(np.diff(batch["input_ids"].offsets.to_numpy())
-                                                        for batch in self._batches)])
+        return np.concatenate(
+            [np.zeros(0, np.int32), *(np.diff(batch["input_ids"].offsets.to_numpy()) for batch in self._batches)]
+        )
 
     def __iter__(self) -> Iterator[Row]:
         return (self[i] for i in range(len(self)))

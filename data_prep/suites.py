@@ -15,7 +15,7 @@ from data_prep.problems import LIKELIHOOD, Problem, Suite
 from data_prep.rows import Rows, file_rows, hub_rows
 from recipes.errors import UserError
 from recipes.paths import find_path
-from recipes.sweeps import HubSuite, JsonlSuite, NamedSuite, NanoSuite, ReasoningGymSuite
+from recipes.suites import HubSuite, JsonlSuite, NamedSuite, NanoSuite, ReasoningGymSuite
 
 INTEGER = re.compile(r"\s*-?[0-9][0-9,]*(?:\.0*)?\s*")
 
@@ -31,8 +31,9 @@ class RowRules:
     order: str = ""
 
 
-def load_suite(section: NanoSuite | JsonlSuite | HubSuite | NamedSuite | ReasoningGymSuite, key: str = "sweep.suites"
-               ) -> Suite:
+def load_suite(
+    section: NanoSuite | JsonlSuite | HubSuite | NamedSuite | ReasoningGymSuite, key: str = "sweep.suites"
+) -> Suite:
     """The suite of a recipe's section; UserError names the row that is broken or the id that comes twice.
 
     key: what the user wrote it under.
@@ -54,8 +55,12 @@ def load_suite(section: NanoSuite | JsonlSuite | HubSuite | NamedSuite | Reasoni
     problems, grader = parse_problems(rows, rules, where), rules.grader
     if grader == "auto":
         grader = "choice" if any(problem.choices for problem in problems) else "math"
-    suite = Suite(name=section.name, problems=draw(problems, section.size, section.seed, where), grader=grader,
-                  instruction=rules.instruction)
+    suite = Suite(
+        name=section.name,
+        problems=draw(problems, section.size, section.seed, where),
+        grader=grader,
+        instruction=rules.instruction,
+    )
     _check_golds(suite, where)
     return suite
 
@@ -74,8 +79,11 @@ def _own(section: JsonlSuite | HubSuite, where: str) -> tuple[Rows, RowRules]:
     problem = ("problem", "question") if section.problem == "problem" else (section.problem,)
     columns = Columns(problem=problem, answer=(section.answer,), choices=(section.choices,))
     order = f"{section.seed}" if section.shuffle_choices else ""
-    rows = (file_rows(section.path, f"{where}.path") if isinstance(section, JsonlSuite)
-            else hub_rows(section.id, section.config, section.split, f"{where}.id"))
+    rows = (
+        file_rows(section.path, f"{where}.path")
+        if isinstance(section, JsonlSuite)
+        else hub_rows(section.id, section.config, section.split, f"{where}.id")
+    )
     grader = section.grader if section.method == "generate" else f"{LIKELIHOOD}{section.likelihood}"
     return rows, RowRules(columns, grader, section.instruction, order=order)
 
@@ -85,8 +93,11 @@ def _named(section: NamedSuite, where: str) -> tuple[Rows, RowRules]:
     generated = section.method == "generate"
     grader = known.grader if generated else f"{LIKELIHOOD}{section.likelihood or known.likelihood}"
     instruction = (known.instruction if generated else "") if section.instruction is None else section.instruction
-    rows = (file_rows(section.path, f"{where}.path") if section.path is not None
-            else hub_rows(known.hub, known.config, known.split, where))
+    rows = (
+        file_rows(section.path, f"{where}.path")
+        if section.path is not None
+        else hub_rows(known.hub, known.config, known.split, where)
+    )
     order = f"{section.seed}" if known.shuffle_choices else ""
     return rows, RowRules(known.columns, grader, instruction, known.gold_after, order)
 
@@ -110,8 +121,10 @@ def _check_golds(suite: Suite, key: str) -> None:
         if suite.grader == "choice" and not LETTER.fullmatch(problem.answer):
             raise UserError(f"{where} is no letter A to J; grader=choice needs a letter, or rows with choices")
         if suite.grader != "choice" and not suite.by_likelihood and problem.choices:
-            raise UserError(f"{where} stands for one of its choices; grader={suite.grader} cannot compare it; "
-                            "set grader=choice or leave it out")
+            raise UserError(
+                f"{where} stands for one of its choices; grader={suite.grader} cannot compare it; "
+                "set grader=choice or leave it out"
+            )
 
 
 def parse_problems(rows: Rows, rules: RowRules, key: str) -> tuple[Problem, ...]:
@@ -124,8 +137,9 @@ def parse_problems(rows: Rows, rules: RowRules, key: str) -> tuple[Problem, ...]
         except ValueError as fault:
             raise UserError(f"{where}: {fault}") from None
         if problem.id in problems:
-            raise UserError(f"{where}: 'id' must differ from every other, {problem.id!r} also stands at "
-                            f"{lines[problem.id]}")
+            raise UserError(
+                f"{where}: 'id' must differ from every other, {problem.id!r} also stands at {lines[problem.id]}"
+            )
         problems[problem.id], lines[problem.id] = problem, where
     if not problems:
         raise UserError(f"{key}: there is no problem in it")
@@ -162,8 +176,10 @@ def _asked(question: str, choices: Sequence[str], rules: RowRules) -> str:
     """The question as the model reads it, with its choices and the instruction."""
     if rules.grader.startswith(LIKELIHOOD):
         if not choices:
-            raise ValueError(f"method=likelihood needs choices, and column {rules.columns.choices[0]!r} has none; "
-                             "name their column, or write method=generate")
+            raise ValueError(
+                f"method=likelihood needs choices, and column {rules.columns.choices[0]!r} has none; "
+                "name their column, or write method=generate"
+            )
         before = f"{rules.instruction}\n\n" if rules.instruction else ""
         return before + likelihood_prompt(question, choices, rules.grader)
     if choices:
@@ -188,6 +204,8 @@ def _gold(name: str, answer: Any, rules: RowRules, row: Mapping[str, Any]) -> st
     if rules.gold_after:
         text = text.rpartition(rules.gold_after)[2].strip()
     if not isinstance(answer, str | int | float) or not text.strip() or text == "nan":
-        raise ValueError(f"{name!r} must be a text or a number, got {answer!r}; every problem needs its gold answer"
-                         + _has(row, rules.columns.answer))
+        raise ValueError(
+            f"{name!r} must be a text or a number, got {answer!r}; every problem needs its gold answer"
+            + _has(row, rules.columns.answer)
+        )
     return text

@@ -45,10 +45,10 @@ class Thought:
 
 
 PAIRS = (
-    Pair("<think>", "</think>"),                                        # DeepSeek-R1, Qwen3, open-r1
+    Pair("<think>", "</think>"),  # DeepSeek-R1, Qwen3, open-r1
     Pair("<thinking>", "</thinking>"),
-    Pair("<|im_start|>think", "<|im_start|>answer"),                    # s1
-    Pair("<|begin_of_thought|>", "<|end_of_thought|>", breaks=2),       # OpenThoughts, Sky-T1
+    Pair("<|im_start|>think", "<|im_start|>answer"),  # s1
+    Pair("<|begin_of_thought|>", "<|end_of_thought|>", breaks=2),  # OpenThoughts, Sky-T1
 )
 SOLUTION = ("<|begin_of_solution|>", "<|end_of_solution|>")
 OPENS, CLOSES = {pair.open: pair for pair in PAIRS}, {pair.close: pair for pair in PAIRS}
@@ -77,15 +77,16 @@ def split_thought(text: str) -> Thought:
     tags = [first, *islice((tag for tag in found if tag.group() in (pair.open, pair.close)), MOST_SHOWN)]
     order = [tag.group() for tag in tags]
     start = tags[0].end() if order[0] == pair.open else 0
-    if start and text[:tags[0].start()].strip():
-        raise ValueError(f"there is text before {pair.open!r}: {text[:tags[0].start()].strip()[:40]!r}")
+    if start and text[: tags[0].start()].strip():
+        raise ValueError(f"there is text before {pair.open!r}: {text[: tags[0].start()].strip()[:40]!r}")
     if order == [pair.open]:
         return Thought(_trimmed(text[start:], pair.breaks), "", "unclosed")
     if order not in ([pair.close], [pair.open, pair.close]):
-        raise ValueError(f"its tags give no single thought: {' '.join(order[:MOST_SHOWN])}"
-                         f"{' …' if len(order) > MOST_SHOWN else ''}")
+        raise ValueError(
+            f"its tags give no single thought: {' '.join(order[:MOST_SHOWN])}{' …' if len(order) > MOST_SHOWN else ''}"
+        )
     close = tags[-1]
-    return Thought(_trimmed(text[start:close.start()], pair.breaks), _answer(text[close.end():]), "whole")
+    return Thought(_trimmed(text[start : close.start()], pair.breaks), _answer(text[close.end() :]), "whole")
 
 
 def unwrap(thinking: str) -> str:
@@ -138,7 +139,7 @@ def _code(text: str) -> list[Code]:
     for line in text.splitlines(keepends=True):
         mark, rest = line.lstrip(" ")[:3], line.lstrip(" ")[3:]
         if fence is not None and mark == fence[0] and not rest.strip(" \t\r\n" + mark[0]):
-            del lines[fence[2]:]
+            del lines[fence[2] :]
             code.append(Code(fence[1], at + len(line), fenced=True))
             fence = None
         elif fence is None and mark in FENCES and "`" not in rest.lstrip("`"):

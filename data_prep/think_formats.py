@@ -37,12 +37,15 @@ def resolve(section: FormatSection, tokenizer: PreTrainedTokenizerBase) -> tuple
         return "custom", THINK[0] if opening is None else opening, THINK[1] if close is None else close
     name = section.name if section.name != "auto" else found_in_template(tokenizer)
     if name is None:
-        raise UserError("data.format.name=auto: the tokenizer has no tokens <think> and </think>, so its template does "
-                        f"not show how this model thinks; {say_fitting(tokenizer)}")
+        raise UserError(
+            "data.format.name=auto: the tokenizer has no tokens <think> and </think>, so its template does "
+            f"not show how this model thinks; {say_fitting(tokenizer)}"
+        )
     missing = [token for token in FORMATS[name].tokens if token not in tokenizer.get_added_vocab()]
     if missing:
-        raise UserError(f"data.format.name={name}: this tokenizer has no token {', '.join(missing)}; "
-                        + say_fitting(tokenizer))
+        raise UserError(
+            f"data.format.name={name}: this tokenizer has no token {', '.join(missing)}; " + say_fitting(tokenizer)
+        )
     return name, FORMATS[name].open, FORMATS[name].close
 
 
@@ -50,8 +53,10 @@ def say_fitting(tokenizer: PreTrainedTokenizerBase) -> str:
     """What a user can do: the named formats that the tokenizer has the tokens of, and the way without a name."""
     known = tokenizer.get_added_vocab()
     names = [name for name, each in FORMATS.items() if all(token in known for token in each.tokens)]
-    return (f"formats that fit it: {', '.join(names) or 'none'}; set data.format to the one it was trained with, "
-            "or give its strings as data.format.open and close")
+    return (
+        f"formats that fit it: {', '.join(names) or 'none'}; set data.format to the one it was trained with, "
+        "or give its strings as data.format.open and close"
+    )
 
 
 def found_in_template(tokenizer: PreTrainedTokenizerBase) -> str | None:
@@ -75,5 +80,11 @@ def found_in_template(tokenizer: PreTrainedTokenizerBase) -> str | None:
 
 def render_template(question: str, tokenizer: PreTrainedTokenizerBase, thinking: str) -> str:
     """The chat template's own prompt for one question, with `thinking` "on" or "off" where it has a switch for it."""
-    return str(tokenizer.apply_chat_template([{"role": "user", "content": question}], tokenize=False,
-                                             add_generation_prompt=True, enable_thinking=thinking == "on"))
+    return str(
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": question}],
+            tokenize=False,
+            add_generation_prompt=True,
+            enable_thinking=thinking == "on",
+        )
+    )

@@ -40,8 +40,12 @@ class Labelled:
         return len(self.prompt_ids) + len(self.completion_ids)
 
     def row(self, shortened: bool = False) -> Row:
-        return Row(self.trace.id, self.prompt_ids + self.completion_ids,
-                   [IGNORED] * len(self.prompt_ids) + self.completion_ids, shortened)
+        return Row(
+            self.trace.id,
+            self.prompt_ids + self.completion_ids,
+            [IGNORED] * len(self.prompt_ids) + self.completion_ids,
+            shortened,
+        )
 
 
 class Unwritable(ValueError):
@@ -63,8 +67,9 @@ class Labeller:
         """Each trace labelled, or why it cannot be, in order."""
         faults = [self._fault(trace) for trace in traces]
         sound = [trace for trace, fault in zip(traces, faults, strict=True) if fault is None]
-        prompts = encode_all([render_prompt(trace.question, self.tokenizer, self.fmt) for trace in sound],
-                             self.tokenizer)
+        prompts = encode_all(
+            [render_prompt(trace.question, self.tokenizer, self.fmt) for trace in sound], self.tokenizer
+        )
         completions = encode_all([render_completion(trace, self.fmt) for trace in sound], self.tokenizer)
         labelled = (self._prove(Labelled(*parts)) for parts in zip(sound, prompts, completions, strict=True))
         return [next(labelled) if fault is None else fault for fault in faults]
@@ -80,8 +85,10 @@ class Labeller:
         for name, text in (("thinking", trace.thinking), ("answer", trace.answer)):
             for mark in self.marks:
                 if mark in text:
-                    return Unwritable("mark in the text", f"the {name} contains {mark!r}, which ends or opens a "
-                                                          "thought; remove it from the text")
+                    return Unwritable(
+                        "mark in the text",
+                        f"the {name} contains {mark!r}, which ends or opens a thought; remove it from the text",
+                    )
         return None
 
     def _prove(self, labelled: Labelled) -> Labelled | Unwritable:
@@ -92,8 +99,11 @@ class Labeller:
         text = render_completion(labelled.trace, self.fmt)
         ids = labelled.completion_ids
         if self.speller.spells(ids, text):
-            return labelled if ids[-1] in self.fmt.stop_ids else Unwritable(
-                "stop not last", f"the stop token {self.fmt.stop!r} is not the last of its ids")
+            return (
+                labelled
+                if ids[-1] in self.fmt.stop_ids
+                else Unwritable("stop not last", f"the stop token {self.fmt.stop!r} is not the last of its ids")
+            )
         normal = normalised(labelled.trace, self.tokenizer)
         if normal != labelled.trace:
             return self._prove(Labelled(normal, labelled.prompt_ids, self.completion(normal)))
@@ -114,8 +124,9 @@ def normalised(trace: Trace, tokenizer: PreTrainedTokenizerBase) -> Trace:
     normalizer = getattr(getattr(tokenizer, "backend_tokenizer", None), "normalizer", None)
     if normalizer is None:
         return trace
-    return dataclasses.replace(trace, thinking=normalizer.normalize_str(trace.thinking),
-                               answer=normalizer.normalize_str(trace.answer))
+    return dataclasses.replace(
+        trace, thinking=normalizer.normalize_str(trace.thinking), answer=normalizer.normalize_str(trace.answer)
+    )
 
 
 def encode_all(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:

@@ -6,8 +6,24 @@ from dataclasses import dataclass
 from typing import Literal
 
 # White space, and the characters that take no room: marks of byte order and direction, joiners, NUL.
-INVISIBLE = "".join(map(chr, [0, *range(9, 14), 32, 0x85, 0xa0, 0x1680, *range(0x2000, 0x2010), *range(0x2028, 0x2030),
-                              *range(0x205f, 0x2065), 0x3000, 0xfeff]))
+INVISIBLE = "".join(
+    map(
+        chr,
+        [
+            0,
+            *range(9, 14),
+            32,
+            0x85,
+            0xA0,
+            0x1680,
+            *range(0x2000, 0x2010),
+            *range(0x2028, 0x2030),
+            *range(0x205F, 0x2065),
+            0x3000,
+            0xFEFF,
+        ],
+    )
+)
 
 
 def visible(text: str) -> str:

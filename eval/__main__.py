@@ -21,9 +21,11 @@ from recipes.schema import Recipe
 
 def main(arguments: list[str]) -> None:
     """Sweeps each model and prints one table a suite."""
-    keys = {"model": "folder or Hub id of a checkpoint, or the folder of a LoRA adapter; several with commas",
-            "out": "folder to keep rows and samples; a sweep that was killed goes on there",
-            "step": "training step that the rows carry (default 0)"}
+    keys = {
+        "model": "folder or Hub id of a checkpoint, or the folder of a LoRA adapter; several with commas",
+        "out": "folder to keep rows and samples; a sweep that was killed goes on there",
+        "step": "training step that the rows carry (default 0)",
+    }
     own, rest = split(arguments, keys, Recipe)
     recipe = load_recipe(rest).recipe
     if not own.get("model"):
@@ -34,8 +36,10 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"step={step}: must be a whole number of training steps")
     folders = [Path(name).name for name in names]
     if out and len(set(folders)) < len(folders):
-        raise UserError(f"model={own['model']}: with out= each model is kept in a folder of its own name, and "
-                        f"{', '.join(folders)} are not different; sweep them one by one, each with its own out=")
+        raise UserError(
+            f"model={own['model']}: with out= each model is kept in a folder of its own name, and "
+            f"{', '.join(folders)} are not different; sweep them one by one, each with its own out="
+        )
     found = {name: sweep_checkpoint(name, recipe, out / Path(name).name if out else None, int(step)) for name in names}
     for suite in recipe.sweep.suites:
         print(suite_table(found, suite.name) + "\n")
@@ -63,8 +67,9 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
     print(f"{path}: format {plan.protocol.format}")
     check_context(plan, int(getattr(load_config(checkpoint.base, recipe.model), "max_position_embeddings", 10**9)))
     with nullcontext(out) if out is not None else TemporaryDirectory() as folder:
-        kept = KeptSweep(plan, Place(Path(folder) / "samples", "run", step), checkpoint_mark(checkpoint, recipe.model),
-                         ALONE)
+        kept = KeptSweep(
+            plan, Place(Path(folder) / "samples", "run", step), checkpoint_mark(checkpoint, recipe.model), ALONE
+        )
         sweeps = kept.run(lambda: checkpoint_weights(checkpoint, recipe.model, recipe.sweep.engine))
     found = [row for sweep in sweeps.values() for row in rows(sweep, None, None, recipe.sweep.verdict)]
     if out is not None:

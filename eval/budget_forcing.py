@@ -86,8 +86,14 @@ class ForcedThought:
     def thought(self) -> Thought:
         """The finished thought; only when `done`."""
         assert self._stop is not None
-        return Thought(problem=self.request.problem, sample=self.request.sample, thinking_ids=tuple(self._thinking),
-                       stop=self._stop, extensions=self._extensions, answers=tuple(self._answers))
+        return Thought(
+            problem=self.request.problem,
+            sample=self.request.sample,
+            thinking_ids=tuple(self._thinking),
+            stop=self._stop,
+            extensions=self._extensions,
+            answers=tuple(self._answers),
+        )
 
     def _accept_thinking(self, token: int) -> None:
         if self._forced:
@@ -97,7 +103,7 @@ class ForcedThought:
             return
         self._thinking.append(token)
         mark = self.protocol.format.close_mark_ids
-        if tuple(self._thinking[-len(mark):]) == mark:
+        if tuple(self._thinking[-len(mark) :]) == mark:
             self._end_by_itself("close", len(self._thinking) - len(mark))
         elif self.protocol.stop_loops and self._watcher.add(token):
             self._answer_all("loop", len(self._thinking) - self._partial_mark())
@@ -153,8 +159,9 @@ class ForcedThought:
             if len(self._answer) < self.protocol.answer_tokens:
                 self.queue = [token]
                 return
-        self._answers.append(Answer(budgets=self._served, thinking_tokens=self._kept, answer_ids=tuple(self._answer),
-                                    finished=finished))
+        self._answers.append(
+            Answer(budgets=self._served, thinking_tokens=self._kept, answer_ids=tuple(self._answer), finished=finished)
+        )
         self.answering = False
         self.done = self._stop is not None
         if not self.done:
@@ -167,10 +174,10 @@ class ForcedThought:
             pairs = zip(prompt, self.request.off_ids, strict=False)
             shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
             self.length = min(shared, len(prompt) - 1)  # the last token's logits choose the first thinking token
-            self.queue = list(prompt[self.length:])
+            self.queue = list(prompt[self.length :])
         else:
             self.length = self.prompt_tokens + self._kept
-            self.queue = self._thinking[self._kept:]
+            self.queue = self._thinking[self._kept :]
             if not self.queue:
                 self._resume()
 

@@ -17,10 +17,10 @@ from data_prep.fingerprint import fingerprint
 from data_prep.marks import damage_of
 from data_prep.models import DTYPES, load_model, load_tokenizer
 from eval.types import Weights
+from recipes.engines import EngineSection, HFEngine
 from recipes.errors import UserError
 from recipes.paths import find_path
 from recipes.schema import ModelSection
-from recipes.sweeps import EngineSection, HFEngine
 
 ADAPTER_CONFIG = "adapter_config.json"
 READ_HERE = (".safetensors", ".json", ".jinja", ".txt", ".model")
@@ -45,8 +45,10 @@ def find_checkpoint(path: str) -> Checkpoint:
         return Checkpoint(find_path(path))
     base = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("base_model_name_or_path")
     if not base:
-        raise UserError(f"model={path}: its {ADAPTER_CONFIG} does not name the model that the adapter belongs to; "
-                        "set base_model_name_or_path there")
+        raise UserError(
+            f"model={path}: its {ADAPTER_CONFIG} does not name the model that the adapter belongs to; "
+            "set base_model_name_or_path there"
+        )
     return Checkpoint(find_path(base), str(folder))
 
 
@@ -57,8 +59,9 @@ def fetch(checkpoint: Checkpoint) -> None:
     try:
         snapshot_download(checkpoint.base, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.jinja"])
     except (OSError, ValueError) as fault:
-        raise UserError(f"model={checkpoint.base}: the weights cannot be had "
-                        f"({str(fault).strip().splitlines()[0][:200]})") from None
+        raise UserError(
+            f"model={checkpoint.base}: the weights cannot be had ({str(fault).strip().splitlines()[0][:200]})"
+        ) from None
 
 
 def checkpoint_mark(checkpoint: Checkpoint, section: ModelSection) -> str:
@@ -84,8 +87,13 @@ def checkpoint_weights(checkpoint: Checkpoint, section: ModelSection, engine: En
         gpu = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         model = _load(checkpoint, section)
         model.to(gpu if torch.cuda.is_available() else torch.device("cpu"))  # type: ignore[arg-type]
-    return Weights(model=model, folder=checkpoint.base, adapter=checkpoint.adapter, dtype=section.dtype,
-                   trust_remote_code=section.trust_remote_code)
+    return Weights(
+        model=model,
+        folder=checkpoint.base,
+        adapter=checkpoint.adapter,
+        dtype=section.dtype,
+        trust_remote_code=section.trust_remote_code,
+    )
 
 
 def _load(checkpoint: Checkpoint, section: ModelSection) -> PreTrainedModel:

@@ -22,9 +22,10 @@ SHORT = {"seed" if name == "sampling_seed" else name: name for name in GenerateT
 KEYS = {
     **{short: GenerateTraces.model_fields[name].description or "" for short, name in SHORT.items()},
     "problems": "a file of problems with answers, a known benchmark, or {source: …} as in sweep.suites; default: the "
-                "recipe's own data.traces.problems",
+    "recipe's own data.traces.problems",
     "engine": "the engine that thinks, such as {name: hf, batch_size: 24}",
-    "out": "the trace file; one that is there is not overwritten"}
+    "out": "the trace file; one that is there is not overwritten",
+}
 
 
 def main(arguments: list[str]) -> None:

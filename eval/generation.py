@@ -31,10 +31,10 @@ from eval.rejection import VERIFIED, Sample, chosen, problem_row, summary
 from eval.samples import answer_text
 from eval.sweep import SweepPlan, check_context, engine_on, make_sweep_plan, suite_requests
 from eval.types import Missing, Request, Thought
+from recipes.engines import ServerEngine
 from recipes.errors import UserError
 from recipes.generation import GenerateTraces
 from recipes.schema import ModelSection, Recipe
-from recipes.sweeps import ServerEngine
 
 Key = tuple[str, int]
 
@@ -54,10 +54,17 @@ class Generation:
 
     def lineage(self) -> dict[str, Any]:
         """What every thought depends on."""
-        return {"model": self.model.unpruned, "fingerprint": fingerprint(self.model.unpruned),
-                "dtype": self.model.dtype, "engine": self.section.engine.name, "suite": self.suite.name,
-                "suite_hash": self.suite.hash, "seed": self.section.sampling_seed, "samples": self.section.samples,
-                "protocol": self.plan.protocol_hash(self.suite)}
+        return {
+            "model": self.model.unpruned,
+            "fingerprint": fingerprint(self.model.unpruned),
+            "dtype": self.model.dtype,
+            "engine": self.section.engine.name,
+            "suite": self.suite.name,
+            "suite_hash": self.suite.hash,
+            "seed": self.section.sampling_seed,
+            "samples": self.section.samples,
+            "protocol": self.plan.protocol_hash(self.suite),
+        }
 
     @property
     def identity(self) -> str:
@@ -77,10 +84,18 @@ def plan_generation(recipe: Recipe) -> Generation:
     assert isinstance(section, GenerateTraces)
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
     names = ("samples", "temperature", "top_p", "top_k", "answer_tokens", "engine")
-    sweep = recipe.sweep.model_copy(update={
-        **{name: getattr(section, name) for name in names}, "seed": section.sampling_seed,
-        "budgets": [section.thinking_tokens], "suites": [section.problems], "extend_to": 0, "max_extensions": 0,
-        "min_p": 0.0, "stop_loops": True})
+    sweep = recipe.sweep.model_copy(
+        update={
+            **{name: getattr(section, name) for name in names},
+            "seed": section.sampling_seed,
+            "budgets": [section.thinking_tokens],
+            "suites": [section.problems],
+            "extend_to": 0,
+            "max_extensions": 0,
+            "min_p": 0.0,
+            "stop_loops": True,
+        }
+    )
     plan = make_sweep_plan(sweep, recipe.data.format, tokenizer)
     marks = plan.protocol.format.close_mark_ids
     bare = replace(plan.protocol.format, cue="", own_close_ids=marks, forced_close_ids=marks)
@@ -89,8 +104,10 @@ def plan_generation(recipe: Recipe) -> Generation:
     try:
         check_context(plan, context)
     except UserError as fault:
-        raise UserError(f"data.traces.thinking_tokens={section.thinking_tokens}: too many for this model ("
-                        f"{str(fault).removeprefix('sweep.budgets: ')})") from None
+        raise UserError(
+            f"data.traces.thinking_tokens={section.thinking_tokens}: too many for this model ("
+            f"{str(fault).removeprefix('sweep.budgets: ')})"
+        ) from None
     return Generation(section, recipe.model, plan, think_format(recipe.data.format, tokenizer))
 
 
@@ -112,8 +129,9 @@ def finished(journal: Journal) -> dict[Key, Row]:
 
 def missing_requests(generation: Generation, done: set[Key]) -> list[Request]:
     """What is still to be thought, in the order of the problems."""
-    return [each for each in suite_requests(generation.suite, generation.plan)
-            if (each.problem, each.sample) not in done]
+    return [
+        each for each in suite_requests(generation.suite, generation.plan) if (each.problem, each.sample) not in done
+    ]
 
 
 def write_thoughts(generation: Generation, requests: Sequence[Request], journal: Journal, rank: int) -> None:
@@ -129,9 +147,11 @@ def write_thoughts(generation: Generation, requests: Sequence[Request], journal:
             else:
                 writer.add(_journal_row(thought, generation))
     if failures:
-        raise UserError(f"data.traces.engine: {len(failures)} of {len(requests)} thoughts could not be had "
-                        f"(problem {failures[0]}); the others are kept in {journal.out.name}.journal-*.jsonl, and the "
-                        "same command goes on from there")
+        raise UserError(
+            f"data.traces.engine: {len(failures)} of {len(requests)} thoughts could not be had "
+            f"(problem {failures[0]}); the others are kept in {journal.out.name}.journal-*.jsonl, and the "
+            "same command goes on from there"
+        )
 
 
 def _think(generation: Generation, requests: Sequence[Request]) -> Iterator[Thought | Missing]:
@@ -148,11 +168,17 @@ def _journal_row(thought: Thought, generation: Generation) -> Row:
     protocol, tokenizer = generation.plan.protocol, generation.plan.tokenizer
     close, answer = protocol.format.close, thought.answers[-1]
     text = str(tokenizer.decode(list(thought.thinking_ids), skip_special_tokens=False))
-    return {"problem": thought.problem, "sample": thought.sample, "stop": thought.stop,
-            "thinking": text.removesuffix(close[: len(close) - len(close.lstrip())]),
-            "answer": answer_text(answer.answer_ids, protocol, tokenizer), "finished": answer.finished,
-            "looping": is_looping(thought.thinking_ids) or is_looping(answer.answer_ids),
-            "thinking_tokens": len(thought.thinking_ids), "answer_tokens": len(answer.answer_ids)}
+    return {
+        "problem": thought.problem,
+        "sample": thought.sample,
+        "stop": thought.stop,
+        "thinking": text.removesuffix(close[: len(close) - len(close.lstrip())]),
+        "answer": answer_text(answer.answer_ids, protocol, tokenizer),
+        "finished": answer.finished,
+        "looping": is_looping(thought.thinking_ids) or is_looping(answer.answer_ids),
+        "thinking_tokens": len(thought.thinking_ids),
+        "answer_tokens": len(answer.answer_ids),
+    }
 
 
 def judge(rows: Sequence[Row], generation: Generation) -> list[Sample]:
@@ -160,23 +186,33 @@ def judge(rows: Sequence[Row], generation: Generation) -> list[Sample]:
     problems = {problem.id: problem for problem in generation.suite.problems}
     traces = [_trace(row, problems[row["problem"]], generation.suite) for row in rows]
     labelled = Labeller(generation.plan.tokenizer, generation.format).label_all(traces)
-    verdicts = [_flaw(row) or (each.reason if isinstance(each, Unwritable) else "")
-                for row, each in zip(rows, labelled, strict=True)]
+    verdicts = [
+        _flaw(row) or (each.reason if isinstance(each, Unwritable) else "")
+        for row, each in zip(rows, labelled, strict=True)
+    ]
     sound = [i for i, flaw in enumerate(verdicts) if not flaw]
-    grades = grade_all([traces[i].answer for i in sound], [problems[rows[i]["problem"]].answer for i in sound],
-                       generation.suite.grader)
+    grades = grade_all(
+        [traces[i].answer for i in sound], [problems[rows[i]["problem"]].answer for i in sound], generation.suite.grader
+    )
     for i, grade in zip(sound, grades, strict=True):
         wrong = "grader gave up" if grade.reason.startswith("grader ") else "wrong answer"
         verdicts[i] = VERIFIED if grade.correct else wrong
-    return [Sample(row["problem"], row["sample"], trace, row["thinking_tokens"], row["answer_tokens"], verdict)
-            for row, trace, verdict in zip(rows, traces, verdicts, strict=True)]
+    return [
+        Sample(row["problem"], row["sample"], trace, row["thinking_tokens"], row["answer_tokens"], verdict)
+        for row, trace, verdict in zip(rows, traces, verdicts, strict=True)
+    ]
 
 
 def _trace(row: Row, problem: Problem, suite: Suite) -> Trace:
     """The trace of a thought; the gold of a Reasoning Gym task is no text to compare with, so it stays away."""
-    return Trace(id=f"{suite.name}/{problem.id}#{row['sample']}", question=problem.question, thinking=row["thinking"],
-                 answer=row["answer"], source=suite.name,
-                 gold=None if suite.grader == "reasoning_gym" else problem.answer)
+    return Trace(
+        id=f"{suite.name}/{problem.id}#{row['sample']}",
+        question=problem.question,
+        thinking=row["thinking"],
+        answer=row["answer"],
+        source=suite.name,
+        gold=None if suite.grader == "reasoning_gym" else problem.answer,
+    )
 
 
 def _flaw(row: Row) -> str:
@@ -193,17 +229,20 @@ def _flaw(row: Row) -> str:
 def finish(generation: Generation, out: Path, journal: Journal) -> str:
     """Judges all thoughts of the journal, writes `out` and its pass rates, takes the journal away. What to print."""
     found = finished(journal)
-    samples = {problem.id: [found[problem.id, sample] for sample in range(generation.section.samples)]
-               for problem in generation.suite.problems}
+    samples = {
+        problem.id: [found[problem.id, sample] for sample in range(generation.section.samples)]
+        for problem in generation.suite.problems
+    }
     judged = judge([row for rows in samples.values() for row in rows], generation)
     lineage = {**generation.lineage(), "commit": commit()}
     statistics: list[dict[str, Any]] = []
     left: Counter[str] = Counter()
     with new_file(out) as file:
         for place, problem in enumerate(samples):
-            own = judged[place * generation.section.samples:(place + 1) * generation.section.samples]
-            kept, why = chosen(own, generation.section.keep, generation.section.per_problem,
-                               generation.section.sampling_seed)
+            own = judged[place * generation.section.samples : (place + 1) * generation.section.samples]
+            kept, why = chosen(
+                own, generation.section.keep, generation.section.per_problem, generation.section.sampling_seed
+            )
             statistics.append(problem_row(problem, own, len(kept)))
             left += why
             for each in kept:
@@ -223,5 +262,12 @@ def rates_file(out: Path) -> Path:
 
 
 def _file_row(sample: Sample, pass_rate: float, lineage: dict[str, Any]) -> dict[str, Any]:
-    return {**trace_row(sample.trace), "problem_id": sample.problem, "sample": sample.sample, "pass_rate": pass_rate,
-            "thinking_tokens": sample.thinking_tokens, "answer_tokens": sample.answer_tokens, "lineage": lineage}
+    return {
+        **trace_row(sample.trace),
+        "problem_id": sample.problem,
+        "sample": sample.sample,
+        "pass_rate": pass_rate,
+        "thinking_tokens": sample.thinking_tokens,
+        "answer_tokens": sample.answer_tokens,
+        "lineage": lineage,
+    }

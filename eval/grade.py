@@ -129,8 +129,10 @@ def summary(rows: Sequence[dict[str, Any]], grades: Sequence[Grade]) -> str:
     means = np.array([np.mean(each) for each in by_id.values()])
     low, high = accuracy_interval(means)
     reasons = Counter(grade.reason for grade in grades)
-    lines = [f"accuracy {means.mean():.4f} [{low:.4f}, {high:.4f}], 95 % interval; {len(rows)} answers to {len(by_id)} "
-             f"problems, {sum(grade.correct for grade in grades)} correct"]
+    lines = [
+        f"accuracy {means.mean():.4f} [{low:.4f}, {high:.4f}], 95 % interval; {len(rows)} answers to {len(by_id)} "
+        f"problems, {sum(grade.correct for grade in grades)} correct"
+    ]
     return "\n".join(lines + [f"{count:7d}  {reason}" for reason, count in reasons.most_common()])
 
 

@@ -20,7 +20,7 @@ from eval.http_calls import SHOWN_CHARACTERS, NoReply, key_header, open_client, 
 from eval.samples import GradedThought
 from eval.style import ANYWHERE, split_words
 from eval.types import Judgement
-from recipes.sweeps import JudgeSection
+from recipes.sweep import JudgeSection
 
 TASK = """You count self-reflection in the reasoning of a language model.
 Count how often the reasoning between <reasoning> and </reasoning> does each of these:

@@ -55,8 +55,9 @@ class KeptSweep:
             return whole
         weights = load()
         with engine_on(weights, self.plan) as engine:
-            return {suite.name: there[suite.name] or self._sweep((engine, weights), suite)
-                    for suite in self.plan.suites}
+            return {
+                suite.name: there[suite.name] or self._sweep((engine, weights), suite) for suite in self.plan.suites
+            }
 
     def set_others_aside(self) -> None:
         """Renames files of another making to `<name>.other-1` …, so that `run` need not refuse them; on rank 0."""
@@ -70,10 +71,17 @@ class KeptSweep:
     def _making(self, suite: Suite) -> dict[str, Any]:
         """What a sweep of `suite` is made of; the header of its files."""
         judge = self.plan.judge
-        return {"model": self.place.model, "step": self.place.step, "suite": suite.name,
-                "budgets": [0] if suite.by_likelihood else list(self.plan.protocol.budgets),
-                "protocol": self._hashes[suite.name], "method": suite.method, "chance": suite.chance,
-                "weights": self.mark, "judge": judge and judge.model_dump(mode="json")}
+        return {
+            "model": self.place.model,
+            "step": self.place.step,
+            "suite": suite.name,
+            "budgets": [0] if suite.by_likelihood else list(self.plan.protocol.budgets),
+            "protocol": self._hashes[suite.name],
+            "method": suite.method,
+            "chance": suite.chance,
+            "weights": self.mark,
+            "judge": judge and judge.model_dump(mode="json"),
+        }
 
     @cached_property
     def _hashes(self) -> Mapping[str, str]:
@@ -86,8 +94,9 @@ class KeptSweep:
             return None
         said = differences(_header(file), self._making(suite))
         if said:
-            raise UserError(f"{file} holds another sweep: {said}; put the values back, name another place to write "
-                            "to, or remove it")
+            raise UserError(
+                f"{file} holds another sweep: {said}; put the values back, name another place to write to, or remove it"
+            )
         return read_sweep(file)
 
     def _sweep(self, thinker: tuple[Engine, Weights], suite: Suite) -> SuiteSweep:
@@ -99,8 +108,9 @@ class KeptSweep:
             journal = Journal(file.with_name(name), making)
             writer = writers[0] if writers else opened.enter_context(journal.writer(self.ranks.rank))
             kind = GradedThought if suite.by_likelihood else Thought
-            notes: Notes[Any] = Notes({(row["problem"], row["sample"]): kind.of_row(row) for row in rows},
-                                      lambda one: writer.add(one.row()))
+            notes: Notes[Any] = Notes(
+                {(row["problem"], row["sample"]): kind.of_row(row) for row in rows}, lambda one: writer.add(one.row())
+            )
             thoughts = sweep_suite(thinker, suite, self.plan, self.ranks, notes)
         self.ranks.gather([])  # every writer has left its file
         if self.ranks.rank == 0:
@@ -110,11 +120,13 @@ class KeptSweep:
         return suite_sweep(suite, self.plan, thoughts, self.place.model, self.place.step)
 
 
-def _begun(file: Path, making: Mapping[str, Any], opened: ExitStack, writers: list[JournalWriter]
-           ) -> tuple[str, list[Row]]:
+def _begun(
+    file: Path, making: Mapping[str, Any], opened: ExitStack, writers: list[JournalWriter]
+) -> tuple[str, list[Row]]:
     """The name under which a journal is kept, and its rows; rank 0's writer is in `writers` from here on, so that no
     other process takes the name meanwhile. Where one is at it, a name of our own: both then do the same work, and the
     last one to end leaves the same file."""
+
     def begin(name: str) -> tuple[str, list[Row]]:
         journal = Journal(file.with_name(name), making)
         rows = journal.rows()

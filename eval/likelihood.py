@@ -54,9 +54,11 @@ def problem_continuations(problem: Problem, grader: str, tokenizer: PreTrainedTo
     context = (*start, *encode(problem.question, tokenizer))
     whole = [(*start, *encode(problem.question + text, tokenizer)) for text in continuations(problem.choices, grader)]
     if any(len(ids) <= len(context) for ids in whole):
-        raise UserError(f"sweep.suites: a choice of problem {problem.id} melts into the tokens of the prompt before it "
-                        "and has none of its own to score; use method=generate")
-    return [Continuation(ids[: len(context)], ids[len(context):]) for ids in whole]
+        raise UserError(
+            f"sweep.suites: a choice of problem {problem.id} melts into the tokens of the prompt before it "
+            "and has none of its own to score; use method=generate"
+        )
+    return [Continuation(ids[: len(context)], ids[len(context) :]) for ids in whole]
 
 
 def _start(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
@@ -66,8 +68,9 @@ def _start(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
 
 
 @torch.no_grad()
-def log_probabilities(model: PreTrainedModel, wanted: Sequence[Continuation], most_rows: int = MOST_ROWS
-                      ) -> list[float]:
+def log_probabilities(
+    model: PreTrainedModel, wanted: Sequence[Continuation], most_rows: int = MOST_ROWS
+) -> list[float]:
     """The summed natural log-probability of each continuation, in order; NaN where the model gives one.
 
     A row of a batch is what stands before a last token, padded on the right; continuations that differ in their last
@@ -80,7 +83,7 @@ def log_probabilities(model: PreTrainedModel, wanted: Sequence[Continuation], mo
     sums: dict[Continuation, float] = {}
     for first in range(0, len(rows), most_rows):
         beat()
-        sums |= _score_batch(model, {row: by_row[row] for row in rows[first: first + most_rows]})
+        sums |= _score_batch(model, {row: by_row[row] for row in rows[first : first + most_rows]})
     return [sums[one] for one in wanted]
 
 
@@ -94,13 +97,14 @@ def _score_batch(model: PreTrainedModel, batch: dict[tuple[int, ...], list[Conti
     for i, (row, scored) in enumerate(batch.items()):
         for one in scored:
             last = len(row) - start
-            own = logits[i, last - len(one.ids): last].float().log_softmax(dim=-1)
+            own = logits[i, last - len(one.ids) : last].float().log_softmax(dim=-1)
             found[one] = float(own.gather(1, torch.tensor(one.ids, device=own.device)[:, None]).sum())
     return found
 
 
-def choose_likeliest(model: PreTrainedModel, problems: Sequence[Problem], grader: str,
-                     tokenizer: PreTrainedTokenizerBase) -> list[GradedThought]:
+def choose_likeliest(
+    model: PreTrainedModel, problems: Sequence[Problem], grader: str, tokenizer: PreTrainedTokenizerBase
+) -> list[GradedThought]:
     """One graded choice a problem, in order, in the shape of a thought without thinking at budget 0."""
     wanted = [problem_continuations(problem, grader, tokenizer) for problem in problems]
     sums = iter(log_probabilities(model, [one for of_problem in wanted for one in of_problem]))
@@ -112,8 +116,15 @@ def graded_choice(problem: Problem, sums: Sequence[float], grader: str) -> Grade
     lengths = [len(choice) for choice in problem.choices]
     scores = [each / length for each, length in zip(sums, lengths, strict=True)] if "normalised" in grader else sums
     text = ", ".join(f"{letter} {each:.4f}" for letter, each in zip(LETTERS, sums, strict=False))
-    answer = GradedAnswer(budgets=(0,), thinking_tokens=0, answer_tokens=0, finished=True, looping=False,
-                          text=f"log-probabilities: {text}", grade=_grade(scores, problem.answer))
+    answer = GradedAnswer(
+        budgets=(0,),
+        thinking_tokens=0,
+        answer_tokens=0,
+        finished=True,
+        looping=False,
+        text=f"log-probabilities: {text}",
+        grade=_grade(scores, problem.answer),
+    )
     return GradedThought(problem=problem.id, sample=0, stop="budget", extensions=0, thinking="", answers=(answer,))
 
 

@@ -10,7 +10,7 @@ from data_prep.problems import Suite
 from data_prep.prompts import ThinkFormat
 from eval.streams import Sampling
 from recipes.errors import UserError
-from recipes.sweeps import SweepSection
+from recipes.sweep import SweepSection
 
 PROTOCOL_VERSION = 3
 
@@ -49,13 +49,23 @@ def make_protocol(section: SweepSection, fmt: ThinkFormat, vocabulary_size: int)
     UserError where a thought is to be extended by nothing.
     """
     if section.extend_to and not fmt.wait_ids:
-        raise UserError(f"sweep.extend_to={section.extend_to} needs data.format.wait, the text that is appended; "
-                        "it is empty")
+        raise UserError(
+            f"sweep.extend_to={section.extend_to} needs data.format.wait, the text that is appended; it is empty"
+        )
     return Protocol(
-        budgets=tuple(section.budgets), answer_tokens=section.answer_tokens, extend_to=section.extend_to,
-        max_extensions=section.max_extensions, temperature=section.temperature, top_p=section.top_p,
-        top_k=section.top_k, min_p=section.min_p, seed=section.seed, stop_loops=section.stop_loops,
-        vocabulary_size=vocabulary_size, format=fmt)
+        budgets=tuple(section.budgets),
+        answer_tokens=section.answer_tokens,
+        extend_to=section.extend_to,
+        max_extensions=section.max_extensions,
+        temperature=section.temperature,
+        top_p=section.top_p,
+        top_k=section.top_k,
+        min_p=section.min_p,
+        seed=section.seed,
+        stop_loops=section.stop_loops,
+        vocabulary_size=vocabulary_size,
+        format=fmt,
+    )
 
 
 def protocol_hash(protocol: Protocol, suite: Suite, samples: int, versions: tuple[str, ...]) -> str:

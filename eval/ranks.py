@@ -24,8 +24,17 @@ class Ranks:
 
 
 ALONE = Ranks(rank=0, count=1, gather=lambda rows: rows)
-OF_A_RANK = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "LOCAL_SIZE", "CROSS_RANK", "CROSS_SIZE",
-             "MASTER_ADDR", "MASTER_PORT")
+OF_A_RANK = (
+    "RANK",
+    "LOCAL_RANK",
+    "WORLD_SIZE",
+    "LOCAL_WORLD_SIZE",
+    "LOCAL_SIZE",
+    "CROSS_RANK",
+    "CROSS_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+)
 
 
 def environment_alone() -> dict[str, str]:

@@ -42,8 +42,11 @@ def chosen(samples: Sequence[Sample], keep: str, per_problem: int, seed: int) ->
     for each in samples:
         if each.verdict == VERIFIED:
             different.setdefault((each.trace.thinking, each.trace.answer), each)
-    ranked = {"all": lambda each: each.sample, "shortest": lambda each: (_tokens(each), each.sample),
-              "random": lambda each: hashlib.sha256(f"{seed} {each.problem} {each.sample}".encode()).digest()}
+    ranked = {
+        "all": lambda each: each.sample,
+        "shortest": lambda each: (_tokens(each), each.sample),
+        "random": lambda each: hashlib.sha256(f"{seed} {each.problem} {each.sample}".encode()).digest(),
+    }
     best = sorted(different.values(), key=ranked[keep])
     kept = best if keep == "all" else best[:per_problem]
     verified = sum(each.verdict == VERIFIED for each in samples)
@@ -58,9 +61,15 @@ def _tokens(sample: Sample) -> int:
 def problem_row(problem: str, samples: Sequence[Sample], kept: int) -> dict[str, Any]:
     """How hard one problem was: pass rate, what became of its samples, tokens of a thought on average."""
     right = sum(each.verdict == VERIFIED for each in samples)
-    return {"problem": problem, "samples": len(samples), "correct": right, "pass_rate": round(right / len(samples), 4),
-            "kept": kept, "verdicts": dict(sorted(Counter(each.verdict for each in samples).items())),
-            "mean_thinking_tokens": round(sum(each.thinking_tokens for each in samples) / len(samples), 1)}
+    return {
+        "problem": problem,
+        "samples": len(samples),
+        "correct": right,
+        "pass_rate": round(right / len(samples), 4),
+        "kept": kept,
+        "verdicts": dict(sorted(Counter(each.verdict for each in samples).items())),
+        "mean_thinking_tokens": round(sum(each.thinking_tokens for each in samples) / len(samples), 1),
+    }
 
 
 def summary(suite: Suite, rows: Sequence[dict[str, Any]], left: Counter[str]) -> str:
@@ -69,9 +78,11 @@ def summary(suite: Suite, rows: Sequence[dict[str, Any]], left: Counter[str]) ->
     for row in rows:
         verdicts.update(row["verdicts"])
     total, kept = verdicts.total(), sum(row["kept"] for row in rows)
-    lines = [f"{suite.name}: {len(rows):,} problems, {total:,} thoughts, {verdicts[VERIFIED]:,} verified "
-             f"({verdicts[VERIFIED] / total:.1%}), {kept:,} traces kept of {sum(row['kept'] > 0 for row in rows):,} "
-             "problems"]
+    lines = [
+        f"{suite.name}: {len(rows):,} problems, {total:,} thoughts, {verdicts[VERIFIED]:,} verified "
+        f"({verdicts[VERIFIED] / total:.1%}), {kept:,} traces kept of {sum(row['kept'] > 0 for row in rows):,} "
+        "problems"
+    ]
     reasons = Counter({why: count for why, count in verdicts.items() if why != VERIFIED}) + left
     lines += [f"{count:8,}  {why}" for why, count in reasons.most_common()]
     bands = Counter(_band(row["pass_rate"]) for row in rows)

@@ -110,8 +110,10 @@ def _figures(run_dir: Path, rows: Sequence[Row], suite: str) -> dict[str, str]:
     if not rows:
         return {}
     folder = run_dir / "figures"
-    paths = [save(curves_figure(rows, suite), folder / "accuracy_by_budget.png"),
-             save(curves_figure(rows, suite, SPENT), folder / "accuracy_by_tokens_spent.png")]
+    paths = [
+        save(curves_figure(rows, suite), folder / "accuracy_by_budget.png"),
+        save(curves_figure(rows, suite, SPENT), folder / "accuracy_by_tokens_spent.png"),
+    ]
     paths += [save(training_figure(rows, suite), folder / "way_back.png")] if steps(rows, "run", suite) else []
     return {path.stem: base64.b64encode(path.read_bytes()).decode("ascii") for path in paths}
 
@@ -254,8 +256,12 @@ def parallel(rows: Sequence[Row], suite: str) -> Table:
     wholes = {name: newest(rows, model, suite)[1] for model, name in MODELS.items()}
     sampled = {name: whole for name, whole in wholes.items() if whole and whole.get("pass_at_k")}
     lines = [
-        [name, " · ".join(f"pass@{one['k']} {_bracketed(one['value'], one, '')}" for one in whole["pass_at_k"]),
-         _bracketed(whole["maj_at_n"], whole, "maj_"), str(whole["samples"])]
+        [
+            name,
+            " · ".join(f"pass@{one['k']} {_bracketed(one['value'], one, '')}" for one in whole["pass_at_k"]),
+            _bracketed(whole["maj_at_n"], whole, "maj_"),
+            str(whole["samples"]),
+        ]
         for name, whole in sampled.items()
     ]
     return Table(["model", "pass@k", "maj@n", "n"], lines)
@@ -277,8 +283,13 @@ def training(metrics: Sequence[Row], record: dict[str, Any]) -> Table:
         share = found["sweep_seconds"] / (found["seconds"] + found["sweep_seconds"])
         lines.append(["share of time in sweeps", f"{share:.0%}"])
     if left := (record.get("sweeps_left_out") or {}).get("steps"):
-        lines.append(["sweeps left out", f"{len(left)} (steps {', '.join(map(str, left))}), which would have taken "
-                                         f"more than {100 * record['sweeps_left_out']['max_share']:g} % of the time"])
+        lines.append(
+            [
+                "sweeps left out",
+                f"{len(left)} (steps {', '.join(map(str, left))}), which would have taken "
+                f"more than {100 * record['sweeps_left_out']['max_share']:g} % of the time",
+            ]
+        )
     lines += [["loss, first to last", f"{losses[0]:.3f} to {losses[-1]:.3f}"]] if losses else []
     return Table(["", ""], lines)
 

@@ -51,54 +51,115 @@ class GradedThought:
     def scores(self) -> list[Score]:
         """One score a budget."""
         return [
-            Score(problem=self.problem, sample=self.sample, budget=budget, correct=answer.grade.correct,
-                  extracted=answer.grade.extracted, reason=answer.grade.reason, thinking_tokens=answer.thinking_tokens,
-                  answer_tokens=answer.answer_tokens, closed=self.stop == "close" and answer is self.answers[-1],
-                  cut=not answer.finished, looping=answer.looping)
-            for answer in self.answers for budget in answer.budgets]
+            Score(
+                problem=self.problem,
+                sample=self.sample,
+                budget=budget,
+                correct=answer.grade.correct,
+                extracted=answer.grade.extracted,
+                reason=answer.grade.reason,
+                thinking_tokens=answer.thinking_tokens,
+                answer_tokens=answer.answer_tokens,
+                closed=self.stop == "close" and answer is self.answers[-1],
+                cut=not answer.finished,
+                looping=answer.looping,
+            )
+            for answer in self.answers
+            for budget in answer.budgets
+        ]
 
     def row(self) -> dict[str, Any]:
         """The row of a samples file."""
-        answers = [{"budgets": list(a.budgets), "thinking_tokens": a.thinking_tokens, "answer_tokens": a.answer_tokens,
-                    "finished": a.finished, "looping": a.looping, "text": a.text, "correct": a.grade.correct,
-                    "extracted": a.grade.extracted, "reason": a.grade.reason} for a in self.answers]
-        return {"problem": self.problem, "sample": self.sample, "stop": self.stop, "extensions": self.extensions,
-                "thinking": self.thinking, "answers": answers, "failure": self.failure,
-                "judged": asdict(self.judged) if self.judged else None}
+        answers = [
+            {
+                "budgets": list(a.budgets),
+                "thinking_tokens": a.thinking_tokens,
+                "answer_tokens": a.answer_tokens,
+                "finished": a.finished,
+                "looping": a.looping,
+                "text": a.text,
+                "correct": a.grade.correct,
+                "extracted": a.grade.extracted,
+                "reason": a.grade.reason,
+            }
+            for a in self.answers
+        ]
+        return {
+            "problem": self.problem,
+            "sample": self.sample,
+            "stop": self.stop,
+            "extensions": self.extensions,
+            "thinking": self.thinking,
+            "answers": answers,
+            "failure": self.failure,
+            "judged": asdict(self.judged) if self.judged else None,
+        }
 
     @staticmethod
     def of_row(row: dict[str, Any]) -> GradedThought:
         """The inverse of `row`."""
         answers = tuple(
-            GradedAnswer(budgets=tuple(a["budgets"]), thinking_tokens=a["thinking_tokens"],
-                         answer_tokens=a["answer_tokens"], finished=a["finished"], looping=a["looping"],
-                         text=a["text"], grade=Grade(a["correct"], a["extracted"], a["reason"]))
-            for a in row["answers"])
-        return GradedThought(problem=row["problem"], sample=row["sample"], stop=row["stop"],
-                             extensions=row["extensions"], thinking=row["thinking"], answers=answers,
-                             failure=row["failure"],
-                             judged=Judgement(**row["judged"]) if row.get("judged") else None)
+            GradedAnswer(
+                budgets=tuple(a["budgets"]),
+                thinking_tokens=a["thinking_tokens"],
+                answer_tokens=a["answer_tokens"],
+                finished=a["finished"],
+                looping=a["looping"],
+                text=a["text"],
+                grade=Grade(a["correct"], a["extracted"], a["reason"]),
+            )
+            for a in row["answers"]
+        )
+        return GradedThought(
+            problem=row["problem"],
+            sample=row["sample"],
+            stop=row["stop"],
+            extensions=row["extensions"],
+            thinking=row["thinking"],
+            answers=answers,
+            failure=row["failure"],
+            judged=Judgement(**row["judged"]) if row.get("judged") else None,
+        )
 
 
-def grade_thoughts(found: Sequence[Thought | Missing], suite: Suite, protocol: Protocol,
-                   tokenizer: PreTrainedTokenizerBase) -> list[GradedThought]:
+def grade_thoughts(
+    found: Sequence[Thought | Missing], suite: Suite, protocol: Protocol, tokenizer: PreTrainedTokenizerBase
+) -> list[GradedThought]:
     """Grades every answer of every thought; what is graded is the cue and the answer, never the thought."""
     thoughts = [one for one in found if isinstance(one, Thought)]
-    missing = [GradedThought(one.problem, one.sample, "budget", 0, "", (), one.reason) for one in found
-               if isinstance(one, Missing)]
+    missing = [
+        GradedThought(one.problem, one.sample, "budget", 0, "", (), one.reason)
+        for one in found
+        if isinstance(one, Missing)
+    ]
     gold = {problem.id: problem.answer for problem in suite.problems}
     answers = [(thought, answer) for thought in thoughts for answer in thought.answers]
     texts = [answer_text(answer.answer_ids, protocol, tokenizer) for _, answer in answers]
     grades = grade_all(texts, [gold[thought.problem] for thought, _ in answers], suite.grader)
     graded: dict[tuple[str, int], list[GradedAnswer]] = {}
     for (thought, answer), text, grade in zip(answers, texts, grades, strict=True):
-        graded.setdefault((thought.problem, thought.sample), []).append(GradedAnswer(
-            budgets=answer.budgets, thinking_tokens=answer.thinking_tokens, answer_tokens=len(answer.answer_ids),
-            finished=answer.finished, looping=_loops(thought, answer),
-            text=text, grade=grade))
-    return [GradedThought(problem=t.problem, sample=t.sample, stop=t.stop, extensions=t.extensions,
-                          thinking=str(tokenizer.decode(list(t.thinking_ids))),
-                          answers=tuple(graded[t.problem, t.sample])) for t in thoughts] + missing
+        graded.setdefault((thought.problem, thought.sample), []).append(
+            GradedAnswer(
+                budgets=answer.budgets,
+                thinking_tokens=answer.thinking_tokens,
+                answer_tokens=len(answer.answer_ids),
+                finished=answer.finished,
+                looping=_loops(thought, answer),
+                text=text,
+                grade=grade,
+            )
+        )
+    return [
+        GradedThought(
+            problem=t.problem,
+            sample=t.sample,
+            stop=t.stop,
+            extensions=t.extensions,
+            thinking=str(tokenizer.decode(list(t.thinking_ids))),
+            answers=tuple(graded[t.problem, t.sample]),
+        )
+        for t in thoughts
+    ] + missing
 
 
 def _loops(thought: Thought, answer: Answer) -> bool:
@@ -130,11 +191,18 @@ def read_sweep(path: Path) -> SuiteSweep:
         header, *rows = (json.loads(line) for line in file)
     thoughts = [GradedThought.of_row(row) for row in rows]
     scores = tuple(score for thought in thoughts for score in thought.scores())
-    return SuiteSweep(model=header["model"], step=header["step"], suite=header["suite"],
-                      budgets=tuple(header["budgets"]), scores=scores, protocol=header["protocol"],
-                      missing=sum(bool(thought.failure) for thought in thoughts),
-                      style=sweep_style(header.get("method", "generate"), thoughts),
-                      method=header.get("method", "generate"), chance=header.get("chance"))
+    return SuiteSweep(
+        model=header["model"],
+        step=header["step"],
+        suite=header["suite"],
+        budgets=tuple(header["budgets"]),
+        scores=scores,
+        protocol=header["protocol"],
+        missing=sum(bool(thought.failure) for thought in thoughts),
+        style=sweep_style(header.get("method", "generate"), thoughts),
+        method=header.get("method", "generate"),
+        chance=header.get("chance"),
+    )
 
 
 def sweep_style(method: str, thoughts: Sequence[GradedThought]) -> dict[str, Any] | None:

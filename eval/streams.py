@@ -53,14 +53,15 @@ def sample_tokens(logits: torch.Tensor, uniform: torch.Tensor, sampling: Samplin
     return chosen
 
 
-def _draw(scaled: torch.Tensor, uniform: torch.Tensor, sampling: Sampling, count: int
-          ) -> tuple[torch.Tensor, torch.Tensor]:
+def _draw(
+    scaled: torch.Tensor, uniform: torch.Tensor, sampling: Sampling, count: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids [rows] as far as the `count` likeliest tokens tell them, and whether they do [rows]."""
     ordered, ids = _ordered(scaled, count)
     whole = count == scaled.shape[1]
     known = torch.ones_like(ids, dtype=torch.bool) if whole else ordered > ordered[:, -1:]
     if sampling.top_k:
-        ordered[:, sampling.top_k:] = -torch.inf
+        ordered[:, sampling.top_k :] = -torch.inf
     weights = (ordered - ordered[:, :1]).exp()
     all_weights = weights if whole or sampling.top_k else (scaled - ordered[:, :1]).exp()
     probabilities = weights.double() / all_weights.sum(dim=-1, keepdim=True, dtype=torch.float64)

@@ -29,7 +29,7 @@ from eval.statistics import (
 from eval.types import Score, SuiteSweep
 from eval.verdict import Verdict, decide_at, verdict_line
 from recipes.errors import UserError
-from recipes.sweeps import VerdictSection
+from recipes.sweep import VerdictSection
 
 Row = dict[str, Any]
 
@@ -83,8 +83,14 @@ def rows(
     means = problem_means(sweep, ids)
     samples = _samples(sweep)
     common = {"step": sweep.step, "model": sweep.model, "suite": sweep.suite}
-    counted = {"problems": len(ids), "samples": samples, "missing": sweep.missing, "protocol": sweep.protocol,
-               "method": sweep.method, "chance": sweep.chance}
+    counted = {
+        "problems": len(ids),
+        "samples": samples,
+        "missing": sweep.missing,
+        "protocol": sweep.protocol,
+        "method": sweep.method,
+        "chance": sweep.chance,
+    }
     at_budgets = [
         common
         | {"budget": budget}

@@ -23,8 +23,9 @@ from eval.ranks import Ranks, on_every_rank
 from eval.samples import GradedThought, grade_thoughts, sweep_style
 from eval.types import Engine, Missing, Request, SuiteSweep, Thought, Weights, WhichModel
 from recipes.data import FormatSection
+from recipes.engines import EngineSection
 from recipes.errors import UserError
-from recipes.sweeps import EngineSection, JudgeSection, SweepSection
+from recipes.sweep import JudgeSection, SweepSection
 
 GROUP = 16
 """problems of a suite by likelihood that are scored, and noted, together"""
@@ -55,8 +56,14 @@ def make_sweep_plan(section: SweepSection, fmt: FormatSection, tokenizer: PreTra
     UserError where a suite is broken or the tokenizer cannot think in the format.
     """
     protocol = make_protocol(section, think_format(fmt, tokenizer), len(tokenizer))
-    return SweepPlan(suites=tuple(load_suite(suite) for suite in section.suites), protocol=protocol,
-                     samples=section.samples, engine=section.engine, tokenizer=tokenizer, judge=section.judge)
+    return SweepPlan(
+        suites=tuple(load_suite(suite) for suite in section.suites),
+        protocol=protocol,
+        samples=section.samples,
+        engine=section.engine,
+        tokenizer=tokenizer,
+        judge=section.judge,
+    )
 
 
 def check_context(plan: SweepPlan, context_tokens: int) -> None:
@@ -68,22 +75,30 @@ def check_context(plan: SweepPlan, context_tokens: int) -> None:
             _check_choices(suite, plan, context_tokens)
             continue
         requests = suite_requests(suite, replace(plan, samples=1))
-        prompt, off = (max(len(ids) for ids in each)
-                       for each in zip(*((one.prompt_ids, one.off_ids) for one in requests), strict=True))
+        prompt, off = (
+            max(len(ids) for ids in each)
+            for each in zip(*((one.prompt_ids, one.off_ids) for one in requests), strict=True)
+        )
         needed = max(prompt + budget + closing, off) + plan.protocol.answer_tokens
         if needed > context_tokens:
             raise UserError(
                 f"sweep.budgets: {budget} thinking tokens with a prompt of {prompt} (suite {suite.name}) and an "
                 f"answer of {plan.protocol.answer_tokens} need {needed} tokens, the model's context has "
-                f"{context_tokens}; lower the largest budget or answer_tokens")
+                f"{context_tokens}; lower the largest budget or answer_tokens"
+            )
 
 
 def _check_choices(suite: Suite, plan: SweepPlan, context_tokens: int) -> None:
-    longest = max(len(one.context) + len(one.ids) for problem in suite.problems
-                  for one in problem_continuations(problem, suite.grader, plan.tokenizer))
+    longest = max(
+        len(one.context) + len(one.ids)
+        for problem in suite.problems
+        for one in problem_continuations(problem, suite.grader, plan.tokenizer)
+    )
     if longest > context_tokens:
-        raise UserError(f"sweep.suites ({suite.name}): a question with its choice has {longest} tokens, the model's "
-                        f"context has {context_tokens}; leave its longest problems out")
+        raise UserError(
+            f"sweep.suites ({suite.name}): a question with its choice has {longest} tokens, the model's "
+            f"context has {context_tokens}; leave its longest problems out"
+        )
 
 
 Noted = TypeVar("Noted", Thought, GradedThought)
@@ -122,16 +137,22 @@ def engine_on(weights: Weights, plan: SweepPlan) -> Iterator[Engine]:
         yield engine
 
 
-def sweep_suite(thinker: tuple[Engine, Weights], suite: Suite, plan: SweepPlan, ranks: Ranks,
-                notes: Notes[Any] = NO_NOTES) -> list[GradedThought]:
+def sweep_suite(
+    thinker: tuple[Engine, Weights], suite: Suite, plan: SweepPlan, ranks: Ranks, notes: Notes[Any] = NO_NOTES
+) -> list[GradedThought]:
     """`sweep_model` for one suite, on an engine and its weights; what `notes` know is not thought again."""
     if suite.by_likelihood:
         return _by_likelihood(thinker[1].model, suite, plan, ranks, notes)
     requests = suite_requests(suite, plan)
     known = [notes.known[key] for request in requests if (key := (request.problem, request.sample)) in notes.known]
     new = [request for request in requests if (request.problem, request.sample) not in notes.known]
-    found = on_every_rank(ranks, lambda: [*known[ranks.rank::ranks.count],
-                                          *think_twice(thinker[0], new[ranks.rank::ranks.count], notes.add)])
+    found = on_every_rank(
+        ranks,
+        lambda: [
+            *known[ranks.rank :: ranks.count],
+            *think_twice(thinker[0], new[ranks.rank :: ranks.count], notes.add),
+        ],
+    )
     thoughts = grade_thoughts(found, suite, plan.protocol, plan.tokenizer)
     if plan.judge is not None:
         judged = {problem.id for problem in suite.problems[: plan.judge.problems]}
@@ -143,8 +164,9 @@ def sweep_suite(thinker: tuple[Engine, Weights], suite: Suite, plan: SweepPlan, 
     return _in_order(graded, suite)
 
 
-def think_twice(engine: Engine, requests: Sequence[Request], note: Callable[[Thought], None]
-                ) -> list[Thought | Missing]:
+def think_twice(
+    engine: Engine, requests: Sequence[Request], note: Callable[[Thought], None]
+) -> list[Thought | Missing]:
     """A thought for each request; what could not be had is asked for once more, and is then missing."""
     thoughts: list[Thought | Missing] = []
     missing: list[Missing] = []
@@ -164,14 +186,15 @@ def think_twice(engine: Engine, requests: Sequence[Request], note: Callable[[Tho
     return [*thoughts, *missing]
 
 
-def _by_likelihood(model: PreTrainedModel | None, suite: Suite, plan: SweepPlan, ranks: Ranks,
-                   notes: Notes[GradedThought]) -> list[GradedThought]:
+def _by_likelihood(
+    model: PreTrainedModel | None, suite: Suite, plan: SweepPlan, ranks: Ranks, notes: Notes[GradedThought]
+) -> list[GradedThought]:
     """Graded choices, scored by groups that depend on the suite alone, so that a sweep that goes on gives the same."""
     assert model is not None, "a recipe allows likelihood on the engine in process alone"
-    groups = [suite.problems[first: first + GROUP] for first in range(0, len(suite.problems), GROUP)]
+    groups = [suite.problems[first : first + GROUP] for first in range(0, len(suite.problems), GROUP)]
 
     def mine() -> list[GradedThought]:
-        return [one for group in groups[ranks.rank::ranks.count] for one in choices_of(group)]
+        return [one for group in groups[ranks.rank :: ranks.count] for one in choices_of(group)]
 
     def choices_of(group: Sequence[Problem]) -> list[GradedThought]:
         known = [notes.known[problem.id, 0] for problem in group if (problem.id, 0) in notes.known]
@@ -194,16 +217,27 @@ def suite_requests(suite: Suite, plan: SweepPlan) -> list[Request]:
     """One request a (problem, sample); with the prompt for thinking off where the budgets begin with 0."""
     fmt, tokenizer = plan.protocol.format, plan.tokenizer
     renderers = [render_prompt, render_off_prompt][: 1 + (plan.protocol.budgets[0] == 0)]
-    return [Request(problem.id, sample, *prompts) for problem in suite.problems
-            for prompts in [[encode(render(problem.question, tokenizer, fmt), tokenizer) for render in renderers]]
-            for sample in range(plan.samples)]
+    return [
+        Request(problem.id, sample, *prompts)
+        for problem in suite.problems
+        for prompts in [[encode(render(problem.question, tokenizer, fmt), tokenizer) for render in renderers]]
+        for sample in range(plan.samples)
+    ]
 
 
-def suite_sweep(suite: Suite, plan: SweepPlan, thoughts: list[GradedThought], model: WhichModel, step: int
-                ) -> SuiteSweep:
+def suite_sweep(
+    suite: Suite, plan: SweepPlan, thoughts: list[GradedThought], model: WhichModel, step: int
+) -> SuiteSweep:
     """The scores of one suite under its protocol hash."""
-    return SuiteSweep(model=model, step=step, suite=suite.name, method=suite.method, chance=suite.chance,
-                      budgets=(0,) if suite.by_likelihood else plan.protocol.budgets,
-                      scores=tuple(score for thought in thoughts for score in thought.scores()),
-                      protocol=plan.protocol_hash(suite), missing=sum(bool(t.failure) for t in thoughts),
-                      style=sweep_style(suite.method, thoughts))
+    return SuiteSweep(
+        model=model,
+        step=step,
+        suite=suite.name,
+        method=suite.method,
+        chance=suite.chance,
+        budgets=(0,) if suite.by_likelihood else plan.protocol.budgets,
+        scores=tuple(score for thought in thoughts for score in thought.scores()),
+        protocol=plan.protocol_hash(suite),
+        missing=sum(bool(t.failure) for t in thoughts),
+        style=sweep_style(suite.method, thoughts),
+    )

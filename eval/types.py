@@ -52,7 +52,6 @@ class Thought:
     extensions: int
     answers: tuple[Answer, ...]
 
-
     def row(self) -> dict[str, Any]:
         """The thought as a line of a journal."""
         return asdict(self)
@@ -60,8 +59,10 @@ class Thought:
     @staticmethod
     def of_row(row: dict[str, Any]) -> Thought:
         """The inverse of `row`, also after JSON has made lists of the tuples."""
-        answers = tuple(Answer(tuple(a["budgets"]), a["thinking_tokens"], tuple(a["answer_ids"]), a["finished"])
-                        for a in row["answers"])
+        answers = tuple(
+            Answer(tuple(a["budgets"]), a["thinking_tokens"], tuple(a["answer_ids"]), a["finished"])
+            for a in row["answers"]
+        )
         return Thought(**{**row, "thinking_ids": tuple(row["thinking_ids"]), "answers": answers})
 
 

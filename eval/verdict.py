@@ -50,7 +50,7 @@ import numpy as np
 
 from eval.sequences import RUN_ERROR, Contrast, intervals, reach
 from eval.statistics import Array, gain_per_doubling, recovered_fraction, slope_scale, thinking_columns
-from recipes.sweeps import VerdictSection
+from recipes.sweep import VerdictSection
 
 Word = Literal["RETURNED", "PARTIAL", "NOT RETURNED", "UNDECIDED"]
 

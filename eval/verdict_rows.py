@@ -25,7 +25,7 @@ from eval.statistics import Array, accuracy_interval, gain_interval, level, tota
 from eval.verdict import decide, verdict_line
 from recipes.command import split
 from recipes.errors import UserError
-from recipes.sweeps import VerdictSection
+from recipes.sweep import VerdictSection
 
 MODELS = ("unpruned", "pruned", "run")
 ROW_FORM = '{"problem", "sample", "budget", "correct"[, "model"]}'

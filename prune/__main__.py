@@ -17,8 +17,10 @@ def main(arguments: list[str]) -> None:
     if "output" not in own or not own["output"]:
         raise UserError("prune: output=DIR is missing, the folder for the pruned model")
     if recipe.prune is None:
-        raise UserError(f"prune: the recipe names a ready pruned model (model.pruned={recipe.model.pruned}); "
-                        "to cut one, give model.pruned=null prune.method=tail prune.layers=N")
+        raise UserError(
+            f"prune: the recipe names a ready pruned model (model.pruned={recipe.model.pruned}); "
+            "to cut one, give model.pruned=null prune.method=tail prune.layers=N"
+        )
     from prune.inspect import describe_plan
     from prune.make import make_pruned
 

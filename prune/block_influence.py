@@ -36,6 +36,7 @@ class _Meter:
             mask = self.mask.to(after.device)
             cosine = cosine_similarity(self.before[mask].float(), after[mask].float(), dim=-1)
             self.sums[index] += float((1.0 - cosine.double()).sum())
+
         return add
 
 
@@ -72,6 +73,7 @@ def _means(meter: _Meter) -> list[float]:
     means = [total / meter.tokens for total in meter.sums]
     broken = [i for i, mean in enumerate(means) if not math.isfinite(mean)]
     if broken:
-        raise UserError(f"prune: the block influence of layers {broken} is not finite; "
-                        "use model.dtype=float32 or check the weights")
+        raise UserError(
+            f"prune: the block influence of layers {broken} is not finite; use model.dtype=float32 or check the weights"
+        )
     return means

@@ -65,37 +65,51 @@ def check_folder(folder: Path) -> Facts:
     _check_names_and_shapes(folder, config, tensors, tied)
     dtypes = Counter(tensor.dtype for tensor in tensors.values())
     return Facts(
-        folder=folder, family=config.model_type, layers=layers, parameters=_parameters(tensors, tied),
-        dtypes=tuple(name for name, _ in dtypes.most_common()), tied=tied,
-        files=len({tensor.file for tensor in tensors.values()}), plan=_checked_plan(folder, layers))
+        folder=folder,
+        family=config.model_type,
+        layers=layers,
+        parameters=_parameters(tensors, tied),
+        dtypes=tuple(name for name, _ in dtypes.most_common()),
+        tied=tied,
+        files=len({tensor.file for tensor in tensors.values()}),
+        plan=_checked_plan(folder, layers),
+    )
 
 
 def _check_layers(folder: Path, raw: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int:
     """The number of stored layers. UserError where they have a gap or where the config says another number."""
     stored = sorted({int(match[1]) for name in tensors if (match := LAYER.match(name))})
     if not stored:
-        raise UserError(f"{folder}: no tensor is named model.layers.N.*; only standard decoder-only checkpoints are "
-                        "read, give the original model or its export")
+        raise UserError(
+            f"{folder}: no tensor is named model.layers.N.*; only standard decoder-only checkpoints are "
+            "read, give the original model or its export"
+        )
     if stored != list(range(len(stored))):
         gap = next(i for i in range(stored[-1]) if i not in stored)
-        raise UserError(f"{folder}: the weights have layers up to {stored[-1]} but none of layer {gap}; they must be "
-                        "numbered without gaps, cut the model again with `python -m prune`")
+        raise UserError(
+            f"{folder}: the weights have layers up to {stored[-1]} but none of layer {gap}; they must be "
+            "numbered without gaps, cut the model again with `python -m prune`"
+        )
     count = raw.get("num_hidden_layers", len(stored))
     if count != len(stored):
         raise _count_lies(folder, count, len(stored))
     for key in PER_LAYER_LISTS:
         if raw.get(key) is not None and len(raw[key]) != count:
-            raise UserError(f"{folder / 'config.json'}: {key} has {len(raw[key])} entries, but the weights have "
-                            f"{count} layers; cut the model again with `python -m prune`, or give one entry a layer")
+            raise UserError(
+                f"{folder / 'config.json'}: {key} has {len(raw[key])} entries, but the weights have "
+                f"{count} layers; cut the model again with `python -m prune`, or give one entry a layer"
+            )
     return len(stored)
 
 
 def _count_lies(folder: Path, said: Any, stored: int) -> UserError:
     too_many = isinstance(said, int) and said > stored
     consequence = "the others would be made up at random" if too_many else "stored layers would be ignored"
-    return UserError(f"{folder / 'config.json'}: num_hidden_layers={said}, but the weights have {stored} layers "
-                     f"({consequence}); set it to {stored}, with every per-layer list, or cut the model again with "
-                     "`python -m prune`")
+    return UserError(
+        f"{folder / 'config.json'}: num_hidden_layers={said}, but the weights have {stored} layers "
+        f"({consequence}); set it to {stored}, with every per-layer list, or cut the model again with "
+        "`python -m prune`"
+    )
 
 
 def _effective_config(folder: Path, raw: Mapping[str, Any]) -> Any:
@@ -110,11 +124,15 @@ def _effective_config(folder: Path, raw: Mapping[str, Any]) -> Any:
 
 def _check_tied(folder: Path, tied: bool, tensors: Mapping[str, Tensor]) -> None:
     if not tied and HEAD not in tensors:
-        raise UserError(f"{folder / 'config.json'}: tie_word_embeddings=false, but there is no {HEAD} (it would be "
-                        "made up at random); set tie_word_embeddings=true or restore the head")
+        raise UserError(
+            f"{folder / 'config.json'}: tie_word_embeddings=false, but there is no {HEAD} (it would be "
+            "made up at random); set tie_word_embeddings=true or restore the head"
+        )
     if tied and HEAD in tensors and not _same_samples(folder, tensors[HEAD], tensors.get(EMBEDDING)):
-        raise UserError(f"{folder / 'config.json'}: tie_word_embeddings=true, but {HEAD} and {EMBEDDING} differ; "
-                        "set tie_word_embeddings=false or remove the head")
+        raise UserError(
+            f"{folder / 'config.json'}: tie_word_embeddings=true, but {HEAD} and {EMBEDDING} differ; "
+            "set tie_word_embeddings=false or remove the head"
+        )
 
 
 def _same_samples(folder: Path, head: Tensor, embedding: Tensor | None) -> bool:
@@ -124,7 +142,7 @@ def _same_samples(folder: Path, head: Tensor, embedding: Tensor | None) -> bool:
     rows = range(0, head.shape[0], max(1, head.shape[0] // 64))
     with safe_open(folder / head.file, framework="pt") as a, safe_open(folder / embedding.file, framework="pt") as b:
         left, right = a.get_slice(HEAD), b.get_slice(EMBEDDING)
-        return all(torch.equal(left[i:i + 1], right[i:i + 1]) for i in rows)
+        return all(torch.equal(left[i : i + 1], right[i : i + 1]) for i in rows)
 
 
 def _check_names_and_shapes(folder: Path, config: Any, tensors: Mapping[str, Tensor], tied: bool) -> None:
@@ -139,16 +157,22 @@ def _check_names_and_shapes(folder: Path, config: Any, tensors: Mapping[str, Ten
     needed = _needed_shapes(folder, config)
     optional = {HEAD} if tied else set()
     for name in sorted(needed.keys() - tensors.keys() - optional):
-        raise UserError(f"{folder}: the weights lack {name} (it would be made up at random); "
-                        "copy the checkpoint again or cut it again")
+        raise UserError(
+            f"{folder}: the weights lack {name} (it would be made up at random); "
+            "copy the checkpoint again or cut it again"
+        )
     for name in sorted(tensors.keys() - needed.keys()):
         if not name.endswith(DERIVED):
-            raise UserError(f"{folder}: {tensors[name].file} has {name}, which a {config.model_type} model does not "
-                            "have; save the model again")
+            raise UserError(
+                f"{folder}: {tensors[name].file} has {name}, which a {config.model_type} model does not "
+                "have; save the model again"
+            )
     for name in sorted(needed.keys() & tensors.keys()):
         if needed[name] != tensors[name].shape:
-            raise UserError(f"{folder}: {name} has shape {list(tensors[name].shape)}, but config.json asks for "
-                            f"{list(needed[name])}; restore the config.json of this model")
+            raise UserError(
+                f"{folder}: {name} has shape {list(tensors[name].shape)}, but config.json asks for "
+                f"{list(needed[name])}; restore the config.json of this model"
+            )
 
 
 def _needed_shapes(folder: Path, config: Any) -> dict[str, tuple[int, ...]]:
@@ -173,15 +197,21 @@ def _checked_plan(folder: Path, layers: int) -> PrunePlan | None:
         return None
     plan = load(folder)
     if len(plan.kept) != layers:
-        raise UserError(f"{folder / FILE_NAME}: the plan keeps {len(plan.kept)} of {plan.layers} layers, but the "
-                        f"weights have {layers}; the plan belongs to another model, remove it or cut the model again")
+        raise UserError(
+            f"{folder / FILE_NAME}: the plan keeps {len(plan.kept)} of {plan.layers} layers, but the "
+            f"weights have {layers}; the plan belongs to another model, remove it or cut the model again"
+        )
     return plan
 
 
 def describe_plan(plan: PrunePlan) -> str:
     """The plan in a few lines, with a table of block influence where it was measured (* marks a removed layer)."""
-    lines = [f"method     {plan.method}", f"unpruned   {plan.unpruned} ({plan.layers} layers)",
-             f"removed    {', '.join(map(str, plan.removed))}", f"kept       {len(plan.kept)} layers"]
+    lines = [
+        f"method     {plan.method}",
+        f"unpruned   {plan.unpruned} ({plan.layers} layers)",
+        f"removed    {', '.join(map(str, plan.removed))}",
+        f"kept       {len(plan.kept)} layers",
+    ]
     if plan.scores:
         lines.append("layer  block influence")
         lines += [f"{i:5d}  {score:.6f}{' *' if i in plan.removed else ''}" for i, score in enumerate(plan.scores)]
@@ -190,9 +220,15 @@ def describe_plan(plan: PrunePlan) -> str:
 
 def describe(facts: Facts) -> str:
     """The facts in a few lines."""
-    lines = [f"folder     {facts.folder}", f"family     {facts.family}", f"layers     {facts.layers}",
-             f"parameters {facts.parameters:,}", f"dtype      {', '.join(facts.dtypes)}",
-             f"head       {'tied to the embedding' if facts.tied else 'its own weights'}", f"files      {facts.files}"]
+    lines = [
+        f"folder     {facts.folder}",
+        f"family     {facts.family}",
+        f"layers     {facts.layers}",
+        f"parameters {facts.parameters:,}",
+        f"dtype      {', '.join(facts.dtypes)}",
+        f"head       {'tied to the embedding' if facts.tied else 'its own weights'}",
+        f"files      {facts.files}",
+    ]
     return "\n".join([*lines, describe_plan(facts.plan) if facts.plan else "plan       none", "ok"])
 
 

@@ -23,7 +23,7 @@ from prune.surgery import apply_plan, is_occupied, load_existing, save_pruned
 from recipes.data import DataSection
 from recipes.errors import UserError
 from recipes.schema import ModelSection, PruneSection, ShortGPTPrune
-from recipes.sweeps import SuiteSection
+from recipes.suites import SuiteSection
 
 BATCH_SIZE = 4
 """calibration traces run side by side; it moves a score by rounding only"""
@@ -31,8 +31,9 @@ BATCH_SIZE = 4
 Batches = list[dict[str, torch.Tensor]]
 
 
-def make_pruned(section: PruneSection, model: ModelSection, data: DataSection, output: Path,
-                suites: Sequence[SuiteSection] = ()) -> PrunePlan:
+def make_pruned(
+    section: PruneSection, model: ModelSection, data: DataSection, output: Path, suites: Sequence[SuiteSection] = ()
+) -> PrunePlan:
     """Cuts the unpruned model as `section` says and writes model, tokenizer and plan to `output`; returns the plan.
 
     suites: those of the recipe's sweep, so that the rows are those that a run trains on.
@@ -54,29 +55,45 @@ def make_pruned(section: PruneSection, model: ModelSection, data: DataSection, o
     total = len(decoder_layers(unpruned))
     batches = _batches(section, total, prepared, tokenizer.pad_token_id)
     influence = _influence(unpruned, batches)
-    details = {"request": request, "calibration_traces": sum(len(batch["input_ids"]) for batch in batches),
-               "calibration_tokens": sum(int(batch["attention_mask"].sum()) for batch in batches)}
+    details = {
+        "request": request,
+        "calibration_traces": sum(len(batch["input_ids"]) for batch in batches),
+        "calibration_tokens": sum(int(batch["attention_mask"].sum()) for batch in batches),
+    }
     plan = PrunePlan(
-        method=section.method, layers=total, removed=choose(section, total, influence), scores=tuple(influence),
-        unpruned=model.unpruned, source=source or fingerprint(model.unpruned), details=details)
+        method=section.method,
+        layers=total,
+        removed=choose(section, total, influence),
+        scores=tuple(influence),
+        unpruned=model.unpruned,
+        source=source or fingerprint(model.unpruned),
+        details=details,
+    )
     save_pruned(apply_plan(unpruned, plan), tokenizer, plan, output)
     return plan
 
 
-def _prepared(section: PruneSection, data: DataSection, tokenizer: PreTrainedTokenizerBase,
-              suites: Sequence[SuiteSection]) -> Prepared | None:
+def _prepared(
+    section: PruneSection, data: DataSection, tokenizer: PreTrainedTokenizerBase, suites: Sequence[SuiteSection]
+) -> Prepared | None:
     """The recipe's rows where the method measures on them; all of them, since scores to select by come afterwards."""
     if not isinstance(section, ShortGPTPrune):
         return None
-    return prepare(data.model_copy(update={"select": None}), tokenizer, think_format(data.format, tokenizer),
-                   suites=[load_suite(suite) for suite in suites])
+    return prepare(
+        data.model_copy(update={"select": None}),
+        tokenizer,
+        think_format(data.format, tokenizer),
+        suites=[load_suite(suite) for suite in suites],
+    )
 
 
 def _reuse(output: Path, request: dict[str, Any], source: str) -> PrunePlan:
     plan = load_existing(output)
     if (plan.details.get("request"), plan.source) != (request, source):
-        raise UserError(f"{output} holds another pruned model ({plan.method}, without layers {list(plan.removed)} of "
-                        f"{plan.unpruned}) or one from other weights or data; name another output folder or remove it")
+        raise UserError(
+            f"{output} holds another pruned model ({plan.method}, without layers {list(plan.removed)} of "
+            f"{plan.unpruned}) or one from other weights or data; name another output folder or remove it"
+        )
     return plan
 
 

@@ -80,8 +80,10 @@ def from_json(text: str) -> PrunePlan:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"not a prune plan: {type(error).__name__}: {error}") from None
     if kept != plan.kept:
-        raise UserError(f"prune plan: it removes {list(plan.removed)} of {plan.layers} layers but says that it keeps "
-                        f"{list(kept)}; make the folder again with `python -m prune`")
+        raise UserError(
+            f"prune plan: it removes {list(plan.removed)} of {plan.layers} layers but says that it keeps "
+            f"{list(kept)}; make the folder again with `python -m prune`"
+        )
     return plan
 
 

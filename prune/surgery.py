@@ -104,8 +104,10 @@ def _check_place_does_not_matter(kept: list[nn.Module], built: nn.ModuleList, fa
         ours, theirs = _description(layer), _description(twin)
         different = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
         if different:
-            raise UserError(f"prune: a model of type {family!r} cannot be cut: layer {index} of the pruned model "
-                            f"would be built with other {', '.join(different[:3])}; its layers depend on their place")
+            raise UserError(
+                f"prune: a model of type {family!r} cannot be cut: layer {index} of the pruned model "
+                f"would be built with other {', '.join(different[:3])}; its layers depend on their place"
+            )
 
 
 def _description(layer: nn.Module) -> dict[str, Any]:

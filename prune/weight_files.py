@@ -39,11 +39,11 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     if (folder / INDEX).is_file():
         return _read_shards(folder, names)
     if not names:
-        raise UserError(f"{folder}: no {SINGLE} and no {INDEX}; pickled weights are not read, "
-                        "save the model as safetensors")
+        raise UserError(
+            f"{folder}: no {SINGLE} and no {INDEX}; pickled weights are not read, save the model as safetensors"
+        )
     if names != {SINGLE}:
-        raise UserError(f"{folder}: {min(names - {SINGLE})} is listed in no {INDEX}; "
-                        "remove it or restore the index")
+        raise UserError(f"{folder}: {min(names - {SINGLE})} is listed in no {INDEX}; remove it or restore the index")
     return _read_file(folder / SINGLE)
 
 
@@ -68,16 +68,20 @@ def _read_shards(folder: Path, present: set[str]) -> dict[str, Tensor]:
     for name in sorted(listed - present):
         raise UserError(f"{folder}: {INDEX} lists {name}, which is missing; copy it again")
     for name in sorted(present - listed):
-        raise UserError(f"{folder}: {name} is a stale file that {INDEX} does not list; "
-                        "remove it (or the index, if the file is right)")
+        raise UserError(
+            f"{folder}: {name} is a stale file that {INDEX} does not list; "
+            "remove it (or the index, if the file is right)"
+        )
     tensors = {key: tensor for name in sorted(listed) for key, tensor in _read_file(folder / name).items()}
     for key in sorted(weight_map.keys() ^ tensors.keys()):
         where = "is in no shard" if key in weight_map else f"in {tensors[key].file} is not listed"
         raise UserError(f"{folder}: {INDEX} contradicts the shards: {key} {where}; save the model again")
     for key, tensor in tensors.items():
         if weight_map[key] != tensor.file:
-            raise UserError(f"{folder}: {INDEX} says {key} is in {weight_map[key]}, but it is in {tensor.file}; "
-                            "save the model again")
+            raise UserError(
+                f"{folder}: {INDEX} says {key} is in {weight_map[key]}, but it is in {tensor.file}; "
+                "save the model again"
+            )
     return tensors
 
 

@@ -17,8 +17,11 @@ from recipes.names import closest
 DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
 
-def split(arguments: Sequence[str], own: dict[str, str], schema: type[BaseModel] | None = None,
-          ) -> tuple[dict[str, str], list[str]]:
+def split(
+    arguments: Sequence[str],
+    own: dict[str, str],
+    schema: type[BaseModel] | None = None,
+) -> tuple[dict[str, str], list[str]]:
     """The command's own `key=text` arguments, and all others in their order (recipe keys, file names).
 
     `own` maps each key of the command to its meaning. A key that is not given is absent; `key=` gives "".

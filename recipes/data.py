@@ -13,8 +13,18 @@ from recipes.quality import DecontaminateSection, DuplicatesSection, SelectSecti
 from recipes.section import Section
 from recipes.traces import FileTraces, HubTraces, JsonlTraces, MixtureTraces, NanoTraces, TracesSection
 
-__all__ = ["DataSection", "FileTraces", "FiltersSection", "FormatSection", "GenerateTraces", "HubTraces", "JsonlTraces",
-           "MixtureTraces", "NanoTraces", "TracesSection"]
+__all__ = [
+    "DataSection",
+    "FileTraces",
+    "FiltersSection",
+    "FormatSection",
+    "GenerateTraces",
+    "HubTraces",
+    "JsonlTraces",
+    "MixtureTraces",
+    "NanoTraces",
+    "TracesSection",
+]
 
 
 class FormatSection(Section):
@@ -23,19 +33,24 @@ class FormatSection(Section):
     name: Literal["auto", "qwen3", "qwq", "deepseek_r1", "s1", "think", "custom"] = Field(
         default="auto",
         description="a known format (think: any tokenizer with <think> and </think>), or custom: open and close are "
-                    "given; auto: custom where they are, else by the tokenizer's template")
+        "given; auto: custom where they are, else by the tokenizer's template",
+    )
     open: str | None = Field(
         default=None,
         description="text that opens the thought, appended to the prompt unless the template ends with it; "
-                    "default: that of the named format")
+        "default: that of the named format",
+    )
     close: str | None = Field(
         default=None,
-        description="text between thought and answer, and what budget forcing appends; default: the named one")
+        description="text between thought and answer, and what budget forcing appends; default: the named one",
+    )
     cue: str = Field(
-        default="", description="answer cue appended after the close in a sweep, so that the answer comes at once")
+        default="", description="answer cue appended after the close in a sweep, so that the answer comes at once"
+    )
     wait: str = Field(default="Wait", description="text appended where the thought is extended")
     stop: str | None = Field(
-        default=None, description="the stop token that ends an answer; default: the tokenizer's end-of-sequence token")
+        default=None, description="the stop token that ends an answer; default: the tokenizer's end-of-sequence token"
+    )
 
     @model_validator(mode="after")
     def _strings_or_a_name(self) -> Self:
@@ -43,35 +58,46 @@ class FormatSection(Section):
         if self.name == "custom" and len(given) < 2:
             raise ValueError(f"name=custom needs open and close, got {' and '.join(given) or 'neither'}")
         if self.name not in ("auto", "custom") and given:
-            raise ValueError(f"name={self.name} sets open and close itself; leave out {' and '.join(given)} "
-                             "(null takes back what a parent recipe gives), or write name=custom")
+            raise ValueError(
+                f"name={self.name} sets open and close itself; leave out {' and '.join(given)} "
+                "(null takes back what a parent recipe gives), or write name=custom"
+            )
         return self
 
 
 class DataSection(Section):
     traces: TracesSection
     on_error: Literal["stop", "skip"] = Field(
-        default="stop", description="a row that cannot be read stops the run, with the first five faults and how many "
-        "there are; or is skipped, counted and named")
+        default="stop",
+        description="a row that cannot be read stops the run, with the first five faults and how many "
+        "there are; or is skipped, counted and named",
+    )
     filters: FiltersSection = FiltersSection()
     duplicates: DuplicatesSection = DuplicatesSection()
     decontaminate: DecontaminateSection = DecontaminateSection()
     verify: VerifySection | None = Field(
-        default=None, description="check each answer against the gold answer of its row; {} for the usual rules")
+        default=None, description="check each answer against the gold answer of its row; {} for the usual rules"
+    )
     select: SelectSection | None = Field(
-        default=None, description="keep only traces of a certain difficulty, by the models' loss on them")
+        default=None, description="keep only traces of a certain difficulty, by the models' loss on them"
+    )
     max_length_tokens: int = Field(
-        ge=8, description="longest prompt + thought + answer; `overlong` says what becomes of longer traces")
+        ge=8, description="longest prompt + thought + answer; `overlong` says what becomes of longer traces"
+    )
     overlong: Literal["drop", "error", "shorten"] = Field(
         default="drop",
         description="traces over max_length_tokens: drop and count them, stop with an error, or shorten the thinking "
-                    "by whole steps from its middle (counted); a trace is never simply cut off")
+        "by whole steps from its middle (counted); a trace is never simply cut off",
+    )
     packing: bool = Field(
         default=False,
-        description="train on several whole traces a row of max_length_tokens (best fit; none sees another)")
+        description="train on several whole traces a row of max_length_tokens (best fit; none sees another)",
+    )
     cache_dir: Path = Field(
         default=Path("runs/cache/data"),
-        description="where prepared sets are kept; on several machines it must be on a file system that all share")
+        description="where prepared sets are kept; on several machines it must be on a file system that all share",
+    )
     workers: int | None = Field(
-        default=None, ge=1, description="threads that tokenise batches side by side; default: one a core")
+        default=None, ge=1, description="threads that tokenise batches side by side; default: one a core"
+    )
     format: FormatSection = FormatSection()

@@ -14,15 +14,24 @@ from recipes.reading import shown
 from recipes.trainer_fields import OWNED, TRAINER_FIELDS
 
 _MUST_BE = {
-    "int_parsing": "a whole number", "int_type": "a whole number", "int_from_float": "a whole number",
-    "float_parsing": "a number", "float_type": "a number",
-    "bool_parsing": "true or false", "bool_type": "true or false",
-    "string_type": "text (put a number in quotes)", "path_type": "a path (put a number in quotes)",
-    "list_type": "a list, such as [1, 2]", "dict_type": "a mapping, such as {a: 1}", "finite_number": "a finite number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "string_type": "text (put a number in quotes)",
+    "path_type": "a path (put a number in quotes)",
+    "list_type": "a list, such as [1, 2]",
+    "dict_type": "a mapping, such as {a: 1}",
+    "finite_number": "a finite number",
 }
 _BOUNDS = {
-    "greater_than_equal": ("at least", "ge"), "greater_than": ("more than", "gt"),
-    "less_than_equal": ("at most", "le"), "less_than": ("less than", "lt"),
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("more than", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("less than", "lt"),
 }
 
 
@@ -136,8 +145,13 @@ def _unknown(key: str, value: Any, keys: list[Key]) -> str:
     if meant:
         return f"{said}unknown key; did you mean {meant}?"
     section = generic(key).rpartition(".")[0]
-    siblings = sorted({each.path.removeprefix(f"{section}.").split(".")[0] for each in keys
-                       if not section or each.path.startswith(f"{section}.")})
+    siblings = sorted(
+        {
+            each.path.removeprefix(f"{section}.").split(".")[0]
+            for each in keys
+            if not section or each.path.startswith(f"{section}.")
+        }
+    )
     known = f"keys of {section or 'a recipe'}: {', '.join(siblings)}" if siblings else "--help lists every key"
     return f"{said}unknown key; {known}"
 
@@ -151,8 +165,13 @@ def suggestion(key: str, keys: list[Key]) -> str | None:
     near = closest(last, siblings, cutoff=0.8)
     begun = (name for name in siblings if last.startswith(name) and len(name) > 2)
     loose = closest(last, siblings) or next(begun, None)
-    found = (siblings.get(near or "") or _foreign(last, paths) or siblings.get(loose or "")
-             or _same_ending(typed, paths) or closest(typed, paths, cutoff=0.75))
+    found = (
+        siblings.get(near or "")
+        or _foreign(last, paths)
+        or siblings.get(loose or "")
+        or _same_ending(typed, paths)
+        or closest(typed, paths, cutoff=0.75)
+    )
     return _indexed(found, key) if found else None
 
 

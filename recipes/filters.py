@@ -13,18 +13,30 @@ class FiltersSection(Section):
     """By default only what is surely broken is dropped; `python -m data_prep check` counts what each would drop."""
 
     unclosed_thinking: Literal["drop"] | None = Field(
-        default="drop", description="traces whose thought is opened and never closed")
+        default="drop", description="traces whose thought is opened and never closed"
+    )
     absent_thinking: Literal["drop"] | None = Field(
-        default="drop", description="traces in which nothing marks a thought; null trains them with an empty one")
+        default="drop", description="traces in which nothing marks a thought; null trains them with an empty one"
+    )
     min_thinking_characters: int | None = Field(
-        default=None, ge=1, description="shortest thought, white space around it not counted; 1 drops empty ones")
+        default=None, ge=1, description="shortest thought, white space around it not counted; 1 drops empty ones"
+    )
     loop_rounds: int | None = Field(
-        default=3, ge=2, description="a thought or answer that ends in so many rounds of the same at most 64 words, 12 "
-        "words at the least, is going round in a circle")
+        default=3,
+        ge=2,
+        description="a thought or answer that ends in so many rounds of the same at most 64 words, 12 "
+        "words at the least, is going round in a circle",
+    )
     max_foreign_letters: float | None = Field(
-        default=0.5, ge=0, le=1, description="largest share of the thought's letters in a script that the question "
-        "does not use (Greek letters are taken for symbols)")
+        default=0.5,
+        ge=0,
+        le=1,
+        description="largest share of the thought's letters in a script that the question "
+        "does not use (Greek letters are taken for symbols)",
+    )
     min_answer_characters: int | None = Field(
-        default=1, ge=1, description="shortest answer, white space around it not counted")
+        default=1, ge=1, description="shortest answer, white space around it not counted"
+    )
     answer_contains: str | None = Field(
-        default=None, min_length=1, description="text that every answer must hold, such as \\boxed{")
+        default=None, min_length=1, description="text that every answer must hold, such as \\boxed{"
+    )

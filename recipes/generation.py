@@ -6,26 +6,31 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from recipes.engines import EngineSection, HFEngine
 from recipes.section import Section
-from recipes.sweeps import EngineSection, HFEngine, SuiteSection
+from recipes.suites import SuiteSection
 
 
 class GenerateTraces(Section):
     source: Literal["generate"] = Field(
-        description="traces that the unpruned model writes; those that verify are kept (rejection sampling)")
+        description="traces that the unpruned model writes; those that verify are kept (rejection sampling)"
+    )
     problems: SuiteSection = Field(description="what is asked, with gold answers; not what the sweep asks")
     samples: int = Field(default=4, ge=1, description="thoughts a problem")
     keep: Literal["random", "shortest", "all"] = Field(
-        default="random", description="which of the verified traces of a problem are kept; shortest teaches brevity")
+        default="random", description="which of the verified traces of a problem are kept; shortest teaches brevity"
+    )
     per_problem: int = Field(default=1, ge=1, description="most traces kept a problem, with random or shortest")
     thinking_tokens: int = Field(
-        default=8192, ge=1, description="longest thought; one that does not end by itself is never kept")
+        default=8192, ge=1, description="longest thought; one that does not end by itself is never kept"
+    )
     answer_tokens: int = Field(default=2048, ge=1, description="longest answer; one that is cut is never kept")
     temperature: float = Field(default=1.0, ge=0, description="0 is greedy decoding")
     top_p: float = Field(default=1.0, gt=0, le=1, description="nucleus sampling")
     top_k: int = Field(default=0, ge=0, description="sample among the k likeliest tokens; 0: among all")
     sampling_seed: int = Field(
-        default=0, description="seed of the sampling streams and of the random choice; the problems have their own")
+        default=0, description="seed of the sampling streams and of the random choice; the problems have their own"
+    )
     engine: EngineSection = HFEngine()
 
     @field_validator("engine", mode="before")
@@ -42,6 +47,7 @@ class GenerateTraces(Section):
     @model_validator(mode="after")
     def _samples_differ(self) -> Self:
         if self.samples > 1 and self.temperature == 0:
-            raise ValueError(f"samples={self.samples} with temperature=0 would repeat one thought; "
-                             "set a temperature or samples=1")
+            raise ValueError(
+                f"samples={self.samples} with temperature=0 would repeat one thought; set a temperature or samples=1"
+            )
         return self

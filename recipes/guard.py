@@ -10,8 +10,13 @@ from pydantic import Field, field_validator
 
 from recipes.section import Section
 
-METRICS = {"level": "level", "gain": "gain_per_doubling", "total_gain": "total_gain", "accuracy": "accuracy",
-           "termination": "termination"}
+METRICS = {
+    "level": "level",
+    "gain": "gain_per_doubling",
+    "total_gain": "total_gain",
+    "accuracy": "accuracy",
+    "termination": "termination",
+}
 """names in a key such as sweep/chain/gain -> keys of a row of sweeps.jsonl; accuracy is that of the largest budget"""
 
 
@@ -19,14 +24,20 @@ class GuardSection(Section):
     on_bad_loss: Literal["stop", "skip"] = Field(
         default="stop",
         description="a loss or gradient that is no finite number, or a loss that explodes: stop the run before the "
-                    "optimizer step, or skip that step on all ranks and count it")
+        "optimizer step, or skip that step on all ranks and count it",
+    )
     explode_factor: float = Field(
-        default=10.0, gt=1,
-        description="a loss above so many times the median of the last `window` good steps explodes")
-    window: int = Field(default=20, ge=2, description="good steps that are looked back on; before there are as many, "
-                                                      "only a loss that is no number is bad")
+        default=10.0, gt=1, description="a loss above so many times the median of the last `window` good steps explodes"
+    )
+    window: int = Field(
+        default=20,
+        ge=2,
+        description="good steps that are looked back on; before there are as many, "
+        "only a loss that is no number is bad",
+    )
     most_skipped: int = Field(
-        default=10, ge=1, description="with skip: the run stops at the next bad step after so many, resumes included")
+        default=10, ge=1, description="with skip: the run stops at the next bad step after so many, resumes included"
+    )
 
 
 @dataclass(frozen=True)

@@ -44,15 +44,21 @@ def help_text(schema: type[BaseModel]) -> str:
 
 def keys_text(schema: type[BaseModel]) -> str:
     """Every key of a section or a recipe, one line each: type, default, meaning."""
-    return "\n".join(f"{key.shown}: {_kind(key)}, {_default(key)}{'. ' if key.meaning else ''}{key.meaning}"
-                     for key in keys_of(schema))
+    return "\n".join(
+        f"{key.shown}: {_kind(key)}, {_default(key)}{'. ' if key.meaning else ''}{key.meaning}"
+        for key in keys_of(schema)
+    )
 
 
 def _kind(key: Key) -> str:
     if key.variants and not key.shown.rpartition(".")[0].endswith(")"):  # the key that chooses the variant
         return " | ".join(key.variants)
-    bounds = [f"{sign} {getattr(each, name):g}" for each in key.field.metadata
-              for name, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<")) if hasattr(each, name)]
+    bounds = [
+        f"{sign} {getattr(each, name):g}"
+        for each in key.field.metadata
+        for name, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
+        if hasattr(each, name)
+    ]
     return " ".join([type_text(key.field.annotation), " and ".join(bounds)]).strip()
 
 
@@ -68,4 +74,4 @@ def _plain(value: Any) -> Any:
 def _trainer_lines() -> list[str]:
     """The free SFTConfig fields with their types, a few a line."""
     entries = [f"{name} ({types.replace('|None', ' or null')})" for name, types in free_fields().items()]
-    return ["  " + ", ".join(entries[start:start + 4]) for start in range(0, len(entries), 4)]
+    return ["  " + ", ".join(entries[start : start + 4]) for start in range(0, len(entries), 4)]

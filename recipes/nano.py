@@ -25,7 +25,8 @@ class NanoTraining(_Section):
     weight_decay: float = Field(default=0.01, ge=0, description="AdamW weight decay")
     padded_tokens: int = Field(default=2048, ge=256, description="padded tokens a batch")
     mixture: dict[str, float] = Field(
-        default={"knowledge": 0.3, "shallow": 0.3, "chain": 0.4}, description="share of each family in the traces")
+        default={"knowledge": 0.3, "shallow": 0.3, "chain": 0.4}, description="share of each family in the traces"
+    )
     curriculum: list[int] = Field(default=[3, 8, 14, 24], description="longest chain at each stage")
     curriculum_loss: float = Field(default=0.12, gt=0, description="running loss under which the next stage begins")
 

@@ -14,20 +14,26 @@ class RunSection(Section):
     dir: Path | None = Field(default=None, description="the run folder; default runs/<recipe>-<time>")
     resume: str = Field(
         default="auto",
-        description="auto: go on where a COMPLETE checkpoint lies in run.dir; never; or a checkpoint's path")
+        description="auto: go on where a COMPLETE checkpoint lies in run.dir; never; or a checkpoint's path",
+    )
     resume_force: bool = Field(
         default=False,
         description="go on although the recipe or the data differ from before; what differs is kept in run.json (never "
-                    "across another number of ranks or another zero.stage)")
+        "across another number of ranks or another zero.stage)",
+    )
     resume_ranks: Literal["same", "any"] = Field(
         default="same",
         description="any: a run may go on with another number of ranks; accumulation (or the micro batch) follows, so "
-                    "that the global batch stays")
+        "that the global batch stays",
+    )
     stall_seconds: float = Field(
-        default=1800.0, ge=1,
+        default=1800.0,
+        ge=1,
         description="a process that sees no finished step, no token of a sweep and no save for so long is taken for "
-                    "hung while it trains: it writes its stacks to logs/rank-N.log and ends with code 1")
+        "hung while it trains: it writes its stacks to logs/rank-N.log and ends with code 1",
+    )
     cache_dir: Path = Field(
         default=Path("runs/cache"),
         description="where sweeps of unpruned models, generated traces and scores of traces are kept for later runs; "
-                    "on several machines it must be on a file system that all share")
+        "on several machines it must be on a file system that all share",
+    )

@@ -13,7 +13,7 @@ from recipes.data import DataSection
 from recipes.guard import EarlyStopSection, GuardSection, StopOnPlateau, sweep_metric
 from recipes.run import RunSection
 from recipes.section import Section
-from recipes.sweeps import SweepSection
+from recipes.sweep import SweepSection
 from recipes.trainer_fields import check_trainer_fields
 from recipes.zero import ZeroSection
 
@@ -21,13 +21,16 @@ from recipes.zero import ZeroSection
 class ModelSection(Section):
     unpruned: str = Field(description="folder or Hub id of the unpruned model, the reference of every verdict")
     pruned: str | None = Field(
-        default=None, description="folder or Hub id of a ready pruned model; without it the `prune` section cuts one")
+        default=None, description="folder or Hub id of a ready pruned model; without it the `prune` section cuts one"
+    )
     dtype: Literal["float32", "bfloat16"] = Field(default="float32", description="dtype of the weights")
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
         default="auto",
-        description="attention in training; auto: flash_attention_2 where it is installed and a GPU is, else sdpa")
+        description="attention in training; auto: flash_attention_2 where it is installed and a GPU is, else sdpa",
+    )
     trust_remote_code: bool = Field(
-        default=False, description="run code that comes with the model (only for models you trust)")
+        default=False, description="run code that comes with the model (only for models you trust)"
+    )
 
 
 class TailPrune(Section):
@@ -42,10 +45,12 @@ class LayersPrune(Section):
 
 class ShortGPTPrune(Section):
     method: Literal["shortgpt"] = Field(
-        description="remove the layers of least block influence (ShortGPT, arXiv 2403.03853)")
+        description="remove the layers of least block influence (ShortGPT, arXiv 2403.03853)"
+    )
     layers: int = Field(ge=1, description="how many layers to remove")
     calibration_traces: int = Field(
-        default=128, ge=1, description="traces of the recipe's data on which influence is measured")
+        default=128, ge=1, description="traces of the recipe's data on which influence is measured"
+    )
 
 
 PruneSection = Annotated[TailPrune | LayersPrune | ShortGPTPrune, Field(discriminator="method")]
@@ -57,13 +62,16 @@ class NoAdapter(Section):
 
 class LoraAdapter(Section):
     method: Literal["lora", "dora", "qlora"] = Field(
-        description="low-rank adapters; dora adds a learned magnitude, qlora holds the frozen weights in 4 bits")
+        description="low-rank adapters; dora adds a learned magnitude, qlora holds the frozen weights in 4 bits"
+    )
     r: int = Field(default=16, ge=1, description="rank")
     alpha: float = Field(
-        default=32.0, gt=0, description="the update is scaled by alpha / r (alpha / sqrt(r) with rank_stabilised)")
+        default=32.0, gt=0, description="the update is scaled by alpha / r (alpha / sqrt(r) with rank_stabilised)"
+    )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout before the adapter")
     targets: str | list[str] = Field(
-        default="all-linear", description="module names that get an adapter; all-linear: all but the head")
+        default="all-linear", description="module names that get an adapter; all-linear: all but the head"
+    )
     rank_stabilised: bool = Field(default=False, description="scale by alpha / sqrt(r) (rsLoRA)")
 
 
@@ -72,7 +80,8 @@ AdapterSection = Annotated[NoAdapter | LoraAdapter, Field(discriminator="method"
 
 class WandbSection(Section):
     mode: Literal["auto", "online", "offline", "disabled"] = Field(
-        default="auto", description="auto: online where a key is set, else offline")
+        default="auto", description="auto: online where a key is set, else offline"
+    )
     project: str = Field(default="chainmend", description="W&B project")
     entity: str | None = Field(default=None, description="W&B team or user")
     group: str | None = Field(default=None, description="W&B group; default: the pruned model's name")
@@ -81,24 +90,30 @@ class WandbSection(Section):
 class ExportSection(Section):
     enabled: bool = Field(default=True, description="export the recovered model at the end of the run")
     dtype: Literal["float32", "bfloat16"] = Field(
-        default="float32", description="dtype of the exported weights; merging is done in float32")
+        default="float32", description="dtype of the exported weights; merging is done in float32"
+    )
     tolerance: float = Field(
-        default=1e-3, gt=0, description="largest logit difference to the trained model that is accepted (float32)")
+        default=1e-3, gt=0, description="largest logit difference to the trained model that is accepted (float32)"
+    )
     checkpoint: Literal["last", "best"] = Field(
-        default="last", description="which checkpoint is exported: the newest, or the best by keep_best")
+        default="last", description="which checkpoint is exported: the newest, or the best by keep_best"
+    )
 
 
 class Recipe(Section):
     seed: int = Field(default=1, description="seed of training: data order, adapter initialisation, dropout")
     deterministic: bool = Field(
         default=False,
-        description="the same bits every time on a GPU too: only deterministic kernels, which may be slower")
+        description="the same bits every time on a GPU too: only deterministic kernels, which may be slower",
+    )
     dry_run: bool = Field(
-        default=False, description="check all that can be checked without loading the model, then stop")
+        default=False, description="check all that can be checked without loading the model, then stop"
+    )
     run: RunSection = RunSection()
     model: ModelSection
     prune: PruneSection | None = Field(
-        default=None, description="how a pruned model is made where model.pruned is not set")
+        default=None, description="how a pruned model is made where model.pruned is not set"
+    )
     adapter: AdapterSection = NoAdapter()
     data: DataSection
     trainer: dict[str, Any] = Field(default={}, description="fields of TRL's SFTConfig under their own names")
@@ -108,7 +123,8 @@ class Recipe(Section):
     keep_best: str | None = Field(
         default=None,
         description="sweep/<suite>/<metric> (level, gain, total_gain, accuracy at the largest budget, termination): "
-                    "the best checkpoint by it is saved right after its sweep and kept beside the newest ones")
+        "the best checkpoint by it is saved right after its sweep and kept beside the newest ones",
+    )
     early_stop: EarlyStopSection | None = Field(default=None, description="when to end before the last step")
     wandb: WandbSection = WandbSection()
     export: ExportSection = ExportSection()
@@ -135,14 +151,17 @@ class Recipe(Section):
             if text is not None and (suite := sweep_metric(text).suite) not in names:
                 raise ValueError(f"{key}={text}: no suite {suite} in sweep.suites, which are {', '.join(names)}")
         if self.export.checkpoint == "best" and self.keep_best is None:
-            raise ValueError("export.checkpoint=best needs keep_best, such as keep_best=sweep/"
-                             f"{self.sweep.suites[-1].name}/gain")
+            raise ValueError(
+                f"export.checkpoint=best needs keep_best, such as keep_best=sweep/{self.sweep.suites[-1].name}/gain"
+            )
         return self
 
     @model_validator(mode="after")
     def _one_way_to_the_pruned_model(self) -> Self:
         if (self.model.pruned is None) == (self.prune is None):
             given = "neither" if self.prune is None else "both"
-            raise ValueError(f"give either model.pruned (a ready model) or a prune section (cut one), got {given}"
-                             + ("; write prune=null to use model.pruned" if given == "both" else ""))
+            raise ValueError(
+                f"give either model.pruned (a ready model) or a prune section (cut one), got {given}"
+                + ("; write prune=null to use model.pruned" if given == "both" else "")
+            )
         return self

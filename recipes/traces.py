@@ -10,10 +10,24 @@ from pydantic import Field, model_validator
 from recipes.generation import GenerateTraces
 from recipes.section import Section
 
-Layout = Literal["auto", "openr1_math", "s1k_1_1", "s1k", "messages", "sharegpt", "prompt_completion", "plain",
-                 "alpaca", "s1_text"]
-Column = Literal["id", "question", "thinking", "answer", "gold", "messages", "conversations", "prompt", "completion",
-                 "instruction", "input", "output", "text"]
+Layout = Literal[
+    "auto", "openr1_math", "s1k_1_1", "s1k", "messages", "sharegpt", "prompt_completion", "plain", "alpaca", "s1_text"
+]
+Column = Literal[
+    "id",
+    "question",
+    "thinking",
+    "answer",
+    "gold",
+    "messages",
+    "conversations",
+    "prompt",
+    "completion",
+    "instruction",
+    "input",
+    "output",
+    "text",
+]
 
 
 class NanoTraces(Section):
@@ -21,7 +35,8 @@ class NanoTraces(Section):
     size: int = Field(ge=1, description="how many traces")
     seed: int = Field(default=1, description="seed of the traces")
     shares: dict[Literal["knowledge", "shallow", "chain"], float] = Field(
-        default={"knowledge": 0.3, "shallow": 0.3, "chain": 0.4}, description="share of each family")
+        default={"knowledge": 0.3, "shallow": 0.3, "chain": 0.4}, description="share of each family"
+    )
     max_operations: int = Field(default=24, ge=2, le=24, description="longest chain")
 
 
@@ -30,10 +45,13 @@ class _Rows(Section):
 
     format: Layout = Field(default="auto", description="layout of the rows; auto: found by their columns")
     columns: dict[Column, str] = Field(
-        default={}, description="our name of a column to the source's name, where they differ")
+        default={}, description="our name of a column to the source's name, where they differ"
+    )
     system: Literal["join", "drop", "refuse"] = Field(
-        default="join", description="what becomes of a system message: join it to the question (an empty line between),"
-        " drop it (counted), or refuse the row")
+        default="join",
+        description="what becomes of a system message: join it to the question (an empty line between),"
+        " drop it (counted), or refuse the row",
+    )
 
 
 class JsonlTraces(_Rows):
@@ -44,7 +62,8 @@ class JsonlTraces(_Rows):
 class FileTraces(_Rows):
     source: Literal["file"] = Field(
         description="a file by its suffix (.jsonl .json .csv .tsv, packed with .gz .zst .bz2 or not; .parquet .arrow "
-        ".feather) or a folder of files of one kind")
+        ".feather) or a folder of files of one kind"
+    )
     path: Path = Field(description="the file or folder")
 
 
@@ -54,7 +73,8 @@ class HubTraces(_Rows):
     config: str | None = Field(default=None, description="configuration (subset) of the data set")
     split: str = Field(default="train", description="split of the data set")
     access: Literal["download", "stream"] = Field(
-        default="download", description="download the whole set first, or read it row by row over the network")
+        default="download", description="download the whole set first, or read it row by row over the network"
+    )
 
 
 class MixturePart(Section):
@@ -66,11 +86,14 @@ class MixtureTraces(Section):
     source: Literal["mixture"] = Field(description="several sources, interleaved by weight")
     parts: list[MixturePart] = Field(min_length=1, description="the sources with their weights")
     size: int | None = Field(
-        default=None, ge=1, description="how many rows to take in all; null: until every part has ended")
+        default=None, ge=1, description="how many rows to take in all; null: until every part has ended"
+    )
     seed: int = Field(default=1, description="seed of where in the order each part begins")
     when_exhausted: Literal["go_on", "stop", "repeat"] = Field(
-        default="go_on", description="when a part has no more rows: go on with the others, stop (the shares stay "
-        "true), or read the part again from its start (needs size; a filter for duplicates would undo it)")
+        default="go_on",
+        description="when a part has no more rows: go on with the others, stop (the shares stay "
+        "true), or read the part again from its start (needs size; a filter for duplicates would undo it)",
+    )
 
     @model_validator(mode="after")
     def _an_end_is_in_sight(self) -> Self:
@@ -79,5 +102,6 @@ class MixtureTraces(Section):
         return self
 
 
-TracesSection = Annotated[NanoTraces | JsonlTraces | FileTraces | HubTraces | MixtureTraces | GenerateTraces,
-                          Field(discriminator="source")]
+TracesSection = Annotated[
+    NanoTraces | JsonlTraces | FileTraces | HubTraces | MixtureTraces | GenerateTraces, Field(discriminator="source")
+]

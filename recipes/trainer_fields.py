@@ -10,6 +10,7 @@ from typing import Any
 from recipes.names import FOREIGN_NAMES, closest
 
 # name -> the plain types it takes (an enum is written as "str"; "None" stands for null)
+# fmt: off
 TRAINER_FIELDS: dict[str, str] = {
     "output_dir": "str|None", "per_device_train_batch_size": "int", "num_train_epochs": "float", "max_steps": "int",
     "learning_rate": "float", "lr_scheduler_type": "str", "lr_scheduler_kwargs": "str|dict|None",
@@ -52,7 +53,9 @@ TRAINER_FIELDS: dict[str, str] = {
     "pad_to_multiple_of": "int|str|None", "eval_packing": "bool|None", "completion_only_loss": "bool|None",
     "assistant_only_loss": "bool", "loss_type": "str", "activation_offloading": "bool", "pad_token": "str|None",
 }
+# fmt: on
 
+# fmt: off
 CHOICES: dict[str, tuple[str, ...]] = {
     "lr_scheduler_type": (
         "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup", "inverse_sqrt",
@@ -70,15 +73,20 @@ CHOICES: dict[str, tuple[str, ...]] = {
         "schedule_free_radam", "schedule_free_adamw", "schedule_free_sgd", "apollo_adamw",
         "apollo_adamw_layerwise", "stable_adamw"),
 }
+# fmt: on
 
+# fmt: off
 REFUSED_VALUES: dict[tuple[str, str], str] = {
     ("save_strategy", "best"): "needs an evaluation inside TRL; use steps or epoch (the sweeps show the best step)",
 }
+# fmt: on
 
+# fmt: off
 AT_LEAST: dict[str, float] = {
     "per_device_train_batch_size": 1, "gradient_accumulation_steps": 1, "learning_rate": 0, "weight_decay": 0,
     "warmup_steps": 0, "max_grad_norm": 0, "num_train_epochs": 0, "save_total_limit": 1, "dataloader_num_workers": 0,
 }
+# fmt: on
 
 _LABELS = "chainmend makes prompt, completion and labels itself; see data.traces and data.format"
 _PACKING = "use data.packing=true (best fit of whole traces)"
@@ -89,6 +97,7 @@ _TRACKING = "use wandb.project, wandb.entity, wandb.group, wandb.mode"
 _BEST = "use keep_best=sweep/<suite>/<metric>, and export.checkpoint=best"
 
 # fields that chainmend sets, each with what to write instead
+# fmt: off
 OWNED: dict[str, str] = {
     "output_dir": "use run.dir", "deepspeed": "use zero.stage and the other zero keys",
     "resume_from_checkpoint": "use run.resume", "restore_callback_states_from_checkpoint": "use run.resume",
@@ -118,6 +127,7 @@ OWNED: dict[str, str] = {
     "push_to_hub": _HUB, "hub_token": _HUB, "hub_private_repo": _HUB, "hub_model_id": _HUB, "hub_strategy": _HUB,
     "hub_always_push": _HUB, "hub_revision": _HUB,
 }
+# fmt: on
 
 
 def free_fields() -> dict[str, str]:

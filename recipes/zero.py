@@ -21,7 +21,8 @@ class ZeroSection(Section):
     config: Path | None = Field(
         default=None,
         description="a DeepSpeed JSON of your own, used instead of the one made from these keys; auto values are "
-                    "filled in, and what contradicts the recipe is refused")
+        "filled in, and what contradicts the recipe is refused",
+    )
 
     @model_validator(mode="after")
     def _offload_needs_a_stage(self) -> Self:

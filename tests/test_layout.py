@@ -48,14 +48,20 @@ def test_every_package_has_sources() -> None:
 @pytest.mark.parametrize("package", MAY_IMPORT)
 def test_imports_follow_the_arrows(package: str) -> None:
     known = {*MAY_IMPORT, "tests"}
-    wrong = [f"{path.relative_to(ROOT)} imports {name}" for path in SOURCES if path.is_relative_to(ROOT / package)
-             for name in imported(path) if name in known - MAY_IMPORT[package] - {package}]
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in SOURCES
+        if path.is_relative_to(ROOT / package)
+        for name in imported(path)
+        if name in known - MAY_IMPORT[package] - {package}
+    ]
     assert wrong == []
 
 
 def test_recipes_import_nothing_heavy() -> None:
-    wrong = [f"{path.name}: {name}" for path in (ROOT / "recipes").glob("*.py")
-             for name in imported(path) if name in HEAVY]
+    wrong = [
+        f"{path.name}: {name}" for path in (ROOT / "recipes").glob("*.py") for name in imported(path) if name in HEAVY
+    ]
     assert wrong == []
 
 

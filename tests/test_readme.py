@@ -13,16 +13,27 @@ import pytest
 from recipes.loader import load_recipe
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "launch" / "README.md", ROOT / "CONTRIBUTING.md",
-         *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "launch" / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 LINES = [line for page in PAGES for line in page.read_text().splitlines()]
-COMMANDS = [shlex.split(line.strip().rstrip("\\"), comments=True) for line in LINES
-            if re.match(r" {4}(make|python|deepspeed|\S*sbatch) ", line)]
+COMMANDS = [
+    shlex.split(line.strip().rstrip("\\"), comments=True)
+    for line in LINES
+    if re.match(r" {4}(make|python|deepspeed|\S*sbatch) ", line)
+]
 TARGETS = sorted(set(re.findall(r"make ([a-z][a-z-]*)`?", " ".join(page.read_text() for page in PAGES))))
 MODULES = sorted({words[2] for words in COMMANDS if words[:2] == ["python", "-m"]})
-RECIPES = sorted({" ".join(word for word in words if re.match(r"(recipe|[a-z_]+\.[a-z_.]+)=", word))
-                  for words in COMMANDS if any(word.startswith("recipe=") for word in words)
-                  and "nano_world.yaml" not in " ".join(words)})
+RECIPES = sorted(
+    {
+        " ".join(word for word in words if re.match(r"(recipe|[a-z_]+\.[a-z_.]+)=", word))
+        for words in COMMANDS
+        if any(word.startswith("recipe=") for word in words) and "nano_world.yaml" not in " ".join(words)
+    }
+)
 
 
 def test_the_pages_hold_commands() -> None:
@@ -42,7 +53,8 @@ def test_a_recipe_with_its_keys_is_sound(arguments: str) -> None:
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_module_is_a_command_with_help(
-        module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "argv", [module, "--help"])
     with pytest.raises(SystemExit) as left:
         runpy.run_module(module, run_name="__main__")

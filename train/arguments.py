@@ -31,8 +31,9 @@ def make_arguments(recipe: Recipe, folder: Path, ranks: int = 1) -> SFTConfig:
         "save_total_limit": None,  # old checkpoints are dropped only after the new one is complete (CheckpointCallback)
         "dataloader_pin_memory": kind == "cuda",
     }
-    return SFTConfig(**{**_without_aliases(recipe.trainer), "activation_checkpointing_kwargs": checkpointing(recipe),
-                        **owned})
+    return SFTConfig(
+        **{**_without_aliases(recipe.trainer), "activation_checkpointing_kwargs": checkpointing(recipe), **owned}
+    )
 
 
 def _without_aliases(trainer: dict[str, Any]) -> dict[str, Any]:
@@ -81,10 +82,12 @@ class Arithmetic:
     def __str__(self) -> str:
         total, epochs = self.steps * self.tokens_per_step, self.steps * self.global_batch / self.sequences
         packed = f", packed into {self.sequences:,} sequences" if self.sequences != self.traces else ""
-        return (f"global batch {self.global_batch} {'sequences' if packed else 'traces'} = "
-                f"micro batch {self.micro_batch} × accumulation {self.accumulation_steps} × ranks {self.ranks}\n"
-                f"{self.tokens_per_step:,.0f} tokens a step ({self.tokens / self.traces:.1f} a trace), "
-                f"{self.steps} steps = {total:,.0f} tokens, {epochs:.2f} epochs of {self.traces:,} traces{packed}")
+        return (
+            f"global batch {self.global_batch} {'sequences' if packed else 'traces'} = "
+            f"micro batch {self.micro_batch} × accumulation {self.accumulation_steps} × ranks {self.ranks}\n"
+            f"{self.tokens_per_step:,.0f} tokens a step ({self.tokens / self.traces:.1f} a trace), "
+            f"{self.steps} steps = {total:,.0f} tokens, {epochs:.2f} epochs of {self.traces:,} traces{packed}"
+        )
 
 
 def arithmetic(trainer: dict[str, Any], traces: int, sequences: int, tokens: int, ranks: int) -> Arithmetic:
@@ -97,5 +100,12 @@ def arithmetic(trainer: dict[str, Any], traces: int, sequences: int, tokens: int
     steps = int(trainer.get("max_steps", -1))
     if steps < 0:
         steps = math.ceil(max(1, math.ceil(batches / accumulation)) * float(trainer.get("num_train_epochs", 3.0)))
-    return Arithmetic(micro_batch=micro_batch, accumulation_steps=accumulation, ranks=ranks, traces=traces,
-                      sequences=sequences, tokens=tokens, steps=steps)
+    return Arithmetic(
+        micro_batch=micro_batch,
+        accumulation_steps=accumulation,
+        ranks=ranks,
+        traces=traces,
+        sequences=sequences,
+        tokens=tokens,
+        steps=steps,
+    )

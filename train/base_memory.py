@@ -16,10 +16,21 @@ from recipes.errors import UserError
 from recipes.paths import ROOT
 
 SMALL = (
-    "recipe=full_recovery.yaml", "trainer.per_device_train_batch_size=1", "trainer.max_steps=2", "data.traces.size=16",
-    "trainer.save_strategy=no", "export.enabled=false", "wandb.mode=disabled", "sweep.every_steps=2",
-    "sweep.budgets=[8]", "sweep.suites.0.size=1", "sweep.suites.1.size=1", "sweep.suites.2.size=2",
-    "sweep.engine.batch_size=1", "sweep.verdict.resamples=100")
+    "recipe=full_recovery.yaml",
+    "trainer.per_device_train_batch_size=1",
+    "trainer.max_steps=2",
+    "data.traces.size=16",
+    "trainer.save_strategy=no",
+    "export.enabled=false",
+    "wandb.mode=disabled",
+    "sweep.every_steps=2",
+    "sweep.budgets=[8]",
+    "sweep.suites.0.size=1",
+    "sweep.suites.1.size=1",
+    "sweep.suites.2.size=2",
+    "sweep.engine.batch_size=1",
+    "sweep.verdict.resamples=100",
+)
 
 
 def base_bytes(stage: int) -> int:
@@ -32,14 +43,16 @@ def base_bytes(stage: int) -> int:
         places = [f"run.dir={name}/run", f"run.cache_dir={name}/cache", f"data.cache_dir={name}/data"]
         command = [sys.executable, str(ROOT / "launch" / "train.py"), *SMALL, *places, f"zero.stage={stage}"]
         with (Path(name) / "log").open("wb") as log:
-            process = subprocess.Popen(command, cwd=name, env=_alone(), stdin=subprocess.DEVNULL, stdout=log,
-                                       stderr=log)
+            process = subprocess.Popen(
+                command, cwd=name, env=_alone(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
             _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             last = (Path(name) / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-            raise UserError(f"the base of a process cannot be measured, its run failed ({' '.join(last)[:200]}); "
-                            "give base_gb=N")
+            raise UserError(
+                f"the base of a process cannot be measured, its run failed ({' '.join(last)[:200]}); give base_gb=N"
+            )
     return usage.ru_maxrss * 1024
 
 

@@ -52,8 +52,9 @@ class SweepCallback(TrainerCallback):
     """Sweeps every N steps and after the last one. A sweep that is left when the run is asked to stop is done when it
     goes on, before the next step."""
 
-    def __init__(self, sweeps: Sweeps, every_steps: int, preemption: PreemptionCallback, recorder: SweepRecorder
-                 ) -> None:
+    def __init__(
+        self, sweeps: Sweeps, every_steps: int, preemption: PreemptionCallback, recorder: SweepRecorder
+    ) -> None:
         self.sweeps, self.every_steps = sweeps, every_steps
         self.preemption, self.recorder = preemption, recorder
 
@@ -116,13 +117,22 @@ class MetricsCallback(TrainerCallback):
     def on_epoch_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self.on_step_end(args, state, control, **kwargs)
 
-    def on_log(self, args: Args, state: TrainerState, control: TrainerControl,
-               logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    def on_log(
+        self,
+        args: Args,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         if not state.is_world_process_zero or not logs or "loss" not in logs:
             return
         kept = ("loss", "learning_rate", "grad_norm", "epoch", "mean_token_accuracy")
-        row = {"step": state.global_step, **{key: finite_or_none(logs[key]) for key in kept if key in logs},
-               **self.clock.lap(int(logs.get("num_tokens", 0)))}
+        row = {
+            "step": state.global_step,
+            **{key: finite_or_none(logs[key]) for key in kept if key in logs},
+            **self.clock.lap(int(logs.get("num_tokens", 0))),
+        }
         if self.guard.skipped:
             row["skipped_steps"] = self.guard.skipped
         self.recorder.folder.put_rows("metrics.jsonl", [row], ("step",))

@@ -19,20 +19,37 @@ def model_card(folder: RunFolder, checkpoint: Path, difference: float, out: Path
         shutil.copy(figure, out)
     plan = facts.get("prune_plan") or {}
     lines = [
-        "---", "library_name: transformers", "tags: [chainmend, pruned, reasoning]", "---", "",
-        f"# {facts['name']}", "",
+        "---",
+        "library_name: transformers",
+        "tags: [chainmend, pruned, reasoning]",
+        "---",
+        "",
+        f"# {facts['name']}",
+        "",
         "A layer-pruned reasoning model, recovered with chainmend. "
-        f"Step {step} of run `{facts['id']}` (commit {facts.get('commit')}).", "",
-        "## Lineage", "",
+        f"Step {step} of run `{facts['id']}` (commit {facts.get('commit')}).",
+        "",
+        "## Lineage",
+        "",
         f"- unpruned: `{facts['recipe']['model']['unpruned']}`",
         f"- pruned by {plan.get('method', 'others')}: layers {plan.get('removed', 'not recorded')} "
         f"of {plan.get('layers', 'not recorded')} removed",
         f"- adapter: {facts['recipe']['adapter']['method']}; merged in float32, "
         f"largest logit difference to the trained model {difference:.1e}",
-        f"- data: {facts['data']['traces_kept']} traces, hash `{facts['data']['hash']}`", "",
-        "## Accuracy by thinking budget", "", *_curve(folder.path / "sweeps.jsonl", step), "",
+        f"- data: {facts['data']['traces_kept']} traces, hash `{facts['data']['hash']}`",
+        "",
+        "## Accuracy by thinking budget",
+        "",
+        *_curve(folder.path / "sweeps.jsonl", step),
+        "",
         *(["![accuracy against thinking budget](accuracy_by_budget.png)", ""] if figure.is_file() else []),
-        "## Recipe", "", "```yaml", (folder.path / "recipe.yaml").read_text(encoding="utf-8").strip(), "```", ""]
+        "## Recipe",
+        "",
+        "```yaml",
+        (folder.path / "recipe.yaml").read_text(encoding="utf-8").strip(),
+        "```",
+        "",
+    ]
     write_whole(out / "README.md", "\n".join(lines))
 
 
@@ -44,7 +61,8 @@ def _curve(path: Path, step: int) -> list[str]:
     suite = verdict_suite(rows)
     swept = [s for s in steps(rows, "run", suite) if s <= step]
     models: dict[str, tuple[list[dict[str, Any]], dict[str, Any] | None]] = {
-        name: newest(rows, name, suite) for name in ("unpruned", "pruned")}
+        name: newest(rows, name, suite) for name in ("unpruned", "pruned")
+    }
     if swept:
         models[f"step {swept[-1]}"] = at_step(rows, "run", suite, swept[-1])
     budgets = [row["budget"] for row in models["unpruned"][0]]

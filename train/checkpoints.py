@@ -38,8 +38,10 @@ def complete(checkpoint: Path, step: int, ranks: Ranks) -> None:
     broken = ranks.gather(broken)
     files = dict(ranks.gather(found))
     if broken:
-        raise Stopped(f"{checkpoint.name} is not marked as complete: {len(broken)} tensors hold numbers that are not "
-                      f"finite, the first is {broken[0]}; go on from the checkpoint before with a lower learning rate")
+        raise Stopped(
+            f"{checkpoint.name} is not marked as complete: {len(broken)} tensors hold numbers that are not "
+            f"finite, the first is {broken[0]}; go on from the checkpoint before with a lower learning rate"
+        )
     on_first_rank(ranks, lambda: write_whole(checkpoint / COMPLETE, mark_text(step, files)))
 
 
@@ -48,12 +50,16 @@ def _broken_tensors(file: Path) -> list[str]:
     if file.suffix != ".safetensors":
         return []
     with safe_open(file, "pt") as opened:
-        return [name for name in opened.keys()  # noqa: SIM118 - not a dict
-                if not bool(torch.isfinite(opened.get_tensor(name)).all())]
+        return [
+            name
+            for name in opened.keys()  # noqa: SIM118 - not a dict
+            if not bool(torch.isfinite(opened.get_tensor(name)).all())
+        ]
 
 
 def verify(checkpoint: Path, ranks: Ranks) -> None:
     """UserError, on all ranks, where a file of a checkpoint is missing, cut or changed; each rank reads its share."""
+
     def readable() -> dict[str, tuple[int, str]] | None:
         try:
             return read_mark(checkpoint)
@@ -62,8 +68,13 @@ def verify(checkpoint: Path, ranks: Ranks) -> None:
 
     marked = on_first_rank(ranks, readable)
     if marked is None:
-        on_first_rank(ranks, lambda: print(f"resume {checkpoint}: its mark is an earlier version's without hashes, "
-                                           "so its files are not verified", flush=True))
+        on_first_rank(
+            ranks,
+            lambda: print(
+                f"resume {checkpoint}: its mark is an earlier version's without hashes, so its files are not verified",
+                flush=True,
+            ),
+        )
         return
     mine = share_of(sorted(marked, key=lambda name: -marked[name][0]), ranks.rank, ranks.count)
     found = ranks.gather(damage(checkpoint, mine, marked))
@@ -83,8 +94,11 @@ def _refusal(checkpoint: Path, found: Sequence[str]) -> str:
     folder = RunFolder(checkpoint.parent)
     before = [each for each in folder.complete_checkpoints() if step_of(each) < step_of(checkpoint)]
     more = f" (and {len(found) - 3} more files)" if len(found) > 3 else ""
-    remedy = (f"run.resume={before[-1]} goes on from the one before" if before else
-              "there is no complete one before it; bring the file back, or begin anew in another run.dir")
+    remedy = (
+        f"run.resume={before[-1]} goes on from the one before"
+        if before
+        else "there is no complete one before it; bring the file back, or begin anew in another run.dir"
+    )
     return f"{checkpoint} is damaged: {'; '.join(found[:3])}{more}; {remedy}"
 
 
@@ -97,8 +111,10 @@ def best_step(rows: Sequence[Row], metric: SweepMetric, steps: Sequence[int]) ->
 
 def metric_values(rows: Sequence[Row], metric: SweepMetric) -> dict[int, float]:
     """The metric at every step at which the run was swept, in the order of the steps."""
-    own = sorted((row for row in rows if (row["model"], row["suite"]) == ("run", metric.suite)),
-                 key=lambda row: (row["step"], row["budget"] is None, row["budget"] or 0))
+    own = sorted(
+        (row for row in rows if (row["model"], row["suite"]) == ("run", metric.suite)),
+        key=lambda row: (row["step"], row["budget"] is None, row["budget"] or 0),
+    )
     found: dict[int, float] = {}
     for row in own:
         of_a_budget = row["budget"] is not None
@@ -181,5 +197,7 @@ def no_room(folder: RunFolder, said: str) -> str:
         if half not in whole and step_of(half) > (step_of(whole[-1]) if whole else -1):
             shutil.rmtree(half, ignore_errors=True)
     last = f"the last complete checkpoint is {whole[-1]}, untouched" if whole else "there is no complete checkpoint yet"
-    return (f"run.dir={folder.path}: a file could not be written ({said}); {shutil.disk_usage(folder.path).free:,} "
-            f"bytes are free there\n{last}; make room, and the same command goes on")
+    return (
+        f"run.dir={folder.path}: a file could not be written ({said}); {shutil.disk_usage(folder.path).free:,} "
+        f"bytes are free there\n{last}; make room, and the same command goes on"
+    )

@@ -26,7 +26,9 @@ def be_deterministic(wanted: bool) -> None:  # the recipe's own switch, passed o
 
 def determinism() -> dict[str, Any]:
     """How deterministic this process is, for the run record."""
-    return {"algorithms": torch.are_deterministic_algorithms_enabled(),
-            "cudnn_deterministic": torch.backends.cudnn.deterministic,
-            "cudnn_benchmark": torch.backends.cudnn.benchmark,
-            "cublas_workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG")}
+    return {
+        "algorithms": torch.are_deterministic_algorithms_enabled(),
+        "cudnn_deterministic": torch.backends.cudnn.deterministic,
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "cublas_workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+    }

@@ -36,8 +36,10 @@ def fit_ranks(folder: RunFolder, recipe: Recipe, ranks: Ranks) -> Recipe:
     if begun == ranks.count:
         return recipe
     if recipe.trainer.get("dataloader_drop_last"):
-        raise UserError("run.resume_ranks=any with trainer.dataloader_drop_last=true: what is dropped depends on the "
-                        "number of ranks, so the run would not go on with the same batches; start as many as before")
+        raise UserError(
+            "run.resume_ranks=any with trainer.dataloader_drop_last=true: what is dropped depends on the "
+            "number of ranks, so the run would not go on with the same batches; start as many as before"
+        )
     micro = int(recipe.trainer.get("per_device_train_batch_size", 8))
     steps = int(recipe.trainer.get("gradient_accumulation_steps", 1))
     micro, steps = same_global_batch(micro, steps * micro * begun, ranks.count)
@@ -59,8 +61,10 @@ def same_global_batch(micro: int, global_batch: int, ranks: int) -> tuple[int, i
     """The largest micro batch of at most `micro`, and its accumulation, that make `global_batch` on `ranks`."""
     share, rest = divmod(global_batch, ranks)
     if rest:
-        raise UserError(f"run.resume_ranks=any: a global batch of {global_batch} does not divide by {ranks} ranks; "
-                        "start a number of ranks that divides it")
+        raise UserError(
+            f"run.resume_ranks=any: a global batch of {global_batch} does not divide by {ranks} ranks; "
+            "start a number of ranks that divides it"
+        )
     fitting = next(size for size in range(min(micro, share), 0, -1) if share % size == 0)
     return fitting, share // fitting
 
@@ -77,8 +81,10 @@ def _fit(checkpoint: Path, folder: RunFolder, ranks: int) -> Path:
     if random == ranks:  # every rank writes one of each
         return checkpoint
     if not states:
-        raise UserError(f"run.resume_ranks=any: {checkpoint} was written without ZeRO (zero.stage=0), and its "
-                        f"optimizer can only be read by {random} rank(s); begin such runs with zero.stage=1 or more")
+        raise UserError(
+            f"run.resume_ranks=any: {checkpoint} was written without ZeRO (zero.stage=0), and its "
+            f"optimizer can only be read by {random} rank(s); begin such runs with zero.stage=1 or more"
+        )
     return universal(checkpoint, folder.path / UNIVERSAL / checkpoint.name)
 
 
@@ -90,8 +96,14 @@ def universal(checkpoint: Path, to: Path) -> Path:
     (states,) = checkpoint.glob("global_step*")
     shutil.copytree(checkpoint, to, ignore=shutil.ignore_patterns(states.name, "latest"))
     asked = SimpleNamespace(
-        input_folder=str(states), output_folder=str(to / states.name), num_extract_workers=1, num_merge_workers=1,
-        keep_temp_folder=False, strict=True, inject_missing_state=True)
+        input_folder=str(states),
+        output_folder=str(to / states.name),
+        num_extract_workers=1,
+        num_merge_workers=1,
+        keep_temp_folder=False,
+        strict=True,
+        inject_missing_state=True,
+    )
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         ds_to_universal.main(asked)
     (to / LATEST).write_text(states.name)

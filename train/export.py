@@ -57,8 +57,10 @@ def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
     check_whole(checkpoint)
     pruned = _pruned_folder(folder, recipe.model)
     if fingerprint(str(pruned)) != facts["pruned_fingerprint"]:
-        raise UserError(f"{pruned} is no longer the pruned model that this run was trained on (its fingerprint "
-                        "differs); put the right weights back, an adapter fits no others")
+        raise UserError(
+            f"{pruned} is no longer the pruned model that this run was trained on (its fingerprint "
+            "differs); put the right weights back, an adapter fits no others"
+        )
     exact = recipe.model.model_copy(update={"dtype": "float32", "attention": "sdpa"})
     temporary = out.with_name(f".{out.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -104,8 +106,10 @@ def _check_parity(parity: Parity, section: ExportSection, rejected: Path) -> Non
         differences["as saved"] = parity.cast_difference
     for when, difference in differences.items():
         if not difference <= parity.tolerance:
-            raise UserError(f"export refused: logits differ by {difference:.2e} {when} from the trained model's, "
-                            f"export.tolerance={parity.tolerance:g} is allowed; the rejected export lies in {rejected}")
+            raise UserError(
+                f"export refused: logits differ by {difference:.2e} {when} from the trained model's, "
+                f"export.tolerance={parity.tolerance:g} is allowed; the rejected export lies in {rejected}"
+            )
 
 
 def _write(checkpoint: Path, pruned: Path, exact: ModelSection, section: ExportSection, folder: Path) -> Parity:
@@ -124,8 +128,12 @@ def _write(checkpoint: Path, pruned: Path, exact: ModelSection, section: ExportS
         exported = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
         logits = exported(input_ids=probes).logits
     agreement = (logits.argmax(-1) == wanted.argmax(-1)).float().mean()
-    return Parity(merged_difference=merged_difference, cast_difference=float((logits - wanted).abs().max()),
-                  agreement=float(agreement), tolerance=section.tolerance)
+    return Parity(
+        merged_difference=merged_difference,
+        cast_difference=float((logits - wanted).abs().max()),
+        agreement=float(agreement),
+        tolerance=section.tolerance,
+    )
 
 
 def trained_model(checkpoint: Path, pruned: Path, exact: ModelSection) -> PreTrainedModel | PeftModel:
@@ -142,14 +150,22 @@ def check_adapter(checkpoint: Path) -> None:
     with safe_open(checkpoint / "adapter_model.safetensors", "pt") as file:
         empty = [name for name in file.keys() if 0 in file.get_slice(name).get_shape()]  # noqa: SIM118 - not a dict
         if empty or not file.keys():
-            raise UserError(f"{checkpoint}: the adapter was not saved whole ({len(empty)} empty tensors, first "
-                            f"{empty[:1]}); export from an earlier checkpoint")
+            raise UserError(
+                f"{checkpoint}: the adapter was not saved whole ({len(empty)} empty tensors, first "
+                f"{empty[:1]}); export from an earlier checkpoint"
+            )
 
 
 def main(arguments: list[str]) -> None:
-    own, rest = split(arguments, {"run": "a run folder", "out": "folder for the exported model",
-                                  "checkpoint": "last or best; default: the recipe's export.checkpoint",
-                                  "dtype": "float32 or bfloat16; default: the recipe's export.dtype"})
+    own, rest = split(
+        arguments,
+        {
+            "run": "a run folder",
+            "out": "folder for the exported model",
+            "checkpoint": "last or best; default: the recipe's export.checkpoint",
+            "dtype": "float32 or bfloat16; default: the recipe's export.dtype",
+        },
+    )
     if rest or "run" not in own or "out" not in own:
         wrong = f", not {' '.join(rest)}" if rest else ""
         raise UserError(f"train.export: write run=DIR out=DIR [checkpoint=best] [dtype=bfloat16]{wrong}")
@@ -164,9 +180,11 @@ def main(arguments: list[str]) -> None:
     chosen = {key: own[key] for key in ("dtype", "checkpoint") if key in own}
     section = ExportSection.model_validate({**recipe.get("export", {}), **chosen})
     parity = export_run(folder, out, section)
-    print(f"exported to {out}: largest logit difference {parity.merged_difference:.1e} after the merge, "
-          f"{parity.cast_difference:.1e} as saved in {section.dtype}; "
-          f"same likeliest token at {parity.agreement:.1%} of the positions")
+    print(
+        f"exported to {out}: largest logit difference {parity.merged_difference:.1e} after the merge, "
+        f"{parity.cast_difference:.1e} as saved in {section.dtype}; "
+        f"same likeliest token at {parity.agreement:.1%} of the positions"
+    )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ from recipes.data import DataSection, FileTraces
 from recipes.errors import UserError
 from recipes.generation import GenerateTraces
 from recipes.schema import Recipe
-from recipes.sweeps import NanoSuite, SweepSection
+from recipes.suites import NanoSuite
+from recipes.sweep import SweepSection
 from train.ranks import on_every_rank_however_long, on_first_rank_however_long
 
 
@@ -42,8 +43,10 @@ def with_generated_traces(recipe: Recipe, ranks: Ranks) -> Recipe:
     out = folder / f"{generation.identity}.jsonl"
     if not on_first_rank(ranks, out.is_file):
         if recipe.dry_run:
-            raise UserError("dry_run=true with data.traces.source=generate: the traces are not written yet, so they "
-                            "cannot be checked; start without dry_run, or write them with python -m eval.generate")
+            raise UserError(
+                "dry_run=true with data.traces.source=generate: the traces are not written yet, so they "
+                "cannot be checked; start without dry_run, or write them with python -m eval.generate"
+            )
         _write_once(generation, out, ranks)
     on_first_rank(ranks, lambda: print(f"traces {out}{also_asked(generation, recipe.sweep)}", flush=True))
     data: DataSection = recipe.data.model_copy(update={"traces": FileTraces(source="file", path=out)})
@@ -58,7 +61,7 @@ def _write_once(generation: Generation, out: Path, ranks: Ranks) -> None:
         if on_first_rank(ranks, out.is_file):
             return
         done = on_first_rank(ranks, lambda: set(finished(journal)))
-        mine = missing_requests(generation, done)[ranks.rank::ranks.count]
+        mine = missing_requests(generation, done)[ranks.rank :: ranks.count]
         on_every_rank_however_long(ranks, folder, lambda: write_thoughts(generation, mine, journal, ranks.rank))
         said = on_first_rank_however_long(ranks, folder, lambda: finish(generation, out, journal))
         if ranks.rank == 0:
@@ -83,6 +86,8 @@ def also_asked(generation: Generation, sweep: SweepSection) -> str:
             continue
         same = questions & {problem.question for problem in load_suite(section).problems}
         if same:
-            warnings.append(f"\nwarning: {len(same)} of the {len(questions)} problems of data.traces.problems are "
-                            f"asked by the sweep's suite {section.name} too")
+            warnings.append(
+                f"\nwarning: {len(same)} of the {len(questions)} problems of data.traces.problems are "
+                f"asked by the sweep's suite {section.name} too"
+            )
     return "".join(warnings)

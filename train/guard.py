@@ -64,8 +64,11 @@ class Guard:
         if not math.isfinite(loss):
             self._bad(step, f"the loss is {loss}")
         elif loss > self.section.explode_factor * usual:
-            self._bad(step, f"the loss is {loss:.4g}, more than {self.section.explode_factor:g} times the usual "
-                            f"{usual:.4g} (guard.explode_factor)")
+            self._bad(
+                step,
+                f"the loss is {loss:.4g}, more than {self.section.explode_factor:g} times the usual "
+                f"{usual:.4g} (guard.explode_factor)",
+            )
         else:
             self.good.append(loss)
 
@@ -104,8 +107,11 @@ class Guard:
         wanted = [ids for batch in self.batches for ids in sequences(batch) if len(ids) > 1]  # a filler is one token
         lengths, found = self.rows.lengths(), []
         for ids in wanted:
-            same = (int(i) for i in np.flatnonzero(lengths == len(ids))
-                    if np.array_equal(self.rows.ids_and_labels(int(i))[0], ids))
+            same = (
+                int(i)
+                for i in np.flatnonzero(lengths == len(ids))
+                if np.array_equal(self.rows.ids_and_labels(int(i))[0], ids)
+            )
             found.append(next((self.rows[i].id for i in same), "not among the prepared rows"))
         return found
 
@@ -181,8 +187,11 @@ def _let_deepspeed_skip(engine: Any, guard: Guard) -> None:
         return
     optimizer._chainmend_guarded = True
     step = optimizer.step
-    forced = {name: getattr(optimizer, name) for name in ("check_overflow", "_overflow_check_and_loss_scale_update")
-              if hasattr(optimizer, name)}
+    forced = {
+        name: getattr(optimizer, name)
+        for name in ("check_overflow", "_overflow_check_and_loss_scale_update")
+        if hasattr(optimizer, name)
+    }
 
     def overflows(*args: Any, **kwargs: Any) -> bool:
         optimizer.overflow = True
@@ -210,5 +219,3 @@ def _let_deepspeed_skip(engine: Any, guard: Guard) -> None:
 def finite_or_none(value: float) -> float | None:
     """JSON knows no NaN and no infinity."""
     return value if isinstance(value, int) or math.isfinite(value) else None
-
-

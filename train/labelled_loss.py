@@ -39,14 +39,17 @@ class SummedLoss(torch.autograd.Function):
     log-likelihood and the number of targets that are the likeliest token."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor
-                ) -> tuple[torch.Tensor, torch.Tensor]:
-        of_hidden, of_weight = (torch.zeros_like(each) if needed else None
-                                for each, needed in zip((hidden, weight), ctx.needs_input_grad, strict=False))
+    def forward(
+        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        of_hidden, of_weight = (
+            torch.zeros_like(each) if needed else None
+            for each, needed in zip((hidden, weight), ctx.needs_input_grad, strict=False)
+        )
         loss, correct = hidden.new_zeros(()), targets.new_zeros(())
         rows = max(1, TILE_ELEMENTS // weight.shape[0])
         for start in range(0, len(hidden), rows):
-            states, wanted = hidden[start:start + rows], targets[start:start + rows]
+            states, wanted = hidden[start : start + rows], targets[start : start + rows]
             tile = states @ weight.T
             largest, likeliest = tile.max(-1, keepdim=True)
             correct += (likeliest[:, 0] == wanted).sum()
@@ -58,7 +61,7 @@ class SummedLoss(torch.autograd.Function):
             gradient = tile.div_(sums)
             gradient[torch.arange(len(wanted)), wanted] -= 1
             if of_hidden is not None:
-                torch.mm(gradient, weight, out=of_hidden[start:start + rows])
+                torch.mm(gradient, weight, out=of_hidden[start : start + rows])
             if of_weight is not None:
                 of_weight.addmm_(gradient.T, states)
         ctx.save_for_backward(of_hidden, of_weight)
@@ -68,8 +71,11 @@ class SummedLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, factor: torch.Tensor, _: Any) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
         of_hidden, of_weight = ctx.saved_tensors
-        return (None if of_hidden is None else of_hidden.mul_(factor),
-                None if of_weight is None else of_weight.mul_(factor), None)
+        return (
+            None if of_hidden is None else of_hidden.mul_(factor),
+            None if of_weight is None else of_weight.mul_(factor),
+            None,
+        )
 
 
 def can_take_labelled(model: PreTrainedModel, device: torch.device) -> bool:
@@ -78,10 +84,14 @@ def can_take_labelled(model: PreTrainedModel, device: torch.device) -> bool:
     device: where it trains; DeepSpeed moves the weights there later than this is asked.
     """
     head, config = model.get_output_embeddings(), model.config.get_text_config()
-    return (type(head) is torch.nn.Linear and head.bias is None and device.type == "cpu"
-            and head.weight.dtype in (torch.float32, torch.float64)
-            and all(getattr(config, name, None) in (None, 1.0) for name in SCALED)
-            and not getattr(config, "output_router_logits", False))
+    return (
+        type(head) is torch.nn.Linear
+        and head.bias is None
+        and device.type == "cpu"
+        and head.weight.dtype in (torch.float32, torch.float64)
+        and all(getattr(config, name, None) in (None, 1.0) for name in SCALED)
+        and not getattr(config, "output_router_logits", False)
+    )
 
 
 def take_labelled(model: PreTrainedModel) -> None:

@@ -19,8 +19,15 @@ ALLREDUCE_NUMEL = 500_000_000  # what DeepSpeed reduces at once without ZeRO
 SUB_GROUP_NUMEL = 1_000_000_000  # what ZeRO-3 updates at once
 REUSE_NUMEL = 1_000_000_000  # ZeRO-3 keeps gathered what it needs again within so many parameters
 STATES: dict[str, tuple[int, int]] = {
-    "adamw_torch": (8, 8), "adamw_torch_fused": (8, 0), "sgd": (0, 0), "adagrad": (4, 4), "rmsprop": (4, 4),
-    "adamw_8bit": (2, 0), "adamw_bnb_8bit": (2, 0), "paged_adamw_8bit": (2, 0), "lion_32bit": (4, 0),
+    "adamw_torch": (8, 8),
+    "adamw_torch_fused": (8, 0),
+    "sgd": (0, 0),
+    "adagrad": (4, 4),
+    "rmsprop": (4, 4),
+    "adamw_8bit": (2, 0),
+    "adamw_bnb_8bit": (2, 0),
+    "paged_adamw_8bit": (2, 0),
+    "lion_32bit": (4, 0),
     "lion_8bit": (1, 0),
 }
 """optimizer -> (bytes of its states a trainable parameter, bytes it takes beside them in a step)"""
@@ -93,9 +100,11 @@ def model_states(sizes: Sizes, setup: Setup) -> dict[str, int]:
     if setup.stage == 3:
         weights = share(sizes.total, setup.ranks) + sizes.persistent
     plain = (weights - sizes.quantised) * setup.weight_bytes
-    return {"weights": plain + math.ceil(sizes.quantised * NF4_BYTES),
-            "master weights": mine * MASTER * setup.masters,
-            "optimizer states": mine * STATES.get(setup.optimizer, UNKNOWN_OPTIMIZER)[0]}
+    return {
+        "weights": plain + math.ceil(sizes.quantised * NF4_BYTES),
+        "master weights": mine * MASTER * setup.masters,
+        "optimizer states": mine * STATES.get(setup.optimizer, UNKNOWN_OPTIMIZER)[0],
+    }
 
 
 def gradients(sizes: Sizes, setup: Setup) -> int:
@@ -141,11 +150,18 @@ def moments(sizes: Sizes, setup: Setup, load: Load) -> tuple[Moment, ...]:
     earlier = ended if setup.accumulation_steps > 1 else {}
     waits = sizes.tied or setup.stage == 0  # ZeRO reduces the gradient of an untied head at once
     found = [
-        Moment("loss", {
-            **states, **whole, **earlier, "activations": seen.saved, "logits and loss": seen.head}),
-        Moment("backward, first layers", {
-            **states, **whole, **reduced, **earlier, "gradient of the head": seen.head_gradient * waits,
-            "activations": seen.backward}),
+        Moment("loss", {**states, **whole, **earlier, "activations": seen.saved, "logits and loss": seen.head}),
+        Moment(
+            "backward, first layers",
+            {
+                **states,
+                **whole,
+                **reduced,
+                **earlier,
+                "gradient of the head": seen.head_gradient * waits,
+                "activations": seen.backward,
+            },
+        ),
         Moment("backward, last layers", {**states, **whole, **reduced, **ended, "activations": seen.layer}),
         Moment("optimizer step", {**states, **ended, **_step(sizes, setup)}),
         Moment("sweep", {**states, **_swept(sizes, setup), "sweep (cache, logits)": load.sweep}),

@@ -32,8 +32,10 @@ def pruned_path(recipe: Recipe, folder: Path, ranks: Ranks) -> str:
     if recipe.prune is not None:
         section, path = recipe.prune, folder / "pruned"
         on_first_rank_however_long(
-            ranks, folder,
-            lambda: str(make_pruned(section, recipe.model, recipe.data, path, recipe.sweep.suites).method))
+            ranks,
+            folder,
+            lambda: str(make_pruned(section, recipe.model, recipe.data, path, recipe.sweep.suites).method),
+        )
     named = str(recipe.model.pruned or folder / "pruned")
     on_first_rank(ranks, lambda: check_local(named))
     return named
@@ -52,8 +54,14 @@ def plan_facts(pruned: str) -> dict[str, Any] | None:
     if found is None or not (found / "prune_plan.json").is_file():
         return None
     plan = load_plan(found)
-    return {"method": plan.method, "layers": plan.layers, "removed": list(plan.removed), "scores": list(plan.scores),
-            "unpruned": plan.unpruned, "source": plan.source}
+    return {
+        "method": plan.method,
+        "layers": plan.layers,
+        "removed": list(plan.removed),
+        "scores": list(plan.scores),
+        "unpruned": plan.unpruned,
+        "source": plan.source,
+    }
 
 
 @dataclass(frozen=True)
@@ -64,8 +72,9 @@ class References:
     pruned: dict[str, SuiteSweep]
 
 
-def reference_sweep(which: WhichModel, path: str, section: ModelSection, plan: SweepPlan,
-                    cache: ReferenceCache) -> dict[str, SuiteSweep]:
+def reference_sweep(
+    which: WhichModel, path: str, section: ModelSection, plan: SweepPlan, cache: ReferenceCache
+) -> dict[str, SuiteSweep]:
     """The sweep of a model that does not train, by suite; from the cache where the same was swept before."""
     if plan.engine.name == "hf":
         return cache.sweep(which, path, section, plan, cache.ranks)
@@ -89,8 +98,9 @@ class ReferenceCache:
     ranks: Ranks
     devices: str | None = None
 
-    def sweep(self, which: WhichModel, path: str, section: ModelSection, plan: SweepPlan, ranks: Ranks
-              ) -> dict[str, SuiteSweep]:
+    def sweep(
+        self, which: WhichModel, path: str, section: ModelSection, plan: SweepPlan, ranks: Ranks
+    ) -> dict[str, SuiteSweep]:
         """The sweep of every suite; the model is loaded only where something is not there."""
         checkpoint = find_checkpoint(path)
         on_first_rank(ranks, lambda: fetch(checkpoint))
@@ -113,8 +123,14 @@ def peft_config(adapter: AdapterSection) -> LoraConfig | None:
     if not isinstance(adapter, LoraAdapter):
         return None
     return LoraConfig(
-        r=adapter.r, lora_alpha=adapter.alpha, lora_dropout=adapter.dropout, target_modules=adapter.targets,
-        use_rslora=adapter.rank_stabilised, use_dora=adapter.method == "dora", task_type="CAUSAL_LM")
+        r=adapter.r,
+        lora_alpha=adapter.alpha,
+        lora_dropout=adapter.dropout,
+        target_modules=adapter.targets,
+        use_rslora=adapter.rank_stabilised,
+        use_dora=adapter.method == "dora",
+        task_type="CAUSAL_LM",
+    )
 
 
 def context_tokens(path: str, section: ModelSection) -> int:

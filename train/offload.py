@@ -64,8 +64,10 @@ def stages_of_the_build() -> set[int]:
 
 def check_stage(stage: int, known: set[int]) -> None:
     if stage not in known:
-        raise UserError(f"zero.stage={stage}: this build of DeepSpeed has stages {', '.join(map(str, sorted(known)))}; "
-                        "use one of them, or install the version that pyproject.toml names")
+        raise UserError(
+            f"zero.stage={stage}: this build of DeepSpeed has stages {', '.join(map(str, sorted(known)))}; "
+            "use one of them, or install the version that pyproject.toml names"
+        )
 
 
 def missing_operators(zero: ZeroSection, device: str) -> dict[str, str]:
@@ -83,8 +85,10 @@ def missing_operators(zero: ZeroSection, device: str) -> dict[str, str]:
 
 def check_operators(zero: ZeroSection, missing: dict[str, str]) -> None:
     if missing:
-        faults = "; ".join(f"zero.{key}={getattr(zero, key)}: this build of DeepSpeed lacks the operator {what}"
-                           for key, what in missing.items())
+        faults = "; ".join(
+            f"zero.{key}={getattr(zero, key)}: this build of DeepSpeed lacks the operator {what}"
+            for key, what in missing.items()
+        )
         raise UserError(f"{faults}; install it, or use cpu or none")
 
 
@@ -114,8 +118,9 @@ def free_bytes(nvme_dir: Path | None) -> dict[str, int]:
         try:
             nvme_dir.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
-            raise UserError(f"zero.nvme_dir={nvme_dir}: cannot be made ({fault.strerror}); name a folder on a local "
-                            "disk") from None
+            raise UserError(
+                f"zero.nvme_dir={nvme_dir}: cannot be made ({fault.strerror}); name a folder on a local disk"
+            ) from None
         free["nvme"] = shutil.disk_usage(nvme_dir).free
     return free
 
@@ -126,5 +131,7 @@ def check_space(needs: list[Need], free: dict[str, int]) -> None:
         wanted = sum(need.needed_bytes for need in needs if need.place == place)
         if wanted > free.get(place, 0):
             keys = " and ".join(f"zero.{need.key}={place}" for need in needs if need.place == place)
-            raise UserError(f"{keys}: about {wanted / 1e9:.3g} GB of {what} are needed on this machine and "
-                            f"{free[place] / 1e9:.3g} GB are free; use more machines, an adapter, or another place")
+            raise UserError(
+                f"{keys}: about {wanted / 1e9:.3g} GB of {what} are needed on this machine and "
+                f"{free[place] / 1e9:.3g} GB are free; use more machines, an adapter, or another place"
+            )

@@ -66,16 +66,21 @@ def resume_point(folder: RunFolder, run: RunSection) -> Path | None:
         return complete[-1] if complete else None
     if run.resume == "never":
         if (folder.path / "run.json").exists():
-            raise UserError(f"run.dir={folder.path} holds a run already; name another folder, "
-                            "or run.resume=auto to go on with it")
+            raise UserError(
+                f"run.dir={folder.path} holds a run already; name another folder, or run.resume=auto to go on with it"
+            )
         return None
     checkpoint = Path(run.resume)
     if not (checkpoint / COMPLETE).is_file():
-        raise UserError(f"run.resume={run.resume}: no complete checkpoint there (a file {COMPLETE} marks one); "
-                        "write auto, never or the path of a checkpoint-<step> folder")
+        raise UserError(
+            f"run.resume={run.resume}: no complete checkpoint there (a file {COMPLETE} marks one); "
+            "write auto, never or the path of a checkpoint-<step> folder"
+        )
     if not RunFolder(checkpoint.parent).facts():
-        raise UserError(f"run.resume={run.resume}: no run.json beside it, so it cannot be told whether it fits "
-                        "this recipe; name a checkpoint inside its run folder")
+        raise UserError(
+            f"run.resume={run.resume}: no run.json beside it, so it cannot be told whether it fits "
+            "this recipe; name a checkpoint inside its run folder"
+        )
     return checkpoint
 
 
@@ -85,8 +90,10 @@ def check_same_run(folder: RunFolder, recipe: Recipe, ranks: int) -> list[str]:
     facts = folder.facts()
     if not facts or not folder.complete_checkpoints():
         return []
-    before, now = ({key: value for key, value in each.items() if key not in MAY_CHANGE_ON_RESUME}
-                   for each in (facts["recipe"], recipe.model_dump(mode="json")))
+    before, now = (
+        {key: value for key, value in each.items() if key not in MAY_CHANGE_ON_RESUME}
+        for each in (facts["recipe"], recipe.model_dump(mode="json"))
+    )
     wanted = facts["ranks"] if recipe.run.resume_ranks == "any" else ranks
     other_ranks = [f"{line}, allowed by run.resume_ranks=any" for line in _differences(facts["ranks"], wanted, "ranks")]
     differences = [*_differences(before, now), *other_ranks]
@@ -113,19 +120,26 @@ def _refuse_differences(folder: RunFolder, differences: list[str], force: bool) 
     said = f"run.dir={folder.path} holds a run that differs in"
     fixed = [line for line in differences if _is_fixed(line)]
     if fixed:
-        raise UserError(f"{said} {', '.join(fixed)}; its checkpoints are made for that, and run.resume_force cannot "
-                        "change it: put the values back, or name another run.dir")
+        raise UserError(
+            f"{said} {', '.join(fixed)}; its checkpoints are made for that, and run.resume_force cannot "
+            "change it: put the values back, or name another run.dir"
+        )
     if differences and not force:
-        raise UserError(f"{said} {', '.join(differences)}; a run goes on only as it began: name another run.dir, put "
-                        "the values back, or go on all the same with run.resume_force=true, which is recorded")
+        raise UserError(
+            f"{said} {', '.join(differences)}; a run goes on only as it began: name another run.dir, put "
+            "the values back, or go on all the same with run.resume_force=true, which is recorded"
+        )
     return differences
 
 
 def _is_fixed(line: str) -> bool:
     """Whether a difference is one of NEVER_FORCED; it begins with its key."""
     key = line.split(" ", 1)[0]
-    return key in ("protocol", "pruned_fingerprint") or key.startswith("protocol.") or any(
-        key == fixed or key.startswith(fixed + ".") for fixed in NEVER_FORCED)
+    return (
+        key in ("protocol", "pruned_fingerprint")
+        or key.startswith("protocol.")
+        or any(key == fixed or key.startswith(fixed + ".") for fixed in NEVER_FORCED)
+    )
 
 
 def _differences(before: Any, now: Any, key: str = "") -> Iterator[str]:

@@ -56,26 +56,41 @@ def check_packable(model: PreTrainedModel) -> None:
     config, attention = model.config.get_text_config(), model.config._attn_implementation
     others = set(getattr(config, "layer_types", None) or []) - KINDS_OF_LAYERS
     if others:
-        raise UserError(f"data.packing=true: layers of the kind {', '.join(sorted(others))} carry one trace into the "
-                        "next; use data.packing=false")
+        raise UserError(
+            f"data.packing=true: layers of the kind {', '.join(sorted(others))} carry one trace into the "
+            "next; use data.packing=false"
+        )
     if attention not in IMPLEMENTATIONS:
-        raise UserError(f"data.packing=true: with attention {attention} traces of a row are not kept apart; "
-                        "use model.attention=sdpa or data.packing=false")
+        raise UserError(
+            f"data.packing=true: with attention {attention} traces of a row are not kept apart; "
+            "use model.attention=sdpa or data.packing=false"
+        )
     if not type(model).__module__.startswith("transformers.models."):
-        raise UserError("data.packing=true: this model comes with code of its own, and whether that keeps the traces "
-                        "of a row apart is not known; use data.packing=false")
+        raise UserError(
+            "data.packing=true: this model comes with code of its own, and whether that keeps the traces "
+            "of a row apart is not known; use data.packing=false"
+        )
 
 
 def can_split(model: PreTrainedModel) -> bool:
     """Whether the model's layers hand SDPA the borders of traces; elsewhere the mask from the positions must do."""
     used = getattr(sys.modules[type(model).__module__], "ALL_ATTENTION_FUNCTIONS", None)
-    return (model.config._attn_implementation == "sdpa" and model._supports_attention_backend
-            and used is ALL_ATTENTION_FUNCTIONS)
+    return (
+        model.config._attn_implementation == "sdpa"
+        and model._supports_attention_backend
+        and used is ALL_ATTENTION_FUNCTIONS
+    )
 
 
-def split_attention(module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor,
-                    attention_mask: torch.Tensor | None, cu_seq_lens_q: torch.Tensor | None = None, **more: Any,
-                    ) -> tuple[torch.Tensor, None]:
+def split_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    cu_seq_lens_q: torch.Tensor | None = None,
+    **more: Any,
+) -> tuple[torch.Tensor, None]:
     """transformers' SDPA, trace by trace where `cu_seq_lens_q` [traces + 1] says where they begin and end.
 
     query, key, value: [1, heads, tokens, size] there. Sliding windows become a mask of the traces that exceed them.
@@ -86,8 +101,13 @@ def split_attention(module: torch.nn.Module, query: torch.Tensor, key: torch.Ten
     lengths = cu_seq_lens_q.diff().tolist()
     parts = zip(*(states.split(lengths, dim=2) for states in (query, key, value)), lengths, strict=True)
     window = more.get("sliding_window")
-    return torch.cat([sdpa_attention_forward(module, q, k, v, _window_mask(length, window, query.device), **more)[0]
-                      for q, k, v, length in parts], dim=1), None
+    return torch.cat(
+        [
+            sdpa_attention_forward(module, q, k, v, _window_mask(length, window, query.device), **more)[0]
+            for q, k, v, length in parts
+        ],
+        dim=1,
+    ), None
 
 
 def _window_mask(length: int, window: int | None, device: torch.device) -> torch.Tensor | None:

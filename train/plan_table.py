@@ -20,10 +20,14 @@ def size(count: float) -> str:
 
 def _run(plan: Plan) -> Iterator[str]:
     sizes, setup = plan.estimate.sizes, plan.estimate.setup
-    yield (f"model       {sizes.total:,} parameters in {sizes.layers} layers (unpruned {sizes.unpruned:,}), "
-           f"{sizes.trainable:,} trainable")
-    yield (f"machine     {plan.machine.ranks} {'GPUs' if setup.device == 'cuda' else 'processes on CPUs'}, "
-           f"ZeRO stage {setup.stage}{'' if setup.deepspeed else ' (without DeepSpeed)'}")
+    yield (
+        f"model       {sizes.total:,} parameters in {sizes.layers} layers (unpruned {sizes.unpruned:,}), "
+        f"{sizes.trainable:,} trainable"
+    )
+    yield (
+        f"machine     {plan.machine.ranks} {'GPUs' if setup.device == 'cuda' else 'processes on CPUs'}, "
+        f"ZeRO stage {setup.stage}{'' if setup.deepspeed else ' (without DeepSpeed)'}"
+    )
     yield f"traces      {plan.traces.traces:,} with {plan.traces.tokens:,} tokens ({plan.traces.origin})"
     yield "batch       " + str(plan.batch).replace("\n", "\n            ")
 
@@ -35,8 +39,9 @@ def _memory(plan: Plan) -> Iterator[str]:
         if count:
             yield f"  {name:28} {size(count):>12}"
     yield f"  {'in all':28} {size(peak.total):>12}"
-    yield "other moments: " + ", ".join(f"{each.name} {size(each.total)}" for each in plan.estimate.moments
-                                        if each is not peak)
+    yield "other moments: " + ", ".join(
+        f"{each.name} {size(each.total)}" for each in plan.estimate.moments if each is not peak
+    )
     if plan.estimate.host:
         parts = ", ".join(f"{name} {size(count)}" for name, count in plan.estimate.host.items())
         whole = sum(plan.estimate.host.values()) * plan.machine.ranks_per_node
@@ -46,12 +51,16 @@ def _memory(plan: Plan) -> Iterator[str]:
 def _cost(plan: Plan) -> Iterator[str]:
     sweep = plan.sweep
     problems = ", ".join(f"{name} {count or '?'}" for name, count in sweep.problems.items())
-    yield (f"\nsweeps      {sweep.sweeps} in training and {sweep.references} of references; problems: {problems}; "
-           f"each at most {sweep.tokens:,} tokens")
+    yield (
+        f"\nsweeps      {sweep.sweeps} in training and {sweep.references} of references; problems: {problems}; "
+        f"each at most {sweep.tokens:,} tokens"
+    )
     if sweep.note:
         yield f"            {sweep.note}"
-    yield (f"compute     training {plan.flops:.3g} FLOPs, a sweep at most {plan.sweep_flops:.3g}; "
-           f"sweeps in training are at most {plan.sweep_share:.0%} of the run")
+    yield (
+        f"compute     training {plan.flops:.3g} FLOPs, a sweep at most {plan.sweep_flops:.3g}; "
+        f"sweeps in training are at most {plan.sweep_share:.0%} of the run"
+    )
     if plan.hours is None:
         yield "hours       give tokens_per_second=N or flops_per_second=N, measured on your machine"
     else:

@@ -153,8 +153,11 @@ class PlannedModel:
                 peaks.append(live.peak)
                 live.peak = live.now
 
-        hooks = [parameter.register_post_accumulate_grad_hook(drop) for parameter in self.model.parameters()
-                 if parameter.requires_grad]
+        hooks = [
+            parameter.register_post_accumulate_grad_hook(drop)
+            for parameter in self.model.parameters()
+            if parameter.requires_grad
+        ]
         try:
             yield peaks
         finally:
@@ -181,8 +184,11 @@ def _build(config: Any, section: ModelSection) -> PreTrainedModel:
     with torch.device("meta"):
         try:
             model: PreTrainedModel = AutoModelForCausalLM.from_config(
-                config, dtype=DTYPES[section.dtype], attn_implementation=ATTENTION,
-                trust_remote_code=section.trust_remote_code)
+                config,
+                dtype=DTYPES[section.dtype],
+                attn_implementation=ATTENTION,
+                trust_remote_code=section.trust_remote_code,
+            )
         except ValueError as fault:
             raise UserError(f"model: cannot be built from its config ({str(fault).splitlines()[0][:200]})") from None
     return model
@@ -209,7 +215,8 @@ def _loss(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> 
         loss: torch.Tensor = SummedLoss.apply(hidden, weight, targets)[0]
         return loss
     log_probs, *_ = ChunkedLogProbFunction.apply(
-        hidden, weight, None, targets, 1.0, min(len(weight), _CHUNKED_LOGPROB_CHUNK_SIZE), None, 1.0, METRICS)
+        hidden, weight, None, targets, 1.0, min(len(weight), _CHUNKED_LOGPROB_CHUNK_SIZE), None, 1.0, METRICS
+    )
     return -log_probs.sum()
 
 
@@ -226,8 +233,15 @@ def _mask(batch: Batch) -> torch.Tensor | None:
     return torch.ones(batch.rows, 1, batch.tokens, batch.tokens, dtype=torch.bool) if batch.padded else None
 
 
-def _attention(mask: torch.Tensor | None, module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor,
-               value: torch.Tensor, attention_mask: torch.Tensor | None, **more: Any) -> tuple[torch.Tensor, None]:
+def _attention(
+    mask: torch.Tensor | None,
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    **more: Any,
+) -> tuple[torch.Tensor, None]:
     """transformers' SDPA with the planned mask; an attention of another name gets none from the model."""
     done: tuple[torch.Tensor, None] = sdpa_attention_forward(module, query, key, value, mask, **more)
     return done
@@ -236,16 +250,20 @@ def _attention(mask: torch.Tensor | None, module: torch.nn.Module, query: torch.
 def _linear_parameters(base: PreTrainedModel) -> int:
     """The weights that bitsandbytes would hold in 4 bits: of every linear layer but the head."""
     head = base.get_output_embeddings()
-    return sum(module.weight.numel() for module in base.modules()
-               if isinstance(module, torch.nn.Linear) and module is not head)
+    return sum(
+        module.weight.numel() for module in base.modules() if isinstance(module, torch.nn.Linear) and module is not head
+    )
 
 
 def _sizes(model: torch.nn.Module, base: PreTrainedModel, unpruned: int) -> Sizes:
     parameters = list(model.parameters())
     return Sizes(
-        unpruned=unpruned, total=sum(each.numel() for each in parameters),
+        unpruned=unpruned,
+        total=sum(each.numel() for each in parameters),
         trainable=sum(each.numel() for each in parameters if each.requires_grad),
         largest=max(sum(each.numel() for each in module.parameters(recurse=False)) for module in model.modules()),
         persistent=sum(each.numel() for each in parameters if each.numel() < PERSISTENT_NUMEL),
-        head=base.get_output_embeddings().weight.numel(), layers=int(base.config.num_hidden_layers),
-        tied=base.get_output_embeddings().weight is base.get_input_embeddings().weight)
+        head=base.get_output_embeddings().weight.numel(),
+        layers=int(base.config.num_hidden_layers),
+        tied=base.get_output_embeddings().weight is base.get_input_embeddings().weight,
+    )

@@ -11,9 +11,10 @@ from data_prep.prepared import Prepared, prepare
 from eval.engines.memory import GIGABYTE, plan_slots, row_tokens
 from eval.sweep import SweepPlan, make_sweep_plan, suite_requests
 from recipes.data import GenerateTraces
+from recipes.engines import HFEngine
 from recipes.errors import UserError
 from recipes.schema import Recipe
-from recipes.sweeps import HFEngine, SweepSection
+from recipes.sweep import SweepSection
 from train.arguments import Arithmetic, arithmetic
 from train.memory_plan import STATES, UNKNOWN_OPTIMIZER
 from train.planned_model import Batch, PlannedModel, Sizes
@@ -57,8 +58,10 @@ def read_traces(recipe: Recipe, plan: SweepPlan | UserError) -> Traces:
             raise UserError("data.traces: the traces are still to be generated")
         prepared = prepare(recipe.data, plan.tokenizer, plan.protocol.format, suites=plan.suites)
     except (UserError, OSError) as fault:
-        raise UserError(f"the traces cannot be counted here ({str(fault).splitlines()[0]}); "
-                        "give traces=N tokens=N, which the plan then takes as they are") from None
+        raise UserError(
+            f"the traces cannot be counted here ({str(fault).splitlines()[0]}); "
+            "give traces=N tokens=N, which the plan then takes as they are"
+        ) from None
     return _counted(recipe, prepared)
 
 
@@ -66,8 +69,14 @@ def _counted(recipe: Recipe, prepared: Prepared) -> Traces:
     lengths = prepared.rows.lengths()
     packing = recipe.data.packing
     longest = recipe.data.max_length_tokens if packing else int(lengths.max())
-    return Traces(len(lengths), feed_of(recipe.data, prepared).sequences, prepared.tokens, longest,
-                  padded=not packing and len(set(lengths.tolist())) > 1, origin=f"prepared set {prepared.folder}")
+    return Traces(
+        len(lengths),
+        feed_of(recipe.data, prepared).sequences,
+        prepared.tokens,
+        longest,
+        padded=not packing and len(set(lengths.tolist())) > 1,
+        origin=f"prepared set {prepared.folder}",
+    )
 
 
 def given_traces(recipe: Recipe, traces: int, tokens: int) -> Traces:
@@ -120,9 +129,15 @@ def sweep_cost(recipe: Recipe, plan: SweepPlan | UserError, model: PlannedModel,
     if isinstance(plan, UserError):
         sizes = {suite.name: int(getattr(suite, "size", None) or 0) for suite in section.suites}
         thoughts = sum(sizes.values()) * section.samples
-        return SweepCost(count, 2, sizes, thoughts * _thought_tokens(section), limit,
-                         f"suites are not on this machine ({str(plan).splitlines()[0]}): sizes are the recipe's, "
-                         "prompts are not counted, memory is the recipe's limit")
+        return SweepCost(
+            count,
+            2,
+            sizes,
+            thoughts * _thought_tokens(section),
+            limit,
+            f"suites are not on this machine ({str(plan).splitlines()[0]}): sizes are the recipe's, "
+            "prompts are not counted, memory is the recipe's limit",
+        )
     problems = {suite.name: len(suite.problems) for suite in plan.suites}
     requests = [suite_requests(suite, plan) for suite in plan.suites if not suite.by_likelihood]
     prompts = sum(one.longest_prompt_tokens for each in requests for one in each)
@@ -173,8 +188,12 @@ def disk_bytes(recipe: Recipe, sizes: Sizes, written: int) -> dict[str, int]:
     kept = min(written, int(limit) + 1) if limit else written
     base = sizes.total - sizes.trainable * adapted
     exported = base * (FLOAT32 if recipe.export.dtype == "float32" else 2) * recipe.export.enabled
-    return {"pruned model": base * size * (recipe.prune is not None), "a checkpoint": checkpoint,
-            f"{kept} checkpoints": checkpoint * kept, "export": exported}
+    return {
+        "pruned model": base * size * (recipe.prune is not None),
+        "a checkpoint": checkpoint,
+        f"{kept} checkpoints": checkpoint * kept,
+        "export": exported,
+    }
 
 
 def optimizer_of(recipe: Recipe) -> str:

@@ -89,14 +89,27 @@ class Plan:
     def facts(self) -> dict[str, Any]:
         """The plan for JSON: sizes in bytes."""
         memory = [{"moment": moment.name, "total": moment.total, **moment.parts} for moment in self.estimate.moments]
-        return {"machine": asdict(self.machine), "parameters": asdict(self.estimate.sizes),
-                "setup": asdict(self.estimate.setup), "memory": memory, "peak": self.estimate.peak.name,
-                "peak_bytes": self.estimate.peak.total, "host_bytes": self.estimate.host, "traces": asdict(self.traces),
-                "steps": self.batch.steps, "global_batch": self.batch.global_batch,
-                "tokens": round(self.batch.steps * self.batch.tokens_per_step), "sweep": asdict(self.sweep),
-                "sweep_share": self.sweep_share, "flops": self.flops, "sweep_flops": self.sweep_flops,
-                "hours": self.hours, "disk_bytes": self.disk, "misfits": self.misfits,
-                "remedies": [asdict(each) for each in self.remedies]}
+        return {
+            "machine": asdict(self.machine),
+            "parameters": asdict(self.estimate.sizes),
+            "setup": asdict(self.estimate.setup),
+            "memory": memory,
+            "peak": self.estimate.peak.name,
+            "peak_bytes": self.estimate.peak.total,
+            "host_bytes": self.estimate.host,
+            "traces": asdict(self.traces),
+            "steps": self.batch.steps,
+            "global_batch": self.batch.global_batch,
+            "tokens": round(self.batch.steps * self.batch.tokens_per_step),
+            "sweep": asdict(self.sweep),
+            "sweep_share": self.sweep_share,
+            "flops": self.flops,
+            "sweep_flops": self.sweep_flops,
+            "hours": self.hours,
+            "disk_bytes": self.disk,
+            "misfits": self.misfits,
+            "remedies": [asdict(each) for each in self.remedies],
+        }
 
 
 def plan_run(arguments: Sequence[str], numbers: Numbers) -> Plan:
@@ -130,8 +143,19 @@ def plan_run(arguments: Sequence[str], numbers: Numbers) -> Plan:
         return bool(find_misfits(machine, found, {}))
 
     ways = remedies(recipe, estimate.peak.name, again, faults) if find_misfits(machine, estimate, {}) else ()
-    return Plan(machine, estimate, batch, traces, sweep, flops, 2.0 * model.sizes.total * sweep.tokens,
-                _hours(numbers, machine.ranks, flops, tokens), disk, misfits, ways)
+    return Plan(
+        machine,
+        estimate,
+        batch,
+        traces,
+        sweep,
+        flops,
+        2.0 * model.sizes.total * sweep.tokens,
+        _hours(numbers, machine.ranks, flops, tokens),
+        disk,
+        misfits,
+        ways,
+    )
 
 
 def _model_key(recipe: Recipe, traces: Traces) -> str:
@@ -146,20 +170,30 @@ def _without(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
     return [each for each in arguments if each.partition("=")[0] not in anew]
 
 
-def estimate_memory(recipe: Recipe, machine: Machine, model: PlannedModel, traces: Traces, sweep_bytes: int
-                    ) -> Estimate:
+def estimate_memory(
+    recipe: Recipe, machine: Machine, model: PlannedModel, traces: Traces, sweep_bytes: int
+) -> Estimate:
     """What a rank holds at each moment."""
     size = 4 if recipe.model.dtype == "float32" else 2
     setup = Setup(
-        ranks=machine.ranks, device="cuda" if machine.device == "cuda" else "cpu", stage=recipe.zero.stage,
-        weight_bytes=size, bucket_numel=recipe.zero.bucket_size, optimizer=optimizer_of(recipe),
+        ranks=machine.ranks,
+        device="cuda" if machine.device == "cuda" else "cpu",
+        stage=recipe.zero.stage,
+        weight_bytes=size,
+        bucket_numel=recipe.zero.bucket_size,
+        optimizer=optimizer_of(recipe),
         accumulation_steps=int(recipe.trainer.get("gradient_accumulation_steps", 1)),
         offload_optimizer=recipe.zero.offload_optimizer != "none",
         offload_parameters=recipe.zero.offload_parameters != "none",
         optimizer_on_disk=recipe.zero.offload_optimizer == "nvme",
-        parameters_on_disk=recipe.zero.offload_parameters == "nvme")
-    load = Load(model.activations(batch_of(recipe, traces), machine.device), machine.base_bytes, sweep_bytes,
-                model.sizes.unpruned * size)
+        parameters_on_disk=recipe.zero.offload_parameters == "nvme",
+    )
+    load = Load(
+        model.activations(batch_of(recipe, traces), machine.device),
+        machine.base_bytes,
+        sweep_bytes,
+        model.sizes.unpruned * size,
+    )
     return Estimate(model.sizes, setup, moments(model.sizes, setup, load), host_bytes(model.sizes, setup))
 
 
@@ -176,8 +210,16 @@ def read_machine(numbers: Numbers, stage: int) -> Machine:
     if not base:
         base = round(ASSUMED_CONTEXT_GB * GIGABYTE) if gpus else base_bytes(stage or int(ranks > 1))
     rank = round(numbers.get("gpu_memory_gb", 0) * GIGABYTE) if gpus else node // ranks
-    return Machine("cuda" if gpus else "cpu", ranks, per_node, rank, node,
-                   round(numbers.get("disk_gb", 0) * GIGABYTE), base, "as given" if "base_gb" in numbers else measured)
+    return Machine(
+        "cuda" if gpus else "cpu",
+        ranks,
+        per_node,
+        rank,
+        node,
+        round(numbers.get("disk_gb", 0) * GIGABYTE),
+        base,
+        "as given" if "base_gb" in numbers else measured,
+    )
 
 
 def total_memory_bytes() -> int:
@@ -192,13 +234,21 @@ def total_memory_bytes() -> int:
 def find_misfits(machine: Machine, estimate: Estimate, disk: Mapping[str, int]) -> tuple[str, ...]:
     """One line for each limit that is exceeded."""
     needs = {
-        ("a GPU" if machine.device == "cuda" else "a rank", f"most at: {estimate.peak.name}"):
-            (estimate.peak.total, machine.rank_bytes),
-        ("main memory of a machine", "offloaded states"):
-            (sum(estimate.host.values()) * machine.ranks_per_node, machine.node_bytes),
-        ("disk", "what a run keeps"): (sum(disk.values()) - disk.get("a checkpoint", 0), machine.disk_bytes)}
-    return tuple(f"{what}: needs {need / GIGABYTE:.1f} GiB of {limit / GIGABYTE:.1f} ({why})"
-                 for (what, why), (need, limit) in needs.items() if limit and need > limit)
+        ("a GPU" if machine.device == "cuda" else "a rank", f"most at: {estimate.peak.name}"): (
+            estimate.peak.total,
+            machine.rank_bytes,
+        ),
+        ("main memory of a machine", "offloaded states"): (
+            sum(estimate.host.values()) * machine.ranks_per_node,
+            machine.node_bytes,
+        ),
+        ("disk", "what a run keeps"): (sum(disk.values()) - disk.get("a checkpoint", 0), machine.disk_bytes),
+    }
+    return tuple(
+        f"{what}: needs {need / GIGABYTE:.1f} GiB of {limit / GIGABYTE:.1f} ({why})"
+        for (what, why), (need, limit) in needs.items()
+        if limit and need > limit
+    )
 
 
 def _hours(numbers: Numbers, ranks: int, flops: float, tokens: float) -> float | None:

@@ -27,8 +27,10 @@ def check_quantised(recipe: Recipe) -> None:
     if recipe.adapter.method != "qlora":
         return
     if find_spec("bitsandbytes") is None:
-        raise UserError("adapter.method=qlora needs bitsandbytes, which is not installed; pip install "
-                        "'chainmend[qlora]', or use adapter.method=lora")
+        raise UserError(
+            "adapter.method=qlora needs bitsandbytes, which is not installed; pip install "
+            "'chainmend[qlora]', or use adapter.method=lora"
+        )
     if recipe.zero.stage == 3:
         raise UserError("adapter.method=qlora with zero.stage=3: 4-bit weights are not sharded; use zero.stage=2")
 
@@ -37,9 +39,16 @@ def load_to_train(path: str, section: ModelSection, adapter: AdapterSection) -> 
     """The weights at `path` as the adapter wants them under it: in 4 bits for qlora, else in the section's dtype."""
     if adapter.method != "qlora":
         return load_model(path, section)
-    return load_model(path, section, quantization_config=BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=DTYPES[section.dtype]))
+    return load_model(
+        path,
+        section,
+        quantization_config=BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=DTYPES[section.dtype],
+        ),
+    )
 
 
 def keep_adapter_dtype(trainer: Any, section: ModelSection) -> None:
@@ -59,7 +68,8 @@ def as_trained(base: PreTrainedModel, checkpoint: Path) -> PreTrainedModel:
         trained_in = DTYPES[recipe["model"]["dtype"]]
         for name, module in base.named_modules():
             if isinstance(module, torch.nn.Linear) and not name.endswith(KEPT):
-                packed, state = quantize_4bit(module.weight.data.to(trained_in), quant_type="nf4",
-                                              compress_statistics=True)
+                packed, state = quantize_4bit(
+                    module.weight.data.to(trained_in), quant_type="nf4", compress_statistics=True
+                )
                 module.weight.data = dequantize_4bit(packed, state).to(module.weight.dtype)
     return base

@@ -52,8 +52,11 @@ def start_ranks(zero: ZeroSection, stall_seconds: float) -> Ranks:
         torch.cuda.set_device(device())
     else:
         _skip_compiled_communication(deepspeed)
-    deepspeed.init_distributed("nccl" if device().type == "cuda" else "gloo", verbose=False,
-                               timeout=timedelta(seconds=stall_seconds + STALL_GRACE_SECONDS))
+    deepspeed.init_distributed(
+        "nccl" if device().type == "cuda" else "gloo",
+        verbose=False,
+        timeout=timedelta(seconds=stall_seconds + STALL_GRACE_SECONDS),
+    )
     return Ranks(rank=torch.distributed.get_rank(), count=torch.distributed.get_world_size(), gather=_gather)
 
 
@@ -156,7 +159,10 @@ def _wait_for(file: Path, rank: int) -> dict[str, Any]:
         PULSE.beat_at = time.monotonic()  # it is rank 0's silence that counts here
         if time.monotonic() > hint_at:
             hint_at = float("inf")
-            print(f"waiting for rank {rank} to write {file}; all ranks must share that file system", file=sys.stderr,
-                  flush=True)
+            print(
+                f"waiting for rank {rank} to write {file}; all ranks must share that file system",
+                file=sys.stderr,
+                flush=True,
+            )
     outcome: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return outcome

@@ -10,7 +10,7 @@ from eval.sequences import RUN_ERROR
 from eval.summary import Row, read_rows, rows
 from eval.tables import sweep_table
 from eval.types import SuiteSweep
-from recipes.sweeps import VerdictSection
+from recipes.sweep import VerdictSection
 from train.model import References
 from train.run_record import RunFolder
 from train.tracking import Tracker
@@ -69,7 +69,10 @@ class Clock:
     def lap(self, tokens_so_far: int) -> dict[str, float | int]:
         """`tokens`, `seconds` (without sweeps) and `sweep_seconds` since the last lap."""
         now = time.perf_counter()
-        lap = {"tokens": tokens_so_far - self.tokens, "seconds": round(now - self.last - self.sweep_seconds, 4),
-               "sweep_seconds": round(self.sweep_seconds, 4)}
+        lap = {
+            "tokens": tokens_so_far - self.tokens,
+            "seconds": round(now - self.last - self.sweep_seconds, 4),
+            "sweep_seconds": round(self.sweep_seconds, 4),
+        }
         self.last, self.tokens, self.sweep_seconds = now, tokens_so_far, 0.0
         return lap

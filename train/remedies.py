@@ -19,8 +19,9 @@ class Remedy:
     fits: bool
 
 
-def remedies(recipe: Recipe, peak: str, again: Callable[[Sequence[str]], Any], misfits: Callable[[Any], bool]
-             ) -> tuple[Remedy, ...]:
+def remedies(
+    recipe: Recipe, peak: str, again: Callable[[Sequence[str]], Any], misfits: Callable[[Any], bool]
+) -> tuple[Remedy, ...]:
     """Every change alone; where none suffices, more and more of them together until all fits or none is left.
 
     again: the estimate under other keys (UserError where they cannot be); misfits: whether it exceeds a limit.
@@ -37,8 +38,9 @@ def remedies(recipe: Recipe, peak: str, again: Callable[[Sequence[str]], Any], m
     return (*alone, found) if together and found is not None else tuple(alone)
 
 
-def _tried(keys: tuple[str, ...], again: Callable[[Sequence[str]], Any], misfits: Callable[[Any], bool]
-           ) -> Remedy | None:
+def _tried(
+    keys: tuple[str, ...], again: Callable[[Sequence[str]], Any], misfits: Callable[[Any], bool]
+) -> Remedy | None:
     try:
         estimate = again(keys)
     except UserError:
@@ -51,8 +53,10 @@ def changes(recipe: Recipe, peak: str) -> Iterator[tuple[str, ...]]:
     trainer, zero = recipe.trainer, recipe.zero
     if "sweep" in peak and hasattr(recipe.sweep.engine, "memory_gb"):
         yield (f"sweep.engine.memory_gb={recipe.sweep.engine.memory_gb / 2:g}",)
-    rows, steps = (int(trainer.get(key, usual)) for key, usual in
-                   (("per_device_train_batch_size", 8), ("gradient_accumulation_steps", 1)))
+    rows, steps = (
+        int(trainer.get(key, usual))
+        for key, usual in (("per_device_train_batch_size", 8), ("gradient_accumulation_steps", 1))
+    )
     if rows > 1:
         yield ("trainer.per_device_train_batch_size=1", f"trainer.gradient_accumulation_steps={rows * steps}")
     if trainer.get("gradient_checkpointing", trainer.get("activation_checkpointing", True)) is False:

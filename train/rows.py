@@ -32,8 +32,13 @@ class Feed(Protocol):
     @property
     def sequences(self) -> int: ...
 
-    def trainer(self, model: PreTrainedModel, arguments: SFTConfig, tokenizer: PreTrainedTokenizerBase,
-                adapter: LoraConfig | None) -> RecoveryTrainer: ...
+    def trainer(
+        self,
+        model: PreTrainedModel,
+        arguments: SFTConfig,
+        tokenizer: PreTrainedTokenizerBase,
+        adapter: LoraConfig | None,
+    ) -> RecoveryTrainer: ...
 
 
 def feed_of(section: DataSection, prepared: Prepared) -> Feed:
@@ -51,12 +56,22 @@ class PaddedFeed:
     def sequences(self) -> int:
         return len(self.prepared.rows)
 
-    def trainer(self, model: PreTrainedModel, arguments: SFTConfig, tokenizer: PreTrainedTokenizerBase,
-                adapter: LoraConfig | None) -> RecoveryTrainer:
+    def trainer(
+        self,
+        model: PreTrainedModel,
+        arguments: SFTConfig,
+        tokenizer: PreTrainedTokenizerBase,
+        adapter: LoraConfig | None,
+    ) -> RecoveryTrainer:
         alone = [[row] for row in range(len(self.prepared.rows))]
         missing = fillers(len(alone), arguments)
-        trainer = RecoveryTrainer(model=model, args=arguments, processing_class=tokenizer, peft_config=adapter,
-                                  train_dataset=examples(alone, self.prepared.rows, missing))
+        trainer = RecoveryTrainer(
+            model=model,
+            args=arguments,
+            processing_class=tokenizer,
+            peft_config=adapter,
+            train_dataset=examples(alone, self.prepared.rows, missing),
+        )
         trainer.filling = missing
         return trainer
 
@@ -71,15 +86,25 @@ class PackedFeed:
     def sequences(self) -> int:
         return len(self.prepared.packed)
 
-    def trainer(self, model: PreTrainedModel, arguments: SFTConfig, tokenizer: PreTrainedTokenizerBase,
-                adapter: LoraConfig | None) -> RecoveryTrainer:
+    def trainer(
+        self,
+        model: PreTrainedModel,
+        arguments: SFTConfig,
+        tokenizer: PreTrainedTokenizerBase,
+        adapter: LoraConfig | None,
+    ) -> RecoveryTrainer:
         """UserError where packing would not be exact with `model`."""
         pad_id = tokenizer.pad_token_id
         model.config.get_text_config().pad_token_id = model.generation_config.pad_token_id = pad_id  # as TRL does
         missing = fillers(self.sequences, arguments)
-        trainer = RecoveryTrainer(model=model, args=arguments, processing_class=tokenizer, peft_config=adapter,
-                                  train_dataset=examples(self.prepared.packed, self.prepared.rows, missing),
-                                  data_collator=packed_collator(model, pad_id))
+        trainer = RecoveryTrainer(
+            model=model,
+            args=arguments,
+            processing_class=tokenizer,
+            peft_config=adapter,
+            train_dataset=examples(self.prepared.packed, self.prepared.rows, missing),
+            data_collator=packed_collator(model, pad_id),
+        )
         trainer.filling = missing
         return trainer
 
@@ -104,5 +129,8 @@ class _Joined:
         if not group:
             return {"input_ids": np.zeros(1, np.int64), "labels": np.full(1, IGNORED), "seq_lengths": [1]}
         ids, labels = zip(*(self.rows.ids_and_labels(row) for row in group), strict=True)
-        return {"input_ids": np.concatenate(ids), "labels": np.concatenate(labels),
-                "seq_lengths": [len(each) for each in ids]}
+        return {
+            "input_ids": np.concatenate(ids),
+            "labels": np.concatenate(labels),
+            "seq_lengths": [len(each) for each in ids],
+        }

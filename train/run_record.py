@@ -93,10 +93,18 @@ def begin_record(folder: RunFolder, loaded: Loaded[Recipe], ranks: int, start: M
     header = f"# resolved from: {' '.join([f'recipe={loaded.path.name}', *overrides])}\n"
     write_whole(folder.path / "recipe.yaml", header + to_yaml(loaded.recipe))
     now, before = time.strftime("%Y-%m-%dT%H:%M:%S%z"), folder.facts()
-    folder.add_facts({
-        "id": uuid.uuid4().hex[:12], "started": now, **before,
-        "starts": [*before.get("starts", []), {"at": now, "ranks": ranks, **start}],
-        "name": folder.path.name, "command": list(loaded.command), "commit": commit(),
-        "ranks": ranks, "recipe": loaded.recipe.model_dump(mode="json"),
-        "versions": {name: version(name) for name in PACKAGES},
-        "hardware": {"machine": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}})
+    folder.add_facts(
+        {
+            "id": uuid.uuid4().hex[:12],
+            "started": now,
+            **before,
+            "starts": [*before.get("starts", []), {"at": now, "ranks": ranks, **start}],
+            "name": folder.path.name,
+            "command": list(loaded.command),
+            "commit": commit(),
+            "ranks": ranks,
+            "recipe": loaded.recipe.model_dump(mode="json"),
+            "versions": {name: version(name) for name in PACKAGES},
+            "hardware": {"machine": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
+        }
+    )

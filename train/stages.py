@@ -23,10 +23,11 @@ from eval.summary import newest, read_rows, verdict_suite
 from eval.sweep import SweepPlan, check_context, make_sweep_plan
 from eval.tables import budget_name
 from prune.select import choose
+from recipes.engines import VllmEngine
 from recipes.errors import UserError
 from recipes.run import RunSection
 from recipes.schema import AdapterSection, ExportSection, ModelSection, Recipe
-from recipes.sweeps import SweepSection, VerdictSection, VllmEngine
+from recipes.sweep import SweepSection, VerdictSection
 from train.arguments import Arithmetic, arithmetic, make_arguments
 from train.callbacks import MetricsCallback, PreemptionCallback, SweepCallback
 from train.checkpoints import CheckpointCallback, Kept
@@ -82,10 +83,12 @@ class Inputs:
     def describe(self) -> str:
         """The lines shown before anything is loaded."""
         suites = ", ".join(f"{suite.name} {len(suite.problems)}" for suite in self.plan.suites)
-        return (f"data   {describe(self.prepared.manifest).replace(chr(10), chr(10) + '       ')}\n"
-                f"batch  {str(self.arithmetic).replace(chr(10), chr(10) + '       ')}\n"
-                f"format {self.plan.protocol.format}\n"
-                f"sweep  budgets {', '.join(map(budget_name, self.plan.protocol.budgets))} tokens; problems: {suites}")
+        return (
+            f"data   {describe(self.prepared.manifest).replace(chr(10), chr(10) + '       ')}\n"
+            f"batch  {str(self.arithmetic).replace(chr(10), chr(10) + '       ')}\n"
+            f"format {self.plan.protocol.format}\n"
+            f"sweep  budgets {', '.join(map(budget_name, self.plan.protocol.budgets))} tokens; problems: {suites}"
+        )
 
 
 def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
@@ -94,9 +97,14 @@ def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
     on_every_rank(ranks, lambda: check_zero(recipe, device().type, ranks.count))
     on_every_rank(ranks, lambda: config_of(recipe, device().type, ranks.count))  # a config of one's own must fit
     folder = on_first_rank_however_long(
-        ranks, recipe.data.cache_dir.absolute(),
-        lambda: str(prepare(recipe.data, plan.tokenizer, plan.protocol.format, lambda text: say(ranks, text),
-                            plan.suites).folder))
+        ranks,
+        recipe.data.cache_dir.absolute(),
+        lambda: str(
+            prepare(
+                recipe.data, plan.tokenizer, plan.protocol.format, lambda text: say(ranks, text), plan.suites
+            ).folder
+        ),
+    )
     prepared = open_prepared(Path(folder))
     feed = feed_of(recipe.data, prepared)
     counts = (len(prepared.rows), feed.sequences, prepared.tokens)
@@ -113,8 +121,9 @@ def _read_plan(recipe: Recipe) -> SweepPlan:
     plan = make_sweep_plan(recipe.sweep, recipe.data.format, tokenizer)
     context, longest = context_tokens(recipe.model.unpruned, recipe.model), recipe.data.max_length_tokens
     if longest > context:
-        raise UserError(f"data.max_length_tokens={longest}: the model's context has {context} tokens; "
-                        f"write at most {context}")
+        raise UserError(
+            f"data.max_length_tokens={longest}: the model's context has {context} tokens; write at most {context}"
+        )
     check_context(plan, context)
     if recipe.prune is not None:
         layers = int(load_config(recipe.model.unpruned, recipe.model).num_hidden_layers)
@@ -127,21 +136,29 @@ def _check_sections(recipe: Recipe) -> None:
     if recipe.model.attention == "flash_attention_2" and not torch.cuda.is_available():
         raise UserError("model.attention=flash_attention_2 needs a GPU, and there is none here; use auto or sdpa")
     if recipe.sweep.engine.name == "server":
-        raise UserError("sweep.engine.name=server: an endpoint does not serve the weights that a run trains; use hf or "
-                        "vllm here, and server with python -m eval")
+        raise UserError(
+            "sweep.engine.name=server: an endpoint does not serve the weights that a run trains; use hf or "
+            "vllm here, and server with python -m eval"
+        )
     engine = recipe.sweep.engine
     if isinstance(engine, VllmEngine) and recipe.sweep.devices is None and torch.cuda.is_available():
         share = engine.gpu_memory_share
         if share > MOST_OF_A_SHARED_GPU:
-            raise UserError(f"sweep.engine.gpu_memory_share={share:g}: vLLM would want that much of a GPU that trains; "
-                            "give it GPUs of its own with sweep.devices, or a share of at most "
-                            f"{MOST_OF_A_SHARED_GPU:g}")
+            raise UserError(
+                f"sweep.engine.gpu_memory_share={share:g}: vLLM would want that much of a GPU that trains; "
+                "give it GPUs of its own with sweep.devices, or a share of at most "
+                f"{MOST_OF_A_SHARED_GPU:g}"
+            )
     if recipe.model.dtype == "bfloat16" and not uses_deepspeed(recipe.zero):
-        raise UserError("zero.stage=0 with model.dtype=bfloat16: without DeepSpeed there are no float32 master "
-                        "weights, and small updates would be rounded away; use zero.stage=1 or model.dtype=float32")
+        raise UserError(
+            "zero.stage=0 with model.dtype=bfloat16: without DeepSpeed there are no float32 master "
+            "weights, and small updates would be rounded away; use zero.stage=1 or model.dtype=float32"
+        )
     if recipe.trainer.get("save_strategy") == "no" and recipe.export.enabled:
-        raise UserError("trainer.save_strategy=no: the export is made from the last checkpoint, and there would be "
-                        "none; use steps or epoch, or export.enabled=false")
+        raise UserError(
+            "trainer.save_strategy=no: the export is made from the last checkpoint, and there would be "
+            "none; use steps or epoch, or export.enabled=false"
+        )
 
 
 def check_same_protocol(folder: RunFolder, plan: SweepPlan, run: RunSection) -> None:
@@ -165,7 +182,8 @@ def sweep_references(recipe: Recipe, pruned: str, plan: SweepPlan, folder: RunFo
     cache = ReferenceCache(recipe.run.cache_dir, folder.path / "samples", ranks, recipe.sweep.devices)
     return References(
         unpruned=reference_sweep("unpruned", recipe.model.unpruned, recipe.model, plan, cache),
-        pruned=reference_sweep("pruned", pruned, recipe.model, plan, cache))
+        pruned=reference_sweep("pruned", pruned, recipe.model, plan, cache),
+    )
 
 
 def start_record(folder: RunFolder, recipe: Recipe, pruned: str, inputs: Inputs, ranks: Ranks) -> Tracker:
@@ -173,13 +191,17 @@ def start_record(folder: RunFolder, recipe: Recipe, pruned: str, inputs: Inputs,
     trackers: list[Tracker] = []
 
     def start() -> None:
-        facts = {"data": inputs.prepared.facts(), "pruned": pruned, "pruned_fingerprint": fingerprint(pruned),
-                 "prune_plan": plan_facts(pruned),
-                 "format": inputs.plan.protocol.format.facts(),
-                 "traces": recipe.data.traces.model_dump(mode="json"),
-                 "protocol": protocols(inputs.plan),
-                 "seeds": {"train": recipe.seed, "sweep": recipe.sweep.seed},
-                 "determinism": determinism()}
+        facts = {
+            "data": inputs.prepared.facts(),
+            "pruned": pruned,
+            "pruned_fingerprint": fingerprint(pruned),
+            "prune_plan": plan_facts(pruned),
+            "format": inputs.plan.protocol.format.facts(),
+            "traces": recipe.data.traces.model_dump(mode="json"),
+            "protocol": protocols(inputs.plan),
+            "seeds": {"train": recipe.seed, "sweep": recipe.sweep.seed},
+            "determinism": determinism(),
+        }
         check_same_facts(folder, facts, recipe.run)
         folder.add_facts(facts)
         copy_figure(inputs.prepared.folder / FIGURE, folder.path / "figures" / "trace_lengths.png")
@@ -204,8 +226,9 @@ def _group(model: ModelSection, plan: dict[str, Any] | None) -> str:
     return f"{Path(model.unpruned).name}-{plan.get('method', 'pruned')}-{len(plan.get('removed', []))}"
 
 
-def make_recorder(folder: RunFolder, tracker: Tracker, references: References, sweep: SweepSection,
-                  ranks: Ranks) -> SweepRecorder:
+def make_recorder(
+    folder: RunFolder, tracker: Tracker, references: References, sweep: SweepSection, ranks: Ranks
+) -> SweepRecorder:
     """The recorder of sweeps; the references become its first rows."""
     suite = sweep.verdict.suite or sweep.suites[-1].name
     verdict: VerdictSection = sweep.verdict.model_copy(update={"suite": suite})
@@ -228,8 +251,9 @@ def add_callbacks(trainer: SFTTrainer, inputs: Inputs, recipe: Recipe, recorder:
     if not trainer.args.disable_tqdm:
         trainer.add_callback(BarCallback())
     guard = guard_over(trainer, recipe.guard, inputs.prepared.rows, recorder)
-    sweeps = within_share(make_sweeps(trainer, inputs.plan, recipe.sweep, recorder, clock), trainer, recorder,
-                          recipe.sweep.max_share)
+    sweeps = within_share(
+        make_sweeps(trainer, inputs.plan, recipe.sweep, recorder, clock), trainer, recorder, recipe.sweep.max_share
+    )
     trainer.add_callback(preemption)
     trainer.add_callback(SweepCallback(sweeps, recipe.sweep.every_steps, preemption, recorder))
     trainer.add_callback(EarlyStopCallback(recipe.early_stop, recorder))

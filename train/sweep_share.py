@@ -75,8 +75,11 @@ class SweepsWithinShare:
         if not would_exceed(self.spent, self.done, wall, self.share):
             return False
         self._note([*self._left_out(), step])
-        print(f"step {step}: no sweep; with it they would take more than sweep.max_share={self.share:g} of the time "
-              f"({self.spent:.0f} of {wall:.0f} s so far)", flush=True)
+        print(
+            f"step {step}: no sweep; with it they would take more than sweep.max_share={self.share:g} of the time "
+            f"({self.spent:.0f} of {wall:.0f} s so far)",
+            flush=True,
+        )
         return True
 
     def _left_out(self) -> list[int]:

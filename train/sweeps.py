@@ -29,7 +29,7 @@ from eval.types import SuiteSweep, Weights
 from eval.weights_mark import weights_mark
 from recipes.errors import UserError
 from recipes.paths import ROOT
-from recipes.sweeps import SweepSection
+from recipes.sweep import SweepSection
 from train.model import whole_model
 from train.ranks import POLL_SECONDS, on_first_rank_however_long
 from train.recorder import Clock, Cost, SweepRecorder
@@ -121,8 +121,9 @@ class SavedSweeps:
     stopped does what is left of it when it goes on. Only rank 0 starts and reads processes.
     """
 
-    def __init__(self, trainer: Any, plan: SweepPlan, section: SweepSection, recorder: SweepRecorder, clock: Clock
-                 ) -> None:
+    def __init__(
+        self, trainer: Any, plan: SweepPlan, section: SweepSection, recorder: SweepRecorder, clock: Clock
+    ) -> None:
         self.trainer, self.plan, self.section, self.recorder, self.clock = trainer, plan, section, recorder, clock
         self.waiting: deque[Job] = deque()
         self.running: tuple[Job, subprocess.Popen[bytes], float] | None = None
@@ -198,8 +199,15 @@ class SavedSweeps:
         environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         if self.section.devices is not None:
             environment["CUDA_VISIBLE_DEVICES"] = self.section.devices
-        command = [sys.executable, "-m", "eval", f"model={job.folder / 'weights'}", f"step={job.step}",
-                   f"recipe={self.recorder.folder.path / 'recipe.yaml'}", f"out={job.folder / 'out'}"]
+        command = [
+            sys.executable,
+            "-m",
+            "eval",
+            f"model={job.folder / 'weights'}",
+            f"step={job.step}",
+            f"recipe={self.recorder.folder.path / 'recipe.yaml'}",
+            f"out={job.folder / 'out'}",
+        ]
         with (job.folder / "log.txt").open("ab") as log:
             process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         atexit.register(process.terminate)
@@ -214,8 +222,10 @@ class SavedSweeps:
         if code != 0:
             lines = (job.folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
             last = lines[-1][:300] if lines else "no word"
-            said = (f"the sweep of step {job.step} failed with code {code} ({last}); its log is "
-                    f"{job.folder / 'log.txt'}, and the same command tries it again")
+            said = (
+                f"the sweep of step {job.step} failed with code {code} ({last}); its log is "
+                f"{job.folder / 'log.txt'}, and the same command tries it again"
+            )
             if not self.section.background:
                 raise UserError(said)
             print(said, file=sys.stderr, flush=True)

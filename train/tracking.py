@@ -12,8 +12,14 @@ from recipes.schema import WandbSection
 
 Row = dict[str, Any]
 
-AT_BUDGET = {"accuracy": "acc", "low": "low", "high": "high", "closed": "closed", "looping": "looping",
-             "tokens_spent": "tokens"}
+AT_BUDGET = {
+    "accuracy": "acc",
+    "low": "low",
+    "high": "high",
+    "closed": "closed",
+    "looping": "looping",
+    "tokens_spent": "tokens",
+}
 OF_A_SWEEP = ("level", "gain_per_doubling", "gain_low", "gain_high", "termination", "verdict")
 INIT_SECONDS = "30"
 """how long a server may take to answer before a run goes on offline; WANDB_INIT_TIMEOUT says otherwise"""
@@ -106,9 +112,18 @@ def start_tracker(section: WandbSection, folder: Path, facts: Mapping[str, Any],
 
     def begin(mode: Literal["online", "offline"]) -> WandbTracker:
         run = wandb.init(
-            id=facts["id"], resume="allow", name=facts["name"], project=section.project, entity=section.entity,
-            mode=mode, group=section.group or group, job_type="train", dir=str(folder), config=dict(facts),
-            settings=wandb.Settings(console="off", init_timeout=seconds))
+            id=facts["id"],
+            resume="allow",
+            name=facts["name"],
+            project=section.project,
+            entity=section.entity,
+            mode=mode,
+            group=section.group or group,
+            job_type="train",
+            dir=str(folder),
+            config=dict(facts),
+            settings=wandb.Settings(console="off", init_timeout=seconds),
+        )
         return WandbTracker(run)
 
     if mode == "online":
@@ -117,7 +132,10 @@ def start_tracker(section: WandbSection, folder: Path, facts: Mapping[str, Any],
             print(f"W&B    {tracker.run.url}", flush=True)
             return tracker
         except wandb.errors.Error as fault:
-            print(f"W&B cannot be reached ({str(fault).splitlines()[0]}); going on offline, "
-                  "`wandb sync` sends the run later", file=sys.stderr)
+            print(
+                f"W&B cannot be reached ({str(fault).splitlines()[0]}); going on offline, "
+                "`wandb sync` sends the run later",
+                file=sys.stderr,
+            )
             wandb.teardown()  # the failed attempt still holds the run's id
     return begin("offline")

@@ -21,15 +21,20 @@ class RecoveryTrainer(EpochTrainer):
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
         base = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
-        self.labelled_loss = (self.args.loss_type == "nll" and self.label_smoother is None
-                              and not self.aux_loss_enabled and self.accelerator.parallelism_config is None
-                              and can_take_labelled(base, self.args.device))
+        self.labelled_loss = (
+            self.args.loss_type == "nll"
+            and self.label_smoother is None
+            and not self.aux_loss_enabled
+            and self.accelerator.parallelism_config is None
+            and can_take_labelled(base, self.args.device)
+        )
         if self.labelled_loss:
             take_labelled(base)
         self.counts = torch.zeros(3, dtype=torch.int64)  # labelled tokens, right ones, all without padding
 
-    def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False,
-                     num_items_in_batch: Any = None) -> Any:
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
         """The token-weighted mean over the whole global batch, as TRL's."""
         if not (self.labelled_loss and self.model.training) or return_outputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)

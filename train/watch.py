@@ -78,8 +78,11 @@ class Watch:
         self.log: IO[str] = self.log_of(self.ranks.rank).open("a", encoding="utf-8")
         self._note(f"rank {self.ranks.rank} of {self.ranks.count}, process {os.getpid()} on {socket.gethostname()}")
         me = (self.ranks.rank, socket.gethostname(), os.getpid())
-        self.peers = [Peer(rank, host, process, self.log_of(rank), self._end_of(rank))
-                      for rank, host, process in self.ranks.gather([me]) if rank != self.ranks.rank]
+        self.peers = [
+            Peer(rank, host, process, self.log_of(rank), self._end_of(rank))
+            for rank, host, process in self.ranks.gather([me])
+            if rank != self.ranks.rank
+        ]
         self.waker, self.sleeper = socket.socketpair()
         self.waker.setblocking(False)
         if SIGNALS.listening:  # this process is a run's own
@@ -88,8 +91,9 @@ class Watch:
         self.thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-                 ) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
         failed = isinstance(fault, Exception) and not isinstance(fault, UserError | ToLeave | Stopped)
         disk = disk_fault(fault) if failed and fault else None
         dead = self._dead_peers(12 if failed and disk is None else 1) if fault else []
@@ -160,10 +164,13 @@ class Watch:
     def _stalled(self) -> None:
         silent = [peer for peer in self.peers if peer.is_silent()]
         where = ", ".join(f"rank {peer.rank} gives no sign of life, its own log is {peer.log}" for peer in silent)
-        self._end_now(f"rank {self.ranks.rank} has seen no step, no token of a sweep and no save for "
-                      f"{self.stall_seconds:g} s (run.stall_seconds) and ends: "
-                      f"{where or 'its stacks, and those of the other ranks, are in their own logs'}; "
-                      f"its stacks are in {self.log_of(self.ranks.rank)}", 1)
+        self._end_now(
+            f"rank {self.ranks.rank} has seen no step, no token of a sweep and no save for "
+            f"{self.stall_seconds:g} s (run.stall_seconds) and ends: "
+            f"{where or 'its stacks, and those of the other ranks, are in their own logs'}; "
+            f"its stacks are in {self.log_of(self.ranks.rank)}",
+            1,
+        )
 
     def _dead_peers(self, tries: int) -> list[Peer]:
         """Ranks that died before this one failed; it takes the system a moment to tell."""
@@ -185,8 +192,9 @@ class Watch:
         """Ends the process from this thread, with the stacks of all threads in its log."""
         self._note(text or "ends after another rank")
         faulthandler.dump_traceback(self.log, all_threads=True)
-        first = min([self.ranks.rank, *(peer.rank for peer in self.peers
-                                        if not peer.has_died() and not peer.is_silent())])
+        first = min(
+            [self.ranks.rank, *(peer.rank for peer in self.peers if not peer.has_died() and not peer.is_silent())]
+        )
         if self.ranks.rank != first:
             self.over.wait(LEAD_SECONDS)
         elif text:

@@ -75,8 +75,10 @@ def config_of(recipe: Recipe, device: str, ranks: int) -> Config:
         raise UserError(f"zero.config={recipe.zero.config}: {'; '.join(wrong)}")
     against = list(conflicts(own, recipe, ranks))
     if against:
-        raise UserError(f"zero.config={recipe.zero.config} contradicts the recipe: {'; '.join(against)}; "
-                        "write auto there, or the same value in both")
+        raise UserError(
+            f"zero.config={recipe.zero.config} contradicts the recipe: {'; '.join(against)}; "
+            "write auto there, or the same value in both"
+        )
     wanted = {name: value for name, value in made["zero_optimization"].items() if name.startswith("offload")}
     given = {**wanted, **_whole_saves(recipe.zero.stage), **own.get("zero_optimization", {})}
     section = _filled({**given, "stage": recipe.zero.stage}, made["zero_optimization"])
@@ -90,8 +92,14 @@ def _whole_saves(stage: int) -> Config:
 
 def _filled(own: Config, made: Config) -> Config:
     """`own` with the values of `made` where it says auto, at any depth; an auto that `made` does not know stays."""
-    return {name: _filled(value, made.get(name, {})) if isinstance(value, dict)
-            else made.get(name, AUTO) if value == AUTO else value for name, value in own.items()}
+    return {
+        name: _filled(value, made.get(name, {}))
+        if isinstance(value, dict)
+        else made.get(name, AUTO)
+        if value == AUTO
+        else value
+        for name, value in own.items()
+    }
 
 
 def read_config(path: Path) -> Config:
@@ -128,6 +136,7 @@ def conflicts(own: Config, recipe: Recipe, ranks: int) -> Iterator[str]:
 
 def _wanted(recipe: Recipe, ranks: int) -> dict[str, tuple[str, Any]]:
     """Dotted keys of DeepSpeed with the recipe's key and value for each."""
+
     def field(name: str) -> Any:
         return recipe.trainer.get(name, SFTConfig.__dataclass_fields__[name].default)
 

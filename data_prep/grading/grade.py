@@ -18,8 +18,7 @@ from data_prep.grading.rules import Grade, grade_choice, grade_exact, grade_inte
 __all__ = ["GRADERS", "Grade", "grade_all", "grader_version"]
 
 LONGEST_ANSWER = 20_000
-RULES: dict[str, Callable[[str, str], Grade]] = {
-    "exact": grade_exact, "integer": grade_integer, "choice": grade_choice}
+RULES: dict[str, Callable[[str, str], Grade]] = {"exact": grade_exact, "integer": grade_integer, "choice": grade_choice}
 RULE_VERSIONS = {"exact": 2, "integer": 3, "choice": 1, "math": 3, "reasoning_gym": 1}
 LIBRARIES = {"math": ("math-verify", "sympy"), "reasoning_gym": ("reasoning-gym",)}
 GRADERS = tuple(RULE_VERSIONS)

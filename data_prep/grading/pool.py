@@ -41,7 +41,11 @@ class _Worker:
         environment |= {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "CUDA_VISIBLE_DEVICES": ""}
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", START, str(ROOT), grader, str(seconds), str(limit_bytes)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=environment)
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            env=environment,
+        )
         self.index: int | None = None
         self.ready = False
         self.deadline = time.monotonic() + START_SECONDS
@@ -59,7 +63,7 @@ class _Worker:
         self.index, self.deadline = index, time.monotonic() + seconds
         with suppress(BrokenPipeError):
             while line:
-                line = line[self.process.stdin.write(line) or 0:]
+                line = line[self.process.stdin.write(line) or 0 :]
 
     def reply(self) -> list[Any] | None:
         """What it has written, or None where only a part has come. Raises EOFError where the process is dead."""
@@ -81,8 +85,9 @@ class _Worker:
 class GradingPool:
     """Up to `workers` processes for one grader, started when first needed and kept until `close`."""
 
-    def __init__(self, grader: str, workers: int, seconds: float = LIMIT_SECONDS, limit_bytes: int = LIMIT_BYTES
-                 ) -> None:
+    def __init__(
+        self, grader: str, workers: int, seconds: float = LIMIT_SECONDS, limit_bytes: int = LIMIT_BYTES
+    ) -> None:
         self.grader, self.most, self.seconds, self.limit_bytes = grader, workers, seconds, limit_bytes
         self.workers: list[_Worker] = []
         self._owner = os.getpid()
@@ -136,8 +141,10 @@ class GradingPool:
         worker.kill()
         self.workers.remove(worker)
         if not worker.ready:
-            raise RuntimeError(f"the worker process of grader={self.grader} cannot start "
-                               f"(exit code {worker.process.returncode}); what it wrote stands above")
+            raise RuntimeError(
+                f"the worker process of grader={self.grader} cannot start "
+                f"(exit code {worker.process.returncode}); what it wrote stands above"
+            )
         return Grade(False, "", reason)
 
     def close(self) -> None:

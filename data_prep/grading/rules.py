@@ -19,7 +19,8 @@ from data_prep.grading.extraction import LONGEST_EXTRACTED, NUMBER, join_thousan
 WRAPPER = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathsf|mbox|bf|rm)\s*\{([^{}]*)\}")
 DECORATION = re.compile(r"\\(?:left|right|displaystyle|quad|qquad|[,;:! ])|\\?\$|\\?%|\^?\{?\\circ\}?|°|\*\*|\\(?=-)")
 BOXED_INTEGER = re.compile(
-    rf"(?:[A-Za-z][A-Za-z ]*(?: |: ?))?({NUMBER.pattern})(?:st|nd|rd|th)?(?: [A-Za-z][A-Za-z .]*)?")
+    rf"(?:[A-Za-z][A-Za-z ]*(?: |: ?))?({NUMBER.pattern})(?:st|nd|rd|th)?(?: [A-Za-z][A-Za-z .]*)?"
+)
 UNSAFE_BEFORE = re.compile(r"[0-9}]\s?[/^]\s?$|_$")
 
 LETTER = r"(?:[(\[]([A-Ja-j])[)\]]|([A-HJ]|I(?! [a-z]))(?![A-Za-z0-9'’]))"
@@ -27,7 +28,8 @@ BOXED_CHOICE = re.compile(r"[(\[]?([A-Ja-j])(?:[)\]]? ?[.:]?|[)\].:][.:]? .*)")
 SEVERAL_BOXED = re.compile(r"[(\[]?[A-J][)\]]?(?: ?(?:,|and|or|&) ?[(\[]?[A-J][)\]]?){1,9}")
 CUED_CHOICE = re.compile(
     r"(?i:\banswer(?: choice| option| letter)?|\b(?:correct|right|best) (?:choice|option|letter))"
-    rf"(?i: ?(?:is|would be|must be|should be|:|=)){{0,3}}(?i: ?(?:option|choice))? ?{LETTER}")
+    rf"(?i: ?(?:is|would be|must be|should be|:|=)){{0,3}}(?i: ?(?:option|choice))? ?{LETTER}"
+)
 FIRST_CHOICE = re.compile(r"\s*(?:\(([A-J])\)|([A-J])[.:)])(?:\s|$)")
 LINE_CHOICE = re.compile(r"^ ?[(\[]?([A-J])[)\]]?[.:]? ?$", re.MULTILINE)
 BRACKETED_CHOICE = re.compile(r"\(([A-J])\)")
@@ -89,9 +91,9 @@ def unwrap(text: str) -> str:
 def _last_number(text: str) -> str | None:
     marked = text.rfind("####")
     if marked >= 0:
-        text = text[marked + 4:].strip().partition("\n")[0]
+        text = text[marked + 4 :].strip().partition("\n")[0]
     found = deque(NUMBER.finditer(text), maxlen=1)
-    if not found or UNSAFE_BEFORE.search(text[max(0, found[0].start() - 3):found[0].start()]):
+    if not found or UNSAFE_BEFORE.search(text[max(0, found[0].start() - 3) : found[0].start()]):
         return None
     return found[0].group()
 

@@ -9,17 +9,58 @@ from __future__ import annotations
 import re
 
 SPELLINGS = {
-    "mm": "millimeter millimetre", "cm": "centimeter centimetre", "m": "meter metre", "km": "kilometer kilometre",
-    "in": "inch inches", "ft": "foot feet", "yd": "yard", "mi": "mile", "mg": "milligram", "g": "gram",
+    "mm": "millimeter millimetre",
+    "cm": "centimeter centimetre",
+    "m": "meter metre",
+    "km": "kilometer kilometre",
+    "in": "inch inches",
+    "ft": "foot feet",
+    "yd": "yard",
+    "mi": "mile",
+    "mg": "milligram",
+    "g": "gram",
     "kg": "kilogram",
-    "lb": "lbs pound", "oz": "ounce", "s": "sec second", "min": "minute", "h": "hr hour", "d": "day", "wk": "week",
-    "yr": "year", "mph": "", "kph": "", "l": "liter litre", "ml": "milliliter millilitre", "degree": "deg",
-    "dollar": "", "cent": "", "euro": "", "unit": "", "percent": "%",
+    "lb": "lbs pound",
+    "oz": "ounce",
+    "s": "sec second",
+    "min": "minute",
+    "h": "hr hour",
+    "d": "day",
+    "wk": "week",
+    "yr": "year",
+    "mph": "",
+    "kph": "",
+    "l": "liter litre",
+    "ml": "milliliter millilitre",
+    "degree": "deg",
+    "dollar": "",
+    "cent": "",
+    "euro": "",
+    "unit": "",
+    "percent": "%",
 }
 BARE = {  # a letter or two after a number may be a variable, so short names count only inside \text{…}
-    "mm", "cm", "km", "ft", "yd", "kg", "lb", "lbs", "oz", "mph", "kph", "deg", "sec"}
-CANON = {word + plural: unit for unit, more in SPELLINGS.items() for word in [unit, *more.split()]
-         for plural in ("", "s") if plural == "" or len(word) > 2}
+    "mm",
+    "cm",
+    "km",
+    "ft",
+    "yd",
+    "kg",
+    "lb",
+    "lbs",
+    "oz",
+    "mph",
+    "kph",
+    "deg",
+    "sec",
+}
+CANON = {
+    word + plural: unit
+    for unit, more in SPELLINGS.items()
+    for word in [unit, *more.split()]
+    for plural in ("", "s")
+    if plural == "" or len(word) > 2
+}
 POWER = r"(?:\^\{?[0-9]\}?|[²³])?"
 FACE = r"\\(?:text|textrm|textbf|mathrm|mbox|rm)"
 AFTER_VALUE = r"(?<=[0-9})])(?:\\[,;: !]|~|\s)*"
@@ -31,7 +72,8 @@ DEGREES = re.compile(r"(?:\^\{?\s?\\(?:circ|degree)\s?\}?|°|\\degree)$")
 PERCENT = re.compile(r"(?:\\?%|(?:\\[,;: ]|\s)*\\text\{\s*percent\s*\}|\s*percent)$")
 ORDINAL = re.compile(
     rf"(?<=[0-9])\s?(?:\^\s?\{{?\s?)?(?:{FACE}\s?\{{\s*(?:st|nd|rd|th)\s*\}}|\{{(?:st|nd|rd|th)\}}|(?:st|nd|rd|th)\b)"
-    rf"\s?\}}?(?:\s*{FACE}\s?\{{[A-Za-z ]*\}})?$")
+    rf"\s?\}}?(?:\s*{FACE}\s?\{{[A-Za-z ]*\}})?$"
+)
 
 
 def split_unit(answer: str) -> tuple[str, str]:
@@ -45,7 +87,7 @@ def split_unit(answer: str) -> tuple[str, str]:
     if PERCENT.search(answer[-40:]):
         return PERCENT.sub("", answer) + r"\%", "percent"
     if (dollars := DOLLARS.match(answer)) is not None:
-        return dollars.group(1) + answer[dollars.end():].rstrip("$").rstrip("\\"), "dollar"
+        return dollars.group(1) + answer[dollars.end() :].rstrip("$").rstrip("\\"), "dollar"
     tail = answer[-80:]
     head = answer[: len(answer) - len(tail)]
     if (degrees := DEGREES.search(tail)) is not None:

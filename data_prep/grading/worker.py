@@ -20,8 +20,21 @@ Verify = Callable[[str, str], tuple[bool, str, str]]
 
 IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)  # meant for the run
 REFUSED = (
-    "os.", "shutil.", "subprocess.", "socket.", "ctypes.", "pty.", "signal.pthread_kill", "urllib.", "http.", "ftplib.",
-    "smtplib.", "webbrowser.", "tempfile.", "winreg.")
+    "os.",
+    "shutil.",
+    "subprocess.",
+    "socket.",
+    "ctypes.",
+    "pty.",
+    "signal.pthread_kill",
+    "urllib.",
+    "http.",
+    "ftplib.",
+    "smtplib.",
+    "webbrowser.",
+    "tempfile.",
+    "winreg.",
+)
 ALLOWED = {"os.listdir", "os.scandir", "os.walk", "os.fwalk", "os.putenv", "os.unsetenv"}
 
 

@@ -14,19 +14,23 @@ from eval.engines.server import ServerCompleter, server_version
 from eval.engines.vllm import VllmCompleter, vllm_version
 from eval.protocol import Protocol
 from eval.types import Engine, Weights
-from recipes.sweeps import EngineSection, ServerEngine, VllmEngine
+from recipes.engines import EngineSection, ServerEngine, VllmEngine
 
 
 @contextmanager
-def open_engine(section: EngineSection, protocol: Protocol, tokenizer: PreTrainedTokenizerBase, weights: Weights
-                ) -> Iterator[Engine]:
+def open_engine(
+    section: EngineSection, protocol: Protocol, tokenizer: PreTrainedTokenizerBase, weights: Weights
+) -> Iterator[Engine]:
     """An engine for `protocol` on `weights`; what it has started (a process, a thread) ends with the context."""
     if not isinstance(section, ServerEngine | VllmEngine):
         assert weights.model is not None
         yield HFEngine(weights.model, protocol, section.batch_size, int(section.memory_gb * GIGABYTE))
         return
-    completer: Completer = (VllmCompleter(section, protocol, weights) if isinstance(section, VllmEngine)
-                            else ServerCompleter(section, protocol, tokenizer))
+    completer: Completer = (
+        VllmCompleter(section, protocol, weights)
+        if isinstance(section, VllmEngine)
+        else ServerCompleter(section, protocol, tokenizer)
+    )
     try:
         yield CompletionEngine(completer, protocol)
     finally:

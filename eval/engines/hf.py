@@ -36,8 +36,9 @@ class HFEngine:
     At most `batch_size` thoughts go side by side, fewer where they would take more than `limit_bytes`.
     """
 
-    def __init__(self, model: PreTrainedModel, protocol: Protocol, batch_size: int, limit_bytes: int = LIMIT_BYTES
-                 ) -> None:
+    def __init__(
+        self, model: PreTrainedModel, protocol: Protocol, batch_size: int, limit_bytes: int = LIMIT_BYTES
+    ) -> None:
         self.model, self.protocol, self.batch_size, self.limit_bytes = model, protocol, batch_size, limit_bytes
         self.windows = attention_windows(model.config)
         self.uses_slots = model.config._attn_implementation == SLOTS
@@ -114,8 +115,9 @@ class HFEngine:
             if not thought.queue:
                 thought.accept(token)
 
-    def _forward(self, ids: torch.Tensor, positions: torch.Tensor, width: int, cache: SlotCache,
-                 blocks: Blocks | None) -> torch.Tensor:
+    def _forward(
+        self, ids: torch.Tensor, positions: torch.Tensor, width: int, cache: SlotCache, blocks: Blocks | None
+    ) -> torch.Tensor:
         """Logits [rows, vocabulary] of the last column; attention over cache columns 0 … position of each token.
 
         A prefill without sliding windows needs no mask: its rows begin at position 0, and what pads them stands behind.
@@ -124,16 +126,26 @@ class HFEngine:
             return self._logits(ids, positions, None, cache, None)
         columns = torch.arange(width, device=ids.device)
         visible = columns <= positions[..., None]
-        masks = {kind: visible if window is None else visible & (columns > positions[..., None] - window)
-                 for kind, window in self.windows.items()}
+        masks = {
+            kind: visible if window is None else visible & (columns > positions[..., None] - window)
+            for kind, window in self.windows.items()
+        }
         four_dimensional = {kind: self._mask(mask) for kind, mask in masks.items()}
         mask = four_dimensional if len(four_dimensional) > 1 else next(iter(four_dimensional.values()))
         return self._logits(ids, positions, mask, cache, blocks)
 
-    def _logits(self, ids: torch.Tensor, positions: torch.Tensor, mask: Mask, cache: SlotCache,
-                blocks: Blocks | None) -> torch.Tensor:
-        output = self.model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache,
-                            use_cache=True, logits_to_keep=1, slot_blocks=blocks)
+    def _logits(
+        self, ids: torch.Tensor, positions: torch.Tensor, mask: Mask, cache: SlotCache, blocks: Blocks | None
+    ) -> torch.Tensor:
+        output = self.model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+            slot_blocks=blocks,
+        )
         return output.logits[:, -1]
 
     def _mask(self, visible: torch.Tensor) -> torch.Tensor:

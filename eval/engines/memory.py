@@ -41,7 +41,8 @@ def plan_slots(model: Any, protocol: Protocol, capacity: int, most: int, limit_b
     if slots < 1:
         raise UserError(
             f"sweep.engine.memory_gb={limit_bytes / GIGABYTE:g}: one thought of {capacity} tokens takes "
-            f"{(row + once) / GIGABYTE:.2g} GB; raise the limit or lower the largest budget")
+            f"{(row + once) / GIGABYTE:.2g} GB; raise the limit or lower the largest budget"
+        )
     return SlotPlan(slots=slots, capacity=capacity, bytes=once + slots * row)
 
 

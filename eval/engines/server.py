@@ -14,7 +14,7 @@ from eval.engines.completions import Call, Completion, Failure
 from eval.engines.server_reply import ReplyReader
 from eval.http_calls import FIRST_PAUSE_SECONDS, SHOWN_CHARACTERS, WORTH_A_RETRY, key_header, without_key
 from eval.protocol import Protocol
-from recipes.sweeps import ServerEngine
+from recipes.engines import ServerEngine
 
 REFUSED = (400, 422)
 
@@ -62,8 +62,11 @@ class ServerCompleter:
 
     def _open(self) -> None:
         self._client = httpx.AsyncClient(
-            base_url=self.section.url.rstrip("/") + "/", headers=self.headers, timeout=self.section.timeout_seconds,
-            limits=httpx.Limits(max_connections=self.width))
+            base_url=self.section.url.rstrip("/") + "/",
+            headers=self.headers,
+            timeout=self.section.timeout_seconds,
+            limits=httpx.Limits(max_connections=self.width),
+        )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="endpoint calls", daemon=True)
         self._thread.start()
@@ -109,12 +112,19 @@ class ServerCompleter:
         """The request. Endpoints pass over the fields that they do not know; each is known to one of them."""
         rules = self.protocol
         body: dict[str, Any] = {
-            "model": self.section.model, "prompt": self._prompt(call), "max_tokens": call.max_tokens,
-            "stop": [self.reader.names[end] for end in call.ends], "seed": call.seed,
-            "temperature": rules.temperature, "top_p": rules.top_p,
-            "skip_special_tokens": False, "add_special_tokens": False,
+            "model": self.section.model,
+            "prompt": self._prompt(call),
+            "max_tokens": call.max_tokens,
+            "stop": [self.reader.names[end] for end in call.ends],
+            "seed": call.seed,
+            "temperature": rules.temperature,
+            "top_p": rules.top_p,
+            "skip_special_tokens": False,
+            "add_special_tokens": False,
             "return_token_ids": True,  # vLLM
-            "include_stop_str_in_output": True, "no_stop_trim": True}  # vLLM and SGLang: keep the end in the text
+            "include_stop_str_in_output": True,
+            "no_stop_trim": True,
+        }  # vLLM and SGLang: keep the end in the text
         if rules.top_k:
             body["top_k"] = rules.top_k
         if rules.min_p:

@@ -28,7 +28,9 @@ class ReplyReader:
         self.protocol, self.tokenizer = protocol, tokenizer
         fmt = protocol.format
         self.names: dict[tuple[int, ...], str] = {
-            fmt.close_mark_ids: fmt.close_mark, **{(stop,): str(tokenizer.decode([stop])) for stop in fmt.stop_ids}}
+            fmt.close_mark_ids: fmt.close_mark,
+            **{(stop,): str(tokenizer.decode([stop])) for stop in fmt.stop_ids},
+        }
 
     def read(self, reply: str, call: Call) -> Completion | Failure:
         """The tokens of the reply, with the end that closed them."""
@@ -41,7 +43,7 @@ class ReplyReader:
         fault = self._fault(ids, reason, call)
         if fault:
             return Failure(fault)
-        if reason in ENDED and not any(tuple(ids[-len(end):]) == end for end in call.ends):
+        if reason in ENDED and not any(tuple(ids[-len(end) :]) == end for end in call.ends):
             ids = [*ids, *self._cut_end(choice, call)]
         return Completion(tuple(ids[: call.max_tokens])) if ids else Failure("the endpoint gave no token")
 
@@ -64,8 +66,10 @@ class ReplyReader:
             return f"the endpoint gave {strange[0]!r}, which is no token of the tokenizer (0 … {size - 1})"
         banned = set(ids) & set(call.banned_ids)
         if banned:
-            return (f"the endpoint gave the token {self.tokenizer.decode([min(banned)])!r} in an answer, which "
-                    "logit_bias forbids; an endpoint that does not know logit_bias cannot answer by this protocol")
+            return (
+                f"the endpoint gave the token {self.tokenizer.decode([min(banned)])!r} in an answer, which "
+                "logit_bias forbids; an endpoint that does not know logit_bias cannot answer by this protocol"
+            )
         if reason not in (*ENDED, CUT):
             return f"the endpoint ended the call with finish_reason {reason!r}"
         return ""

@@ -27,19 +27,29 @@ BLOCK_ROWS = 64
 def blocks_of(positions: Sequence[int]) -> Blocks:
     """Blocks of 64 rows for the rows' `positions` of the token that is fed: none reads farther than its longest row."""
     starts = range(0, len(positions), BLOCK_ROWS)
-    return tuple((start, min(start + BLOCK_ROWS, len(positions)), max(positions[start:start + BLOCK_ROWS]) + 1)
-                 for start in starts)
+    return tuple(
+        (start, min(start + BLOCK_ROWS, len(positions)), max(positions[start : start + BLOCK_ROWS]) + 1)
+        for start in starts
+    )
 
 
-def slot_attention(module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor,
-                   attention_mask: torch.Tensor | None, scaling: float | None = None,
-                   slot_blocks: Blocks | None = None, **kwargs: Any) -> tuple[torch.Tensor, None]:
+def slot_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    slot_blocks: Blocks | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
     """Output [rows, 1, heads, head size]; `query` [rows, heads, tokens, head size], `key` and `value` with their own
     number of heads, `attention_mask` [rows, 1, tokens, width], true or 0 where a column is seen."""
     extra = any(value is not None for name, value in kwargs.items() if name not in PLAIN)
     if query.shape[2] > 1 or query.device.type != "cpu" or attention_mask is None or extra:
         whole: tuple[torch.Tensor, None] = sdpa_attention_forward(
-            module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+            module, query, key, value, attention_mask, scaling=scaling, **kwargs
+        )
         return whole
     rows, heads, _, size = query.shape
     kv_heads = key.shape[1]

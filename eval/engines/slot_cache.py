@@ -27,21 +27,24 @@ class SlotLayer(CacheLayerMixin):
         self.values = value_states.new_zeros(slots, heads, capacity, value_states.shape[3])
         self.is_initialized = True
 
-    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args: object, **kwargs: object
-               ) -> tuple[torch.Tensor, torch.Tensor]:
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: object, **kwargs: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         assert self.keys is not None
         assert self.values is not None
         if self.owner.first_slot is not None:
             first, (rows, _, tokens, _) = self.owner.first_slot, key_states.shape
-            self.keys[first:first + rows, :, :tokens] = key_states
-            self.values[first:first + rows, :, :tokens] = value_states
+            self.keys[first : first + rows, :, :tokens] = key_states
+            self.values[first : first + rows, :, :tokens] = value_states
             return key_states, value_states
         for states, fresh in ((self.keys, key_states), (self.values, value_states)):
             states[self.owner.rows, :, self.owner.positions] = fresh[:, :, 0]
-        return (self.keys[: len(key_states), :, : self.owner.width],
-                self.values[: len(value_states), :, : self.owner.width])
+        return (
+            self.keys[: len(key_states), :, : self.owner.width],
+            self.values[: len(value_states), :, : self.owner.width],
+        )
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self.owner.width, 0
@@ -80,4 +83,3 @@ class SlotCache(Cache):
             for states in (layer.keys, layer.values):
                 assert states is not None
                 states[target, :, :length] = states[source, :, :length]
-

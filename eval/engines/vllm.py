@@ -15,8 +15,8 @@ from eval.engines.worker_process import WorkerProcess
 from eval.protocol import Protocol
 from eval.ranks import environment_alone
 from eval.types import Weights
+from recipes.engines import VllmEngine
 from recipes.errors import UserError
-from recipes.sweeps import VllmEngine
 
 WORKER = Path(__file__).with_name("vllm_worker.py")
 RESTARTS = 1
@@ -46,11 +46,15 @@ def _version_at(python: str) -> str:
     try:
         version = subprocess.run([python, "-c", ASK_VERSION], capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError) as fault:
-        raise UserError(f"sweep.engine.python={python}: no python runs there ({fault}); name the python of the "
-                        "environment that has vLLM, such as ENVIRONMENT/bin/python") from None
+        raise UserError(
+            f"sweep.engine.python={python}: no python runs there ({fault}); name the python of the "
+            "environment that has vLLM, such as ENVIRONMENT/bin/python"
+        ) from None
     if not version:
-        raise UserError(f"sweep.engine.python={python}: vLLM is not installed there. Make an environment for it "
-                        "(python -m venv DIR && DIR/bin/pip install vllm) and set sweep.engine.python=DIR/bin/python")
+        raise UserError(
+            f"sweep.engine.python={python}: vLLM is not installed there. Make an environment for it "
+            "(python -m venv DIR && DIR/bin/pip install vllm) and set sweep.engine.python=DIR/bin/python"
+        )
     return version
 
 
@@ -63,8 +67,10 @@ class VllmCompleter:
 
     def __init__(self, section: VllmEngine, protocol: Protocol, weights: Weights) -> None:
         if not weights.folder:
-            raise UserError("sweep.engine.name=vllm loads a checkpoint from its folder, and the weights in training "
-                            "lie in none; use sweep.engine.name=hf in training, or sweep the saved checkpoint")
+            raise UserError(
+                "sweep.engine.name=vllm loads a checkpoint from its folder, and the weights in training "
+                "lie in none; use sweep.engine.name=hf in training, or sweep the saved checkpoint"
+            )
         self.section, self.protocol, self.weights = section, protocol, weights
         self.width = section.max_sequences
         self._deaths, self._death = 0, ""
@@ -85,8 +91,16 @@ class VllmCompleter:
             self._failed.append((key, Failure(self._death)))
             return
         self._in_hand.add(key)
-        self._worker.tell({"key": key, "prompt": call.prompt_ids, "max_tokens": call.max_tokens, "ends": call.ends,
-                           "banned": call.banned_ids, "seed": call.seed})
+        self._worker.tell(
+            {
+                "key": key,
+                "prompt": call.prompt_ids,
+                "max_tokens": call.max_tokens,
+                "ends": call.ends,
+                "banned": call.banned_ids,
+                "seed": call.seed,
+            }
+        )
 
     def finished(self) -> tuple[int, Completion | Failure]:
         """The next call that is done."""
@@ -149,16 +163,30 @@ class VllmCompleter:
 
     def _settings(self) -> dict[str, Any]:
         section, rules = self.section, self.protocol
-        llm = {"model": self.weights.folder, "dtype": self.weights.dtype, "max_num_seqs": section.max_sequences,
-               "trust_remote_code": self.weights.trust_remote_code, "enforce_eager": section.enforce_eager,
-               "gpu_memory_utilization": section.gpu_memory_share, "tensor_parallel_size": section.tensor_parallel}
+        llm = {
+            "model": self.weights.folder,
+            "dtype": self.weights.dtype,
+            "max_num_seqs": section.max_sequences,
+            "trust_remote_code": self.weights.trust_remote_code,
+            "enforce_eager": section.enforce_eager,
+            "gpu_memory_utilization": section.gpu_memory_share,
+            "tensor_parallel_size": section.tensor_parallel,
+        }
         if section.context_tokens is not None:
             llm["max_model_len"] = section.context_tokens
-        sampling = {"temperature": rules.temperature, "top_p": rules.top_p, "top_k": rules.top_k or -1,
-                    "min_p": rules.min_p}
+        sampling = {
+            "temperature": rules.temperature,
+            "top_p": rules.top_p,
+            "top_k": rules.top_k or -1,
+            "min_p": rules.min_p,
+        }
         adapter = self.weights.adapter
-        return {"llm": llm, "sampling": sampling, "vocabulary_size": rules.vocabulary_size,
-                "adapter": {"folder": adapter, "rank": lora_rank(Path(adapter))} if adapter else None}
+        return {
+            "llm": llm,
+            "sampling": sampling,
+            "vocabulary_size": rules.vocabulary_size,
+            "adapter": {"folder": adapter, "rank": lora_rank(Path(adapter))} if adapter else None,
+        }
 
     def _environment(self) -> dict[str, str]:
         """The variables of this process, without what a launcher says of ranks.
@@ -169,18 +197,26 @@ class VllmCompleter:
         inherited = environment_alone()
         if self.weights.devices is not None:
             inherited["CUDA_VISIBLE_DEVICES"] = self.weights.devices
-        return {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", **inherited, "VLLM_NO_USAGE_STATS": "1",
-                "VLLM_CPU_KVCACHE_SPACE": str(self.section.cpu_cache_gib)}
+        return {
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+            **inherited,
+            "VLLM_NO_USAGE_STATS": "1",
+            "VLLM_CPU_KVCACHE_SPACE": str(self.section.cpu_cache_gib),
+        }
 
 
 def lora_rank(adapter: Path) -> int:
     """The smallest rank that vLLM can be set to for the adapter in this folder. UserError where vLLM cannot run it."""
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     if config.get("use_dora"):
-        raise UserError(f"sweep.engine.name=vllm: vLLM cannot run the DoRA adapter at {adapter}; export the run "
-                        "(python -m train.export) and sweep the export, or use sweep.engine.name=hf")
+        raise UserError(
+            f"sweep.engine.name=vllm: vLLM cannot run the DoRA adapter at {adapter}; export the run "
+            "(python -m train.export) and sweep the export, or use sweep.engine.name=hf"
+        )
     largest = max([config["r"], *(config.get("rank_pattern") or {}).values()])
     if largest > LORA_RANKS[-1]:
-        raise UserError(f"sweep.engine.name=vllm: the adapter at {adapter} has rank {largest}, vLLM takes at most "
-                        f"{LORA_RANKS[-1]}; export the run (python -m train.export) and sweep the export")
+        raise UserError(
+            f"sweep.engine.name=vllm: the adapter at {adapter} has rank {largest}, vLLM takes at most "
+            f"{LORA_RANKS[-1]}; export the run (python -m train.export) and sweep the export"
+        )
     return next(rank for rank in LORA_RANKS if rank >= largest)

@@ -62,8 +62,14 @@ class Engine:
         whole = {"enable_chunked_prefill": False} if current_platform.is_cpu() else {}
         adapter = settings["adapter"]
         lora = {"enable_lora": True, "max_lora_rank": adapter["rank"], "max_loras": 1} if adapter else {}
-        self.engine = LLM(**settings["llm"], **lora, **whole, skip_tokenizer_init=True, enable_prefix_caching=True,
-                          generation_config="vllm").llm_engine
+        self.engine = LLM(
+            **settings["llm"],
+            **lora,
+            **whole,
+            skip_tokenizer_init=True,
+            enable_prefix_caching=True,
+            generation_config="vllm",
+        ).llm_engine
         self.adapter = self.load_adapter(adapter["folder"]) if adapter else None
         size = self.engine.model_config.get_vocab_size()
         self.tail = range(settings["vocabulary_size"], size)
@@ -86,9 +92,15 @@ class Engine:
 
         bias = dict.fromkeys([*call["banned"], *self.tail], NEVER)
         params = SamplingParams(
-            **self.sampling, seed=call["seed"], max_tokens=call["max_tokens"], logit_bias=bias or None,
-            ignore_eos=True, stop_token_ids=[end[0] for end in call["ends"] if len(end) == 1],
-            detokenize=False, output_kind=RequestOutputKind.DELTA)
+            **self.sampling,
+            seed=call["seed"],
+            max_tokens=call["max_tokens"],
+            logit_bias=bias or None,
+            ignore_eos=True,
+            stop_token_ids=[end[0] for end in call["ends"] if len(end) == 1],
+            detokenize=False,
+            output_kind=RequestOutputKind.DELTA,
+        )
         self.begun += 1
         request = str(self.begun)  # not the key, which comes again with the next call of the same thought
         self.engine.add_request(request, {"prompt_token_ids": call["prompt"]}, params, lora_request=self.adapter)
@@ -102,7 +114,7 @@ class Engine:
             if call is None:
                 continue  # it was ended at its mark; vLLM had gone on
             call.ids.extend(fresh.token_ids)
-            marked = any(call.ids[-len(mark):] == mark for mark in call.marks)
+            marked = any(call.ids[-len(mark) :] == mark for mark in call.marks)
             if marked and not output.finished:
                 self.engine.abort_request([request])
             if marked or output.finished:

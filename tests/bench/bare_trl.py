@@ -56,21 +56,44 @@ class WholeLogits(Counting):
 
 def train(job, setting, found):
     automatic = ("train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "train_batch_size")
-    zero = {**dict.fromkeys((*automatic, "gradient_clipping"), "auto"), "zero_force_ds_cpu_optimizer": False,
-            "steps_per_print": 10**9, "zero_optimization": {"stage": 2}}
+    zero = {
+        **dict.fromkeys((*automatic, "gradient_clipping"), "auto"),
+        "zero_force_ds_cpu_optimizer": False,
+        "steps_per_print": 10**9,
+        "zero_optimization": {"stage": 2},
+    }
     arguments = SFTConfig(
-        output_dir=job["out"] + ".out", deepspeed=zero, report_to="none", use_cpu=True, bf16=False, seed=1,
-        max_length=setting["max_length"], packing=setting["packing"], padding_free=setting["padding_free"],
-        per_device_train_batch_size=setting["micro_batch"], gradient_accumulation_steps=setting["accumulation"],
-        max_steps=job["steps"], learning_rate=1e-3, lr_scheduler_type="cosine", warmup_steps=5, adam_beta2=0.98,
-        logging_steps=1, save_strategy="no", gradient_checkpointing=False, disable_tqdm=True)
+        output_dir=job["out"] + ".out",
+        deepspeed=zero,
+        report_to="none",
+        use_cpu=True,
+        bf16=False,
+        seed=1,
+        max_length=setting["max_length"],
+        packing=setting["packing"],
+        padding_free=setting["padding_free"],
+        per_device_train_batch_size=setting["micro_batch"],
+        gradient_accumulation_steps=setting["accumulation"],
+        max_steps=job["steps"],
+        learning_rate=1e-3,
+        lr_scheduler_type="cosine",
+        warmup_steps=5,
+        adam_beta2=0.98,
+        logging_steps=1,
+        save_strategy="no",
+        gradient_checkpointing=False,
+        disable_tqdm=True,
+    )
     adapter = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
     times = Times(job["out"], setting["name"], found)
     trainer = (WholeLogits if setting["whole_logits"] else Counting)(
-        model=AutoModelForCausalLM.from_pretrained(job["model"]), args=arguments,
-        processing_class=AutoTokenizer.from_pretrained(job["model"]), callbacks=[times],
+        model=AutoModelForCausalLM.from_pretrained(job["model"]),
+        args=arguments,
+        processing_class=AutoTokenizer.from_pretrained(job["model"]),
+        callbacks=[times],
         train_dataset=load_dataset("json", data_files=job["traces"], split="train"),
-        peft_config=adapter if job["method"] == "lora" else None)
+        peft_config=adapter if job["method"] == "lora" else None,
+    )
     trainer.times = times
     trainer.train()
 

@@ -15,10 +15,19 @@ from recipes.paths import ROOT
 def start(output: IO[bytes], script: str, *arguments: str) -> subprocess.Popen[bytes]:
     """`deepspeed script arguments`; what it prints goes to `output`."""
     programs = Path(sys.executable).parent
-    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
-                   "PYTHONSAFEPATH": "1"}  # this folder holds modules named as those of the standard library
-    return subprocess.Popen([str(programs / "deepspeed"), "--num_accelerators", "1", script, *arguments], cwd=ROOT,
-                            env=environment, stdout=output, stderr=output)
+    environment = {
+        **os.environ,
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONSAFEPATH": "1",
+    }  # this folder holds modules named as those of the standard library
+    return subprocess.Popen(
+        [str(programs / "deepspeed"), "--num_accelerators", "1", script, *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=output,
+        stderr=output,
+    )
 
 
 def finish(process: subprocess.Popen[bytes], output: IO[bytes], script: str) -> int:

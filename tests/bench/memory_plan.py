@@ -21,14 +21,24 @@ SMALL, MIDDLE, LARGE = Shape(512, 7, 8192), Shape(512, 12, 16_384), Shape(1024, 
 FULL_ROWS = ("data.packing=true", "data.max_length_tokens=128", "trainer.per_device_train_batch_size=4")
 CHECKPOINTING = "trainer.gradient_checkpointing=true"
 CASES = (
-    Case("embedded, full, ZeRO-0", None, 1, "full", ("zero.stage=0", "data.packing=true",
-                                                     "trainer.per_device_train_batch_size=8")),
+    Case(
+        "embedded, full, ZeRO-0",
+        None,
+        1,
+        "full",
+        ("zero.stage=0", "data.packing=true", "trainer.per_device_train_batch_size=8"),
+    ),
     Case("embedded, LoRA, ZeRO-2, padded", None, 1, "lora", ("zero.stage=2",)),
     Case("20 M, full, ZeRO-0", SMALL, 1, "full", (*FULL_ROWS, "zero.stage=0")),
     Case("20 M, full, ZeRO-1, 2 ranks", SMALL, 2, "full", (*FULL_ROWS, "zero.stage=1")),
     Case("40 M, full, ZeRO-2", MIDDLE, 1, "full", (*FULL_ROWS, "zero.stage=2")),
-    Case("40 M, full, ZeRO-0, 2 ranks, accumulation", MIDDLE, 2, "full", (
-        *FULL_ROWS, "zero.stage=0", "trainer.gradient_accumulation_steps=2")),
+    Case(
+        "40 M, full, ZeRO-0, 2 ranks, accumulation",
+        MIDDLE,
+        2,
+        "full",
+        (*FULL_ROWS, "zero.stage=0", "trainer.gradient_accumulation_steps=2"),
+    ),
     Case("40 M, full, ZeRO-3, 2 ranks, checkpointing", MIDDLE, 2, "full", (*FULL_ROWS, "zero.stage=3", CHECKPOINTING)),
     Case("160 M, LoRA, ZeRO-2, checkpointing", LARGE, 1, "lora", (*FULL_ROWS, "zero.stage=2", CHECKPOINTING)),
     Case("160 M, LoRA, ZeRO-3, 2 ranks", LARGE, 2, "lora", (*FULL_ROWS, "zero.stage=3")),
@@ -49,8 +59,11 @@ def main(wanted: list[str]) -> None:
             plan = plan_run(case.arguments(cache), {"ranks": case.ranks, "base_gb": base / GIGABYTE})
             measured = max(measured_peaks(case, cache / case.name.replace(" ", "-"), cache))
             planned = plan.estimate.peak.total
-            print(f"{case.name:45} {planned >> 20:9,} {measured >> 20:9,} {planned / measured:6.2f} "
-                  f"{(planned - base) / max(1, measured - base):7.2f}   at: {plan.estimate.peak.name}", flush=True)
+            print(
+                f"{case.name:45} {planned >> 20:9,} {measured >> 20:9,} {planned / measured:6.2f} "
+                f"{(planned - base) / max(1, measured - base):7.2f}   at: {plan.estimate.peak.name}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

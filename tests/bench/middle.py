@@ -37,17 +37,39 @@ ROUNDS, ROWS, TOKENS, ENDS, REPEATS = 3, 32, 64, 256, 20
 VOCABULARY = 16_384
 BATCH_SIZES = (16, 32)
 FORMAT = ThinkFormat(
-    open="<t>", close="</t>", cue="", wait="w", stop="<eos>", close_mark_ids=(7,), forced_close_ids=(7,),
-    own_close_ids=(7,), wait_ids=(11,), banned_ids=(6, 7), stop_ids=(3,))
+    open="<t>",
+    close="</t>",
+    cue="",
+    wait="w",
+    stop="<eos>",
+    close_mark_ids=(7,),
+    forced_close_ids=(7,),
+    own_close_ids=(7,),
+    wait_ids=(11,),
+    banned_ids=(6, 7),
+    stop_ids=(3,),
+)
 
 
 def middle_model() -> PreTrainedModel:
     """The same random weights every time."""
     torch.manual_seed(0)
-    return Qwen3ForCausalLM(Qwen3Config(
-        vocab_size=VOCABULARY, hidden_size=768, num_hidden_layers=14, num_attention_heads=12, num_key_value_heads=4,
-        head_dim=64, intermediate_size=2304, max_position_embeddings=2048, tie_word_embeddings=True,
-        bos_token_id=2, eos_token_id=3, pad_token_id=0)).eval()
+    return Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=VOCABULARY,
+            hidden_size=768,
+            num_hidden_layers=14,
+            num_attention_heads=12,
+            num_key_value_heads=4,
+            head_dim=64,
+            intermediate_size=2304,
+            max_position_embeddings=2048,
+            tie_word_embeddings=True,
+            bos_token_id=2,
+            eos_token_id=3,
+            pad_token_id=0,
+        )
+    ).eval()
 
 
 def prompts() -> list[Request]:
@@ -72,8 +94,13 @@ def by_engine(model: PreTrainedModel, requests: Sequence[Request], protocol: Pro
 def generated(model: PreTrainedModel, requests: Sequence[Request], protocol: Protocol, batch_size: int) -> int:
     """Tokens that `generate` brought, without those after an end token."""
     greedy = protocol.temperature == 0
-    config = GenerationConfig(max_new_tokens=protocol.budgets[0], eos_token_id=list(protocol.format.stop_ids),
-                              pad_token_id=0, do_sample=not greedy, top_k=None if greedy else 0)
+    config = GenerationConfig(
+        max_new_tokens=protocol.budgets[0],
+        eos_token_id=list(protocol.format.stop_ids),
+        pad_token_id=0,
+        do_sample=not greedy,
+        top_k=None if greedy else 0,
+    )
     with torch.inference_mode():
         rows = generate(model, [r.prompt_ids for r in requests], config, batch_size)
     return sum(map(len, rows))
@@ -83,8 +110,12 @@ def continuous(model: PreTrainedModel, requests: Sequence[Request], protocol: Pr
     """Tokens that transformers' continuous batching brought."""
     config = GenerationConfig(max_new_tokens=protocol.budgets[0], eos_token_id=-1, pad_token_id=0, do_sample=False)
     before = model.config._attn_implementation
-    found = model.generate_batch([list(r.prompt_ids) for r in requests], generation_config=config, progress_bar=False,
-                                 continuous_batching_config=ContinuousBatchingConfig(max_batch_tokens=ROWS))
+    found = model.generate_batch(
+        [list(r.prompt_ids) for r in requests],
+        generation_config=config,
+        progress_bar=False,
+        continuous_batching_config=ContinuousBatchingConfig(max_batch_tokens=ROWS),
+    )
     model.set_attn_implementation(before)
     return sum(len(output.generated_tokens) for output in found.values())
 
@@ -105,8 +136,10 @@ def throughput(model: PreTrainedModel) -> None:
     requests = prompts()
     for name, protocol in protocols().items():
         ways: dict[str, Callable[[], int]] = {"engine": lambda p=protocol: by_engine(model, requests, p)}  # type: ignore[misc]
-        ways |= {f"generate, batch {size}": lambda p=protocol, s=size: generated(model, requests, p, s)  # type: ignore[misc]
-                 for size in BATCH_SIZES}
+        ways |= {
+            f"generate, batch {size}": lambda p=protocol, s=size: generated(model, requests, p, s)  # type: ignore[misc]
+            for size in BATCH_SIZES
+        }
         if name == "even":
             ways["continuous batching"] = lambda p=protocol: continuous(model, requests, p)  # type: ignore[misc]
         speeds = in_turns(ways)
@@ -135,8 +168,11 @@ def products(model: PreTrainedModel) -> None:
 
     with torch.inference_mode():
         speeds = in_turns({"by the engine": run_by_onednn, "by torch": run})
-    print(f"\nlinear layers of {tuple(layers[0].weight.shape)} at {ROWS} rows: "
-          + ", ".join(f"{way} {speed / 1e9:.0f} GFLOP/s" for way, speed in speeds.items()), flush=True)
+    print(
+        f"\nlinear layers of {tuple(layers[0].weight.shape)} at {ROWS} rows: "
+        + ", ".join(f"{way} {speed / 1e9:.0f} GFLOP/s" for way, speed in speeds.items()),
+        flush=True,
+    )
 
 
 def sweep_cost(model: PreTrainedModel) -> None:
@@ -146,9 +182,11 @@ def sweep_cost(model: PreTrainedModel) -> None:
     rival = replace(protocol, format=replace(FORMAT, stop_ids=(3,)))
     seconds: dict[str, list[float]] = {}
     for measured in range(-1, ROUNDS):
-        for name, way in (("sweep", lambda: by_engine(model, requests, protocol)),
-                          ("largest", lambda: by_engine(model, requests, alone)),
-                          ("generate", lambda: len(by_generate(model, requests, rival, len(requests))))):
+        for name, way in (
+            ("sweep", lambda: by_engine(model, requests, protocol)),
+            ("largest", lambda: by_engine(model, requests, alone)),
+            ("generate", lambda: len(by_generate(model, requests, rival, len(requests)))),
+        ):
             started = time.perf_counter()
             way()
             if measured >= 0:
@@ -170,8 +208,11 @@ def peak_memory(limit_gb: float) -> None:
     memory = PeakMemory()
     with quiet(model):
         list(HFEngine(model, protocol, len(requests), limit).think(requests))
-    print(f"  limit {limit_gb:.2f} GB: {plan.slots:3d} of {len(requests)} thoughts side by side, planned "
-          f"{plan.bytes / GIGABYTE:.2f} GB, measured {memory.bytes() / GIGABYTE:.2f} GB", flush=True)
+    print(
+        f"  limit {limit_gb:.2f} GB: {plan.slots:3d} of {len(requests)} thoughts side by side, planned "
+        f"{plan.bytes / GIGABYTE:.2f} GB, measured {memory.bytes() / GIGABYTE:.2f} GB",
+        flush=True,
+    )
 
 
 def main() -> None:

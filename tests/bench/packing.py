@@ -33,17 +33,24 @@ Collate = Callable[..., Any]
 
 def prepared_set(folder: Path, tokenizer: Any) -> Prepared:
     columns = {"question": "problem", "thinking": "solution"}
-    section = DataSection.model_validate({
-        "traces": {"source": "jsonl", "path": FILE, "columns": columns}, "max_length_tokens": ROW_TOKENS,
-        "cache_dir": folder, "workers": 1})
+    section = DataSection.model_validate(
+        {
+            "traces": {"source": "jsonl", "path": FILE, "columns": columns},
+            "max_length_tokens": ROW_TOKENS,
+            "cache_dir": folder,
+            "workers": 1,
+        }
+    )
     return prepare(section, tokenizer, think_format(section.format, tokenizer), print)
 
 
 def micro_batch_of(lengths: list[int], budget: int, order: list[int]) -> int:
     """The most traces that random micro batches of one size hold within `budget` padded tokens, on the median."""
+
     def padded(size: int) -> float:
-        return statistics.median(size * max(lengths[i] for i in order[start:start + size])
-                                 for start in range(0, len(order) - size, size))
+        return statistics.median(
+            size * max(lengths[i] for i in order[start : start + size]) for start in range(0, len(order) - size, size)
+        )
 
     size = 1
     while padded(size + 1) <= budget:
@@ -55,8 +62,7 @@ def batches(groups: list[list[int]], prepared: Prepared, size: int, collate: Col
     """Micro batches of `size` examples in random order."""
     order = torch.randperm(len(groups), generator=torch.Generator().manual_seed(1)).tolist()
     rows = examples([groups[i] for i in order], prepared.rows)
-    return [collate([rows[i] for i in range(start, start + size)])
-            for start in range(0, len(groups) - size + 1, size)]
+    return [collate([rows[i] for i in range(start, start + size)]) for start in range(0, len(groups) - size + 1, size)]
 
 
 def speed(model: Any, some: list[dict[str, Any]]) -> float:
@@ -86,9 +92,10 @@ def main() -> None:
         order = torch.randperm(len(lengths), generator=torch.Generator().manual_seed(2)).tolist()
         size = micro_batch_of(lengths, ROWS * ROW_TOKENS, order)
         pad = tokenizer.pad_token_id
-        sides = {"packed": batches(prepared.packed, prepared, ROWS, packed_collator(model, pad)),
-                 "padded": batches([[i] for i in range(len(lengths))], prepared, size,
-                                   DataCollatorForLanguageModeling(pad))}
+        sides = {
+            "packed": batches(prepared.packed, prepared, ROWS, packed_collator(model, pad)),
+            "padded": batches([[i] for i in range(len(lengths))], prepared, size, DataCollatorForLanguageModeling(pad)),
+        }
         report(model, sides, f"{ROWS} rows of {ROW_TOKENS}", f"{size} traces")
 
 

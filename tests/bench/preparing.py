@@ -61,9 +61,10 @@ def seconds(work: Callable[[], object]) -> Seconds:
 
 def raw(texts: list[str], tokenizer: PreTrainedTokenizerFast) -> Seconds:
     """The tokenizer alone, 1,000 texts at a time."""
+
     def work() -> None:
         for start in range(0, len(texts), 1000):
-            tokenizer.backend_tokenizer.encode_batch(texts[start:start + 1000], add_special_tokens=False)
+            tokenizer.backend_tokenizer.encode_batch(texts[start : start + 1000], add_special_tokens=False)
 
     return seconds(work)
 
@@ -71,8 +72,14 @@ def raw(texts: list[str], tokenizer: PreTrainedTokenizerFast) -> Seconds:
 def ours(file: Path, tokenizer: PreTrainedTokenizerFast, workers: int) -> Seconds:
     """A whole preparation, with a cache that is empty."""
     with tempfile.TemporaryDirectory() as cache:
-        section = DataSection.model_validate({"traces": {"source": "jsonl", "path": file}, "cache_dir": cache,
-                                              "max_length_tokens": 2048, "workers": workers})
+        section = DataSection.model_validate(
+            {
+                "traces": {"source": "jsonl", "path": file},
+                "cache_dir": cache,
+                "max_length_tokens": 2048,
+                "workers": workers,
+            }
+        )
         fmt = think_format(section.format, tokenizer)
         return seconds(lambda: prepare(section, tokenizer, fmt))
 
@@ -85,8 +92,9 @@ def main() -> None:
     given = dict(argument.split("=") for argument in sys.argv[1:])
     count, workers = int(given.get("traces", "20000")), int(given.get("workers", str(os.cpu_count())))
     tokenizer = tokenizer_of(list(synthetic(2000)), words=8192)
-    fmt = think_format(DataSection.model_validate(
-        {"traces": {"source": "nano", "size": 1}, "max_length_tokens": 8}).format, tokenizer)
+    fmt = think_format(
+        DataSection.model_validate({"traces": {"source": "nano", "size": 1}, "max_length_tokens": 8}).format, tokenizer
+    )
     with tempfile.TemporaryDirectory() as name:
         file, quarter = Path(name) / "traces.jsonl", Path(name) / "quarter.jsonl"
         texts: list[str] = []
@@ -108,9 +116,12 @@ def main() -> None:
 def show(what: str, turns: list[Seconds]) -> None:
     """`turns`: seconds of the preparation, and of the raw tokenizer right after it."""
     ratio = statistics.median(theirs / mine for mine, theirs in turns)
-    print(f"{what}: prepared {', '.join(f'{mine:.1f}' for mine, _ in turns)} s, "
-          f"raw {', '.join(f'{theirs:.1f}' for _, theirs in turns)} s; "
-          f"{ratio:.2f} of the raw throughput   (at least 0.8)", flush=True)
+    print(
+        f"{what}: prepared {', '.join(f'{mine:.1f}' for mine, _ in turns)} s, "
+        f"raw {', '.join(f'{theirs:.1f}' for _, theirs in turns)} s; "
+        f"{ratio:.2f} of the raw throughput   (at least 0.8)",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

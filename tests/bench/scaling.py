@@ -45,12 +45,21 @@ def traces_of(folder: Path, tokenizer: Any, traces: int, length: int) -> Prepare
     """A set of traces of just under `length` tokens."""
     words = tokenizer.encode("\n".join(trace.thinking for trace in read()), add_special_tokens=False)
     size = length - 32
-    rows = [{"prompt": "What comes out?", "completion": f"<think>\n{text}\n</think>\n\n{number}", "gold": str(number)}
-            for number, text in enumerate(tokenizer.decode(words[i * size:(i + 1) * size]) for i in range(traces))]
+    rows = [
+        {"prompt": "What comes out?", "completion": f"<think>\n{text}\n</think>\n\n{number}", "gold": str(number)}
+        for number, text in enumerate(tokenizer.decode(words[i * size : (i + 1) * size]) for i in range(traces))
+    ]
     file = folder / "traces.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    section = DataSection.model_validate({"traces": {"source": "jsonl", "path": file}, "max_length_tokens": length,
-                                          "packing": True, "cache_dir": folder / "cache", "workers": 1})
+    section = DataSection.model_validate(
+        {
+            "traces": {"source": "jsonl", "path": file},
+            "max_length_tokens": length,
+            "packing": True,
+            "cache_dir": folder / "cache",
+            "workers": 1,
+        }
+    )
     return prepare(section, tokenizer, think_format(section.format, tokenizer))
 
 
@@ -60,9 +69,20 @@ def measure(traces: int, length: int) -> dict[str, float]:
         prepared = traces_of(Path(name), tokenizer, traces + WARM_UP * BATCH, length)
         before = peak_mib()
         arguments = SFTConfig(
-            output_dir=name, report_to="none", use_cpu=True, bf16=False, max_length=length, num_train_epochs=1,
-            per_device_train_batch_size=BATCH, save_strategy="no", gradient_checkpointing=False, disable_tqdm=True,
-            logging_strategy="no", dataset_kwargs={"skip_prepare_dataset": True}, remove_unused_columns=False)
+            output_dir=name,
+            report_to="none",
+            use_cpu=True,
+            bf16=False,
+            max_length=length,
+            num_train_epochs=1,
+            per_device_train_batch_size=BATCH,
+            save_strategy="no",
+            gradient_checkpointing=False,
+            disable_tqdm=True,
+            logging_strategy="no",
+            dataset_kwargs={"skip_prepare_dataset": True},
+            remove_unused_columns=False,
+        )
         trainer = PackedFeed(prepared).trainer(small_qwen3(tokenizer), arguments, tokenizer, None)
         watch = AfterWarmUp()
         trainer.add_callback(watch)
@@ -71,8 +91,12 @@ def measure(traces: int, length: int) -> dict[str, float]:
 
 
 def in_a_process(traces: int, length: int) -> dict[str, float]:
-    done = subprocess.run([sys.executable, "-m", "tests.bench.scaling", str(traces), str(length)], check=True,
-                          stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.scaling", str(traces), str(length)],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -86,16 +110,22 @@ def main() -> None:
     by_length = {factor * LENGTH: (TRACES, factor * LENGTH) for factor in (1, 2, 4)}
     cases = sorted({*by_traces.values(), *by_length.values()})
     rounds = [{case: in_a_process(*case) for case in cases} for _ in range(ROUNDS)]
-    found = {case: {key: float(np.median([each[case][key] for each in rounds])) for key in ("seconds", "mib", "tokens")}
-             for case in cases}
+    found = {
+        case: {key: float(np.median([each[case][key] for each in rounds])) for key in ("seconds", "mib", "tokens")}
+        for case in cases
+    }
     for (traces, _), values in found.items():
-        print(f"{traces:4} traces of {values['tokens']:5.0f} tokens: {values['seconds']:6.1f} s of CPU, "
-              f"{values['mib']:5.0f} MiB")
+        print(
+            f"{traces:4} traces of {values['tokens']:5.0f} tokens: {values['seconds']:6.1f} s of CPU, "
+            f"{values['mib']:5.0f} MiB"
+        )
     for name, some, most in (("traces", by_traces, 1.1), ("length", by_length, 2.0)):
         seconds = exponent(list(some), [found[case]["seconds"] for case in some.values()])
         memory = exponent(list(some), [found[case]["mib"] for case in some.values()])
-        print(f"time grows with {name} to the power of   {seconds:.2f}   (at most {most}); "
-              f"memory to the power of {memory:.2f}")
+        print(
+            f"time grows with {name} to the power of   {seconds:.2f}   (at most {most}); "
+            f"memory to the power of {memory:.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -43,17 +43,38 @@ def until(file: Path, script: str, *arguments: str) -> float:
 
 def theirs(world: World, folder: Path) -> float:
     job, out = folder / "job.json", folder / f"theirs-{time.time_ns()}.json"
-    job.write_text(json.dumps({"model": str(world.model), "traces": str(world.traces), "method": "full", "steps": 2,
-                               "out": str(out), "settings": [setting("bare", world.batch, 1)]}))
+    job.write_text(
+        json.dumps(
+            {
+                "model": str(world.model),
+                "traces": str(world.traces),
+                "method": "full",
+                "steps": 2,
+                "out": str(out),
+                "settings": [setting("bare", world.batch, 1)],
+            }
+        )
+    )
     return until(out, "tests/bench/bare_trl.py", str(job))
 
 
 def ours(world: World, folder: Path, *more: str) -> float:
     run = folder / f"ours-{time.time_ns()}"
-    return until(run / "metrics.jsonl", "launch/train.py", f"recipe={world.recipe}", f"run.dir={run}",
-                 f"run.cache_dir={folder / 'cache'}", f"data.cache_dir={folder / 'data'}", "trainer.max_steps=2",
-                 "trainer.logging_steps=1", "trainer.save_strategy=no", "sweep.every_steps=2", "export.enabled=false",
-                 "wandb.mode=disabled", *more)
+    return until(
+        run / "metrics.jsonl",
+        "launch/train.py",
+        f"recipe={world.recipe}",
+        f"run.dir={run}",
+        f"run.cache_dir={folder / 'cache'}",
+        f"data.cache_dir={folder / 'data'}",
+        "trainer.max_steps=2",
+        "trainer.logging_steps=1",
+        "trainer.save_strategy=no",
+        "sweep.every_steps=2",
+        "export.enabled=false",
+        "wandb.mode=disabled",
+        *more,
+    )
 
 
 def without_data(world: World, folder: Path) -> float:
@@ -72,8 +93,11 @@ def main() -> None:
         folder = Path(name)
         world = embedded(folder)
         ways: dict[str, Callable[[World, Path], float]] = {
-            "bare TRL": theirs, "chainmend, warm": ours, "chainmend, fresh data": without_data,
-            "chainmend, all fresh": without_anything}
+            "bare TRL": theirs,
+            "chainmend, warm": ours,
+            "chainmend, fresh data": without_data,
+            "chainmend, all fresh": without_anything,
+        }
         for way in (theirs, ours):
             way(world, folder)  # caches of files and of data sets, on both sides
         found: dict[str, list[float]] = {way: [] for way in ways}
@@ -85,8 +109,10 @@ def main() -> None:
         for way, seconds in found.items():
             ratio = medians[way] / medians["bare TRL"]
             print(f"  {way:22} {', '.join(f'{each:.1f}' for each in seconds)}   {ratio:.2f}")
-        print(f"  chainmend, warm / bare TRL  {medians['chainmend, warm'] / medians['bare TRL']:.2f}   (at most 1.3)",
-              flush=True)
+        print(
+            f"  chainmend, warm / bare TRL  {medians['chainmend, warm'] / medians['bare TRL']:.2f}   (at most 1.3)",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -34,16 +34,23 @@ def rows(size: int) -> Iterator[dict[str, str | None]]:
     for number in range(size):
         thought = " ".join(rng.choices(WORDS, k=70))
         close = "" if number % 1000 == 1 else "\n</think>\n\n"
-        yield {"id": f"r{number}", "prompt": f"Question {number}?", "gold": str(number),
-               "completion": None if number % 1000 == 0 else f"<think>\n{thought}{close}The answer is {number}."}
+        yield {
+            "id": f"r{number}",
+            "prompt": f"Question {number}?",
+            "gold": str(number),
+            "completion": None if number % 1000 == 0 else f"<think>\n{thought}{close}The answer is {number}.",
+        }
 
 
 def write(folder: Path, size: int) -> list[Path]:
     """The rows as JSON Lines, Parquet and Arrow, the tables 10,000 rows at a time."""
     lines, table, stream = (folder / f"{size}.{kind}" for kind in ("jsonl", "parquet", "arrow"))
     schema = pyarrow.schema([(name, pyarrow.string()) for name in ("id", "prompt", "gold", "completion")])
-    with (lines.open("w") as file, pyarrow.parquet.ParquetWriter(table, schema) as parquet,
-          pyarrow.ipc.new_stream(str(stream), schema) as arrow):
+    with (
+        lines.open("w") as file,
+        pyarrow.parquet.ParquetWriter(table, schema) as parquet,
+        pyarrow.ipc.new_stream(str(stream), schema) as arrow,
+    ):
         part = []
         for row in rows(size):
             file.write(json.dumps(row) + "\n")
@@ -57,8 +64,11 @@ def write(folder: Path, size: int) -> list[Path]:
 
 def section(paths: list[Path]) -> DataSection:
     files = [FileTraces(source="file", path=path) for path in paths]
-    traces = files[0] if len(files) == 1 else MixtureTraces(
-        source="mixture", parts=[MixturePart(weight=1, traces=file) for file in files])
+    traces = (
+        files[0]
+        if len(files) == 1
+        else MixtureTraces(source="mixture", parts=[MixturePart(weight=1, traces=file) for file in files])
+    )
     return DataSection(traces=traces, max_length_tokens=8, on_error="skip")
 
 
@@ -74,16 +84,22 @@ def read(paths: list[Path]) -> None:
     ledger.kept = sum(1 for _ in read_and_filter(section(paths), ledger))
     ledger.facts()
     microseconds = (time.process_time() - begun) / ledger.read * 1e6
-    print(f"{ledger.read:>10,} read {ledger.kept:>10,} kept {dict(ledger.lost)}  peak {peak_mib():6.1f} MiB, "
-          f"{peak_mib() - before:5.1f} over the start; {microseconds:.0f} µs of CPU a row")
+    print(
+        f"{ledger.read:>10,} read {ledger.kept:>10,} kept {dict(ledger.lost)}  peak {peak_mib():6.1f} MiB, "
+        f"{peak_mib() - before:5.1f} over the start; {microseconds:.0f} µs of CPU a row"
+    )
 
 
 def main(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for size in [int(each) for each in arguments] or SIZES:
             paths = write(Path(folder), size)
-            for name, chosen in (("jsonl", paths[:1]), ("parquet", paths[1:2]), ("arrow", paths[2:]),
-                                 ("mixture", paths)):
+            for name, chosen in (
+                ("jsonl", paths[:1]),
+                ("parquet", paths[1:2]),
+                ("arrow", paths[2:]),
+                ("mixture", paths),
+            ):
                 print(f"{name:8}", end="", flush=True)
                 command = [sys.executable, "-m", "tests.bench.streaming", "--read", *map(str, chosen)]
                 subprocess.run(command, check=True)

@@ -36,13 +36,14 @@ def by_engine(model: PreTrainedModel, requests: Sequence[Request], protocol: Pro
     return {(t.problem, budget): a.answer_ids for t in thoughts for a in t.answers for budget in a.budgets}
 
 
-def generate(model: PreTrainedModel, prompts: Sequence[Sequence[int]], config: GenerationConfig,
-             batch_size: int) -> list[list[int]]:
+def generate(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], config: GenerationConfig, batch_size: int
+) -> list[list[int]]:
     """Continuations of left-padded batches, prompts of similar length together, cut after the first end token."""
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     found: dict[int, list[int]] = {}
     for start in range(0, len(order), batch_size):
-        chosen = order[start:start + batch_size]
+        chosen = order[start : start + batch_size]
         longest = max(len(prompts[i]) for i in chosen)
         ids = torch.tensor([[0] * (longest - len(prompts[i])) + list(prompts[i]) for i in chosen])
         mask = torch.tensor([[0] * (longest - len(prompts[i])) + [1] * len(prompts[i]) for i in chosen])
@@ -64,8 +65,9 @@ def by_generate(model: PreTrainedModel, requests: Sequence[Request], protocol: P
         thoughts = generate(model, [r.prompt_ids for r in requests], think, batch_size)
         kept = [t[:-1] if t[-1] in (close, *stops) else t for t in thoughts]
         prompts = [[*r.prompt_ids, *k, *fmt.forced_close_ids] for r, k in zip(requests, kept, strict=True)]
-        answer = GenerationConfig(max_new_tokens=protocol.answer_tokens, eos_token_id=stops,
-                                  suppress_tokens=list(fmt.banned_ids), **common)
+        answer = GenerationConfig(
+            max_new_tokens=protocol.answer_tokens, eos_token_id=stops, suppress_tokens=list(fmt.banned_ids), **common
+        )
         found = generate(model, prompts, answer, batch_size)
         for request, ids in zip(requests, found, strict=True):
             answers[request.problem, budget] = tuple(ids[:-1] if ids and ids[-1] in stops else ids)
@@ -87,6 +89,7 @@ def measure(ways: dict[str, Callable[[], Answers]]) -> tuple[dict[str, float], d
 
 def best_batch_size(model: PreTrainedModel, requests: Sequence[Request], protocol: Protocol) -> int:
     """The batch size at which the rival is fastest here."""
+
     def seconds(batch_size: int) -> float:
         started = time.perf_counter()
         by_generate(model, requests, protocol, batch_size)
@@ -110,14 +113,19 @@ def main() -> None:
         requests, protocol = suite_requests(plan.suites[-1], plan), plan.protocol
         alone = replace(protocol, budgets=protocol.budgets[-1:])
         batch_size = best_batch_size(model, requests, alone)
-        seconds, answers = measure({
-            "sweep": lambda p=protocol, r=requests, b=recipe.sweep.engine.batch_size: by_engine(model, r, p, b),  # type: ignore[misc]
-            "largest": lambda p=alone, r=requests, b=recipe.sweep.engine.batch_size: by_engine(model, r, p, b),  # type: ignore[misc]
-            "generate": lambda p=protocol, r=requests, b=batch_size: by_generate(model, r, p, b),  # type: ignore[misc]
-            "generate1": lambda p=alone, r=requests, b=batch_size: by_generate(model, r, p, b)})  # type: ignore[misc]
+        seconds, answers = measure(
+            {
+                "sweep": lambda p=protocol, r=requests, b=recipe.sweep.engine.batch_size: by_engine(model, r, p, b),  # type: ignore[misc]
+                "largest": lambda p=alone, r=requests, b=recipe.sweep.engine.batch_size: by_engine(model, r, p, b),  # type: ignore[misc]
+                "generate": lambda p=protocol, r=requests, b=batch_size: by_generate(model, r, p, b),  # type: ignore[misc]
+                "generate1": lambda p=alone, r=requests, b=batch_size: by_generate(model, r, p, b),
+            }
+        )  # type: ignore[misc]
         different = sum(answers["generate"][key] != answer for key, answer in answers["sweep"].items())
-        print(f"\n{len(requests)} problems, budgets {', '.join(map(str, budgets))}; medians of {ROUNDS} rounds, "
-              f"generate at batch {batch_size}")
+        print(
+            f"\n{len(requests)} problems, budgets {', '.join(map(str, budgets))}; medians of {ROUNDS} rounds, "
+            f"generate at batch {batch_size}"
+        )
         for name, value in seconds.items():
             print(f"  {name:10} {value:7.2f} s")
         print(f"  sweep / largest budget alone      {seconds['sweep'] / seconds['largest']:.2f}   (at most {most})")

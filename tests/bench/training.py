@@ -49,13 +49,25 @@ def ours(world: World, method: str, folder: Path) -> Measured:
     """chainmend as it is launched; references are swept by the first launch and found by the others."""
     run = folder / f"ours-{time.time_ns()}"
     adapter = ["adapter.method=lora", "adapter.r=16", "adapter.alpha=32"] if method == "lora" else []
-    peak = launch("launch/train.py", f"recipe={world.recipe}", f"run.dir={run}", f"run.cache_dir={folder / 'cache'}",
-                  f"data.cache_dir={folder / 'data'}", "data.packing=true", f"data.max_length_tokens={world.row}",
-                  f"trainer.per_device_train_batch_size={world.micro_batch}",
-                  f"trainer.gradient_accumulation_steps={world.rows // world.micro_batch}",
-                  f"trainer.max_steps={STEPS[world.name]}",
-                  "trainer.learning_rate=1e-3", "trainer.save_strategy=no", "trainer.logging_steps=1",
-                  f"sweep.every_steps={STEPS[world.name]}", "wandb.mode=disabled", "export.enabled=false", *adapter)
+    peak = launch(
+        "launch/train.py",
+        f"recipe={world.recipe}",
+        f"run.dir={run}",
+        f"run.cache_dir={folder / 'cache'}",
+        f"data.cache_dir={folder / 'data'}",
+        "data.packing=true",
+        f"data.max_length_tokens={world.row}",
+        f"trainer.per_device_train_batch_size={world.micro_batch}",
+        f"trainer.gradient_accumulation_steps={world.rows // world.micro_batch}",
+        f"trainer.max_steps={STEPS[world.name]}",
+        "trainer.learning_rate=1e-3",
+        "trainer.save_strategy=no",
+        "trainer.logging_steps=1",
+        f"sweep.every_steps={STEPS[world.name]}",
+        "wandb.mode=disabled",
+        "export.enabled=false",
+        *adapter,
+    )
     rows = read_rows(run / "metrics.jsonl")
     return Measured(tokens_a_second([(row["tokens"], row["seconds"]) for row in rows]), peak)
 
@@ -63,23 +75,49 @@ def ours(world: World, method: str, folder: Path) -> Measured:
 def bare(world: World, method: str, folder: Path, settings: list[Setting], steps: int) -> dict[str, Measured]:
     """The bare script with every one of the settings."""
     job, out = folder / "job.json", folder / "out.json"
-    job.write_text(json.dumps({"model": str(world.model), "traces": str(world.traces), "method": method, "steps": steps,
-                               "out": str(out), "settings": settings}))
+    job.write_text(
+        json.dumps(
+            {
+                "model": str(world.model),
+                "traces": str(world.traces),
+                "method": method,
+                "steps": steps,
+                "out": str(out),
+                "settings": settings,
+            }
+        )
+    )
     peak = launch("tests/bench/bare_trl.py", str(job))
     return {name: Measured(tokens_a_second(found), peak) for name, found in json.loads(out.read_text()).items()}
 
 
 def setting(name: str, micro_batch: int, accumulation: int, **more: Any) -> Setting:
-    return {"name": name, "micro_batch": micro_batch, "accumulation": accumulation, "packing": False,
-            "padding_free": False, "max_length": None, "whole_logits": False, **more}
+    return {
+        "name": name,
+        "micro_batch": micro_batch,
+        "accumulation": accumulation,
+        "packing": False,
+        "padding_free": False,
+        "max_length": None,
+        "whole_logits": False,
+        **more,
+    }
 
 
 def best_settings(world: World, method: str, folder: Path) -> Setting:
     """What the bare script is fastest with here, of what its documentation recommends."""
     tried = [setting(f"padded, micro batch {world.batch // parts}", world.batch // parts, parts) for parts in (1, 4)]
     tried += [setting(f"padding-free, micro batch {world.batch // 4}", world.batch // 4, 4, padding_free=True)]
-    tried += [setting(f"packed, micro batch {size} rows of {world.row}", size, world.rows // size, packing=True,
-                      max_length=world.row) for size in (1, world.rows)]
+    tried += [
+        setting(
+            f"packed, micro batch {size} rows of {world.row}",
+            size,
+            world.rows // size,
+            packing=True,
+            max_length=world.row,
+        )
+        for size in (1, world.rows)
+    ]
     speeds = bare(world, method, folder, tried, TRIAL_STEPS)
     for name, found in speeds.items():
         print(f"  tried: bare TRL {name}: {found.tokens:,.0f}", flush=True)
@@ -87,14 +125,17 @@ def best_settings(world: World, method: str, folder: Path) -> Setting:
 
 
 def compare(world: World, method: str, folder: Path) -> None:
-    print(f"{world.name}, {method}, ZeRO-2, 1 rank, about {world.batch} traces a step: real tokens a second",
-          flush=True)
+    print(
+        f"{world.name}, {method}, ZeRO-2, 1 rank, about {world.batch} traces a step: real tokens a second", flush=True
+    )
     best = best_settings(world, method, folder)
     paper = setting("the paper", 1, world.batch, whole_logits=True)
     steps = STEPS[world.name]
-    ways = {"chainmend": lambda: ours(world, method, folder),
-            f"bare TRL ({best['name']})": lambda: bare(world, method, folder, [best], steps)[best["name"]],
-            "the paper's settings": lambda: bare(world, method, folder, [paper], TRIAL_STEPS)["the paper"]}
+    ways = {
+        "chainmend": lambda: ours(world, method, folder),
+        f"bare TRL ({best['name']})": lambda: bare(world, method, folder, [best], steps)[best["name"]],
+        "the paper's settings": lambda: bare(world, method, folder, [paper], TRIAL_STEPS)["the paper"],
+    }
     found: dict[str, list[Measured]] = {name: [] for name in ways}
     ours(world, method, folder)  # prepares the set and sweeps the references
     for _ in range(ROUNDS):
@@ -110,8 +151,10 @@ def compare(world: World, method: str, folder: Path) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    worlds, methods = ([each] if each else list(known) for each, known in zip(
-        [*arguments, "", ""], (WORLDS, ("full", "lora")), strict=False))
+    worlds, methods = (
+        [each] if each else list(known)
+        for each, known in zip([*arguments, "", ""], (WORLDS, ("full", "lora")), strict=False)
+    )
     for name in worlds:
         for method in methods:
             with tempfile.TemporaryDirectory() as folder:

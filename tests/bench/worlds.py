@@ -1,7 +1,7 @@
 """What the benchmarks of training train: a pruned model, its traces as chainmend and as TRL reads them, a recipe.
 
-    embedded   the embedded reasoner without its last two layers on its own traces, 48 a step
-    qwen3      a random Qwen3 of 20 M parameters with a byte-level BPE, both of the GSM8K part, 16 traces a step
+embedded   the embedded reasoner without its last two layers on its own traces, 48 a step
+qwen3      a random Qwen3 of 20 M parameters with a byte-level BPE, both of the GSM8K part, 16 traces a step
 """
 
 from __future__ import annotations
@@ -62,11 +62,15 @@ def qwen3(folder: Path) -> World:
     columns = {"question": "problem", "thinking": "solution"}
     data = {"traces": {"source": "jsonl", "path": str(FILE), "columns": columns}, "max_length_tokens": 1024}
     suite = {"source": "jsonl", "name": "gsm8k", "path": str(FILE), "size": 1, "grader": "integer"}
-    recipe = {"model": {"unpruned": str(folder / "unpruned"), "dtype": "float32"},
-              "prune": {"method": "tail", "layers": 1}, "data": data,
-              "trainer": {"lr_scheduler_type": "cosine", "gradient_checkpointing": False},
-              "zero": {"stage": 2}, "adapter": {"method": "none"},
-              "sweep": {"budgets": [1, 2], "every_steps": 1000, "answer_tokens": 1, "suites": [suite]}}
+    recipe = {
+        "model": {"unpruned": str(folder / "unpruned"), "dtype": "float32"},
+        "prune": {"method": "tail", "layers": 1},
+        "data": data,
+        "trainer": {"lr_scheduler_type": "cosine", "gradient_checkpointing": False},
+        "zero": {"stage": 2},
+        "adapter": {"method": "none"},
+        "sweep": {"budgets": [1, 2], "every_steps": 1000, "answer_tokens": 1, "suites": [suite]},
+    }
     first = folder / "first.yaml"
     first.write_text(json.dumps(recipe))
     pruned = prune(folder, str(first))
@@ -80,8 +84,12 @@ WORLDS = {"embedded": embedded, "qwen3": qwen3}
 
 def prune(folder: Path, recipe: str) -> Path:
     """The folder of the pruned model."""
-    subprocess.run([sys.executable, "-m", "prune", f"recipe={recipe}", f"output={folder / 'pruned'}"], cwd=ROOT,
-                   check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-m", "prune", f"recipe={recipe}", f"output={folder / 'pruned'}"],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     return folder / "pruned"
 
 
@@ -92,12 +100,15 @@ def write_recipe(folder: Path, arguments: list[str]) -> Path:
     return file
 
 
-def write_traces(folder: Path, traces: Iterable[Trace], tokenizer: PreTrainedTokenizerBase, section: FormatSection
-                 ) -> Path:
+def write_traces(
+    folder: Path, traces: Iterable[Trace], tokenizer: PreTrainedTokenizerBase, section: FormatSection
+) -> Path:
     """The traces as the prompt and completion columns that TRL reads."""
     fmt = think_format(section, tokenizer)
-    rows: list[dict[str, Any]] = [{"prompt": render_prompt(trace.question, tokenizer, fmt),
-                                   "completion": render_completion(trace, fmt)} for trace in traces]
+    rows: list[dict[str, Any]] = [
+        {"prompt": render_prompt(trace.question, tokenizer, fmt), "completion": render_completion(trace, fmt)}
+        for trace in traces
+    ]
     file = folder / "traces.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return file

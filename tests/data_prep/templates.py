@@ -8,8 +8,15 @@ from tests.data_prep.tokenizers import byte_tokenizer
 
 CHATML_MARKS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 THINK_MARKS = (*CHATML_MARKS, "<think>", "</think>")
-R1_MARKS = ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>", "<｜User｜>", "<｜Assistant｜>",
-            "<think>", "</think>")
+R1_MARKS = (
+    "<｜begin▁of▁sentence｜>",
+    "<｜end▁of▁sentence｜>",
+    "<｜▁pad▁｜>",
+    "<｜User｜>",
+    "<｜Assistant｜>",
+    "<think>",
+    "</think>",
+)
 
 # Qwen3: thinking of earlier turns is dropped, that after the last question kept; an empty thought where it is off.
 QWEN3 = """

@@ -40,15 +40,19 @@ def flip_a_byte(file: Path) -> None:
     file.write_bytes(content)
 
 
-@pytest.mark.parametrize(("harm", "fault"), [
-    (lambda folder: flip_a_byte(folder / "rows"), "rows has other bytes"),
-    (lambda folder: (folder / "rows").write_text("7" * 99), "rows has another size"),
-    (lambda folder: (folder / "rows").unlink(), "FileNotFoundError"),
-    (lambda folder: (folder / "seal.json").unlink(), "FileNotFoundError"),
-    (lambda folder: (folder / "seal.json").write_text('{"rows": 7}'), "TypeError"),
-    (lambda folder: (folder / "seal.json").write_text("[]"), "AttributeError"),
-    (lambda folder: (folder / "seal.json").write_bytes(b"\xff"), "UnicodeDecodeError"),
-], ids=["bit", "cut", "gone", "unsealed", "wrong-seal", "list-seal", "broken-seal"])
+@pytest.mark.parametrize(
+    ("harm", "fault"),
+    [
+        (lambda folder: flip_a_byte(folder / "rows"), "rows has other bytes"),
+        (lambda folder: (folder / "rows").write_text("7" * 99), "rows has another size"),
+        (lambda folder: (folder / "rows").unlink(), "FileNotFoundError"),
+        (lambda folder: (folder / "seal.json").unlink(), "FileNotFoundError"),
+        (lambda folder: (folder / "seal.json").write_text('{"rows": 7}'), "TypeError"),
+        (lambda folder: (folder / "seal.json").write_text("[]"), "AttributeError"),
+        (lambda folder: (folder / "seal.json").write_bytes(b"\xff"), "UnicodeDecodeError"),
+    ],
+    ids=["bit", "cut", "gone", "unsealed", "wrong-seal", "list-seal", "broken-seal"],
+)
 def test_a_damaged_folder_is_noticed_and_made_again(harm, fault: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     said(tmp_path / "a")
     harm(tmp_path / "a")
@@ -80,6 +84,7 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
 
 def make_slowly(folder: str, gate, made) -> None:  # type: ignore[no-untyped-def]
     """Run in a process: waits for the other at the gate, then wants the same folder."""
+
     def make(place: Path) -> None:
         made.put(str(place))
         write_seven(place)
@@ -103,6 +108,7 @@ def test_two_at_once_make_it_once(tmp_path: Path) -> None:
 
 def test_a_folder_that_came_in_between_is_kept(tmp_path: Path) -> None:
     """As on a file system without locks: another has finished while this one was at work."""
+
     def make(place: Path) -> None:
         write_seven(place)
         if place.parent == tmp_path and not (tmp_path / "other").exists():
@@ -130,11 +136,16 @@ def test_whoever_comes_second_says_once_what_it_waits_for(tmp_path: Path) -> Non
     assert (first, told.get()) == (f"waiting for another run that makes {tmp_path / 'a'}", "in")
 
 
-@pytest.mark.parametrize(("fault", "kind"), [
-    (OSError(errno.ENOSPC, "words of a library"), UserError),
-    (FileNotFoundError(errno.ENOENT, "gone", "traces.jsonl"), FileNotFoundError),
-    (PermissionError(errno.EACCES, "closed", "elsewhere/traces.jsonl"), PermissionError),
-    (OSError("a library's own, without a number"), OSError)], ids=str)
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (OSError(errno.ENOSPC, "words of a library"), UserError),
+        (FileNotFoundError(errno.ENOENT, "gone", "traces.jsonl"), FileNotFoundError),
+        (PermissionError(errno.EACCES, "closed", "elsewhere/traces.jsonl"), PermissionError),
+        (OSError("a library's own, without a number"), OSError),
+    ],
+    ids=str,
+)
 def test_only_a_folder_that_cannot_be_written_is_called_so(fault: OSError, kind: type, tmp_path: Path) -> None:
     def make(place: Path) -> None:
         raise fault
@@ -142,7 +153,8 @@ def test_only_a_folder_that_cannot_be_written_is_called_so(fault: OSError, kind:
     with pytest.raises(kind) as caught:
         said(tmp_path / "a", make)
     assert kind is not UserError or str(caught.value) == (
-        f"data.cache_dir={tmp_path}: cannot be written (No space left on device); name another folder")
+        f"data.cache_dir={tmp_path}: cannot be written (No space left on device); name another folder"
+    )
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

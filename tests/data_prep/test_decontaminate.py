@@ -51,8 +51,10 @@ def test_the_largest_overlap_comes_first() -> None:
     assert [(each.problem, each.shared) for each in found] == [("p1", 2), ("p0", 1)]
 
 
-@pytest.mark.parametrize(("fields", "found"), [
-    ({"shared": 2}, True), ({"shared": 3}, False), ({"coverage": 0.66}, True), ({"coverage": 0.67}, False)])
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [({"shared": 2}, True), ({"shared": 3}, False), ({"coverage": 0.66}, True), ({"coverage": 0.67}, False)],
+)
 def test_thresholds_are_inclusive(fields: dict[str, Any], found: bool) -> None:
     index = SuiteIndex([suite("a b c d e")], WORDS.model_copy(update=fields))
     assert bool(index.overlaps("a b c d z z")) is found
@@ -68,8 +70,10 @@ def test_a_problem_shorter_than_a_run_must_be_the_whole_question(question: str, 
 
 
 def test_symbols_see_through_formulas_and_words_do_not() -> None:
-    index = {unit: SuiteIndex([suite(r"Compute $\frac{1}{2}+x$.")], DecontaminateSection(unit=unit, n=8))
-             for unit in ("symbols", "words")}
+    index = {
+        unit: SuiteIndex([suite(r"Compute $\frac{1}{2}+x$.")], DecontaminateSection(unit=unit, n=8))
+        for unit in ("symbols", "words")
+    }
     assert index["symbols"].overlaps(r"What is $\frac{1}{2}+x$ then")
     assert not index["words"].overlaps(r"What is $\frac{1}{2}+x$ then")
 
@@ -94,8 +98,9 @@ def test_what_is_dropped_is_counted_with_its_numbers_and_the_rest_keeps_its_orde
     assert ledger.named["in suite s"] == ["here t1: shares 2 of the 2 runs of 3 words of problem p0, such as 'a b c'"]
 
 
-@pytest.mark.parametrize(("section", "fields"), [
-    (WORDS, {"wording": "template"}), (DecontaminateSection(enabled=False), {})])
+@pytest.mark.parametrize(
+    ("section", "fields"), [(WORDS, {"wording": "template"}), (DecontaminateSection(enabled=False), {})]
+)
 def test_a_suite_that_is_not_looked_at_is_named(section: DecontaminateSection, fields: dict[str, Any]) -> None:
     ledger = Ledger()
     assert len(list(decontaminate(traces("a b c d"), section, [suite("a b c d", **fields)], ledger))) == 1
@@ -104,8 +109,10 @@ def test_a_suite_that_is_not_looked_at_is_named(section: DecontaminateSection, f
 
 def test_the_pairs_of_a_public_audit_are_found() -> None:
     rows = recorded("contamination_s1k_math500.jsonl")
-    found = [bool(SuiteIndex([suite(row["math500_problem"])], DecontaminateSection()).overlaps(row["train_problem"]))
-             for row in rows]
+    found = [
+        bool(SuiteIndex([suite(row["math500_problem"])], DecontaminateSection()).overlaps(row["train_problem"]))
+        for row in rows
+    ]
     assert len(rows) == 36 and sum(found) >= 35
 
 

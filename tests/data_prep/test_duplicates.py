@@ -86,7 +86,7 @@ def test_likeness_well_over_the_threshold_is_found_and_well_under_it_is_not() ->
 
 def test_of_several_that_are_alike_the_first_is_named() -> None:
     def words(start: int) -> str:
-        return " ".join(WORDS[start:start + 100])
+        return " ".join(WORDS[start : start + 100])
 
     ledger, section = Ledger(), DuplicatesSection(near="question", threshold=0.4, run_words=1)
     traces = [trace("a", words(0)), trace("b", words(60)), trace("c", words(30))]  # a b: 40/160, the others: 70/130
@@ -105,4 +105,6 @@ def test_the_same_traces_give_the_same_choice() -> None:
 
 def test_traces_of_the_same_name_are_told_apart() -> None:
     assert kept([trace("a", "one two three"), trace("a", "four five six")], DuplicatesSection(near="question")) == [
-        "a", "a"]
+        "a",
+        "a",
+    ]

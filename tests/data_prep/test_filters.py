@@ -20,55 +20,76 @@ CHINESE = "我们需要把这两个数加起来然后得到结果所以答案是
 
 def lost(filters: dict[str, Any], **fields: Any) -> dict[str, int]:
     """What the ledger holds after one trace."""
-    section = DataSection(traces=NanoTraces(source="nano", size=1), max_length_tokens=8,
-                          filters=FiltersSection(**filters))
+    section = DataSection(
+        traces=NanoTraces(source="nano", size=1), max_length_tokens=8, filters=FiltersSection(**filters)
+    )
     ledger = Ledger()
     kept = list(filter_traces([Trace(**{"id": "1", "source": "f", **SOUND, **fields})], section, ledger))
     assert len(kept) + ledger.lost.total() == 1
     return dict(ledger.lost)
 
 
-@pytest.mark.parametrize(("fields", "reason"), [
-    ({"thought": "unclosed", "answer": ""}, "unclosed thinking"),
-    ({"thought": "absent", "thinking": ""}, "no thinking"),
-    ({"thinking": "Wait. " * 12}, "loop"),
-    ({"answer": "so 4 " * 6}, "loop"),
-    ({"thinking": CHINESE}, "language drift"),
-    ({"answer": " \n"}, "missing final answer"),
-    ({"answer": "\u200b\ufeff\u3000"}, "missing final answer"),
-])
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"thought": "unclosed", "answer": ""}, "unclosed thinking"),
+        ({"thought": "absent", "thinking": ""}, "no thinking"),
+        ({"thinking": "Wait. " * 12}, "loop"),
+        ({"answer": "so 4 " * 6}, "loop"),
+        ({"thinking": CHINESE}, "language drift"),
+        ({"answer": " \n"}, "missing final answer"),
+        ({"answer": "\u200b\ufeff\u3000"}, "missing final answer"),
+    ],
+)
 def test_what_is_dropped_by_default(fields: dict[str, Any], reason: str) -> None:
     assert lost({}, **fields) == {reason: 1}
 
 
-@pytest.mark.parametrize("fields", [
-    {}, {"thinking": ""}, {"thinking": "α + β = γ, so ∑ 𝑥 = ℝ and λμνξοπρστυφχψω"}, {"answer": CHINESE},
-    {"question": CHINESE, "thinking": CHINESE}, {"question": "", "thinking": CHINESE},
-    {"thinking": "We say 你好 in Chinese, and here are many more English letters."},
-])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"thinking": ""},
+        {"thinking": "α + β = γ, so ∑ 𝑥 = ℝ and λμνξοπρστυφχψω"},
+        {"answer": CHINESE},
+        {"question": CHINESE, "thinking": CHINESE},
+        {"question": "", "thinking": CHINESE},
+        {"thinking": "We say 你好 in Chinese, and here are many more English letters."},
+    ],
+)
 def test_what_is_kept_by_default(fields: dict[str, Any]) -> None:
     assert lost({}, **fields) == {}
 
 
-@pytest.mark.parametrize(("filters", "fields", "reason"), [
-    ({"min_thinking_characters": 1}, {"thinking": " \n "}, "empty thinking"),
-    ({"min_thinking_characters": 16}, {}, "empty thinking"),
-    ({"answer_contains": "\\boxed{"}, {}, "unmarked final answer"),
-    ({"min_answer_characters": 2}, {}, "missing final answer"),
-    ({"loop_rounds": 2}, {"thinking": "one two three four five six " * 2}, "loop"),
-    ({"max_foreign_letters": 0.05}, {"thinking": "twenty latin letters here 你好"}, "language drift"),
-    ({"max_foreign_letters": 0.5}, {"question": "Сколько будет два и два?", "thinking": "two and two make four, yes"},
-     "language drift"),
-])
+@pytest.mark.parametrize(
+    ("filters", "fields", "reason"),
+    [
+        ({"min_thinking_characters": 1}, {"thinking": " \n "}, "empty thinking"),
+        ({"min_thinking_characters": 16}, {}, "empty thinking"),
+        ({"answer_contains": "\\boxed{"}, {}, "unmarked final answer"),
+        ({"min_answer_characters": 2}, {}, "missing final answer"),
+        ({"loop_rounds": 2}, {"thinking": "one two three four five six " * 2}, "loop"),
+        ({"max_foreign_letters": 0.05}, {"thinking": "twenty latin letters here 你好"}, "language drift"),
+        (
+            {"max_foreign_letters": 0.5},
+            {"question": "Сколько будет два и два?", "thinking": "two and two make four, yes"},
+            "language drift",
+        ),
+    ],
+)
 def test_a_threshold_is_followed(filters: dict[str, Any], fields: dict[str, Any], reason: str) -> None:
     assert lost(filters, **fields) == {reason: 1}
 
 
-@pytest.mark.parametrize(("filters", "fields"), [
-    ({"min_thinking_characters": 15}, {}), ({"answer_contains": "4"}, {}),
-    ({"loop_rounds": 4}, {"thinking": "one two three four five six " * 3}),
-    ({"max_foreign_letters": 1.0}, {"thinking": CHINESE}),
-])
+@pytest.mark.parametrize(
+    ("filters", "fields"),
+    [
+        ({"min_thinking_characters": 15}, {}),
+        ({"answer_contains": "4"}, {}),
+        ({"loop_rounds": 4}, {"thinking": "one two three four five six " * 3}),
+        ({"max_foreign_letters": 1.0}, {"thinking": CHINESE}),
+    ],
+)
 def test_what_stands_at_the_threshold_is_kept(filters: dict[str, Any], fields: dict[str, Any]) -> None:
     assert lost(filters, **fields) == {}
 
@@ -87,16 +108,22 @@ def test_a_lost_trace_is_named_with_the_reason() -> None:
     ledger, section = Ledger(), DataSection(traces=NanoTraces(source="nano", size=1), max_length_tokens=8)
     traces = [Trace("7", "q", "t", "", "f.jsonl"), Trace("f.jsonl:2", "q", "t", "", "f.jsonl")]
     assert list(filter_traces(traces, section, ledger)) == []
-    assert ledger.named == {"missing final answer": ["f.jsonl 7: an answer of 0 characters",
-                                                     "f.jsonl:2: an answer of 0 characters"]}
+    assert ledger.named == {
+        "missing final answer": ["f.jsonl 7: an answer of 0 characters", "f.jsonl:2: an answer of 0 characters"]
+    }
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the recorded solutions are not beside the repository")
 def test_no_human_solution_is_dropped_by_default() -> None:
-    rows = [json.loads(line) for name in ("gsm8k_train_part", "math500")
-            for line in (SHARED / f"{name}.jsonl").read_bytes().splitlines()]
-    traces = [Trace(str(number), row["problem"], row.get("solution") or "", row["answer"], "f")
-              for number, row in enumerate(rows)]
+    rows = [
+        json.loads(line)
+        for name in ("gsm8k_train_part", "math500")
+        for line in (SHARED / f"{name}.jsonl").read_bytes().splitlines()
+    ]
+    traces = [
+        Trace(str(number), row["problem"], row.get("solution") or "", row["answer"], "f")
+        for number, row in enumerate(rows)
+    ]
     section, ledger = DataSection(traces=NanoTraces(source="nano", size=1), max_length_tokens=8), Ledger()
     assert len(traces) > 3000
     assert (len(list(filter_traces(traces, section, ledger))), ledger.lost) == (len(traces), {})

@@ -30,16 +30,29 @@ def traces(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("changes", [
-    {"max_length_tokens": 65}, {"overlong": "shorten"}, {"format": FormatSection(close="</think>")},
-    {"format": FormatSection(stop="<|im_start|>")}, {"also": {"suite": "x"}}, {"on_error": "skip"}, {"verify": {}},
-    {"duplicates": {"near": "trace"}}, {"decontaminate": {"n": 9}}, {"filters": {"loop_rounds": 4}}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"max_length_tokens": 65},
+        {"overlong": "shorten"},
+        {"format": FormatSection(close="</think>")},
+        {"format": FormatSection(stop="<|im_start|>")},
+        {"also": {"suite": "x"}},
+        {"on_error": "skip"},
+        {"verify": {}},
+        {"duplicates": {"near": "trace"}},
+        {"decontaminate": {"n": 9}},
+        {"filters": {"loop_rounds": 4}},
+    ],
+    ids=str,
+)
 def test_another_key_is_another_set(changes: dict[str, Any], traces: Path) -> None:
     assert of(traces, **changes) != of(traces)
 
 
-@pytest.mark.parametrize("changes", [
-    {"workers": 3}, {"packing": True}, {"cache_dir": "elsewhere"}, {"overlong": "drop"}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{"workers": 3}, {"packing": True}, {"cache_dir": "elsewhere"}, {"overlong": "drop"}], ids=str
+)
 def test_how_rows_are_made_and_used_does_not_count(changes: dict[str, Any], traces: Path) -> None:
     assert of(traces, **changes) == of(traces)
 

@@ -18,18 +18,25 @@ from tests.data_prep.templates import deepseek_r1, qwen3, qwen25, qwq
 
 THINK = FormatSection(open="<think>\n", close="\n</think>\n\n")
 S1 = FormatSection(open="<|im_start|>think\n", close="\n<|im_start|>answer\n")
-FAMILIES = {"qwen3": (qwen3(), THINK), "deepseek_r1": (deepseek_r1(), THINK), "s1.1": (qwen25(), S1),
-            "qwq": (qwq(), THINK)}
+FAMILIES = {
+    "qwen3": (qwen3(), THINK),
+    "deepseek_r1": (deepseek_r1(), THINK),
+    "s1.1": (qwen25(), S1),
+    "qwq": (qwq(), THINK),
+}
 PROMPTS = {
     "qwen3": "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n<think>\n",
     "deepseek_r1": "<｜begin▁of▁sentence｜><｜User｜>2+2?<｜Assistant｜><think>\n",
     "s1.1": "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n"
-            "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n<|im_start|>think\n",
-    "qwq": "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n<think>\n"}
+    "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n<|im_start|>think\n",
+    "qwq": "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n<think>\n",
+}
 COMPLETIONS = {
-    "qwen3": "First.\n\nThen.\n</think>\n\n4<|im_end|>", "qwq": "First.\n\nThen.\n</think>\n\n4<|im_end|>",
+    "qwen3": "First.\n\nThen.\n</think>\n\n4<|im_end|>",
+    "qwq": "First.\n\nThen.\n</think>\n\n4<|im_end|>",
     "deepseek_r1": "First.\n\nThen.\n</think>\n\n4<｜end▁of▁sentence｜>",
-    "s1.1": "First.\n\nThen.\n<|im_start|>answer\n4<|im_end|>"}
+    "s1.1": "First.\n\nThen.\n<|im_start|>answer\n4<|im_end|>",
+}
 
 
 def split(row: Row, family: str) -> tuple[str, str]:
@@ -37,8 +44,9 @@ def split(row: Row, family: str) -> tuple[str, str]:
     first = row.labels.count(IGNORED)
     assert row.labels == [IGNORED] * first + row.input_ids[first:]
     tokenizer = FAMILIES[family][0]
-    prompt, completion = (str(tokenizer.decode(ids, skip_special_tokens=False))
-                          for ids in (row.input_ids[:first], row.input_ids[first:]))
+    prompt, completion = (
+        str(tokenizer.decode(ids, skip_special_tokens=False)) for ids in (row.input_ids[:first], row.input_ids[first:])
+    )
     return prompt, completion
 
 
@@ -56,6 +64,7 @@ def test_the_whole_row_of_a_family_by_hand(family: str) -> None:
 
 def random_text(rng: random.Random) -> str:
     """Letters of all planes (no surrogates), controls, white space and pieces of marks."""
+
     def letter() -> str:
         kind = rng.randrange(6)
         if kind == 0:

@@ -25,9 +25,11 @@ def checkpoint(tmp_path: Path) -> Path:
 def test_the_mark_names_every_file_with_size_and_sha256(checkpoint: Path) -> None:
     mark = json.loads((checkpoint / COMPLETE).read_text())
     assert mark["step"] == 8
-    assert mark["files"] == {"config.json": [2, hashlib.sha256(b"{}").hexdigest()],
-                             "global_step8/states.pt": [5, hashlib.sha256(b"12345").hexdigest()],
-                             "model.safetensors": [10, hashlib.sha256(b"0123456789").hexdigest()]}
+    assert mark["files"] == {
+        "config.json": [2, hashlib.sha256(b"{}").hexdigest()],
+        "global_step8/states.pt": [5, hashlib.sha256(b"12345").hexdigest()],
+        "model.safetensors": [10, hashlib.sha256(b"0123456789").hexdigest()],
+    }
 
 
 def test_a_checkpoint_as_it_was_saved_has_no_damage(checkpoint: Path) -> None:
@@ -70,5 +72,7 @@ def test_the_mark_of_an_earlier_version_names_no_files(checkpoint: Path) -> None
 def test_the_ranks_shares_are_all_files_once(checkpoint: Path) -> None:
     names = files_of(checkpoint)
     assert names == ["model.safetensors", "global_step8/states.pt", "config.json"]  # the largest first
-    assert [list(share_of(names, rank, 2)) for rank in (0, 1)] == [["model.safetensors", "config.json"],
-                                                                   ["global_step8/states.pt"]]
+    assert [list(share_of(names, rank, 2)) for rank in (0, 1)] == [
+        ["model.safetensors", "config.json"],
+        ["global_step8/states.pt"],
+    ]

@@ -20,8 +20,10 @@ from tests.data_prep.trace_files import write_rows
 
 
 def mixture(*weights: float, **keys: Any) -> MixtureTraces:
-    parts = [MixturePart(weight=weight, traces=JsonlTraces(source="jsonl", path=Path(f"{number}.jsonl")))
-             for number, weight in enumerate(weights)]
+    parts = [
+        MixturePart(weight=weight, traces=JsonlTraces(source="jsonl", path=Path(f"{number}.jsonl")))
+        for number, weight in enumerate(weights)
+    ]
     return MixtureTraces(source="mixture", parts=parts, **keys)
 
 
@@ -97,7 +99,8 @@ def test_the_outcome_is_noted() -> None:
     mixed(mixture(3, 1, size=40, seed=1), Parts(6, 30), ledger)
     assert ledger.notes == [
         "mixture: part 0 gave 6 of 36 traces (16.7%, weight 75.0%); part 1 gave 30 of 36 traces (83.3%, weight 25.0%); "
-        "asked for 40; part 0 ended after 6, part 1 ended after 30 (when_exhausted=go_on)"]
+        "asked for 40; part 0 ended after 6, part 1 ended after 30 (when_exhausted=go_on)"
+    ]
 
 
 def test_files_are_mixed_and_every_row_is_counted(tmp_path: Path) -> None:

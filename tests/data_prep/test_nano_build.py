@@ -19,8 +19,10 @@ from recipes.nano import NanoModel, NanoRecipe, NanoTraining
 from recipes.schema import ModelSection
 
 SHIPPED = Path(__file__).parents[2] / "data_prep" / "nano_model"
-TINY = NanoRecipe(model=NanoModel(layers=4, hidden_size=16, heads=2, key_value_heads=1, head_size=8,
-                                  intermediate_size=24), training=NanoTraining(steps=3, padded_tokens=512))
+TINY = NanoRecipe(
+    model=NanoModel(layers=4, hidden_size=16, heads=2, key_value_heads=1, head_size=8, intermediate_size=24),
+    training=NanoTraining(steps=3, padded_tokens=512),
+)
 
 
 @pytest.fixture(scope="module")

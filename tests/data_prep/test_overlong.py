@@ -17,8 +17,10 @@ def shortened(thinking: str, most_characters: int) -> str | None:
 PARAGRAPHS = "".join(f"step {i}\n\n" for i in range(9)) + "so it is"  # 9 x 8 characters, then 8
 
 
-@pytest.mark.parametrize(("room", "kept"), [
-    (79, [0, 1, 2, 3, 4, 6, 7, 8]), (72, [0, 1, 2, 3, 4, 6, 7, 8]), (71, [0, 1, 2, 3, 6, 7, 8]), (16, [0])])
+@pytest.mark.parametrize(
+    ("room", "kept"),
+    [(79, [0, 1, 2, 3, 4, 6, 7, 8]), (72, [0, 1, 2, 3, 4, 6, 7, 8]), (71, [0, 1, 2, 3, 6, 7, 8]), (16, [0])],
+)
 def test_as_few_paragraphs_go_as_must(room: int, kept: list[int]) -> None:
     assert shortened(PARAGRAPHS, room) == "".join(f"step {i}\n\n" for i in kept) + "so it is"
 

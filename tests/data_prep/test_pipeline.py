@@ -16,8 +16,13 @@ from tests.data_prep.trace_files import write_rows
 
 GOOD = {"question": "q", "thinking": "t", "answer": "a"}
 ROWS: list[dict[str, Any]] = [
-    {**GOOD, "id": "first"}, {**GOOD, "answer": 3}, {**GOOD, "answer": ""}, {"prompt": "q", "completion": "<think>t"},
-    {"prompt": "q", "completion": "a"}, {**GOOD, "id": "last"}]
+    {**GOOD, "id": "first"},
+    {**GOOD, "answer": 3},
+    {**GOOD, "answer": ""},
+    {"prompt": "q", "completion": "<think>t"},
+    {"prompt": "q", "completion": "a"},
+    {**GOOD, "id": "last"},
+]
 
 
 def section(tmp_path: Path, rows: list[dict[str, Any]], **keys: Any) -> DataSection:
@@ -31,8 +36,13 @@ def test_what_is_kept_keeps_its_order_and_the_numbers_add_up(tmp_path: Path) -> 
     ledger.kept = len(kept)
     assert kept == ["first", "last"]
     assert ledger.facts() | {"named": None} == {
-        "read": 6, "kept": 2, "changed": {}, "notes": [], "named": None,
-        "lost": {"broken row": 1, "missing final answer": 1, "unclosed thinking": 1, "no thinking": 1}}
+        "read": 6,
+        "kept": 2,
+        "changed": {},
+        "notes": [],
+        "named": None,
+        "lost": {"broken row": 1, "missing final answer": 1, "unclosed thinking": 1, "no thinking": 1},
+    }
 
 
 def test_by_default_a_broken_row_stops_it(tmp_path: Path) -> None:
@@ -53,12 +63,22 @@ def test_where_no_trace_is_left_the_reasons_are_told(tmp_path: Path) -> None:
 
 
 def test_every_stage_of_quality_is_passed_in_turn(tmp_path: Path) -> None:
-    rows = [{**GOOD, "id": name, "question": question, "answer": answer, "gold": "5"} for name, question, answer in (
-        ("first", "how far is it", "5"), ("again", "How far  is it", "5"), ("asked", "So how tall the tower is", "5"),
-        ("wrong", "how old is he", "6"), ("last", "how long is it", "5"))]
+    rows = [
+        {**GOOD, "id": name, "question": question, "answer": answer, "gold": "5"}
+        for name, question, answer in (
+            ("first", "how far is it", "5"),
+            ("again", "How far  is it", "5"),
+            ("asked", "So how tall the tower is", "5"),
+            ("wrong", "how old is he", "6"),
+            ("last", "how long is it", "5"),
+        )
+    ]
     suite = Suite("towers", (Problem("t", "tell me how tall the tower is", "5"),), "math")
-    keys = {"duplicates": {"exact": "question"}, "decontaminate": {"n": 4, "shared": 2},
-            "verify": {"grader": "integer"}}
+    keys = {
+        "duplicates": {"exact": "question"},
+        "decontaminate": {"n": 4, "shared": 2},
+        "verify": {"grader": "integer"},
+    }
     ledger = Ledger()
     kept = [trace.id for trace in read_and_filter(section(tmp_path, rows, **keys), ledger, [suite])]
     assert kept == ["first", "last"]

@@ -30,8 +30,15 @@ OTHER_TOKENS = len([IM_START, *b"user\n2+2?", IM_END, 10, IM_START, *b"assistant
 def section(folder: Path, thoughts: list[str], **keys: Any) -> DataSection:
     rows = [{"id": str(i), "question": "2+2?", "thinking": text, "answer": "4"} for i, text in enumerate(thoughts)]
     (folder / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return DataSection.model_validate({"traces": {"source": "jsonl", "path": folder / "t.jsonl"}, "workers": 1,
-                                       "cache_dir": folder / "cache", "max_length_tokens": 10_000, **keys})
+    return DataSection.model_validate(
+        {
+            "traces": {"source": "jsonl", "path": folder / "t.jsonl"},
+            "workers": 1,
+            "cache_dir": folder / "cache",
+            "max_length_tokens": 10_000,
+            **keys,
+        }
+    )
 
 
 def prepared(folder: Path, thoughts: list[str], **keys: Any) -> Prepared:
@@ -51,17 +58,27 @@ def test_over_long_traces_are_dropped_whole_counted_and_named(tmp_path: Path) ->
     data = prepared(tmp_path, ["x" * n for n in (3, 30, 10, 11)], max_length_tokens=OTHER_TOKENS + 10)
     assert [row.id for row in data.rows] == ["0", "2"]
     assert data.manifest["rows"] == {
-        "read": 4, "kept": 2, "lost": {"too long": 2}, "changed": {}, "notes": [],
-        "named": {"too long": [f"{tmp_path / 't.jsonl'} {which}: {OTHER_TOKENS + more} tokens"
-                               for which, more in ((1, 30), (3, 11))]}}
+        "read": 4,
+        "kept": 2,
+        "lost": {"too long": 2},
+        "changed": {},
+        "notes": [],
+        "named": {
+            "too long": [
+                f"{tmp_path / 't.jsonl'} {which}: {OTHER_TOKENS + more} tokens" for which, more in ((1, 30), (3, 11))
+            ]
+        },
+    }
     assert (data.read, data.too_long, data.longest_tokens) == (4, 2, OTHER_TOKENS + 30)
 
 
 def test_every_lost_row_is_listed_in_a_file_of_its_own(tmp_path: Path) -> None:
     data = prepared(tmp_path, ["x", *["x" * 30] * 45], max_length_tokens=OTHER_TOKENS + 10)
     lost = [json.loads(line) for line in (data.folder / "lost.jsonl").read_text().splitlines()]
-    assert lost == [{"reason": "too long", "where": f"{tmp_path / 't.jsonl'} {i}", "why": f"{OTHER_TOKENS + 30} tokens"}
-                    for i in range(1, 46)]
+    assert lost == [
+        {"reason": "too long", "where": f"{tmp_path / 't.jsonl'} {i}", "why": f"{OTHER_TOKENS + 30} tokens"}
+        for i in range(1, 46)
+    ]
     assert len(data.manifest["rows"]["named"]["too long"]) == 20
 
 
@@ -84,7 +101,8 @@ def test_shortened_traces_are_whole_otherwise_marked_and_counted(tmp_path: Path)
 def test_a_prompt_that_alone_is_too_long_is_dropped_when_shortening(tmp_path: Path) -> None:
     data = prepared(tmp_path, ["", "a\n\nb\n\nc"], max_length_tokens=OTHER_TOKENS + 1, overlong="shorten")
     assert data.manifest["rows"]["named"] == {
-        "too long": [f"{tmp_path / 't.jsonl'} 1: {OTHER_TOKENS + 5} tokens, and no two steps of its thinking fit"]}
+        "too long": [f"{tmp_path / 't.jsonl'} 1: {OTHER_TOKENS + 5} tokens, and no two steps of its thinking fit"]
+    }
 
 
 def test_token_counts(tmp_path: Path) -> None:

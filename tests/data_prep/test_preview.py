@@ -47,7 +47,8 @@ def test_colours_differ_and_hold_the_whole_text() -> None:
 
 def test_ids_follow_their_tokens() -> None:
     assert shown(Look(1, MARKS, True)).endswith(
-        "⟦\\xc3⟧‹195›⟦\\xa9⟧‹169›⟦\n⟧‹10›⟦</think>⟧‹262›⟦\n\n⟧‹256›⟦4⟧‹52›⟦<|im_end|>⟧‹260›")
+        "⟦\\xc3⟧‹195›⟦\\xa9⟧‹169›⟦\n⟧‹10›⟦</think>⟧‹262›⟦\n\n⟧‹256›⟦4⟧‹52›⟦<|im_end|>⟧‹260›"
+    )
 
 
 def test_a_trace_that_will_not_be_there_is_named_with_the_reason() -> None:
@@ -58,26 +59,43 @@ def test_rows_are_those_that_a_run_keeps(tmp_path: Path, capsys: pytest.CaptureF
     """What the sweep asks is not shown: a run would not train it."""
     asked, *others = nano_traces({"chain": 1.0}, 3, 1)
     (tmp_path / "s.jsonl").write_text(json.dumps({"problem": asked.question, "answer": "1"}) + "\n")
-    keys = ["data.traces={source: nano, size: 3, shares: {chain: 1.0}}", "data.decontaminate.coverage=1",
-            f"sweep.suites=[{{source: jsonl, name: s, path: {tmp_path / 's.jsonl'}}}]"]
+    keys = [
+        "data.traces={source: nano, size: 3, shares: {chain: 1.0}}",
+        "data.decontaminate.coverage=1",
+        f"sweep.suites=[{{source: jsonl, name: s, path: {tmp_path / 's.jsonl'}}}]",
+    ]
     show(load_recipe(["recipe=lora_recovery.yaml", *keys]).recipe, Look(9, MARKS, False))
     headings = [line.split(":")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("---")]
     assert headings == [f"--- {trace.id}" for trace in others]
 
 
-@pytest.mark.parametrize(("stream", "variable", "colour", "paint"), [
-    (Terminal(), "", "auto", COLOURS), (io.StringIO(), "", "auto", MARKS), (Terminal(), "1", "auto", MARKS),
-    (io.StringIO(), "1", "always", COLOURS), (Terminal(), "", "never", MARKS)],
-    ids=["terminal", "pipe", "NO_COLOR", "always", "never"])
+@pytest.mark.parametrize(
+    ("stream", "variable", "colour", "paint"),
+    [
+        (Terminal(), "", "auto", COLOURS),
+        (io.StringIO(), "", "auto", MARKS),
+        (Terminal(), "1", "auto", MARKS),
+        (io.StringIO(), "1", "always", COLOURS),
+        (Terminal(), "", "never", MARKS),
+    ],
+    ids=["terminal", "pipe", "NO_COLOR", "always", "never"],
+)
 def test_colours_only_where_they_are_seen_or_asked_for(  # type: ignore[no-untyped-def]
-        stream, variable: str, colour: str, paint, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, variable: str, colour: str, paint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NO_COLOR", variable)
     assert look_of({"colour": colour}, stream).paint == paint
 
 
-@pytest.mark.parametrize(("own", "fault"), [
-    ({"n": "0"}, "n=0: must be"), ({"n": "x"}, "n=x: must be"), ({"ids": "yes"}, "ids=yes: must be true or false"),
-    ({"colour": "red"}, "colour=red: must be auto, always or never")])
+@pytest.mark.parametrize(
+    ("own", "fault"),
+    [
+        ({"n": "0"}, "n=0: must be"),
+        ({"n": "x"}, "n=x: must be"),
+        ({"ids": "yes"}, "ids=yes: must be true or false"),
+        ({"colour": "red"}, "colour=red: must be auto, always or never"),
+    ],
+)
 def test_a_wrong_look_is_named(own: dict[str, str], fault: str) -> None:
     with pytest.raises(UserError, match=fault):
         look_of(own)

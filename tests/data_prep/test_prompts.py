@@ -39,7 +39,7 @@ def test_training_and_evaluation_render_one_prompt(tokenizer, section) -> None: 
     row = label_trace(Trace("t", " 2+2 ?\n", "4", "4", "f"), tokenizer, fmt)
     protocol = Protocol((4,), 2, 0, 0, 0.0, 1.0, 0, 0, len(tokenizer), fmt)
     plan = SweepPlan((Suite("s", (Problem("p", " 2+2 ?\n", "4"),), "exact"),), protocol, 1, 1, tokenizer)
-    assert suite_requests(plan.suites[0], plan)[0].prompt_ids == tuple(row.input_ids[:row.labels.count(IGNORED)])
+    assert suite_requests(plan.suites[0], plan)[0].prompt_ids == tuple(row.input_ids[: row.labels.count(IGNORED)])
 
 
 def test_thinking_is_switched_on_in_the_template() -> None:
@@ -86,9 +86,16 @@ def test_a_tokenizer_without_think_tokens_is_refused() -> None:
         think_format(FormatSection(), tokenizer)
 
 
-@pytest.mark.parametrize(("key", "format_"), [
-    ("open", {"open": ""}), ("open", {"open": " \n"}),
-    ("close", {"close": "\n"}), ("close", {"close": "The end"}), ("stop", {"stop": "STOP"})])
+@pytest.mark.parametrize(
+    ("key", "format_"),
+    [
+        ("open", {"open": ""}),
+        ("open", {"open": " \n"}),
+        ("close", {"close": "\n"}),
+        ("close", {"close": "The end"}),
+        ("stop", {"stop": "STOP"}),
+    ],
+)
 def test_a_mark_that_is_no_token_is_refused(key: str, format_: dict[str, str]) -> None:
     with pytest.raises(UserError, match=rf"data\.format\.{key}: "):
         think_format(FormatSection(**format_), QWEN)

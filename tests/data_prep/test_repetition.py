@@ -10,13 +10,23 @@ from data_prep.repetition import ends_in_loop, last_words
 from eval.looping import is_looping
 
 
-@pytest.mark.parametrize(("text", "rounds", "loops"), [
-    ("a " * 12, 3, True), ("a " * 11, 3, False),
-    ("x y z w " * 3, 3, True), ("x y z w " * 2 + "x y z", 3, False),
-    ("one two three four five six " * 2, 3, False), ("one two three four five six " * 2, 2, True),
-    ("a b c d " * 3 + "end", 3, False), ("", 3, False), ("a" * 100, 3, False),
-    ("1." + "27" * 200, 3, True), ("我们" * 6, 3, True), ("----------" * 6, 3, False),
-])
+@pytest.mark.parametrize(
+    ("text", "rounds", "loops"),
+    [
+        ("a " * 12, 3, True),
+        ("a " * 11, 3, False),
+        ("x y z w " * 3, 3, True),
+        ("x y z w " * 2 + "x y z", 3, False),
+        ("one two three four five six " * 2, 3, False),
+        ("one two three four five six " * 2, 2, True),
+        ("a b c d " * 3 + "end", 3, False),
+        ("", 3, False),
+        ("a" * 100, 3, False),
+        ("1." + "27" * 200, 3, True),
+        ("我们" * 6, 3, True),
+        ("----------" * 6, 3, False),
+    ],
+)
 def test_worked_out_by_hand(text: str, rounds: int, loops: bool) -> None:
     assert ends_in_loop(text, rounds) is loops
 

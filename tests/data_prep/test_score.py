@@ -52,8 +52,13 @@ def command(tmp_path: Path) -> list[str]:
     """The arguments of a small scoring, with the reasoner cut to six layers as the pruned model."""
     if not (tmp_path / "pruned").exists():
         fresh_nano(layers=6).save_pretrained(tmp_path / "pruned")
-    return ["recipe=lora_recovery.yaml", "data.traces.size=40", f"run.cache_dir={tmp_path / 'cache'}",
-            f"pruned={tmp_path / 'pruned'}", f"out={tmp_path / 'scores.jsonl'}"]
+    return [
+        "recipe=lora_recovery.yaml",
+        "data.traces.size=40",
+        f"run.cache_dir={tmp_path / 'cache'}",
+        f"pruned={tmp_path / 'pruned'}",
+        f"out={tmp_path / 'scores.jsonl'}",
+    ]
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -72,8 +77,9 @@ def test_every_trace_has_both_losses_and_the_gap(command: list[str], tmp_path: P
     assert sum(row["gap"] for row in scores) > 0
 
 
-def test_what_was_scored_is_not_scored_again(command: list[str], tmp_path: Path,
-                                             capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_scored_is_not_scored_again(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(command)
     (journal, _) = sorted((tmp_path / "cache" / "scores").iterdir())
     whole, first = journal.read_bytes(), rows(tmp_path / "scores.jsonl")
@@ -83,14 +89,16 @@ def test_what_was_scored_is_not_scored_again(command: list[str], tmp_path: Path,
     said = capsys.readouterr().out
     assert " 0 traces scored, " in said and ": 0 traces scored, " in said and ", 0 were known" not in said
     for once, again in zip(first, rows(tmp_path / "again.jsonl"), strict=True):
-        assert again == {key: pytest.approx(value, abs=1e-5) if isinstance(value, float) else value
-                         for key, value in once.items()}
+        assert again == {
+            key: pytest.approx(value, abs=1e-5) if isinstance(value, float) else value for key, value in once.items()
+        }
 
 
 def test_a_recipe_selects_by_the_file(command: list[str], tmp_path: Path) -> None:
     main(command)
-    data = load_recipe([*command[:2], f"data.select={{scores: {tmp_path / 'scores.jsonl'}, keep: top, count: 5}}"
-                        ]).recipe.data
+    data = load_recipe(
+        [*command[:2], f"data.select={{scores: {tmp_path / 'scores.jsonl'}, keep: top, count: 5}}"]
+    ).recipe.data
     gaps = sorted((row["gap"] for row in rows(tmp_path / "scores.jsonl")), reverse=True)
     by_id = {row["id"]: row["gap"] for row in rows(tmp_path / "scores.jsonl")}
     kept = list(read_and_filter(data, Ledger()))
@@ -127,19 +135,31 @@ def test_a_trace_that_is_shortened_is_scored_as_it_will_train(tmp_path: Path) ->
     trace = Trace("t", "2+2?", "\n\n".join(f"Step {i}." for i in range(60)), "4", "f")
     (tmp_path / "t.jsonl").write_text(json.dumps(trace_row(trace)) + "\n", encoding="utf-8")
     qwen_like().save_pretrained(tmp_path / "model")
-    keys = [f"model.unpruned={tmp_path / 'model'}", f"data.traces={{source: file, path: {tmp_path / 't.jsonl'}}}",
-            "data.format={open: null, close: null, cue: ''}", "data.max_length_tokens=200"]
-    found = {what: list(labelled(load_recipe(["recipe=lora_recovery.yaml", *keys, f"data.overlong={what}"]).recipe))
-             for what in ("drop", "shorten")}
+    keys = [
+        f"model.unpruned={tmp_path / 'model'}",
+        f"data.traces={{source: file, path: {tmp_path / 't.jsonl'}}}",
+        "data.format={open: null, close: null, cue: ''}",
+        "data.max_length_tokens=200",
+    ]
+    found = {
+        what: list(labelled(load_recipe(["recipe=lora_recovery.yaml", *keys, f"data.overlong={what}"]).recipe))
+        for what in ("drop", "shorten")
+    }
     ((dropped, nothing),), ((shortened, row),) = found["drop"], found["shorten"]
     assert dropped.key is None and nothing is None
     assert shortened.trace == dropped.trace == trace_hash(trace)
     assert row is not None and 180 < len(row.input_ids) <= 200
 
 
-@pytest.mark.parametrize(("changes", "said"), [
-    (["batch_tokens=0"], "batch_tokens=0: must be a whole number"), (["pruned="], "pruned=DIR is missing"),
-    (["out="], "out=FILE is missing"), (["pruned=/no/where"], "no model at '/no/where'")])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (["batch_tokens=0"], "batch_tokens=0: must be a whole number"),
+        (["pruned="], "pruned=DIR is missing"),
+        (["out="], "out=FILE is missing"),
+        (["pruned=/no/where"], "no model at '/no/where'"),
+    ],
+)
 def test_mistakes_are_named(command: list[str], changes: list[str], said: str) -> None:
     keys = {change.partition("=")[0] for change in changes}
     with pytest.raises(UserError, match=said):

@@ -24,12 +24,21 @@ def section(**keys: Any) -> SelectSection:
     return SelectSection.model_validate({"scores": "s.jsonl", **keys})
 
 
-@pytest.mark.parametrize(("keys", "kept"), [
-    ({"keep": "bottom", "count": 2}, {1, 3}), ({"keep": "top", "count": 2}, {2, 4}),
-    ({"keep": "middle", "count": 3}, {3, 0, 4}), ({"keep": "middle", "count": 2}, {3, 0}),
-    ({"keep": "middle", "count": 1}, {0}), ({"keep": "middle", "share": 0.6}, {3, 0, 4}),
-    ({"keep": "middle", "share": 1.0}, {0, 1, 2, 3, 4}), ({"keep": "bottom", "share": 0.01}, {1}),
-    ({"keep": "band", "low": 0.3, "high": 0.7}, {0, 3, 4}), ({"keep": "band", "low": 0.91, "high": 2}, set())])
+@pytest.mark.parametrize(
+    ("keys", "kept"),
+    [
+        ({"keep": "bottom", "count": 2}, {1, 3}),
+        ({"keep": "top", "count": 2}, {2, 4}),
+        ({"keep": "middle", "count": 3}, {3, 0, 4}),
+        ({"keep": "middle", "count": 2}, {3, 0}),
+        ({"keep": "middle", "count": 1}, {0}),
+        ({"keep": "middle", "share": 0.6}, {3, 0, 4}),
+        ({"keep": "middle", "share": 1.0}, {0, 1, 2, 3, 4}),
+        ({"keep": "bottom", "share": 0.01}, {1}),
+        ({"keep": "band", "low": 0.3, "high": 0.7}, {0, 3, 4}),
+        ({"keep": "band", "low": 0.91, "high": 2}, set()),
+    ],
+)
 def test_the_places_that_are_kept(keys: dict[str, Any], kept: set[int]) -> None:
     assert chosen(SCORES, section(**keys)) == kept
 
@@ -44,9 +53,19 @@ def test_more_than_there_are_cannot_be_kept() -> None:
         chosen(SCORES, section(keep="top", count=6))
 
 
-@pytest.mark.parametrize("keys", [
-    {}, {"share": 0.5, "count": 1}, {"share": 1.5}, {"count": 0}, {"keep": "band", "low": 1}, {"count": 1, "low": 0},
-    {"keep": "band", "low": 2, "high": 1}, {"keep": "band", "low": 1, "high": 2, "count": 3}])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"share": 0.5, "count": 1},
+        {"share": 1.5},
+        {"count": 0},
+        {"keep": "band", "low": 1},
+        {"count": 1, "low": 0},
+        {"keep": "band", "low": 2, "high": 1},
+        {"keep": "band", "low": 1, "high": 2, "count": 3},
+    ],
+)
 def test_what_cannot_be_meant_is_refused(keys: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         section(**keys)
@@ -54,8 +73,14 @@ def test_what_cannot_be_meant_is_refused(keys: dict[str, Any]) -> None:
 
 def data(more: dict[str, Any] | None = None, **keys: Any) -> DataSection:
     """A recipe's data with such a selection, and `more` of its own keys."""
-    return DataSection.model_validate({"traces": {"source": "file", "path": "t.jsonl"}, "max_length_tokens": 8,
-                                       "select": {"scores": "s.jsonl", **keys}, **(more or {})})
+    return DataSection.model_validate(
+        {
+            "traces": {"source": "file", "path": "t.jsonl"},
+            "max_length_tokens": 8,
+            "select": {"scores": "s.jsonl", **keys},
+            **(more or {}),
+        }
+    )
 
 
 def traces() -> list[Trace]:
@@ -63,8 +88,10 @@ def traces() -> list[Trace]:
 
 
 def score_file(path: Path, scores: list[float | None]) -> Path:
-    rows = [{"trace": trace_hash(trace), "gap": score, "loss_pruned": 1.0} for trace, score in
-            zip(traces(), scores, strict=False)]
+    rows = [
+        {"trace": trace_hash(trace), "gap": score, "loss_pruned": 1.0}
+        for trace, score in zip(traces(), scores, strict=False)
+    ]
     path.write_text("".join(json.dumps(row) + "\n" for row in reversed(rows)), encoding="utf-8")
     return path
 
@@ -85,12 +112,17 @@ def test_a_trace_too_long_for_a_score_is_lost_and_not_ranked(tmp_path: Path) -> 
     assert ledger.named["without a score"] == ["here t1: too long"]
 
 
-@pytest.mark.parametrize(("lost", "allowed", "refused"), [
-    ({}, {"overlong": "drop"}, {"overlong": "error"}),  # a file of an earlier version
-    ({"lost": TOO_LONG}, {"overlong": "drop", "on_error": "stop"}, {"overlong": "error"}),
-    ({"lost": "not spelled"}, {"overlong": "error", "on_error": "skip"}, {"on_error": "stop"})])
+@pytest.mark.parametrize(
+    ("lost", "allowed", "refused"),
+    [
+        ({}, {"overlong": "drop"}, {"overlong": "error"}),  # a file of an earlier version
+        ({"lost": TOO_LONG}, {"overlong": "drop", "on_error": "stop"}, {"overlong": "error"}),
+        ({"lost": "not spelled"}, {"overlong": "error", "on_error": "skip"}, {"on_error": "stop"}),
+    ],
+)
 def test_a_loss_that_the_recipe_forbids_stops_at_its_trace(
-        tmp_path: Path, lost: dict[str, str], allowed: dict[str, str], refused: dict[str, str]) -> None:
+    tmp_path: Path, lost: dict[str, str], allowed: dict[str, str], refused: dict[str, str]
+) -> None:
     scores = score_file(tmp_path / "s.jsonl", [0.5, None, 0.9, 0.3, 0.7])
     rows = [json.loads(line) for line in scores.read_text(encoding="utf-8").splitlines()]
     scores.write_text("".join(json.dumps(row | lost) + "\n" for row in rows), encoding="utf-8")
@@ -105,10 +137,15 @@ def test_a_trace_without_a_score_is_named(tmp_path: Path) -> None:
         list(select(traces(), data(scores=str(scores), count=1), Ledger()))
 
 
-@pytest.mark.parametrize(("line", "said"), [
-    ('{"trace": "x"}', "a row of scores holds trace and gap"), ("oops", "a row of scores"),
-    ('{"trace": "x", "gap": "high"}', "gap must be a number, got 'high'"),
-    ('{"trace": "x", "gap": NaN}', "gap must be a number, got nan")])
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"trace": "x"}', "a row of scores holds trace and gap"),
+        ("oops", "a row of scores"),
+        ('{"trace": "x", "gap": "high"}', "gap must be a number, got 'high'"),
+        ('{"trace": "x", "gap": NaN}', "gap must be a number, got nan"),
+    ],
+)
 def test_a_row_that_is_no_score_is_named(tmp_path: Path, line: str, said: str) -> None:
     (tmp_path / "s.jsonl").write_text(line + "\n", encoding="utf-8")
     with pytest.raises(UserError, match=rf"s.jsonl:1: {said}"):

@@ -47,13 +47,17 @@ def test_question_thinking_answer(tmp_path: Path) -> None:
     assert read(path) == [Trace(f"{path}:1", "q", "t", "a", str(path)), Trace("7", "q", "t", "a", str(path))]
 
 
-@pytest.mark.parametrize("message", [
-    {"content": "a", "reasoning_content": "t\nu"},
-    {"content": "a", "thinking": "t\nu"},
-    {"content": "a", "thinking": "t\nu", "reasoning_content": None},
-    {"content": "<think>\nt\nu\n</think>\n\na"},
-    {"content": "<think>t\nu</think>a", "reasoning_content": None},
-], ids=["reasoning_content", "thinking", "other-key-null", "in-content", "in-content-bare"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": "a", "reasoning_content": "t\nu"},
+        {"content": "a", "thinking": "t\nu"},
+        {"content": "a", "thinking": "t\nu", "reasoning_content": None},
+        {"content": "<think>\nt\nu\n</think>\n\na"},
+        {"content": "<think>t\nu</think>a", "reasoning_content": None},
+    ],
+    ids=["reasoning_content", "thinking", "other-key-null", "in-content", "in-content-bare"],
+)
 def test_messages(tmp_path: Path, message: dict[str, Any]) -> None:
     (trace,) = read(write(tmp_path, chat(**message)))
     assert (trace.question, trace.thinking, trace.answer) == ("q", "t\nu", "a")
@@ -72,17 +76,20 @@ def test_thinking_in_content_loses_one_line_break_on_either_side_and_no_more(tmp
     assert read(write(tmp_path, chat(content="<think>\n  t \n\n</think>\n\na")))[0].thinking == "  t \n"
 
 
-@pytest.mark.parametrize(("row", "says"), [
-    ("{not json}\n", "not JSON"),
-    ("[1]\n", "a row must be an object, got list"),
-    ({"thinking": "t", "answer": "a"}, "nearest: plain lacks 'question'"),
-    ({**GOOD, "thinking": None}, "'thinking' must be text, got NoneType"),
-    ({**GOOD, "answer": 7}, "'answer' must be text, got int"),
-    ({**GOOD, "question": " "}, "'question' is empty"),
-    ({"messages": "hello"}, "'messages' must be a list"),
-    ({"messages": [{"role": "user", "content": "q"}]}, "one user and one assistant message, got roles ['user']"),
-    (chat(content="x<think>t</think>a"), "there is text before"),
-])
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("{not json}\n", "not JSON"),
+        ("[1]\n", "a row must be an object, got list"),
+        ({"thinking": "t", "answer": "a"}, "nearest: plain lacks 'question'"),
+        ({**GOOD, "thinking": None}, "'thinking' must be text, got NoneType"),
+        ({**GOOD, "answer": 7}, "'answer' must be text, got int"),
+        ({**GOOD, "question": " "}, "'question' is empty"),
+        ({"messages": "hello"}, "'messages' must be a list"),
+        ({"messages": [{"role": "user", "content": "q"}]}, "one user and one assistant message, got roles ['user']"),
+        (chat(content="x<think>t</think>a"), "there is text before"),
+    ],
+)
 def test_a_broken_row_is_named(tmp_path: Path, row: Any, says: str) -> None:
     path = write(tmp_path, GOOD, row)
     message = refusal(path)

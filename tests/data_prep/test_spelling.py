@@ -41,7 +41,7 @@ def test_one_changed_token_is_seen(tokenizer) -> None:  # type: ignore[no-untype
     ids = tokenizer.encode(text, add_special_tokens=False)
     speller = Speller(tokenizer)
     assert speller.spells(ids, text)
-    assert [speller.spells([*ids[:i], ids[i] + 1, *ids[i + 1:]], text) for i in range(len(ids))] == [False] * len(ids)
+    assert [speller.spells([*ids[:i], ids[i] + 1, *ids[i + 1 :]], text) for i in range(len(ids))] == [False] * len(ids)
 
 
 def test_the_table_says_what_the_tokenizer_says() -> None:

@@ -25,7 +25,7 @@ def write(path: Path, traces: list[Trace], a_batch: int) -> RowWriter:
     work = BatchWork(Labeller(QWEN, FMT), 10_000, "drop")
     with RowWriter(path) as writer:
         for start in range(0, len(traces), a_batch):
-            writer.write(work(traces[start:start + a_batch]).rows)
+            writer.write(work(traces[start : start + a_batch]).rows)
     return writer
 
 

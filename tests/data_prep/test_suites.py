@@ -12,7 +12,7 @@ import pytest
 from data_prep.problems import Problem, Suite
 from data_prep.suites import load_suite
 from recipes.errors import UserError
-from recipes.sweeps import HubSuite, JsonlSuite, NanoSuite
+from recipes.suites import HubSuite, JsonlSuite, NanoSuite
 
 GOOD = {"id": "p1", "problem": "2+2?", "answer": "4"}
 
@@ -25,8 +25,11 @@ def load(folder: Path, *rows: Any, grader: str = "exact") -> Suite:
 
 def test_missing_ids_are_row_numbers(tmp_path: Path) -> None:
     suite = load(tmp_path, {"question": "2+2?", "answer": 4.0}, GOOD, {"problem": "3+3?", "answer": "6"})
-    assert [(p.id, p.question, p.answer) for p in suite.problems] == [("0", "2+2?", "4"), ("p1", "2+2?", "4"),
-        ("2", "3+3?", "6")]
+    assert [(p.id, p.question, p.answer) for p in suite.problems] == [
+        ("0", "2+2?", "4"),
+        ("p1", "2+2?", "4"),
+        ("2", "3+3?", "6"),
+    ]
 
 
 def test_nano_suite() -> None:
@@ -46,27 +49,34 @@ def test_jsonl_suite(tmp_path: Path) -> None:
     assert suite == Suite("s", (Problem("p1", "2+2?", "4"), Problem("2", "3+3?", "6")), "exact")
 
 
-@pytest.mark.parametrize(("row", "says"), [
-    (GOOD, "'id' must differ from every other, 'p1' also stands at "),
-    ({"problem": "q", "answer": "4", "id": "p1 "}, "'id' must differ from every other"),
-    ({"id": 2, "text": "q", "answer": "4"}, "got None; the row has the columns id, text, answer"),
-    ({**GOOD, "id": 2, "answer": float("nan")}, "every problem needs its gold answer"),
-    ({**GOOD, "id": 2, "choices": ["a", "b"], "answer": "C"},
-     "the answer must be a letter A to B or an index 0 to 1, got 'C'"),
-    ({**GOOD, "id": 2, "choices": ["a", "b"], "answer": 2},
-     "the answer must be a letter A to B or an index 0 to 1, got 2"),
-    ({**GOOD, "id": 2, "choices": ["a", "b"], "answer": "a b"}, "the answer must be a letter"),
-    ({**GOOD, "id": 2, "choices": ["a"], "answer": "A"}, "a multiple choice has 2 to 10 choices, this one has 1"),
-    ({**GOOD, "id": 2, "choices": "ab", "answer": "A"}, "choices must be a list of texts, got 'ab'"),
-    ({**GOOD, "id": 2, "choices": ["a", " "], "answer": "A"}, "choice B is empty"),
-    ({**GOOD, "id": 2, "answer": "  "}, "every problem needs its gold answer"),
-    ({**GOOD, "id": 2, "answer": None}, "every problem needs its gold answer"),
-    ({**GOOD, "id": 2, "answer": ["4"]}, "'answer' must be a text or a number"),
-    ({"id": 2, "problem": "q"}, "'answer' must be a text or a number, got None"),
-    ({"id": 2, "answer": "4"}, "'problem' must be text that is not empty, got None"),
-    ({**GOOD, "id": 2, "problem": ""}, "'problem' must be text that is not empty"),
-    ([1], "a row must be an object, got list"),
-])
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (GOOD, "'id' must differ from every other, 'p1' also stands at "),
+        ({"problem": "q", "answer": "4", "id": "p1 "}, "'id' must differ from every other"),
+        ({"id": 2, "text": "q", "answer": "4"}, "got None; the row has the columns id, text, answer"),
+        ({**GOOD, "id": 2, "answer": float("nan")}, "every problem needs its gold answer"),
+        (
+            {**GOOD, "id": 2, "choices": ["a", "b"], "answer": "C"},
+            "the answer must be a letter A to B or an index 0 to 1, got 'C'",
+        ),
+        (
+            {**GOOD, "id": 2, "choices": ["a", "b"], "answer": 2},
+            "the answer must be a letter A to B or an index 0 to 1, got 2",
+        ),
+        ({**GOOD, "id": 2, "choices": ["a", "b"], "answer": "a b"}, "the answer must be a letter"),
+        ({**GOOD, "id": 2, "choices": ["a"], "answer": "A"}, "a multiple choice has 2 to 10 choices, this one has 1"),
+        ({**GOOD, "id": 2, "choices": "ab", "answer": "A"}, "choices must be a list of texts, got 'ab'"),
+        ({**GOOD, "id": 2, "choices": ["a", " "], "answer": "A"}, "choice B is empty"),
+        ({**GOOD, "id": 2, "answer": "  "}, "every problem needs its gold answer"),
+        ({**GOOD, "id": 2, "answer": None}, "every problem needs its gold answer"),
+        ({**GOOD, "id": 2, "answer": ["4"]}, "'answer' must be a text or a number"),
+        ({"id": 2, "problem": "q"}, "'answer' must be a text or a number, got None"),
+        ({"id": 2, "answer": "4"}, "'problem' must be text that is not empty, got None"),
+        ({**GOOD, "id": 2, "problem": ""}, "'problem' must be text that is not empty"),
+        ([1], "a row must be an object, got list"),
+    ],
+)
 def test_a_broken_row_is_named(tmp_path: Path, row: Any, says: str) -> None:
     with pytest.raises(UserError) as caught:
         load(tmp_path, GOOD, row)
@@ -114,15 +124,19 @@ def test_a_data_set_with_other_column_names(tmp_path: Path, monkeypatch: pytest.
 SUITE = Suite("s", (Problem("a", "q", "1"), Problem("b", "r", "2")), "exact")
 
 
-@pytest.mark.parametrize("other", [
-    dataclasses.replace(SUITE, grader="integer"),
-    dataclasses.replace(SUITE, problems=(SUITE.problems[0], Problem("b", "r", "3"))),
-    dataclasses.replace(SUITE, problems=(Problem("a", "Q", "1"), SUITE.problems[1])),
-    dataclasses.replace(SUITE, problems=(Problem("A", "q", "1"), SUITE.problems[1])),
-    dataclasses.replace(SUITE, problems=SUITE.problems[::-1]),
-    dataclasses.replace(SUITE, problems=SUITE.problems[:1]),
-    dataclasses.replace(SUITE, problems=(SUITE.problems[0], Problem("b", "r", "2", ("x", "y")))),
-], ids=["grader", "answer", "question", "id", "order", "fewer", "choices"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        dataclasses.replace(SUITE, grader="integer"),
+        dataclasses.replace(SUITE, problems=(SUITE.problems[0], Problem("b", "r", "3"))),
+        dataclasses.replace(SUITE, problems=(Problem("a", "Q", "1"), SUITE.problems[1])),
+        dataclasses.replace(SUITE, problems=(Problem("A", "q", "1"), SUITE.problems[1])),
+        dataclasses.replace(SUITE, problems=SUITE.problems[::-1]),
+        dataclasses.replace(SUITE, problems=SUITE.problems[:1]),
+        dataclasses.replace(SUITE, problems=(SUITE.problems[0], Problem("b", "r", "2", ("x", "y")))),
+    ],
+    ids=["grader", "answer", "question", "id", "order", "fewer", "choices"],
+)
 def test_the_hash_changes_with_anything_that_is_asked(other: Suite) -> None:
     assert other.hash != SUITE.hash
 

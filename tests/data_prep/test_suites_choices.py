@@ -16,11 +16,16 @@ from data_prep.choices import LETTERS, render_choices, shuffled
 from data_prep.problems import Suite
 from data_prep.suites import load_suite
 from recipes.errors import UserError
-from recipes.sweeps import HubSuite, JsonlSuite, NamedSuite, ReasoningGymSuite
+from recipes.suites import HubSuite, JsonlSuite, NamedSuite, ReasoningGymSuite
 
 DATA = Path(__file__).parents[2] / "../shared/data"
-GPQA = {"Question": "Which?", "Correct Answer": "right\n", "Incorrect Answer 1": "w1", "Incorrect Answer 2": "w2",
-        "Incorrect Answer 3": "w3"}
+GPQA = {
+    "Question": "Which?",
+    "Correct Answer": "right\n",
+    "Incorrect Answer 1": "w1",
+    "Incorrect Answer 2": "w2",
+    "Incorrect Answer 3": "w3",
+}
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -42,18 +47,24 @@ def named(name: str, path: Path, **keys: Any) -> Suite:
     return load_suite(NamedSuite.model_validate({"source": "named", "name": name, "path": path, **keys}))
 
 
-@pytest.mark.parametrize(("row", "letter"), [
-    ({"choices": ["a", "b", "c"], "answer": "B"}, "B"), ({"choices": ["a", "b", "c"], "answer": "b"}, "B"),
-    ({"choices": ["a", "b", "c"], "answer": 0}, "A"), ({"choices": [1, 2.5, "c"], "answer": 2}, "C"),
-    ({"choices": {"text": ["a", "b"], "label": ["1", "2"]}, "answer": "2"}, "B"),
-    ({"choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answer": "A"}, "A"),
-])
+@pytest.mark.parametrize(
+    ("row", "letter"),
+    [
+        ({"choices": ["a", "b", "c"], "answer": "B"}, "B"),
+        ({"choices": ["a", "b", "c"], "answer": "b"}, "B"),
+        ({"choices": ["a", "b", "c"], "answer": 0}, "A"),
+        ({"choices": [1, 2.5, "c"], "answer": 2}, "C"),
+        ({"choices": {"text": ["a", "b"], "label": ["1", "2"]}, "answer": "2"}, "B"),
+        ({"choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answer": "A"}, "A"),
+    ],
+)
 def test_choices_are_rendered_and_the_answer_is_a_letter(tmp_path: Path, row: dict[str, Any], letter: str) -> None:
     suite = jsonl(write(tmp_path / "s.jsonl", [{"problem": "Which?\n", **row}]))
     (problem,) = suite.problems
     assert suite.grader == "choice" and problem.answer == letter and problem.choices[0] in ("a", "1")
-    assert problem.question == "Which?\n\n" + "\n".join(f"{a}. {c}" for a,
-        c in zip(LETTERS, problem.choices, strict=False))
+    assert problem.question == "Which?\n\n" + "\n".join(
+        f"{a}. {c}" for a, c in zip(LETTERS, problem.choices, strict=False)
+    )
 
 
 def test_without_choices_auto_is_math(tmp_path: Path) -> None:
@@ -67,10 +78,17 @@ def test_own_column_names_and_instruction(tmp_path: Path) -> None:
     assert (problem.question, problem.answer) == ("p\n\nA. a\nB. b\n\nBox it.", "B")
 
 
-@pytest.mark.parametrize(("row", "grader", "says"), [
-    ({"choices": ["a", "b"], "answer": "A"}, "math", r"stands for one of its choices; grader=math cannot compare it"),
-    ({"answer": "Paris"}, "choice", r"the answer of problem 0 is 'Paris', which is no letter A to J"),
-])
+@pytest.mark.parametrize(
+    ("row", "grader", "says"),
+    [
+        (
+            {"choices": ["a", "b"], "answer": "A"},
+            "math",
+            r"stands for one of its choices; grader=math cannot compare it",
+        ),
+        ({"answer": "Paris"}, "choice", r"the answer of problem 0 is 'Paris', which is no letter A to J"),
+    ],
+)
 def test_choices_and_grader_must_fit(tmp_path: Path, row: dict[str, Any], grader: str, says: str) -> None:
     with pytest.raises(UserError, match=says):
         jsonl(write(tmp_path / "s.jsonl", [{"problem": "p", **row}]), grader=grader)
@@ -85,8 +103,9 @@ def test_shuffling_is_stable_by_problem_and_seed(tmp_path: Path) -> None:
     assert min(Counter(p.answer for p in first.problems)[letter] for letter in "ABCD") >= 6
     half = jsonl(write(path, rows[30:]), shuffle_choices=True)
     assert half.problems == first.problems[30:]
-    assert shuffled("abc", 1, "k") == shuffled("abc", 1, "k") and shuffled("abc", 1, "k")[1] == shuffled("xyz", 1,
-        "k")[1]
+    assert (
+        shuffled("abc", 1, "k") == shuffled("abc", 1, "k") and shuffled("abc", 1, "k")[1] == shuffled("xyz", 1, "k")[1]
+    )
 
 
 def test_render() -> None:
@@ -109,13 +128,16 @@ def test_csv_without_choices(tmp_path: Path) -> None:
     assert [p.question for p in jsonl(path).problems] == ["a, b?\n2", "c"]
 
 
-@pytest.mark.parametrize(("name", "content", "says"), [
-    ("s.csv", b"problem,answer\np,\n", r"s\.csv:2: 'answer' must be a text or a number, got ''"),
-    ("s.csv", b"problem,answer\np\n", r"s\.csv:2: 'answer' must be a text or a number, got None"),
-    ("s.csv", b"problem,answer\n\xff,1\n", r"s\.csv:2: 'problem' is not UTF-8"),
-    ("s.jsonl", b"[" * 100_000 + b"\n", r"s\.jsonl cannot be read|not JSON"),
-    ("s.csv", b"", r"there is no problem in it"),
-])
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("s.csv", b"problem,answer\np,\n", r"s\.csv:2: 'answer' must be a text or a number, got ''"),
+        ("s.csv", b"problem,answer\np\n", r"s\.csv:2: 'answer' must be a text or a number, got None"),
+        ("s.csv", b"problem,answer\n\xff,1\n", r"s\.csv:2: 'problem' is not UTF-8"),
+        ("s.jsonl", b"[" * 100_000 + b"\n", r"s\.jsonl cannot be read|not JSON"),
+        ("s.csv", b"", r"there is no problem in it"),
+    ],
+)
 def test_a_broken_file_is_one_mistake(tmp_path: Path, name: str, content: bytes, says: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=says):
@@ -129,11 +151,15 @@ def test_a_gpqa_row_without_a_wrong_answer_is_named(tmp_path: Path) -> None:
 
 
 def test_gsm8k_gold_stands_after_its_mark(tmp_path: Path) -> None:
-    path = write(tmp_path / "s.jsonl",
-                 [{"question": "q", "answer": "1+1=<<1+1=2>>2\n#### 1,002"}, {"question": "r", "answer": "3"}])
+    path = write(
+        tmp_path / "s.jsonl",
+        [{"question": "q", "answer": "1+1=<<1+1=2>>2\n#### 1,002"}, {"question": "r", "answer": "3"}],
+    )
     suite = named("gsm8k", path, instruction="")
-    assert [(p.question, p.answer) for p in suite.problems] == [("q", "1,002"),
-        ("r", "3")] and suite.grader == "integer"
+    assert [(p.question, p.answer) for p in suite.problems] == [
+        ("q", "1,002"),
+        ("r", "3"),
+    ] and suite.grader == "integer"
 
 
 def test_reasoning_gym_without_its_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,20 +178,28 @@ def test_a_hub_data_set_that_cannot_be_had_is_one_mistake(monkeypatch: pytest.Mo
         raise ConnectionError("no network\nmany lines")
 
     monkeypatch.setattr("datasets.load_dataset", refuse)
-    with pytest.raises(UserError,
-                       match=r"\(s\)\.id: the data set a/b \(split test\) cannot be had: no network\nput a copy"):
+    with pytest.raises(
+        UserError, match=r"\(s\)\.id: the data set a/b \(split test\) cannot be had: no network\nput a copy"
+    ):
         load_suite(HubSuite(source="hub", name="s", id="a/b"))
 
 
-@pytest.mark.parametrize(("name", "rows", "columns"), [
-    ("arc_challenge",
-     [{"id": "m", "question": "q", "choices": {"text": ["a", "b"], "label": ["1", "2"]}, "answerKey": "2"}], "B"),
-    ("mmlu", [{"question": "q", "subject": "s", "choices": ["a", "b"], "answer": 1}], "B"),
-    ("math500", [{"unique_id": "u", "problem": "q", "answer": "B", "solution": "s"}], "B"),
-    ("amc23", [{"id": 0, "question": "q", "answer": "27.0"}], "27.0"),
-])
-def test_rows_as_the_hub_gives_them(monkeypatch: pytest.MonkeyPatch, name: str, rows: list[dict[str, Any]],
-                                    columns: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "rows", "columns"),
+    [
+        (
+            "arc_challenge",
+            [{"id": "m", "question": "q", "choices": {"text": ["a", "b"], "label": ["1", "2"]}, "answerKey": "2"}],
+            "B",
+        ),
+        ("mmlu", [{"question": "q", "subject": "s", "choices": ["a", "b"], "answer": 1}], "B"),
+        ("math500", [{"unique_id": "u", "problem": "q", "answer": "B", "solution": "s"}], "B"),
+        ("amc23", [{"id": 0, "question": "q", "answer": "27.0"}], "27.0"),
+    ],
+)
+def test_rows_as_the_hub_gives_them(
+    monkeypatch: pytest.MonkeyPatch, name: str, rows: list[dict[str, Any]], columns: str
+) -> None:
     asked = []
     monkeypatch.setattr("datasets.load_dataset", lambda *where, split: asked.append((*where, split)) or rows)
     (problem,) = load_suite(NamedSuite.model_validate({"source": "named", "name": name})).problems
@@ -176,13 +210,19 @@ def test_rows_as_the_hub_gives_them(monkeypatch: pytest.MonkeyPatch, name: str, 
 ROW = {"id": "a", "problem": " Which?\n", "choices": ["one", "two"], "answer": "B"}
 
 
-@pytest.mark.parametrize(("keys", "grader", "prompt"), [
-    ({}, "likelihood_letter", "Which?\nA. one\nB. two\nAnswer:"),
-    ({"likelihood": "text"}, "likelihood_text", "Question: Which?\nAnswer:"),
-    ({"likelihood": "text_normalised"}, "likelihood_text_normalised", "Question: Which?\nAnswer:"),
-    ({"instruction": "The following are questions."}, "likelihood_letter",
-     "The following are questions.\n\nWhich?\nA. one\nB. two\nAnswer:"),
-])
+@pytest.mark.parametrize(
+    ("keys", "grader", "prompt"),
+    [
+        ({}, "likelihood_letter", "Which?\nA. one\nB. two\nAnswer:"),
+        ({"likelihood": "text"}, "likelihood_text", "Question: Which?\nAnswer:"),
+        ({"likelihood": "text_normalised"}, "likelihood_text_normalised", "Question: Which?\nAnswer:"),
+        (
+            {"instruction": "The following are questions."},
+            "likelihood_letter",
+            "The following are questions.\n\nWhich?\nA. one\nB. two\nAnswer:",
+        ),
+    ],
+)
 def test_choices_by_likelihood(tmp_path: Path, keys: dict[str, str], grader: str, prompt: str) -> None:
     suite = jsonl(write(tmp_path / "s.jsonl", [ROW]), method="likelihood", **keys)
     (problem,) = suite.problems
@@ -190,8 +230,14 @@ def test_choices_by_likelihood(tmp_path: Path, keys: dict[str, str], grader: str
     assert (problem.choices, suite.chance) == (("one", "two"), 0.5)
 
 
-@pytest.mark.parametrize(("name", "grader"), [("mmlu", "likelihood_letter"), ("gpqa_diamond", "likelihood_letter"),
-    ("arc_challenge", "likelihood_text_normalised")])
+@pytest.mark.parametrize(
+    ("name", "grader"),
+    [
+        ("mmlu", "likelihood_letter"),
+        ("gpqa_diamond", "likelihood_letter"),
+        ("arc_challenge", "likelihood_text_normalised"),
+    ],
+)
 def test_named_suites_are_scored_as_is_usual_for_them(tmp_path: Path, name: str, grader: str) -> None:
     row = GPQA if name == "gpqa_diamond" else ROW
     suite = named(name, write(tmp_path / "s.jsonl", [row]), method="likelihood")
@@ -212,17 +258,20 @@ def test_chance_is_the_mean_over_problems_and_none_without_choices(tmp_path: Pat
     assert jsonl(write(tmp_path / "s.jsonl", [{"problem": "p", "answer": "4"}])).chance is None
 
 
-@pytest.mark.parametrize(("row", "says"), [
-    ({"choices": None}, r"method=likelihood needs choices, and column 'choices' has none"),
-    ({"choices": ["one"]}, r"a multiple choice has 2 to 10 choices, this one has 1"),
-    ({"choices": []}, r"a multiple choice has 2 to 10 choices, this one has 0"),
-    ({"choices": ["one", " "]}, r"choice B is empty"),
-    ({"choices": "A or B"}, r"choices must be a list of texts, got 'A or B'"),
-    ({"answer": "C"}, r"the answer must be a letter A to B or an index 0 to 1, got 'C'"),
-    ({"answer": "two"}, r"the answer must be a letter A to B or an index 0 to 1, got 'two'"),
-    ({"answer": ""}, r"'answer' must be a text or a number, got ''"),
-    ({"problem": " "}, r"'problem' must be text that is not empty"),
-])
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"choices": None}, r"method=likelihood needs choices, and column 'choices' has none"),
+        ({"choices": ["one"]}, r"a multiple choice has 2 to 10 choices, this one has 1"),
+        ({"choices": []}, r"a multiple choice has 2 to 10 choices, this one has 0"),
+        ({"choices": ["one", " "]}, r"choice B is empty"),
+        ({"choices": "A or B"}, r"choices must be a list of texts, got 'A or B'"),
+        ({"answer": "C"}, r"the answer must be a letter A to B or an index 0 to 1, got 'C'"),
+        ({"answer": "two"}, r"the answer must be a letter A to B or an index 0 to 1, got 'two'"),
+        ({"answer": ""}, r"'answer' must be a text or a number, got ''"),
+        ({"problem": " "}, r"'problem' must be text that is not empty"),
+    ],
+)
 def test_a_broken_choice_is_named_by_its_line(tmp_path: Path, row: dict[str, Any], says: str) -> None:
     path = write(tmp_path / "s.jsonl", [ROW, {**ROW, "id": "b", **row}])
     with pytest.raises(UserError, match=rf"s\.jsonl:2: {says}"):
@@ -234,10 +283,13 @@ def test_ids_that_come_twice_are_named_with_both_lines(tmp_path: Path) -> None:
         jsonl(write(tmp_path / "s.jsonl", [ROW, ROW]), method="likelihood")
 
 
-@pytest.mark.parametrize(("kind", "keys", "says"), [
-    (JsonlSuite, {"source": "jsonl", "path": "x", "grader": "math"}, "grades no text; leave out grader=math"),
-    (NamedSuite, {"source": "named", "name": "math500"}, "method=likelihood: math500 has no choices"),
-])
+@pytest.mark.parametrize(
+    ("kind", "keys", "says"),
+    [
+        (JsonlSuite, {"source": "jsonl", "path": "x", "grader": "math"}, "grades no text; leave out grader=math"),
+        (NamedSuite, {"source": "named", "name": "math500"}, "method=likelihood: math500 has no choices"),
+    ],
+)
 def test_likelihood_is_for_choices_alone(kind: Any, keys: dict[str, str], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         kind.model_validate({"name": "s", "method": "likelihood", **keys})
@@ -253,12 +305,18 @@ def test_real_choices_by_likelihood() -> None:
     assert suite.chance == 0.25
 
 
-@pytest.mark.parametrize(("name", "file", "size", "grader"), [
-    ("math500", "math500.jsonl", 500, "math"), ("aime24", "aime24.jsonl", 30, "integer"),
-    ("aime25", "aime25.jsonl", 30, "integer"),
-    ("amc23", "amc23.jsonl", 40, "integer"), ("gsm8k", "gsm8k_test.jsonl", 1319, "integer"),
-    ("gsm8k", "gsm8k_train_part.jsonl", 2796, "integer"), ("mmlu", "mmlu_stem_500.jsonl", 500, "choice"),
-])
+@pytest.mark.parametrize(
+    ("name", "file", "size", "grader"),
+    [
+        ("math500", "math500.jsonl", 500, "math"),
+        ("aime24", "aime24.jsonl", 30, "integer"),
+        ("aime25", "aime25.jsonl", 30, "integer"),
+        ("amc23", "amc23.jsonl", 40, "integer"),
+        ("gsm8k", "gsm8k_test.jsonl", 1319, "integer"),
+        ("gsm8k", "gsm8k_train_part.jsonl", 2796, "integer"),
+        ("mmlu", "mmlu_stem_500.jsonl", 500, "choice"),
+    ],
+)
 def test_real_files(name: str, file: str, size: int, grader: str) -> None:
     if not (DATA / file).is_file():
         pytest.skip(f"no {file} at {DATA}: it is not shipped with the repository")

@@ -16,16 +16,19 @@ def test_the_four_cases(pair: object) -> None:
     assert split_thought("a") == Thought("", "a", "absent")
 
 
-@pytest.mark.parametrize(("text", "says"), [
-    ("<think>a</think>b<think>c</think>d", "<think> </think> <think> </think>"),
-    ("<think>a<think>b</think>c</think>d", "<think> <think> </think> </think>"),
-    ("a</think>b</think>c", "</think> </think>"),
-    ("</think>a<think>", "</think> <think>"),
-    ("<think>a<think>b", "<think> <think>"),
-    ("<think>" * 9, "<think> <think> <think> <think> <think> <think> …"),
-    ("x <think>a</think>b", "there is text before '<think>': 'x'"),
-    ("x <think>a", "there is text before '<think>': 'x'"),
-])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("<think>a</think>b<think>c</think>d", "<think> </think> <think> </think>"),
+        ("<think>a<think>b</think>c</think>d", "<think> <think> </think> </think>"),
+        ("a</think>b</think>c", "</think> </think>"),
+        ("</think>a<think>", "</think> <think>"),
+        ("<think>a<think>b", "<think> <think>"),
+        ("<think>" * 9, "<think> <think> <think> <think> <think> <think> …"),
+        ("x <think>a</think>b", "there is text before '<think>': 'x'"),
+        ("x <think>a", "there is text before '<think>': 'x'"),
+    ],
+)
 def test_any_other_order_is_refused_and_told(text: str, says: str) -> None:
     with pytest.raises(ValueError) as caught:
         split_thought(text)
@@ -45,8 +48,9 @@ def test_words_that_begin_like_a_tag_are_none() -> None:
     assert split_thought("<|im_start|>thinker <thinks>").state == "absent"
 
 
-@pytest.mark.parametrize("code", ["`</think>`", "``a ` </think>``", "\n```html\n<think>x</think>\n```\n",
-                                  "\n~~~\n<think>\n</think>\n~~~\n"])
+@pytest.mark.parametrize(
+    "code", ["`</think>`", "``a ` </think>``", "\n```html\n<think>x</think>\n```\n", "\n~~~\n<think>\n</think>\n~~~\n"]
+)
 def test_tags_inside_code_are_text(code: str) -> None:
     assert split_thought(f"<think>t {code} u</think>a {code}") == Thought(f"t {code} u", f"a {code}", "whole")
     assert split_thought(f"<think>t {code} u").state == "unclosed"
@@ -63,7 +67,8 @@ def test_a_fence_that_is_never_closed_is_no_code() -> None:
 
 def test_three_backticks_round_code_on_one_line_open_no_fence() -> None:
     assert split_thought("<think>\n```x``` is it\n</think>\na\n```\ny\n```\n") == Thought(
-        "```x``` is it", "a\n```\ny\n```\n", "whole")
+        "```x``` is it", "a\n```\ny\n```\n", "whole"
+    )
     assert split_thought("<think>\n```x``` is `<think>`\n</think>\na\n```\ny\n```\n").state == "whole"
 
 
@@ -72,12 +77,18 @@ def test_a_fence_left_open_in_the_thought_does_not_swallow_the_border() -> None:
     assert split_thought(text) == Thought("```py\nx = 1", "So:\n```\nx = 1\n```\n", "whole")
 
 
-@pytest.mark.parametrize(("text", "thinking", "answer"), [
-    ("<think>\n  t \n\n</think>\n\n a ", "  t \n", "a "),
-    ("\n\n<think>\r\nt\r\n</think>\r\na", "t", "a"),
-    ("<|begin_of_thought|>\n\nt\n\n\n<|end_of_thought|>\n\n<|begin_of_solution|>\n\n a\n\n<|end_of_solution|>",
-     "t\n", "a"),
-])
+@pytest.mark.parametrize(
+    ("text", "thinking", "answer"),
+    [
+        ("<think>\n  t \n\n</think>\n\n a ", "  t \n", "a "),
+        ("\n\n<think>\r\nt\r\n</think>\r\na", "t", "a"),
+        (
+            "<|begin_of_thought|>\n\nt\n\n\n<|end_of_thought|>\n\n<|begin_of_solution|>\n\n a\n\n<|end_of_solution|>",
+            "t\n",
+            "a",
+        ),
+    ],
+)
 def test_the_white_space_of_the_tags_goes_and_no_other(text: str, thinking: str, answer: str) -> None:
     assert split_thought(text) == Thought(thinking, answer, "whole")
 
@@ -87,14 +98,17 @@ def test_a_thought_with_its_own_place_loses_tags_round_it(thinking: str) -> None
     assert unwrap(thinking) == "t"
 
 
-@pytest.mark.parametrize(("thinking", "text", "expected"), [
-    ("t", " a ", Thought("t", " a ", "whole")),
-    (None, "a", Thought("", "a", "absent")),
-    ("", "a", Thought("", "a", "whole")),
-    ("", "<think>t</think>a", Thought("t", "a", "whole")),
-    (None, "<think>t", Thought("t", "", "unclosed")),
-    ("t", "<think>t</think>a", Thought("t", "a", "whole")),
-])
+@pytest.mark.parametrize(
+    ("thinking", "text", "expected"),
+    [
+        ("t", " a ", Thought("t", " a ", "whole")),
+        (None, "a", Thought("", "a", "absent")),
+        ("", "a", Thought("", "a", "whole")),
+        ("", "<think>t</think>a", Thought("t", "a", "whole")),
+        (None, "<think>t", Thought("t", "", "unclosed")),
+        ("t", "<think>t</think>a", Thought("t", "a", "whole")),
+    ],
+)
 def test_a_place_for_the_thought_beside_the_text(thinking: str | None, text: str, expected: Thought) -> None:
     assert join_thought(thinking, text) == expected
 
@@ -104,10 +118,18 @@ def test_two_different_thoughts_are_refused() -> None:
         join_thought("t", "<think>u</think>a")
 
 
-@pytest.mark.parametrize("text", ["`" * 300_000, "```\n" * 100_001, "` " * 100_000, "x" * 300_000,
-                                  "~~~\n" * 50_001 + "```\n" * 50_001,
-                                  "```\n" + "<think></think>" * 50_000 + "\n```\n"],
-                         ids=["backticks", "fences", "spans", "letters", "fences-mixed", "tags-in-code"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "`" * 300_000,
+        "```\n" * 100_001,
+        "` " * 100_000,
+        "x" * 300_000,
+        "~~~\n" * 50_001 + "```\n" * 50_001,
+        "```\n" + "<think></think>" * 50_000 + "\n```\n",
+    ],
+    ids=["backticks", "fences", "spans", "letters", "fences-mixed", "tags-in-code"],
+)
 def test_long_hostile_texts_are_taken_apart(text: str) -> None:
     assert split_thought(f"<think>\n{text}\n</think>\n\na") == Thought(text, "a", "whole")
 

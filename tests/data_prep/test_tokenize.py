@@ -60,7 +60,8 @@ def test_a_close_of_several_tokens_is_labelled_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    "thinking", ["12 é √2\t\n\n  ende ", "\n\nstarts with lines", "日本", "a\r\nb", "\u00a0x\u2028"])
+    "thinking", ["12 é √2\t\n\n  ende ", "\n\nstarts with lines", "日本", "a\r\nb", "\u00a0x\u2028"]
+)
 def test_thinking_is_taught_byte_for_byte(thinking: str) -> None:
     text = QWEN.decode(labelled(qwen_row(thinking=thinking)), skip_special_tokens=False)
     assert str(text).encode() == (thinking + "\n</think>\n\n4<|im_end|>").encode()

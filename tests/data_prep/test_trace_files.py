@@ -25,10 +25,12 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert ledger.read == 1
 
 
-@pytest.mark.parametrize(("thinking", "answer", "thought"), [
-    ("", "ä", "whole"), ("", "ä", "absent"), ("ä\n", "", "unclosed")])
+@pytest.mark.parametrize(
+    ("thinking", "answer", "thought"), [("", "ä", "whole"), ("", "ä", "absent"), ("ä\n", "", "unclosed")]
+)
 def test_a_thought_stays_whole_absent_or_unclosed(
-        tmp_path: Path, thinking: str, answer: str, thought: Literal["whole", "absent", "unclosed"]) -> None:
+    tmp_path: Path, thinking: str, answer: str, thought: Literal["whole", "absent", "unclosed"]
+) -> None:
     trace = Trace("t", "q?", thinking, answer, str(tmp_path / "t.jsonl"), "1", thought)
     (tmp_path / "t.jsonl").write_text(json.dumps(trace_row(trace)) + "\n", encoding="utf-8")
     (found,) = read_file(tmp_path / "t.jsonl", Ledger())

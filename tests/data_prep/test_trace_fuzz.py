@@ -25,15 +25,56 @@ from tests.data_prep.trace_files import KINDS, write_rows
 ROWS_A_SEED = 1_500
 PAGE = Path(__file__).parents[2] / "docs" / "trace_formats.md"
 EXAMPLES = [json.loads(block) for block in re.findall(r"```json\n(.*?)\n```", PAGE.read_text(), re.DOTALL)][::2]
-TAGS = ["<think>", "</think>", "<thinking>", "</thinking>", "<|im_start|>think\n", "\n<|im_start|>answer\n", "```\n",
-        "`", "<|begin_of_thought|>", "<|end_of_thought|>", "<|im_end|>", "<|im_start|>user\n", "~~~\n", "\n", "\r\n"]
+TAGS = [
+    "<think>",
+    "</think>",
+    "<thinking>",
+    "</thinking>",
+    "<|im_start|>think\n",
+    "\n<|im_start|>answer\n",
+    "```\n",
+    "`",
+    "<|begin_of_thought|>",
+    "<|end_of_thought|>",
+    "<|im_end|>",
+    "<|im_start|>user\n",
+    "~~~\n",
+    "\n",
+    "\r\n",
+]
 NESTED: Any = "deep"
 for _ in range(60):
     NESTED = [NESTED]
 WRONG: list[Any] = [
-    None, True, 0, -1, 10**400, 1e308, float("nan"), float("inf"), [], {}, [[]], [None], [{}], {"a": None}, NESTED, "",
-    " ", "\n\t", "\ud800", "a\udfffb", "\ufeff", "\x00", "\u200b\u2060", "word " * 20_000, "\u202e\u0627\u0628",
-    "[1, 2", "[]", "{}"]
+    None,
+    True,
+    0,
+    -1,
+    10**400,
+    1e308,
+    float("nan"),
+    float("inf"),
+    [],
+    {},
+    [[]],
+    [None],
+    [{}],
+    {"a": None},
+    NESTED,
+    "",
+    " ",
+    "\n\t",
+    "\ud800",
+    "a\udfffb",
+    "\ufeff",
+    "\x00",
+    "\u200b\u2060",
+    "word " * 20_000,
+    "\u202e\u0627\u0628",
+    "[1, 2",
+    "[]",
+    "{}",
+]
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -87,8 +128,17 @@ def spoiled_line(rng: random.Random) -> bytes:
     if rng.random() < 0.2:
         at = rng.randint(0, len(line))
         noise = bytes(rng.choices(range(11, 256), k=3))
-        line = rng.choice([line[:at], line[:at] + noise + line[at:], b"\xef\xbb\xbf" + line, line + b"\r",
-                           line.replace(b'"', b"'"), b"[" * 2_000 + line, line + line])
+        line = rng.choice(
+            [
+                line[:at],
+                line[:at] + noise + line[at:],
+                b"\xef\xbb\xbf" + line,
+                line + b"\r",
+                line.replace(b'"', b"'"),
+                b"[" * 2_000 + line,
+                line + line,
+            ]
+        )
     return line.replace(b"\n", b" ")
 
 
@@ -101,8 +151,11 @@ def test_a_spoiled_row_is_a_sound_trace_or_a_counted_loss(seed: int, tmp_path: P
     assert ledger.read == sum(1 for line in path.read_bytes().split(b"\n") if line.strip())
     assert ledger.read == len(read) + ledger.lost.total()
     assert len(read) > ROWS_A_SEED / 5 and ledger.lost["broken row"] > ROWS_A_SEED / 5
-    assert all(re.fullmatch(rf"{re.escape(str(path))}:\d+(: .+)?", where, re.DOTALL)
-               for named in ledger.named.values() for where in named)
+    assert all(
+        re.fullmatch(rf"{re.escape(str(path))}:\d+(: .+)?", where, re.DOTALL)
+        for named in ledger.named.values()
+        for where in named
+    )
     kept = list(filter_traces(iter(read), section, ledger))
     assert ledger.read == len(kept) + ledger.lost.total()
     for trace in kept:
@@ -113,16 +166,18 @@ def test_a_spoiled_row_is_a_sound_trace_or_a_counted_loss(seed: int, tmp_path: P
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_spoiled_file_is_read_or_refused(kind: str, tmp_path: Path) -> None:
     rng, path = random.Random(f"files {kind}"), tmp_path / f"traces{kind}"
-    rows = [{"question": 'q, "1"', "thinking": "t\nu", "answer": "a"},
-            {"question": "q2", "thinking": "", "answer": "\u0634"}]
+    rows = [
+        {"question": 'q, "1"', "thinking": "t\nu", "answer": "a"},
+        {"question": "q2", "thinking": "", "answer": "\u0634"},
+    ]
     sound = write_rows(path, rows * 3).read_bytes()
     read = refused = 0
     for number in range(100):
         content = bytearray(sound)
         for _ in range(rng.randint(0, 3) if "." + kind.split(".")[1] in (".jsonl", ".json", ".csv", ".tsv") else 0):
             at = rng.randrange(len(content))
-            content[at:at + rng.randint(0, 2)] = bytes(rng.choices(range(256), k=rng.randint(0, 3)))
-        path.write_bytes(content[:rng.randint(0, len(content))] if number % 2 else content)
+            content[at : at + rng.randint(0, 2)] = bytes(rng.choices(range(256), k=rng.randint(0, 3)))
+        path.write_bytes(content[: rng.randint(0, len(content))] if number % 2 else content)
         try:
             read += len(list(file_rows(path, "key"))) > 0
         except UserError:

@@ -10,8 +10,14 @@ from data_prep.traces import Trace
 from data_prep.verify import verify
 from recipes.quality import VerifySection
 
-ROWS = [("right", r"So \boxed{\frac{1}{2}}.", "0.5"), ("wrong", r"\boxed{3}", "4"), ("none", r"\boxed{3}", None),
-        ("blank", "3", " "), ("letter", "The answer is (B).", "B"), ("other", "The answer is (B).", "C")]
+ROWS = [
+    ("right", r"So \boxed{\frac{1}{2}}.", "0.5"),
+    ("wrong", r"\boxed{3}", "4"),
+    ("none", r"\boxed{3}", None),
+    ("blank", "3", " "),
+    ("letter", "The answer is (B).", "B"),
+    ("other", "The answer is (B).", "C"),
+]
 
 
 def run(section: VerifySection | None, rows: list[tuple[str, str, str | None]] = ROWS) -> tuple[list[str], Ledger]:

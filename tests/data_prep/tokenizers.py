@@ -11,11 +11,13 @@ TWO_LINES = 256  # "\n\n" as one token
 QWEN_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n"
-    "{% if enable_thinking is not defined or not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}")
+    "{% if enable_thinking is not defined or not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
+)
 R1_MARKS = ("<|pad|>", "<|User|>", "<|Assistant|>", "<think>", "</think>", "<|end|>")
 R1_TEMPLATE = (
     "{% for m in messages %}<|User|>{{ m.content }}{% endfor %}"
-    "{% if add_generation_prompt %}<|Assistant|><think>\n{% endif %}")
+    "{% if add_generation_prompt %}<|Assistant|><think>\n{% endif %}"
+)
 
 
 def spelled_bytes() -> dict[int, str]:
@@ -34,8 +36,13 @@ def byte_tokenizer(marks: tuple[str, ...], template: str, eos: str, pad: str) ->
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_tokens([AddedToken(mark, special=not mark.endswith("think>"), normalized=False) for mark in marks])
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=eos, pad_token=pad, chat_template=template,
-                                   clean_up_tokenization_spaces=False)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=eos,
+        pad_token=pad,
+        chat_template=template,
+        clean_up_tokenization_spaces=False,
+    )
 
 
 def qwen_like() -> PreTrainedTokenizerFast:

@@ -13,8 +13,21 @@ import pyarrow
 import pyarrow.feather
 import pyarrow.parquet
 
-KINDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".jsonl.gz", ".json.gz", ".csv.gz", ".jsonl.zst", ".jsonl.bz2",
-         ".parquet", ".arrow", ".feather")
+KINDS = (
+    ".jsonl",
+    ".ndjson",
+    ".json",
+    ".csv",
+    ".tsv",
+    ".jsonl.gz",
+    ".json.gz",
+    ".csv.gz",
+    ".jsonl.zst",
+    ".jsonl.bz2",
+    ".parquet",
+    ".arrow",
+    ".feather",
+)
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> Path:

@@ -16,10 +16,15 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 def complete(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, body: dict[str, Any]) -> dict[str, Any]:
     """One greedy completion; the stop string is cut from text and ids, as such servers do."""
     stops = [tokenizer.convert_tokens_to_ids(stop) for stop in body["stop"]]
-    config = GenerationConfig(max_new_tokens=body["max_tokens"], do_sample=False, eos_token_id=stops, pad_token_id=0,
-                              suppress_tokens=[int(token) for token in body.get("logit_bias", {})] or None)
+    config = GenerationConfig(
+        max_new_tokens=body["max_tokens"],
+        do_sample=False,
+        eos_token_id=stops,
+        pad_token_id=0,
+        suppress_tokens=[int(token) for token in body.get("logit_bias", {})] or None,
+    )
     ids = torch.tensor([body["prompt"]])
-    out = model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=config)[0, ids.shape[1]:].tolist()
+    out = model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=config)[0, ids.shape[1] :].tolist()
     ended = out[-1] in stops
     kept = out[:-1] if ended else out
     choice: dict[str, Any] = {"text": tokenizer.decode(kept), "finish_reason": "stop" if ended else "length"}

@@ -16,9 +16,18 @@ from eval.types import Request, Thought
 
 EOS, OPEN, CLOSE, CUE, LINE, TAIL, WAIT_A, WAIT_B = 3, 6, 7, 8, 9, 10, 11, 12
 FORMAT = ThinkFormat(
-    open="<t>", close="</t>", cue="c", wait="w", stop="<eos>", close_mark_ids=(CLOSE,),
-    forced_close_ids=(LINE, CLOSE, TAIL, CUE), own_close_ids=(CLOSE, TAIL, CUE), wait_ids=(WAIT_A, WAIT_B),
-    banned_ids=(OPEN, CLOSE), stop_ids=(EOS,))
+    open="<t>",
+    close="</t>",
+    cue="c",
+    wait="w",
+    stop="<eos>",
+    close_mark_ids=(CLOSE,),
+    forced_close_ids=(LINE, CLOSE, TAIL, CUE),
+    own_close_ids=(CLOSE, TAIL, CUE),
+    wait_ids=(WAIT_A, WAIT_B),
+    banned_ids=(OPEN, CLOSE),
+    stop_ids=(EOS,),
+)
 REQUEST = Request(problem="p", sample=0, prompt_ids=(1, 2, OPEN), off_ids=(1, 2, OPEN, LINE, CLOSE, CUE))
 
 Choose = Callable[[tuple[int, ...], frozenset[int], float], int]
@@ -26,8 +35,17 @@ Choose = Callable[[tuple[int, ...], frozenset[int], float], int]
 
 
 def make_protocol(budgets: Sequence[int], fmt: ThinkFormat = FORMAT, **changes: Any) -> Protocol:
-    values: dict[str, Any] = {"answer_tokens": 3, "extend_to": 0, "max_extensions": 0, "temperature": 0.0, "top_p": 1.0,
-                              "top_k": 0, "min_p": 0.0, "seed": 0, "vocabulary_size": 112}
+    values: dict[str, Any] = {
+        "answer_tokens": 3,
+        "extend_to": 0,
+        "max_extensions": 0,
+        "temperature": 0.0,
+        "top_p": 1.0,
+        "top_k": 0,
+        "min_p": 0.0,
+        "seed": 0,
+        "vocabulary_size": 112,
+    }
     return Protocol(budgets=tuple(budgets), format=fmt, **{**values, **changes})
 
 
@@ -44,22 +62,23 @@ def drive(choose: Choose, protocol: Protocol, request: Request = REQUEST) -> Tho
     while not thought.done:
         while thought.queue:
             assert thought.length <= len(cells), "a gap in the cache"
-            cells[thought.length:] = [thought.queue.pop(0)]
+            cells[thought.length :] = [thought.queue.pop(0)]
             thought.length += 1
         banned = frozenset(protocol.format.banned_ids if thought.answering else ())
-        thought.accept(choose(tuple(cells[:thought.length]), banned, thought.uniform))
+        thought.accept(choose(tuple(cells[: thought.length]), banned, thought.uniform))
     return thought.thought()
 
 
-def reference(choose: Choose, protocol: Protocol, request: Request = REQUEST
-              ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def reference(
+    choose: Choose, protocol: Protocol, request: Request = REQUEST
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """(thinking that counts, answer) at the only budget of `protocol`, greedily."""
     (budget,), fmt = protocol.budgets, protocol.format
     if budget == 0:
         return (), _answer(choose, protocol, list(request.off_ids))
     mark, thinking, forced, extensions = fmt.close_mark_ids, list[int](), list[int](), 0
     while True:
-        closed, ended = tuple(thinking[-len(mark):]) == mark, False
+        closed, ended = tuple(thinking[-len(mark) :]) == mark, False
         loops = protocol.stop_loops and not closed and is_looping(thinking)
         if not closed and not loops and len(thinking) < budget:
             token = forced.pop(0) if forced else choose((*request.prompt_ids, *thinking), frozenset(), 0.0)
@@ -68,14 +87,14 @@ def reference(choose: Choose, protocol: Protocol, request: Request = REQUEST
                 thinking.append(token)
                 continue
         if closed:
-            del thinking[-len(mark):]
+            del thinking[-len(mark) :]
         if (closed or ended) and len(thinking) < protocol.extend_to and extensions < protocol.max_extensions:
             forced, extensions = list(fmt.wait_ids), extensions + 1
             continue
         break
     if not closed and not ended:
         cut = [n for n in range(1, len(mark)) if tuple(thinking[-n:]) == mark[:n]]
-        thinking = thinking[:len(thinking) - max(cut, default=0)]
+        thinking = thinking[: len(thinking) - max(cut, default=0)]
     closing = fmt.own_close_ids if closed else fmt.forced_close_ids
     return tuple(thinking), _answer(choose, protocol, [*request.prompt_ids, *thinking, *closing])
 
@@ -94,4 +113,4 @@ def by_budget(thought: Thought) -> dict[int, tuple[tuple[int, ...], tuple[int, .
     """(thinking that counts, answer) of every budget; a budget that is served twice is an error."""
     rows = [(budget, answer) for answer in thought.answers for budget in answer.budgets]
     assert len(dict(rows)) == len(rows), f"a budget is served twice: {[budget for budget, _ in rows]}"
-    return {budget: (thought.thinking_ids[:answer.thinking_tokens], answer.answer_ids) for budget, answer in rows}
+    return {budget: (thought.thinking_ids[: answer.thinking_tokens], answer.answer_ids) for budget, answer in rows}

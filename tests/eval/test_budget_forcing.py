@@ -30,8 +30,12 @@ from tests.eval.scripted import (
 
 MARK_A, MARK_B, MARK_C = 40, 41, 42
 LONG_MARK = dataclasses.replace(
-    FORMAT, close_mark_ids=(MARK_A, MARK_B, MARK_C), forced_close_ids=(LINE, MARK_A, MARK_B, MARK_C, CUE),
-    own_close_ids=(MARK_A, MARK_B, MARK_C, TAIL, CUE), banned_ids=(MARK_A,))
+    FORMAT,
+    close_mark_ids=(MARK_A, MARK_B, MARK_C),
+    forced_close_ids=(LINE, MARK_A, MARK_B, MARK_C, CUE),
+    own_close_ids=(MARK_A, MARK_B, MARK_C, TAIL, CUE),
+    banned_ids=(MARK_A,),
+)
 PROMPT = len(REQUEST.prompt_ids)
 
 
@@ -165,8 +169,10 @@ def test_thinking_off_is_answered_first_after_a_prompt_of_its_own() -> None:
     assert (thought.thinking_ids, thought.stop, thought.answers[1].budgets) == ((20,), "budget", (1,))
 
 
-@pytest.mark.parametrize(("off_ids", "kept"), [
-    ((1, 2, CUE), 2), ((5, CUE), 0), ((1, 2, OPEN, LINE, CLOSE, CUE), 2), ((1, 2, OPEN), 2), ((1, 2), 2)])
+@pytest.mark.parametrize(
+    ("off_ids", "kept"),
+    [((1, 2, CUE), 2), ((5, CUE), 0), ((1, 2, OPEN, LINE, CLOSE, CUE), 2), ((1, 2, OPEN), 2), ((1, 2), 2)],
+)
 def test_the_thought_keeps_the_cache_up_to_where_the_prompts_part(off_ids: tuple[int, ...], kept: int) -> None:
     thought = ForcedThought(Request("p", 0, REQUEST.prompt_ids, off_ids), make_protocol([0, 4], answer_tokens=1))
     assert (thought.length, thought.queue, thought.answering) == (0, list(off_ids), True)
@@ -240,9 +246,15 @@ def random_case(seed: int, temperature: float) -> tuple[Choose, Protocol, Reques
     rng = random.Random(seed)
     budgets = sorted(rng.sample(range(1, rng.choice([25, 50])), rng.randint(1, 6)))
     protocol = make_protocol(
-        [*rng.choice([(), (0,)]), *budgets], rng.choice([FORMAT, LONG_MARK]), answer_tokens=rng.randint(1, 4),
-        temperature=temperature, extend_to=rng.choice([0, 0, 5, 30]), max_extensions=rng.randint(1, 3),
-        seed=rng.randint(0, 9), stop_loops=rng.random() < 0.5)
+        [*rng.choice([(), (0,)]), *budgets],
+        rng.choice([FORMAT, LONG_MARK]),
+        answer_tokens=rng.randint(1, 4),
+        temperature=temperature,
+        extend_to=rng.choice([0, 0, 5, 30]),
+        max_extensions=rng.randint(1, 3),
+        seed=rng.randint(0, 9),
+        stop_loops=rng.random() < 0.5,
+    )
     return random_model(seed), protocol, dataclasses.replace(REQUEST, off_ids=rng.choice(OFF_PROMPTS))
 
 

@@ -14,9 +14,9 @@ from transformers import PreTrainedModel
 
 from eval.checkpoint import Checkpoint, checkpoint_tokenizer, checkpoint_weights, find_checkpoint
 from eval.types import Weights
+from recipes.engines import HFEngine, VllmEngine
 from recipes.errors import UserError
 from recipes.schema import ModelSection
-from recipes.sweeps import HFEngine, VllmEngine
 from tests.eval.worlds import FOLDER, SECTION, fresh_nano, nano_tokenizer
 
 IDS = torch.tensor([[2, 20, 30, 40]])
@@ -89,7 +89,8 @@ def test_an_adapter_is_cast_after_the_merge(folder: Path) -> None:
 def test_an_engine_of_its_own_loads_what_it_is_told(folder: Path) -> None:
     section = ModelSection(unpruned=FOLDER, dtype="bfloat16", trust_remote_code=True)
     assert checkpoint_weights(Checkpoint(FOLDER, str(folder)), section, VllmEngine(name="vllm")) == Weights(
-        model=None, folder=FOLDER, adapter=str(folder), dtype="bfloat16", trust_remote_code=True)
+        model=None, folder=FOLDER, adapter=str(folder), dtype="bfloat16", trust_remote_code=True
+    )
 
 
 def test_an_adapters_own_tokenizer_comes_first(folder: Path) -> None:

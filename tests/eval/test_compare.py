@@ -27,8 +27,9 @@ def test_the_table_and_the_figure(tmp_path, capsys):
     assert (tmp_path / "out/compare.txt").read_text().splitlines()[0] in printed
 
 
-@pytest.mark.parametrize(("axis", "label"), [("budget", "thinking budget (tokens)"),
-    ("spent", "thinking tokens spent (mean)")])
+@pytest.mark.parametrize(
+    ("axis", "label"), [("budget", "thinking budget (tokens)"), ("spent", "thinking tokens spent (mean)")]
+)
 def test_the_axis_is_chosen(tmp_path, axis, label):
     main([_run(tmp_path / "one", budgets=(0, 8, 16)), f"out={tmp_path / 'out'}", f"axis={axis}"])
     assert (tmp_path / "out/compare.png").stat().st_size > 20_000

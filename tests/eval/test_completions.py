@@ -38,7 +38,7 @@ class InHand:
 
 def complete(call: Call) -> Completion:
     ids: list[int] = []
-    while len(ids) < call.max_tokens and not any(tuple(ids[-len(end):]) == end for end in call.ends):
+    while len(ids) < call.max_tokens and not any(tuple(ids[-len(end) :]) == end for end in call.ends):
         ids.append(summing((*call.prompt_ids, *ids), frozenset(call.banned_ids), 0.0))
     return Completion(tuple(ids))
 
@@ -53,10 +53,12 @@ def last(calls: dict[int, Call]) -> int:
 
 @pytest.mark.parametrize("pick", [first, last])
 @pytest.mark.parametrize("width", [1, 2, 6, 50])
-@pytest.mark.parametrize("protocol", [PROTOCOL, make_protocol([9], extend_to=6, max_extensions=2)],
-                         ids=["budgets", "extended"])
+@pytest.mark.parametrize(
+    "protocol", [PROTOCOL, make_protocol([9], extend_to=6, max_extensions=2)], ids=["budgets", "extended"]
+)
 def test_thoughts_are_those_of_single_steps_whatever_comes_first(
-        protocol: Protocol, width: int, pick: Callable[[dict[int, Call]], int]) -> None:
+    protocol: Protocol, width: int, pick: Callable[[dict[int, Call]], int]
+) -> None:
     thoughts = list(CompletionEngine(InHand(width, pick), protocol).think(REQUESTS))
     assert sorted(thoughts, key=lambda t: t.problem) == [drive(summing, protocol, request) for request in REQUESTS]
 

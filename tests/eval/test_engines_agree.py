@@ -30,14 +30,19 @@ from eval.engines.server import ServerCompleter
 from eval.engines.vllm import VllmCompleter
 from eval.protocol import Protocol
 from eval.types import Engine, Missing, Thought, Weights
-from recipes.sweeps import EngineSection, ServerEngine, SweepSection, VllmEngine
-from recipes.sweeps import HFEngine as HFSection
+from recipes.engines import EngineSection, ServerEngine, VllmEngine
+from recipes.engines import HFEngine as HFSection
+from recipes.sweep import SweepSection
 from tests.eval.endpoints import complete, endpoint
 from tests.eval.worlds import FOLDER, SECTION, fresh_nano, nano, nano_protocol, nano_requests, nano_tokenizer, rambling
 
 VLLM_PYTHON = os.environ.get("CHAINMEND_VLLM_PYTHON") or (sys.executable if find_spec("vllm") else "")
-WITH_VLLM = [pytest.mark.slow, pytest.mark.skipif(
-    not VLLM_PYTHON, reason="no vLLM: set CHAINMEND_VLLM_PYTHON to the python of an environment that has it")]
+WITH_VLLM = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not VLLM_PYTHON, reason="no vLLM: set CHAINMEND_VLLM_PYTHON to the python of an environment that has it"
+    ),
+]
 BUDGETS = nano_protocol((4, 8, 16, 32))
 CONTROLLED = nano_protocol((0, 8, 32), stop_loops=True)
 EXTENDED = nano_protocol((16, 48), extend_to=40, max_extensions=2)
@@ -63,7 +68,7 @@ def padded() -> PreTrainedModel:
     model.resize_token_embeddings(BUDGETS.vocabulary_size + 16, mean_resizing=False)
     with torch.no_grad():
         digit = nano_tokenizer().convert_tokens_to_ids("▁2")
-        model.lm_head.weight[BUDGETS.vocabulary_size:] = 1.5 * model.lm_head.weight[digit]
+        model.lm_head.weight[BUDGETS.vocabulary_size :] = 1.5 * model.lm_head.weight[digit]
     return model
 
 
@@ -92,8 +97,9 @@ def served(model: PreTrainedModel) -> Iterator[Completer]:
 
 @contextmanager
 def in_vllm(weights: Weights, protocol: Protocol = BUDGETS, max_sequences: int = 16) -> Iterator[VllmCompleter]:
-    section = VllmEngine(name="vllm", python=Path(VLLM_PYTHON), max_sequences=max_sequences, cpu_cache_gib=1,
-                         enforce_eager=True)
+    section = VllmEngine(
+        name="vllm", python=Path(VLLM_PYTHON), max_sequences=max_sequences, cpu_cache_gib=1, enforce_eager=True
+    )
     with closing(VllmCompleter(section, protocol, weights)) as completer:
         yield completer
 
@@ -101,8 +107,12 @@ def in_vllm(weights: Weights, protocol: Protocol = BUDGETS, max_sequences: int =
 def test_the_model_eager_for_marks_would_write_them_into_its_answers() -> None:
     unbound = dataclasses.replace(BUDGETS, format=dataclasses.replace(BUDGETS.format, banned_ids=(0,)))
     thoughts = by_key(HFEngine(eager_for_marks(), unbound, 16), FEW).values()
-    assert any(set(answer.answer_ids) & set(BUDGETS.format.banned_ids)
-               for thought in thoughts if isinstance(thought, Thought) for answer in thought.answers)
+    assert any(
+        set(answer.answer_ids) & set(BUDGETS.format.banned_ids)
+        for thought in thoughts
+        if isinstance(thought, Thought)
+        for answer in thought.answers
+    )
 
 
 @pytest.mark.parametrize("protocol", [BUDGETS, EXTENDED, CONTROLLED], ids=["budgets", "extended", "controlled"])
@@ -149,8 +159,10 @@ def test_vllm_samples_the_same_from_the_same_seeds_however_many_prompts_come_at_
     assert all(isinstance(one, Thought) for one in first.values())
     assert first == second
     problems = {problem for problem, _ in first}
-    assert any(len({first[problem, sample].thinking_ids for sample in range(3)}) > 1  # type: ignore[union-attr]
-               for problem in problems)
+    assert any(
+        len({first[problem, sample].thinking_ids for sample in range(3)}) > 1  # type: ignore[union-attr]
+        for problem in problems
+    )
 
 
 @pytest.mark.parametrize("protocol", [pytest.param(BUDGETS, marks=WITH_VLLM)])
@@ -168,11 +180,21 @@ def test_a_vllm_killed_in_mid_run_leaves_nothing_wrong(protocol: Protocol) -> No
     assert all(one == expected[one.problem, one.sample] for one in found if isinstance(one, Thought))
 
 
-@pytest.mark.parametrize("engine", [
-    HFSection(), ServerEngine(name="server", url="http://127.0.0.1:9", model="m"), VllmEngine(name="vllm")],
-    ids=lambda section: section.name)
+@pytest.mark.parametrize(
+    "engine",
+    [HFSection(), ServerEngine(name="server", url="http://127.0.0.1:9", model="m"), VllmEngine(name="vllm")],
+    ids=lambda section: section.name,
+)
 def test_several_greedy_samples_are_refused_for_every_engine(engine: EngineSection) -> None:
     suite = {"source": "nano", "name": "s", "family": "chain", "size": 1}
     with pytest.raises(ValidationError, match="samples=2 with temperature=0 would repeat one thought"):
-        SweepSection.model_validate({"budgets": [8], "every_steps": 1, "answer_tokens": 4, "suites": [suite],
-                                     "samples": 2, "engine": engine.model_dump()})
+        SweepSection.model_validate(
+            {
+                "budgets": [8],
+                "every_steps": 1,
+                "answer_tokens": 4,
+                "suites": [suite],
+                "samples": 2,
+                "engine": engine.model_dump(),
+            }
+        )

@@ -51,8 +51,9 @@ def command(out: Path, *changes: str) -> list[str]:
 
 def generation(*changes: str) -> Generation:
     own = dict(each.split("=", 1) for each in (f"problems={CHAINS}", "samples=3", *SMALL, *changes))
-    return plan_generation(load_recipe(["recipe=lora_recovery.yaml", "data.traces.source=generate",
-                                        *recipe_keys(own)]).recipe)
+    return plan_generation(
+        load_recipe(["recipe=lora_recovery.yaml", "data.traces.source=generate", *recipe_keys(own)]).recipe
+    )
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -103,7 +104,8 @@ def test_the_result_is_read_as_any_trace_file(unkilled: dict[str, bytes], tmp_pa
     (tmp_path / "t.jsonl").write_bytes(unkilled["out"])
     traces, written = list(read_file(tmp_path / "t.jsonl", Ledger())), rows(tmp_path / "t.jsonl")
     assert [(t.id, t.question, t.thinking, t.answer, t.gold, t.thought) for t in traces] == [
-        (row["id"], row["question"], row["thinking"], row["answer"], row["gold"], "whole") for row in written]
+        (row["id"], row["question"], row["thinking"], row["answer"], row["gold"], "whole") for row in written
+    ]
 
 
 def test_training_rows_are_the_tokens_that_the_model_wrote(tmp_path: Path) -> None:
@@ -112,9 +114,15 @@ def test_training_rows_are_the_tokens_that_the_model_wrote(tmp_path: Path) -> No
     write_thoughts(made, requests, journal, 0)
     finish(made, out, journal)
     fmt, tokenizer = made.format, nano_tokenizer()
-    written = {thought.problem: (*thought.thinking_ids, *fmt.close_mark_ids, *thought.answers[-1].answer_ids,
-                                 *encode(fmt.stop, tokenizer))
-               for thought in HFEngine(nano(), made.plan.protocol, 16).think(requests)}
+    written = {
+        thought.problem: (
+            *thought.thinking_ids,
+            *fmt.close_mark_ids,
+            *thought.answers[-1].answer_ids,
+            *encode(fmt.stop, tokenizer),
+        )
+        for thought in HFEngine(nano(), made.plan.protocol, 16).think(requests)
+    }
     prompts = {request.problem: request.prompt_ids for request in requests}
     traces = list(read_file(out, Ledger()))
     assert len(traces) == 6
@@ -123,17 +131,35 @@ def test_training_rows_are_the_tokens_that_the_model_wrote(tmp_path: Path) -> No
         assert label_trace(trace, tokenizer, fmt).input_ids == [*prompts[problem], *written[problem]]
 
 
-@pytest.mark.parametrize(("changes", "verdict"), [
-    ({}, "verified"), ({"stop": "eos"}, "thought not closed"), ({"stop": "budget"}, "thought not closed"),
-    ({"finished": False}, "answer cut"), ({"looping": True}, "looping"), ({"answer": ""}, "empty answer"),
-    ({"thinking": "#1 <think> 2"}, "mark in the text"), ({"answer": "answer WRONG"}, "wrong answer")])
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, "verified"),
+        ({"stop": "eos"}, "thought not closed"),
+        ({"stop": "budget"}, "thought not closed"),
+        ({"finished": False}, "answer cut"),
+        ({"looping": True}, "looping"),
+        ({"answer": ""}, "empty answer"),
+        ({"thinking": "#1 <think> 2"}, "mark in the text"),
+        ({"answer": "answer WRONG"}, "wrong answer"),
+    ],
+)
 def test_only_a_sound_thought_with_a_right_answer_is_verified(changes: dict[str, Any], verdict: str) -> None:
     made = generation()
     problem = made.suite.problems[0]
     thinking, answer = solve_chain(problem.question)
-    row: dict[str, Any] = {"problem": problem.id, "sample": 0, "stop": "close", "thinking": thinking,
-                           "answer": f"answer {answer}",
-                           "finished": True, "looping": False, "thinking_tokens": 8, "answer_tokens": 2, **changes}
+    row: dict[str, Any] = {
+        "problem": problem.id,
+        "sample": 0,
+        "stop": "close",
+        "thinking": thinking,
+        "answer": f"answer {answer}",
+        "finished": True,
+        "looping": False,
+        "thinking_tokens": 8,
+        "answer_tokens": 2,
+        **changes,
+    }
     row["answer"] = row["answer"].replace("WRONG", str((int(answer) + 1) % MODULUS))
     assert [each.verdict for each in judge([row], made)] == [verdict]
 
@@ -152,8 +178,9 @@ def test_an_answer_that_is_cut_is_not_kept(tmp_path: Path, capsys: pytest.Captur
     assert "6  answer cut" in capsys.readouterr().out
 
 
-def test_a_model_that_goes_round_in_circles_teaches_nothing_by_it(tmp_path: Path,
-                                                                  capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_that_goes_round_in_circles_teaches_nothing_by_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     fresh_nano(layers=3).save_pretrained(tmp_path / "m")
     nano_tokenizer().save_pretrained(tmp_path / "m")
     out = tmp_path / "out.jsonl"
@@ -195,8 +222,9 @@ def test_killed_for_real_three_times_the_files_come_out_the_same(unkilled: dict[
     before = 0
     for _ in range(3):
         wanted = before + rng.randrange(1, 1500)
-        process = subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            arguments, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         while process.poll() is None and (not journal.is_file() or journal.stat().st_size < wanted):
             with suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=0.01)
@@ -228,16 +256,20 @@ def test_an_endpoint_that_fails_loses_nothing_that_is_done(tmp_path: Path) -> No
         main(arguments)
         assert len(bodies) - before == 2  # the thought that was missing, and its answer
     main(command(tmp_path / "hf.jsonl", "samples=1", "temperature=0"))
-    texts = [[(row["question"], row["thinking"], row["answer"]) for row in rows(tmp_path / f"{name}.jsonl")]
-             for name in ("server", "hf")]
+    texts = [
+        [(row["question"], row["thinking"], row["answer"]) for row in rows(tmp_path / f"{name}.jsonl")]
+        for name in ("server", "hf")
+    ]
     assert texts[0] == texts[1] != []
 
 
 def test_the_seed_of_the_recipes_own_traces_is_not_that_of_the_sampling(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_text("extends: lora_recovery.yaml\ndata: {traces: {source: nano, size: 8, seed: 5}}\n", encoding="utf-8")
-    made = [load_recipe([f"recipe={own}", "data.traces.source=generate", *recipe_keys({"problems": CHAINS, **keys})])
-            for keys in ({}, {"seed": "3"})]
+    made = [
+        load_recipe([f"recipe={own}", "data.traces.source=generate", *recipe_keys({"problems": CHAINS, **keys})])
+        for keys in ({}, {"seed": "3"})
+    ]
     assert [each.recipe.data.traces.model_dump()["sampling_seed"] for each in made] == [0, 3]
 
 
@@ -248,13 +280,19 @@ def test_another_generation_is_not_mixed_in(tmp_path: Path) -> None:
         main(command(out, "seed=3"))
 
 
-@pytest.mark.parametrize(("changes", "said"), [
-    (["temperature=0"], "would repeat one thought"), (["samples=0"], "must be at least 1"),
-    (["keep=longest"], "allowed: random, shortest, all"), (["thinking_tokens=4096"], "thinking_tokens=4096: too many"),
-    (["problems=nowhere"], "known benchmark"),
-    (["problems={source: named, name: mmlu, method: likelihood}"], "method=likelihood writes no thoughts"),
-    (["out="], "out=FILE is missing"),
-    (["out=/nowhere/at/all.jsonl"], "there is no folder")])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (["temperature=0"], "would repeat one thought"),
+        (["samples=0"], "must be at least 1"),
+        (["keep=longest"], "allowed: random, shortest, all"),
+        (["thinking_tokens=4096"], "thinking_tokens=4096: too many"),
+        (["problems=nowhere"], "known benchmark"),
+        (["problems={source: named, name: mmlu, method: likelihood}"], "method=likelihood writes no thoughts"),
+        (["out="], "out=FILE is missing"),
+        (["out=/nowhere/at/all.jsonl"], "there is no folder"),
+    ],
+)
 def test_mistakes_are_named(tmp_path: Path, changes: list[str], said: str) -> None:
     with pytest.raises(UserError, match=said):
         main(command(tmp_path / "out.jsonl", *changes))

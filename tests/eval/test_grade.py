@@ -39,38 +39,55 @@ def test_rows_gain_their_grades_and_keep_order_and_keys(tmp_path: Path, grader: 
     assert graded[1]["extracted"] == ""
 
 
-def test_the_summary_has_the_interval_by_problem_and_the_reasons(tmp_path: Path,
-    capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_summary_has_the_interval_by_problem_and_the_reasons(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     grade(tmp_path, ROWS, "grader=integer")
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("accuracy 0.5000 [0.") and said[0].endswith("6 answers to 5 problems, 3 correct")
-    assert [line.split(maxsplit=1) for line in said[1:]] == [["3", "equal"], ["2", "unclosed thought"],
-        ["1", "no integer"]]
+    assert [line.split(maxsplit=1) for line in said[1:]] == [
+        ["3", "equal"],
+        ["2", "unclosed thought"],
+        ["1", "no integer"],
+    ]
 
 
-MARKS = {"think": ("<think>", "</think>"), "s1": ("<|im_start|>think", "<|im_start|>answer"),
-         "own": ("[REASON]", "[/REASON]")}
+MARKS = {
+    "think": ("<think>", "</think>"),
+    "s1": ("<|im_start|>think", "<|im_start|>answer"),
+    "own": ("[REASON]", "[/REASON]"),
+}
 
 
 @pytest.mark.parametrize("marks", MARKS.values(), ids=MARKS)
-@pytest.mark.parametrize(("text", "opened_in_text", "opened_in_prompt"), [
-    ("{open}\nis it 7?\n{close}\n\n8", "differs", "differs"),
-    ("{open}\nis it 8?\n{close}\n\n7", "equal", "equal"),
-    ("is it 8?\n{close}\n\n7", "equal", "equal"),
-    ("8 {close} 9 {close} 7", "equal", "equal"),
-    ("{open} 8 {close} 9 {open} 6 {close} 7", "equal", "equal"),
-    ("{open}\nit is 7", "unclosed thought", "unclosed thought"),
-    ("{open} 8 {close} 7 {open} hm, 7", "unclosed thought", "unclosed thought"),
-    ("7", "equal", "unclosed thought"),
-    ("7 {close}", "no integer", "no integer"),
-])
-def test_what_is_graded_of_a_transcript(tmp_path: Path, capsys: pytest.CaptureFixture[str], marks: tuple[str, str],
-                                        text: str, opened_in_text: str, opened_in_prompt: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "opened_in_text", "opened_in_prompt"),
+    [
+        ("{open}\nis it 7?\n{close}\n\n8", "differs", "differs"),
+        ("{open}\nis it 8?\n{close}\n\n7", "equal", "equal"),
+        ("is it 8?\n{close}\n\n7", "equal", "equal"),
+        ("8 {close} 9 {close} 7", "equal", "equal"),
+        ("{open} 8 {close} 9 {open} 6 {close} 7", "equal", "equal"),
+        ("{open}\nit is 7", "unclosed thought", "unclosed thought"),
+        ("{open} 8 {close} 7 {open} hm, 7", "unclosed thought", "unclosed thought"),
+        ("7", "equal", "unclosed thought"),
+        ("7 {close}", "no integer", "no integer"),
+    ],
+)
+def test_what_is_graded_of_a_transcript(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    marks: tuple[str, str],
+    text: str,
+    opened_in_text: str,
+    opened_in_prompt: str,
+) -> None:
     rows = [{"id": 1, "gold": "7", "text": text.format(open=marks[0], close=marks[1])}]
     for opened, reason in (("text", opened_in_text), ("prompt", opened_in_prompt)):
         (tmp_path / opened).mkdir()
-        (graded,) = grade(tmp_path / opened, rows, "grader=integer", f"open={marks[0]}", f"close={marks[1]}",
-                          f"opened={opened}")
+        (graded,) = grade(
+            tmp_path / opened, rows, "grader=integer", f"open={marks[0]}", f"close={marks[1]}", f"opened={opened}"
+        )
         assert (graded["reason"], graded["correct"]) == (reason, reason == "equal")
         assert "1 answers to 1 problems" in capsys.readouterr().out
 
@@ -79,24 +96,31 @@ def test_other_marks(tmp_path: Path) -> None:
     texts = ["<|im_start|>think 7 <|im_start|>answer 8", "<|im_start|>think 7", "<think>7"]
     rows = [{"id": i, "gold": "7", "text": text} for i, text in enumerate(texts)]
     graded = grade(tmp_path, rows, "grader=integer", "open=<|im_start|>think", "close=<|im_start|>answer")
-    assert [(row["correct"], row["reason"]) for row in graded] == [(False, "differs"), (False, "unclosed thought"),
-        (True, "equal")]
+    assert [(row["correct"], row["reason"]) for row in graded] == [
+        (False, "differs"),
+        (False, "unclosed thought"),
+        (True, "equal"),
+    ]
 
 
-@pytest.mark.parametrize(("grader", "gold", "text"),
-                         [("choice", "B", "answer: (B)"), ("exact", "Paris", "answer paris")])
+@pytest.mark.parametrize(
+    ("grader", "gold", "text"), [("choice", "B", "answer: (B)"), ("exact", "Paris", "answer paris")]
+)
 def test_graders(tmp_path: Path, grader: str, gold: str, text: str) -> None:
     assert grade(tmp_path, [{"id": 1, "gold": gold, "text": text}], f"grader={grader}")[0]["correct"]
 
 
-@pytest.mark.parametrize(("row", "says"), [
-    ([1], "a row must be an object {id, gold, text}, got list"),
-    ({"gold": "7", "text": "7"}, "'id' must be a text or an integer, got None"),
-    ({"id": 1, "text": "7"}, "'gold' must be a text or a number that is not empty, got None"),
-    ({"id": 1, "gold": " ", "text": "7"}, "'gold' must be a text or a number that is not empty, got ' '"),
-    ({"id": 1, "gold": ["7"], "text": "7"}, "'gold' must be a text or a number"),
-    ({"id": 1, "gold": "7"}, "'text' must be text, got NoneType"),
-])
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ([1], "a row must be an object {id, gold, text}, got list"),
+        ({"gold": "7", "text": "7"}, "'id' must be a text or an integer, got None"),
+        ({"id": 1, "text": "7"}, "'gold' must be a text or a number that is not empty, got None"),
+        ({"id": 1, "gold": " ", "text": "7"}, "'gold' must be a text or a number that is not empty, got ' '"),
+        ({"id": 1, "gold": ["7"], "text": "7"}, "'gold' must be a text or a number"),
+        ({"id": 1, "gold": "7"}, "'text' must be text, got NoneType"),
+    ],
+)
 def test_a_bad_row_is_named_and_nothing_is_written(tmp_path: Path, row: Any, says: str) -> None:
     with pytest.raises(UserError) as caught:
         grade(tmp_path, [ROWS[0], row])
@@ -117,18 +141,23 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "out.jsonl").read_text() == "mine"
 
 
-@pytest.mark.parametrize(("arguments", "says"), [
-    ([], r"give one FILE\.jsonl and out=FILE, got nothing"),
-    (["IN"], r"give one FILE\.jsonl and out=FILE"),
-    (["IN", "IN", "out=OUT"], r"give one FILE\.jsonl and out=FILE"),
-    (["IN", "out=OUT", "grader=llm"],
-     r"grader=llm: not a grader of this command; allowed: math, integer, exact, choice"),
-    (["IN", "out=OUT", "opened=maybe"], r"opened=maybe: .* allowed: text, prompt"),
-    (["IN", "out=OUT", "close="], r"open= and close= must not be empty"),
-    (["IN", "out=none/OUT"], r"there is no folder none"),
-    (["none.jsonl", "out=OUT"], r"no file at none\.jsonl"),
-    (["IN", "out=OUT"], r"there is no row in IN"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], r"give one FILE\.jsonl and out=FILE, got nothing"),
+        (["IN"], r"give one FILE\.jsonl and out=FILE"),
+        (["IN", "IN", "out=OUT"], r"give one FILE\.jsonl and out=FILE"),
+        (
+            ["IN", "out=OUT", "grader=llm"],
+            r"grader=llm: not a grader of this command; allowed: math, integer, exact, choice",
+        ),
+        (["IN", "out=OUT", "opened=maybe"], r"opened=maybe: .* allowed: text, prompt"),
+        (["IN", "out=OUT", "close="], r"open= and close= must not be empty"),
+        (["IN", "out=none/OUT"], r"there is no folder none"),
+        (["none.jsonl", "out=OUT"], r"no file at none\.jsonl"),
+        (["IN", "out=OUT"], r"there is no row in IN"),
+    ],
+)
 def test_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str) -> None:
     monkeypatch.chdir(tmp_path)
     Path("IN").write_text("")

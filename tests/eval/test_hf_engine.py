@@ -25,8 +25,9 @@ SAMPLED = {"temperature": 0.8, "top_p": 0.95, "top_k": 20, "seed": 1}
 MODELS = {"whole": nano, "rambling": rambling}
 
 
-def think(model: PreTrainedModel, protocol: Protocol, requests: Sequence[Request] = MIXED, batch_size: int = 64
-          ) -> dict[Key, Thought]:
+def think(
+    model: PreTrainedModel, protocol: Protocol, requests: Sequence[Request] = MIXED, batch_size: int = 64
+) -> dict[Key, Thought]:
     thoughts = list(HFEngine(model, protocol, batch_size).think(requests))
     assert len(thoughts) == len(requests)
     return {(thought.problem, thought.sample): thought for thought in thoughts}
@@ -50,9 +51,16 @@ def generated(model: PreTrainedModel, request: Request, budget: int) -> tuple[tu
 
     def go_on(ids: list[int], limit: int, eos: list[int], bad: list[list[int]] | None) -> list[int]:
         tensor = torch.tensor([ids])
-        out = model.generate(tensor, attention_mask=torch.ones_like(tensor), max_new_tokens=limit, do_sample=False,
-                             eos_token_id=eos, bad_words_ids=bad, pad_token_id=0)
-        fresh: list[int] = out[0, len(ids):].tolist()
+        out = model.generate(
+            tensor,
+            attention_mask=torch.ones_like(tensor),
+            max_new_tokens=limit,
+            do_sample=False,
+            eos_token_id=eos,
+            bad_words_ids=bad,
+            pad_token_id=0,
+        )
+        fresh: list[int] = out[0, len(ids) :].tolist()
         return fresh[:-1] if fresh[-1] in eos else fresh
 
     if budget == 0:
@@ -158,8 +166,11 @@ def test_loops_are_stopped_in_the_engine() -> None:
     assert all(free[key] == stopped[key] for key in free.keys() - loops)
 
 
-SHORT = [Request("a", 0, (2, 5, 9), (2, 5, 9, 7, 8)), Request("b", 0, (2, 40, 8, 30, 31, 17, 22, 12, 6), (4, 8)),
-         Request("c", 0, (2, 50, 33, 6), (2, 50, 34, 7, 8))]
+SHORT = [
+    Request("a", 0, (2, 5, 9), (2, 5, 9, 7, 8)),
+    Request("b", 0, (2, 40, 8, 30, 31, 17, 22, 12, 6), (4, 8)),
+    Request("c", 0, (2, 50, 33, 6), (2, 50, 34, 7, 8)),
+]
 FAMILIES = ["qwen3", "qwen2_mixed", "qwen2_derived", "mistral", "gemma", "gemma3", "llama", "smollm3"]
 ATTENTIONS = [*((family, kind) for family in FAMILIES for kind in ("sdpa", "eager", SLOTS)), ("gemma2", "eager")]
 
@@ -181,19 +192,35 @@ def test_slots_equal_uncached_forwards_of_every_family(family: str, attention: s
     assert {key: by_budget(t) for key, t in think(model, protocol, SHORT, batch_size=2).items()} == expected
 
 
-@pytest.mark.parametrize(("family", "windows"), [
-    ("qwen3", {"full_attention": None}), ("llama", {"full_attention": None}), ("mistral", {"full_attention": 4}),
-    ("qwen2_mixed", {"full_attention": None, "sliding_attention": 4}),
-    ("gemma2", {"full_attention": None, "sliding_attention": 4})])
+@pytest.mark.parametrize(
+    ("family", "windows"),
+    [
+        ("qwen3", {"full_attention": None}),
+        ("llama", {"full_attention": None}),
+        ("mistral", {"full_attention": 4}),
+        ("qwen2_mixed", {"full_attention": None, "sliding_attention": 4}),
+        ("gemma2", {"full_attention": None, "sliding_attention": 4}),
+    ],
+)
 def test_attention_windows(family: str, windows: dict[str, int | None]) -> None:
     assert attention_windows(build(family).config) == windows
 
 
-@pytest.mark.parametrize(("lengths", "chunks"), [
-    ([], []), ([0, 0], []), ([5], [(0, 1)]), ([9] * 70, [(0, 32), (32, 64), (64, 70)]), ([4097, 9], [(0, 1), (1, 2)]),
-    ([2000, 2000, 2000, 9], [(0, 2), (2, 4)]), ([3, 0], [(0, 2)])])
-def test_prompts_are_run_together_up_to_32_rows_and_4096_tokens(lengths: list[int], chunks: list[tuple[int, int]]
-                                                               ) -> None:
+@pytest.mark.parametrize(
+    ("lengths", "chunks"),
+    [
+        ([], []),
+        ([0, 0], []),
+        ([5], [(0, 1)]),
+        ([9] * 70, [(0, 32), (32, 64), (64, 70)]),
+        ([4097, 9], [(0, 1), (1, 2)]),
+        ([2000, 2000, 2000, 9], [(0, 2), (2, 4)]),
+        ([3, 0], [(0, 2)]),
+    ],
+)
+def test_prompts_are_run_together_up_to_32_rows_and_4096_tokens(
+    lengths: list[int], chunks: list[tuple[int, int]]
+) -> None:
     assert list(prefill_chunks(lengths)) == chunks
 
 
@@ -230,4 +257,5 @@ def test_a_thought_without_memory_even_alone_is_missing() -> None:
     tokens = max(request.longest_prompt_tokens for request in requests) + 8 + 2 + 4
     found = list(HFEngine(starved(0), nano_protocol([8]), 8).think(requests))
     assert {(type(one), one.problem, getattr(one, "reason", "")) for one in found} == {
-        (Missing, request.problem, f"out of memory at {tokens} tokens, alone") for request in requests}
+        (Missing, request.problem, f"out of memory at {tokens} tokens, alone") for request in requests
+    }

@@ -13,7 +13,7 @@ from eval.ranks import ALONE
 from eval.samples import GradedThought, read_sweep
 from eval.style import style_row
 from eval.types import Judgement, Weights
-from recipes.sweeps import JudgeSection
+from recipes.sweep import JudgeSection
 from tests.eval.endpoints import endpoint
 from tests.eval.worlds import nano, nano_plan, nano_suite
 
@@ -57,11 +57,14 @@ def test_a_long_thought_is_cut_and_the_judge_is_told() -> None:
     assert "its first 50 of 500 characters" in text and text.count("word") == 10
 
 
-@pytest.mark.parametrize("text", [
-    '```json\n{"verification": 2, "backtracking": 0, "subgoals": 1}\n```',
-    '<think>{"verification": 1, "backtracking": 1, "subgoals": 1}? no</think> '
-    '{"subgoals":1,"verification":2,"backtracking":0}',
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '```json\n{"verification": 2, "backtracking": 0, "subgoals": 1}\n```',
+        '<think>{"verification": 1, "backtracking": 1, "subgoals": 1}? no</think> '
+        '{"subgoals":1,"verification":2,"backtracking":0}',
+    ],
+)
 def test_the_last_object_of_a_reply_counts(text: str) -> None:
     assert judged(chat(text))[0].counts == COUNTS
 
@@ -77,14 +80,17 @@ def test_rubbish_is_no_count(text: str) -> None:
     assert read_counts(text, 4) is None
 
 
-@pytest.mark.parametrize(("reply", "reason"), [
-    (chat("I would say two."), "no counts in the reply: 'I would say two.'"),
-    (chat(None), "no chat completion: "),
-    ((200, "<html>"), "no chat completion: '<html>'"),
-    ((200, {"choices": []}), "no chat completion: "),
-    ((400, "too long"), "HTTP 400: too long (after 1 tries)"),
-    ((503, "bu\x1b[2Jsy\n"), "HTTP 503: bu [2Jsy  (after 2 tries)"),
-])
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (chat("I would say two."), "no counts in the reply: 'I would say two.'"),
+        (chat(None), "no chat completion: "),
+        ((200, "<html>"), "no chat completion: '<html>'"),
+        ((200, {"choices": []}), "no chat completion: "),
+        ((400, "too long"), "HTTP 400: too long (after 1 tries)"),
+        ((503, "bu\x1b[2Jsy\n"), "HTTP 503: bu [2Jsy  (after 2 tries)"),
+    ],
+)
 def test_a_failure_is_missing_with_its_reason_and_never_zero(reply: tuple[int, Any], reason: str) -> None:
     found, _ = judged(reply)
     assert found.counts is None and found.failure.startswith(reason)

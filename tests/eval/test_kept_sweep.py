@@ -21,8 +21,8 @@ from eval.ranks import ALONE, Ranks
 from eval.samples import read_sweep
 from eval.sweep import SweepPlan, engine_on, suite_requests, suite_sweep, sweep_model
 from eval.types import Thought, Weights
+from recipes.engines import HFEngine
 from recipes.errors import UserError
-from recipes.sweeps import HFEngine
 from tests.eval.worlds import nano, nano_plan, nano_suite
 
 SUITES = [nano_suite("shallow", 3), nano_suite("chain", 6)]
@@ -102,17 +102,22 @@ def test_a_sweep_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path) -> No
 
 def test_finished_thoughts_are_not_thought_again(tmp_path: Path) -> None:
     def silent(thought: Thought) -> Thought:  # unlike what the model thinks
-        return dataclasses.replace(thought, answers=tuple(
-            dataclasses.replace(answer, answer_ids=()) for answer in thought.answers))
+        return dataclasses.replace(
+            thought, answers=tuple(dataclasses.replace(answer, answer_ids=()) for answer in thought.answers)
+        )
 
     begin(tmp_path, silent)
     sweep = kept(tmp_path).run(load)["chain"]
     assert len({score.problem for score in sweep.scores if score.answer_tokens == 0}) == 2
 
 
-@pytest.mark.parametrize(("plan", "mark", "said"), [
-    (PLAN, "others", r"weights \(weights there, others now\)"),
-    (nano_plan(SUITES, [8, 30]), "weights", r"budgets \(\[8, 24\] there, \[8, 30\] now\), protocol \(")])
+@pytest.mark.parametrize(
+    ("plan", "mark", "said"),
+    [
+        (PLAN, "others", r"weights \(weights there, others now\)"),
+        (nano_plan(SUITES, [8, 30]), "weights", r"budgets \(\[8, 24\] there, \[8, 30\] now\), protocol \("),
+    ],
+)
 def test_files_of_another_making_are_refused_and_stay(whole: Path, plan: SweepPlan, mark: str, said: str) -> None:
     before = file(whole).read_text()
     with pytest.raises(UserError, match=f"run-000020.jsonl holds another sweep: {said}"):
@@ -151,6 +156,7 @@ def _sweep_alone(folder: Path, plan: SweepPlan = SLOW) -> None:
 
 def _kill_after(folder: Path, more_lines: int) -> bool:
     """Runs a sweep in a process of its own and kills it when its journal has so many more lines; False: it ended."""
+
     def lines() -> int:
         return sum(path.read_bytes().count(b"\n") for path in folder.rglob("*.journal-*"))
 

@@ -23,14 +23,19 @@ from eval.summary import rows
 from eval.sweep import check_context, suite_sweep, sweep_model
 from eval.types import Weights
 from recipes.errors import UserError
-from recipes.sweeps import VerdictSection
+from recipes.sweep import VerdictSection
 from tests.data_prep.tokenizers import byte_tokenizer, qwen_like
 from tests.eval.worlds import nano, nano_plan, nano_suite, nano_tokenizer
 from tests.prune.models import build
 
-RAGGED = [Continuation((2, 5, 9, 30), (7,)), Continuation((2, 5, 9, 30), (8,)), Continuation((4,), (5, 6, 7)),
-          Continuation((2, 40, 8, 31, 17, 22, 12, 6), (9, 10)), Continuation((2, 5, 9), (30, 7)),
-          Continuation((2, 40, 8), (31, 17, 22, 12, 6, 9, 10, 11))]
+RAGGED = [
+    Continuation((2, 5, 9, 30), (7,)),
+    Continuation((2, 5, 9, 30), (8,)),
+    Continuation((4,), (5, 6, 7)),
+    Continuation((2, 40, 8, 31, 17, 22, 12, 6), (9, 10)),
+    Continuation((2, 5, 9), (30, 7)),
+    Continuation((2, 40, 8), (31, 17, 22, 12, 6, 9, 10, 11)),
+]
 
 
 def one_by_one(model: PreTrainedModel, one: Continuation) -> float:
@@ -40,8 +45,9 @@ def one_by_one(model: PreTrainedModel, one: Continuation) -> float:
     return sum(float(log_p[len(one.context) + i - 1, token]) for i, token in enumerate(one.ids))
 
 
-@pytest.mark.parametrize(("family", "most_rows"), [
-    ("qwen3", 1), ("qwen3", 2), ("qwen3", 32), ("mistral", 2), ("gemma2", 32), ("gemma3", 2)])
+@pytest.mark.parametrize(
+    ("family", "most_rows"), [("qwen3", 1), ("qwen3", 2), ("qwen3", 32), ("mistral", 2), ("gemma2", 32), ("gemma3", 2)]
+)
 def test_batches_equal_plain_forwards_one_by_one(family: str, most_rows: int) -> None:
     model = build(family)
     expected = [one_by_one(model, one) for one in RAGGED]
@@ -51,7 +57,8 @@ def test_batches_equal_plain_forwards_one_by_one(family: str, most_rows: int) ->
 def test_letters_of_a_problem_cost_one_row() -> None:
     model, shapes = build("qwen3"), []
     model.register_forward_pre_hook(
-        lambda module, args, keys: shapes.append(tuple(keys["input_ids"].shape)), with_kwargs=True)
+        lambda module, args, keys: shapes.append(tuple(keys["input_ids"].shape)), with_kwargs=True
+    )
     log_probabilities(model, [Continuation((2, 5, 9), (letter,)) for letter in range(10, 14)])
     assert shapes == [(1, 3)]
 
@@ -64,11 +71,14 @@ def choice(answer: str, *choices: str, grader: str = "likelihood_text", question
     return Problem("p", likelihood_prompt(question, choices, grader), answer, choices)
 
 
-@pytest.mark.parametrize(("grader", "context", "ids"), [
-    ("likelihood_letter", b"Q\nA. ab\nB. c\nAnswer:", [b" A", b" B"]),
-    ("likelihood_text", b"Question: Q\nAnswer:", [b" ab", b" c"]),
-    ("likelihood_text_normalised", b"Question: Q\nAnswer:", [b" ab", b" c"]),
-])
+@pytest.mark.parametrize(
+    ("grader", "context", "ids"),
+    [
+        ("likelihood_letter", b"Q\nA. ab\nB. c\nAnswer:", [b" A", b" B"]),
+        ("likelihood_text", b"Question: Q\nAnswer:", [b" ab", b" c"]),
+        ("likelihood_text_normalised", b"Question: Q\nAnswer:", [b" ab", b" c"]),
+    ],
+)
 def test_the_tokens_that_are_scored(grader: str, context: bytes, ids: list[bytes]) -> None:
     problem = choice("A", "ab", "c", grader=grader, question=" Q\n")
     found = problem_continuations(problem, grader, qwen_like())
@@ -92,11 +102,14 @@ def test_a_choice_without_a_token_of_its_own_is_refused() -> None:
         problem_continuations(problem, "likelihood_text", tokenizer)
 
 
-@pytest.mark.parametrize(("grader", "sums", "chosen"), [
-    ("likelihood_text", (-3.0, -2.0), "B"),
-    ("likelihood_text_normalised", (-3.0, -2.0), "A"),  # -3 / 4 characters is above -2 / 2
-    ("likelihood_text", (-2.0, -2.0), "A"),
-])
+@pytest.mark.parametrize(
+    ("grader", "sums", "chosen"),
+    [
+        ("likelihood_text", (-3.0, -2.0), "B"),
+        ("likelihood_text_normalised", (-3.0, -2.0), "A"),  # -3 / 4 characters is above -2 / 2
+        ("likelihood_text", (-2.0, -2.0), "A"),
+    ],
+)
 def test_the_likeliest_choice_by_hand(grader: str, sums: tuple[float, float], chosen: str) -> None:
     (answer,) = graded_choice(choice("A", "four", "so", grader=grader), sums, grader).answers
     assert (answer.grade.extracted, answer.grade.correct, answer.budgets) == (chosen, chosen == "A", (0,))
@@ -115,7 +128,7 @@ def nano_choices(size: int) -> Suite:
     answers = sorted({problem.answer for problem in known})
     problems = []
     for i, problem in enumerate(known):
-        wrong = [answer for answer in answers if answer != problem.answer][i % 3: i % 3 + 3]
+        wrong = [answer for answer in answers if answer != problem.answer][i % 3 : i % 3 + 3]
         choices = (*wrong[:2], problem.answer, *wrong[2:])
         problems.append(Problem(problem.id, problem.question, "C", choices))
     return Suite("choices", tuple(problems), "likelihood_text")
@@ -153,7 +166,8 @@ def test_every_rank_has_all_choices_in_order(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_killed_sweep_keeps_its_groups_and_goes_on_to_the_same_file(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("eval.sweep.GROUP", 2)
     plan = nano_plan([nano_choices(6)], [8])
     kept = KeptSweep(plan, Place(tmp_path, "run", 1), "weights", ALONE)
@@ -167,8 +181,7 @@ def test_a_killed_sweep_keeps_its_groups_and_goes_on_to_the_same_file(
         for row in rows[:3]:  # a group and a half
             writer.add(row)
     kept.run(lambda: Weights(nano()))
-    assert file.read_text(encoding="utf-8").splitlines()[1:] == [
-        json.dumps(row, ensure_ascii=False) for row in rows]
+    assert file.read_text(encoding="utf-8").splitlines()[1:] == [json.dumps(row, ensure_ascii=False) for row in rows]
 
 
 def test_its_hash_knows_suite_and_way_but_no_budget() -> None:
@@ -176,15 +189,20 @@ def test_its_hash_knows_suite_and_way_but_no_budget() -> None:
         return nano_plan([suite], budgets, **rules).protocol_hash(suite)
 
     assert hash_of() == hash_of(budgets=(4, 99), temperature=0.7)
-    others = [dataclasses.replace(SUITE, grader="likelihood_letter"),
-              dataclasses.replace(SUITE, problems=SUITE.problems[1:])]
+    others = [
+        dataclasses.replace(SUITE, grader="likelihood_letter"),
+        dataclasses.replace(SUITE, problems=SUITE.problems[1:]),
+    ]
     assert len({hash_of(), *map(hash_of, others)}) == 3
 
 
 def test_a_choice_beyond_the_context_is_refused() -> None:
     plan = nano_plan([SUITE], [8])
-    longest = max(len(one.context) + len(one.ids) for problem in SUITE.problems
-                  for one in problem_continuations(problem, SUITE.grader, nano_tokenizer()))
+    longest = max(
+        len(one.context) + len(one.ids)
+        for problem in SUITE.problems
+        for one in problem_continuations(problem, SUITE.grader, nano_tokenizer())
+    )
     check_context(plan, longest)
     with pytest.raises(UserError, match=rf"\(choices\): a question with its choice has {longest} tokens"):
         check_context(plan, longest - 1)

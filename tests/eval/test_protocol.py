@@ -15,7 +15,8 @@ from data_prep.prompts import ThinkFormat
 from data_prep.suites import load_suite
 from eval.protocol import Protocol, make_protocol, protocol_hash
 from recipes.errors import UserError
-from recipes.sweeps import JsonlSuite, NanoSuite, SweepSection
+from recipes.suites import JsonlSuite, NanoSuite
+from recipes.sweep import SweepSection
 from tests.eval import scripted
 
 PROTOCOL = scripted.make_protocol([4, 8])
@@ -29,8 +30,9 @@ def changed(value: Any) -> Any:
     return value + "x" if isinstance(value, str) else value + 0.5 if isinstance(value, float) else value + 1
 
 
-def hash_of(protocol: Protocol = PROTOCOL, suite: Suite = SUITE, samples: int = 1, versions: tuple[str, ...] = VERSIONS
-            ) -> str:
+def hash_of(
+    protocol: Protocol = PROTOCOL, suite: Suite = SUITE, samples: int = 1, versions: tuple[str, ...] = VERSIONS
+) -> str:
     return protocol_hash(protocol, suite, samples, versions)
 
 
@@ -51,10 +53,17 @@ def test_a_format_counts_by_its_strings_and_not_by_its_name() -> None:
     assert hash_of(dataclasses.replace(PROTOCOL, format=fmt)) == hash_of()
 
 
-@pytest.mark.parametrize("change", [
-    {"samples": 2}, {"versions": ("engine 2", "grader 1")}, {"versions": ("engine 1", "grader 2")},
-    {"suite": Suite("s", (Problem("a", "q", "2"),), "exact")}, {"suite": Suite("s", SUITE.problems, "math")},
-], ids=["samples", "engine", "grader version", "gold answer", "grader"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"samples": 2},
+        {"versions": ("engine 2", "grader 1")},
+        {"versions": ("engine 1", "grader 2")},
+        {"suite": Suite("s", (Problem("a", "q", "2"),), "exact")},
+        {"suite": Suite("s", SUITE.problems, "math")},
+    ],
+    ids=["samples", "engine", "grader version", "gold answer", "grader"],
+)
 def test_what_stands_beside_the_rules_changes_the_hash(change: dict[str, Any]) -> None:
     assert hash_of(**change) != hash_of()
 
@@ -63,8 +72,10 @@ def test_what_stands_beside_the_rules_changes_the_hash(change: dict[str, Any]) -
 def test_another_instruction_is_another_protocol(how: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     path.write_text(json.dumps({"problem": "2+2?", "answer": "A", "choices": ["4", "5"]}) + "\n", encoding="utf-8")
-    sections = [JsonlSuite.model_validate({"source": "jsonl", "name": "s", "path": path, "instruction": text, **how})
-                for text in ("", "Think.", "Guess.")]
+    sections = [
+        JsonlSuite.model_validate({"source": "jsonl", "name": "s", "path": path, "instruction": text, **how})
+        for text in ("", "Think.", "Guess.")
+    ]
     assert len({hash_of(suite=load_suite(each)) for each in sections}) == 3
 
 
@@ -78,13 +89,22 @@ def test_the_hash_is_sixteen_hex_digits() -> None:
 
 def section(**changes: Any) -> SweepSection:
     suite = NanoSuite(source="nano", name="s", family="chain", size=1)
-    return SweepSection.model_validate({"budgets": [4, 8], "suites": [suite], "every_steps": 1, "answer_tokens": 3,
-                                        **changes})
+    return SweepSection.model_validate(
+        {"budgets": [4, 8], "suites": [suite], "every_steps": 1, "answer_tokens": 3, **changes}
+    )
 
 
 def test_a_protocol_holds_the_recipes_rules() -> None:
-    rules = {"extend_to": 5, "max_extensions": 2, "temperature": 0.7, "top_p": 0.9, "top_k": 20, "min_p": 0.1,
-             "seed": 3, "stop_loops": True}
+    rules = {
+        "extend_to": 5,
+        "max_extensions": 2,
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "top_k": 20,
+        "min_p": 0.1,
+        "seed": 3,
+        "stop_loops": True,
+    }
     expected = scripted.make_protocol([4, 8], answer_tokens=3, vocabulary_size=77, **rules)
     assert make_protocol(section(**rules), scripted.FORMAT, 77) == expected
 

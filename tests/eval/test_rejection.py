@@ -18,11 +18,18 @@ def sample(number: int, thinking: str, tokens: int, verdict: str = VERIFIED, pro
 SAMPLES = [sample(0, "long", 90), sample(1, "wrong", 1, "wrong answer"), sample(2, "short", 5), sample(3, "middle", 9)]
 
 
-@pytest.mark.parametrize(("keep", "most", "numbers", "left"), [
-    ("shortest", 1, [2], {"right, but not chosen": 2}), ("shortest", 2, [2, 3], {"right, but not chosen": 1}),
-    ("all", 1, [0, 2, 3], {}), ("random", 5, [0, 2, 3], {})])
-def test_the_rule_chooses_among_verified_ones_only(keep: str, most: int, numbers: list[int], left: dict[str, int]
-                                                   ) -> None:
+@pytest.mark.parametrize(
+    ("keep", "most", "numbers", "left"),
+    [
+        ("shortest", 1, [2], {"right, but not chosen": 2}),
+        ("shortest", 2, [2, 3], {"right, but not chosen": 1}),
+        ("all", 1, [0, 2, 3], {}),
+        ("random", 5, [0, 2, 3], {}),
+    ],
+)
+def test_the_rule_chooses_among_verified_ones_only(
+    keep: str, most: int, numbers: list[int], left: dict[str, int]
+) -> None:
     kept, why = chosen(SAMPLES, keep, most, seed=0)
     assert [each.sample for each in kept] == numbers
     assert why == left
@@ -30,8 +37,10 @@ def test_the_rule_chooses_among_verified_ones_only(keep: str, most: int, numbers
 
 def test_the_random_choice_is_fixed_by_its_seed_and_differs_between_problems() -> None:
     def picks(seed: int) -> list[int]:
-        return [chosen([sample(i, f"t{i}", 1, problem=f"p{p}") for i in range(4)], "random", 1, seed)[0][0].sample
-                for p in range(200)]
+        return [
+            chosen([sample(i, f"t{i}", 1, problem=f"p{p}") for i in range(4)], "random", 1, seed)[0][0].sample
+            for p in range(200)
+        ]
 
     assert picks(1) == picks(1) != picks(2)
     assert all(30 <= count <= 70 for count in Counter(picks(1)).values())  # 50 expected, standard deviation 6
@@ -53,14 +62,23 @@ def test_nothing_verified_gives_nothing() -> None:
 
 def test_the_row_of_a_problem_counts_its_samples() -> None:
     assert problem_row("p", SAMPLES, kept=1) == {
-        "problem": "p", "samples": 4, "correct": 3, "pass_rate": 0.75, "kept": 1,
-        "verdicts": {"verified": 3, "wrong answer": 1}, "mean_thinking_tokens": 26.2}
+        "problem": "p",
+        "samples": 4,
+        "correct": 3,
+        "pass_rate": 0.75,
+        "kept": 1,
+        "verdicts": {"verified": 3, "wrong answer": 1},
+        "mean_thinking_tokens": 26.2,
+    }
 
 
 def test_the_summary_counts_every_thought_once() -> None:
     rows = [problem_row("p", SAMPLES, 1), problem_row("q", [sample(0, "x", 1, "looping", "q")], 0)]
-    said = summary(Suite("s", (Problem("p", "?", "1"), Problem("q", "?", "1")), "math"), rows,
-                   Counter({"right, but not chosen": 2}))
+    said = summary(
+        Suite("s", (Problem("p", "?", "1"), Problem("q", "?", "1")), "math"),
+        rows,
+        Counter({"right, but not chosen": 2}),
+    )
     assert "2 problems, 5 thoughts, 3 verified (60.0%), 1 traces kept of 1 problems" in said
     assert "       2  right, but not chosen" in said
     assert "problems by pass rate: 0: 1, up to 1/4: 0, up to 1/2: 0, up to 3/4: 1, below 1: 0, 1: 0" in said

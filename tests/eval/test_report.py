@@ -106,7 +106,8 @@ def test_totals_count_a_repeated_step_once():
 def test_sweeps_that_were_left_out_are_shown():
     record = {"sweeps_left_out": {"max_share": 0.2, "steps": [40, 60]}}
     assert training([], record).lines == [
-        ["sweeps left out", "2 (steps 40, 60), which would have taken more than 20 % of the time"]]
+        ["sweeps left out", "2 (steps 40, 60), which would have taken more than 20 % of the time"]
+    ]
     assert training([], {"sweeps_left_out": {"max_share": 0.2, "steps": []}}).lines == []
 
 

@@ -40,7 +40,8 @@ def test_scores_by_hand() -> None:
     assert THOUGHT.scores() == [
         Score("p", 1, 2, False, "8 “é”", "differs", 2, 3, closed=False, cut=False, looping=False),
         Score("p", 1, 4, True, "7", "equal", 3, 1, closed=True, cut=True, looping=True),
-        Score("p", 1, 8, True, "7", "equal", 3, 1, closed=True, cut=True, looping=True)]
+        Score("p", 1, 8, True, "7", "equal", 3, 1, closed=True, cut=True, looping=True),
+    ]
 
 
 def test_a_thought_that_a_budget_or_end_of_sequence_stopped_is_not_closed() -> None:
@@ -99,7 +100,8 @@ def test_a_samples_file_gives_its_sweep_back(tmp_path: Path) -> None:
     header = {"model": "run", "step": 30, "suite": "s", "budgets": [2, 4, 8], "protocol": "abc"}
     write_samples(tmp_path / "deep" / "s.jsonl", header, [THOUGHT])
     assert read_sweep(tmp_path / "deep" / "s.jsonl") == SuiteSweep(
-        "run", 30, "s", (2, 4, 8), tuple(THOUGHT.scores()), "abc", style=style_row([THOUGHT]))
+        "run", 30, "s", (2, 4, 8), tuple(THOUGHT.scores()), "abc", style=style_row([THOUGHT])
+    )
 
 
 def test_a_samples_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

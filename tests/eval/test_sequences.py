@@ -8,7 +8,7 @@ import pytest
 from eval.sequences import LAST_ERROR, RUN_ERROR, bounds, intervals, sweep_error
 from eval.statistics import slope_scale, slope_weights, student_quantile
 from eval.verdict import decide, decide_at, verdict_line
-from recipes.sweeps import VerdictSection
+from recipes.sweep import VerdictSection
 
 BUDGETS = (8, 16, 32, 64, 128)
 SLOPE, SCALE = slope_weights(BUDGETS), slope_scale(BUDGETS)

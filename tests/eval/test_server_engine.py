@@ -17,8 +17,8 @@ from eval.protocol import Protocol
 from eval.ranks import ALONE
 from eval.sweep import sweep_model
 from eval.types import Missing, Request, Thought
+from recipes.engines import ServerEngine
 from recipes.errors import UserError
-from recipes.sweeps import ServerEngine
 from tests.eval.endpoints import complete, endpoint
 from tests.eval.worlds import nano, nano_plan, nano_protocol, nano_requests, nano_suite, nano_tokenizer
 
@@ -26,8 +26,9 @@ BUDGETS = (4, 8, 16, 32)
 PROTOCOL = nano_protocol(BUDGETS)
 
 
-def think(url: str, requests: Sequence[Request], protocol: Protocol = PROTOCOL, **changes: Any
-          ) -> list[Thought | Missing]:
+def think(
+    url: str, requests: Sequence[Request], protocol: Protocol = PROTOCOL, **changes: Any
+) -> list[Thought | Missing]:
     with closing(completer(url, protocol, **changes)) as calls:
         return list(CompletionEngine(calls, protocol).think(requests))
 
@@ -65,11 +66,16 @@ def test_prompts_as_text_give_the_same_thoughts() -> None:
     assert served == by_key(list(HFEngine(nano(), PROTOCOL, 16).think(requests)))
 
 
-@pytest.mark.parametrize(("rules", "sent"), [
-    ({}, {"temperature": 0.0, "top_p": 1.0}),
-    ({"temperature": 0.8, "top_p": 0.9, "top_k": 20, "min_p": 0.1},
-     {"temperature": 0.8, "top_p": 0.9, "top_k": 20, "min_p": 0.1}),
-])
+@pytest.mark.parametrize(
+    ("rules", "sent"),
+    [
+        ({}, {"temperature": 0.0, "top_p": 1.0}),
+        (
+            {"temperature": 0.8, "top_p": 0.9, "top_k": 20, "min_p": 0.1},
+            {"temperature": 0.8, "top_p": 0.9, "top_k": 20, "min_p": 0.1},
+        ),
+    ],
+)
 def test_sampling_is_asked_for_by_the_protocol(rules: dict[str, Any], sent: dict[str, float]) -> None:
     with endpoint(lambda body: (400, "")) as (url, bodies):
         think(url, nano_requests("shallow", 1), nano_protocol(BUDGETS, **rules))
@@ -127,14 +133,19 @@ def test_a_call_that_fails_for_a_moment_is_tried_again() -> None:
     assert isinstance(thought, Thought)
 
 
-@pytest.mark.parametrize(("reply", "reason"), [
-    ((401, "no key"), "HTTP 401: no key (after 1 tries)"),
-    ((500, "broken"), "HTTP 500: broken (after 2 tries)"),
-    ((200, "<html>"), "the endpoint answered with no completion: '<html>'"),
-    ((200, {"choices": []}), "the endpoint answered with no completion: '{\"choices\": []}'"),
-    ((400, "no ids"), "HTTP 400: no ids (after 1 tries; if the endpoint takes no token ids, set "
-                      "sweep.engine.prompt_as=text)"),
-])
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ((401, "no key"), "HTTP 401: no key (after 1 tries)"),
+        ((500, "broken"), "HTTP 500: broken (after 2 tries)"),
+        ((200, "<html>"), "the endpoint answered with no completion: '<html>'"),
+        ((200, {"choices": []}), "the endpoint answered with no completion: '{\"choices\": []}'"),
+        (
+            (400, "no ids"),
+            "HTTP 400: no ids (after 1 tries; if the endpoint takes no token ids, set sweep.engine.prompt_as=text)",
+        ),
+    ],
+)
 def test_what_is_no_completion_is_missing_with_its_reason(reply: tuple[int, Any], reason: str) -> None:
     (request,) = nano_requests("shallow", 1)
     with endpoint(lambda body: reply) as (url, _):

@@ -26,26 +26,34 @@ def read(call: Call = THINKING, reader: ReplyReader = READER, **choice: Any) -> 
     return reader.read(json.dumps({"choices": [{"index": 0, "logprobs": None, **choice}]}), call)
 
 
-@pytest.mark.parametrize("choice", [
-    {"text": "he</think>", "token_ids": [H, E, CLOSE], "finish_reason": "stop", "stop_reason": "</think>"},
-    {"text": "he", "finish_reason": "stop", "stop_reason": "</think>"},
-    {"text": "he</think>", "finish_reason": "stop", "matched_stop": "</think>"},
-    {"text": "he", "finish_reason": "stop", "matched_stop": CLOSE},
-    {"text": "he", "finish_reason": "stop"},
-    {"text": "he</think>", "finish_reason": "stop_sequence"},
-], ids=["vllm", "vllm without ids", "sglang", "sglang by id", "llama.cpp", "tgi"])
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"text": "he</think>", "token_ids": [H, E, CLOSE], "finish_reason": "stop", "stop_reason": "</think>"},
+        {"text": "he", "finish_reason": "stop", "stop_reason": "</think>"},
+        {"text": "he</think>", "finish_reason": "stop", "matched_stop": "</think>"},
+        {"text": "he", "finish_reason": "stop", "matched_stop": CLOSE},
+        {"text": "he", "finish_reason": "stop"},
+        {"text": "he</think>", "finish_reason": "stop_sequence"},
+    ],
+    ids=["vllm", "vllm without ids", "sglang", "sglang by id", "llama.cpp", "tgi"],
+)
 def test_a_thought_that_closed(choice: dict[str, Any]) -> None:
     assert read(**choice) == Completion((H, E, CLOSE))
 
 
-@pytest.mark.parametrize("choice", [
-    {"text": "he", "token_ids": [H, E, IM_END], "finish_reason": "stop", "stop_reason": None},
-    {"text": "he", "finish_reason": "stop", "stop_reason": None},
-    {"text": "he", "finish_reason": "stop", "stop_reason": "<|im_end|>"},
-    {"text": "he", "finish_reason": "stop", "matched_stop": IM_END},
-    {"text": "he", "finish_reason": "stop", "matched_stop": 4711},
-    {"text": "he", "finish_reason": "eos_token"},
-], ids=["vllm", "vllm without ids", "vllm by string", "sglang", "sglang, another eos", "tgi"])
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"text": "he", "token_ids": [H, E, IM_END], "finish_reason": "stop", "stop_reason": None},
+        {"text": "he", "finish_reason": "stop", "stop_reason": None},
+        {"text": "he", "finish_reason": "stop", "stop_reason": "<|im_end|>"},
+        {"text": "he", "finish_reason": "stop", "matched_stop": IM_END},
+        {"text": "he", "finish_reason": "stop", "matched_stop": 4711},
+        {"text": "he", "finish_reason": "eos_token"},
+    ],
+    ids=["vllm", "vllm without ids", "vllm by string", "sglang", "sglang, another eos", "tgi"],
+)
 def test_a_thought_that_ended_without_a_close(choice: dict[str, Any]) -> None:
     assert read(**choice) == Completion((H, E, IM_END))
 
@@ -77,17 +85,26 @@ def test_a_close_of_several_tokens_is_put_back_whole() -> None:
     assert read(call, reader, text="he<|im_start|>answer", finish_reason="stop") == whole
 
 
-@pytest.mark.parametrize(("choice", "reason"), [
-    ({"text": "h", "token_ids": [H, 263], "finish_reason": "length"},
-     "the endpoint gave 263, which is no token of the tokenizer (0 … 262)"),
-    ({"text": "h", "token_ids": [-1], "finish_reason": "length"},
-     "the endpoint gave -1, which is no token of the tokenizer (0 … 262)"),
-    ({"text": "h", "token_ids": ["h"], "finish_reason": "length"},
-     "the endpoint gave 'h', which is no token of the tokenizer (0 … 262)"),
-    ({"text": "h", "finish_reason": "abort"}, "the endpoint ended the call with finish_reason 'abort'"),
-    ({"text": "h", "finish_reason": None}, "the endpoint ended the call with finish_reason None"),
-    ({"text": "", "finish_reason": "length"}, "the endpoint gave no token"),
-])
+@pytest.mark.parametrize(
+    ("choice", "reason"),
+    [
+        (
+            {"text": "h", "token_ids": [H, 263], "finish_reason": "length"},
+            "the endpoint gave 263, which is no token of the tokenizer (0 … 262)",
+        ),
+        (
+            {"text": "h", "token_ids": [-1], "finish_reason": "length"},
+            "the endpoint gave -1, which is no token of the tokenizer (0 … 262)",
+        ),
+        (
+            {"text": "h", "token_ids": ["h"], "finish_reason": "length"},
+            "the endpoint gave 'h', which is no token of the tokenizer (0 … 262)",
+        ),
+        ({"text": "h", "finish_reason": "abort"}, "the endpoint ended the call with finish_reason 'abort'"),
+        ({"text": "h", "finish_reason": None}, "the endpoint ended the call with finish_reason None"),
+        ({"text": "", "finish_reason": "length"}, "the endpoint gave no token"),
+    ],
+)
 def test_what_cannot_be_trusted_is_a_failure(choice: dict[str, Any], reason: str) -> None:
     assert read(**choice) == Failure(reason)
 
@@ -97,9 +114,18 @@ def test_a_mark_in_an_answer_shows_an_endpoint_that_cannot_ban_it() -> None:
     assert isinstance(result, Failure) and "gave the token '<think>' in an answer, which logit_bias" in result.reason
 
 
-@pytest.mark.parametrize("reply", [
-    "<html>", "[]", "null", '{"choices": []}', '{"choices": [{"text": "he"}]}',
-    '{"choices": [{"text": 3, "finish_reason": "stop"}]}', '{"choices": [{"text": null, "finish_reason": "length"}]}'])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "<html>",
+        "[]",
+        "null",
+        '{"choices": []}',
+        '{"choices": [{"text": "he"}]}',
+        '{"choices": [{"text": 3, "finish_reason": "stop"}]}',
+        '{"choices": [{"text": null, "finish_reason": "length"}]}',
+    ],
+)
 def test_nonsense_is_no_completion(reply: str) -> None:
     assert READER.read(reply, THINKING) == Failure(f"the endpoint answered with no completion: {reply!r}")
 

@@ -16,8 +16,10 @@ def sample(uniform: float, logits: torch.Tensor = LOGITS, temperature: float = 1
     return int(sample_tokens(logits[None].clone(), number, Sampling(temperature, **cuts)))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("uniform", "token"), [
-    (0.0, 2), (0.399, 2), (0.401, 3), (0.699, 3), (0.701, 1), (0.899, 1), (0.901, 0), (1 - 2**-53, 0)])
+@pytest.mark.parametrize(
+    ("uniform", "token"),
+    [(0.0, 2), (0.399, 2), (0.401, 3), (0.699, 3), (0.701, 1), (0.899, 1), (0.901, 0), (1 - 2**-53, 0)],
+)
 def test_inverse_transform_by_hand(uniform: float, token: int) -> None:
     assert sample(uniform) == token
 
@@ -68,8 +70,9 @@ def test_min_p_is_measured_after_the_temperature() -> None:
     assert [sample(1 - 2**-53, temperature=t, min_p=0.6) for t in (0.5, 1.0, 2.0)] == [2, 3, 1]
 
 
-@pytest.mark.parametrize("cuts", [
-    {"min_p": 0.3}, {"top_p": 0.8, "min_p": 0.2}, {"top_k": 5, "top_p": 0.9, "min_p": 0.1}])
+@pytest.mark.parametrize(
+    "cuts", [{"min_p": 0.3}, {"top_p": 0.8, "min_p": 0.2}, {"top_k": 5, "top_p": 0.9, "min_p": 0.1}]
+)
 def test_the_tokens_that_are_left_are_those_of_transformers(cuts: dict[str, float]) -> None:
     from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
@@ -114,16 +117,27 @@ def test_rows_do_not_touch_each_other() -> None:
     numbers = torch.tensor([0.1, 0.3, 0.5, 0.7, 0.9], dtype=torch.float64)
     sampling = Sampling(0.8, top_p=0.9, top_k=5, min_p=0.05)
     together = sample_tokens(logits, numbers, sampling)
-    alone = [int(sample_tokens(logits[i:i + 1], numbers[i:i + 1], sampling)) for i in range(5)]
+    alone = [int(sample_tokens(logits[i : i + 1], numbers[i : i + 1], sampling)) for i in range(5)]
     assert together.tolist() == alone
 
 
-@pytest.mark.parametrize("sampling", [
-    Sampling(1.0), Sampling(0.3), Sampling(0.7, top_p=0.9), Sampling(0.2, top_p=0.5), Sampling(1.0, top_k=5),
-    Sampling(1.0, min_p=0.2), Sampling(0.6, top_p=0.95, top_k=20, min_p=0.01)], ids=str)
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(1.0),
+        Sampling(0.3),
+        Sampling(0.7, top_p=0.9),
+        Sampling(0.2, top_p=0.5),
+        Sampling(1.0, top_k=5),
+        Sampling(1.0, min_p=0.2),
+        Sampling(0.6, top_p=0.95, top_k=20, min_p=0.01),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("step", [0.01, 0.5], ids=["few-ties", "many-ties"])
 def test_the_likeliest_tokens_decide_as_the_whole_vocabulary_does(
-        sampling: Sampling, step: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    sampling: Sampling, step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     random = torch.Generator().manual_seed(0)
     logits = (torch.randn(3000, 64, generator=random) * 2 / step).round() * step
     numbers = torch.rand(3000, dtype=torch.float64, generator=random)
@@ -137,7 +151,8 @@ def test_a_stream_belongs_to_its_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [(1, "p", 1, "think"), (0, "q", 1, "think"), (0, "p", 2, "think"), (0, "p", 1, "answer")])
+    "key", [(1, "p", 1, "think"), (0, "q", 1, "think"), (0, "p", 2, "think"), (0, "p", 1, "answer")]
+)
 def test_another_key_gives_other_numbers(key: tuple[object, ...]) -> None:
     assert not np.isin(uniforms(8, *key), uniforms(8, 0, "p", 1, "think")).any()
 

@@ -21,7 +21,7 @@ from eval.summary import (
 )
 from eval.types import Score, SuiteSweep
 from recipes.errors import UserError
-from recipes.sweeps import VerdictSection
+from recipes.sweep import VerdictSection
 
 SECTION = VerdictSection(resamples=300)
 BUDGET_KEYS = [

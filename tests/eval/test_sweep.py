@@ -22,14 +22,17 @@ from eval.sweep import (
     sweep_model,
 )
 from recipes.data import FormatSection
+from recipes.engines import HFEngine
 from recipes.errors import UserError
-from recipes.sweeps import HFEngine, SweepSection
+from recipes.sweep import SweepSection
 from tests.data_prep.tokenizers import QWEN_MARKS, byte_tokenizer, qwen_like
 from tests.eval.worlds import nano, nano_format, nano_plan, nano_suite, nano_tokenizer, rambling
 
 SUITES = [nano_suite("shallow", 7), nano_suite("chain", 9)]
-PLANS = {"greedy": nano_plan(SUITES, [8, 24]),
-         "sampled": nano_plan(SUITES, [8, 24], samples=3, temperature=0.8, top_p=0.9, top_k=20)}
+PLANS = {
+    "greedy": nano_plan(SUITES, [8, 24]),
+    "sampled": nano_plan(SUITES, [8, 24], samples=3, temperature=0.8, top_p=0.9, top_k=20),
+}
 
 
 def on_ranks(count: int, plan: SweepPlan) -> list[dict[str, list[GradedThought]]]:
@@ -65,6 +68,7 @@ def test_ranks_without_a_problem_take_part() -> None:
 
 def test_what_one_rank_cannot_do_is_said_on_all() -> None:
     """Another rank has no memory for its thoughts; this one, with the same plan, has."""
+
     def gather(rows: list[object]) -> list[object]:
         return rows or ["sweep.engine.memory_gb=4: too small"]
 
@@ -147,9 +151,15 @@ def test_the_prompt_of_most_tokens_counts_not_that_of_most_letters() -> None:
         check_context(plan, 30)
 
 
-SECTION = SweepSection.model_validate({
-    "budgets": [8, 24], "every_steps": 1, "answer_tokens": 4, "engine": {"batch_size": 16},
-    "suites": [{"source": "nano", "name": f, "family": f, "size": n} for f, n in (("shallow", 7), ("chain", 9))]})
+SECTION = SweepSection.model_validate(
+    {
+        "budgets": [8, 24],
+        "every_steps": 1,
+        "answer_tokens": 4,
+        "engine": {"batch_size": 16},
+        "suites": [{"source": "nano", "name": f, "family": f, "size": n} for f, n in (("shallow", 7), ("chain", 9))],
+    }
+)
 
 
 def test_a_plan_follows_the_recipe() -> None:
@@ -195,5 +205,6 @@ def test_the_shipped_models_chain_accuracy_rises_with_every_budget(shipped: dict
 
 @pytest.mark.parametrize("family", ["knowledge", "shallow"])
 def test_the_shipped_model_knows_the_closed_families_without_thinking(
-        shipped: dict[str, dict[int, float]], family: str) -> None:
+    shipped: dict[str, dict[int, float]], family: str
+) -> None:
     assert shipped[family][16] >= 0.95

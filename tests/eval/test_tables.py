@@ -24,8 +24,16 @@ def made_rows(suite="chain", protocol="hash", run_steps=(0, 10), budgets=(8, 16,
     found = []
     for model, step in [("unpruned", 0), ("pruned", 0), *(("run", step) for step in run_steps)]:
         top = {"unpruned": 0.95, "pruned": 0.2, "run": 0.2 + 0.05 * step}[model]
-        common = {"step": step, "model": model, "suite": suite, "problems": 40, "samples": 2, "protocol": protocol,
-                  "method": "generate", "chance": None}
+        common = {
+            "step": step,
+            "model": model,
+            "suite": suite,
+            "problems": 40,
+            "samples": 2,
+            "protocol": protocol,
+            "method": "generate",
+            "chance": None,
+        }
         for k, budget in enumerate(budgets):
             accuracy = top * (k + 1) / len(budgets)
             found.append(
@@ -179,8 +187,10 @@ def test_names_of_budgets(budget, name):
 
 
 def test_rows_from_before_control_was_counted():
-    rows = [{key: value for key, value in row.items() if key not in ("control", "method", "chance")}
-            for row in made_rows("knowledge") + made_rows()]
+    rows = [
+        {key: value for key, value in row.items() if key not in ("control", "method", "chance")}
+        for row in made_rows("knowledge") + made_rows()
+    ]
     assert "within budget" not in sweep_table(rows, "chain") and "knowledge at 128: " in sweep_table(rows, "chain")
 
 

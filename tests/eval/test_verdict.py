@@ -9,7 +9,7 @@ from eval.sequences import Contrast
 from eval.verdict import Statement, decide, verdict_line
 from eval.verdict_rows import main
 from recipes.errors import UserError
-from recipes.sweeps import VerdictSection
+from recipes.sweep import VerdictSection
 
 BUDGETS = (8, 16, 32, 64, 128)
 UNPRUNED, PRUNED = (0.1, 0.3, 0.55, 0.85, 0.95), (0.1, 0.12, 0.15, 0.2, 0.22)

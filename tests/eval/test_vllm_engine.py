@@ -17,8 +17,8 @@ from eval.engines import vllm
 from eval.engines.completions import CompletionEngine
 from eval.engines.vllm import VllmCompleter, lora_rank, vllm_version
 from eval.types import Missing, Request, Thought, Weights
+from recipes.engines import VllmEngine
 from recipes.errors import UserError
-from recipes.sweeps import VllmEngine
 from tests.eval.processes import is_running
 from tests.eval.scripted import FORMAT, OPEN, drive, make_protocol, summing
 from tests.eval.vllm_stand_in import VERSION, install
@@ -47,10 +47,15 @@ def think(protocol: Any = PROTOCOL, requests: list[Request] = REQUESTS, **change
 
 
 @pytest.mark.usefixtures("stand_in")
-@pytest.mark.parametrize("protocol", [
-    PROTOCOL, make_protocol([9], extend_to=6, max_extensions=2),
-    make_protocol([9], dataclasses.replace(FORMAT, close_mark_ids=MARK, forced_close_ids=MARK, own_close_ids=MARK)),
-], ids=["budgets", "extended", "a mark of two tokens"])
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        PROTOCOL,
+        make_protocol([9], extend_to=6, max_extensions=2),
+        make_protocol([9], dataclasses.replace(FORMAT, close_mark_ids=MARK, forced_close_ids=MARK, own_close_ids=MARK)),
+    ],
+    ids=["budgets", "extended", "a mark of two tokens"],
+)
 def test_thoughts_are_those_of_single_steps(protocol: Any) -> None:
     assert think(protocol) == [drive(summing, protocol, request) for request in REQUESTS]
 
@@ -70,11 +75,17 @@ def test_a_refused_call_loses_its_own_thought_alone() -> None:
 
 @pytest.mark.usefixtures("stand_in")
 def test_where_the_successor_of_a_dead_process_dies_too_all_is_missing_with_the_reason(
-        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("STAND_IN_DIES_AFTER", "1")
     found = think(make_protocol([9], answer_tokens=2))
-    assert [one.problem for one in found if isinstance(one, Missing) and one.reason.startswith("vLLM died: ")
-            and one.reason.endswith("out of memory | SIGKILL")] == [request.problem for request in REQUESTS]
+    assert [
+        one.problem
+        for one in found
+        if isinstance(one, Missing)
+        and one.reason.startswith("vLLM died: ")
+        and one.reason.endswith("out of memory | SIGKILL")
+    ] == [request.problem for request in REQUESTS]
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -111,8 +122,11 @@ def test_leaving_early_ends_the_process() -> None:
 @pytest.mark.usefixtures("stand_in")
 def test_a_start_that_fails_gives_vllms_own_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAND_IN_REFUSES_TO_START", "head_dim=16 is not supported")
-    with pytest.raises(UserError, match=rf"^sweep\.engine: vllm {VERSION} did not start on somewhere: "
-                                        r"ValueError: head_dim=16 is not supported$"):
+    with pytest.raises(
+        UserError,
+        match=rf"^sweep\.engine: vllm {VERSION} did not start on somewhere: "
+        r"ValueError: head_dim=16 is not supported$",
+    ):
         completer()
 
 
@@ -148,18 +162,27 @@ def test_a_path_without_a_python_is_named() -> None:
         completer(python="/nowhere/python")
 
 
-@pytest.mark.parametrize(("config", "rank"), [
-    ({"r": 1}, 8), ({"r": 8}, 8), ({"r": 9}, 16), ({"r": 8, "rank_pattern": {"q_proj": 65}}, 128), ({"r": 512}, 512)])
+@pytest.mark.parametrize(
+    ("config", "rank"),
+    [({"r": 1}, 8), ({"r": 8}, 8), ({"r": 9}, 16), ({"r": 8, "rank_pattern": {"q_proj": 65}}, 128), ({"r": 512}, 512)],
+)
 def test_the_rank_of_an_adapter_is_rounded_up_to_one_that_vllm_knows(
-        tmp_path: Path, config: dict[str, Any], rank: int) -> None:
+    tmp_path: Path, config: dict[str, Any], rank: int
+) -> None:
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     assert lora_rank(tmp_path) == rank
 
 
-@pytest.mark.parametrize(("config", "words"), [({"r": 513}, "rank 513, vLLM takes at most 512"),
-                                               ({"r": 8, "use_dora": True}, "vLLM cannot run the DoRA adapter")])
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"r": 513}, "rank 513, vLLM takes at most 512"),
+        ({"r": 8, "use_dora": True}, "vLLM cannot run the DoRA adapter"),
+    ],
+)
 def test_an_adapter_that_vllm_cannot_run_is_refused_with_a_way_out(
-        tmp_path: Path, config: dict[str, Any], words: str) -> None:
+    tmp_path: Path, config: dict[str, Any], words: str
+) -> None:
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match=f"{words}.*export the run"):
         lora_rank(tmp_path)

@@ -65,13 +65,15 @@ def test_silence_is_noticed(start: Start) -> None:
 
 
 def test_closing_ends_what_it_has_started_though_they_do_not_listen(
-        start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(worker_process, "GRACE_SECONDS", 0.1)
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
     process = start(
         f"import json, subprocess, sys, time\nchild = subprocess.Popen([sys.executable, '-c', {deaf!r}], "
         "stdout=subprocess.PIPE)\nchild.stdout.readline()\nprint(json.dumps({'child': child.pid}), flush=True)\n"
-        "time.sleep(600)")
+        "time.sleep(600)"
+    )
     heard = process.hear(30)
     assert heard is not None and is_running(heard["child"])
     process.close()

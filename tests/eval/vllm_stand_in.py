@@ -10,7 +10,7 @@ from pathlib import Path
 
 VERSION = "0.99.1"
 METADATA = f"Metadata-Version: 2.1\nName: vllm\nVersion: {VERSION}\n"
-SAMPLING = '''
+SAMPLING = """
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -30,7 +30,7 @@ class SamplingParams:
     stop_token_ids: list
     detokenize: bool
     output_kind: RequestOutputKind
-'''
+"""
 ENGINE = f'''
 import os, signal, sys, time
 from types import SimpleNamespace as Space

@@ -17,8 +17,8 @@ from data_prep.prompts import ThinkFormat, encode, render_off_prompt, render_pro
 from eval.protocol import Protocol
 from eval.sweep import SweepPlan
 from eval.types import Request
+from recipes.engines import HFEngine
 from recipes.schema import ModelSection
-from recipes.sweeps import HFEngine
 from tests.eval.scripted import make_protocol
 
 FOLDER = str(Path(__file__).parents[2] / "data_prep" / "nano_model")
@@ -59,18 +59,29 @@ def nano_protocol(budgets: Sequence[int], **changes: Any) -> Protocol:
 
 
 def nano_suite(family: str, size: int) -> Suite:
-    return Suite(name=family, problems=tuple(nano_problems(family, size, seed=0)), grader="exact",
-                 wording="template")
+    return Suite(name=family, problems=tuple(nano_problems(family, size, seed=0)), grader="exact", wording="template")
 
 
 def nano_requests(family: str, size: int, samples: int = 1) -> list[Request]:
     tokenizer, fmt = nano_tokenizer(), nano_format()
-    return [Request(p.id, sample, *(encode(render(p.question, tokenizer, fmt), tokenizer)
-                                    for render in (render_prompt, render_off_prompt)))
-            for p in nano_suite(family, size).problems for sample in range(samples)]
+    return [
+        Request(
+            p.id,
+            sample,
+            *(encode(render(p.question, tokenizer, fmt), tokenizer) for render in (render_prompt, render_off_prompt)),
+        )
+        for p in nano_suite(family, size).problems
+        for sample in range(samples)
+    ]
 
 
 def nano_plan(suites: Sequence[Suite], budgets: Sequence[int], samples: int = 1, **changes: Any) -> SweepPlan:
     engine, judge = changes.pop("engine", HFEngine(batch_size=16)), changes.pop("judge", None)
-    return SweepPlan(suites=tuple(suites), protocol=nano_protocol(budgets, **changes), samples=samples, engine=engine,
-                     tokenizer=nano_tokenizer(), judge=judge)
+    return SweepPlan(
+        suites=tuple(suites),
+        protocol=nano_protocol(budgets, **changes),
+        samples=samples,
+        engine=engine,
+        tokenizer=nano_tokenizer(),
+        judge=judge,
+    )

@@ -29,8 +29,14 @@ def without_think_tokens(folder: Path) -> Path:
     words = ["<pad>", "<unk>", "<bos>", "<eos>", "calc", "start"]
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", bos_token="<bos>",
-                                   eos_token="<eos>", chat_template=(MODEL / "chat_template.jinja").read_text())
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        unk_token="<unk>",
+        bos_token="<bos>",
+        eos_token="<eos>",
+        chat_template=(MODEL / "chat_template.jinja").read_text(),
+    )
     fast.save_pretrained(folder)
     return folder
 

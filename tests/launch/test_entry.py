@@ -43,7 +43,8 @@ def test_plain_python_trains_under_zero_2(plainly: Path) -> None:
 
 @pytest.mark.slow
 def test_one_rank_through_the_launcher_gives_the_bits_of_plain_python(
-        plainly: Path, tmp_path: Path, cache: Path) -> None:
+    plainly: Path, tmp_path: Path, cache: Path
+) -> None:
     done = launch(small("full", tmp_path / "run", cache, *TWO_STEPS), tmp_path, 1)
     assert done.returncode == 0, done.stderr[-1500:]
     assert same(*(weights(folder / "checkpoint-2") for folder in (plainly, tmp_path / "run")))
@@ -58,8 +59,9 @@ def test_a_dry_run_needs_no_weights_and_writes_nothing_but_the_prepared_set(tmp_
 
 
 def test_a_dry_run_says_what_would_be_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run_here(small("lora", tmp_path / "run", tmp_path / "cache", "zero.stage=0", "dry_run=true",
-                   "sweep.budgets=[0, 16]"))
+    run_here(
+        small("lora", tmp_path / "run", tmp_path / "cache", "zero.stage=0", "dry_run=true", "sweep.budgets=[0, 16]")
+    )
     said = capsys.readouterr().out
     assert "global batch 8 traces = micro batch 8 × accumulation 1 × ranks 1" in said
     assert "format custom (a thought between '<think>' and '</think> '; '<eos>' ends an answer)" in said
@@ -71,8 +73,10 @@ def test_without_a_name_a_run_gets_that_of_its_recipe() -> None:
     assert str(folder).startswith("runs/lora_recovery-")
 
 
-@pytest.mark.parametrize(("environ", "threads"), [
-    ({}, "8"), ({"LOCAL_WORLD_SIZE": "2"}, "4"), ({"LOCAL_SIZE": "16"}, "1"), ({"OMP_NUM_THREADS": "3"}, "3")])
+@pytest.mark.parametrize(
+    ("environ", "threads"),
+    [({}, "8"), ({"LOCAL_WORLD_SIZE": "2"}, "4"), ({"LOCAL_SIZE": "16"}, "1"), ({"OMP_NUM_THREADS": "3"}, "3")],
+)
 def test_ranks_share_the_cores_of_a_machine(environ: dict[str, str], threads: str) -> None:
     share_cores(environ, 8)
     assert environ["OMP_NUM_THREADS"] == threads
@@ -80,8 +84,15 @@ def test_ranks_share_the_cores_of_a_machine(environ: dict[str, str], threads: st
 
 @pytest.mark.slow
 def test_a_signal_to_one_rank_saves_on_all_and_leaves_with_75(tmp_path: Path, cache: Path) -> None:
-    arguments = small("full", tmp_path / "run", cache, "trainer.max_steps=4000", "trainer.save_steps=4000",
-                      "sweep.every_steps=2", "trainer.per_device_train_batch_size=4")
+    arguments = small(
+        "full",
+        tmp_path / "run",
+        cache,
+        "trainer.max_steps=4000",
+        "trainer.save_steps=4000",
+        "sweep.every_steps=2",
+        "trainer.per_device_train_batch_size=4",
+    )
     port = free_port()
     first, second = (start_rank(rank, port, arguments, tmp_path) for rank in (0, 1))
     assert first.stdout is not None

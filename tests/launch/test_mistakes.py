@@ -26,7 +26,9 @@ MISTAKES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "no such model": (lambda _: ["model.unpruned=/none/such"], "/none/such"),
     "no think tokens": (lambda folder: [f"model.unpruned={without_think_tokens(folder / 'model')}"], "<think>"),
     "a config that lies": (
-        lambda folder: [f"model.pruned={with_a_lying_config(folder / 'model')}", "prune=null"], "layers"),
+        lambda folder: [f"model.pruned={with_a_lying_config(folder / 'model')}", "prune=null"],
+        "layers",
+    ),
     "a run folder under a file": (lambda _: [f"run.dir={Path(__file__) / 'run'}"], "cannot be written"),
 }
 
@@ -47,14 +49,21 @@ def test_a_missing_recipe_is_named_with_those_there_are(tmp_path: Path) -> None:
     assert (done.returncode, "lora_recovery.yaml" in done.stderr, len(ours(done.stderr))) == (2, True, 1)
 
 
-@pytest.mark.parametrize(("override", "word"), [
-    ("prune.layers=8", "prune"), ("model.dtype=bfloat16", "zero.stage=1"),
-    ("trainer.save_strategy=no", "export.enabled=false"), ("model.attention=flash_attention_2", "sdpa"),
-    ("sweep.budgets=[16, 600]", "context has 512"),
-    ("sweep.engine={name: server, url: 'http://127.0.0.1:9', model: any}", "use hf or vllm here"),
-    ("data.max_length_tokens=9", "all 200 traces are longer")])
+@pytest.mark.parametrize(
+    ("override", "word"),
+    [
+        ("prune.layers=8", "prune"),
+        ("model.dtype=bfloat16", "zero.stage=1"),
+        ("trainer.save_strategy=no", "export.enabled=false"),
+        ("model.attention=flash_attention_2", "sdpa"),
+        ("sweep.budgets=[16, 600]", "context has 512"),
+        ("sweep.engine={name: server, url: 'http://127.0.0.1:9', model: any}", "use hf or vllm here"),
+        ("data.max_length_tokens=9", "all 200 traces are longer"),
+    ],
+)
 def test_what_does_not_go_together_is_refused(
-        override: str, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    override: str, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(UserError, match=word):
         run_here(small("lora", tmp_path / "run", tmp_path / "cache", "zero.stage=0", override))

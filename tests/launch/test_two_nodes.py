@@ -9,15 +9,34 @@ import pytest
 
 from tests.train.runs import SCRIPT, environment, free_port, launch, rows, same, small, weights
 
-SHORT = ("trainer.max_steps=3", "trainer.save_steps=3", "trainer.logging_steps=1", "sweep.every_steps=1000",
-         "export.enabled=false", "trainer.per_device_train_batch_size=4")
+SHORT = (
+    "trainer.max_steps=3",
+    "trainer.save_steps=3",
+    "trainer.logging_steps=1",
+    "sweep.every_steps=1000",
+    "export.enabled=false",
+    "trainer.per_device_train_batch_size=4",
+)
 
 
 def start_node(number: int, port: int, hosts: Path, arguments: list[str]) -> subprocess.Popen[str]:
-    command = ["deepspeed", "--hostfile", str(hosts), "--no_ssh", "--node_rank", str(number), "--master_addr",
-               "127.0.0.1", "--master_port", str(port), SCRIPT, *arguments]
-    return subprocess.Popen(command, cwd=hosts.parent, env=environment(), stdout=subprocess.DEVNULL,
-                            stderr=subprocess.PIPE, text=True)
+    command = [
+        "deepspeed",
+        "--hostfile",
+        str(hosts),
+        "--no_ssh",
+        "--node_rank",
+        str(number),
+        "--master_addr",
+        "127.0.0.1",
+        "--master_port",
+        str(port),
+        SCRIPT,
+        *arguments,
+    ]
+    return subprocess.Popen(
+        command, cwd=hosts.parent, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
 
 
 @pytest.mark.slow

@@ -26,9 +26,20 @@ from transformers import (
 )
 
 LAYERS = 6
-SHAPE = {"vocab_size": 53, "hidden_size": 16, "num_hidden_layers": LAYERS, "num_attention_heads": 2,
-         "num_key_value_heads": 1, "head_dim": 8, "intermediate_size": 24, "max_position_embeddings": 64,
-         "initializer_range": 0.3, "bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 0}
+SHAPE = {
+    "vocab_size": 53,
+    "hidden_size": 16,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 8,
+    "intermediate_size": 24,
+    "max_position_embeddings": 64,
+    "initializer_range": 0.3,
+    "bos_token_id": 2,
+    "eos_token_id": 3,
+    "pad_token_id": 0,
+}
 QWEN2 = {**SHAPE, "use_sliding_window": True, "sliding_window": 4}
 QWEN2.pop("head_dim")
 MIXED = ["full_attention", "sliding_attention"] * (LAYERS // 2)
@@ -41,8 +52,9 @@ BUILDERS: dict[str, Callable[[], PreTrainedModel]] = {
     "mistral": lambda: MistralForCausalLM(MistralConfig(**SHAPE, sliding_window=4)),
     "gemma": lambda: GemmaForCausalLM(GemmaConfig(**SHAPE)),
     "gemma2": lambda: Gemma2ForCausalLM(Gemma2Config(**SHAPE, sliding_window=4, query_pre_attn_scalar=8)),
-    "gemma3": lambda: Gemma3ForCausalLM(Gemma3TextConfig(
-        **SHAPE, sliding_window=4, sliding_window_pattern=3, query_pre_attn_scalar=8)),
+    "gemma3": lambda: Gemma3ForCausalLM(
+        Gemma3TextConfig(**SHAPE, sliding_window=4, sliding_window_pattern=3, query_pre_attn_scalar=8)
+    ),
     "smollm3": lambda: SmolLM3ForCausalLM(SmolLM3Config(**SHAPE, no_rope_layer_interval=2)),
 }
 FAMILIES = list(BUILDERS)

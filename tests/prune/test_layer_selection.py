@@ -31,11 +31,14 @@ def test_first_and_last_layer_are_eligible() -> None:
     assert select_by_influence([0.0, 0.5, 0.5, 0.1], 2) == (0, 3)
 
 
-@pytest.mark.parametrize(("section", "expected"), [
-    (TailPrune(method="tail", layers=1), (5,)),
-    (LayersPrune(method="layers", remove=[3, 0]), (0, 3)),
-    (ShortGPTPrune(method="shortgpt", layers=1), (4,)),
-])
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        (TailPrune(method="tail", layers=1), (5,)),
+        (LayersPrune(method="layers", remove=[3, 0]), (0, 3)),
+        (ShortGPTPrune(method="shortgpt", layers=1), (4,)),
+    ],
+)
 def test_section_decides_the_method(section: PruneSection, expected: tuple[int, ...]) -> None:
     assert choose(section, 6, INFLUENCE) == expected
 

@@ -20,7 +20,7 @@ from recipes.data import DataSection, FormatSection, NanoTraces
 from recipes.errors import UserError
 from recipes.quality import SelectSection
 from recipes.schema import LayersPrune, ModelSection, PruneSection, ShortGPTPrune, TailPrune
-from recipes.sweeps import JsonlSuite
+from recipes.suites import JsonlSuite
 from tests.prune.models import LAYERS, SHAPE
 
 IDLE = 2
@@ -49,19 +49,27 @@ def unpruned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def data(size: int = 12) -> DataSection:
-    return DataSection(traces=NanoTraces(source="nano", size=size), max_length_tokens=512,
-                       format=FormatSection(open="<think>", close="</think> ", cue="answer", wait="#1"))
+    return DataSection(
+        traces=NanoTraces(source="nano", size=size),
+        max_length_tokens=512,
+        format=FormatSection(open="<think>", close="</think> ", cue="answer", wait="#1"),
+    )
 
 
-@pytest.mark.parametrize(("section", "removed"), [
-    (TAIL, (LAYERS - 2, LAYERS - 1)), (LayersPrune(method="layers", remove=[4, 1]), (1, 4)), (SHORTGPT, (IDLE,))])
+@pytest.mark.parametrize(
+    ("section", "removed"),
+    [(TAIL, (LAYERS - 2, LAYERS - 1)), (LayersPrune(method="layers", remove=[4, 1]), (1, 4)), (SHORTGPT, (IDLE,))],
+)
 def test_folder_holds_the_model_without_the_chosen_layers(
-        section: PruneSection, removed: tuple[int, ...], unpruned: Path, tmp_path: Path) -> None:
+    section: PruneSection, removed: tuple[int, ...], unpruned: Path, tmp_path: Path
+) -> None:
     plan = make_pruned(section, ModelSection(unpruned=str(unpruned)), data(), tmp_path / "p")
     before = AutoModelForCausalLM.from_pretrained(unpruned).model.layers
     after = AutoModelForCausalLM.from_pretrained(tmp_path / "p").model.layers
-    same = [torch.equal(before[old].mlp.up_proj.weight, new.mlp.up_proj.weight)
-            for old, new in zip(plan.kept, after, strict=True)]
+    same = [
+        torch.equal(before[old].mlp.up_proj.weight, new.mlp.up_proj.weight)
+        for old, new in zip(plan.kept, after, strict=True)
+    ]
     assert (plan.removed, all(same), check_folder(tmp_path / "p").plan) == (removed, True, plan)
 
 
@@ -117,8 +125,9 @@ def test_folder_of_something_else_is_refused(unpruned: Path, tmp_path: Path) -> 
         make_pruned(TAIL, ModelSection(unpruned=str(unpruned)), data(), tmp_path)
 
 
-@pytest.mark.parametrize("section", [TailPrune(method="tail", layers=LAYERS),
-                                     ShortGPTPrune(method="shortgpt", layers=LAYERS)])
+@pytest.mark.parametrize(
+    "section", [TailPrune(method="tail", layers=LAYERS), ShortGPTPrune(method="shortgpt", layers=LAYERS)]
+)
 def test_removing_every_layer_is_refused(section: PruneSection, unpruned: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"{LAYERS} of {LAYERS} layers would be removed"):
         make_pruned(section, ModelSection(unpruned=str(unpruned)), data(), tmp_path / "p")
@@ -126,15 +135,24 @@ def test_removing_every_layer_is_refused(section: PruneSection, unpruned: Path, 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     root = Path(__file__).resolve().parents[2]
-    return subprocess.run([sys.executable, "-m", *arguments], cwd=root, env={**os.environ, "OMP_NUM_THREADS": "1"},
-                          capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=root,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_command_cuts_and_doctor_passes(unpruned: Path, tmp_path: Path) -> None:
     suite = {"source": "nano", "name": "chain", "family": "chain", "size": 4}
-    recipe = {"model": {"unpruned": str(unpruned)}, "prune": SHORTGPT.model_dump(),
-              "data": data().model_dump(mode="json"),
-              "sweep": {"budgets": [8], "suites": [suite], "every_steps": 1, "answer_tokens": 4}}
+    recipe = {
+        "model": {"unpruned": str(unpruned)},
+        "prune": SHORTGPT.model_dump(),
+        "data": data().model_dump(mode="json"),
+        "sweep": {"budgets": [8], "suites": [suite], "every_steps": 1, "answer_tokens": 4},
+    }
     (tmp_path / "r.yaml").write_text(yaml.safe_dump(recipe))
     made = command("prune", f"recipe={tmp_path / 'r.yaml'}", f"output={tmp_path / 'p'}")
     assert (made.returncode, f"removed    {IDLE}\n" in made.stdout) == (0, True), made.stderr

@@ -120,8 +120,9 @@ def test_shape_that_the_config_contradicts(tmp_path: Path) -> None:
         check_folder(folder)
 
 
-@pytest.mark.parametrize("damage", [
-    lambda data: data[:-10], lambda data: data[:20], lambda data: b"\xff" * 16 + data[16:], lambda data: b""])
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-10], lambda data: data[:20], lambda data: b"\xff" * 16 + data[16:], lambda data: b""]
+)
 def test_damaged_weights(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
     path = pruned(tmp_path / "p", "llama") / "model.safetensors"
     path.write_bytes(damage(path.read_bytes()))

@@ -9,8 +9,15 @@ import pytest
 from prune.plan import PrunePlan, from_json, load, save, to_json
 from recipes.errors import UserError
 
-PLAN = PrunePlan(method="shortgpt", layers=4, removed=(1, 2), scores=(0.5, 0.1, 0.1, 1 / 3), unpruned="some/model",
-                 source="sha256:00", details={"request": {"prune": {"layers": 2}}, "calibration_tokens": 7})
+PLAN = PrunePlan(
+    method="shortgpt",
+    layers=4,
+    removed=(1, 2),
+    scores=(0.5, 0.1, 0.1, 1 / 3),
+    unpruned="some/model",
+    source="sha256:00",
+    details={"request": {"prune": {"layers": 2}}, "calibration_tokens": 7},
+)
 
 
 def test_kept_layers_are_the_others_in_order() -> None:
@@ -30,10 +37,18 @@ def test_plan_survives_a_folder(tmp_path: Path) -> None:
     assert load(tmp_path) == PLAN
 
 
-@pytest.mark.parametrize(("removed", "scores", "message"), [
-    ((4,), (), "layers 0 to 3"), ((-1,), (), "layers 0 to 3"), ((1, 1), (), "twice"), ((), (), "nothing"),
-    ((0, 1, 2, 3), (), "keep at least one"), ((1,), (0.5,), "4 finite numbers"),
-    ((1,), (0.5, 0.5, 0.5, float("nan")), "4 finite numbers")])
+@pytest.mark.parametrize(
+    ("removed", "scores", "message"),
+    [
+        ((4,), (), "layers 0 to 3"),
+        ((-1,), (), "layers 0 to 3"),
+        ((1, 1), (), "twice"),
+        ((), (), "nothing"),
+        ((0, 1, 2, 3), (), "keep at least one"),
+        ((1,), (0.5,), "4 finite numbers"),
+        ((1,), (0.5, 0.5, 0.5, float("nan")), "4 finite numbers"),
+    ],
+)
 def test_impossible_plan_is_refused(removed: tuple[int, ...], scores: tuple[float, ...], message: str) -> None:
     with pytest.raises(UserError, match=message):
         PrunePlan(method="layers", layers=4, removed=removed, scores=scores)

@@ -33,6 +33,7 @@ def plan(*removed: int, layers: int = LAYERS) -> PrunePlan:
 
 def logits_with_skipped(model: PreTrainedModel, skipped: tuple[int, ...]) -> torch.Tensor:
     """An independent road to the pruned model's logits: skipped layers run, but return what they were given."""
+
     def bypass(_module: torch.nn.Module, arguments: tuple[Any, ...], named: dict[str, Any], _output: object) -> Any:
         return arguments[0] if arguments else named["hidden_states"]
 
@@ -84,7 +85,12 @@ def test_reloaded_model_gives_the_same_logits(family: str, tmp_path: Path) -> No
 def test_the_sliding_windows_that_stay_are_those_of_the_kept_layers() -> None:
     model = apply_plan(build("qwen2_mixed"), plan(0))
     assert model.config.layer_types == [
-        "sliding_attention", "full_attention", "sliding_attention", "full_attention", "sliding_attention"]
+        "sliding_attention",
+        "full_attention",
+        "sliding_attention",
+        "full_attention",
+        "sliding_attention",
+    ]
 
 
 def test_max_window_layers_counts_the_kept_layers_among_the_first() -> None:
@@ -117,9 +123,17 @@ def test_unknown_list_with_one_entry_a_layer_is_refused_by_name() -> None:
         check_cuttable(model)
 
 
-@pytest.mark.parametrize(("key", "value"), [
-    ("num_kv_shared_layers", 2), ("scale_attn_by_inverse_layer_idx", True), ("decoder_sparse_step", 2),
-    ("mlp_only_layers", [1]), ("first_k_dense_replace", 1), ("is_encoder_decoder", True)])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("num_kv_shared_layers", 2),
+        ("scale_attn_by_inverse_layer_idx", True),
+        ("decoder_sparse_step", 2),
+        ("mlp_only_layers", [1]),
+        ("first_k_dense_replace", 1),
+        ("is_encoder_decoder", True),
+    ],
+)
 def test_config_that_depends_on_a_layers_place_is_refused_by_key(key: str, value: object) -> None:
     model = build("llama")
     setattr(model.config, key, value)

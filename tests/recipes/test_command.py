@@ -26,7 +26,9 @@ def run(body: str, *arguments: str, **environment: str) -> subprocess.CompletedP
 
 def test_own_keys_are_taken_out_and_the_rest_keeps_its_order() -> None:
     assert split(["recipe=a.yaml", "out=x", "file.jsonl", "seed=1"], OWN) == (
-        {"out": "x"}, ["recipe=a.yaml", "file.jsonl", "seed=1"])
+        {"out": "x"},
+        ["recipe=a.yaml", "file.jsonl", "seed=1"],
+    )
 
 
 def test_an_own_value_stays_text_with_its_equals_signs() -> None:
@@ -88,8 +90,15 @@ def test_a_reader_that_leaves_early_causes_no_complaint(tmp_path: Path) -> None:
     script = tmp_path / "many.py"
     body = "run(lambda arguments: [print('x' * 99) for _ in range(9999)] and 0)\n"
     script.write_text(f"from recipes.command import run\n{body}")
-    done = subprocess.run(f"{sys.executable} {script} | head -1", shell=True, check=False,
-                          env={"PYTHONPATH": str(ROOT)}, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        f"{sys.executable} {script} | head -1",
+        shell=True,
+        check=False,
+        env={"PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.stderr == ""
 
 

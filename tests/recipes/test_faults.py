@@ -13,16 +13,30 @@ from recipes.loader import load_recipe
 Refusal = Callable[..., str]
 
 UNKNOWN = {
-    "adapter.rr=8": "adapter.r", "adaptor.r=8": "adapter.r", "lora.r=8": "adapter.r", "lora_r=8": "adapter.r",
-    "lora_alpha=8": "adapter.alpha", "lora_dropout=0": "adapter.dropout", "learning_rate=1": "trainer.learning_rate",
-    "sequence_len=8": "data.max_length_tokens", "cutoff_len=8": "data.max_length_tokens",
-    "max_length=8": "data.max_length_tokens", "base_model=x": "model.unpruned",
-    "model_name_or_path=x": "model.unpruned", "micro_batch_size=1": "trainer.per_device_train_batch_size",
-    "wandb_project=x": "wandb.project", "num_epochs=1": "trainer.num_train_epochs",
-    "gradient_accumulation_steps=1": "trainer.gradient_accumulation_steps", "deepspeed=x": "zero.config",
-    "output_dir=x": "run.dir", "sweep.budget=[1]": "sweep.budgets", "budgets=[1]": "sweep.budgets",
-    "weight_decay=0": "trainer.weight_decay", "sweep.suites.1.siz=3": "sweep.suites.1.size",
-    "run.directory=x": "run.dir", "template=qwen3": "data.format.name",
+    "adapter.rr=8": "adapter.r",
+    "adaptor.r=8": "adapter.r",
+    "lora.r=8": "adapter.r",
+    "lora_r=8": "adapter.r",
+    "lora_alpha=8": "adapter.alpha",
+    "lora_dropout=0": "adapter.dropout",
+    "learning_rate=1": "trainer.learning_rate",
+    "sequence_len=8": "data.max_length_tokens",
+    "cutoff_len=8": "data.max_length_tokens",
+    "max_length=8": "data.max_length_tokens",
+    "base_model=x": "model.unpruned",
+    "model_name_or_path=x": "model.unpruned",
+    "micro_batch_size=1": "trainer.per_device_train_batch_size",
+    "wandb_project=x": "wandb.project",
+    "num_epochs=1": "trainer.num_train_epochs",
+    "gradient_accumulation_steps=1": "trainer.gradient_accumulation_steps",
+    "deepspeed=x": "zero.config",
+    "output_dir=x": "run.dir",
+    "sweep.budget=[1]": "sweep.budgets",
+    "budgets=[1]": "sweep.budgets",
+    "weight_decay=0": "trainer.weight_decay",
+    "sweep.suites.1.siz=3": "sweep.suites.1.size",
+    "run.directory=x": "run.dir",
+    "template=qwen3": "data.format.name",
     "zero.offload_optimiser=cpu": "zero.offload_optimizer",
 }
 
@@ -32,6 +46,7 @@ def test_an_unknown_key_is_answered_with_the_key_that_was_meant(refusal: Refusal
     assert refusal(argument) == f"{argument}: unknown key; did you mean {meant}?"
 
 
+# fmt: off
 REFUSED = {
     "zero.stage=7": "zero.stage=7: allowed: 0, 1, 2, 3",
     "model.dtype=float": "model.dtype=float: allowed: float32, bfloat16; did you mean float32?",
@@ -75,6 +90,7 @@ REFUSED = {
     "seed": "seed: must be key=value, such as recipe=lora_recovery.yaml or trainer.max_steps=10",
     "a..b=1": "a..b=1: must be key=value, such as recipe=lora_recovery.yaml or trainer.max_steps=10",
 }
+# fmt: on
 
 
 @pytest.mark.parametrize(("argument", "message"), REFUSED.items())
@@ -84,19 +100,28 @@ def test_a_wrong_argument_is_refused_in_one_line(refusal: Refusal, argument: str
 
 CHOICES = "{source: named, name: mmlu, method: likelihood}"
 PLAIN = "{source: nano, name: chain, family: chain, size: 4}"
-CANNOT_DECIDE = ("sweep: suite mmlu is asked by likelihood and has no budgets, so it cannot decide the verdict; "
-                 "name another as verdict.suite, or put another last")
+CANNOT_DECIDE = (
+    "sweep: suite mmlu is asked by likelihood and has no budgets, so it cannot decide the verdict; "
+    "name another as verdict.suite, or put another last"
+)
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    ([f"sweep.suites=[{PLAIN}, {CHOICES}]"], CANNOT_DECIDE),
-    ([f"sweep.suites=[{CHOICES}, {PLAIN}]", "sweep.verdict.suite=mmlu"], CANNOT_DECIDE),
-    ([f"sweep.suites=[{CHOICES}, {PLAIN}]", "sweep.engine={name: server, url: x, model: m}"],
-     "sweep: engine.name=server gives no likelihoods, and suite mmlu is asked by them; "
-     "use engine.name=hf or method=generate"),
-    (["sweep.suites=[{source: named, name: aime24, method: likelihood}]"],
-     "sweep.suites.0: method=likelihood: aime24 has no choices; write method=generate"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([f"sweep.suites=[{PLAIN}, {CHOICES}]"], CANNOT_DECIDE),
+        ([f"sweep.suites=[{CHOICES}, {PLAIN}]", "sweep.verdict.suite=mmlu"], CANNOT_DECIDE),
+        (
+            [f"sweep.suites=[{CHOICES}, {PLAIN}]", "sweep.engine={name: server, url: x, model: m}"],
+            "sweep: engine.name=server gives no likelihoods, and suite mmlu is asked by them; "
+            "use engine.name=hf or method=generate",
+        ),
+        (
+            ["sweep.suites=[{source: named, name: aime24, method: likelihood}]"],
+            "sweep.suites.0: method=likelihood: aime24 has no choices; write method=generate",
+        ),
+    ],
+)
 def test_likelihood_where_it_cannot_be(refusal: Refusal, arguments: list[str], message: str) -> None:
     assert refusal(*arguments) == message
 
@@ -108,7 +133,8 @@ def test_choices_by_likelihood_stand_beside_a_suite_that_decides(small: Path) ->
 
 def test_a_key_of_another_variant_names_that_variant(refusal: Refusal) -> None:
     assert refusal("adapter.method=none", "adapter.r=8") == (
-        "adapter.r=8: not a key of the chosen variant; it belongs to adapter.method=lora or dora or qlora")
+        "adapter.r=8: not a key of the chosen variant; it belongs to adapter.method=lora or dora or qlora"
+    )
 
 
 def test_a_missing_key_is_named_with_its_meaning(refusal: Refusal) -> None:
@@ -116,8 +142,9 @@ def test_a_missing_key_is_named_with_its_meaning(refusal: Refusal) -> None:
 
 
 def test_a_missing_variant_is_named_with_the_choices(refusal: Refusal) -> None:
-    assert refusal("sweep.suites=[{name: a}]") == ("sweep.suites.0.source: missing; "
-                                                    "allowed: nano, jsonl, hub, named, reasoning_gym")
+    assert refusal("sweep.suites=[{name: a}]") == (
+        "sweep.suites.0.source: missing; allowed: nano, jsonl, hub, named, reasoning_gym"
+    )
 
 
 def test_an_unknown_key_like_nothing_lists_the_keys_of_its_section(refusal: Refusal) -> None:

@@ -133,8 +133,10 @@ def test_a_hub_id_stays_as_it_is() -> None:
 
 
 def test_loading_a_recipe_imports_no_heavy_library() -> None:
-    code = ("import sys; from recipes.loader import load_recipe; load_recipe(['recipe=lora_recovery.yaml']); "
-            "print(sorted({'torch', 'transformers', 'trl', 'datasets', 'numpy', 'deepspeed'} & set(sys.modules)))")
+    code = (
+        "import sys; from recipes.loader import load_recipe; load_recipe(['recipe=lora_recovery.yaml']); "
+        "print(sorted({'torch', 'transformers', 'trl', 'datasets', 'numpy', 'deepspeed'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

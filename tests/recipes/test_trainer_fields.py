@@ -44,8 +44,12 @@ def test_the_choices_are_those_of_the_installed_transformers() -> None:
     from transformers.trainer_utils import IntervalStrategy, SaveStrategy, SchedulerType
     from transformers.training_args import OptimizerNames
 
-    enums = {"lr_scheduler_type": SchedulerType, "logging_strategy": IntervalStrategy, "save_strategy": SaveStrategy,
-             "optim": OptimizerNames}
+    enums = {
+        "lr_scheduler_type": SchedulerType,
+        "logging_strategy": IntervalStrategy,
+        "save_strategy": SaveStrategy,
+        "optim": OptimizerNames,
+    }
     assert {name: tuple(each.value for each in kind) for name, kind in enums.items()} == CHOICES
 
 
@@ -109,4 +113,7 @@ def test_all_wrong_fields_are_reported() -> None:
     with pytest.raises(ValueError) as caught:
         check_trainer_fields({"seed": 1, "disable_tqdm": True, "qqq": 1, "max_steps": None})
     assert [line.split("=")[0] for line in str(caught.value).split("\n")] == [
-        "trainer.seed", "trainer.qqq", "trainer.max_steps"]
+        "trainer.seed",
+        "trainer.qqq",
+        "trainer.max_steps",
+    ]

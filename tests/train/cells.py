@@ -13,14 +13,30 @@ from pathlib import Path
 from tests.train.runs import launch_module, small
 
 GLOBAL_BATCH, STEPS = 8, 4
-SHORT = (f"trainer.max_steps={STEPS}", "trainer.save_steps=2", "trainer.logging_steps=1", "trainer.weight_decay=0.1",
-         "sweep.every_steps=1000", "sweep.suites.0.size=2", "sweep.suites.1.size=2", "sweep.suites.2.size=2",
-         "trainer.disable_tqdm=true")
+SHORT = (
+    f"trainer.max_steps={STEPS}",
+    "trainer.save_steps=2",
+    "trainer.logging_steps=1",
+    "trainer.weight_decay=0.1",
+    "sweep.every_steps=1000",
+    "sweep.suites.0.size=2",
+    "sweep.suites.1.size=2",
+    "sweep.suites.2.size=2",
+    "trainer.disable_tqdm=true",
+)
 NO_EXPORT = "export.enabled=false"
-DESCENT = ("trainer.optim=sgd", "trainer.learning_rate=1.0", "trainer.max_steps=1", "trainer.save_steps=1",
-           "trainer.warmup_steps=0",
-           "trainer.lr_scheduler_type=constant", "trainer.weight_decay=0", "trainer.max_grad_norm=0",
-           "data.traces.size=12", NO_EXPORT)
+DESCENT = (
+    "trainer.optim=sgd",
+    "trainer.learning_rate=1.0",
+    "trainer.max_steps=1",
+    "trainer.save_steps=1",
+    "trainer.warmup_steps=0",
+    "trainer.lr_scheduler_type=constant",
+    "trainer.weight_decay=0",
+    "trainer.max_grad_norm=0",
+    "data.traces.size=12",
+    NO_EXPORT,
+)
 OWN = Path(__file__).parent / "own_deepspeed.json"
 SHARDED = Path(__file__).parent / "sharded_deepspeed.json"  # small weights are sharded too, as large ones are
 
@@ -33,8 +49,9 @@ class Cell:
     overrides: tuple[str, ...]
 
 
-MATRIX = {f"{recipe}{stage}": Cell(recipe, (f"zero.stage={stage}",))
-          for stage in range(4) for recipe in ("lora", "full")}  # plain torch first: DeepSpeed stays in a process
+MATRIX = {
+    f"{recipe}{stage}": Cell(recipe, (f"zero.stage={stage}",)) for stage in range(4) for recipe in ("lora", "full")
+}  # plain torch first: DeepSpeed stays in a process
 # 13 traces in global batches of 8: the second step of each epoch is short, on two ranks with 3 fillers
 UNEVEN = {
     "uneven2": Cell("full", ("zero.stage=2", "data.traces.size=13", NO_EXPORT)),
@@ -49,8 +66,10 @@ VARIANTS = {
     "lora3-checkpointed": Cell("lora", ("zero.stage=3", CHECKPOINTED, f"zero.config={SHARDED}", NO_EXPORT)),
     "full3-checkpointed": Cell("full", ("zero.stage=3", CHECKPOINTED, f"zero.config={SHARDED}", NO_EXPORT)),
     "full2-own": Cell("full", ("zero.stage=2", f"zero.config={OWN}", NO_EXPORT)),
-    "full2-accumulated": Cell("full", (
-        "zero.stage=2", "trainer.per_device_train_batch_size=2", "trainer.gradient_accumulation_steps=2", NO_EXPORT)),
+    "full2-accumulated": Cell(
+        "full",
+        ("zero.stage=2", "trainer.per_device_train_batch_size=2", "trainer.gradient_accumulation_steps=2", NO_EXPORT),
+    ),
 }
 ROUGH = {
     "full2-bfloat16": Cell("full", ("zero.stage=2", BFLOAT16)),
@@ -62,17 +81,36 @@ ADAPTERS = {
 }
 # 12 traces on two ranks: 2 micro batches of 3 each; or packed
 DESCENTS = {
-    "descent2": Cell("full", (
-        "zero.stage=2", *DESCENT, "trainer.per_device_train_batch_size=3", "trainer.gradient_accumulation_steps=2")),
+    "descent2": Cell(
+        "full",
+        ("zero.stage=2", *DESCENT, "trainer.per_device_train_batch_size=3", "trainer.gradient_accumulation_steps=2"),
+    ),
     "descent3": Cell("full", ("zero.stage=3", *DESCENT, "trainer.per_device_train_batch_size=6")),
-    "descent2-packed": Cell("full", (
-        "zero.stage=2", *DESCENT, "trainer.per_device_train_batch_size=1", "trainer.gradient_accumulation_steps=8",
-        "data.packing=true")),
+    "descent2-packed": Cell(
+        "full",
+        (
+            "zero.stage=2",
+            *DESCENT,
+            "trainer.per_device_train_batch_size=1",
+            "trainer.gradient_accumulation_steps=8",
+            "data.packing=true",
+        ),
+    ),
 }
 CLIP = 0.01
-CLIPPED = {f"clipped{stage}": Cell("full", (
-    f"zero.stage={stage}", *DESCENT, f"trainer.max_grad_norm={CLIP}", "trainer.per_device_train_batch_size=3",
-    "trainer.gradient_accumulation_steps=2")) for stage in (2, 3)}
+CLIPPED = {
+    f"clipped{stage}": Cell(
+        "full",
+        (
+            f"zero.stage={stage}",
+            *DESCENT,
+            f"trainer.max_grad_norm={CLIP}",
+            "trainer.per_device_train_batch_size=3",
+            "trainer.gradient_accumulation_steps=2",
+        ),
+    )
+    for stage in (2, 3)
+}
 ON_ONE_RANK = {**MATRIX, **UNEVEN}
 ON_TWO_RANKS = {**MATRIX, **UNEVEN, **VARIANTS, **ROUGH, **ADAPTERS, **DESCENTS, **CLIPPED}
 
@@ -80,8 +118,10 @@ ON_TWO_RANKS = {**MATRIX, **UNEVEN, **VARIANTS, **ROUGH, **ADAPTERS, **DESCENTS,
 def launch_cells(cells: Mapping[str, Cell], root: Path, cache: Path, ranks: int, *more: str) -> None:
     """Runs all cells in one process a rank; the folder of each is named after it."""
     micro_batch = f"trainer.per_device_train_batch_size={GLOBAL_BATCH // ranks}"
-    arguments = [small(cell.recipe, root / name, cache, micro_batch, *SHORT, *cell.overrides, *more)
-                 for name, cell in cells.items()]
+    arguments = [
+        small(cell.recipe, root / name, cache, micro_batch, *SHORT, *cell.overrides, *more)
+        for name, cell in cells.items()
+    ]
     (root / "cells.json").write_text(json.dumps(arguments))
     done = launch_module("tests.train.zero_matrix", [str(root / "cells.json")], ranks)
     (root / "out.txt").write_text(done.stdout)

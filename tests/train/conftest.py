@@ -87,9 +87,16 @@ def full_zero3(two_ranks: Callable[..., Path]) -> Path:
 @pytest.fixture(scope="session")
 def lora_zero2(two_ranks: Callable[..., Path]) -> Path:
     """Ends by epochs: 24 traces in global batches of 2 ranks x 4 x 2 accumulated = 2 steps an epoch, 3 in 1.5."""
-    return two_ranks("lora", "zero.stage=2", "trainer.max_steps=-1", "trainer.num_train_epochs=1.5",
-                     "trainer.gradient_accumulation_steps=2", "data.traces.size=24", "trainer.save_total_limit=1",
-                     "trainer.save_steps=2")
+    return two_ranks(
+        "lora",
+        "zero.stage=2",
+        "trainer.max_steps=-1",
+        "trainer.num_train_epochs=1.5",
+        "trainer.gradient_accumulation_steps=2",
+        "data.traces.size=24",
+        "trainer.save_total_limit=1",
+        "trainer.save_steps=2",
+    )
 
 
 @pytest.fixture(scope="session")

@@ -21,9 +21,18 @@ from train.main import recover
 SCRIPT = str(ROOT / "launch" / "train.py")
 MODEL = ROOT / "data_prep" / "nano_model"
 SMALL = (
-    "trainer.max_steps=8", "trainer.save_steps=4", "trainer.logging_steps=2", "trainer.per_device_train_batch_size=8",
-    "sweep.every_steps=4", "sweep.suites.0.size=8", "sweep.suites.1.size=8", "sweep.suites.2.size=13",
-    "sweep.verdict.resamples=100", "data.traces.size=200", "wandb.mode=disabled")
+    "trainer.max_steps=8",
+    "trainer.save_steps=4",
+    "trainer.logging_steps=2",
+    "trainer.per_device_train_batch_size=8",
+    "sweep.every_steps=4",
+    "sweep.suites.0.size=8",
+    "sweep.suites.1.size=8",
+    "sweep.suites.2.size=13",
+    "sweep.verdict.resamples=100",
+    "data.traces.size=200",
+    "wandb.mode=disabled",
+)
 
 
 def small(recipe: str, folder: Path, cache: Path, *overrides: str) -> list[str]:
@@ -50,32 +59,60 @@ def environment(**more: str) -> dict[str, str]:
 
 def plain(arguments: Sequence[str], folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
     """`python launch/train.py ...` in `folder`."""
-    return subprocess.run([sys.executable, SCRIPT, *arguments], cwd=folder, env=environment(**more),
-                          capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run(
+        [sys.executable, SCRIPT, *arguments],
+        cwd=folder,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
 
 
 def launch(arguments: Sequence[str], folder: Path, ranks: int) -> subprocess.CompletedProcess[str]:
     """`deepspeed --num_accelerators N launch/train.py ...` in `folder`."""
     command = ["deepspeed", "--num_accelerators", str(ranks), "--master_port", str(free_port()), SCRIPT, *arguments]
-    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=240,
-                          check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=240, check=False
+    )
 
 
 def launch_module(module: str, arguments: Sequence[str], ranks: int) -> subprocess.CompletedProcess[str]:
     """`deepspeed --num_accelerators N --module MODULE ...` in the repository's root."""
-    command = ["deepspeed", "--num_accelerators", str(ranks), "--master_port", str(free_port()), "--module", module,
-               *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=900,
-                          check=False)
+    command = [
+        "deepspeed",
+        "--num_accelerators",
+        str(ranks),
+        "--master_port",
+        str(free_port()),
+        "--module",
+        module,
+        *arguments,
+    ]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=900, check=False
+    )
 
 
 def start_rank(rank: int, port: int, arguments: Sequence[str], folder: Path) -> subprocess.Popen[str]:
     """One of two ranks, started as Slurm does: by itself, told by its environment. Its errors lie in err-<rank>.txt."""
-    own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
-           "MASTER_PORT": str(port)}
+    own = {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
     with (folder / f"err-{rank}.txt").open("w") as errors:
-        return subprocess.Popen([sys.executable, "-u", SCRIPT, *arguments], cwd=folder, env=environment(**own),
-                                stdout=subprocess.PIPE, stderr=errors, text=True)
+        return subprocess.Popen(
+            [sys.executable, "-u", SCRIPT, *arguments],
+            cwd=folder,
+            env=environment(**own),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
 
 
 def free_port() -> int:
@@ -95,8 +132,10 @@ def rows(file: Path) -> list[dict[str, Any]]:
 
 def untimed(file: Path) -> list[dict[str, Any]]:
     """The rows without what was measured of the machine."""
-    return [{key: value for key, value in row.items() if not key.endswith(("seconds", "memory_bytes"))}
-            for row in rows(file)]
+    return [
+        {key: value for key, value in row.items() if not key.endswith(("seconds", "memory_bytes"))}
+        for row in rows(file)
+    ]
 
 
 def weights(checkpoint: Path) -> dict[str, torch.Tensor]:

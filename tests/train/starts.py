@@ -63,12 +63,19 @@ class Starter:
     def __enter__(self) -> Starter:
         with self.out.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.train.starts"], cwd=ROOT, env=environment(), stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, stderr=log, text=True)
+                [sys.executable, "-m", "tests.train.starts"],
+                cwd=ROOT,
+                env=environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-                 ) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait(timeout=120)

@@ -62,30 +62,53 @@ def test_checkpointing_raises_no_deprecation() -> None:
         arguments_of("trainer.gradient_checkpointing_kwargs={use_reentrant: false}")
 
 
-@pytest.mark.parametrize(("overrides", "reentrant"), [
-    (("zero.stage=3",), True), (("zero.stage=2",), None), (("zero.stage=3", "adapter={method: none}"), None)])
+@pytest.mark.parametrize(
+    ("overrides", "reentrant"),
+    [(("zero.stage=3",), True), (("zero.stage=2",), None), (("zero.stage=3", "adapter={method: none}"), None)],
+)
 def test_checkpointing_is_reentrant_where_zero_3_has_frozen_weights(
-        overrides: tuple[str, ...], reentrant: bool | None) -> None:
+    overrides: tuple[str, ...], reentrant: bool | None
+) -> None:
     recipe = load(small("lora", Path("run"), Path("cache"), "trainer.gradient_checkpointing=true", *overrides))
     assert (checkpointing(recipe).get("use_reentrant")) is reentrant
 
 
 def test_the_kind_of_checkpointing_that_a_recipe_names_is_kept() -> None:
-    recipe = load(small("lora", Path("run"), Path("cache"), "zero.stage=3", "trainer.gradient_checkpointing=true",
-                        "trainer.gradient_checkpointing_kwargs={use_reentrant: false}"))
+    recipe = load(
+        small(
+            "lora",
+            Path("run"),
+            Path("cache"),
+            "zero.stage=3",
+            "trainer.gradient_checkpointing=true",
+            "trainer.gradient_checkpointing_kwargs={use_reentrant: false}",
+        )
+    )
     assert checkpointing(recipe) == {"use_reentrant": False}
 
 
 def test_a_global_batch_is_micro_batch_times_accumulation_times_ranks() -> None:
-    found = arithmetic({"per_device_train_batch_size": 4, "gradient_accumulation_steps": 3, "max_steps": 5},
-                       traces=100, sequences=100, tokens=1000, ranks=2)
+    found = arithmetic(
+        {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 3, "max_steps": 5},
+        traces=100,
+        sequences=100,
+        tokens=1000,
+        ranks=2,
+    )
     assert (found.global_batch, found.steps, found.tokens_per_step) == (24, 5, 240.0)
 
 
 # 21 traces on 2 ranks in micro batches of 4: 3 batches a rank; accumulated by 2: 2 steps an epoch; 1.5 epochs: 3 steps
-@pytest.mark.parametrize(("trainer", "steps"), [
-    ({"num_train_epochs": 1.0}, 2), ({"num_train_epochs": 1.5}, 3), ({"num_train_epochs": 3.0}, 6),
-    ({"num_train_epochs": 3.0, "dataloader_drop_last": True}, 3), ({"num_train_epochs": 9.0, "max_steps": 4}, 4)])
+@pytest.mark.parametrize(
+    ("trainer", "steps"),
+    [
+        ({"num_train_epochs": 1.0}, 2),
+        ({"num_train_epochs": 1.5}, 3),
+        ({"num_train_epochs": 3.0}, 6),
+        ({"num_train_epochs": 3.0, "dataloader_drop_last": True}, 3),
+        ({"num_train_epochs": 9.0, "max_steps": 4}, 4),
+    ],
+)
 def test_epochs_become_steps(trainer: dict[str, Any], steps: int) -> None:
     batch = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2}
     assert arithmetic({**batch, **trainer}, 21, 21, 210, ranks=2).steps == steps
@@ -97,13 +120,19 @@ def test_packed_traces_are_counted_as_what_they_are_packed_into() -> None:
     assert (found.steps, found.tokens_per_step) == (2, 50.0)
 
 
-@pytest.mark.parametrize("overrides", [
-    ("trainer.num_train_epochs=1",), ("trainer.num_train_epochs=2.5", "trainer.gradient_accumulation_steps=4"),
-    ("trainer.num_train_epochs=1", "trainer.dataloader_drop_last=true"),
-    ("trainer.num_train_epochs=1", "data.packing=true", "trainer.per_device_train_batch_size=2")])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("trainer.num_train_epochs=1",),
+        ("trainer.num_train_epochs=2.5", "trainer.gradient_accumulation_steps=4"),
+        ("trainer.num_train_epochs=1", "trainer.dataloader_drop_last=true"),
+        ("trainer.num_train_epochs=1", "data.packing=true", "trainer.per_device_train_batch_size=2"),
+    ],
+)
 def test_the_real_trainer_comes_to_the_same_number_of_steps(overrides: tuple[str, ...], tmp_path: Path) -> None:
-    recipe = load(small("full", tmp_path, tmp_path, "zero.stage=0", "trainer.max_steps=-1", "data.traces.size=61",
-                        *overrides))
+    recipe = load(
+        small("full", tmp_path, tmp_path, "zero.stage=0", "trainer.max_steps=-1", "data.traces.size=61", *overrides)
+    )
     inputs = stages.read_inputs(recipe, ALONE)
     arguments = make_arguments(recipe, tmp_path)
     trainer = stages.make_trainer(load_model(recipe.model.unpruned, recipe.model), arguments, inputs, recipe.adapter)

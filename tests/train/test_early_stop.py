@@ -12,7 +12,7 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from eval.ranks import ALONE
 from recipes.guard import StopOnPlateau, StopOnVerdict, SweepMetric
-from recipes.sweeps import VerdictSection
+from recipes.sweep import VerdictSection
 from tests.train.runs import rows, run_here, same, small, weights
 from train.checkpoints import best_step, metric_values
 from train.early_stop import EarlyStopCallback, Through, reason_to_stop
@@ -30,9 +30,17 @@ def sweeps(values: Sequence[float | None], words: Sequence[str] = ()) -> list[di
     found = []
     for step, value in enumerate(values, start=1):
         common = {"step": step, "model": "run", "suite": "chain"}
-        found += [{**common, "budget": 16, "accuracy": 0.1}, {**common, "budget": 32, "accuracy": step / 10},
-                  {**common, "budget": None, "gain_per_doubling": value, "level": 0.1,
-                   "verdict": words[step - 1] if words else None}]
+        found += [
+            {**common, "budget": 16, "accuracy": 0.1},
+            {**common, "budget": 32, "accuracy": step / 10},
+            {
+                **common,
+                "budget": None,
+                "gain_per_doubling": value,
+                "level": 0.1,
+                "verdict": words[step - 1] if words else None,
+            },
+        ]
     return found
 
 
@@ -52,17 +60,24 @@ def test_the_best_is_the_first_of_equals_among_the_steps_that_are_there() -> Non
     assert best_step(found, GAIN, [5]) is None
 
 
-@pytest.mark.parametrize(("words", "stops"), [
-    (["RETURNED", "RETURNED"], True), (["PARTIAL", "RETURNED"], False), (["RETURNED", "RETURNED", "PARTIAL"], False),
-    (["PARTIAL", "RETURNED", "RETURNED"], True)])
+@pytest.mark.parametrize(
+    ("words", "stops"),
+    [
+        (["RETURNED", "RETURNED"], True),
+        (["PARTIAL", "RETURNED"], False),
+        (["RETURNED", "RETURNED", "PARTIAL"], False),
+        (["PARTIAL", "RETURNED", "RETURNED"], True),
+    ],
+)
 def test_returned_so_many_times_in_a_row_ends_a_run(words: list[str], stops: bool) -> None:
     section = StopOnVerdict(on="verdict", times=2)
     assert bool(reason_to_stop(section, sweeps([0.0] * len(words), words), "chain")) is stops
 
 
-@pytest.mark.parametrize(("values", "stops"), [
-    ([0.1, 0.2, 0.3], False), ([0.3, 0.2, 0.2], True), ([0.1, 0.2, 0.19], False),
-    ([0.1, 0.14, 0.14], True)])  # 0.14 is no rise of 0.05
+@pytest.mark.parametrize(
+    ("values", "stops"),
+    [([0.1, 0.2, 0.3], False), ([0.3, 0.2, 0.2], True), ([0.1, 0.2, 0.19], False), ([0.1, 0.14, 0.14], True)],
+)  # 0.14 is no rise of 0.05
 def test_so_many_sweeps_without_a_new_best_end_a_run(values: list[float], stops: bool) -> None:
     section = StopOnPlateau(on="plateau", metric=str(GAIN), times=2, min_rise=0.05)
     assert bool(reason_to_stop(section, sweeps(values), "chain")) is stops
@@ -78,8 +93,13 @@ def test_a_sweep_that_was_owed_and_decides_is_recorded_when_the_run_goes_on(tmp_
     assert folder.facts()["early_stop"]["step"] == 2
 
 
-STOPPING = ("early_stop={on: plateau, metric: sweep/chain/accuracy, times: 1, min_rise: 1.0}", "sweep.every_steps=2",
-            "keep_best=sweep/chain/accuracy", "trainer.save_steps=1", "trainer.save_total_limit=1")
+STOPPING = (
+    "early_stop={on: plateau, metric: sweep/chain/accuracy, times: 1, min_rise: 1.0}",
+    "sweep.every_steps=2",
+    "keep_best=sweep/chain/accuracy",
+    "trainer.save_steps=1",
+    "trainer.save_total_limit=1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +125,11 @@ def test_a_stopped_run_that_is_started_again_trains_no_further(stopped: Path, ca
 @pytest.mark.slow
 def test_the_newest_and_the_best_checkpoint_stay(stopped: Path) -> None:
     best = json.loads((stopped / "run.json").read_text())["best"]
-    value = {step: value for step, value in metric_values(
-        rows(stopped / "sweeps.jsonl"), SweepMetric("chain", "accuracy")).items() if step > 0}
+    value = {
+        step: value
+        for step, value in metric_values(rows(stopped / "sweeps.jsonl"), SweepMetric("chain", "accuracy")).items()
+        if step > 0
+    }
     assert (best["step"], best["value"]) == (max(value, key=lambda step: (value[step], -step)), max(value.values()))
     there = {int(path.parent.name.split("-")[1]) for path in stopped.glob("checkpoint-*/COMPLETE")}
     assert there == {4, best["step"]}

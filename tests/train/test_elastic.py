@@ -20,8 +20,10 @@ Cells = Callable[[int, str], Path]
 GONE_ON = ("lora2", "full1", "full3")
 
 
-@pytest.mark.parametrize(("micro", "whole", "ranks", "found"), [
-    (4, 8, 1, (4, 2)), (8, 8, 2, (4, 1)), (4, 24, 2, (4, 3)), (4, 24, 4, (3, 2)), (6, 16, 2, (4, 2))])
+@pytest.mark.parametrize(
+    ("micro", "whole", "ranks", "found"),
+    [(4, 8, 1, (4, 2)), (8, 8, 2, (4, 1)), (4, 24, 2, (4, 3)), (4, 24, 4, (3, 2)), (6, 16, 2, (4, 2))],
+)
 def test_the_global_batch_stays(micro: int, whole: int, ranks: int, found: tuple[int, int]) -> None:
     assert same_global_batch(micro, whole, ranks) == found
 
@@ -43,11 +45,20 @@ def begun_on_two(folder: Path) -> RunFolder:
     return run
 
 
-@pytest.mark.parametrize(("given", "count", "batch"), [
-    ("same", 1, (4, 1)), ("any", 1, (4, 2)), ("any", 2, (4, 1)), ("any", 4, (2, 1))])
+@pytest.mark.parametrize(
+    ("given", "count", "batch"), [("same", 1, (4, 1)), ("any", 1, (4, 2)), ("any", 2, (4, 1)), ("any", 4, (2, 1))]
+)
 def test_only_a_run_that_may_changes_its_batch(given: str, count: int, batch: tuple[int, int], tmp_path: Path) -> None:
-    recipe = load(small("lora", tmp_path, tmp_path, f"run.resume_ranks={given}",
-                        "trainer.per_device_train_batch_size=4", "trainer.gradient_accumulation_steps=1"))
+    recipe = load(
+        small(
+            "lora",
+            tmp_path,
+            tmp_path,
+            f"run.resume_ranks={given}",
+            "trainer.per_device_train_batch_size=4",
+            "trainer.gradient_accumulation_steps=1",
+        )
+    )
     trainer = fit_ranks(begun_on_two(tmp_path), recipe, ranks_of(count)).trainer
     assert (trainer["per_device_train_batch_size"], trainer["gradient_accumulation_steps"]) == batch
 
@@ -94,9 +105,15 @@ def gone_on(cell_of: Cells, tmp_path_factory: pytest.TempPathFactory, cache: Pat
 @pytest.mark.parametrize("begun", [1, 2])
 @pytest.mark.parametrize("name", GONE_ON)
 def test_losses_and_rates_are_those_of_the_uninterrupted_run(
-        name: str, begun: int, gone_on: Cells, cell_of: Cells) -> None:
-    resumed, whole = ([(row["step"], row["loss"], row["learning_rate"], row["tokens"])
-                       for row in rows(run(begun, name) / "metrics.jsonl")] for run in (gone_on, cell_of))
+    name: str, begun: int, gone_on: Cells, cell_of: Cells
+) -> None:
+    resumed, whole = (
+        [
+            (row["step"], row["loss"], row["learning_rate"], row["tokens"])
+            for row in rows(run(begun, name) / "metrics.jsonl")
+        ]
+        for run in (gone_on, cell_of)
+    )
     assert [list(row) for row in resumed] == [pytest.approx(row, rel=1e-5) for row in whole]
 
 

@@ -17,9 +17,15 @@ from tests.train.runs import SCRIPT, environment, free_port, ours, run_here, sma
 from tests.train.starts import wait_until
 from train.exits import disk_fault
 
-ENDLESS = ("trainer.max_steps=4000", "trainer.save_steps=4000", "sweep.every_steps=4000",
-           "trainer.per_device_train_batch_size=4", "trainer.logging_steps=1", "trainer.disable_tqdm=true",
-           "run.stall_seconds=12")
+ENDLESS = (
+    "trainer.max_steps=4000",
+    "trainer.save_steps=4000",
+    "sweep.every_steps=4000",
+    "trainer.per_device_train_batch_size=4",
+    "trainer.logging_steps=1",
+    "trainer.disable_tqdm=true",
+    "run.stall_seconds=12",
+)
 
 Pair = tuple[subprocess.Popen[str], subprocess.Popen[str]]
 
@@ -32,8 +38,12 @@ def training(tmp_path: Path, cache: Path) -> Iterator[Callable[..., Pair]]:
     def start() -> Pair:
         port, arguments = free_port(), small("lora", tmp_path / "run", cache, *ENDLESS)
         started.extend(start_rank(rank, port, arguments, tmp_path) for rank in (0, 1))
-        wait_until(lambda: (tmp_path / "run" / "metrics.jsonl").is_file()
-                   and '"step": 3' in (tmp_path / "run" / "metrics.jsonl").read_text())
+        wait_until(
+            lambda: (
+                (tmp_path / "run" / "metrics.jsonl").is_file()
+                and '"step": 3' in (tmp_path / "run" / "metrics.jsonl").read_text()
+            )
+        )
         return started[0], started[1]
 
     yield start
@@ -44,19 +54,21 @@ def training(tmp_path: Path, cache: Path) -> Iterator[Callable[..., Pair]]:
 
 @pytest.mark.slow
 def test_a_rank_that_dies_ends_the_run_with_one_message_that_names_its_log(
-        training: Callable[..., Pair], tmp_path: Path) -> None:
+    training: Callable[..., Pair], tmp_path: Path
+) -> None:
     first, second = training()
     second.kill()
     assert first.wait(timeout=30) == 1
     said = [line for line in ours((tmp_path / "err-0.txt").read_text()) if "died" in line or "Error" in line]
     log = tmp_path / "run" / "logs" / "rank-1.log"
-    assert said == [f"rank 1 has died, its own log is {log}; the run ends, and the same command goes on from the last "
-                    "complete checkpoint"]
+    assert said == [
+        f"rank 1 has died, its own log is {log}; the run ends, and the same command goes on from the last "
+        "complete checkpoint"
+    ]
 
 
 @pytest.mark.slow
-def test_a_rank_that_hangs_is_found_by_the_time_limit_and_named(
-        training: Callable[..., Pair], tmp_path: Path) -> None:
+def test_a_rank_that_hangs_is_found_by_the_time_limit_and_named(training: Callable[..., Pair], tmp_path: Path) -> None:
     first, second = training()
     second.send_signal(signal.SIGSTOP)
     assert first.wait(timeout=60) == 1
@@ -75,14 +87,16 @@ def test_a_full_disk_is_said_and_the_last_complete_checkpoint_stays(full: Path, 
     kib = (folder / "checkpoint-4" / "model.safetensors").stat().st_size * 3 // 2 // 1024
     arguments = small("full", folder, cache, "zero.stage=0")
     limited = ["bash", "-c", 'ulimit -f "$0"; exec "$@"', str(kib), sys.executable, SCRIPT, *arguments]
-    done = subprocess.run(limited, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=240,
-                          check=False)
+    done = subprocess.run(
+        limited, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=240, check=False
+    )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     first, second = [line for line in ours(done.stderr) if "could not be written" in line or "last complete" in line]
     assert f"run.dir={folder}: a file could not be written" in first and "bytes are free there" in first
-    assert second == (f"the last complete checkpoint is {folder / 'checkpoint-4'}, untouched; make room, and the same "
-                      "command goes on")
+    assert second == (
+        f"the last complete checkpoint is {folder / 'checkpoint-4'}, untouched; make room, and the same command goes on"
+    )
     assert [mark.parent.name for mark in folder.glob(f"checkpoint-*/{COMPLETE}")] == ["checkpoint-4"]
     assert damage_of(folder / "checkpoint-4") == []
     assert not (folder / "checkpoint-8").exists()

@@ -27,8 +27,10 @@ from tests.train.runs import run_here, small
 from tests.train.test_ranks import together
 from train.generated import with_generated_traces
 
-ASKED = ("{source: generate, problems: {source: nano, name: c, family: chain, size: 8, part: PART}, "
-         "thinking_tokens: 128, answer_tokens: 8}")
+ASKED = (
+    "{source: generate, problems: {source: nano, name: c, family: chain, size: 8, part: PART}, "
+    "thinking_tokens: 128, answer_tokens: 8}"
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -40,9 +42,15 @@ def one_thread() -> Iterator[None]:
 
 
 def recipe(cache: Path, *changes: str, part: str = "training", samples: int = 2) -> Recipe:
-    return load_recipe(["recipe=lora_recovery.yaml", f"run.cache_dir={cache}",
-                        f"data.traces={ASKED.replace('PART', part)}", f"data.traces.samples={samples}",
-                        *changes]).recipe
+    return load_recipe(
+        [
+            "recipe=lora_recovery.yaml",
+            f"run.cache_dir={cache}",
+            f"data.traces={ASKED.replace('PART', part)}",
+            f"data.traces.samples={samples}",
+            *changes,
+        ]
+    ).recipe
 
 
 def file_of(found: Recipe) -> Path:
@@ -95,8 +103,12 @@ def test_two_runs_at_once_write_the_traces_once(tmp_path: Path) -> None:
         return (200, complete(model, tokenizer, body)) if heard.waiting.wait(20) else (404, "nobody waits")
 
     with endpoint(answer) as (url, bodies), redirect_stdout(heard), ThreadPoolExecutor() as threads:
-        asked = recipe(tmp_path, "data.traces.temperature=0",
-                       f"data.traces.engine={{name: server, url: '{url}', model: nano}}", samples=1)
+        asked = recipe(
+            tmp_path,
+            "data.traces.temperature=0",
+            f"data.traces.engine={{name: server, url: '{url}', model: nano}}",
+            samples=1,
+        )
         first = threads.submit(with_generated_traces, asked, ALONE)
         assert thinking.wait(20)
         second = threads.submit(with_generated_traces, asked, ALONE)
@@ -105,8 +117,10 @@ def test_two_runs_at_once_write_the_traces_once(tmp_path: Path) -> None:
 
 
 def test_another_request_is_another_file(tmp_path: Path) -> None:
-    files = {file_of(with_generated_traces(recipe(tmp_path, *changes), ALONE))
-             for changes in ((), ("data.traces.keep=shortest",), ("data.traces.sampling_seed=9",))}
+    files = {
+        file_of(with_generated_traces(recipe(tmp_path, *changes), ALONE))
+        for changes in ((), ("data.traces.keep=shortest",), ("data.traces.sampling_seed=9",))
+    }
     assert len(files) == 3
 
 
@@ -124,14 +138,16 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
 def test_problems_that_the_sweep_asks_too_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with_generated_traces(recipe(tmp_path, "sweep.suites.2.size=8", part="held_out"), ALONE)
     assert "warning: 8 of the 8 problems of data.traces.problems are asked by the sweep's suite chain too" in (
-        capsys.readouterr().out)
+        capsys.readouterr().out
+    )
 
 
 @pytest.mark.slow
 def test_a_run_trains_on_what_its_model_wrote(tmp_path: Path) -> None:
     traces = ASKED.replace("PART", "training").replace("size: 8", "size: 48")
-    arguments = small("lora", tmp_path / "run", tmp_path / "cache", f"data.traces={traces}", "trainer.max_steps=4",
-                      "zero.stage=0")
+    arguments = small(
+        "lora", tmp_path / "run", tmp_path / "cache", f"data.traces={traces}", "trainer.max_steps=4", "zero.stage=0"
+    )
     assert run_here([each for each in arguments if not each.startswith("data.traces.size=")]) == 0
     record = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
     assert record["recipe"]["data"]["traces"]["source"] == "generate"

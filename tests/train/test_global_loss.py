@@ -56,7 +56,8 @@ def test_on_two_ranks(name: str, cell_of: Callable[[int, str], Path], wanted: di
 
 @pytest.mark.parametrize("name", CLIPPED)
 def test_a_clipped_gradient_has_the_length_that_is_allowed(
-        name: str, cell_of: Callable[[int, str], Path], wanted: dict[str, torch.Tensor]) -> None:
+    name: str, cell_of: Callable[[int, str], Path], wanted: dict[str, torch.Tensor]
+) -> None:
     found = moved(cell_of(2, name))
     lengths = [sum(float((part[key] ** 2).sum()) for key in wanted) ** 0.5 for part in (wanted, found)]
     assert lengths[0] > 10 * CLIP

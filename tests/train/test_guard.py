@@ -31,13 +31,28 @@ from train.run_record import RunFolder
 
 PLAIN = ModelSection(unpruned=str(MODEL), pruned=str(MODEL), dtype="float32")
 
-DIVERGES = ("trainer.optim=sgd", "trainer.learning_rate=1e30", "trainer.max_grad_norm=0", "trainer.warmup_steps=0",
-            "trainer.lr_scheduler_type=constant", "trainer.save_steps=1", "sweep.every_steps=1000",
-            "export.enabled=false")
+DIVERGES = (
+    "trainer.optim=sgd",
+    "trainer.learning_rate=1e30",
+    "trainer.max_grad_norm=0",
+    "trainer.warmup_steps=0",
+    "trainer.lr_scheduler_type=constant",
+    "trainer.save_steps=1",
+    "sweep.every_steps=1000",
+    "export.enabled=false",
+)
 # every loss above the median of the last two is taken for an explosion: some of the steps are
-JUMPY = ("guard.on_bad_loss=skip", "guard.explode_factor=1.0001", "guard.window=2", "sweep.every_steps=1000",
-         "export.enabled=false", "trainer.logging_steps=1", "trainer.save_steps=1",
-         "trainer.lr_scheduler_type=constant", "trainer.warmup_steps=0")
+JUMPY = (
+    "guard.on_bad_loss=skip",
+    "guard.explode_factor=1.0001",
+    "guard.window=2",
+    "sweep.every_steps=1000",
+    "export.enabled=false",
+    "trainer.logging_steps=1",
+    "trainer.save_steps=1",
+    "trainer.lr_scheduler_type=constant",
+    "trainer.warmup_steps=0",
+)
 
 
 def test_the_traces_of_a_padded_batch() -> None:
@@ -52,8 +67,9 @@ def test_the_traces_of_a_packed_batch() -> None:
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_the_ids_of_a_bad_step_are_those_of_its_traces_without_fillers(packed: bool, tmp_path: Path) -> None:
-    section = DataSection.model_validate({"traces": {"source": "nano", "size": 3}, "max_length_tokens": 256,
-                                          "cache_dir": tmp_path / "cache"})
+    section = DataSection.model_validate(
+        {"traces": {"source": "nano", "size": 3}, "max_length_tokens": 256, "cache_dir": tmp_path / "cache"}
+    )
     model = load_model(str(MODEL), PLAIN)
     tokenizer = load_tokenizer(str(MODEL), PLAIN)
     stored = prepare(section, tokenizer, think_format(FORMAT, tokenizer)).rows
@@ -83,7 +99,8 @@ def diverged(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Callable[
 
 @pytest.mark.slow
 def test_a_run_that_diverges_stops_with_step_traces_and_the_last_good_checkpoint(
-        diverged: Callable[..., tuple[int, Path]], cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    diverged: Callable[..., tuple[int, Path]], cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, folder = diverged()
     said = capsys.readouterr().err
     assert code == 1
@@ -92,8 +109,12 @@ def test_a_run_that_diverges_stops_with_step_traces_and_the_last_good_checkpoint
     last = f"the last good checkpoint is {folder / whole[-1]}" if whole else "there is no complete checkpoint yet"
     assert last in said
     data = json.loads((folder / "run.json").read_text())["data"]["hash"]
-    known = {row.id for prepared in (open_prepared(path.parent) for path in (cache / "data").glob("*/rows.arrow"))
-             if prepared.hash == data for row in prepared.rows}
+    known = {
+        row.id
+        for prepared in (open_prepared(path.parent) for path in (cache / "data").glob("*/rows.arrow"))
+        if prepared.hash == data
+        for row in prepared.rows
+    }
     named = said.split("traces ")[1].splitlines()[0].split(", ")
     assert len(named) == 8
     assert set(named) <= known
@@ -101,13 +122,18 @@ def test_a_run_that_diverges_stops_with_step_traces_and_the_last_good_checkpoint
 
 @pytest.mark.slow
 def test_a_run_that_only_diverges_stops_after_the_most_that_may_be_skipped(
-        diverged: Callable[..., tuple[int, Path]]) -> None:
+    diverged: Callable[..., tuple[int, Path]],
+) -> None:
     code, folder = diverged("guard.on_bad_loss=skip", "guard.most_skipped=2")
     facts = json.loads((folder / "run.json").read_text())
     assert (code, len(facts["skipped_steps"])) == (1, 2)
     assert [row["step"] for row in rows(folder / "skipped.jsonl")] == facts["skipped_steps"]
-    assert all(bool(torch.isfinite(tensor).all()) for checkpoint in folder.glob("checkpoint-*")
-               if (checkpoint / COMPLETE).is_file() for tensor in weights(checkpoint).values())
+    assert all(
+        bool(torch.isfinite(tensor).all())
+        for checkpoint in folder.glob("checkpoint-*")
+        if (checkpoint / COMPLETE).is_file()
+        for tensor in weights(checkpoint).values()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +145,11 @@ def jumpy(here: Callable[..., Path]) -> Path:
 def test_a_skipped_step_moves_nothing_and_the_others_all(jumpy: Path) -> None:
     skipped = set(json.loads((jumpy / "run.json").read_text())["skipped_steps"])
     assert 0 < len(skipped) < 6
-    moved = {step for step in range(2, 9)
-             if not same(weights(jumpy / f"checkpoint-{step - 1}"), weights(jumpy / f"checkpoint-{step}"))}
+    moved = {
+        step
+        for step in range(2, 9)
+        if not same(weights(jumpy / f"checkpoint-{step - 1}"), weights(jumpy / f"checkpoint-{step}"))
+    }
     assert moved == set(range(2, 9)) - skipped
 
 
@@ -133,11 +162,14 @@ def test_the_record_counts_what_was_skipped(jumpy: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", [2, 3])  # where ranks hold parts of the gradients
-def test_deepspeed_leaves_out_the_same_steps_on_two_ranks(stage: int, jumpy: Path, two_ranks: Callable[..., Path]
-                                                         ) -> None:
+def test_deepspeed_leaves_out_the_same_steps_on_two_ranks(
+    stage: int, jumpy: Path, two_ranks: Callable[..., Path]
+) -> None:
     folder = two_ranks("full", f"zero.stage={stage}", *JUMPY)
-    assert (json.loads((folder / "run.json").read_text())["skipped_steps"]
-            == json.loads((jumpy / "run.json").read_text())["skipped_steps"])
+    assert (
+        json.loads((folder / "run.json").read_text())["skipped_steps"]
+        == json.loads((jumpy / "run.json").read_text())["skipped_steps"]
+    )
     one, two = ([row["loss"] for row in rows(each / "metrics.jsonl")] for each in (jumpy, folder))
     assert two == pytest.approx(one, rel=1e-3)
 

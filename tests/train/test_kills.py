@@ -25,8 +25,15 @@ pytestmark = pytest.mark.slow
 KILLS, KILLED = 30, (-27, -9)  # SIGPROF without a handler, SIGKILL
 AIMS = ("at random", "at random", "in a save", "in a sweep")
 EARLIEST_SECONDS, LATEST_SECONDS = 0.5, 2.6  # of CPU: from reading the inputs to the last sweep
-QUICK = ("zero.stage=0", "trainer.disable_tqdm=true", "export.enabled=false", "trainer.save_steps=1",
-         "trainer.logging_steps=1", "trainer.save_total_limit=3", "keep_best=sweep/chain/accuracy")
+QUICK = (
+    "zero.stage=0",
+    "trainer.disable_tqdm=true",
+    "export.enabled=false",
+    "trainer.save_steps=1",
+    "trainer.logging_steps=1",
+    "trainer.save_total_limit=3",
+    "keep_best=sweep/chain/accuracy",
+)
 
 
 def arguments(folder: Path, cache: Path) -> list[str]:

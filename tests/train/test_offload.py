@@ -36,11 +36,17 @@ def test_the_installed_build_has_every_stage_that_a_recipe_can_name() -> None:
     assert stages_of_the_build() >= {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize(("zero", "wanted"), [
-    (ZeroSection(stage=2, offload_optimizer="cpu"), [("offload_optimizer", "cpu", 1600)]),
-    (ZeroSection(stage=3, offload_parameters="cpu"), [("offload_parameters", "cpu", 2000)]),
-    (ZeroSection(stage=3, offload_optimizer="nvme", offload_parameters="cpu", nvme_dir=Path("x")),
-     [("offload_optimizer", "nvme", 1600), ("offload_parameters", "cpu", 2000)])])
+@pytest.mark.parametrize(
+    ("zero", "wanted"),
+    [
+        (ZeroSection(stage=2, offload_optimizer="cpu"), [("offload_optimizer", "cpu", 1600)]),
+        (ZeroSection(stage=3, offload_parameters="cpu"), [("offload_parameters", "cpu", 2000)]),
+        (
+            ZeroSection(stage=3, offload_optimizer="nvme", offload_parameters="cpu", nvme_dir=Path("x")),
+            [("offload_optimizer", "nvme", 1600), ("offload_parameters", "cpu", 2000)],
+        ),
+    ],
+)
 def test_needs_by_hand(zero: ZeroSection, wanted: list[tuple[str, str, int]]) -> None:
     assert [(each.key, each.place, each.needed_bytes) for each in needs(zero, SIZES, 1.0)] == wanted
 
@@ -52,8 +58,10 @@ def test_a_machine_with_half_of_the_ranks_needs_half() -> None:
 
 def test_offload_without_memory_is_refused_with_both_figures() -> None:
     wanted = [Need("offload_optimizer", "cpu", 3e9), Need("offload_parameters", "cpu", 2e9)]
-    with pytest.raises(UserError, match="zero.offload_optimizer=cpu and zero.offload_parameters=cpu: about 5 GB of "
-                                        "memory .* 4 GB are free"):
+    with pytest.raises(
+        UserError,
+        match="zero.offload_optimizer=cpu and zero.offload_parameters=cpu: about 5 GB of memory .* 4 GB are free",
+    ):
         check_space(wanted, {"cpu": 4 * 10**9})
 
 
@@ -63,8 +71,10 @@ def test_offload_without_disk_is_refused() -> None:
 
 
 def test_what_fits_is_let_through() -> None:
-    check_space([Need("offload_optimizer", "nvme", 5e8), Need("offload_parameters", "cpu", 1e12)],
-                {"cpu": 10**12, "nvme": 10**9})
+    check_space(
+        [Need("offload_optimizer", "nvme", 5e8), Need("offload_parameters", "cpu", 1e12)],
+        {"cpu": 10**12, "nvme": 10**9},
+    )
 
 
 def test_a_folder_for_nvme_that_cannot_be_made_is_named(tmp_path: Path) -> None:

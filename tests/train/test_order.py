@@ -47,7 +47,7 @@ def test_every_rank_has_as_many_batches(traces: int, ranks: int) -> None:
 @pytest.mark.parametrize("traces", [24, 25, 13, 5])
 def test_one_rank_that_accumulates_sees_the_global_batches_of_two(traces: int) -> None:
     (alone,), (first, second) = shards(traces, 4, 1), shards(traces, 4, 2)
-    accumulated = [sorted(chain(*alone[step:step + 2])) for step in range(0, len(alone), 2)]
+    accumulated = [sorted(chain(*alone[step : step + 2])) for step in range(0, len(alone), 2)]
     assert accumulated == [sorted(one + two) for one, two in zip(first, second, strict=True)]
 
 
@@ -57,18 +57,38 @@ def test_every_epoch_has_an_order_of_its_own() -> None:
 
 def order_of(tmp_path: Path, *overrides: str) -> list[list[int]]:
     """The token ids of an epoch's micro batches, from the real trainer's loader."""
-    recipe = load(small("lora", tmp_path, tmp_path / "cache", "zero.stage=0", "data.traces.size=21",
-                        "trainer.per_device_train_batch_size=4", *overrides))
+    recipe = load(
+        small(
+            "lora",
+            tmp_path,
+            tmp_path / "cache",
+            "zero.stage=0",
+            "data.traces.size=21",
+            "trainer.per_device_train_batch_size=4",
+            *overrides,
+        )
+    )
     inputs = stages.read_inputs(recipe, ALONE)
-    trainer = stages.make_trainer(load_model(recipe.model.unpruned, recipe.model), make_arguments(recipe, tmp_path),
-                                  inputs, recipe.adapter)
+    trainer = stages.make_trainer(
+        load_model(recipe.model.unpruned, recipe.model), make_arguments(recipe, tmp_path), inputs, recipe.adapter
+    )
     return [batch["input_ids"].flatten().tolist() for batch in trainer.get_train_dataloader()]
 
 
 def test_neither_dropout_nor_sweeps_change_the_order(tmp_path: Path) -> None:
     plain = order_of(tmp_path)
-    assert order_of(tmp_path, "adapter.dropout=0.3", "sweep.every_steps=1", "sweep.temperature=0.7",
-                    "sweep.seed=9", "sweep.samples=2", "adapter.r=4") == plain
+    assert (
+        order_of(
+            tmp_path,
+            "adapter.dropout=0.3",
+            "sweep.every_steps=1",
+            "sweep.temperature=0.7",
+            "sweep.seed=9",
+            "sweep.samples=2",
+            "adapter.r=4",
+        )
+        == plain
+    )
 
 
 def test_another_seed_changes_the_order(tmp_path: Path) -> None:
@@ -77,11 +97,20 @@ def test_another_seed_changes_the_order(tmp_path: Path) -> None:
 
 def test_the_order_of_one_rank_is_that_of_two(tmp_path: Path) -> None:
     """The trainer of one rank leaves the order to transformers and accelerate; that of several draws the same."""
-    recipe = load(small("lora", tmp_path, tmp_path / "cache", "zero.stage=0", "data.traces.size=21",
-                        "trainer.per_device_train_batch_size=4"))
+    recipe = load(
+        small(
+            "lora",
+            tmp_path,
+            tmp_path / "cache",
+            "zero.stage=0",
+            "data.traces.size=21",
+            "trainer.per_device_train_batch_size=4",
+        )
+    )
     inputs = stages.read_inputs(recipe, ALONE)
-    trainer = stages.make_trainer(load_model(recipe.model.unpruned, recipe.model), make_arguments(recipe, tmp_path),
-                                  inputs, recipe.adapter)
+    trainer = stages.make_trainer(
+        load_model(recipe.model.unpruned, recipe.model), make_arguments(recipe, tmp_path), inputs, recipe.adapter
+    )
     drawn = [index for batch in trainer.get_train_dataloader().batch_sampler for index in batch]
     ours = WholeEpochs(21, 3, seed=recipe.seed)
     assert (drawn, [21, 22, 23]) == (list(ours)[:21], list(WholeEpochs(21, 3, seed=recipe.seed))[21:])

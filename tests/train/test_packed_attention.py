@@ -26,14 +26,19 @@ def _sdpa_as_it_was() -> Iterator[None]:
 
 def packed_examples() -> list[dict[str, Any]]:
     rng = np.random.default_rng(0)
-    return [{"input_ids": (ids := rng.integers(4, 53, sum(lengths))), "labels": ids, "seq_lengths": lengths}
-            for lengths in LENGTHS]
+    return [
+        {"input_ids": (ids := rng.integers(4, 53, sum(lengths))), "labels": ids, "seq_lengths": lengths}
+        for lengths in LENGTHS
+    ]
 
 
 def parts() -> list[torch.Tensor]:
     """Every trace of the examples by itself."""
-    return [torch.tensor(part)[None] for example in packed_examples()
-            for part in np.split(example["input_ids"], np.cumsum(example["seq_lengths"])[:-1])]
+    return [
+        torch.tensor(part)[None]
+        for example in packed_examples()
+        for part in np.split(example["input_ids"], np.cumsum(example["seq_lengths"])[:-1])
+    ]
 
 
 def inputs_of(batch: dict[str, Any]) -> dict[str, Any]:
@@ -47,9 +52,15 @@ def built(family: str, attention: str) -> Any:
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize(("family", "attention"), [
-    (family, attention) for family in FAMILIES for attention in ("sdpa", "eager")
-    if (family, attention) != ("gemma2", "sdpa")])  # transformers has no SDPA for it
+@pytest.mark.parametrize(
+    ("family", "attention"),
+    [
+        (family, attention)
+        for family in FAMILIES
+        for attention in ("sdpa", "eager")
+        if (family, attention) != ("gemma2", "sdpa")
+    ],
+)  # transformers has no SDPA for it
 def test_packed_logits_are_those_of_each_trace_alone(family: str, attention: str) -> None:
     model = built(family, attention)
     alone = torch.cat([model(input_ids=part, use_cache=False).logits[0] for part in parts()])
@@ -66,8 +77,10 @@ def test_packed_gradients_are_those_of_each_trace_alone(family: str) -> None:
     model.zero_grad()
     batch = packed_collator(model, 0)(packed_examples())
     model(**inputs_of(batch), use_cache=False).logits.square().sum().backward()
-    worst = max(float((parameter.grad - alone[name]).abs().max() / alone[name].abs().max())
-                for name, parameter in model.named_parameters())
+    worst = max(
+        float((parameter.grad - alone[name]).abs().max() / alone[name].abs().max())
+        for name, parameter in model.named_parameters()
+    )
     assert worst < 1e-4
 
 
@@ -90,9 +103,12 @@ def test_what_is_not_packed_is_attended_to_as_before() -> None:
 
 
 def test_a_batch_by_hand() -> None:
-    batch = packed_collator(built("qwen3", "sdpa"), 0)([
-        {"input_ids": [5, 6, 7, 8, 9], "labels": [-100, 6, -100, 8, 9], "seq_lengths": [2, 3]},
-        {"input_ids": [4, 4], "labels": [-100, 4], "seq_lengths": [2]}])
+    batch = packed_collator(built("qwen3", "sdpa"), 0)(
+        [
+            {"input_ids": [5, 6, 7, 8, 9], "labels": [-100, 6, -100, 8, 9], "seq_lengths": [2, 3]},
+            {"input_ids": [4, 4], "labels": [-100, 4], "seq_lengths": [2]},
+        ]
+    )
     assert batch["input_ids"].tolist() == [[5, 6, 7, 8, 9, 4, 4]]
     assert batch["labels"].tolist() == [[-100, 6, -100, 8, 9, -100, 4]]
     assert batch["position_ids"].tolist() == [[0, 1, 0, 1, 2, 0, 1]]
@@ -105,9 +121,13 @@ def test_a_model_with_attention_of_its_own_gets_the_mask_of_the_positions(monkey
     assert (can_split(model), isinstance(packed_collator(model, 0), SplitCollator)) == (False, False)
 
 
-@pytest.mark.parametrize(("layers", "attention", "fault"), [
-    (["linear_attention", "full_attention"], "sdpa", "layers of the kind linear_attention carry one trace into"),
-    (None, "flex_attention", "with attention flex_attention traces of a row are not kept apart")])
+@pytest.mark.parametrize(
+    ("layers", "attention", "fault"),
+    [
+        (["linear_attention", "full_attention"], "sdpa", "layers of the kind linear_attention carry one trace into"),
+        (None, "flex_attention", "with attention flex_attention traces of a row are not kept apart"),
+    ],
+)
 def test_models_on_which_packing_is_not_exact_are_refused(layers: list[str] | None, attention: str, fault: str) -> None:
     model = build("qwen3")
     model.config.layer_types = layers

@@ -62,17 +62,20 @@ def test_traces_that_are_not_here_are_asked_for(tmp_path: Path) -> None:
         plan_run(missing, {"base_gb": 1})
 
 
-@pytest.mark.parametrize(("arguments", "said"), [
-    (["gpus=none"], "gpus=none: must be a whole number above 0"),
-    (["gpus=1.5"], "gpus=1.5: must be a whole number above 0"),
-    (["gpus=2", "gpu_memory_gb=-1"], "gpu_memory_gb=-1: must be a number above 0"),
-    (["gpus=2", "gpu_memory_gb=.inf"], "gpu_memory_gb=.inf: must be a number above 0"),
-    (["gpus=2", "base_gb=.nan"], "base_gb=.nan: must be a number above 0"),
-    (["traces=10"], "traces and tokens go together"),
-    (["gpus=2", "ranks=2"], "give one of them"),
-    (["gpu_memory_gb=80"], "gpu_memory_gb needs gpus=N"),
-    (["gpus=12", "gpus_per_node=8", "base_gb=1"], "gpus=12 are no whole number of machines with gpus_per_node=8"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["gpus=none"], "gpus=none: must be a whole number above 0"),
+        (["gpus=1.5"], "gpus=1.5: must be a whole number above 0"),
+        (["gpus=2", "gpu_memory_gb=-1"], "gpu_memory_gb=-1: must be a number above 0"),
+        (["gpus=2", "gpu_memory_gb=.inf"], "gpu_memory_gb=.inf: must be a number above 0"),
+        (["gpus=2", "base_gb=.nan"], "base_gb=.nan: must be a number above 0"),
+        (["traces=10"], "traces and tokens go together"),
+        (["gpus=2", "ranks=2"], "give one of them"),
+        (["gpu_memory_gb=80"], "gpu_memory_gb needs gpus=N"),
+        (["gpus=12", "gpus_per_node=8", "base_gb=1"], "gpus=12 are no whole number of machines with gpus_per_node=8"),
+    ],
+)
 def test_mistakes_are_named(arguments: list[str], said: str) -> None:
     with pytest.raises(UserError, match=said):
         main([*FULL, *arguments])
@@ -83,8 +86,10 @@ def test_sweeps_are_counted_with_the_last(steps: int, every: int, sweeps: int) -
     assert sweep_count(steps, every) == sweeps
 
 
-@pytest.mark.parametrize(("keys", "written"), [
-    ([], 2), (["trainer.save_steps=50"], 3), (["trainer.save_strategy=no"], 0), (["trainer.save_steps=0.25"], 4)])
+@pytest.mark.parametrize(
+    ("keys", "written"),
+    [([], 2), (["trainer.save_steps=50"], 3), (["trainer.save_strategy=no"], 0), (["trainer.save_steps=0.25"], 4)],
+)
 def test_checkpoints_are_counted_with_the_last(keys: list[str], written: int) -> None:
     recipe = load([*FULL, *keys])
     assert saves(recipe, arithmetic(recipe.trainer, 200, 200, 8000, 1)) == written
@@ -95,7 +100,11 @@ def test_a_checkpoint_of_every_parameter_holds_weights_twice_masters_and_states(
     sizes = plan_run([*FULL], {"base_gb": 1, "traces": 1, "tokens": 1}).estimate.sizes
     count = sizes.total
     assert disk_bytes(recipe, sizes, 9) == {
-        "pruned model": 4 * count, "a checkpoint": 20 * count, "3 checkpoints": 60 * count, "export": 2 * count}
+        "pruned model": 4 * count,
+        "a checkpoint": 20 * count,
+        "3 checkpoints": 60 * count,
+        "export": 2 * count,
+    }
 
 
 def test_given_counts_are_packed_as_full_rows() -> None:
@@ -106,5 +115,9 @@ def test_given_counts_are_packed_as_full_rows() -> None:
 def test_changes_begin_with_what_leaves_the_training_as_it_is() -> None:
     recipe = load([*FULL, "trainer.gradient_checkpointing=false"])
     found = [keys[0] for keys in changes(recipe, "sweep")]
-    assert found[:4] == ["sweep.engine.memory_gb=2", "trainer.per_device_train_batch_size=1",
-                         "trainer.gradient_checkpointing=true", "zero.stage=3"]
+    assert found[:4] == [
+        "sweep.engine.memory_gb=2",
+        "trainer.per_device_train_batch_size=1",
+        "trainer.gradient_checkpointing=true",
+        "zero.stage=3",
+    ]

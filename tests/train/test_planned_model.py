@@ -17,11 +17,25 @@ from train.planned_model import Batch, PlannedModel
 
 FULL = ["recipe=full_recovery.yaml"]
 QWEN3_32B = {  # as published at Qwen/Qwen3-32B
-    "model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "vocab_size": 151_936, "hidden_size": 5120,
-    "num_hidden_layers": 64, "num_attention_heads": 64, "num_key_value_heads": 8, "head_dim": 128,
-    "intermediate_size": 25_600, "max_position_embeddings": 40_960, "tie_word_embeddings": False}
-QWEN3_8B = {**QWEN3_32B, "hidden_size": 4096, "num_hidden_layers": 36, "num_attention_heads": 32,
-            "intermediate_size": 12_288}
+    "model_type": "qwen3",
+    "architectures": ["Qwen3ForCausalLM"],
+    "vocab_size": 151_936,
+    "hidden_size": 5120,
+    "num_hidden_layers": 64,
+    "num_attention_heads": 64,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "intermediate_size": 25_600,
+    "max_position_embeddings": 40_960,
+    "tie_word_embeddings": False,
+}
+QWEN3_8B = {
+    **QWEN3_32B,
+    "hidden_size": 4096,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 32,
+    "intermediate_size": 12_288,
+}
 
 
 def config_folder(folder: Path, config: dict[str, object]) -> str:
@@ -32,10 +46,12 @@ def config_folder(folder: Path, config: dict[str, object]) -> str:
 
 @pytest.mark.parametrize(("config", "parameters"), [(QWEN3_8B, 8_190_735_360), (QWEN3_32B, 32_762_123_264)])
 def test_a_config_alone_gives_the_published_number_of_parameters(
-        tmp_path: Path, config: dict[str, object], parameters: int) -> None:
+    tmp_path: Path, config: dict[str, object], parameters: int
+) -> None:
     model = PlannedModel(load(["recipe=qwen3_8b_full.yaml", config_folder(tmp_path, config)]))
-    layer = (parameters - 2 * 151_936 * int(str(config["hidden_size"])) - int(str(config["hidden_size"]))
-             ) // int(str(config["num_hidden_layers"]))
+    layer = (parameters - 2 * 151_936 * int(str(config["hidden_size"])) - int(str(config["hidden_size"]))) // int(
+        str(config["num_hidden_layers"])
+    )
     assert (model.sizes.unpruned, model.sizes.total) == (parameters, parameters - 2 * layer)
 
 
@@ -85,5 +101,3 @@ def test_recomputing_keeps_the_inputs_of_layers_alone() -> None:
     inputs = 6 * 4 * 64 * 64 * 4  # layers, rows, tokens, hidden size, float32
     saved = PlannedModel(recipe).activations(batch, "cpu").saved
     assert inputs <= saved < 2 * inputs
-
-

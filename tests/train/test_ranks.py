@@ -122,8 +122,11 @@ def test_a_user_error_of_one_ranks_long_work_is_everyones(tmp_path: Path) -> Non
 
 
 def test_another_fault_of_one_ranks_long_work_ends_all(tmp_path: Path) -> None:
-    found = together(lambda ranks: on_every_rank_however_long(
-        ranks, tmp_path, failing(ValueError("broken")) if ranks.rank == 1 else lambda: ""))
+    found = together(
+        lambda ranks: on_every_rank_however_long(
+            ranks, tmp_path, failing(ValueError("broken")) if ranks.rank == 1 else lambda: ""
+        )
+    )
     assert isinstance(found[1], ValueError)
     assert found[0].code == "rank 0 ends because rank 1 failed: ValueError: broken"
 
@@ -154,6 +157,7 @@ def test_one_rank_alone_raises_its_own() -> None:
 
 @pytest.mark.parametrize(("stage", "world", "used"), [(0, "1", False), (0, "2", True), (1, "1", True), (3, "2", True)])
 def test_deepspeed_is_left_out_only_at_stage_0_in_one_process(
-        stage: Any, world: str, used: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage: Any, world: str, used: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WORLD_SIZE", world)
     assert uses_deepspeed(ZeroSection(stage=stage)) is used

@@ -25,8 +25,11 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def reference(folder: Path, suite: str) -> list[float]:
-    return [row["accuracy"] for row in rows(folder / "sweeps.jsonl")
-            if (row["model"], row["suite"]) == ("unpruned", suite) and row["budget"] is not None]
+    return [
+        row["accuracy"]
+        for row in rows(folder / "sweeps.jsonl")
+        if (row["model"], row["suite"]) == ("unpruned", suite) and row["budget"] is not None
+    ]
 
 
 @pytest.mark.slow
@@ -61,8 +64,9 @@ def test_references_are_rows_of_step_0(full: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_from_any_folder_finds_the_shipped_model(here: Callable[..., Path], tmp_path: Path,
-                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_from_any_folder_finds_the_shipped_model(
+    here: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     run_here(small("full", Path("mine"), Path("cache"), *QUICK))
     assert (tmp_path / "mine" / "checkpoint-1" / "COMPLETE").is_file()

@@ -96,10 +96,15 @@ def test_a_row_never_spans_a_resume(here: Callable[..., Path], cache: Path, tmp_
     assert untimed(resumed / "metrics.jsonl") == untimed(whole / "metrics.jsonl")
 
 
-@pytest.mark.parametrize(("override", "named"), [
-    ("trainer.learning_rate=1e-4", "trainer.learning_rate (0.005 before, 0.0001 now)"),
-    ("zero.stage=2", "zero.stage (0 before, 2 now)"), ("adapter.r=8", "adapter.r (16 before, 8 now)"),
-    ("seed=5", "seed (1 before, 5 now)")])
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("trainer.learning_rate=1e-4", "trainer.learning_rate (0.005 before, 0.0001 now)"),
+        ("zero.stage=2", "zero.stage (0 before, 2 now)"),
+        ("adapter.r=8", "adapter.r (16 before, 8 now)"),
+        ("seed=5", "seed (1 before, 5 now)"),
+    ],
+)
 def test_another_recipe_is_refused_by_its_keys(override: str, named: str, cut: Path, cache: Path) -> None:
     from recipes.loader import load_recipe
     from train.opening import open_run
@@ -125,8 +130,10 @@ def test_another_number_of_ranks_is_let_through_where_it_is_asked_for(cut: Path,
 
     folder = RunFolder(cut)
     for ranks in (2, 3):  # the number with which it began is kept
-        assert open_run(folder, load_recipe(arguments(cut, cache, "run.resume_ranks=any")),
-                        replace(ALONE, count=ranks)) is not None
+        assert (
+            open_run(folder, load_recipe(arguments(cut, cache, "run.resume_ranks=any")), replace(ALONE, count=ranks))
+            is not None
+        )
         assert (folder.facts()["ranks"], folder.facts()["ranks_begun"]) == (ranks, 1)
 
 
@@ -198,8 +205,14 @@ def test_traces_that_changed_in_their_file_are_refused(here: Callable[..., Path]
     file = tmp_path / "traces.jsonl"
     row = {"question": "calc +3 4 ?", "thinking": "", "answer": "answer 7"}
     file.write_text(json.dumps(row) + "\n")
-    data = ("data.traces.source=jsonl", f"data.traces.path={file}", "trainer.max_steps=2", "trainer.save_steps=1",
-            "trainer.per_device_train_batch_size=1", "sweep.every_steps=1000")
+    data = (
+        "data.traces.source=jsonl",
+        f"data.traces.path={file}",
+        "trainer.max_steps=2",
+        "trainer.save_steps=1",
+        "trainer.per_device_train_batch_size=1",
+        "sweep.every_steps=1000",
+    )
     folder = here("lora", *data, "export.enabled=false")
     file.write_text(json.dumps({**row, "question": "calc +3 5 ?", "answer": "answer 8"}) + "\n")
     assert "data.hash" in refusal(arguments(folder, cache, *data))
@@ -224,12 +237,18 @@ def copied(lora: Path, tmp_path: Path) -> Path:
     return shutil.copytree(lora, tmp_path / "run")
 
 
-@pytest.mark.parametrize(("harm", "said"), [
-    (spoil, "adapter_model.safetensors has other bytes than were saved"),
-    (lambda file: file.write_bytes(file.read_bytes()[:-1]), "adapter_model.safetensors has "),
-    (Path.unlink, "adapter_model.safetensors is missing")], ids=["flipped", "cut", "missing"])
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (spoil, "adapter_model.safetensors has other bytes than were saved"),
+        (lambda file: file.write_bytes(file.read_bytes()[:-1]), "adapter_model.safetensors has "),
+        (Path.unlink, "adapter_model.safetensors is missing"),
+    ],
+    ids=["flipped", "cut", "missing"],
+)
 def test_a_damaged_checkpoint_is_refused_by_the_file_and_the_way_on(
-        harm: Callable[[Path], object], said: str, copied: Path, cache: Path) -> None:
+    harm: Callable[[Path], object], said: str, copied: Path, cache: Path
+) -> None:
     harm(copied / "checkpoint-8" / "adapter_model.safetensors")
     before = (copied / "run.json").read_text()
     with pytest.raises(UserError) as caught:
@@ -251,7 +270,8 @@ def test_a_damaged_mark_is_refused(copied: Path, cache: Path) -> None:
 
 
 def test_the_mark_of_an_earlier_version_is_taken_and_that_is_said(
-        copied: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copied: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (copied / "checkpoint-8" / COMPLETE).write_text("8\n")
     assert opened(copied, cache) == copied / "checkpoint-8"
     assert "not verified" in capsys.readouterr().out

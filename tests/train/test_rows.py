@@ -38,16 +38,24 @@ def test_packed_examples_hold_every_trace_once_whole_and_labelled(prepared: Prep
 
 @pytest.mark.parametrize(("packing", "few"), [(False, False), (True, True)])
 def test_a_recipe_packs_where_it_says_so(packing: bool, few: bool, prepared: Prepared) -> None:
-    section = DataSection.model_validate({"traces": {"source": "nano", "size": 60}, "max_length_tokens": 256,
-                                          "packing": packing})
+    section = DataSection.model_validate(
+        {"traces": {"source": "nano", "size": 60}, "max_length_tokens": 256, "packing": packing}
+    )
     assert (feed_of(section, prepared).sequences < 60) == few
 
 
 @pytest.mark.slow
 def test_a_packed_run_counts_the_tokens_of_all_its_rows(here: Any) -> None:
-    folder: Path = here("full", "data.packing=true", "data.traces.size=40", "trainer.per_device_train_batch_size=3",
-                        "trainer.max_steps=-1", "trainer.num_train_epochs=1", "trainer.logging_steps=1",
-                        "export.enabled=false")
+    folder: Path = here(
+        "full",
+        "data.packing=true",
+        "data.traces.size=40",
+        "trainer.per_device_train_batch_size=3",
+        "trainer.max_steps=-1",
+        "trainer.num_train_epochs=1",
+        "trainer.logging_steps=1",
+        "export.enabled=false",
+    )
     facts = json.loads((folder / "run.json").read_text())["data"]
     assert sum(row["tokens"] for row in read_rows(folder / "metrics.jsonl")) == facts["tokens"]
     assert len(read_rows(folder / "metrics.jsonl")) == -(-facts["packing"]["rows"] // 3)

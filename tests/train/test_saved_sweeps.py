@@ -35,8 +35,9 @@ def beside(here: Callable[..., Path]) -> Path:
 @pytest.mark.slow
 def test_the_rows_are_those_of_live_sweeps(beside: Path, here: Callable[..., Path]) -> None:
     def by_key(folder: Path) -> dict[object, object]:
-        return {(row["step"], row["model"], row["suite"], row["budget"]): row
-                for row in untimed(folder / "sweeps.jsonl")}
+        return {
+            (row["step"], row["model"], row["suite"], row["budget"]): row for row in untimed(folder / "sweeps.jsonl")
+        }
 
     live = here("lora", *FEW)
     assert by_key(beside) == by_key(live)
@@ -48,7 +49,9 @@ def test_every_sweep_stands_at_its_own_step_with_its_samples(beside: Path) -> No
     steps = {row["step"] for row in rows(beside / "sweeps.jsonl") if row["model"] == "run"}
     assert steps == {2, 4}
     assert sorted(file.name for file in (beside / "samples" / "chain").glob("run-*")) == [
-        "run-000002.jsonl", "run-000004.jsonl"]
+        "run-000002.jsonl",
+        "run-000004.jsonl",
+    ]
 
 
 @pytest.mark.slow
@@ -74,21 +77,29 @@ def test_a_sweep_that_was_left_is_done_when_the_run_goes_on(beside: Path, tmp_pa
 
 @pytest.mark.slow
 def test_two_ranks_with_shards_save_whole_weights_for_it(two_ranks: Callable[..., Path]) -> None:
-    folder = two_ranks("full", "zero.stage=3", "trainer.max_steps=2", "sweep.every_steps=2", "trainer.save_steps=2",
-                       BACKGROUND)
+    folder = two_ranks(
+        "full", "zero.stage=3", "trainer.max_steps=2", "sweep.every_steps=2", "trainer.save_steps=2", BACKGROUND
+    )
     live = two_ranks("full", "zero.stage=3", "trainer.max_steps=2", "sweep.every_steps=2", "trainer.save_steps=2")
     assert sorted(map(str, untimed(folder / "sweeps.jsonl"))) == sorted(map(str, untimed(live / "sweeps.jsonl")))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not VLLM_PYTHON, reason="no vLLM: set CHAINMEND_VLLM_PYTHON to the python of an environment that "
-                                            "has it")
+@pytest.mark.skipif(
+    not VLLM_PYTHON, reason="no vLLM: set CHAINMEND_VLLM_PYTHON to the python of an environment that has it"
+)
 @pytest.mark.parametrize("background", ["false", "true"])
 def test_vllm_sweeps_the_adapters_that_a_run_saves(here: Callable[..., Path], background: str) -> None:
     engine = f"{{name: vllm, python: {VLLM_PYTHON}, cpu_cache_gib: 1, enforce_eager: true, max_sequences: 32}}"
     by_vllm, live = here("lora", *FEW, f"sweep.engine={engine}", f"sweep.background={background}"), here("lora", *FEW)
-    accuracies = [{(row["step"], row["model"], row["suite"], row["budget"]): row["accuracy"]
-                   for row in rows(folder / "sweeps.jsonl") if row["budget"] is not None} for folder in (by_vllm, live)]
+    accuracies = [
+        {
+            (row["step"], row["model"], row["suite"], row["budget"]): row["accuracy"]
+            for row in rows(folder / "sweeps.jsonl")
+            if row["budget"] is not None
+        }
+        for folder in (by_vllm, live)
+    ]
     assert accuracies[0] == accuracies[1]
 
 
@@ -110,7 +121,8 @@ def test_where_training_waits_a_sweep_that_fails_ends_every_rank(tmp_path: Path)
 
 
 def test_in_the_background_a_sweep_that_fails_ends_no_training(
-        tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     sweeps = left_behind(tmp_path, ALONE, background=True)
     sweeps.begin(4)
     sweeps.wait()
@@ -126,8 +138,15 @@ def test_jobs_of_steps_that_are_trained_again_are_forgotten(tmp_path: Path) -> N
 
 
 def test_an_endpoint_does_not_serve_what_is_trained(tmp_path: Path, cache: Path) -> None:
-    arguments = small("full", tmp_path / "run", cache, "zero.stage=0", "sweep.engine.name=server",
-                      "sweep.engine.url=http://127.0.0.1:9/v1", "sweep.engine.model=m")
+    arguments = small(
+        "full",
+        tmp_path / "run",
+        cache,
+        "zero.stage=0",
+        "sweep.engine.name=server",
+        "sweep.engine.url=http://127.0.0.1:9/v1",
+        "sweep.engine.model=m",
+    )
     with pytest.raises(UserError, match=r"sweep\.engine\.name=server: an endpoint does not serve the weights"):
         run_here(arguments)
 

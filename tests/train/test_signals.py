@@ -16,8 +16,13 @@ from tests.train.starts import Starter, wait_until
 pytestmark = pytest.mark.slow
 
 # a sweep of some seconds, so that it can be met; a row a step, since a step that is saved has a row of its own anyway
-LONG = ("zero.stage=0", "trainer.disable_tqdm=true", "sweep.suites.2.size=200", "sweep.engine.batch_size=8",
-        "trainer.logging_steps=1")
+LONG = (
+    "zero.stage=0",
+    "trainer.disable_tqdm=true",
+    "sweep.suites.2.size=200",
+    "sweep.engine.batch_size=8",
+    "trainer.logging_steps=1",
+)
 
 
 def arguments(folder: Path, cache: Path) -> list[str]:
@@ -57,8 +62,9 @@ def check_goes_on(starter: Starter, folder: Path, cache: Path, whole: Path) -> N
 
 def thoughts(folder: Path, step: int) -> int:
     """Lines that the journal of the chains' sweep has."""
-    return sum(len(file.read_bytes().splitlines())
-               for file in folder.glob(f"samples/chain/run-{step:06d}.jsonl.journal-*"))
+    return sum(
+        len(file.read_bytes().splitlines()) for file in folder.glob(f"samples/chain/run-{step:06d}.jsonl.journal-*")
+    )
 
 
 @pytest.mark.parametrize("step", [4, 8])  # in the middle, and after the last step
@@ -75,8 +81,9 @@ def test_in_a_sweep(step: int, starter: Starter, whole: Path, tmp_path: Path, ca
 
 def test_in_a_save_and_once_more(starter: Starter, whole: Path, tmp_path: Path, cache: Path) -> None:
     folder = tmp_path / "run"
-    code = signalled(starter, folder, cache, (folder / "checkpoint-4").is_dir, signal.SIGUSR1, signal.SIGTERM,
-                     signal.SIGTERM)
+    code = signalled(
+        starter, folder, cache, (folder / "checkpoint-4").is_dir, signal.SIGUSR1, signal.SIGTERM, signal.SIGTERM
+    )
     assert code == 75
     checkpoints = [mark.parent for mark in folder.glob(f"checkpoint-*/{COMPLETE}")]
     assert checkpoints

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from eval.ranks import ALONE, Ranks
-from recipes.sweeps import VerdictSection
+from recipes.sweep import VerdictSection
 from tests.train.runs import rows
 from tests.train.test_ranks import together
 from train.model import References
@@ -20,11 +20,15 @@ from train.sweep_share import SweepsWithinShare, would_exceed
 from train.tracking import NoTracker
 
 
-@pytest.mark.parametrize(("spent", "sweeps", "wall", "exceeds"), [
-    (10.0, 1, 89.0, True),    # one more of 10 s would make 20 of 99 s
-    (10.0, 1, 91.0, False),   # 20 of 101 s
-    (30.0, 3, 190.0, False),  # 40 of 200 s are just 0.2
-    (30.0, 3, 189.0, True)])
+@pytest.mark.parametrize(
+    ("spent", "sweeps", "wall", "exceeds"),
+    [
+        (10.0, 1, 89.0, True),  # one more of 10 s would make 20 of 99 s
+        (10.0, 1, 91.0, False),  # 20 of 101 s
+        (30.0, 3, 190.0, False),  # 40 of 200 s are just 0.2
+        (30.0, 3, 189.0, True),
+    ],
+)
 def test_the_share_with_one_more_sweep_by_hand(spent: float, sweeps: int, wall: float, exceeds: bool) -> None:
     assert would_exceed(spent, sweeps, wall, 0.2) == exceeds
 
@@ -51,11 +55,13 @@ class Steps:
 
 
 @pytest.mark.parametrize(("sweep_seconds", "done", "left_out"), [(30, [8], [2, 4, 6]), (20, [6, 8], [2, 4])])
-def test_a_resumed_run_goes_on_with_its_clock_and_its_record(sweep_seconds: int, done: list[int], left_out: list[int],
-                                                             tmp_path: Path) -> None:
+def test_a_resumed_run_goes_on_with_its_clock_and_its_record(
+    sweep_seconds: int, done: list[int], left_out: list[int], tmp_path: Path
+) -> None:
     """With 100 s of training before and one sweep of 30 s another makes 60 of 160 s; with one of 20 s 40 of 140 s."""
-    (tmp_path / "metrics.jsonl").write_text(json.dumps(
-        {"step": 4, "tokens": 1, "seconds": 100, "sweep_seconds": sweep_seconds}) + "\n")
+    (tmp_path / "metrics.jsonl").write_text(
+        json.dumps({"step": 4, "tokens": 1, "seconds": 100, "sweep_seconds": sweep_seconds}) + "\n"
+    )
     (tmp_path / "sweeps.jsonl").write_text(json.dumps({"step": 1, "model": "run"}) + "\n")
     folder = RunFolder(tmp_path)
     folder.add_facts({"sweeps_left_out": {"max_share": 0.3, "steps": [2, 4, 6, 7]}})  # 6 and 7 are done again
@@ -88,8 +94,9 @@ def test_a_rank_that_sees_older_files_does_as_the_first(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def hurried(here: Any) -> Path:
     """8 steps with a sweep due at each, which may take next to no time."""
-    folder: Path = here("full", "sweep.every_steps=1", "sweep.max_share=0.0001", "export.enabled=false",
-                        "trainer.save_steps=8")
+    folder: Path = here(
+        "full", "sweep.every_steps=1", "sweep.max_share=0.0001", "export.enabled=false", "trainer.save_steps=8"
+    )
     return folder
 
 
@@ -102,8 +109,10 @@ def test_the_first_and_the_last_sweep_are_done_and_the_others_counted(hurried: P
 
 @pytest.mark.slow
 def test_the_report_says_so(hurried: Path) -> None:
-    assert "6 (steps 2, 3, 4, 5, 6, 7), which would have taken more than 0.01 % of the time" in (
-        hurried / "report.html").read_text()
+    assert (
+        "6 (steps 2, 3, 4, 5, 6, 7), which would have taken more than 0.01 % of the time"
+        in (hurried / "report.html").read_text()
+    )
 
 
 @pytest.mark.slow

@@ -42,8 +42,14 @@ def inspect(folder: Path) -> list[dict[str, Any]]:
     files = sorted(folder.glob("wandb/offline-run-*/run-*.wandb"))
     found = []
     for file in files:
-        done = subprocess.run([str(Path(sys.executable).parent / "wandb"), "leet", "inspect", "--json", str(file)],
-                              env=environment(), capture_output=True, text=True, timeout=120, check=True)
+        done = subprocess.run(
+            [str(Path(sys.executable).parent / "wandb"), "leet", "inspect", "--json", str(file)],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
         found += [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     return found
 
@@ -84,17 +90,26 @@ def test_losses_are_those_of_the_run_folder(offline: Offline) -> None:
 
 @pytest.mark.slow
 def test_sweeps_are_those_of_the_run_folder(offline: Offline) -> None:
-    logged = [(row["train/global_step"], row["sweep/chain/acc@b128"]) for row in offline.history()
-              if "sweep/chain/acc@b128" in row]
-    assert logged == [(row["step"], row["accuracy"]) for row in rows(offline.folder / "sweeps.jsonl")
-                      if row["model"] != "unpruned" and (row["suite"], row["budget"]) == ("chain", 128)]
+    logged = [
+        (row["train/global_step"], row["sweep/chain/acc@b128"])
+        for row in offline.history()
+        if "sweep/chain/acc@b128" in row
+    ]
+    assert logged == [
+        (row["step"], row["accuracy"])
+        for row in rows(offline.folder / "sweeps.jsonl")
+        if row["model"] != "unpruned" and (row["suite"], row["budget"]) == ("chain", 128)
+    ]
 
 
 @pytest.mark.slow
 def test_the_unpruned_model_stands_apart(offline: Offline) -> None:
     logged = [row["unpruned/chain/acc@b128"] for row in offline.history() if "unpruned/chain/acc@b128" in row]
-    assert logged == [row["accuracy"] for row in rows(offline.folder / "sweeps.jsonl")
-                      if (row["model"], row["suite"], row["budget"]) == ("unpruned", "chain", 128)]
+    assert logged == [
+        row["accuracy"]
+        for row in rows(offline.folder / "sweeps.jsonl")
+        if (row["model"], row["suite"], row["budget"]) == ("unpruned", "chain", 128)
+    ]
 
 
 @pytest.mark.slow
@@ -127,8 +142,9 @@ def test_a_resumed_run_has_the_same_id(offline: Offline, cache: Path) -> None:
 def unreachable(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Offline:
     """A run whose server does not answer: nothing listens on the discard port."""
     folder = tmp_path_factory.mktemp("unreachable") / "run"
-    arguments = small("lora", folder, cache, "zero.stage=0", "wandb.mode=online", "export.enabled=false",
-                      "trainer.max_steps=2")
+    arguments = small(
+        "lora", folder, cache, "zero.stage=0", "wandb.mode=online", "export.enabled=false", "trainer.max_steps=2"
+    )
     nobody = "http://127.0.0.1:9"
     out = plain(arguments, folder.parent, WANDB_BASE_URL=nobody, WANDB_API_KEY=KEY, WANDB_INIT_TIMEOUT="4")
     return Offline(folder, out, inspect(folder))
@@ -159,12 +175,19 @@ def test_the_key_is_written_nowhere(unreachable: Offline) -> None:
     assert KEY not in unreachable.out.stdout + unreachable.out.stderr
 
 
-@pytest.mark.parametrize(("mode", "environ", "expected"), [
-    ("auto", {}, "offline"), ("auto", {"WANDB_API_KEY": KEY}, "online"),
-    ("auto", {"WANDB_API_KEY": KEY, "WANDB_MODE": "offline"}, "offline"),
-    ("auto", {"WANDB_MODE": "disabled"}, "disabled"), ("online", {"WANDB_MODE": "disabled"}, "online")])
-def test_the_mode_by_key_and_environment(mode: Any, environ: dict[str, str], expected: str, tmp_path: Path,
-                                         monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("mode", "environ", "expected"),
+    [
+        ("auto", {}, "offline"),
+        ("auto", {"WANDB_API_KEY": KEY}, "online"),
+        ("auto", {"WANDB_API_KEY": KEY, "WANDB_MODE": "offline"}, "offline"),
+        ("auto", {"WANDB_MODE": "disabled"}, "disabled"),
+        ("online", {"WANDB_MODE": "disabled"}, "online"),
+    ],
+)
+def test_the_mode_by_key_and_environment(
+    mode: Any, environ: dict[str, str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("WANDB_API_KEY", "WANDB_MODE"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {**environ, "HOME": str(tmp_path)}.items():
@@ -177,10 +200,25 @@ def test_disabled_tracks_nothing(tmp_path: Path) -> None:
 
 
 def test_values_of_a_sweep_by_name() -> None:
-    at_budget = {"model": "run", "suite": "chain", "budget": 16, "accuracy": 0.5, "low": 0.4, "high": 0.6,
-                 "closed": 1.0, "looping": 0.0, "tokens_spent": 9.0}
+    at_budget = {
+        "model": "run",
+        "suite": "chain",
+        "budget": 16,
+        "accuracy": 0.5,
+        "low": 0.4,
+        "high": 0.6,
+        "closed": 1.0,
+        "looping": 0.0,
+        "tokens_spent": 9.0,
+    }
     whole = {"model": "run", "suite": "chain", "budget": None, "level": 0.5, "gain_per_doubling": 0.1, "verdict": None}
     assert sweep_values([at_budget, whole]) == {
-        "sweep/chain/acc@b16": 0.5, "sweep/chain/low@b16": 0.4, "sweep/chain/high@b16": 0.6,
-        "sweep/chain/closed@b16": 1.0, "sweep/chain/looping@b16": 0.0, "sweep/chain/tokens@b16": 9.0,
-        "sweep/chain/level": 0.5, "sweep/chain/gain_per_doubling": 0.1}
+        "sweep/chain/acc@b16": 0.5,
+        "sweep/chain/low@b16": 0.4,
+        "sweep/chain/high@b16": 0.6,
+        "sweep/chain/closed@b16": 1.0,
+        "sweep/chain/looping@b16": 0.0,
+        "sweep/chain/tokens@b16": 9.0,
+        "sweep/chain/level": 0.5,
+        "sweep/chain/gain_per_doubling": 0.1,
+    }

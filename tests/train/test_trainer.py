@@ -26,8 +26,13 @@ KEYS = ("loss", "grad_norm", "num_tokens")
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    section = DataSection.model_validate({"traces": {"source": "nano", "size": 24}, "max_length_tokens": 256,
-                                          "cache_dir": tmp_path_factory.mktemp("cache")})
+    section = DataSection.model_validate(
+        {
+            "traces": {"source": "nano", "size": 24},
+            "max_length_tokens": 256,
+            "cache_dir": tmp_path_factory.mktemp("cache"),
+        }
+    )
     tokenizer = load_tokenizer(str(MODEL), SECTION)
     return prepare(section, tokenizer, think_format(FORMAT, tokenizer))
 
@@ -37,12 +42,27 @@ def trained(kind: type[SFTTrainer], prepared: Prepared, folder: Path, adapter: A
     torch.set_num_threads(1)
     settings = {"per_device_train_batch_size": 4, "max_steps": 3, "learning_rate": 1e-3, "logging_steps": 1, **more}
     arguments = SFTConfig(
-        output_dir=str(folder), report_to="none", use_cpu=True, bf16=False, max_length=256, save_strategy="no",
-        gradient_checkpointing=False, disable_tqdm=True, dataset_kwargs={"skip_prepare_dataset": True},
-        remove_unused_columns=False, dataloader_pin_memory=False, **settings)
+        output_dir=str(folder),
+        report_to="none",
+        use_cpu=True,
+        bf16=False,
+        max_length=256,
+        save_strategy="no",
+        gradient_checkpointing=False,
+        disable_tqdm=True,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        **settings,
+    )
     alone = [[row] for row in range(len(prepared.rows))]
-    trainer = kind(model=load_model(str(MODEL), SECTION), args=arguments, train_dataset=examples(alone, prepared.rows),
-                   processing_class=load_tokenizer(str(MODEL), SECTION), peft_config=adapter)
+    trainer = kind(
+        model=load_model(str(MODEL), SECTION),
+        args=arguments,
+        train_dataset=examples(alone, prepared.rows),
+        processing_class=load_tokenizer(str(MODEL), SECTION),
+        peft_config=adapter,
+    )
     trainer.train()
     return trainer
 
@@ -52,10 +72,13 @@ def logged(trainer: SFTTrainer, *keys: str) -> list[float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "more"), [
-    ("none", {}), ("none", {"gradient_accumulation_steps": 2}), ("lora", {"gradient_accumulation_steps": 2})])
-def test_losses_gradients_and_counts_are_those_of_trl(method: str, more: dict[str, Any], prepared: Prepared,
-                                                      tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [("none", {}), ("none", {"gradient_accumulation_steps": 2}), ("lora", {"gradient_accumulation_steps": 2})],
+)
+def test_losses_gradients_and_counts_are_those_of_trl(
+    method: str, more: dict[str, Any], prepared: Prepared, tmp_path: Path
+) -> None:
     adapter = peft_config(LoraAdapter(method="lora")) if method == "lora" else None
     plain = {"optim": "sgd", **more}  # Adam makes of a gradient near 0 a whole step in the direction of its rounding
     ours, theirs = (trained(kind, prepared, tmp_path, adapter, **plain) for kind in (RecoveryTrainer, SFTTrainer))

@@ -20,8 +20,14 @@ from recipes.schema import Recipe
 from tests.train.runs import MODEL, rows, same, small, untimed, weights
 from train import stages
 
-ONE_STEP = ("trainer.max_steps=1", "trainer.logging_steps=1", "trainer.warmup_steps=0", "sweep.every_steps=1000",
-            "trainer.lr_scheduler_type=constant", "export.enabled=false")
+ONE_STEP = (
+    "trainer.max_steps=1",
+    "trainer.logging_steps=1",
+    "trainer.warmup_steps=0",
+    "sweep.every_steps=1000",
+    "trainer.lr_scheduler_type=constant",
+    "export.enabled=false",
+)
 DESCENT = ("trainer.optim=sgd", "trainer.learning_rate=1.0", "data.traces.size=8")
 SLOW = pytest.mark.slow
 
@@ -57,14 +63,19 @@ def loss_by_hand(recipe: Recipe, pruned: Path) -> float:
 
 
 # all 12 traces are in the one global batch, whatever their order
-@pytest.mark.parametrize("overrides", [
-    ("trainer.per_device_train_batch_size=12",),
-    ("trainer.per_device_train_batch_size=3", "trainer.gradient_accumulation_steps=4"),
-    pytest.param(("trainer.per_device_train_batch_size=12", "trainer.gradient_checkpointing=true"), marks=SLOW),
-    pytest.param(("trainer.per_device_train_batch_size=12", "data.packing=true"), marks=SLOW),
-], ids=["whole", "accumulated", "checkpointed", "packed"])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("trainer.per_device_train_batch_size=12",),
+        ("trainer.per_device_train_batch_size=3", "trainer.gradient_accumulation_steps=4"),
+        pytest.param(("trainer.per_device_train_batch_size=12", "trainer.gradient_checkpointing=true"), marks=SLOW),
+        pytest.param(("trainer.per_device_train_batch_size=12", "data.packing=true"), marks=SLOW),
+    ],
+    ids=["whole", "accumulated", "checkpointed", "packed"],
+)
 def test_loss_is_the_mean_over_the_labelled_tokens_of_the_global_batch(
-        overrides: tuple[str, ...], here: Callable[..., Path], pruned: Path) -> None:
+    overrides: tuple[str, ...], here: Callable[..., Path], pruned: Path
+) -> None:
     folder = here("full", *ONE_STEP, "data.traces.size=12", *overrides)
     recipe = load(small("full", folder, folder, "data.traces.size=12"))
     assert rows(folder / "metrics.jsonl")[0]["loss"] == pytest.approx(loss_by_hand(recipe, pruned), rel=2e-5)
@@ -73,16 +84,19 @@ def test_loss_is_the_mean_over_the_labelled_tokens_of_the_global_batch(
 @pytest.fixture(scope="session")
 def one_sgd_step(here: Callable[..., Path]) -> Callable[..., Path]:
     """One step of plain gradient descent on the same 8 traces: what moved is the gradient, times the learning rate."""
+
     def step(*overrides: str) -> Path:
         return here("full", *ONE_STEP, *DESCENT, *overrides)
+
     return step
 
 
 @pytest.mark.slow
 def test_accumulated_micro_batches_give_the_weights_of_one_batch(one_sgd_step: Callable[..., Path]) -> None:
     whole = weights(one_sgd_step("trainer.per_device_train_batch_size=8") / "checkpoint-1")
-    parts = weights(one_sgd_step("trainer.per_device_train_batch_size=4", "trainer.gradient_accumulation_steps=2")
-                    / "checkpoint-1")
+    parts = weights(
+        one_sgd_step("trainer.per_device_train_batch_size=4", "trainer.gradient_accumulation_steps=2") / "checkpoint-1"
+    )
     assert max(float((whole[name] - parts[name]).abs().max()) for name in whole) < 2e-6
 
 
@@ -111,8 +125,11 @@ def lora_model(tmp_path_factory: pytest.TempPathFactory, pruned: Path) -> torch.
 
 
 def test_a_lora_run_leaves_the_base_bit_for_bit(lora_model: torch.nn.Module, pruned: Path) -> None:
-    base = {name.removeprefix("base_model.model.").replace(".base_layer", ""): tensor.contiguous()
-            for name, tensor in lora_model.state_dict().items() if "lora_" not in name}
+    base = {
+        name.removeprefix("base_model.model.").replace(".base_layer", ""): tensor.contiguous()
+        for name, tensor in lora_model.state_dict().items()
+        if "lora_" not in name
+    }
     start = weights(pruned)
     assert same({name: base[name] for name in start}, start)
 
@@ -148,8 +165,16 @@ def test_weights_are_the_same_bits_with_sweeps_on_or_off(here: Callable[..., Pat
 
 @pytest.mark.slow
 def test_dropout_of_that_test_was_on(here: Callable[..., Path]) -> None:
-    runs = [here("lora", f"adapter.dropout={dropout}", "trainer.max_steps=2", "export.enabled=false",
-                 "sweep.every_steps=1000") for dropout in (0.0, 0.1)]
+    runs = [
+        here(
+            "lora",
+            f"adapter.dropout={dropout}",
+            "trainer.max_steps=2",
+            "export.enabled=false",
+            "sweep.every_steps=1000",
+        )
+        for dropout in (0.0, 0.1)
+    ]
     assert not same(*(weights(run / "checkpoint-2") for run in runs))
 
 
@@ -164,15 +189,27 @@ def test_token_counts_are_the_tokens_that_were_trained(here: Callable[..., Path]
 
 @pytest.mark.slow
 def test_the_last_step_is_logged_where_it_is_no_logging_step(here: Callable[..., Path]) -> None:
-    folder = here("full", "trainer.max_steps=5", "trainer.logging_steps=3", "trainer.save_steps=100",
-                  "export.enabled=false", "sweep.every_steps=1000")
+    folder = here(
+        "full",
+        "trainer.max_steps=5",
+        "trainer.logging_steps=3",
+        "trainer.save_steps=100",
+        "export.enabled=false",
+        "sweep.every_steps=1000",
+    )
     assert [row["step"] for row in untimed(folder / "metrics.jsonl")] == [3, 5]
 
 
 @pytest.mark.slow
 def test_old_checkpoints_go_only_when_the_new_one_is_complete(here: Callable[..., Path]) -> None:
-    folder = here("full", "trainer.max_steps=4", "trainer.save_steps=1", "trainer.save_total_limit=2",
-                  "export.enabled=false", "sweep.every_steps=1000")
+    folder = here(
+        "full",
+        "trainer.max_steps=4",
+        "trainer.save_steps=1",
+        "trainer.save_total_limit=2",
+        "export.enabled=false",
+        "sweep.every_steps=1000",
+    )
     assert sorted(path.parent.name for path in folder.glob("checkpoint-*/COMPLETE")) == ["checkpoint-3", "checkpoint-4"]
 
 

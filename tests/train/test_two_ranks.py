@@ -22,7 +22,8 @@ MEASURED = ("suite", "budget", "accuracy", "closed", "cut", "tokens_spent", "pro
 
 @pytest.mark.parametrize("run", ["full_zero2", "full_zero3"])
 def test_loss_is_that_of_one_rank_with_the_same_global_batch(
-        run: str, full: Path, request: pytest.FixtureRequest, here: Callable[..., Path]) -> None:
+    run: str, full: Path, request: pytest.FixtureRequest, here: Callable[..., Path]
+) -> None:
     folder: Path = request.getfixturevalue(run)
     alone = full if run == "full_zero2" else here("full", "trainer.max_steps=4")
     one, two = ([row["loss"] for row in rows(run / "metrics.jsonl")] for run in (alone, folder))
@@ -40,13 +41,19 @@ def swept_alone(export: Path, recipe_name: str) -> list[dict[str, Any]]:
     recipe = load(small(recipe_name, export, export))
     plan = make_sweep_plan(recipe.sweep, recipe.data.format, load_tokenizer(str(export), recipe.model))
     thoughts = sweep_model(load_model(str(export), recipe.model), plan, ALONE)
-    found = [row for suite in plan.suites for row in sweep_rows(
-        suite_sweep(suite, plan, thoughts[suite.name], "run", 0), None, None, recipe.sweep.verdict)]
+    found = [
+        row
+        for suite in plan.suites
+        for row in sweep_rows(
+            suite_sweep(suite, plan, thoughts[suite.name], "run", 0), None, None, recipe.sweep.verdict
+        )
+    ]
     return [{key: row[key] for key in MEASURED} for row in found if row["budget"] is not None]
 
 
-@pytest.mark.parametrize(("run", "recipe"), [
-    ("full_zero2", "full"), ("full_zero3", "full"), ("lora_zero2", "lora"), ("lora_zero3", "lora")])
+@pytest.mark.parametrize(
+    ("run", "recipe"), [("full_zero2", "full"), ("full_zero3", "full"), ("lora_zero2", "lora"), ("lora_zero3", "lora")]
+)
 def test_a_sharded_sweep_equals_that_of_one_rank(run: str, recipe: str, request: pytest.FixtureRequest) -> None:
     folder: Path = request.getfixturevalue(run)
     assert swept("run", folder) == swept_alone(folder / "export", recipe)

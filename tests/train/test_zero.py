@@ -17,9 +17,13 @@ from train.own_zero import faults
 from train.zero import config_of, conflicts, deepspeed_config, read_config
 
 CONFIGS = [
-    ZeroSection(stage=0), ZeroSection(stage=1), ZeroSection(stage=2), ZeroSection(stage=3),
+    ZeroSection(stage=0),
+    ZeroSection(stage=1),
+    ZeroSection(stage=2),
+    ZeroSection(stage=3),
     ZeroSection(stage=2, offload_optimizer="cpu"),
-    ZeroSection(stage=3, offload_optimizer="cpu", offload_parameters="cpu")]
+    ZeroSection(stage=3, offload_optimizer="cpu", offload_parameters="cpu"),
+]
 
 
 def zero(device: str = "cpu", **fields: Any) -> dict[str, Any]:
@@ -30,14 +34,23 @@ def zero(device: str = "cpu", **fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("stage", [1, 2])
 def test_stages_1_and_2_gather_in_buckets(stage: int) -> None:
     assert zero(stage=stage) == {
-        "stage": stage, "overlap_comm": False, "contiguous_gradients": True, "reduce_bucket_size": 1000,
-        "allgather_bucket_size": 1000}
+        "stage": stage,
+        "overlap_comm": False,
+        "contiguous_gradients": True,
+        "reduce_bucket_size": 1000,
+        "allgather_bucket_size": 1000,
+    }
 
 
 def test_stage_3_saves_whole_weights() -> None:
     assert zero(stage=3) == {
-        "stage": 3, "overlap_comm": False, "contiguous_gradients": True, "reduce_bucket_size": 1000,
-        "stage3_prefetch_bucket_size": 1000, "stage3_gather_16bit_weights_on_model_save": True}
+        "stage": 3,
+        "overlap_comm": False,
+        "contiguous_gradients": True,
+        "reduce_bucket_size": 1000,
+        "stage3_prefetch_bucket_size": 1000,
+        "stage3_gather_16bit_weights_on_model_save": True,
+    }
 
 
 def test_communication_overlaps_on_a_gpu() -> None:
@@ -64,10 +77,14 @@ def test_what_goes_to_a_disk_says_where() -> None:
     assert part["offload_optimizer"] == {"device": "nvme", "pin_memory": False, "nvme_path": "disk"}
 
 
-@pytest.mark.parametrize(("fields", "word"), [
-    ({"stage": 2, "offload_optimizer": "nvme", "nvme_dir": "x"}, "offload_optimizer=nvme needs stage=3"),
-    ({"stage": 3, "offload_optimizer": "nvme"}, "needs nvme_dir"),
-    ({"stage": 0, "config": "x.json"}, "config=x.json needs")])
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"stage": 2, "offload_optimizer": "nvme", "nvme_dir": "x"}, "offload_optimizer=nvme needs stage=3"),
+        ({"stage": 3, "offload_optimizer": "nvme"}, "needs nvme_dir"),
+        ({"stage": 0, "config": "x.json"}, "config=x.json needs"),
+    ],
+)
 def test_what_cannot_be_is_refused_in_the_recipe(fields: dict[str, Any], word: str) -> None:
     with pytest.raises(ValueError, match=word):
         ZeroSection(**fields)
@@ -81,16 +98,31 @@ def own(tmp_path: Path, config: Any, *overrides: str) -> Recipe:
 
 
 def test_every_conflict_with_the_recipe_is_named_at_once(tmp_path: Path) -> None:
-    config = {"train_batch_size": 99, "train_micro_batch_size_per_gpu": 3, "gradient_accumulation_steps": 7,
-              "gradient_clipping": 0.5, "bf16": {"enabled": True}, "fp16": {"enabled": True},
-              "optimizer": {"type": "AdamW", "params": {"lr": 1.0}}, "scheduler": {"type": "WarmupLR"},
-              "zero_optimization": {"stage": 1, "offload_optimizer": {"device": "cpu"}}}
+    config = {
+        "train_batch_size": 99,
+        "train_micro_batch_size_per_gpu": 3,
+        "gradient_accumulation_steps": 7,
+        "gradient_clipping": 0.5,
+        "bf16": {"enabled": True},
+        "fp16": {"enabled": True},
+        "optimizer": {"type": "AdamW", "params": {"lr": 1.0}},
+        "scheduler": {"type": "WarmupLR"},
+        "zero_optimization": {"stage": 1, "offload_optimizer": {"device": "cpu"}},
+    }
     recipe = own(tmp_path, config, "trainer.optim=adamw_torch")
     assert [line.split(" against ")[0] for line in conflicts(config, recipe, 2)] == [
-        "train_micro_batch_size_per_gpu=3", "gradient_accumulation_steps=7", "train_batch_size=99",
-        "gradient_clipping=0.5", "bf16.enabled=true", "zero_optimization.stage=1",
-        "zero_optimization.offload_optimizer.device=cpu", "optimizer.params.lr=1.0", "fp16.enabled=true", "optimizer",
-        "scheduler"]
+        "train_micro_batch_size_per_gpu=3",
+        "gradient_accumulation_steps=7",
+        "train_batch_size=99",
+        "gradient_clipping=0.5",
+        "bf16.enabled=true",
+        "zero_optimization.stage=1",
+        "zero_optimization.offload_optimizer.device=cpu",
+        "optimizer.params.lr=1.0",
+        "fp16.enabled=true",
+        "optimizer",
+        "scheduler",
+    ]
 
 
 def test_a_conflict_is_a_mistake_with_both_keys(tmp_path: Path) -> None:
@@ -99,8 +131,12 @@ def test_a_conflict_is_a_mistake_with_both_keys(tmp_path: Path) -> None:
 
 
 def test_an_own_config_keeps_its_keys_and_gets_what_it_lacks(tmp_path: Path) -> None:
-    config = {"wall_clock_breakdown": True, "gradient_clipping": 1.0, "train_batch_size": 16,
-              "zero_optimization": {"stage": "auto", "reduce_bucket_size": 7, "allgather_bucket_size": "auto"}}
+    config = {
+        "wall_clock_breakdown": True,
+        "gradient_clipping": 1.0,
+        "train_batch_size": 16,
+        "zero_optimization": {"stage": "auto", "reduce_bucket_size": 7, "allgather_bucket_size": "auto"},
+    }
     found = config_of(own(tmp_path, config, "zero.bucket_size=5"), "cpu", 2)
     assert (found["wall_clock_breakdown"], found["train_micro_batch_size_per_gpu"]) == (True, "auto")
     assert found["zero_optimization"] == {"stage": 2, "reduce_bucket_size": 7, "allgather_bucket_size": 5}
@@ -121,8 +157,15 @@ def test_an_own_config_of_stage_3_saves_whole_weights(tmp_path: Path) -> None:
         config_of(own(tmp_path, {"zero_optimization": {"stage": 3, name: False}}, "zero.stage=3"), "cpu", 2)
 
 
-@pytest.mark.parametrize(("text", "word"), [("{", "no JSON"), ("[1]", "a JSON object"), (None, "cannot be read"),
-                                            ('{"zero_optimization": null}', "zero_optimization=.* must be")])
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("{", "no JSON"),
+        ("[1]", "a JSON object"),
+        (None, "cannot be read"),
+        ('{"zero_optimization": null}', "zero_optimization=.* must be"),
+    ],
+)
 def test_a_file_that_is_no_configuration_is_named(text: str | None, word: str, tmp_path: Path) -> None:
     if text is not None:
         (tmp_path / "own.json").write_text(text)
@@ -130,16 +173,23 @@ def test_a_file_that_is_no_configuration_is_named(text: str | None, word: str, t
         read_config(tmp_path / "own.json")
 
 
-@pytest.mark.parametrize(("config", "words"), [
-    ({"zero_optimisation": {}}, ["zero_optimisation is no key of DeepSpeed", "did you mean zero_optimization?"]),
-    ({"zero_optimization": {"reduce_bucket": 7}}, ["zero_optimization.reduce_bucket is no key of DeepSpeed",
-                                                   "did you mean reduce_bucket_size?"]),
-    ({"zero_optimization": {"overlap_comm": 7}}, ["zero_optimization.overlap_comm=7", "bool"]),
-    ({"optimizer": {"type": "AdamWW"}}, ["optimizer.type=AdamWW is neither", "AdamW"]),
-    ({"optimizer": {}}, ["optimizer.type=null must name an optimizer"]),
-    ({"aio": 5}, ["aio=5 must be a JSON object"])])
-def test_what_deepspeed_would_refuse_or_read_over_is_named(config: dict[str, Any], words: list[str], tmp_path: Path
-                                                           ) -> None:
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"zero_optimisation": {}}, ["zero_optimisation is no key of DeepSpeed", "did you mean zero_optimization?"]),
+        (
+            {"zero_optimization": {"reduce_bucket": 7}},
+            ["zero_optimization.reduce_bucket is no key of DeepSpeed", "did you mean reduce_bucket_size?"],
+        ),
+        ({"zero_optimization": {"overlap_comm": 7}}, ["zero_optimization.overlap_comm=7", "bool"]),
+        ({"optimizer": {"type": "AdamWW"}}, ["optimizer.type=AdamWW is neither", "AdamW"]),
+        ({"optimizer": {}}, ["optimizer.type=null must name an optimizer"]),
+        ({"aio": 5}, ["aio=5 must be a JSON object"]),
+    ],
+)
+def test_what_deepspeed_would_refuse_or_read_over_is_named(
+    config: dict[str, Any], words: list[str], tmp_path: Path
+) -> None:
     with pytest.raises(UserError, match="zero.config=.*own.json: ") as caught:
         config_of(own(tmp_path, config), "cpu", 1)
     assert [word for word in words if word not in str(caught.value)] == []
@@ -156,7 +206,12 @@ def test_deepspeed_accepts_it(section: ZeroSection, device: str) -> None:
     from deepspeed.runtime.config import DeepSpeedConfig
 
     config = deepspeed_config(section, device)
-    config |= {"train_micro_batch_size_per_gpu": 2, "gradient_accumulation_steps": 3, "train_batch_size": 6,
-               "gradient_clipping": 1.0, "bf16": {"enabled": False}}
+    config |= {
+        "train_micro_batch_size_per_gpu": 2,
+        "gradient_accumulation_steps": 3,
+        "train_batch_size": 6,
+        "gradient_clipping": 1.0,
+        "bf16": {"enabled": False},
+    }
     config.pop("optimizer", None)
     assert DeepSpeedConfig(config).zero_optimization_stage == section.stage

@@ -12,14 +12,19 @@ from data_prep.grading.grade import grade_all, grader_version
 from data_prep.grading.pool import GradingPool
 from data_prep.suites import load_suite
 from recipes.errors import UserError
-from recipes.sweeps import ReasoningGymSuite
+from recipes.suites import ReasoningGymSuite
 
 pytest.importorskip("reasoning_gym", reason="the extra reasoning-gym is not installed")
 
-CODE = ["__import__('os').system('touch harm')", "open('harm', 'w').write('x')", "__import__('os').kill(1, 0)",
-        "[0] * 10**11",
-        "__import__('subprocess').run(['touch', 'harm'])", "__import__('socket').socket()",
-        "__import__('shutil').rmtree('.')"]
+CODE = [
+    "__import__('os').system('touch harm')",
+    "open('harm', 'w').write('x')",
+    "__import__('os').kill(1, 0)",
+    "[0] * 10**11",
+    "__import__('subprocess').run(['touch', 'harm'])",
+    "__import__('socket').socket()",
+    "__import__('shutil').rmtree('.')",
+]
 
 
 def section(task: str, size: int = 3, seed: int = 5) -> ReasoningGymSuite:
@@ -52,8 +57,9 @@ def test_answers_that_are_code_do_no_harm(pool: GradingPool, tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     (gold,) = (problem.answer for problem in load_suite(section("n_queens", size=1)).problems)
     endless = ["__import__('time').sleep(99)", "__import__('os')._exit(0)"]
-    grades = grade_all([f"<answer>{text}</answer>" for text in [*CODE, *endless]], [gold] * (len(CODE) + 2),
-                       "reasoning_gym", pool)
+    grades = grade_all(
+        [f"<answer>{text}</answer>" for text in [*CODE, *endless]], [gold] * (len(CODE) + 2), "reasoning_gym", pool
+    )
     assert not any(grade.correct for grade in grades)
     assert [grade.reason for grade in grades[-2:]] == ["grader timeout", "grader died"]
     assert not list(tmp_path.iterdir())
@@ -61,8 +67,9 @@ def test_answers_that_are_code_do_no_harm(pool: GradingPool, tmp_path: Path, mon
 
 @pytest.mark.slow
 def test_an_unknown_task_is_named() -> None:
-    with pytest.raises(UserError,
-                       match=r"sweep\.suites \(s\)\.task: .*'chain_sums' \(no such task; did you mean chain_sum"):
+    with pytest.raises(
+        UserError, match=r"sweep\.suites \(s\)\.task: .*'chain_sums' \(no such task; did you mean chain_sum"
+    ):
         load_suite(section("chain_sums"))
 
 

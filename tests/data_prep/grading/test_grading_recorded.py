@@ -18,8 +18,10 @@ from data_prep.grading.mathematics import settle, verify_math
 DATA = Path(__file__).parents[3] / "../shared/data"
 GSM8K = ("gsm8k_openai/6b_finetuning", "gsm8k_openai/6b_verification")
 MATH500 = "skythought/Qwen__Qwen2.5-14B-Instruct__math500_eval__math500"
-COMPETITIONS = ("skythought/Qwen__Qwen2.5-14B-Instruct__aime24_eval__aime24",
-                "skythought/Qwen__Qwen2.5-14B-Instruct__amc23_eval__amc23")
+COMPETITIONS = (
+    "skythought/Qwen__Qwen2.5-14B-Instruct__aime24_eval__aime24",
+    "skythought/Qwen__Qwen2.5-14B-Instruct__amc23_eval__amc23",
+)
 
 WRONG_IN_THE_RECORD = {  # against the benchmark's own gold answer
     184: "recorded right: the answer's interval is closed at its end, the gold one is open",

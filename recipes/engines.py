@@ -1,0 +1,73 @@
+"""The engines of a sweep: what decodes, where its weights are, and what it may use of a machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from recipes.section import Section
+
+
+class HFEngine(Section):
+    name: Literal["hf"] = Field(default="hf", description="in process, on the training weights")
+    batch_size: int = Field(default=256, ge=1, description="most thoughts decoded side by side on a rank")
+    memory_gb: float = Field(
+        default=4.0,
+        gt=0,
+        description="what a sweep may take on a rank beside the weights (cache, logits); fewer thoughts go side by "
+        "side where more would not fit",
+    )
+
+
+class ServerEngine(Section):
+    name: Literal["server"] = Field(
+        description="an OpenAI-compatible completions endpoint that serves the model (not in training); which weights "
+        "lie behind it is not known, so give each its own `out`"
+    )
+    url: str = Field(description="base address, such as http://127.0.0.1:8000/v1")
+    model: str = Field(description="the model's name at the endpoint")
+    key_variable: str = Field(
+        default="OPENAI_API_KEY", description="environment variable that holds the key, if one is needed"
+    )
+    concurrency: int = Field(default=16, ge=1, description="thoughts under way at once, each with one call")
+    prompt_as: Literal["ids", "text"] = Field(
+        default="ids",
+        description="how prompts are sent: token ids (vLLM, SGLang, llama.cpp), or text where none are taken (TGI)",
+    )
+    retries: int = Field(default=4, ge=0, description="tries after a failed call, with growing pauses")
+    timeout_seconds: float = Field(default=600.0, gt=0, description="longest wait for one call")
+
+
+class VllmEngine(Section):
+    name: Literal["vllm"] = Field(
+        description="vLLM offline, in a process of its own that loads the checkpoint (a folder or an adapter folder)"
+    )
+    python: Path | None = Field(
+        default=None,
+        description="the python of the environment that has vLLM; default: the one that runs chainmend. "
+        "vLLM pins another transformers, so give it an environment of its own",
+    )
+    max_sequences: int = Field(default=256, ge=1, description="thoughts under way at once (vLLM's max_num_seqs)")
+    context_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description="longest prompt, thought and answer together (vLLM's max_model_len); default: "
+        "the model's context. Set it where the cache of a whole context does not fit into memory",
+    )
+    gpu_memory_share: float = Field(
+        default=0.9, gt=0, le=1, description="share of a GPU's memory for weights and cache (gpu_memory_utilization)"
+    )
+    cpu_cache_gib: int = Field(default=4, ge=1, description="memory for the key/value cache where vLLM runs on a CPU")
+    tensor_parallel: int = Field(default=1, ge=1, description="GPUs that share the model (tensor_parallel_size)")
+    enforce_eager: bool = Field(
+        default=False, description="no CUDA graphs and no compilation: starts sooner, decodes slower"
+    )
+    start_seconds: float = Field(default=900.0, gt=0, description="longest wait until vLLM has loaded the model")
+    silent_seconds: float = Field(
+        default=300.0, gt=0, description="a vLLM that says nothing for so long is taken for dead"
+    )
+
+
+EngineSection = Annotated[HFEngine | ServerEngine | VllmEngine, Field(discriminator="name")]

@@ -1,0 +1,124 @@
+"""The suites of a sweep: where problems come from and how they are graded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from recipes.section import Section
+
+
+class NanoSuite(Section):
+    source: Literal["nano"] = Field(description="problems of the embedded world; chains are held-out ones")
+    name: str = Field(description="name in tables and curves")
+    family: Literal["knowledge", "shallow", "chain"] = Field(description="recall, one step, or many steps of reckoning")
+    size: int = Field(ge=1, description="how many problems")
+    seed: int = Field(default=0, description="seed of the problems")
+    part: Literal["held_out", "training"] = Field(
+        default="held_out", description="chains that no training sees, or the others, as problems to write traces for"
+    )
+
+
+Method = Literal["generate", "likelihood"]
+METHOD: Any = Field(
+    default="generate",
+    description="generate: think and answer; likelihood: the likeliest choice, without thinking (engine hf alone)",
+)
+
+
+class RowsSuite(Section):
+    """What suites that are read from rows have in common."""
+
+    name: str = Field(description="name in tables and curves")
+    problem: str = Field(default="problem", description="column of the question; `question` is found by itself")
+    answer: str = Field(
+        default="answer", description="column of the gold answer; of a multiple choice its letter or 0-based index"
+    )
+    choices: str = Field(
+        default="choices", description="column of the choices, where there are any; they are put under the question"
+    )
+    grader: Literal["auto", "exact", "integer", "math", "choice"] = Field(
+        default="auto",
+        description="how an answer is compared with the gold answer; auto: choice where rows have choices, else math",
+    )
+    shuffle_choices: bool = Field(
+        default=False, description="put each problem's choices into an order of its own, fixed by the seed and its id"
+    )
+    method: Method = METHOD
+    likelihood: Literal["letter", "text", "text_normalised"] = Field(
+        default="letter",
+        description="what is scored by likelihood: the letter after the lettered choices, or the choice's own text "
+        "(text_normalised: by its number of characters)",
+    )
+    instruction: str = Field(
+        default="", description="text put under every question (by likelihood: before it), such as how to answer"
+    )
+    size: int | None = Field(default=None, ge=1, description="how many problems, drawn by the seed; default: all")
+    seed: int = Field(default=0, description="seed of the draw and of the order of choices")
+
+    @model_validator(mode="after")
+    def _likelihood_grades_itself(self) -> Self:
+        if self.method == "likelihood" and self.grader not in ("auto", "choice"):
+            raise ValueError(
+                f"method=likelihood takes the likeliest choice and grades no text; leave out grader={self.grader}"
+            )
+        return self
+
+
+class JsonlSuite(RowsSuite):
+    source: Literal["jsonl"] = Field(
+        description="a JSON Lines or CSV file: {problem, answer}, with id and choices where it has them"
+    )
+    path: Path = Field(description="the file; one that ends in .csv is read as CSV with a header")
+
+
+class HubSuite(RowsSuite):
+    source: Literal["hub"] = Field(description="a data set of the Hugging Face Hub")
+    id: str = Field(description="owner/name")
+    config: str | None = Field(default=None, description="configuration of the data set, where it has several")
+    split: str = Field(default="test", description="split of the data set")
+
+
+class NamedSuite(Section):
+    source: Literal["named"] = Field(description="a known benchmark: where it lies, its columns and its grader are set")
+    name: Literal["math500", "aime24", "aime25", "amc23", "gsm8k", "gpqa_diamond", "mmlu", "arc_challenge"] = Field(
+        description="the benchmark; also its name in tables and curves"
+    )
+    path: Path | None = Field(
+        default=None, description="your own copy (JSON Lines or CSV); default: the data set on the Hugging Face Hub"
+    )
+    instruction: str | None = Field(
+        default=None,
+        description="text put under every question (by likelihood: before it); default: the benchmark's own, "
+        "which asks for the answer in a box (by likelihood: none)",
+    )
+    method: Method = METHOD
+    likelihood: Literal["letter", "text", "text_normalised"] | None = Field(
+        default=None,
+        description="what is scored by likelihood; default: text_normalised for arc_challenge, else letter",
+    )
+    size: int | None = Field(default=None, ge=1, description="how many problems, drawn by the seed; default: all")
+    seed: int = Field(default=0, description="seed of the draw and of the order of choices")
+
+    @model_validator(mode="after")
+    def _likelihood_needs_choices(self) -> Self:
+        if self.method == "likelihood" and self.name not in ("gpqa_diamond", "mmlu", "arc_challenge"):
+            raise ValueError(f"method=likelihood: {self.name} has no choices; write method=generate")
+        return self
+
+
+class ReasoningGymSuite(Section):
+    source: Literal["reasoning_gym"] = Field(
+        description="problems of a Reasoning Gym task, with its own scorer (extra reasoning-gym)"
+    )
+    name: str = Field(description="name in tables and curves")
+    task: str = Field(description="name of the task, such as chain_sum")
+    size: int = Field(ge=1, description="how many problems")
+    seed: int = Field(default=0, description="seed of the problems")
+
+
+SuiteSection = Annotated[
+    NanoSuite | JsonlSuite | HubSuite | NamedSuite | ReasoningGymSuite, Field(discriminator="source")
+]

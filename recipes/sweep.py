@@ -1,0 +1,138 @@
+"""The sweep's part of a recipe: suites, engine, judge, verdict, budgets and sampling."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from recipes.engines import EngineSection, HFEngine
+from recipes.section import Section
+from recipes.suites import SuiteSection
+
+
+class JudgeSection(Section):
+    url: str = Field(description="base address of an OpenAI-compatible chat endpoint, such as http://127.0.0.1:8000/v1")
+    model: str = Field(description="the judge's name at the endpoint")
+    key_variable: str = Field(
+        default="OPENAI_API_KEY", description="environment variable that holds the key, if one is needed"
+    )
+    problems: int = Field(
+        default=100, ge=1, description="problems of each suite, its first ones, whose thoughts are judged"
+    )
+    max_characters: int = Field(
+        default=20_000, ge=1, description="longest part of a thought that is sent; the judge is told of the cut"
+    )
+    max_tokens: int = Field(default=512, ge=1, description="longest reply, the judge's own reasoning included")
+    concurrency: int = Field(default=8, ge=1, description="calls under way at once")
+    retries: int = Field(default=4, ge=0, description="tries after a failed call, with growing pauses")
+    timeout_seconds: float = Field(default=120.0, gt=0, description="longest wait for one call")
+
+
+class VerdictSection(Section):
+    suite: str | None = Field(default=None, description="the suite that decides; default: the last one listed")
+    margin: float = Field(
+        default=0.05,
+        ge=0,
+        description="how far gain per doubling may lie below the unpruned one and still count as returned",
+    )
+    level_margin: float = Field(default=0.05, ge=0, description="the same for accuracy at the largest budget")
+    min_recovered: float = Field(
+        default=0.5, ge=0, le=1, description="share of the accuracy lost at the largest budget that must be back"
+    )
+    resamples: int = Field(default=10_000, ge=100, description="bootstrap resamples")
+
+
+class SweepSection(Section):
+    budgets: list[int] = Field(
+        min_length=1, description="thinking budgets in tokens, increasing; a first 0 is thinking off, a control"
+    )
+    suites: list[SuiteSection] = Field(min_length=1, description="what is asked")
+    every_steps: int = Field(
+        ge=1, description="sweep every N optimizer steps; also before the first and after the last"
+    )
+    max_share: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="leave out a sweep that would bring the time of sweeps over this share of the run's, such as 0.2; "
+        "the first and the last are always done, those left out are counted, and as the clock decides the "
+        "run is not the same twice; default: every sweep is done",
+    )
+    answer_tokens: int = Field(ge=1, description="longest answer after the close")
+    samples: int = Field(default=1, ge=1, description="thoughts a problem")
+    temperature: float = Field(default=0.0, ge=0, description="0 is greedy decoding")
+    top_p: float = Field(default=1.0, gt=0, le=1, description="nucleus sampling")
+    top_k: int = Field(default=0, ge=0, description="sample among the k likeliest tokens; 0: among all")
+    min_p: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="sample among tokens with at least this share of the likeliest one's probability (after top_p)",
+    )
+    stop_loops: bool = Field(
+        default=False, description="stop a thought as soon as it goes round in a circle, and answer there once"
+    )
+    extend_to: int = Field(
+        default=0, ge=0, description="a thought that closes before so many tokens goes on with the wait text; 0: never"
+    )
+    max_extensions: int = Field(default=0, ge=0, description="how often one thought is extended at most")
+    seed: int = Field(default=0, description="seed of the sampling streams")
+    engine: EngineSection = HFEngine()
+    background: bool = Field(
+        default=False,
+        description="sweep in a process of its own, on weights saved from the run, while training goes on; each sweep "
+        "joins the log at its own step (engine hf or vllm)",
+    )
+    devices: str | None = Field(
+        default=None,
+        description="GPUs of that process, and of vLLM in training, as CUDA_VISIBLE_DEVICES numbers them; default: all",
+    )
+    verdict: VerdictSection = VerdictSection()
+    judge: JudgeSection | None = Field(
+        default=None, description="a model that counts reflection in thoughts, beside the word lists; default: none"
+    )
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _engine_by_default(cls, engine: Any) -> Any:
+        return {"name": "hf", **engine} if isinstance(engine, dict) else engine
+
+    @field_validator("budgets")
+    @classmethod
+    def _budgets_increase(cls, budgets: list[int]) -> list[int]:
+        if budgets[0] < 0 or any(a >= b for a, b in pairwise(budgets)):
+            raise ValueError(f"must be positive and strictly increasing (a first 0: thinking off), got {budgets}")
+        return budgets
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [s.name for s in self.suites]
+        if len(set(names)) < len(names):
+            raise ValueError(f"suite names must differ, got {names}")
+        if self.verdict.suite is not None and self.verdict.suite not in names:
+            raise ValueError(f"verdict.suite={self.verdict.suite!r} is not among the suites {names}")
+        self._check_likelihood()
+        if self.samples > 1 and self.temperature == 0:
+            raise ValueError(
+                f"samples={self.samples} with temperature=0 would repeat one thought; set a temperature or samples=1"
+            )
+        if self.extend_to > 0 and self.max_extensions == 0:
+            raise ValueError(f"extend_to={self.extend_to} needs max_extensions of at least 1")
+        return self
+
+    def _check_likelihood(self) -> None:
+        """ValueError where a suite by likelihood stands where budgets are needed, or where no model is at hand."""
+        by_likelihood = [s.name for s in self.suites if getattr(s, "method", "generate") == "likelihood"]
+        decides = self.verdict.suite or self.suites[-1].name
+        if by_likelihood and self.engine.name != "hf":
+            raise ValueError(
+                f"engine.name={self.engine.name} gives no likelihoods, and suite {by_likelihood[0]} is "
+                "asked by them; use engine.name=hf or method=generate"
+            )
+        if decides in by_likelihood:
+            raise ValueError(
+                f"suite {decides} is asked by likelihood and has no budgets, so it cannot decide the "
+                "verdict; name another as verdict.suite, or put another last"
+            )
