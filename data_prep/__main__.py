@@ -9,28 +9,25 @@ from recipes.command import run
 from recipes.errors import UserError
 from recipes.help import HelpAsked, asks_for_help
 
-# command -> (module with a `main(arguments)`, what it does); a module is imported only when its command is called
-COMMANDS: dict[str, tuple[str, str]] = {
-    "check": ("data_prep.check", "traces=FILE | recipe=FILE: what is in a trace set, and what each filter drops"),
-    "decontaminate": (
-        "data_prep.decontaminate_file",
-        "traces=FILE suite=FILE out=FILE: a trace file without what overlaps with suites",
-    ),
-    "prepare": ("data_prep.prepare", "recipe=FILE: prepares the traces as a run would, and shows what became of them"),
-    "preview": ("data_prep.preview", "recipe=FILE [n=3] [ids=true]: the first rows, with what is labelled in colour"),
-    "score": ("data_prep.score", "recipe=FILE out=FILE [pruned=DIR]: the loss of both models on each trace"),
-    "nano": ("data_prep.nano_build", "recipe=nano_world.yaml out=DIR: builds the embedded reasoner from nothing"),
+COMMANDS = {
+    "check": "traces=FILE | recipe=FILE: what is in a trace set, and what each filter drops",
+    "decontaminate": "traces=FILE suite=FILE out=FILE: a trace file without what overlaps with suites",
+    "prepare": "recipe=FILE: prepares the traces as a run would, and shows what became of them",
+    "preview": "recipe=FILE [n=3] [ids=true]: the first rows, with what is labelled in colour",
+    "score": "recipe=FILE out=FILE [pruned=DIR]: the loss of both models on each trace",
+    "nano": "recipe=nano_world.yaml out=DIR: builds the embedded reasoner from nothing",
 }
+"""what each command does: the `main(arguments)` of its module in `data_prep.commands`, imported only when called"""
 # what needs the engines of a sweep stands in `eval`, which may import this package and not the other way round
 ELSEWHERE = "python -m eval.generate recipe=FILE problems=FILE out=FILE [samples=4]: the unpruned model writes traces"
 
 
 def main(arguments: list[str]) -> None:
-    commands = [f"python -m data_prep {name} {meaning}" for name, (_, meaning) in COMMANDS.items()]
+    commands = [f"python -m data_prep {name} {meaning}" for name, meaning in COMMANDS.items()]
     listed = "\n".join([*commands, ELSEWHERE])
     word = arguments[0] if arguments else "nothing"
     if word in COMMANDS:
-        command: Callable[[list[str]], None] = import_module(COMMANDS[word][0]).main
+        command: Callable[[list[str]], None] = import_module(f"data_prep.commands.{word}").main
         command(arguments[1:])
     elif asks_for_help(arguments):
         raise HelpAsked(listed)

@@ -18,8 +18,8 @@ import random
 
 from transformers import PreTrainedTokenizerFast
 
-from data_prep.problems import Problem
-from data_prep.traces import Trace
+from data_prep.problem import Problem
+from data_prep.trace import Trace
 
 MODULUS = 11
 MIN_OPERATIONS, MAX_OPERATIONS = 2, 24

@@ -55,9 +55,9 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
     from eval.checkpoint import checkpoint_mark, checkpoint_tokenizer, checkpoint_weights, fetch, find_checkpoint
     from eval.engines.choose import version_of
     from eval.kept_sweep import KeptSweep, Place
-    from eval.ranks import ALONE
-    from eval.summary import rows
+    from eval.numbers.summary import rows
     from eval.sweep import check_context, make_sweep_plan
+    from runtime.ranks import ALONE
 
     version_of(recipe.sweep.engine)  # an engine that is not there says so before anything is loaded
     checkpoint = find_checkpoint(path)
@@ -79,7 +79,7 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
 
 def write_rows(path: Path, rows: Sequence[dict[str, object]]) -> None:
     """Adds rows to those of other steps and suites that are there; written whole or not at all."""
-    from eval.summary import read_rows
+    from eval.numbers.summary import read_rows
 
     kept = {(row["step"], row["model"], row["suite"], row["budget"]): row for row in [*read_rows(path), *rows]}
     draft = path.with_name(f".{path.name}.{os.getpid()}")
@@ -89,8 +89,8 @@ def write_rows(path: Path, rows: Sequence[dict[str, object]]) -> None:
 
 def suite_table(found: dict[str, list[dict[str, object]]], suite: str) -> str:
     """Accuracy with its interval by budget, and the gain, a line a model."""
-    from eval.summary import newest
-    from eval.tables import align, cell, gain_cell, way_of_asking
+    from eval.numbers.summary import newest
+    from eval.show.tables import align, cell, gain_cell, way_of_asking
 
     lines: list[Sequence[str]] = []
     for name, rows in found.items():

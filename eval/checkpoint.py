@@ -14,13 +14,13 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data_prep.fingerprint import fingerprint
-from data_prep.marks import damage_of
 from data_prep.models import DTYPES, load_model, load_tokenizer
 from eval.types import Weights
 from recipes.engines import EngineSection, HFEngine
 from recipes.errors import UserError
 from recipes.paths import find_path
 from recipes.schema import ModelSection
+from runtime.seal import damage_of
 
 ADAPTER_CONFIG = "adapter_config.json"
 READ_HERE = (".safetensors", ".json", ".jinja", ".txt", ".model")

@@ -14,7 +14,8 @@ from textwrap import indent
 
 from matplotlib.figure import Figure
 
-from eval.curves import (
+from eval.numbers.summary import Row, newest, read_rows, totals, verdict_suite
+from eval.show.curves import (
     AXES,
     BUDGET,
     PRUNED,
@@ -28,8 +29,7 @@ from eval.curves import (
     save,
     single_axes,
 )
-from eval.summary import Row, newest, read_rows, totals, verdict_suite
-from eval.tables import align, budget_name, cell, gain_cell
+from eval.show.tables import align, budget_name, cell, gain_cell
 from recipes.command import run as run_command
 from recipes.command import split
 from recipes.errors import UserError

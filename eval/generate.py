@@ -35,8 +35,8 @@ def main(arguments: list[str]) -> None:
         raise UserError("eval.generate: out=FILE is missing, the file for the traces")
     recipe = load_recipe([*rest, "data.traces.source=generate", *recipe_keys(own)]).recipe
     out = Path(own["out"])
-    from data_prep.trace_files import check_new
-    from eval.generation import (
+    from data_prep.traces.files import check_new
+    from eval.trace_writer import (
         fetch_weights,
         finish,
         finished,
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> None:
 
 def recipe_keys(own: dict[str, str]) -> list[str]:
     """The command's short keys as keys of the recipe's `data.traces`."""
-    from data_prep.suites import suite_called
+    from data_prep.suites.load import suite_called
 
     keys = [f"data.traces.{SHORT[name]}={text}" for name, text in own.items() if name not in ("out", "problems")]
     problems = own.get("problems", "")

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.grading.grade import Grade, grade_all
-from data_prep.rows import read_jsonl
+from data_prep.traces.rows import read_jsonl
 from recipes.command import run, split
 from recipes.errors import UserError
 
@@ -121,7 +121,7 @@ def summary(rows: Sequence[dict[str, Any]], grades: Sequence[Grade]) -> str:
     """Accuracy with its interval, and how many rows have each reason."""
     import numpy as np
 
-    from eval.statistics import accuracy_interval
+    from eval.numbers.statistics import accuracy_interval
 
     by_id: dict[str, list[bool]] = defaultdict(list)
     for row, grade in zip(rows, grades, strict=True):

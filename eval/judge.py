@@ -1,4 +1,4 @@
-"""Reflection counted by a model behind a chat completions endpoint, beside the word lists of `eval.style`.
+"""Reflection counted by a model behind a chat completions endpoint, beside the word lists of `eval.numbers.style`.
 
 A thought goes out as data between marks, at temperature 0, at most `max_characters` of it; a small JSON object with
 three counts comes back. What is not that object is a failure with its reason: missing, never a count of 0. A thought
@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 
 from eval.http_calls import SHOWN_CHARACTERS, NoReply, key_header, open_client, post, without_key
+from eval.numbers.style import ANYWHERE, split_words
 from eval.samples import GradedThought
-from eval.style import ANYWHERE, split_words
 from eval.types import Judgement
 from recipes.sweep import JudgeSection
 

@@ -17,13 +17,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from data_prep.journal import Busy, Journal, JournalWriter, Row, differences, remove_left_journals
-from data_prep.problems import Suite
-from eval.ranks import Ranks, on_first_rank
+from data_prep.problem import Suite
 from eval.samples import GradedThought, read_sweep, write_samples
 from eval.sweep import Notes, SweepPlan, engine_on, suite_sweep, sweep_suite
 from eval.types import Engine, SuiteSweep, Thought, Weights, WhichModel
 from recipes.errors import UserError
+from runtime.journal import Busy, Journal, JournalWriter, Row, differences, remove_left_journals
+from runtime.ranks import Ranks, on_first_rank
 
 
 @dataclass(frozen=True)

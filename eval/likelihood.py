@@ -20,14 +20,14 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from data_prep.calibration import pad_right
-from data_prep.choices import LETTERS, continuations
 from data_prep.grading.grade import Grade
-from data_prep.problems import Problem, Suite
-from data_prep.prompts import encode
-from eval.pulse import beat
+from data_prep.problem import Problem, Suite
+from data_prep.suites.choices import LETTERS, continuations
+from data_prep.tokens.padding import pad_right
+from data_prep.tokens.prompts import encode
 from eval.samples import GradedAnswer, GradedThought
 from recipes.errors import UserError
+from runtime.pulse import beat
 
 LIKELIHOOD_VERSION = 2
 MOST_ROWS = 16

@@ -6,8 +6,8 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-from data_prep.problems import Suite
-from data_prep.prompts import ThinkFormat
+from data_prep.problem import Suite
+from data_prep.tokens.prompts import ThinkFormat
 from eval.streams import Sampling
 from recipes.errors import UserError
 from recipes.sweep import SweepSection

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from data_prep.problems import Suite
-from data_prep.traces import Trace
+from data_prep.problem import Suite
+from data_prep.trace import Trace
 
 VERIFIED = "verified"
 SAME = "the same as another sample"

@@ -12,10 +12,10 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from data_prep.grading.grade import Grade, grade_all
-from data_prep.problems import Suite
+from data_prep.problem import Suite
 from eval.looping import is_looping
+from eval.numbers.style import style_row
 from eval.protocol import Protocol
-from eval.style import style_row
 from eval.types import Answer, Judgement, Missing, Score, Stop, SuiteSweep, Thought
 
 

@@ -10,22 +10,22 @@ from typing import Any, Generic, TypeVar
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data_prep.grading.grade import grader_version
-from data_prep.problems import Problem, Suite
-from data_prep.prompts import encode, render_off_prompt, render_prompt, think_format
-from data_prep.suites import load_suite
+from data_prep.problem import Problem, Suite
+from data_prep.suites.load import load_suite
+from data_prep.tokens.prompts import encode, render_off_prompt, render_prompt, think_format
 from eval.engines.choose import open_engine, version_of
 from eval.judge import judge_thoughts
 from eval.likelihood import choose_likeliest, likelihood_hash, problem_continuations
 from eval.protocol import Protocol, make_protocol, protocol_hash
-from eval.pulse import beat
 from eval.quiet import quiet
-from eval.ranks import Ranks, on_every_rank
 from eval.samples import GradedThought, grade_thoughts, sweep_style
 from eval.types import Engine, Missing, Request, SuiteSweep, Thought, Weights, WhichModel
 from recipes.data import FormatSection
 from recipes.engines import EngineSection
 from recipes.errors import UserError
 from recipes.sweep import JudgeSection, SweepSection
+from runtime.pulse import beat
+from runtime.ranks import Ranks, on_every_rank
 
 GROUP = 16
 """problems of a suite by likelihood that are scored, and noted, together"""

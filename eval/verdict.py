@@ -1,277 +1,198 @@
-"""The verdict on one run: has accuracy learned again to rise with the thinking budget?
+"""The verdict on graded thoughts from any tool: a JSON Lines file of rows {problem, sample, budget, correct[, model]}.
 
-    python -m eval.verdict FILE.jsonl [--json]        rows {problem, sample, budget, correct[, model]}
+The command is `python -m eval.verdict FILE.jsonl [--json]`; this file reads its rows, judges them and prints the
+result.
 
-Every word is a region of the true values. It is said where all the statements it needs are shown, each by an interval
-paired by problem; where none is, the verdict is UNDECIDED, with the number of problems that would decide. The
-statements, with `margin`, `level_margin` and `min_recovered` from the recipe and accuracies at the largest budget:
-
-    rises         gain of the run > 0
-    gain whole    gain of the run - unpruned > -margin              gain short: < -margin
-    level whole   surplus > -level_margin                         level short: < -level_margin
-                  surplus = (run - pruned) - min_recovered * (unpruned - pruned) where that gap is shown,
-                  else run - unpruned
-    better        accuracy of the run - pruned > 0
-    steeper       gain of the run - pruned > 0
-
-    RETURNED      rises, gain whole, level whole
-    PARTIAL       rises, better, (steeper or gain whole), (gain short or level short)
-    NOT RETURNED  gain short and (gain of the run, or its excess over the pruned gain, < margin)
-                  or level short and accuracy of the run - pruned < level_margin
-                  or gain of the run < 0 while the unpruned model rises
-
-They are tried in this order: an improvement that is shown, however small, is PARTIAL. Slope alone is never the verdict:
-a ruined model climbs from nothing, steeper than a healthy one, and fails at the level. "Not above" can never be shown
-of two equal models, so NOT RETURNED says "no more than the margin above".
-
-Intervals have 95 % where a sweep is judged alone. A run is judged at many sweeps, and its 5 % of error are shared among
-them beforehand: half to the last, the other half to all before it (`eval.sequences` has the rule, and why Student's
-interval with a correction for skewness, not a bootstrap). So in 95 % of runs no RETURNED that is false is said at any
-sweep. What is known of the two references alone does not change from sweep to sweep: its intervals have 95 %.
-
-Problems that would decide: so many that, with the spread between problems that was seen, the interval would be short
-of the distance to the threshold by 0.84 standard errors; the statement is then shown in four of five repetitions, if
-the estimates are the truth. By simulation, with pilots of 12 … 48 problems: .78 … .94 of the repetitions are decided,
-mostly .82 (more where another word can be shown too). With fresh problems it is as good as the pilot was: .4 … 1.0.
-Before a run's last sweep the number is for the wider intervals of that sweep.
-
-A budget of 0 (thinking off, a control) has no part in it.
+Problems may have different numbers of samples (a thought that is missing has no row): a problem counts by the mean of
+those it has, and the fewer are said. A sample must have a row at every budget, since a budget that lacks thoughts would
+be compared with others on other thoughts. Budget 0 is thinking off, a control without part in gain and verdict.
 """
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
-from eval.sequences import RUN_ERROR, Contrast, intervals, reach
-from eval.statistics import Array, gain_per_doubling, recovered_fraction, slope_scale, thinking_columns
+from eval.numbers.decide import decide, verdict_line
+from eval.numbers.parallel import pass_rows
+from eval.numbers.statistics import Array, accuracy_interval, gain_interval, level, total_gain
+from recipes.command import run, split
+from recipes.errors import UserError
 from recipes.sweep import VerdictSection
 
-Word = Literal["RETURNED", "PARTIAL", "NOT RETURNED", "UNDECIDED"]
+MODELS = ("unpruned", "pruned", "run")
+ROW_FORM = '{"problem", "sample", "budget", "correct"[, "model"]}'
 
-RESERVE = 0.8416  # normal quantile of a chance of 80 %; standard errors beyond the interval
-MOST_PROBLEMS = 1_000_000  # above this the honest answer is that problems will not decide
+Grades = dict[str, dict[int, dict[int, bool]]]  # problem -> budget, increasing -> sample -> correct
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """The word and what it rests on. Gains are accuracy a doubling; None where one budget or one problem allows no
-    number.
+def _row(text: str, place: str) -> tuple[str, str, int, int, bool]:
+    """(model, problem, sample, budget, correct) of one line, or a UserError that names the line."""
+    try:
+        row = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{place}: not JSON ({error.msg}); a line is one object {ROW_FORM}") from None
+    missing = [key for key in ("problem", "sample", "budget", "correct") if not isinstance(row, dict) or key not in row]
+    if missing:
+        raise UserError(f"{place}: no {', '.join(missing)}; a line is one object {ROW_FORM}")
+    model, problem, sample, budget, correct = (
+        row.get(key) for key in ("model", "problem", "sample", "budget", "correct")
+    )
+    if model not in (None, *MODELS):
+        raise UserError(f"{place}: model={model!r}, allowed are {', '.join(MODELS)} (without the key: run)")
+    if not isinstance(problem, str | int) or type(sample) is not int or type(budget) is not int or budget < 0:
+        raise UserError(
+            f"{place}: problem={problem!r} must be a name, sample={sample!r} and budget={budget!r} whole "
+            "numbers (budget 0: thinking off)"
+        )
+    if correct not in (True, False):
+        raise UserError(f"{place}: correct={correct!r}, allowed are true and false")
+    return model or "run", str(problem), sample, budget, bool(correct)
 
-    reasons: the statements that the word needed, or, for UNDECIDED, the one that is missing. recovered: the share of
-    the lost accuracy at the largest budget that is back, None where no loss is shown. problems_needed: only for
-    UNDECIDED, and None where no number of problems up to a million would decide. error: what the intervals may miss.
+
+def read_models(path: Path) -> dict[str, Grades]:
+    """The grades by model, problem and budget of a JSON Lines file of graded thoughts.
+
+    Raises UserError (file:line) for a bad or repeated row, and where a sample lacks a budget.
     """
-
-    word: Word
-    gain: float | None
-    gain_low: float | None
-    gain_high: float | None
-    unpruned_gain: float | None
-    pruned_gain: float | None
-    recovered: float | None
-    largest_budget: int
-    reasons: tuple[str, ...]
-    problems: int
-    problems_needed: int | None
-    error: float
-
-
-@dataclass(frozen=True)
-class Statement:
-    """A claim that a contrast lies beyond a threshold, on the side away from its bound number `side` (0 low, 1 high).
-
-    distance: of the estimate from the threshold; above 0 where the claim looks true.
-    """
-
-    text: str
-    contrast: Contrast
-    distance: float
-    side: int
-
-    @property
-    def ratio(self) -> float:
-        """How far it is from being shown: half width / distance (1: just shown, inf: looks false)."""
-        ends = self.contrast.estimate - self.contrast.low, self.contrast.high - self.contrast.estimate
-        return ends[self.side] / self.distance if self.distance > 0 else math.inf
-
-    def problems_needed(self, problems: int, error: float) -> int | None:
-        """From `problems` on, the fewest that show it in four of five repetitions; None where a million would not."""
-        if not self._shown_with(MOST_PROBLEMS, error):
-            return None
-        return bisect_left(range(MOST_PROBLEMS), True, lo=problems, key=lambda count: self._shown_with(count, error))
-
-    def _shown_with(self, problems: int, error: float) -> bool:
-        own = self.contrast
-        half = float(reach((own.deviation, own.skewness, own.scale), problems, error)[self.side])
-        return half + RESERVE * own.deviation / math.sqrt(problems) <= self.distance
-
-
-Models = tuple[Array, Array, Array]  # run, unpruned, pruned: [P, K] each, rows are the same problems
-Claim = tuple[Statement, ...]  # statements that must all hold; the one of largest ratio decides
-
-
-@dataclass(frozen=True)
-class Contrasts:
-    """The paired intervals a verdict is made of; the last two are of the references alone."""
-
-    gain: Contrast
-    gain_to_unpruned: Contrast
-    gain_to_pruned: Contrast
-    accuracy_to_unpruned: Contrast
-    accuracy_to_pruned: Contrast
-    part_of_gap: Contrast
-    unpruned_gain: Contrast
-    gap: Contrast
-
-
-def _above(name: str, contrast: Contrast, threshold: float) -> Claim:
-    text = f"{name} {_span(contrast)} is above {threshold:g}"
-    return (Statement(text, contrast, contrast.estimate - threshold, 0),)
-
-
-def _below(name: str, contrast: Contrast, threshold: float) -> Claim:
-    text = f"{name} {_span(contrast)} is below {threshold:g}"
-    return (Statement(text, contrast, threshold - contrast.estimate, 1),)
-
-
-def _span(contrast: Contrast) -> str:
-    return f"{contrast.estimate:+.3f} ({contrast.low:+.3f} … {contrast.high:+.3f})"
-
-
-def _ratio(claim: Claim) -> float:
-    return max(statement.ratio for statement in claim)
-
-
-def _either(*claims: Claim) -> Claim:
-    return min(claims, key=_ratio)
-
-
-def measure(models: Models, budgets: Sequence[int], section: VerdictSection, error: float) -> Contrasts:
-    """The paired contrasts of three models, with the `error` share of this sweep; P and budgets above 0 at least 2."""
-    run, unpruned, pruned = models
-    gains = [gain_per_doubling(model, budgets) for model in models]
-    gap = unpruned[:, -1] - pruned[:, -1]
-    better = run[:, -1] - pruned[:, -1]
-    of_run = [
-        gains[0],
-        gains[0] - gains[1],
-        gains[0] - gains[2],
-        run[:, -1] - unpruned[:, -1],
-        better,
-        better - section.min_recovered * gap,
-    ]
-    slope = slope_scale(budgets)
-    return Contrasts(
-        *intervals(np.stack(of_run, axis=1), [slope] * 3 + [1.0] * 3, error),
-        *intervals(np.stack([gains[1], gap], axis=1), [slope, 1.0], RUN_ERROR),
-    )
-
-
-def claims(c: Contrasts, section: VerdictSection) -> dict[Word, Claim]:
-    """What each word needs, as the module's text says it, in the order in which the words are tried."""
-    lost = c.gap.low > 0
-    name, level = (
-        ("accuracy against the part that must be back", c.part_of_gap)
-        if lost
-        else ("accuracy against the unpruned model", c.accuracy_to_unpruned)
-    )
-    rises = _above("gain", c.gain, 0.0)
-    gain_whole = _above("gain against the unpruned model", c.gain_to_unpruned, -section.margin)
-    gain_short = _below("gain against the unpruned model", c.gain_to_unpruned, -section.margin)
-    level_whole = _above(name, level, -section.level_margin)
-    level_short = _below(name, level, -section.level_margin)
-    better = _above("accuracy against the pruned model", c.accuracy_to_pruned, 0.0)
-    not_better = _below("accuracy against the pruned model", c.accuracy_to_pruned, section.level_margin)
-    steeper = _above("gain against the pruned model", c.gain_to_pruned, 0.0)
-    little_gain = _either(
-        _below("gain", c.gain, section.margin),
-        _below("gain against the pruned model", c.gain_to_pruned, section.margin),
-    )
-    falls = _below("gain", c.gain, 0.0) + _above("gain of the unpruned model", c.unpruned_gain, 0.0)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; give a JSON Lines file of rows {ROW_FORM}")
+    grades: dict[str, Grades] = {}
+    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not text.strip():
+            continue
+        model, problem, sample, budget, correct = _row(text, f"{path}:{number}")
+        at_budget = grades.setdefault(model, {}).setdefault(problem, {}).setdefault(budget, {})
+        if sample in at_budget:
+            raise UserError(
+                f"{path}:{number}: problem {problem!r}, sample {sample}, budget {budget} of model {model} "
+                "was there before"
+            )
+        at_budget[sample] = correct
+    if not grades:
+        raise UserError(f"{path}: no rows; a line is one object {ROW_FORM}")
+    budgets = sorted({budget for model in grades.values() for problem in model.values() for budget in problem})
+    for model, problems in grades.items():
+        for problem, by_budget in problems.items():
+            _complete(by_budget, budgets, f"{path}: problem {problem!r} of model {model}")
     return {
-        "RETURNED": rises + gain_whole + level_whole,
-        "PARTIAL": rises + better + _either(steeper, gain_whole) + _either(gain_short, level_short),
-        "NOT RETURNED": _either(gain_short + little_gain, level_short + not_better, falls),
+        model: {problem: dict(sorted(by_budget.items())) for problem, by_budget in problems.items()}
+        for model, problems in grades.items()
     }
 
 
-def decide(run: Array, unpruned: Array, pruned: Array, budgets: Sequence[int], section: VerdictSection) -> Verdict:
-    """The verdict on `run` judged alone; all three [P, K], means of correct thoughts by problem in [0, 1], paired."""
-    return decide_at((run, unpruned, pruned), budgets, section, RUN_ERROR)
+def _complete(by_budget: dict[int, dict[int, bool]], budgets: Sequence[int], whose: str) -> None:
+    samples = set().union(*by_budget.values())
+    for budget in budgets:
+        lacking = sorted(samples - by_budget.get(budget, {}).keys())
+        if lacking:
+            raise UserError(
+                f"{whose}: sample {lacking[0]} has no row at budget {budget}; a sample needs one at each of {budgets}, "
+                "or none at all where its thought is missing"
+            )
 
 
-def decide_at(models: Models, budgets: Sequence[int], section: VerdictSection, error: float) -> Verdict:
-    """The verdict on the first of `models` at one sweep of a run, whose `error` share is `sequences.sweep_error`.
+def _means(grades: Grades, problems: Sequence[str]) -> Array:
+    """Share of correct thoughts, [P, K], of those that each problem has."""
+    return np.array([[fmean(own.values()) for own in grades[problem].values()] for problem in problems])
 
-    With one budget above 0 there is no gain, with one problem no interval: UNDECIDED, saying so.
+
+def judge(models: dict[str, Grades], section: VerdictSection) -> dict[str, Any]:
+    """Level, gain and intervals of every model, and the verdict where unpruned, pruned and run are all there;
+    JSON-safe."""
+    budgets = list(next(iter(next(iter(models.values())).values())))
+    described = {name: describe(grades, budgets, section) for name, grades in models.items()}
+    if set(models) != set(MODELS):
+        return {"models": described, "paired": None, "verdict": None}
+    paired = [problem for problem in models["run"] if problem in models["unpruned"] and problem in models["pruned"]]
+    if not paired:
+        raise UserError("the models unpruned, pruned and run share no problem; a verdict is paired by problem")
+    run, unpruned, pruned = (_means(models[name], paired) for name in ("run", "unpruned", "pruned"))
+    verdict = decide(run, unpruned, pruned, budgets, section)
+    return {"models": described, "paired": len(paired), "verdict": asdict(verdict) | {"line": verdict_line(verdict)}}
+
+
+def describe(grades: Grades, budgets: Sequence[int], section: VerdictSection) -> dict[str, Any]:
+    """Accuracy by budget, level, gain, pass@k and intervals of one model; JSON-safe (None where undefined).
+
+    samples: of the problem that has most; missing: how many thoughts the others lack to as many. pass_at_k: at the
+    largest budget, None for one thought a problem.
     """
-    problems, few = len(models[0]), len(thinking_columns(budgets)) < 2
-    if few or problems < 2:
-        reason = "a gain needs at least two budgets above 0" if few else "an interval needs at least two problems"
-        return Verdict("UNDECIDED", None, None, None, None, None, None, budgets[-1], (reason,), problems, None, error)
-    contrasts = measure(models, budgets, section, error)
-    by_word = claims(contrasts, section)
-    word: Word = next((word for word, claim in by_word.items() if _ratio(claim) < 1), "UNDECIDED")
-    back = recovered_fraction(*(model[:, -1:] for model in models))[0] if contrasts.gap.low > 0 else None
-    if word == "UNDECIDED":
-        nearest = max(_either(*by_word.values()), key=lambda statement: statement.ratio)
-        reasons, needed = _not_shown(nearest, contrasts), nearest.problems_needed(problems, error)
+    means = _means(grades, list(grades))
+    thoughts = {problem: list(by_budget[budgets[-1]].values()) for problem, by_budget in grades.items()}
+    samples = max(map(len, thoughts.values()))
+    at_budgets = [(float(means[:, k].mean()), *accuracy_interval(means[:, k])) for k in range(len(budgets))]
+    gain = gain_interval(means, budgets, section.resamples)
+    return {
+        "problems": len(means),
+        "samples": samples,
+        "missing": sum(samples - len(own) for own in thoughts.values()),
+        "accuracy": [
+            {"budget": b, "accuracy": p, "low": low, "high": high}
+            for b, (p, low, high) in zip(budgets, at_budgets, strict=True)
+        ],
+        "level": level(means.mean(axis=0), budgets),
+        "gain_per_doubling": gain.estimate if gain else None,
+        "gain_low": gain.low if gain else None,
+        "gain_high": gain.high if gain else None,
+        "total_gain": total_gain(means.mean(axis=0), budgets),
+        "pass_at_k": pass_rows(thoughts) if samples > 1 else None,
+    }
+
+
+def _head(name: str, numbers: dict[str, Any]) -> str:
+    lost = f", {numbers['missing']} thoughts missing" if numbers["missing"] else ""
+    known = "not defined" if numbers["level"] is None else f"{numbers['level']:.2f}"
+    gain = "gain not defined"
+    if numbers["gain_per_doubling"] is not None:
+        span = f"{numbers['gain_low']:+.3f} … {numbers['gain_high']:+.3f}"
+        gain = f"gain {numbers['gain_per_doubling']:+.3f} per doubling ({span})"
+    return f"{name}: {numbers['problems']} problems x {numbers['samples']}{lost}, level {known}, {gain}"
+
+
+def _text(report: dict[str, Any]) -> str:
+    lines = []
+    for name, numbers in report["models"].items():
+        lines.append(_head(name, numbers))
+        lines += [f"  {_span(row['accuracy'], row)} at {row['budget']}" for row in numbers["accuracy"]]
+        lines += [f"  {_span(row['value'], row)} pass@{row['k']}" for row in numbers["pass_at_k"] or []]
+    if report["verdict"] is None:
+        lacking = [name for name in MODELS if name not in report["models"]]
+        lines.append(f"no verdict: it compares three models, and there are no rows of {', '.join(lacking)}")
     else:
-        reasons, needed = tuple(dict.fromkeys(statement.text for statement in by_word[word])), None
-    gain = contrasts.gain
-    return Verdict(
-        word,
-        gain.estimate,
-        gain.low,
-        gain.high,
-        contrasts.unpruned_gain.estimate,
-        gain.estimate - contrasts.gain_to_pruned.estimate,
-        back.estimate if back else None,
-        budgets[-1],
-        reasons,
-        problems,
-        needed,
-        error,
-    )
+        lines += [f"paired by {report['paired']} problems", report["verdict"]["line"], *report["verdict"]["reasons"]]
+    return "\n".join(lines)
 
 
-def _not_shown(missing: Statement, contrasts: Contrasts) -> tuple[str, ...]:
-    reasons = (f"not shown: {missing.text}",)
-    if contrasts.unpruned_gain.low > 0:
-        return reasons
-    own = f"the unpruned model's own gain {_span(contrasts.unpruned_gain)} is not shown to be above 0 on this suite"
-    return (*reasons, own)
+def _span(value: float, row: dict[str, Any]) -> str:
+    return f"{value:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
 
 
-def verdict_line(verdict: Verdict) -> str:
-    """One sentence: the word, the gain with interval, the unpruned gain, and what is back at the largest budget."""
-    if verdict.gain is None or verdict.unpruned_gain is None:
-        return f"{verdict.word}: {verdict.reasons[0]}"
-    span = f"{verdict.gain_low:.2f} … {verdict.gain_high:.2f}"
-    span += ", holding over all sweeps" if verdict.error < RUN_ERROR else ""
-    line = f"{verdict.word}: gain {verdict.gain:+.2f} per doubling ({span}), unpruned {verdict.unpruned_gain:+.2f}; "
-    where = f"at {verdict.largest_budget} tokens"
-    line += (
-        f"no loss to the unpruned model was measured {where}"
-        if verdict.recovered is None
-        else f"{verdict.recovered:.2f} of the lost accuracy {where} is back"
-    )
-    if verdict.word == "UNDECIDED":
-        needed = verdict.problems_needed
-        line += f"; {verdict.problems} problems, " + (
-            f"about {needed:,} would decide" if needed else "more would not decide"
+def main(arguments: list[str]) -> None:
+    """`python -m eval.verdict FILE.jsonl [--json] [margin=… level_margin=… min_recovered=… resamples=…]`."""
+    own = {name: field.description or "" for name, field in VerdictSection.model_fields.items() if name != "suite"}
+    given, rest = split(arguments, own)
+    paths = [argument for argument in rest if argument != "--json"]
+    if len(paths) != 1:
+        raise UserError(
+            f"give one JSON Lines file, got {paths}: python -m eval.verdict FILE.jsonl [--json] [margin=0.05 …]"
         )
-    return line
+    try:
+        section = VerdictSection.model_validate(given)
+    except ValidationError as error:
+        raise UserError(
+            "\n".join(f"{fault['loc'][0]}={fault['input']!r}: {fault['msg']}" for fault in error.errors())
+        ) from None
+    report = judge(read_models(Path(paths[0])), section)
+    print(json.dumps(report, indent=2) if "--json" in rest else _text(report))
 
 
 if __name__ == "__main__":
-    from eval.verdict_rows import main
-    from recipes.command import run as run_command
-
-    run_command(main)
+    run(main)

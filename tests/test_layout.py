@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from recipes.paths import ROOT
+
 MAY_IMPORT = {
     "launch": {"train"},
-    "train": {"recipes", "data_prep", "prune", "eval"},
-    "eval": {"recipes", "data_prep"},
-    "prune": {"recipes", "data_prep"},
-    "data_prep": {"recipes"},
+    "train": {"recipes", "runtime", "data_prep", "prune", "eval"},
+    "eval": {"recipes", "runtime", "data_prep"},
+    "prune": {"recipes", "runtime", "data_prep"},
+    "data_prep": {"recipes", "runtime"},
+    "runtime": {"recipes"},
     "recipes": set(),
 }
 HEAVY = {"torch", "transformers", "trl", "peft", "deepspeed", "datasets", "accelerate", "wandb", "numpy"}
@@ -88,4 +90,4 @@ def test_main_reads_on_one_page() -> None:
 
 
 def test_the_trees_are_read_inside_functions() -> None:
-    assert "deepspeed" in set(imported(ROOT / "train" / "ranks.py"))
+    assert "deepspeed" in set(imported(ROOT / "train" / "processes.py"))

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from recipes.loader import load_recipe
+from recipes.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / "README.md",
     ROOT / "launch" / "README.md",

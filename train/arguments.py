@@ -10,7 +10,7 @@ from typing import Any
 from trl import SFTConfig
 
 from recipes.schema import Recipe
-from train.ranks import device, uses_deepspeed
+from train.processes import device, uses_deepspeed
 from train.zero import config_of
 
 
@@ -27,7 +27,7 @@ def make_arguments(recipe: Recipe, folder: Path, ranks: int = 1) -> SFTConfig:
         "data_seed": recipe.seed,
         "max_length": recipe.data.max_length_tokens,
         "dataset_kwargs": {"skip_prepare_dataset": True},
-        "remove_unused_columns": False,  # examples are made when they are asked for (`train.rows`)
+        "remove_unused_columns": False,  # examples are made when they are asked for (`train.feed`)
         "save_total_limit": None,  # old checkpoints are dropped only after the new one is complete (CheckpointCallback)
         "dataloader_pin_memory": kind == "cuda",
     }

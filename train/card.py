@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from eval.summary import at_step, newest, read_rows, steps, verdict_suite
-from eval.tables import budget_name, cell
+from eval.numbers.summary import at_step, newest, read_rows, steps, verdict_suite
+from eval.show.tables import budget_name, cell
 from train.run_record import RunFolder, step_of, write_whole
 
 

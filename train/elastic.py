@@ -17,11 +17,11 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers import TrainingArguments as Args
 
-from eval.ranks import Ranks, on_first_rank
 from recipes.errors import UserError
 from recipes.schema import Recipe
+from runtime.ranks import Ranks, on_first_rank
 from train.opening import resume_point
-from train.ranks import on_first_rank_however_long
+from train.processes import on_first_rank_however_long
 from train.run_record import RunFolder
 
 UNIVERSAL, LATEST = ".universal", "latest_universal"

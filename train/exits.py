@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from eval.pulse import PULSE, ToLeave
 from recipes.command import FAILED
 from recipes.errors import UserError
+from runtime.pulse import PULSE, ToLeave
 
 PREEMPTED = 75
 """exit code of a run that was asked to stop: the same command goes on, and loses nothing that was finished"""

@@ -23,7 +23,7 @@ from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.schema import ExportSection, ModelSection, Recipe
 from train.card import model_card
-from train.checkpoints import Kept, check_whole
+from train.hooks.checkpoints import Kept, check_whole
 from train.quantised import as_trained
 from train.run_record import RunFolder, write_whole
 

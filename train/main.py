@@ -29,15 +29,15 @@ def recover(loaded: Loaded[Recipe]) -> int:
 
 def mend(loaded: Loaded[Recipe]) -> int:
     """The method, from top to bottom."""
-    from eval.ranks import on_first_rank
+    from runtime.ranks import on_first_rank
     from train import stages
     from train.determinism import be_deterministic
     from train.elastic import fit_checkpoint, fit_ranks
-    from train.generated import with_generated_traces
     from train.host_memory import return_freed_memory
     from train.opening import folder_name, open_run
+    from train.own_traces import with_generated_traces
+    from train.processes import on_first_rank_however_long, start_ranks
     from train.quantised import keep_adapter_dtype, load_to_train
-    from train.ranks import on_first_rank_however_long, start_ranks
     from train.run_record import RunFolder
     from train.terminal import calm_libraries
     from train.watch import Watch

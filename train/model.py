@@ -17,14 +17,14 @@ from data_prep.fingerprint import local_folder
 from data_prep.models import load_config
 from eval.checkpoint import checkpoint_mark, checkpoint_weights, fetch, find_checkpoint
 from eval.kept_sweep import KeptSweep, Place
-from eval.ranks import ALONE, Ranks, on_first_rank
 from eval.sweep import SweepPlan
 from eval.types import SuiteSweep, WhichModel
 from prune.inspect import check_folder
 from prune.make import make_pruned
 from prune.plan import load as load_plan
 from recipes.schema import AdapterSection, LoraAdapter, ModelSection, Recipe
-from train.ranks import on_first_rank_however_long
+from runtime.ranks import ALONE, Ranks, on_first_rank
+from train.processes import on_first_rank_however_long
 
 
 def pruned_path(recipe: Recipe, folder: Path, ranks: Ranks) -> str:

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from data_prep.marks import COMPLETE
-from eval.ranks import Ranks, on_first_rank
 from recipes.errors import UserError
 from recipes.loader import Loaded
 from recipes.reading import shown
 from recipes.run import RunSection
 from recipes.schema import Recipe
-from train.checkpoints import verify
+from runtime.ranks import Ranks, on_first_rank
+from runtime.seal import COMPLETE
+from train.hooks.checkpoints import verify
 from train.run_record import RunFolder, begin_record, step_of
 
 MAY_CHANGE_ON_RESUME = {"run", "wandb", "export", "dry_run"}

@@ -13,12 +13,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from data_prep.lineage import commit
-from data_prep.marks import COMPLETE
-from eval.summary import read_rows
+from eval.numbers.summary import read_rows
 from recipes.errors import UserError
 from recipes.loader import Loaded, to_yaml
 from recipes.schema import Recipe
+from runtime.lineage import commit
+from runtime.seal import COMPLETE
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "deepspeed", "datasets", "wandb", "accelerate")
 

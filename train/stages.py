@@ -15,28 +15,33 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from trl import SFTConfig, SFTTrainer
 
 from data_prep.fingerprint import fingerprint
-from data_prep.manifest import describe
 from data_prep.models import load_config, load_tokenizer
-from data_prep.prepared import FIGURE, Prepared, open_prepared, prepare
-from eval.ranks import Ranks, on_every_rank, on_first_rank
-from eval.summary import newest, read_rows, verdict_suite
+from data_prep.prepared.manifest import describe
+from data_prep.prepared.prepare import FIGURE, Prepared, open_prepared, prepare
+from eval.numbers.summary import newest, read_rows, verdict_suite
+from eval.show.tables import budget_name
 from eval.sweep import SweepPlan, check_context, make_sweep_plan
-from eval.tables import budget_name
 from prune.select import choose
 from recipes.engines import VllmEngine
 from recipes.errors import UserError
 from recipes.run import RunSection
 from recipes.schema import AdapterSection, ExportSection, ModelSection, Recipe
 from recipes.sweep import SweepSection, VerdictSection
+from runtime.ranks import Ranks, on_every_rank, on_first_rank
 from train.arguments import Arithmetic, arithmetic, make_arguments
-from train.callbacks import MetricsCallback, PreemptionCallback, SweepCallback
-from train.checkpoints import CheckpointCallback, Kept
 from train.determinism import determinism
-from train.early_stop import EarlyStopCallback, Through
 from train.elastic import read_universal
 from train.exits import in_training
 from train.export import export_run
-from train.guard import guard_over
+from train.feed import Feed, feed_of
+from train.hooks.checkpoints import CheckpointCallback, Kept
+from train.hooks.early_stop import EarlyStopCallback, Through
+from train.hooks.guard import guard_over
+from train.hooks.metrics import MetricsCallback, PreemptionCallback, SweepCallback
+from train.hooks.recorder import Clock, Cost, SweepRecorder
+from train.hooks.saved_sweeps import make_sweeps
+from train.hooks.sweep_share import within_share
+from train.hooks.tracking import NoTracker, Tracker, start_tracker
 from train.model import (
     ReferenceCache,
     References,
@@ -49,15 +54,10 @@ from train.model import (
 )
 from train.offload import check_zero
 from train.opening import check_same_facts
+from train.processes import device, on_first_rank_however_long, uses_deepspeed
 from train.quantised import check_quantised
-from train.ranks import device, on_first_rank_however_long, uses_deepspeed
-from train.recorder import Clock, Cost, SweepRecorder
-from train.rows import Feed, feed_of
 from train.run_record import RunFolder
-from train.sweep_share import within_share
-from train.sweeps import make_sweeps
 from train.terminal import BarCallback
-from train.tracking import NoTracker, Tracker, start_tracker
 from train.zero import config_of, record_config
 
 __all__ = ["make_arguments"]
@@ -296,7 +296,7 @@ def through(trainer: SFTTrainer, resume: Path) -> int:
 
 def finish(folder: RunFolder, section: ExportSection, tracker: Tracker) -> None:
     """The report, the export and the last words of a run; rank 0 only."""
-    from eval.report import write_report  # matplotlib is not needed before the end
+    from eval.show.report import write_report  # matplotlib is not needed before the end
 
     lines = [f"report  {write_report(folder.path)}"]
     lines += [f"figure  {figure}" for figure in sorted((folder.path / "figures").glob("*.png"))]

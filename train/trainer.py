@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from peft import PeftModel
 
-from train.labelled_loss import can_take_labelled, take_labelled
+from train.loss.labelled import can_take_labelled, take_labelled
 from train.order import EpochTrainer
 
 

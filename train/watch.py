@@ -21,11 +21,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple
 
-from eval.pulse import PULSE, ToLeave
-from eval.ranks import Ranks, on_first_rank
 from recipes.errors import UserError
-from train.checkpoints import no_room
+from runtime.pulse import PULSE, ToLeave
+from runtime.ranks import Ranks, on_first_rank
 from train.exits import LEAD_SECONDS, PREEMPTED, SIGNALS, Stopped, StoppedAlone, disk_fault
+from train.hooks.checkpoints import no_room
 from train.run_record import RunFolder
 
 POLL_SECONDS = 1.0

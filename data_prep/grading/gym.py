@@ -1,6 +1,6 @@
 """The scorers of Reasoning Gym, for a worker process: some of them evaluate the answer as Python code.
 
-The gold answer is the JSON text that `data_prep.reasoning_gym_suite` writes: the task and the whole entry, since a
+The gold answer is the JSON text that `data_prep.suites.reasoning_gym` writes: the task and the whole entry, since a
 scorer may need more of a problem than its answer.
 """
 

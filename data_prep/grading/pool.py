@@ -19,16 +19,15 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from data_prep.grading.rules import Grade
+from recipes.paths import ROOT
 
 LIMIT_SECONDS = 8.0
 LIMIT_BYTES = 2 << 30
 START_SECONDS = 120.0
 MOST_WORKERS = 8
-ROOT = Path(__file__).resolve().parents[2]
 START = "import sys; sys.path.insert(0, sys.argv[1]); from data_prep.grading.worker import main; main(sys.argv[2:])"
 KEPT = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "HOME", "LANG", "LC_ALL", "TMPDIR")
 

@@ -10,15 +10,15 @@ import torch
 import transformers
 from transformers import PreTrainedModel
 
-from data_prep.calibration import pad_right
+from data_prep.tokens.padding import pad_right
 from eval.budget_forcing import ForcedThought
 from eval.engines.memory import PREFILL_TOKENS, SlotPlan, plan_slots, row_tokens
 from eval.engines.slot_attention import SLOTS, Blocks, blocks_of
 from eval.engines.slot_cache import SlotCache
 from eval.protocol import Protocol
-from eval.pulse import beat
 from eval.streams import sample_tokens
 from eval.types import Missing, Request, Thought
+from runtime.pulse import beat
 
 LIMIT_BYTES = 4 << 30
 PREFILL_ROWS = 32

@@ -13,7 +13,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from data_prep.prompts import encode
+from data_prep.tokens.prompts import encode
 from eval.engines.completions import Call, Completion, Failure
 from eval.protocol import Protocol
 

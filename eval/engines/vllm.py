@@ -13,10 +13,10 @@ from typing import Any
 from eval.engines.completions import Call, Completion, Failure
 from eval.engines.worker_process import WorkerProcess
 from eval.protocol import Protocol
-from eval.ranks import environment_alone
 from eval.types import Weights
 from recipes.engines import VllmEngine
 from recipes.errors import UserError
+from runtime.ranks import environment_alone
 
 WORKER = Path(__file__).with_name("vllm_worker.py")
 RESTARTS = 1

@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from eval.parallel import pass_at_k
-from eval.statistics import (
+from eval.numbers.parallel import pass_at_k
+from eval.numbers.statistics import (
     Array,
     Interval,
     accuracy_interval,

@@ -12,10 +12,10 @@ import random
 import time
 from collections import deque
 
-from data_prep.decontaminate import decontaminate
+from data_prep.filtering.decontaminate import decontaminate
 from data_prep.ledger import Ledger
-from data_prep.problems import Problem, Suite
-from data_prep.traces import Trace
+from data_prep.problem import Problem, Suite
+from data_prep.trace import Trace
 from recipes.quality import DecontaminateSection
 
 SIZES = (10_000, 30_000, 100_000)

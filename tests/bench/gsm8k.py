@@ -9,7 +9,7 @@ import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from data_prep.traces import Trace
+from data_prep.trace import Trace
 from recipes.paths import ROOT
 
 FILE = ROOT / ".." / "shared" / "data" / "gsm8k_train_part.jsonl"

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from eval.engines.memory import GIGABYTE
 from tests.bench.planned_runs import Case, Shape, measured_peaks
-from train.base_memory import base_bytes
-from train.planning import plan_run
+from train.plan.base_memory import base_bytes
+from train.plan.estimate import plan_run
 
 SMALL, MIDDLE, LARGE = Shape(512, 7, 8192), Shape(512, 12, 16_384), Shape(1024, 14, 8192)
 FULL_ROWS = ("data.packing=true", "data.max_length_tokens=128", "trainer.per_device_train_batch_size=4")

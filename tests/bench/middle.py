@@ -23,7 +23,7 @@ from dataclasses import replace
 import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig, PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
-from data_prep.prompts import ThinkFormat
+from data_prep.tokens.prompts import ThinkFormat
 from eval.engines.cpu_linear import onednn_linears
 from eval.engines.hf import HFEngine
 from eval.engines.memory import GIGABYTE, PeakMemory, plan_slots

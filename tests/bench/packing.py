@@ -19,12 +19,12 @@ from typing import Any
 import torch
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from data_prep.prepared import Prepared, prepare
-from data_prep.prompts import think_format
+from data_prep.prepared.prepare import Prepared, prepare
+from data_prep.tokens.prompts import think_format
 from recipes.data import DataSection
 from tests.bench.gsm8k import FILE, read, small_qwen3, tokenizer_of
+from train.feed import examples
 from train.packed_attention import packed_collator
-from train.rows import examples
 
 ROW_TOKENS, ROWS = 512, 8
 ROUNDS, BATCHES = 7, 3

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerFast
 
-from data_prep.prepared import prepare
-from data_prep.prompts import render_completion, render_prompt, think_format
-from data_prep.traces import Trace
+from data_prep.prepared.prepare import prepare
+from data_prep.tokens.prompts import render_completion, render_prompt, think_format
+from data_prep.trace import Trace
 from recipes.data import DataSection
 from tests.bench.gsm8k import tokenizer_of
 

@@ -20,12 +20,12 @@ import numpy as np
 from transformers import TrainerCallback
 from trl import SFTConfig
 
-from data_prep.prepared import Prepared, prepare
-from data_prep.prompts import think_format
+from data_prep.prepared.prepare import Prepared, prepare
+from data_prep.tokens.prompts import think_format
 from recipes.data import DataSection
 from tests.bench.gsm8k import read, small_qwen3, tokenizer_of
 from tests.bench.streaming import peak_mib
-from train.rows import PackedFeed
+from train.feed import PackedFeed
 
 TRACES, LENGTH, BATCH = 32, 256, 4
 WARM_UP = 2

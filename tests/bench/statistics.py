@@ -2,7 +2,7 @@
 
 1,000 problems x 10 budgets x 8 samples, 10,000 resamples; the same resampled means by several roads, run in turns,
 medians of the rounds:
-  chainmend  `eval.statistics.bootstrap`: counts of the drawn problems times the means by problem, in blocks
+  chainmend  `eval.numbers.statistics.bootstrap`: counts of the drawn problems times the means by problem, in blocks
   loop       a plain numpy loop: for each resample the drawn problems are taken and averaged (the rival)
   samples    the same loop over single samples, not means by problem (what a first try looks like)
   scipy      `scipy.stats.bootstrap`, vectorised, in batches (where scipy is installed)
@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from eval.statistics import SEED, Array, bootstrap
+from eval.numbers.statistics import SEED, Array, bootstrap
 
 ROUNDS = 5
 SHAPE = (1000, 10, 8)  # problems, budgets, samples

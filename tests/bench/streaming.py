@@ -19,8 +19,8 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 
+from data_prep.filtering.pipeline import read_and_filter
 from data_prep.ledger import Ledger
-from data_prep.pipeline import read_and_filter
 from recipes.data import DataSection, FileTraces, MixtureTraces
 from recipes.traces import MixturePart
 

@@ -16,11 +16,11 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from data_prep.filtering.pipeline import read_and_filter
 from data_prep.ledger import Ledger
 from data_prep.models import load_tokenizer
-from data_prep.pipeline import read_and_filter
-from data_prep.prompts import render_completion, render_prompt, think_format
-from data_prep.traces import Trace
+from data_prep.tokens.prompts import render_completion, render_prompt, think_format
+from data_prep.trace import Trace
 from recipes.data import DataSection, FormatSection
 from recipes.loader import load_recipe, to_yaml
 from recipes.paths import ROOT

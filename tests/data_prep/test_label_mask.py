@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
-from data_prep.prompts import think_format
-from data_prep.tokenize import IGNORED, Labeller, Row, Unwritable
-from data_prep.traces import Trace
+from data_prep.tokens.prompts import think_format
+from data_prep.tokens.tokenize import IGNORED, Labeller, Row, Unwritable
+from data_prep.trace import Trace
 from recipes.data import FormatSection
 from tests.data_prep.templates import deepseek_r1, qwen3, qwen25, qwq
 

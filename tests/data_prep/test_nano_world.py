@@ -9,7 +9,7 @@ from functools import reduce
 import pytest
 
 from data_prep.nano_world import build_tokenizer, draw_chain, is_held_out, nano_problems, nano_traces, solve_chain
-from data_prep.traces import Trace
+from data_prep.trace import Trace
 
 
 def evaluate(question: str) -> str:

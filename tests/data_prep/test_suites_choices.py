@@ -11,14 +11,15 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
-from data_prep.benchmarks import BENCHMARKS, BOXED_LETTER
-from data_prep.choices import LETTERS, render_choices, shuffled
-from data_prep.problems import Suite
-from data_prep.suites import load_suite
+from data_prep.problem import Suite
+from data_prep.suites.benchmarks import BENCHMARKS, BOXED_LETTER
+from data_prep.suites.choices import LETTERS, render_choices, shuffled
+from data_prep.suites.load import load_suite
 from recipes.errors import UserError
+from recipes.paths import ROOT
 from recipes.suites import HubSuite, JsonlSuite, NamedSuite, ReasoningGymSuite
 
-DATA = Path(__file__).parents[2] / "../shared/data"
+DATA = ROOT / "../shared/data"
 GPQA = {
     "Question": "Which?",
     "Correct Answer": "right\n",
@@ -163,7 +164,7 @@ def test_gsm8k_gold_stands_after_its_mark(tmp_path: Path) -> None:
 
 
 def test_reasoning_gym_without_its_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("data_prep.reasoning_gym_suite.find_spec", lambda name: None)
+    monkeypatch.setattr("data_prep.suites.reasoning_gym.find_spec", lambda name: None)
     section = ReasoningGymSuite(source="reasoning_gym", name="s", task="chain_sum", size=2)
     with pytest.raises(UserError, match=r"sweep\.suites \(s\): .* pip install 'chainmend\[reasoning-gym\]'"):
         load_suite(section)

@@ -12,18 +12,19 @@ from typing import Any
 
 import pytest
 
-from data_prep.filters import filter_traces
+from data_prep.filtering.filters import filter_traces
 from data_prep.ledger import Ledger
-from data_prep.rows import file_rows
-from data_prep.sources import read_source
-from data_prep.tags import TAG
-from data_prep.traces import visible
+from data_prep.trace import visible
+from data_prep.traces.rows import file_rows
+from data_prep.traces.sources import read_source
+from data_prep.traces.tags import TAG
 from recipes.data import DataSection, FileTraces
 from recipes.errors import UserError
+from recipes.paths import ROOT
 from tests.data_prep.trace_files import KINDS, write_rows
 
 ROWS_A_SEED = 1_500
-PAGE = Path(__file__).parents[2] / "docs" / "trace_formats.md"
+PAGE = ROOT / "docs" / "trace_formats.md"
 EXAMPLES = [json.loads(block) for block in re.findall(r"```json\n(.*?)\n```", PAGE.read_text(), re.DOTALL)][::2]
 TAGS = [
     "<think>",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from data_prep.prompts import ThinkFormat
+from data_prep.tokens.prompts import ThinkFormat
 from eval.budget_forcing import ForcedThought
 from eval.looping import is_looping
 from eval.protocol import Protocol

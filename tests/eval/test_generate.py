@@ -17,12 +17,12 @@ import torch
 
 from data_prep.ledger import Ledger
 from data_prep.nano_world import MODULUS, is_held_out, solve_chain
-from data_prep.prompts import encode
-from data_prep.tokenize import label_trace
-from data_prep.trace_files import read_file
+from data_prep.tokens.prompts import encode
+from data_prep.tokens.tokenize import label_trace
+from data_prep.traces.files import read_file
 from eval.engines.hf import HFEngine
 from eval.generate import main, recipe_keys
-from eval.generation import (
+from eval.trace_writer import (
     Generation,
     finish,
     finished,

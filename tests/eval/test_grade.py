@@ -12,8 +12,8 @@ import pytest
 
 from eval.grade import main
 from recipes.errors import UserError
+from recipes.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 ROWS = [
     {"id": "a", "gold": "7", "text": "<think>\\boxed{9}</think> \\boxed{7}", "model": "kept"},
     {"id": "a", "gold": "7", "text": "<think>7"},

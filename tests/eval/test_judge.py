@@ -9,11 +9,11 @@ import pytest
 
 from eval.judge import judge_thoughts, read_counts
 from eval.kept_sweep import KeptSweep, Place
-from eval.ranks import ALONE
+from eval.numbers.style import style_row
 from eval.samples import GradedThought, read_sweep
-from eval.style import style_row
 from eval.types import Judgement, Weights
 from recipes.sweep import JudgeSection
+from runtime.ranks import ALONE
 from tests.eval.endpoints import endpoint
 from tests.eval.worlds import nano, nano_plan, nano_suite
 

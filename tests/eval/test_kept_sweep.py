@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 import torch
 
-from data_prep.journal import Busy, Journal
 from eval.kept_sweep import KeptSweep, Place
-from eval.ranks import ALONE, Ranks
 from eval.samples import read_sweep
 from eval.sweep import SweepPlan, engine_on, suite_requests, suite_sweep, sweep_model
 from eval.types import Thought, Weights
 from recipes.engines import HFEngine
 from recipes.errors import UserError
+from runtime.journal import Busy, Journal
+from runtime.ranks import ALONE, Ranks
 from tests.eval.worlds import nano, nano_plan, nano_suite
 
 SUITES = [nano_suite("shallow", 3), nano_suite("chain", 6)]

@@ -12,18 +12,18 @@ from tokenizers.normalizers import Replace
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedModel
 
-from data_prep.choices import likelihood_prompt
-from data_prep.journal import Journal
-from data_prep.problems import Problem, Suite
+from data_prep.problem import Problem, Suite
+from data_prep.suites.choices import likelihood_prompt
 from eval.kept_sweep import KeptSweep, Place
 from eval.likelihood import Continuation, graded_choice, log_probabilities, problem_continuations
-from eval.ranks import ALONE, Ranks
+from eval.numbers.summary import rows
 from eval.samples import read_sweep
-from eval.summary import rows
 from eval.sweep import check_context, suite_sweep, sweep_model
 from eval.types import Weights
 from recipes.errors import UserError
 from recipes.sweep import VerdictSection
+from runtime.journal import Journal
+from runtime.ranks import ALONE, Ranks
 from tests.data_prep.tokenizers import byte_tokenizer, qwen_like
 from tests.eval.worlds import nano, nano_plan, nano_suite, nano_tokenizer
 from tests.prune.models import build

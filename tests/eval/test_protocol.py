@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from data_prep.problems import Problem, Suite
-from data_prep.prompts import ThinkFormat
-from data_prep.suites import load_suite
+from data_prep.problem import Problem, Suite
+from data_prep.suites.load import load_suite
+from data_prep.tokens.prompts import ThinkFormat
 from eval.protocol import Protocol, make_protocol, protocol_hash
 from recipes.errors import UserError
 from recipes.suites import JsonlSuite, NanoSuite

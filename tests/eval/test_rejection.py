@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from data_prep.problems import Problem, Suite
-from data_prep.traces import Trace
+from data_prep.problem import Problem, Suite
+from data_prep.trace import Trace
 from eval.rejection import VERIFIED, Sample, chosen, problem_row, summary
 
 

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 from data_prep.grading.grade import Grade
-from data_prep.problems import Problem, Suite
+from data_prep.problem import Problem, Suite
+from eval.numbers.style import style_row
 from eval.samples import GradedAnswer, GradedThought, answer_text, grade_thoughts, read_sweep, write_samples
-from eval.style import style_row
 from eval.types import Answer, Score, Stop, SuiteSweep, Thought
 from tests.data_prep.tokenizers import qwen_like
 from tests.eval.worlds import nano_protocol, nano_tokenizer
@@ -54,7 +54,7 @@ def test_an_answer_is_the_cue_and_what_follows() -> None:
 
 
 def test_an_answer_of_a_byte_level_tokenizer_keeps_its_letters() -> None:
-    from data_prep.prompts import think_format
+    from data_prep.tokens.prompts import think_format
     from recipes.data import FormatSection
 
     tokenizer = qwen_like()

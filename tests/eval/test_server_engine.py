@@ -14,11 +14,11 @@ from eval.engines.completions import Call, CompletionEngine
 from eval.engines.hf import HFEngine
 from eval.engines.server import ServerCompleter
 from eval.protocol import Protocol
-from eval.ranks import ALONE
 from eval.sweep import sweep_model
 from eval.types import Missing, Request, Thought
 from recipes.engines import ServerEngine
 from recipes.errors import UserError
+from runtime.ranks import ALONE
 from tests.eval.endpoints import complete, endpoint
 from tests.eval.worlds import nano, nano_plan, nano_protocol, nano_requests, nano_suite, nano_tokenizer
 

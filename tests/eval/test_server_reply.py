@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from data_prep.prompts import think_format
+from data_prep.tokens.prompts import think_format
 from eval.engines.completions import Call, Completion, Failure
 from eval.engines.server_reply import ReplyReader
 from recipes.data import FormatSection

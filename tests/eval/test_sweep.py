@@ -9,9 +9,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from data_prep.nano_build import FORMAT
-from data_prep.problems import Problem, Suite
-from eval.ranks import ALONE, Ranks
+from data_prep.commands.nano import FORMAT
+from data_prep.problem import Problem, Suite
 from eval.samples import GradedThought
 from eval.sweep import (
     SweepPlan,
@@ -25,6 +24,7 @@ from recipes.data import FormatSection
 from recipes.engines import HFEngine
 from recipes.errors import UserError
 from recipes.sweep import SweepSection
+from runtime.ranks import ALONE, Ranks
 from tests.data_prep.tokenizers import QWEN_MARKS, byte_tokenizer, qwen_like
 from tests.eval.worlds import nano, nano_format, nano_plan, nano_suite, nano_tokenizer, rambling
 

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from data_prep.commands.nano import FORMAT
 from data_prep.models import load_model, load_tokenizer
-from data_prep.nano_build import FORMAT
 from data_prep.nano_world import nano_problems
-from data_prep.problems import Suite
-from data_prep.prompts import ThinkFormat, encode, render_off_prompt, render_prompt, think_format
+from data_prep.problem import Suite
+from data_prep.tokens.prompts import ThinkFormat, encode, render_off_prompt, render_prompt, think_format
 from eval.protocol import Protocol
 from eval.sweep import SweepPlan
 from eval.types import Request
 from recipes.engines import HFEngine
+from recipes.paths import ROOT
 from recipes.schema import ModelSection
 from tests.eval.scripted import make_protocol
 
-FOLDER = str(Path(__file__).parents[2] / "data_prep" / "nano_model")
+FOLDER = str(ROOT / "data_prep" / "nano_model")
 SECTION = ModelSection(unpruned=FOLDER)
 
 

@@ -18,6 +18,7 @@ from prune.inspect import check_folder
 from prune.make import make_pruned
 from recipes.data import DataSection, FormatSection, NanoTraces
 from recipes.errors import UserError
+from recipes.paths import ROOT
 from recipes.quality import SelectSection
 from recipes.schema import LayersPrune, ModelSection, PruneSection, ShortGPTPrune, TailPrune
 from recipes.suites import JsonlSuite
@@ -134,7 +135,7 @@ def test_removing_every_layer_is_refused(section: PruneSection, unpruned: Path, 
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    root = Path(__file__).resolve().parents[2]
+    root = ROOT
     return subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=root,

@@ -8,8 +8,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from data_prep.models import load_tokenizer
-from data_prep.prepared import prepare
-from data_prep.prompts import think_format
+from data_prep.prepared.prepare import prepare
+from data_prep.tokens.prompts import think_format
 from recipes.schema import Recipe
 
 

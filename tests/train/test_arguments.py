@@ -11,8 +11,8 @@ import pytest
 from trl import SFTConfig
 
 from data_prep.models import load_model
-from eval.ranks import ALONE
 from recipes.loader import load
+from runtime.ranks import ALONE
 from tests.train.runs import rows, small
 from train import stages
 from train.arguments import arithmetic, checkpointing, make_arguments

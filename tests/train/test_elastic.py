@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from eval.ranks import ALONE, Ranks
 from recipes.errors import UserError
 from recipes.loader import load
+from runtime.ranks import ALONE, Ranks
 from tests.train.cells import MATRIX, launch_cells
 from tests.train.conftest import cut_back
 from tests.train.runs import rows, small, weights

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.marks import COMPLETE, damage_of
+from runtime.seal import COMPLETE, damage_of
 from tests.train.conftest import cut_back
 from tests.train.runs import SCRIPT, environment, free_port, ours, run_here, small, start_rank
 from tests.train.starts import wait_until

@@ -15,10 +15,10 @@ from peft import PeftModel
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from data_prep.marks import COMPLETE
 from recipes.errors import UserError
 from recipes.paths import ROOT
 from recipes.schema import ExportSection
+from runtime.seal import COMPLETE
 from tests.train.runs import environment, same, weights
 from train.export import check_adapter, export_run, main
 from train.run_record import RunFolder

@@ -15,8 +15,8 @@ from threading import Event
 
 import pytest
 
-from data_prep.marks import COMPLETE, damage_of
-from eval.summary import totals
+from eval.numbers.summary import totals
+from runtime.seal import COMPLETE, damage_of
 from tests.train.runs import rows, same, small, untimed, weights
 from tests.train.starts import Starter
 

@@ -10,8 +10,8 @@ from accelerate.data_loader import BatchSamplerShard
 from torch.utils.data import BatchSampler
 
 from data_prep.models import load_model
-from eval.ranks import ALONE
 from recipes.loader import load
+from runtime.ranks import ALONE
 from tests.train.runs import small
 from train import stages
 from train.arguments import make_arguments

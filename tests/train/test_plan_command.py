@@ -10,12 +10,12 @@ import pytest
 
 from recipes.errors import UserError
 from recipes.loader import load
-from tests.train.test_planned_model import QWEN3_8B, config_folder
+from tests.train.plan.test_model import QWEN3_8B, config_folder
 from train.arguments import arithmetic
-from train.plan import main
-from train.planned_run import disk_bytes, given_traces, saves, sweep_count
-from train.planning import plan_run
-from train.remedies import changes
+from train.plan.__main__ import main
+from train.plan.estimate import plan_run
+from train.plan.remedies import changes
+from train.plan.work import disk_bytes, given_traces, saves, sweep_count
 
 FULL = ["recipe=full_recovery.yaml", "data.traces.size=200"]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from eval.ranks import ALONE
 from recipes.errors import UserError
 from recipes.run import RunSection
+from runtime.ranks import ALONE
 from tests.eval.worlds import nano_plan, nano_suite
 from tests.train.conftest import cut_back
 from tests.train.runs import rows, run_here, same, small, untimed, weights

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from eval.ranks import ALONE, Ranks
 from recipes.errors import UserError
 from recipes.loader import load_recipe
+from runtime.ranks import ALONE, Ranks
 from tests.eval.worlds import nano_plan
 from tests.train.runs import rows, run_here, same, small, untimed, weights
-from tests.train.test_ranks import together
+from tests.train.test_processes import together
+from train.hooks.recorder import Clock, SweepRecorder
+from train.hooks.saved_sweeps import SavedSweeps
+from train.hooks.tracking import NoTracker
 from train.model import References
-from train.recorder import Clock, SweepRecorder
 from train.run_record import RunFolder
-from train.sweeps import SavedSweeps
-from train.tracking import NoTracker
 
 VLLM_PYTHON = os.environ.get("CHAINMEND_VLLM_PYTHON", "")
 BACKGROUND = "sweep.background=true"

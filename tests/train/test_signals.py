@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.marks import COMPLETE, damage_of
+from runtime.seal import COMPLETE, damage_of
 from tests.train.runs import rows, same, small, untimed, weights
 from tests.train.starts import Starter, wait_until
 

@@ -9,15 +9,15 @@ import pytest
 import torch
 from trl import SFTConfig, SFTTrainer
 
+from data_prep.commands.nano import FORMAT
 from data_prep.models import load_model, load_tokenizer
-from data_prep.nano_build import FORMAT
-from data_prep.prepared import Prepared, prepare
-from data_prep.prompts import think_format
+from data_prep.prepared.prepare import Prepared, prepare
+from data_prep.tokens.prompts import think_format
 from recipes.data import DataSection
 from recipes.schema import LoraAdapter, ModelSection
 from tests.train.runs import MODEL
+from train.feed import examples
 from train.model import peft_config
-from train.rows import examples
 from train.trainer import RecoveryTrainer
 
 SECTION = ModelSection(unpruned=str(MODEL), pruned=str(MODEL), dtype="float32")

@@ -11,12 +11,12 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from data_prep.models import load_model, load_tokenizer
-from data_prep.prepared import prepare
-from data_prep.prompts import think_format
-from data_prep.tokenize import Row
-from eval.ranks import ALONE
+from data_prep.prepared.prepare import prepare
+from data_prep.tokens.prompts import think_format
+from data_prep.tokens.tokenize import Row
 from recipes.loader import load
 from recipes.schema import Recipe
+from runtime.ranks import ALONE
 from tests.train.runs import MODEL, rows, same, small, untimed, weights
 from train import stages
 

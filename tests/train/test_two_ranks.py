@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from data_prep.models import load_model, load_tokenizer
-from eval.ranks import ALONE
-from eval.summary import rows as sweep_rows
+from eval.numbers.summary import rows as sweep_rows
 from eval.sweep import make_sweep_plan, suite_sweep, sweep_model
 from recipes.loader import load
+from runtime.ranks import ALONE
 from tests.train.runs import ours, rows, small
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.ranks import ALONE
+from runtime.ranks import ALONE
 from train.exits import StoppedAlone
 from train.run_record import RunFolder
 from train.watch import Watch

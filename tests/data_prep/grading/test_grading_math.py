@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,8 +15,8 @@ from data_prep.grading.grade import Grade, grade_all
 from data_prep.grading.mathematics import settle, verify_math
 from data_prep.grading.pool import GradingPool, usual_workers
 from data_prep.grading.units import split_unit
+from recipes.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 EQUAL = [  # (answer in the box, gold)
     (r"\frac{1}{2}", "0.5"),
     (r"\dfrac{1}{2}", r"\frac12"),

@@ -10,7 +10,7 @@ import pytest
 
 from data_prep.grading.grade import grade_all, grader_version
 from data_prep.grading.pool import GradingPool
-from data_prep.suites import load_suite
+from data_prep.suites.load import load_suite
 from recipes.errors import UserError
 from recipes.suites import ReasoningGymSuite
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from data_prep.grading.grade import grade_all
 from data_prep.grading.mathematics import settle, verify_math
+from recipes.paths import ROOT
 
-DATA = Path(__file__).parents[3] / "../shared/data"
+DATA = ROOT / "../shared/data"
 GSM8K = ("gsm8k_openai/6b_finetuning", "gsm8k_openai/6b_verification")
 MATH500 = "skythought/Qwen__Qwen2.5-14B-Instruct__math500_eval__math500"
 COMPETITIONS = (

@@ -1,0 +1,1 @@
+"""What `python -m data_prep COMMAND` does; one module for each command."""

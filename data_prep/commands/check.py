@@ -1,0 +1,129 @@
+"""`python -m data_prep check traces=FILE | recipe=FILE [key=value ...]`: what is in a trace set, before it is trained.
+
+A table of the rows that were read, those that give no trace, and what each filter drops by itself (`would drop` where
+it is off, at a setting that finds what the filter is for). A trace may be counted by several filters.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+from data_prep.filtering.filters import FILTERS, Filter
+from data_prep.ledger import Ledger
+from data_prep.traces.sources import read_source
+from recipes.command import split
+from recipes.data import DataSection, FiltersSection
+from recipes.errors import UserError
+from recipes.loader import load
+from recipes.paths import find_path
+from recipes.schema import Recipe
+from recipes.traces import FileTraces, Layout
+
+OWN = {
+    "traces": "a trace file or folder, checked with the default filters; or give recipe=FILE",
+    "format": "with traces=: the layout of its rows (default auto)",
+}
+LONGEST_EXAMPLE = 200
+
+
+@dataclass
+class Checked:
+    """What was counted. `found`: traces by filter; `first`: an example each; `kept`: traces that none drops."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    found: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+    kept: int = 0
+
+
+def main(arguments: list[str]) -> None:
+    """Prints the table; UserError where the source cannot be read."""
+    own, rest = split(arguments, OWN, Recipe)
+    section = _section(own, rest)
+    print("\n".join(lines(check(section), section.filters)))
+
+
+def _section(own: dict[str, str], rest: list[str]) -> DataSection:
+    if "traces" not in own:
+        return load(rest, Recipe).data
+    if rest:
+        raise UserError(
+            f"data_prep check: {rest[0]} does not go with traces=; the filters of a recipe are checked "
+            "with recipe=FILE key=value"
+        )
+    if not own["traces"]:
+        raise UserError("data_prep check: traces= names nothing; write traces=FILE or a folder of files")
+    layout = next((name for name in get_args(Layout) if name == own.get("format", "auto")), None)
+    if layout is None:
+        raise UserError(f"format={own['format']}: allowed: {', '.join(get_args(Layout))}")
+    path = Path(find_path(own["traces"]))
+    if not path.exists():
+        raise UserError(f"traces={own['traces']}: there is no such file or folder")
+    traces = FileTraces(source="file", path=path, format=layout)
+    return DataSection(traces=traces, max_length_tokens=2**31)
+
+
+def check(section: DataSection) -> Checked:
+    """Reads the whole source, skipping what is broken, and asks every filter about every trace."""
+    checked = Checked()
+    settings = [(each, _setting(each, section.filters)) for each in FILTERS]
+    for trace in read_source(section.traces, "skip", checked.ledger):
+        sound = True
+        for each, (setting, active) in settings:
+            if why := each.why(trace, setting):
+                checked.found[each.key] += 1
+                checked.first.setdefault(each.key, f"{trace.where}: {why}")
+                sound = sound and not active
+        checked.kept += sound
+    return checked
+
+
+def _setting(each: Filter, filters: FiltersSection) -> tuple[object, bool]:
+    """The setting to ask with, and whether the recipe has the filter on."""
+    setting = getattr(filters, each.key)
+    return (each.suggested, False) if setting is None else (setting, True)
+
+
+def lines(checked: Checked, filters: FiltersSection) -> list[str]:
+    """The table, and below it what was done to rows that gave a trace."""
+    ledger = checked.ledger
+    table = [("", "setting", "traces", "of all", "the first")]
+    table += [
+        (reason, "", f"{count:,}", _share(count, ledger.read), ledger.named[reason][0])
+        for reason, count in ledger.lost.items()
+    ]
+    for each in FILTERS:
+        setting, active = _setting(each, filters)
+        count = checked.found[each.key]
+        table.append(
+            (
+                each.reason,
+                f"{each.key}={setting}" if active else f"off, would drop at {each.key}={setting}",
+                f"{count:,}",
+                _share(count, ledger.read),
+                checked.first.get(each.key, ""),
+            )
+        )
+    table.append(("kept", "by all that are on", f"{checked.kept:,}", _share(checked.kept, ledger.read), ""))
+    widths = [max(len(row[column]) for row in table) for column in range(4)]
+    shown = [f"{ledger.read:,} rows read"]
+    shown += [
+        f"{name:<{widths[0]}}  {setting:<{widths[1]}}  {count:>{widths[2]}}  {share:>{widths[3]}}  "
+        f"{_short(first)}".rstrip()
+        for name, setting, count, share, first in table
+    ]
+    shown += [f"{what}: {count:,} rows" for what, count in ledger.changed.items()]
+    return shown + ledger.notes
+
+
+def _short(text: str) -> str:
+    """The text, or its beginning and how much is not shown."""
+    more = len(text) - LONGEST_EXAMPLE
+    return text if more <= 0 else f"{text[:LONGEST_EXAMPLE]} … (and {more} characters more)"
+
+
+def _share(count: int, total: int) -> str:
+    return f"{count / total:.2%}" if total else "-"

@@ -1,0 +1,76 @@
+"""`python -m data_prep decontaminate traces=FILE suite=FILE out=FILE`: a trace file without what overlaps with suites.
+
+The traces that are kept go to `out`, every overlap (of a trace, with each problem) to `out` + `.overlaps.jsonl`:
+{trace, suite, problem, shared, runs, coverage, example}. Neither is ever written over a file that is there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TextIO
+
+from pydantic import Field
+
+from data_prep.filtering.decontaminate import Overlap, SuiteIndex
+from data_prep.ledger import Ledger
+from data_prep.suites.load import load_suite, suite_called
+from data_prep.traces.files import check_new, new_file, read_file, trace_row, write_row
+from recipes.loader import load_arguments
+from recipes.quality import OverlapRules
+
+MOST_SHOWN = 10
+
+
+class DecontaminateFile(OverlapRules):
+    traces: Path = Field(description="the trace file")
+    suite: str = Field(description="a file of problems or a known benchmark; several with commas")
+    out: Path = Field(description="the file for the traces that are kept; one that is there is never overwritten")
+
+
+def main(arguments: list[str]) -> None:
+    """Writes both files and prints the numbers."""
+    section = load_arguments(arguments, DecontaminateFile)
+    pairs_file = section.out.with_name(section.out.name + ".overlaps.jsonl")
+    for path in (section.out, pairs_file):
+        check_new(path)
+    suites = [load_suite(suite_called(name.strip(), "suite"), "suite") for name in section.suite.split(",")]
+    index, ledger, found = SuiteIndex(suites, section), Ledger(), []
+    with new_file(section.out) as kept, new_file(pairs_file) as pairs:
+        for trace in read_file(section.traces, ledger):
+            overlaps = index.overlaps(trace.question)
+            if overlaps:
+                found.append((trace.id, overlaps))
+                _write_overlaps(pairs, trace.id, overlaps)
+            else:
+                ledger.kept += 1
+                write_row(kept, trace_row(trace))
+    print(summary(found, ledger, section))
+    print(f"kept {section.out}\noverlaps {pairs_file}")
+
+
+def _write_overlaps(file: TextIO, trace: str, overlaps: Sequence[Overlap]) -> None:
+    for each in overlaps:
+        write_row(file, {"trace": trace, **asdict(each), "coverage": round(each.coverage, 4)})
+
+
+def summary(found: Sequence[tuple[str, Sequence[Overlap]]], ledger: Ledger, section: OverlapRules) -> str:
+    """How many traces overlap, with which suites, and the largest overlaps."""
+    by_suite = Counter(name for _, overlaps in found for name in {each.suite for each in overlaps})
+    problems = {(each.suite, each.problem) for _, overlaps in found for each in overlaps}
+    lines = [
+        f"{ledger.read:,} traces, {len(found):,} overlap with {len(problems):,} problems, {ledger.kept:,} kept "
+        f"(runs of {section.n} {section.unit}, {section.shared} shared)"
+    ]
+    lines += [f"{count:8,}  with {name}" for name, count in sorted(by_suite.items())]
+    largest = sorted(found, key=lambda pair: -pair[1][0].coverage)[:MOST_SHOWN]
+    return "\n".join(
+        lines
+        + [
+            f"  {trace}: {best.shared} of {best.runs} runs of {best.suite} {best.problem}: {best.example}"
+            for trace, overlaps in largest
+            for best in overlaps[:1]
+        ]
+    )

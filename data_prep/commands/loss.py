@@ -1,0 +1,45 @@
+"""The loss of a model on whole traces: mean cross entropy over the labelled tokens of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel
+
+from data_prep.tokens.padding import pad_right
+from data_prep.tokens.tokenize import Row
+
+SLICE_TOKENS = 1024
+"""tokens whose logits are turned to float32 at once"""
+
+
+def trace_losses(model: PreTrainedModel, rows: Sequence[Row], batch_tokens: int) -> Iterator[tuple[int, float]]:
+    """(place of the row, its mean loss a labelled token in nats), batch by batch; the longest rows go first.
+
+    batch_tokens: padded tokens run side by side; a longer row goes alone.
+    """
+    waiting = sorted(range(len(rows)), key=lambda i: -len(rows[i].input_ids))
+    while waiting:
+        size = max(1, batch_tokens // len(rows[waiting[0]].input_ids))
+        batch, waiting = waiting[:size], waiting[size:]
+        yield from zip(batch, _batch_losses(model, [rows[i] for i in batch]), strict=True)
+
+
+@torch.no_grad()
+def _batch_losses(model: PreTrainedModel, batch: Sequence[Row]) -> list[float]:
+    inputs = {name: tensor.to(model.device) for name, tensor in pad_right([r.input_ids for r in batch], 0).items()}
+    logits = model(**inputs, use_cache=False).logits
+    return [_row_loss(logits[i], row) for i, row in enumerate(batch)]
+
+
+def _row_loss(logits: torch.Tensor, row: Row) -> float:
+    """logits [tokens, vocabulary] of one row; the token at place i is foretold by the logits at i - 1."""
+    labels = torch.tensor(row.labels[1:], device=logits.device)
+    foretold = logits[: len(labels)]
+    total = sum(
+        float(cross_entropy(part.float(), wanted, reduction="sum"))
+        for part, wanted in zip(foretold.split(SLICE_TOKENS), labels.split(SLICE_TOKENS), strict=True)
+    )
+    return total / int((labels >= 0).sum())

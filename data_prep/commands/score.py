@@ -1,0 +1,174 @@
+"""`python -m data_prep score recipe=FILE out=FILE [pruned=DIR]`: the loss of both models on every trace of a recipe.
+
+Rows {id, trace, loss_unpruned, loss_pruned, gap, tokens, lost}: mean loss in nats a labelled token of what would train
+(where `data.overlong` is shorten, the shortened trace), `trace` a hash of its text as it came; null where it is too
+long or cannot be labelled, which `lost` says (where the recipe says `overlong: error` or `on_error: stop`, the command
+stops there). The traces are read once. `data.select.scores` names the file. A run does not make it by itself: it
+prepares its traces before there is a pruned model, whose cutting may need them. Losses are kept in
+`run.cache_dir`/scores by model and by the trace's tokens, so that a killed command goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+
+from data_prep.commands.loss import trace_losses
+from data_prep.filtering.pipeline import read_and_filter
+from data_prep.filtering.select import trace_hash
+from data_prep.fingerprint import fingerprint
+from data_prep.ledger import Ledger
+from data_prep.models import load_config, load_model, load_tokenizer
+from data_prep.suites.load import load_suite
+from data_prep.tokens.batches import BatchWork, Dropped, refuse
+from data_prep.tokens.prompts import think_format
+from data_prep.tokens.tokenize import Labeller, Row
+from data_prep.trace import Trace
+from data_prep.traces.files import check_new, new_file, write_row
+from recipes.command import split
+from recipes.errors import UserError
+from recipes.loader import load_recipe
+from recipes.schema import ModelSection, Recipe
+from runtime.journal import Journal
+
+CHUNK_TRACES = 256
+KEYS = {
+    "out": "the file of scores; one that is there is never overwritten",
+    "pruned": "the pruned model; default: model.pruned",
+    "batch_tokens": "padded tokens run side by side (default 4096)",
+}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What names a trace in the files, and how many of its tokens are labelled; no key where it has no score, and
+    `lost` is why."""
+
+    id: str
+    trace: str
+    tokens: int
+    key: str | None
+    lost: str | None = None
+
+
+def main(arguments: list[str]) -> None:
+    """Scores under the unpruned model, then under the pruned one, and writes the file."""
+    own, rest = split(arguments, KEYS, Recipe)
+    recipe = load_recipe(rest).recipe
+    if not own.get("out"):
+        raise UserError("data_prep score: out=FILE is missing, the file of scores")
+    out, batch_tokens = Path(own["out"]), _positive(own.get("batch_tokens", "4096"))
+    check_new(out)
+    pruned = own.get("pruned") or recipe.model.pruned
+    if pruned is None:
+        raise UserError(
+            "data_prep score: pruned=DIR is missing, the pruned model; python -m prune recipe=… output=DIR makes it"
+        )
+    for path in (recipe.model.unpruned, pruned):
+        load_config(path, recipe.model)  # a wrong name is told now, not after hours with the other model
+    with tempfile.TemporaryFile("w+", encoding="ascii") as rows_file:
+        traces = [_set_down(scored, row, rows_file) for scored, row in labelled(recipe)]
+        known = [losses(path, recipe, rows_file, batch_tokens) for path in (recipe.model.unpruned, pruned)]
+    with new_file(out) as file:
+        for scored in traces:
+            write_row(file, _score_row(scored, *(None if scored.key is None else each[scored.key] for each in known)))
+    print(f"scores {out}")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise UserError(f"batch_tokens={text}: must be a whole number of at least 1")
+    return int(text)
+
+
+def _set_down(scored: Scored, row: Row | None, rows_file: TextIO) -> Scored:
+    """Writes the row to the file from which both models read it."""
+    if row is not None:
+        rows_file.write(json.dumps([scored.key, asdict(row)]) + "\n")
+    return scored
+
+
+def _rows_of(rows_file: TextIO) -> Iterator[tuple[str, Row]]:
+    """(key, row) of what was set down, from the beginning."""
+    rows_file.seek(0)
+    for line in rows_file:
+        key, row = json.loads(line)
+        yield key, Row(**row)
+
+
+def labelled(recipe: Recipe) -> Iterator[tuple[Scored, Row | None]]:
+    """Every trace that would come to the selection, with its row; without one where it is too long or unwritable.
+
+    UserError at the first of those that the recipe does not allow.
+    """
+    section, tokenizer = recipe.data, load_tokenizer(recipe.model.unpruned, recipe.model)
+    work = BatchWork(
+        Labeller(tokenizer, think_format(section.format, tokenizer)), section.max_length_tokens, section.overlong
+    )
+    suites = [load_suite(suite) for suite in recipe.sweep.suites]
+    traces = read_and_filter(section.model_copy(update={"select": None}), Ledger(), suites)
+    while chunk := list(islice(traces, CHUNK_TRACES)):
+        for trace, outcome in zip(chunk, work.labeller.label_all(chunk), strict=True):
+            fitting = work.fitting(trace, outcome)
+            if isinstance(fitting, Dropped):
+                refuse(fitting, section)
+                yield Scored(trace.id, trace_hash(trace), 0, None, fitting.reason), None
+            else:
+                yield _scored(trace, fitting.row())
+
+
+def _scored(trace: Trace, row: Row) -> tuple[Scored, Row]:
+    key = hashlib.sha256(repr((row.input_ids, row.labels)).encode()).hexdigest()[:24]
+    return Scored(trace.id, trace_hash(trace), sum(label >= 0 for label in row.labels), key), row
+
+
+def losses(path: str, recipe: Recipe, rows_file: TextIO, batch_tokens: int) -> dict[str, float]:
+    """The loss of the model at `path` on every row set down, by the row's key; what the cache lacks is computed."""
+    section: ModelSection = recipe.model
+    model = load_model(path, section).eval()
+    model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    mark = fingerprint(path)
+    journal = Journal(
+        recipe.run.cache_dir / "scores" / f"{mark.removeprefix('sha256:')[:16]}-{section.dtype}",
+        {"fingerprint": mark, "dtype": section.dtype},
+    )
+    journal.out.parent.mkdir(parents=True, exist_ok=True)
+    known: dict[str, float] = {row["key"]: row["loss"] for row in journal.rows()}
+    found, scored = len(known), 0
+    rows = ((key, row) for key, row in _rows_of(rows_file) if key not in known)
+    with journal.writer(0) as writer:
+        while chunk := dict(islice(rows, CHUNK_TRACES)):
+            keys, waiting = list(chunk), list(chunk.values())
+            for place, loss in trace_losses(model, waiting, batch_tokens):
+                if not math.isfinite(loss):
+                    raise UserError(
+                        f"data_prep score: the loss of {path} on trace {waiting[place].id} is {loss}; "
+                        "the weights overflow or are broken"
+                    )
+                known[keys[place]] = loss
+                scored += 1
+                writer.add({"key": keys[place], "loss": loss})
+    print(f"{path}: {scored:,} traces scored, {found:,} were known", flush=True)
+    return known
+
+
+def _score_row(scored: Scored, unpruned: float | None, pruned: float | None) -> dict[str, Any]:
+    gap = None if unpruned is None or pruned is None else pruned - unpruned
+    return {
+        "id": scored.id,
+        "trace": scored.trace,
+        "loss_unpruned": unpruned,
+        "loss_pruned": pruned,
+        "gap": gap,
+        "tokens": scored.tokens,
+        "lost": scored.lost,
+    }

@@ -1,0 +1,1 @@
+"""Which traces are worth training: filters, duplicates, contamination, verification, selection."""

@@ -1,0 +1,132 @@
+"""Decontamination: traces whose question shares runs of words (n-grams) with a problem of a suite do not train.
+
+s1 (arXiv 2501.19393) and open-r1 drop a row that shares one 8-gram of words between spaces with a benchmark
+(`unit: words`, `n: 8`, `shared: 1`). Between spaces a formula is one word, so most overlaps of mathematical problems
+stay unseen; `unit: symbols` counts every punctuation mark as a word. A problem that is shorter than one run overlaps
+where it is the whole question. Only the question is looked at. The instruction that a suite puts under every problem
+does not count, and suites that are made from a template are not looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from data_prep.ledger import Ledger
+from data_prep.problem import Suite
+from data_prep.trace import Trace
+from recipes.quality import DecontaminateSection, OverlapRules
+
+SYMBOL = re.compile(r"\w+|[^\w\s]")
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What a question has in common with one problem: `shared` of the problem's `runs`, the first of them as text.
+
+    A problem shorter than one run has `runs` 0; it was the whole question.
+    """
+
+    suite: str
+    problem: str
+    shared: int
+    runs: int
+    example: str
+
+    @property
+    def coverage(self) -> float:
+        """Share of the problem's runs that the question holds."""
+        return self.shared / self.runs if self.runs else 1.0
+
+
+def split_text(text: str, unit: str) -> list[str]:
+    """The units of a text, in lower case: symbols, or what stands between spaces."""
+    return SYMBOL.findall(text.lower()) if unit == "symbols" else text.lower().split()
+
+
+def runs_of(units: Sequence[str], n: int) -> list[str]:
+    """All runs of `n` units in order, each joined by spaces (units hold none)."""
+    return [" ".join(units[i : i + n]) for i in range(len(units) - n + 1)]
+
+
+class SuiteIndex:
+    """The runs of every problem of some suites; built once, then each question costs as much as it is long."""
+
+    def __init__(self, suites: Sequence[Suite], rules: OverlapRules) -> None:
+        self.rules = rules
+        self._problems: list[tuple[str, str, int]] = []
+        self._runs: dict[str, list[int]] = {}
+        self._short: dict[str, list[int]] = {}
+        self._instructions = sorted({suite.instruction for suite in suites if suite.instruction}, key=len, reverse=True)
+        for suite in suites:
+            for problem in suite.problems:
+                self._add(suite, problem.id, problem.question)
+
+    def _add(self, suite: Suite, problem: str, question: str) -> None:
+        units = split_text(question.removesuffix(suite.instruction), self.rules.unit)
+        runs = dict.fromkeys(runs_of(units, self.rules.n))
+        number = len(self._problems)
+        self._problems.append((suite.name, problem, len(runs)))
+        for run in runs:
+            self._runs.setdefault(run, []).append(number)
+        if not runs:
+            self._short.setdefault(" ".join(units), []).append(number)
+
+    def overlaps(self, question: str) -> list[Overlap]:
+        """All problems that `question` overlaps with, the largest overlap first, then in the order of the suites."""
+        units = split_text(question, self.rules.unit)
+        shared: Counter[int] = Counter()
+        example: dict[int, str] = {}
+        for run in dict.fromkeys(runs_of(units, self.rules.n)):
+            for number in self._runs.get(run, ()):
+                shared[number] += 1
+                example.setdefault(number, run)
+        found = [
+            Overlap(*self._problems[number][:2], count, self._problems[number][2], example[number])
+            for number, count in sorted(shared.items())
+        ]
+        found = [
+            each
+            for each in found
+            if each.shared >= min(self.rules.shared, each.runs) and each.coverage >= self.rules.coverage
+        ]
+        return self._whole(question) + sorted(found, key=lambda each: -each.shared)
+
+    def _whole(self, question: str) -> list[Overlap]:
+        """Problems shorter than one run that are the whole question, with or without an instruction under it."""
+        bare = next((question.removesuffix(each) for each in self._instructions if question.endswith(each)), question)
+        text = " ".join(split_text(bare, self.rules.unit))
+        return [Overlap(*self._problems[number][:2], 0, 0, text) for number in self._short.get(text, ())]
+
+
+def decontaminate(
+    traces: Iterable[Trace], section: DecontaminateSection, suites: Sequence[Suite], ledger: Ledger
+) -> Iterator[Trace]:
+    """The traces whose question overlaps with no problem; the others are lost as `in suite NAME`, with the numbers."""
+    looked_at = [suite for suite in suites if section.enabled and suite.wording == "own"]
+    if left_out := [suite.name for suite in suites if suite not in looked_at]:
+        why = "made from a template" if section.enabled else "data.decontaminate.enabled=false"
+        ledger.note(f"not decontaminated against {', '.join(left_out)} ({why})")
+    if not looked_at:
+        yield from traces
+        return
+    ledger.note(f"decontaminated against {', '.join(suite.name for suite in looked_at)}")
+    index = SuiteIndex(looked_at, section)
+    for trace in traces:
+        found = index.overlaps(trace.question)
+        if found:
+            ledger.lose(f"in suite {found[0].suite}", trace.where, describe(found[0], section))
+        else:
+            yield trace
+
+
+def describe(overlap: Overlap, rules: OverlapRules) -> str:
+    """One overlap in words."""
+    if not overlap.runs:
+        return f"is problem {overlap.problem}"
+    return (
+        f"shares {overlap.shared} of the {overlap.runs} runs of {rules.n} {rules.unit} of problem "
+        f"{overlap.problem}, such as {overlap.example!r}"
+    )

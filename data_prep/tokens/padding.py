@@ -1,0 +1,27 @@
+"""Calibration batches: the traces on which block influence is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from data_prep.tokens.tokenize import Row
+
+
+def calibration_batches(rows: Sequence[Row], count: int, batch_size: int, pad_id: int) -> list[dict[str, torch.Tensor]]:
+    """The first `count` rows, longest first, right-padded to `input_ids` and `attention_mask` [rows, longest]."""
+    chosen = sorted(rows[:count], key=lambda row: -len(row.input_ids))
+    return [
+        pad_right([row.input_ids for row in chosen[i : i + batch_size]], pad_id)
+        for i in range(0, len(chosen), batch_size)
+    ]
+
+
+def pad_right(sequences: Sequence[Sequence[int]], pad_id: int) -> dict[str, torch.Tensor]:
+    """`input_ids` and `attention_mask`, [sequences, longest]."""
+    longest = max(len(ids) for ids in sequences)
+    return {
+        "input_ids": torch.tensor([[*ids, *[pad_id] * (longest - len(ids))] for ids in sequences]),
+        "attention_mask": torch.tensor([[1] * len(ids) + [0] * (longest - len(ids)) for ids in sequences]),
+    }

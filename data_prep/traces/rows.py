@@ -1,0 +1,196 @@
+"""Rows of files and of the Hub, one at a time, each with where it stands.
+
+A row that cannot be read comes as a ValueError in its place, so that whoever reads on can name it and count it; what
+spoils a whole file (missing, no permission, cut off) is a UserError.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from data_prep.traces.columnar import arrow_rows, parquet_rows
+from recipes.errors import UserError
+from recipes.paths import find_path
+
+Rows = Iterator[tuple[str, Any]]
+LONGEST_CELL = 10_000_000
+LONGEST_LINE_BYTES = 64 * 2**20
+COMPRESSED = (".gz", ".zst", ".bz2")
+
+
+def file_rows(path: Path, key: str) -> Rows:
+    """(file:row, row) of a file, by its suffix (`READERS`; any other is read as JSON Lines), or of a folder of them.
+
+    Rows are counted from 1, in JSON Lines and CSV by line. UserError where the file cannot be read.
+    """
+    found = Path(find_path(str(path)))
+    if not found.exists():
+        raise UserError(f"{key}: no file at {found}")
+    for file in data_files(found, key) if found.is_dir() else [found]:
+        yield from _one_file(file, READERS.get(kind_of(file), read_jsonl), key)
+
+
+def _one_file(file: Path, reader: Callable[[Path, str], Rows], key: str) -> Rows:
+    try:
+        yield from reader(file, key)
+    except (OSError, UnicodeDecodeError, csv.Error, RecursionError) as fault:
+        raise UserError(f"{key}: {file} cannot be read ({_one_line(fault)})") from None
+
+
+def kind_of(file: Path) -> str:
+    """The suffix that says how a file is laid out, in small letters: `.jsonl` for `a.jsonl.gz`."""
+    name = file.name.lower()
+    for suffix in COMPRESSED:
+        name = name.removesuffix(suffix)
+    return Path(name).suffix
+
+
+def beside_data(folder: Path) -> list[str]:
+    """The names in a folder that `data_files` passes over: what has no suffix of a data file, and folders."""
+    return sorted(
+        each.name
+        for each in folder.iterdir()
+        if not (each.is_file() and kind_of(each) in READERS) and not each.name.startswith(".")
+    )
+
+
+def data_files(folder: Path, key: str) -> list[Path]:
+    """The data files that lie directly in a folder, in the order of their names; UserError where none or two kinds do.
+
+    The two JSON files that `datasets` writes beside its Arrow files are no data.
+    """
+    files = sorted(
+        file for file in folder.iterdir() if file.is_file() and kind_of(file) in READERS and file.name not in NO_DATA
+    )
+    kinds = sorted({kind_of(file) for file in files})
+    if len(kinds) > 1:
+        raise UserError(
+            f"{key}: {folder} holds files of several kinds ({', '.join(kinds)}), which may be the same "
+            "rows twice; name one file, or a folder with one kind"
+        )
+    if not files:
+        inside = sorted(each.name for each in folder.iterdir())
+        raise UserError(
+            f"{key}: no data file lies in the folder {folder} ({', '.join(READERS)}); it holds "
+            f"{', '.join(inside[:10]) or 'nothing'}"
+        )
+    return files
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """The bytes of a file, unpacked where its name ends in .gz, .zst or .bz2."""
+    if path.suffix.lower() not in COMPRESSED:
+        return path.open("rb")
+    import pyarrow
+
+    return io.BufferedReader(pyarrow.input_stream(str(path), compression="detect"))
+
+
+def read_jsonl(path: Path, key: str) -> Rows:
+    """(file:line, row) of a JSON Lines file; a line that is not JSON comes as a ValueError in place of the row."""
+    if not path.is_file():
+        raise UserError(f"{key}: no file at {path}")
+    with open_bytes(path) as file:
+        number, line = 0, file.readline(LONGEST_LINE_BYTES)
+        while line:
+            number += 1
+            if len(line) == LONGEST_LINE_BYTES and not line.endswith(b"\n"):
+                yield f"{path}:{number}", ValueError(f"the line is longer than {LONGEST_LINE_BYTES >> 20} MiB")
+                while line and not line.endswith(b"\n"):
+                    line = file.readline(LONGEST_LINE_BYTES)
+            elif line.strip():
+                yield f"{path}:{number}", _parsed(line)
+            line = file.readline(LONGEST_LINE_BYTES)
+
+
+def _parsed(text: bytes) -> Any:
+    """The value of JSON text, or the ValueError that says why it has none."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        return ValueError("not JSON that can be read (nested too deeply)")
+    except ValueError as error:
+        return ValueError(f"not JSON ({error})")
+
+
+def _read_json(path: Path, key: str) -> Rows:
+    """The elements of a JSON list, which is read whole; a file that begins otherwise is JSON Lines by another name."""
+    with open_bytes(path) as file:
+        if not file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+            yield from read_jsonl(path, key)
+            return
+    with open_bytes(path) as file:
+        rows = _parsed(file.read())
+    if isinstance(rows, ValueError):
+        raise UserError(f"{key}: {path} begins like a JSON list, but is {rows}")
+    yield from ((f"{path}:{number}", row) for number, row in enumerate(rows, 1))
+
+
+def _read_csv(path: Path, key: str) -> Rows:
+    """The rows below the header; a cell that is not UTF-8, or a row with cells to spare, is a fault of that row."""
+    csv.field_size_limit(LONGEST_CELL)
+    delimiter = "\t" if kind_of(path) == ".tsv" else ","
+    with io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        reader = csv.DictReader(file, delimiter=delimiter)
+        while True:
+            try:
+                row: Any = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                row = ValueError(f"not CSV ({error})")
+            yield f"{path}:{reader.reader.line_num}", _checked_cells(row)
+
+
+def _checked_cells(row: Any) -> Any:
+    if isinstance(row, ValueError):
+        return row
+    if None in row:
+        return ValueError(f"there are more cells than the header has columns; the first to spare is {row[None][0]!r}")
+    for name, cell in row.items():
+        try:
+            (cell or "").encode()
+        except UnicodeEncodeError as error:
+            return ValueError(f"{name!r} is not UTF-8 (character {error.start})")
+    return row
+
+
+READERS: dict[str, Callable[[Path, str], Rows]] = {
+    ".jsonl": read_jsonl,
+    ".ndjson": read_jsonl,
+    ".json": _read_json,
+    ".csv": _read_csv,
+    ".tsv": _read_csv,
+    ".parquet": parquet_rows,
+    ".arrow": arrow_rows,
+    ".feather": arrow_rows,
+}
+NO_DATA = ("dataset_info.json", "state.json")
+
+
+def hub_rows(hub: str, config: str | None, split: str, key: str, **how: Any) -> Rows:
+    """(data set:row, row) of a data set of the Hub, rows counted from 0. `how` goes to `datasets.load_dataset`.
+
+    UserError with the Hub's own word where it cannot be had.
+    """
+    from datasets import load_dataset
+
+    number = 0
+    try:
+        for number, row in enumerate(load_dataset(hub, config, split=split, **how)):
+            yield f"{hub}[{split}]:{number}", row
+    except Exception as fault:  # the library has a dozen types for "not there", "not allowed" and "no network"
+        after = f" after row {number}" if number else ""
+        raise UserError(
+            f"{key}: the data set {hub} (split {split}) cannot be had{after}: {_one_line(fault)[:300]}\n"
+            "put a copy of it on this machine and give its path (source: file, or path= of a named suite)"
+        ) from None
+
+
+def _one_line(fault: Exception) -> str:
+    return (str(fault).strip() or type(fault).__name__).splitlines()[0]

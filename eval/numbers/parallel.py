@@ -1,0 +1,59 @@
+"""Parallel scaling: what several thoughts on one problem are worth together, as pass@k and maj@n."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from eval.numbers.statistics import Array, accuracy_interval
+from recipes.errors import UserError
+
+
+def pass_at_k(correct_counts: Sequence[int], n: int, k: int) -> Array:
+    """Unbiased pass@k of each problem, [P]: 1 - C(n - c, k) / C(n, k) with c of n thoughts correct.
+
+    As the product over i = n-c+1 … n of (1 - k/i), which does not overflow (arXiv 2107.03374, section 2.1).
+    Raises UserError for k outside 1 … n, or a count outside 0 … n.
+    """
+    if not 1 <= k <= n:
+        raise UserError(f"pass@{k} needs 1 <= k <= samples, got samples={n}; draw more samples or lower k")
+    if any(not 0 <= c <= n for c in correct_counts):
+        raise UserError(
+            f"correct thoughts a problem must be 0 … {n}, got {min(correct_counts)} … {max(correct_counts)}"
+        )
+    return np.array(
+        [1.0 if n - c < k else 1.0 - float(np.prod(1.0 - k / np.arange(n - c + 1, n + 1))) for c in correct_counts]
+    )
+
+
+def pass_rows(grades: Mapping[str, Sequence[bool]]) -> list[dict[str, Any]]:
+    """pass@k for k = 1, 2, 4 … and the most thoughts that a problem has, from `grades` by problem.
+
+    Each k is over the problems that have k thoughts or more (`problems`), each by its own number of thoughts, with the
+    95 % interval of their mean, clustered by problem (`statistics.accuracy_interval`; measured for pass@2 of 4: .945 …
+    .99, of 16 alike thoughts on 30 problems .925 where nearly all problems are solved).
+    """
+    most = max(map(len, grades.values()))
+    rows = []
+    for k in sorted({2**power for power in range(most.bit_length())} | {most}):
+        values = np.array([pass_at_k([sum(own)], len(own), k)[0] for own in grades.values() if len(own) >= k])
+        low, high = accuracy_interval(values)
+        rows.append({"k": k, "value": float(values.mean()), "low": low, "high": high, "problems": len(values)})
+    return rows
+
+
+def majority_at_n(answers: Sequence[str], correct: Sequence[bool]) -> float:
+    """maj@n of one problem in [0, 1]: is the answer that most thoughts gave correct? Ties are split evenly.
+
+    A thought without an answer (an empty string) does not vote; without any vote the score is 0.
+    """
+    votes = Counter(answer for answer in answers if answer)
+    if not votes:
+        return 0.0
+    most = max(votes.values())
+    leaders = {answer for answer, count in votes.items() if count == most}
+    grades = [float(grade) for answer, grade in zip(answers, correct, strict=True) if answer in leaders]
+    return sum(grades) / len(grades)

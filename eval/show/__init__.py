@@ -1,0 +1,1 @@
+"""What a reader sees of sweeps: tables, curves, figures, the report."""

@@ -1,0 +1,273 @@
+"""A model writes traces: one thought a (problem, sample) through the sweep's engines, into a journal, then to a file.
+
+`plan_generation` fixes what is asked and how; `write_thoughts` thinks what the journal lacks; `finish` judges all
+thoughts and writes the result. Each thought has its own random stream by (seed, problem, sample), and rows are written
+in the order of the problems, so the files depend neither on kills nor on how many processes share the work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from data_prep.fingerprint import fingerprint
+from data_prep.grading.grade import grade_all
+from data_prep.models import load_config, load_tokenizer
+from data_prep.problem import Problem, Suite
+from data_prep.tokens.prompts import ThinkFormat, think_format
+from data_prep.tokens.tokenize import Labeller, Unwritable
+from data_prep.trace import Trace
+from data_prep.traces.files import new_file, trace_row, write_row
+from eval.checkpoint import checkpoint_weights, fetch, find_checkpoint
+from eval.looping import is_looping
+from eval.rejection import VERIFIED, Sample, chosen, problem_row, summary
+from eval.samples import answer_text
+from eval.sweep import SweepPlan, check_context, engine_on, make_sweep_plan, suite_requests
+from eval.types import Missing, Request, Thought
+from recipes.engines import ServerEngine
+from recipes.errors import UserError
+from recipes.generation import GenerateTraces
+from recipes.schema import ModelSection, Recipe
+from runtime.journal import Journal, Row
+from runtime.lineage import commit
+
+Key = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What is asked and how. `plan`: one suite, one budget, no cue; `format`: the one that traces are trained in."""
+
+    section: GenerateTraces
+    model: ModelSection
+    plan: SweepPlan
+    format: ThinkFormat
+
+    @property
+    def suite(self) -> Suite:
+        return self.plan.suites[0]
+
+    def lineage(self) -> dict[str, Any]:
+        """What every thought depends on."""
+        return {
+            "model": self.model.unpruned,
+            "fingerprint": fingerprint(self.model.unpruned),
+            "dtype": self.model.dtype,
+            "engine": self.section.engine.name,
+            "suite": self.suite.name,
+            "suite_hash": self.suite.hash,
+            "seed": self.section.sampling_seed,
+            "samples": self.section.samples,
+            "protocol": self.plan.protocol_hash(self.suite),
+        }
+
+    @property
+    def identity(self) -> str:
+        """16 hex digits over all that the trace file depends on."""
+        parts = [self.lineage(), self.section.keep, self.section.per_problem]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def plan_generation(recipe: Recipe) -> Generation:
+    """The generation that a recipe's `data.traces` (source: generate) asks for; needs no weights.
+
+    The model answers as it was trained to, without the sweep's cue: after its own close it writes what it likes. A
+    thought that goes round in a circle is stopped, since it would not be kept.
+    UserError where a problem has no gold answer or a thought would not fit into the model's context.
+    """
+    section = recipe.data.traces
+    assert isinstance(section, GenerateTraces)
+    tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
+    names = ("samples", "temperature", "top_p", "top_k", "answer_tokens", "engine")
+    sweep = recipe.sweep.model_copy(
+        update={
+            **{name: getattr(section, name) for name in names},
+            "seed": section.sampling_seed,
+            "budgets": [section.thinking_tokens],
+            "suites": [section.problems],
+            "extend_to": 0,
+            "max_extensions": 0,
+            "min_p": 0.0,
+            "stop_loops": True,
+        }
+    )
+    plan = make_sweep_plan(sweep, recipe.data.format, tokenizer)
+    marks = plan.protocol.format.close_mark_ids
+    bare = replace(plan.protocol.format, cue="", own_close_ids=marks, forced_close_ids=marks)
+    plan = replace(plan, protocol=replace(plan.protocol, format=bare))
+    context = int(getattr(load_config(recipe.model.unpruned, recipe.model), "max_position_embeddings", 10**9))
+    try:
+        check_context(plan, context)
+    except UserError as fault:
+        raise UserError(
+            f"data.traces.thinking_tokens={section.thinking_tokens}: too many for this model ("
+            f"{str(fault).removeprefix('sweep.budgets: ')})"
+        ) from None
+    return Generation(section, recipe.model, plan, think_format(recipe.data.format, tokenizer))
+
+
+def fetch_weights(generation: Generation) -> None:
+    """Brings a model of the Hub here, so that its fingerprint can be told; an endpoint has its own copy."""
+    if not isinstance(generation.section.engine, ServerEngine):
+        fetch(find_checkpoint(generation.model.unpruned))
+
+
+def journal_of(generation: Generation, out: Path) -> Journal:
+    """The journal of the thoughts for `out`."""
+    return Journal(out, generation.lineage())
+
+
+def finished(journal: Journal) -> dict[Key, Row]:
+    """The journal's thoughts by (problem, sample)."""
+    return {(row["problem"], row["sample"]): row for row in journal.rows()}
+
+
+def missing_requests(generation: Generation, done: set[Key]) -> list[Request]:
+    """What is still to be thought, in the order of the problems."""
+    return [
+        each for each in suite_requests(generation.suite, generation.plan) if (each.problem, each.sample) not in done
+    ]
+
+
+def write_thoughts(generation: Generation, requests: Sequence[Request], journal: Journal, rank: int) -> None:
+    """Thinks about `requests` and adds each thought to the rank's journal as soon as it is whole.
+
+    UserError at the end where some could not be had; the journal keeps the others.
+    """
+    failures: list[str] = []
+    with journal.writer(rank) as writer:
+        for thought in _think(generation, requests):
+            if isinstance(thought, Missing):
+                failures.append(f"{thought.problem}, sample {thought.sample}: {thought.reason}")
+            else:
+                writer.add(_journal_row(thought, generation))
+    if failures:
+        raise UserError(
+            f"data.traces.engine: {len(failures)} of {len(requests)} thoughts could not be had "
+            f"(problem {failures[0]}); the others are kept in {journal.out.name}.journal-*.jsonl, and the "
+            "same command goes on from there"
+        )
+
+
+def _think(generation: Generation, requests: Sequence[Request]) -> Iterator[Thought | Missing]:
+    """The thoughts, by the engine that the recipe names for them."""
+    if not requests:
+        return
+    plan = generation.plan
+    weights = checkpoint_weights(find_checkpoint(generation.model.unpruned), generation.model, plan.engine)
+    with engine_on(weights, plan) as engine:
+        yield from engine.think(requests)
+
+
+def _journal_row(thought: Thought, generation: Generation) -> Row:
+    protocol, tokenizer = generation.plan.protocol, generation.plan.tokenizer
+    close, answer = protocol.format.close, thought.answers[-1]
+    text = str(tokenizer.decode(list(thought.thinking_ids), skip_special_tokens=False))
+    return {
+        "problem": thought.problem,
+        "sample": thought.sample,
+        "stop": thought.stop,
+        "thinking": text.removesuffix(close[: len(close) - len(close.lstrip())]),
+        "answer": answer_text(answer.answer_ids, protocol, tokenizer),
+        "finished": answer.finished,
+        "looping": is_looping(thought.thinking_ids) or is_looping(answer.answer_ids),
+        "thinking_tokens": len(thought.thinking_ids),
+        "answer_tokens": len(answer.answer_ids),
+    }
+
+
+def judge(rows: Sequence[Row], generation: Generation) -> list[Sample]:
+    """A verdict for every thought, graded together."""
+    problems = {problem.id: problem for problem in generation.suite.problems}
+    traces = [_trace(row, problems[row["problem"]], generation.suite) for row in rows]
+    labelled = Labeller(generation.plan.tokenizer, generation.format).label_all(traces)
+    verdicts = [
+        _flaw(row) or (each.reason if isinstance(each, Unwritable) else "")
+        for row, each in zip(rows, labelled, strict=True)
+    ]
+    sound = [i for i, flaw in enumerate(verdicts) if not flaw]
+    grades = grade_all(
+        [traces[i].answer for i in sound], [problems[rows[i]["problem"]].answer for i in sound], generation.suite.grader
+    )
+    for i, grade in zip(sound, grades, strict=True):
+        wrong = "grader gave up" if grade.reason.startswith("grader ") else "wrong answer"
+        verdicts[i] = VERIFIED if grade.correct else wrong
+    return [
+        Sample(row["problem"], row["sample"], trace, row["thinking_tokens"], row["answer_tokens"], verdict)
+        for row, trace, verdict in zip(rows, traces, verdicts, strict=True)
+    ]
+
+
+def _trace(row: Row, problem: Problem, suite: Suite) -> Trace:
+    """The trace of a thought; the gold of a Reasoning Gym task is no text to compare with, so it stays away."""
+    return Trace(
+        id=f"{suite.name}/{problem.id}#{row['sample']}",
+        question=problem.question,
+        thinking=row["thinking"],
+        answer=row["answer"],
+        source=suite.name,
+        gold=None if suite.grader == "reasoning_gym" else problem.answer,
+    )
+
+
+def _flaw(row: Row) -> str:
+    """Why a thought is no trace whatever its answer is; "" where it is sound."""
+    if row["looping"]:
+        return "looping"
+    if row["stop"] != "close":
+        return "thought not closed"
+    if not row["finished"]:
+        return "answer cut"
+    return "" if row["answer"] else "empty answer"
+
+
+def finish(generation: Generation, out: Path, journal: Journal) -> str:
+    """Judges all thoughts of the journal, writes `out` and its pass rates, takes the journal away. What to print."""
+    found = finished(journal)
+    samples = {
+        problem.id: [found[problem.id, sample] for sample in range(generation.section.samples)]
+        for problem in generation.suite.problems
+    }
+    judged = judge([row for rows in samples.values() for row in rows], generation)
+    lineage = {**generation.lineage(), "commit": commit()}
+    statistics: list[dict[str, Any]] = []
+    left: Counter[str] = Counter()
+    with new_file(out) as file:
+        for place, problem in enumerate(samples):
+            own = judged[place * generation.section.samples : (place + 1) * generation.section.samples]
+            kept, why = chosen(
+                own, generation.section.keep, generation.section.per_problem, generation.section.sampling_seed
+            )
+            statistics.append(problem_row(problem, own, len(kept)))
+            left += why
+            for each in kept:
+                write_row(file, _file_row(each, statistics[-1]["pass_rate"], lineage))
+        rates = rates_file(out)
+        rates.unlink(missing_ok=True)  # left by a process that was killed here; the journal is whole
+        with new_file(rates) as rows:
+            for row in statistics:
+                write_row(rows, row)
+    journal.remove()
+    return f"{summary(generation.suite, statistics, left)}\ntraces {out}\npass rates {rates}"
+
+
+def rates_file(out: Path) -> Path:
+    """Where the pass rates of the problems lie."""
+    return out.with_name(out.name + ".problems.jsonl")
+
+
+def _file_row(sample: Sample, pass_rate: float, lineage: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **trace_row(sample.trace),
+        "problem_id": sample.problem,
+        "sample": sample.sample,
+        "pass_rate": pass_rate,
+        "thinking_tokens": sample.thinking_tokens,
+        "answer_tokens": sample.answer_tokens,
+        "lineage": lineage,
+    }

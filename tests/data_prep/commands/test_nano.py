@@ -1,0 +1,116 @@
+"""Building the embedded reasoner, and the one that ships."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from data_prep.__main__ import main
+from data_prep.commands.nano import Curriculum, build, build_model, cut_into_batches, learning_rate_at
+from data_prep.models import load_model, load_tokenizer
+from data_prep.nano_world import build_tokenizer, nano_traces
+from data_prep.tokens.tokenize import Row
+from recipes.errors import UserError
+from recipes.nano import NanoModel, NanoRecipe, NanoTraining
+from recipes.paths import ROOT
+from recipes.schema import ModelSection
+
+SHIPPED = ROOT / "data_prep" / "nano_model"
+TINY = NanoRecipe(
+    model=NanoModel(layers=4, hidden_size=16, heads=2, key_value_heads=1, head_size=8, intermediate_size=24),
+    training=NanoTraining(steps=3, padded_tokens=512),
+)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    threads, folder = torch.get_num_threads(), tmp_path_factory.mktemp("nano")
+    build(TINY, folder)
+    torch.set_num_threads(threads)
+    return folder
+
+
+def test_a_built_model_loads_and_speaks_its_vocabulary(built: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(built)
+    model = AutoModelForCausalLM.from_pretrained(built)
+    ids = torch.tensor([tokenizer.encode("start 7 #1 +3 #2 *4 ?")])
+    assert model(ids).logits.shape == (1, ids.shape[1], len(tokenizer))
+
+
+def test_every_weight_of_a_built_model_was_trained(built: Path) -> None:
+    fresh = dict(build_model(TINY, len(build_tokenizer())).named_parameters())
+    trained = load_file(built / "model.safetensors")
+    assert trained.keys() == fresh.keys()
+    assert [name for name in trained if torch.equal(trained[name], fresh[name])] == []
+
+
+def test_building_twice_gives_the_same_bits(built: Path, tmp_path: Path) -> None:
+    build(TINY, tmp_path)
+    assert (tmp_path / "model.safetensors").read_bytes() == (built / "model.safetensors").read_bytes()
+
+
+def test_the_curriculum_moves_on_at_a_low_loss_and_stays_at_its_end() -> None:
+    curriculum = Curriculum(NanoTraining(curriculum=[3, 8], curriculum_loss=0.5))
+    for loss in (3.0, 2.0):
+        curriculum.update(loss)
+    assert curriculum.max_operations == 3
+    for _ in range(200):
+        curriculum.update(0.0)
+    assert curriculum.max_operations == 8
+
+
+def test_learning_rate_warms_up_and_ends_at_two_percent() -> None:
+    training = NanoTraining(steps=100, learning_rate=1.0, warmup_steps=10)
+    rates = [learning_rate_at(step, training) for step in (0, 4, 9, 10, 55, 100)]
+    assert rates == pytest.approx([0.1, 0.5, 1.0, 1.0, 0.51, 0.02])
+
+
+def test_batches_hold_every_row_within_the_padded_size() -> None:
+    import random
+
+    rows = [Row(str(n), [1] * n, [1] * n) for n in (5, 50, 7, 64, 30, 31, 6)]
+    batches = cut_into_batches(rows, 100, random.Random(0))
+    assert sorted(row.id for batch in batches for row in batch) == sorted(row.id for row in rows)
+    assert max(len(batch) * max(len(row.input_ids) for row in batch) for batch in batches) <= 100
+
+
+def test_the_command_wants_an_output_folder() -> None:
+    with pytest.raises(UserError, match="out=DIR is missing"):
+        main(["nano", "recipe=nano_world.yaml"])
+
+
+@pytest.mark.parametrize("words", [[], ["mega"]])
+def test_the_command_names_its_first_word(words: list[str]) -> None:
+    with pytest.raises(UserError, match="the first word must be .*nano"):
+        main(words)
+
+
+def test_the_shipped_model_is_small_and_only_safetensors() -> None:
+    files = {path.name: path.stat().st_size for path in SHIPPED.iterdir() if path.is_file()}
+    assert sum(files.values()) <= 8 * 2**20
+    assert [name for name in files if name.endswith((".bin", ".pt", ".pth", ".pkl"))] == []
+    assert "model.safetensors" in files
+
+
+def test_the_shipped_model_is_a_qwen3_of_eight_layers() -> None:
+    model = load_model(str(SHIPPED), ModelSection(unpruned="x"))
+    assert model.config.architectures == ["Qwen3ForCausalLM"]
+    assert model.config.num_hidden_layers == len(model.model.layers) == 8
+    assert 400_000 < model.num_parameters() < 600_000
+
+
+def test_the_shipped_tokenizer_is_the_worlds() -> None:
+    shipped, built_now = load_tokenizer(str(SHIPPED), ModelSection(unpruned="x")), build_tokenizer()
+    assert shipped.get_vocab() == built_now.get_vocab()
+    assert shipped.chat_template == built_now.chat_template
+
+
+def test_the_shipped_tokenizer_gives_every_text_back() -> None:
+    tokenizer = load_tokenizer(str(SHIPPED), ModelSection(unpruned="x"))
+    for trace in nano_traces({"knowledge": 1.0, "shallow": 1.0, "chain": 1.0}, 100, seed=2):
+        text = f"{trace.thinking}</think> {trace.answer}<eos>"
+        assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text

@@ -1,0 +1,111 @@
+"""The one renderer: prompts, formats, and what a tokenizer must have to think."""
+
+from __future__ import annotations
+
+import pytest
+
+from data_prep.problem import Problem, Suite
+from data_prep.tokens.prompts import encode, render_prompt, think_format
+from data_prep.tokens.tokenize import IGNORED, label_trace
+from data_prep.trace import Trace
+from eval.protocol import Protocol
+from eval.sweep import SweepPlan, suite_requests
+from recipes.data import FormatSection
+from recipes.errors import UserError
+from tests.data_prep.tokenizers import (
+    CLOSE,
+    IM_END,
+    IM_START,
+    PAD,
+    QWEN_MARKS,
+    QWEN_TEMPLATE,
+    THINK,
+    TWO_LINES,
+    byte_tokenizer,
+    qwen_like,
+    r1_like,
+)
+
+QWEN, R1 = qwen_like(), r1_like()
+S1 = FormatSection(open="<|im_start|>think\n", close="<|im_start|>answer\n", cue="Final:")
+
+
+@pytest.mark.parametrize("section", [FormatSection(), S1], ids=["think", "s1"])
+@pytest.mark.parametrize("tokenizer", [QWEN, R1], ids=["qwen", "r1"])
+def test_training_and_evaluation_render_one_prompt(tokenizer, section) -> None:  # type: ignore[no-untyped-def]
+    if tokenizer is R1 and section is S1:
+        section = FormatSection(open="<think>\n\n")
+    fmt = think_format(section, tokenizer)
+    row = label_trace(Trace("t", " 2+2 ?\n", "4", "4", "f"), tokenizer, fmt)
+    protocol = Protocol((4,), 2, 0, 0, 0.0, 1.0, 0, 0, len(tokenizer), fmt)
+    plan = SweepPlan((Suite("s", (Problem("p", " 2+2 ?\n", "4"),), "exact"),), protocol, 1, 1, tokenizer)
+    assert suite_requests(plan.suites[0], plan)[0].prompt_ids == tuple(row.input_ids[: row.labels.count(IGNORED)])
+
+
+def test_thinking_is_switched_on_in_the_template() -> None:
+    text = render_prompt("2+2?", QWEN, think_format(FormatSection(), QWEN))
+    assert text == "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n<think>\n"
+
+
+@pytest.mark.parametrize("opening", ["<think>", "<think>\n", "<think>\n\n"])
+def test_a_template_that_opens_the_thought_gets_the_recipes_open_once(opening: str) -> None:
+    text = render_prompt("2+2?", R1, think_format(FormatSection(open=opening), R1))
+    assert text == f"<|User|>2+2?<|Assistant|>{opening}"
+
+
+def test_ids_of_a_think_format() -> None:
+    fmt = think_format(FormatSection(cue="A:"), QWEN)
+    assert fmt.close_mark_ids == (CLOSE,)
+    assert fmt.forced_close_ids == (10, CLOSE, TWO_LINES, *b"A:")
+    assert fmt.own_close_ids == (CLOSE, TWO_LINES, *b"A:")
+    assert fmt.wait_ids == tuple(b"Wait")
+    assert fmt.banned_ids == (THINK, CLOSE)
+    assert fmt.stop_ids == (IM_END,)
+
+
+def test_ids_of_a_close_of_several_tokens() -> None:
+    fmt = think_format(S1, QWEN)
+    assert fmt.close_mark_ids == (IM_START, *b"answer")
+    assert fmt.forced_close_ids == fmt.own_close_ids == (IM_START, *b"answer\nFinal:")
+    assert fmt.banned_ids == (IM_START,)
+
+
+def test_a_stop_of_the_recipe_stops_beside_the_end_of_sequence() -> None:
+    assert think_format(FormatSection(stop="<|im_start|>"), QWEN).stop_ids == (IM_START, IM_END)
+
+
+def test_a_tokenizer_without_end_of_sequence_stops_by_the_recipe() -> None:
+    tokenizer = qwen_like()
+    tokenizer.eos_token = None
+    assert think_format(FormatSection(stop="<|im_end|>"), tokenizer).stop_ids == (IM_END,)
+
+
+def test_a_tokenizer_without_think_tokens_is_refused() -> None:
+    tokenizer = byte_tokenizer(QWEN_MARKS[:3], QWEN_TEMPLATE, "<|im_end|>", "<|endoftext|>")
+    with pytest.raises(UserError, match=r"data\.format\.name=auto: .* no tokens <think>.*set data\.format"):
+        think_format(FormatSection(), tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("key", "format_"),
+    [
+        ("open", {"open": ""}),
+        ("open", {"open": " \n"}),
+        ("close", {"close": "\n"}),
+        ("close", {"close": "The end"}),
+        ("stop", {"stop": "STOP"}),
+    ],
+)
+def test_a_mark_that_is_no_token_is_refused(key: str, format_: dict[str, str]) -> None:
+    with pytest.raises(UserError, match=rf"data\.format\.{key}: "):
+        think_format(FormatSection(**format_), QWEN)
+
+
+def test_a_pad_token_that_is_the_stop_token_is_refused() -> None:
+    tokenizer = byte_tokenizer(QWEN_MARKS, QWEN_TEMPLATE, eos="<|im_end|>", pad="<|im_end|>")
+    with pytest.raises(UserError, match=r"pad token .* must exist and differ from the stop token"):
+        think_format(FormatSection(), tokenizer)
+
+
+def test_encoding_adds_nothing() -> None:
+    assert encode("<|endoftext|>12", QWEN) == (PAD, 257)

@@ -1,0 +1,78 @@
+"""The mark of a complete checkpoint tells a flipped byte, a cut file and a missing one, and a change of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from runtime.seal import COMPLETE, damage_of, facts_of, files_of, mark_text, read_mark, share_of
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    (tmp_path / "global_step8").mkdir()
+    (tmp_path / "global_step8" / "states.pt").write_bytes(b"12345")
+    (tmp_path / "model.safetensors").write_bytes(b"0123456789")
+    (tmp_path / "config.json").write_text("{}")
+    files = {name: facts_of(tmp_path / name) for name in files_of(tmp_path)}
+    (tmp_path / COMPLETE).write_text(mark_text(8, files))
+    return tmp_path
+
+
+def test_the_mark_names_every_file_with_size_and_sha256(checkpoint: Path) -> None:
+    mark = json.loads((checkpoint / COMPLETE).read_text())
+    assert mark["step"] == 8
+    assert mark["files"] == {
+        "config.json": [2, hashlib.sha256(b"{}").hexdigest()],
+        "global_step8/states.pt": [5, hashlib.sha256(b"12345").hexdigest()],
+        "model.safetensors": [10, hashlib.sha256(b"0123456789").hexdigest()],
+    }
+
+
+def test_a_checkpoint_as_it_was_saved_has_no_damage(checkpoint: Path) -> None:
+    assert damage_of(checkpoint) == []
+
+
+def test_a_flipped_byte_is_named(checkpoint: Path) -> None:
+    (checkpoint / "global_step8" / "states.pt").write_bytes(b"12355")
+    assert damage_of(checkpoint) == ["global_step8/states.pt has other bytes than were saved"]
+
+
+def test_a_cut_file_is_named_with_both_sizes(checkpoint: Path) -> None:
+    (checkpoint / "model.safetensors").write_bytes(b"01234")
+    assert damage_of(checkpoint) == ["model.safetensors has 5 bytes in place of 10"]
+
+
+def test_a_missing_file_is_named(checkpoint: Path) -> None:
+    (checkpoint / "config.json").unlink()
+    assert damage_of(checkpoint) == ["config.json is missing"]
+
+
+def test_only_files_with_the_endings_are_read(checkpoint: Path) -> None:
+    (checkpoint / "global_step8" / "states.pt").unlink()
+    assert damage_of(checkpoint, (".safetensors", ".json")) == []
+
+
+def test_a_change_of_the_mark_itself_is_told(checkpoint: Path) -> None:
+    text = (checkpoint / COMPLETE).read_text()
+    (checkpoint / COMPLETE).write_text(text.replace('"step": 8', '"step": 9'))
+    assert damage_of(checkpoint) == [f"{COMPLETE} is damaged (its own hash differs)"]
+
+
+def test_the_mark_of_an_earlier_version_names_no_files(checkpoint: Path) -> None:
+    (checkpoint / COMPLETE).write_text("8\n")
+    (checkpoint / "config.json").unlink()
+    assert read_mark(checkpoint) is None
+    assert damage_of(checkpoint) == []
+
+
+def test_the_ranks_shares_are_all_files_once(checkpoint: Path) -> None:
+    names = files_of(checkpoint)
+    assert names == ["model.safetensors", "global_step8/states.pt", "config.json"]  # the largest first
+    assert [list(share_of(names, rank, 2)) for rank in (0, 1)] == [
+        ["model.safetensors", "config.json"],
+        ["global_step8/states.pt"],
+    ]

@@ -1,0 +1,203 @@
+"""Checkpoints of a run: marked when all is there, verified before they are read, the newest and the best kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from transformers import TrainerCallback, TrainerControl, TrainerState
+from transformers import TrainingArguments as Args
+
+from eval.numbers.summary import Row, read_rows
+from recipes.errors import UserError
+from recipes.guard import METRICS, SweepMetric, sweep_metric
+from runtime.pulse import beat
+from runtime.ranks import Ranks, on_first_rank
+from runtime.seal import COMPLETE, damage, damage_of, facts_of, files_of, mark_text, read_mark, share_of
+from train.exits import Stopped
+from train.run_record import RunFolder, step_of, write_whole
+
+
+def complete(checkpoint: Path, step: int, ranks: Ranks) -> None:
+    """Marks a checkpoint as complete once every rank has written its part; each rank hashes its share of the files.
+
+    Stopped where a weight that was saved is no finite number: such a checkpoint is never marked.
+    """
+    ranks.gather([])
+    names: Sequence[str] = on_first_rank(ranks, lambda: files_of(checkpoint))
+    found, broken = [], []
+    for name in share_of(names, ranks.rank, ranks.count):
+        found.append((name, facts_of(checkpoint / name)))
+        broken += _broken_tensors(checkpoint / name)
+        beat()
+    broken = ranks.gather(broken)
+    files = dict(ranks.gather(found))
+    if broken:
+        raise Stopped(
+            f"{checkpoint.name} is not marked as complete: {len(broken)} tensors hold numbers that are not "
+            f"finite, the first is {broken[0]}; go on from the checkpoint before with a lower learning rate"
+        )
+    on_first_rank(ranks, lambda: write_whole(checkpoint / COMPLETE, mark_text(step, files)))
+
+
+def _broken_tensors(file: Path) -> list[str]:
+    """Names of tensors with NaN or infinity in a safetensors file."""
+    if file.suffix != ".safetensors":
+        return []
+    with safe_open(file, "pt") as opened:
+        return [
+            name
+            for name in opened.keys()  # noqa: SIM118 - not a dict
+            if not bool(torch.isfinite(opened.get_tensor(name)).all())
+        ]
+
+
+def verify(checkpoint: Path, ranks: Ranks) -> None:
+    """UserError, on all ranks, where a file of a checkpoint is missing, cut or changed; each rank reads its share."""
+
+    def readable() -> dict[str, tuple[int, str]] | None:
+        try:
+            return read_mark(checkpoint)
+        except (ValueError, KeyError, TypeError) as fault:
+            raise UserError(_refusal(checkpoint, [f"{COMPLETE} is damaged ({fault})"])) from None
+
+    marked = on_first_rank(ranks, readable)
+    if marked is None:
+        on_first_rank(
+            ranks,
+            lambda: print(
+                f"resume {checkpoint}: its mark is an earlier version's without hashes, so its files are not verified",
+                flush=True,
+            ),
+        )
+        return
+    mine = share_of(sorted(marked, key=lambda name: -marked[name][0]), ranks.rank, ranks.count)
+    found = ranks.gather(damage(checkpoint, mine, marked))
+    if found:
+        raise UserError(_refusal(checkpoint, found))
+
+
+def check_whole(checkpoint: Path) -> None:
+    """`verify` by one process that reads all of it."""
+    found = damage_of(checkpoint)
+    if found:
+        raise UserError(_refusal(checkpoint, found))
+
+
+def _refusal(checkpoint: Path, found: Sequence[str]) -> str:
+    """What is wrong, and how to go on from the checkpoint before."""
+    folder = RunFolder(checkpoint.parent)
+    before = [each for each in folder.complete_checkpoints() if step_of(each) < step_of(checkpoint)]
+    more = f" (and {len(found) - 3} more files)" if len(found) > 3 else ""
+    remedy = (
+        f"run.resume={before[-1]} goes on from the one before"
+        if before
+        else "there is no complete one before it; bring the file back, or begin anew in another run.dir"
+    )
+    return f"{checkpoint} is damaged: {'; '.join(found[:3])}{more}; {remedy}"
+
+
+def best_step(rows: Sequence[Row], metric: SweepMetric, steps: Sequence[int]) -> tuple[int, float] | None:
+    """(step, value) of the best sweep among those at `steps`, the earlier one of two equals; None without any."""
+    values = metric_values(rows, metric)
+    there = [(step, values[step]) for step in sorted(steps) if step in values]
+    return max(there, key=lambda pair: (pair[1], -pair[0])) if there else None
+
+
+def metric_values(rows: Sequence[Row], metric: SweepMetric) -> dict[int, float]:
+    """The metric at every step at which the run was swept, in the order of the steps."""
+    own = sorted(
+        (row for row in rows if (row["model"], row["suite"]) == ("run", metric.suite)),
+        key=lambda row: (row["step"], row["budget"] is None, row["budget"] or 0),
+    )
+    found: dict[int, float] = {}
+    for row in own:
+        of_a_budget = row["budget"] is not None
+        value = row.get(METRICS[metric.name])
+        if of_a_budget == (metric.name == "accuracy") and value is not None:
+            found[row["step"]] = float(value)  # of the largest budget, which comes last
+    return found
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Which checkpoints stay: the `newest` so many (None: all), and the best by a metric where there is one."""
+
+    newest: int | None
+    best: str | None = None
+
+    def best_of(self, folder: RunFolder) -> tuple[int, float] | None:
+        """(step, value) of the best complete checkpoint that was swept."""
+        if self.best is None:
+            return None
+        steps = [step_of(each) for each in folder.complete_checkpoints()]
+        return best_step(read_rows(folder.path / "sweeps.jsonl"), sweep_metric(self.best), steps)
+
+
+class CheckpointCallback(TrainerCallback):
+    """Marks what was saved, drops what is not kept, and sees to it that nothing is saved over a complete checkpoint."""
+
+    def __init__(self, folder: RunFolder, kept: Kept, ranks: Ranks) -> None:
+        self.folder, self.kept, self.ranks = folder, kept, ranks
+
+    def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if self.kept.best is not None and on_first_rank(self.ranks, lambda: self._is_new_best(state.global_step)):
+            control.should_save = True
+        self.make_room(state, control)
+
+    def on_epoch_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.make_room(state, control)
+
+    def make_room(self, state: TrainerState, control: TrainerControl) -> None:
+        """Before a save: what a killed process left half written goes; what is complete already is not saved again."""
+        if not control.should_save:
+            return
+        checkpoint = self.folder.path / f"checkpoint-{state.global_step}"
+
+        def ready() -> bool:
+            if (checkpoint / COMPLETE).is_file():
+                return False
+            shutil.rmtree(checkpoint, ignore_errors=True)
+            return True
+
+        control.should_save = on_first_rank(self.ranks, ready)
+
+    def on_save(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        complete(self.folder.path / f"checkpoint-{state.global_step}", state.global_step, self.ranks)
+        on_first_rank(self.ranks, self._tidy)
+        beat()
+
+    def _tidy(self) -> None:
+        best = self.kept.best_of(self.folder)
+        if best is not None:
+            self.folder.add_facts({"best": {"metric": self.kept.best, "step": best[0], "value": best[1]}})
+        every = self.folder.complete_checkpoints()
+        for old in every[: -self.kept.newest if self.kept.newest else 0]:
+            if best is None or step_of(old) != best[0]:
+                (old / COMPLETE).unlink()
+                shutil.rmtree(old)
+
+    def _is_new_best(self, step: int) -> bool:
+        """Whether the sweep of this very step is better than all before it."""
+        assert self.kept.best is not None
+        values = metric_values(read_rows(self.folder.path / "sweeps.jsonl"), sweep_metric(self.kept.best))
+        before = [value for each, value in values.items() if each < step]
+        return step in values and all(values[step] > value for value in before)
+
+
+def no_room(folder: RunFolder, said: str) -> str:
+    """The message of a full disk; half a checkpoint is taken away, since nobody can use it."""
+    whole = folder.complete_checkpoints()
+    for half in folder.path.glob("checkpoint-*"):
+        if half not in whole and step_of(half) > (step_of(whole[-1]) if whole else -1):
+            shutil.rmtree(half, ignore_errors=True)
+    last = f"the last complete checkpoint is {whole[-1]}, untouched" if whole else "there is no complete checkpoint yet"
+    return (
+        f"run.dir={folder.path}: a file could not be written ({said}); {shutil.disk_usage(folder.path).free:,} "
+        f"bytes are free there\n{last}; make room, and the same command goes on"
+    )

@@ -1,0 +1,93 @@
+"""The traces that the unpruned model writes for its own recovery (`data.traces.source: generate`)."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from data_prep.suites.load import load_suite
+from eval.trace_writer import (
+    Generation,
+    fetch_weights,
+    finish,
+    finished,
+    journal_of,
+    missing_requests,
+    plan_generation,
+    write_thoughts,
+)
+from recipes.data import DataSection, FileTraces
+from recipes.errors import UserError
+from recipes.generation import GenerateTraces
+from recipes.schema import Recipe
+from recipes.suites import NanoSuite
+from recipes.sweep import SweepSection
+from runtime.cache import alone
+from runtime.ranks import Ranks, on_every_rank, on_first_rank
+from train.processes import on_every_rank_however_long, on_first_rank_however_long
+
+
+def with_generated_traces(recipe: Recipe, ranks: Ranks) -> Recipe:
+    """The recipe with a trace file in place of `source: generate`; any other recipe as it is. All ranks must call it.
+
+    The file lies in `run.cache_dir`, named by everything it depends on, so that it is written once for all runs. Every
+    rank thinks its share; a run that was killed on the way goes on from the journal. Where another run is writing the
+    same file, it is waited for, however long.
+    """
+    if not isinstance(recipe.data.traces, GenerateTraces):
+        return recipe
+    generation = on_every_rank(ranks, lambda: plan_generation(recipe))
+    folder = recipe.run.cache_dir / "generated"
+    if not recipe.dry_run:
+        on_first_rank_however_long(ranks, folder, lambda: fetch_weights(generation))
+    out = folder / f"{generation.identity}.jsonl"
+    if not on_first_rank(ranks, out.is_file):
+        if recipe.dry_run:
+            raise UserError(
+                "dry_run=true with data.traces.source=generate: the traces are not written yet, so they "
+                "cannot be checked; start without dry_run, or write them with python -m eval.generate"
+            )
+        _write_once(generation, out, ranks)
+    on_first_rank(ranks, lambda: print(f"traces {out}{also_asked(generation, recipe.sweep)}", flush=True))
+    data: DataSection = recipe.data.model_copy(update={"traces": FileTraces(source="file", path=out)})
+    return recipe.model_copy(update={"data": data})
+
+
+def _write_once(generation: Generation, out: Path, ranks: Ranks) -> None:
+    """Writes `out`, unless another run that is waited for has done so."""
+    folder, journal = out.parent, journal_of(generation, out)
+    with ExitStack() as held:
+        on_first_rank_however_long(ranks, folder, lambda: _wait_for_others(out, held))
+        if on_first_rank(ranks, out.is_file):
+            return
+        done = on_first_rank(ranks, lambda: set(finished(journal)))
+        mine = missing_requests(generation, done)[ranks.rank :: ranks.count]
+        on_every_rank_however_long(ranks, folder, lambda: write_thoughts(generation, mine, journal, ranks.rank))
+        said = on_first_rank_however_long(ranks, folder, lambda: finish(generation, out, journal))
+        if ranks.rank == 0:
+            print(said, flush=True)
+
+
+def _wait_for_others(out: Path, held: ExitStack) -> None:
+    """Takes the lock of `out`, which `held` lets go; so does a run that dies, whose journal is then gone on with."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    held.enter_context(alone(out, lambda text: print(text, flush=True)))
+
+
+def also_asked(generation: Generation, sweep: SweepSection) -> str:
+    """A warning where the sweep asks the same questions: a model that learned them would be measured on them.
+
+    The closed sets of the embedded world are known by heart by design and not looked at.
+    """
+    questions = {problem.question for problem in generation.suite.problems}
+    warnings = []
+    for section in sweep.suites:
+        if isinstance(section, NanoSuite) and section.family != "chain":
+            continue
+        same = questions & {problem.question for problem in load_suite(section).problems}
+        if same:
+            warnings.append(
+                f"\nwarning: {len(same)} of the {len(questions)} problems of data.traces.problems are "
+                f"asked by the sweep's suite {section.name} too"
+            )
+    return "".join(warnings)

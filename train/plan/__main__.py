@@ -1,0 +1,85 @@
+"""`python -m train.plan recipe=FILE gpus=8 gpu_memory_gb=80 [key=value …]`: what a run needs, before it is paid for.
+
+No weights are loaded: the model is built from its config on the meta device. A model of the Hub is looked up as a run
+would; its traces are read where they are at hand, and given as counts where not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from recipes.command import run, split
+from recipes.errors import UserError
+from recipes.reading import parse_value
+from recipes.schema import Recipe
+
+OWN = {
+    "gpus": "GPUs of the run, one rank each; without it the plan is for processes on the CPUs of this machine",
+    "gpu_memory_gb": "memory of one GPU in GiB; without it nothing is said of what fits",
+    "gpus_per_node": "GPUs of one machine; default: 8, or all where there are fewer",
+    "ranks": "processes of a run on CPUs; default 1",
+    "host_memory_gb": "main memory of one machine in GiB; default: this machine's for a run on CPUs, else not checked",
+    "disk_gb": "free disk in GiB for the run folder; default: not checked",
+    "base_gb": "what a rank takes before a model is loaded, in GiB; default: measured for CPUs, 1 assumed for a GPU",
+    "traces": "number of traces, where they cannot be read here (with tokens)",
+    "tokens": "their tokens in all (with traces)",
+    "flops_per_second": "what one rank really does in a second, measured by you; gives hours of training",
+    "tokens_per_second": "training tokens a second of the whole run, measured by you; gives hours of training",
+    "json": "file for the plan as JSON; json=- prints it in the place of the table",
+}
+WHOLE = ("gpus", "gpus_per_node", "ranks", "traces", "tokens")
+
+
+def main(arguments: list[str]) -> None:
+    given, rest = split(["json=-" if each == "--json" else each for each in arguments], OWN, Recipe)
+    numbers = {key: _number(key, text) for key, text in given.items() if key != "json"}
+    _check_pairs(numbers)
+    from train.plan.estimate import plan_run
+    from train.plan.table import table
+
+    plan = plan_run(rest, numbers)
+    text = json.dumps(plan.facts(), indent=2) + "\n"
+    if given.get("json") == "-":
+        print(text, end="")
+        return
+    if "json" in given:
+        _write(Path(given["json"]), text)
+    print(table(plan))
+
+
+def _number(key: str, text: str) -> float:
+    """The number above 0 that `text` is. UserError where it is none."""
+    try:
+        value = parse_value(text)
+    except ValueError:
+        value = text
+    wanted = "a whole number" if key in WHOLE else "a number"
+    kinds = (int,) if key in WHOLE else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < math.inf:
+        raise UserError(f"{key}={text}: must be {wanted} above 0 ({OWN[key]})")
+    return value
+
+
+def _check_pairs(numbers: Mapping[str, float]) -> None:
+    if ("traces" in numbers) != ("tokens" in numbers):
+        raise UserError("traces and tokens go together: the number of traces, and their tokens in all")
+    if "ranks" in numbers and "gpus" in numbers:
+        raise UserError("ranks is for a run on CPUs and gpus for one on GPUs; give one of them")
+    for key in ("gpu_memory_gb", "gpus_per_node"):
+        if key in numbers and "gpus" not in numbers:
+            raise UserError(f"{key} needs gpus=N, the GPUs of the run")
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as fault:
+        raise UserError(f"json={file}: cannot be written ({fault.strerror})") from None
+
+
+if __name__ == "__main__":
+    run(main)
