@@ -52,23 +52,23 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
     again.
     """
     from data_prep.models import load_config
-    from eval.checkpoint import checkpoint_mark, checkpoint_tokenizer, checkpoint_weights, fetch, find_checkpoint
+    from eval.checkpoint import checkpoint_hash, checkpoint_tokenizer, checkpoint_weights, fetch, find_checkpoint
     from eval.engines.choose import version_of
     from eval.kept_sweep import KeptSweep, Place
     from eval.numbers.summary import rows
-    from eval.sweep import check_context, make_sweep_plan
+    from eval.sweep import check_context, make_sweep_spec
     from runtime.ranks import ALONE
 
     version_of(recipe.sweep.engine)  # an engine that is not there says so before anything is loaded
     checkpoint = find_checkpoint(path)
     if recipe.sweep.engine.name != "server":
         fetch(checkpoint)
-    plan = make_sweep_plan(recipe.sweep, recipe.data.format, checkpoint_tokenizer(checkpoint, recipe.model))
-    print(f"{path}: format {plan.protocol.format}")
-    check_context(plan, int(getattr(load_config(checkpoint.base, recipe.model), "max_position_embeddings", 10**9)))
+    spec = make_sweep_spec(recipe.sweep, recipe.data.format, checkpoint_tokenizer(checkpoint, recipe.model))
+    print(f"{path}: format {spec.protocol.format}")
+    check_context(spec, int(getattr(load_config(checkpoint.base, recipe.model), "max_position_embeddings", 10**9)))
     with nullcontext(out) if out is not None else TemporaryDirectory() as folder:
         kept = KeptSweep(
-            plan, Place(Path(folder) / "samples", "run", step), checkpoint_mark(checkpoint, recipe.model), ALONE
+            spec, Place(Path(folder) / "samples", "run", step), checkpoint_hash(checkpoint, recipe.model), ALONE
         )
         sweeps = kept.run(lambda: checkpoint_weights(checkpoint, recipe.model, recipe.sweep.engine))
     found = [row for sweep in sweeps.values() for row in rows(sweep, None, None, recipe.sweep.verdict)]

@@ -64,7 +64,7 @@ def fetch(checkpoint: Checkpoint) -> None:
         ) from None
 
 
-def checkpoint_mark(checkpoint: Checkpoint, section: ModelSection) -> str:
+def checkpoint_hash(checkpoint: Checkpoint, section: ModelSection) -> str:
     """What tells its weights from any others; "" where they are not on this machine."""
     base = fingerprint(checkpoint.base).removeprefix("sha256:")[:16]
     if checkpoint.adapter is None or not base:

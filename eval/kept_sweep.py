@@ -19,7 +19,7 @@ from typing import Any
 
 from data_prep.problem import Suite
 from eval.samples import GradedThought, read_sweep, write_samples
-from eval.sweep import Notes, SweepPlan, engine_on, suite_sweep, sweep_suite
+from eval.sweep import Notes, SweepSpec, engine_on, suite_sweep, sweep_suite
 from eval.types import Engine, SuiteSweep, Thought, Weights, WhichModel
 from recipes.errors import UserError
 from runtime.journal import Busy, Journal, JournalWriter, Row, differences, remove_left_journals
@@ -39,29 +39,29 @@ class Place:
 
 
 class KeptSweep:
-    """The sweep of `plan` at `place`; `mark` tells the weights from any others ("" where they are not known)."""
+    """The sweep of `spec` at `place`; `mark` tells the weights from any others ("" where they are not known)."""
 
-    def __init__(self, plan: SweepPlan, place: Place, mark: str, ranks: Ranks) -> None:
-        self.plan, self.place, self.mark, self.ranks = plan, place, mark, ranks
+    def __init__(self, spec: SweepSpec, place: Place, mark: str, ranks: Ranks) -> None:
+        self.spec, self.place, self.mark, self.ranks = spec, place, mark, ranks
 
     def run(self, load: Callable[[], Weights]) -> dict[str, SuiteSweep]:
         """The sweep of every suite, the same on every rank; `load` is called only where something is left to do.
 
         UserError where files of another making are in the place.
         """
-        there = on_first_rank(self.ranks, lambda: {suite.name: self._there(suite) for suite in self.plan.suites})
+        there = on_first_rank(self.ranks, lambda: {suite.name: self._there(suite) for suite in self.spec.suites})
         whole = {name: sweep for name, sweep in there.items() if sweep is not None}
         if len(whole) == len(there):
             return whole
         weights = load()
-        with engine_on(weights, self.plan) as engine:
+        with engine_on(weights, self.spec) as engine:
             return {
-                suite.name: there[suite.name] or self._sweep((engine, weights), suite) for suite in self.plan.suites
+                suite.name: there[suite.name] or self._sweep((engine, weights), suite) for suite in self.spec.suites
             }
 
     def set_others_aside(self) -> None:
         """Renames files of another making to `<name>.other-1` …, so that `run` need not refuse them; on rank 0."""
-        for suite in self.plan.suites:
+        for suite in self.spec.suites:
             file = self.place.file(suite.name)
             for path in (file, *Journal(file, {}).files()):
                 if path.is_file() and differences(_header(path), self._making(suite)):
@@ -70,12 +70,12 @@ class KeptSweep:
 
     def _making(self, suite: Suite) -> dict[str, Any]:
         """What a sweep of `suite` is made of; the header of its files."""
-        judge = self.plan.judge
+        judge = self.spec.judge
         return {
             "model": self.place.model,
             "step": self.place.step,
             "suite": suite.name,
-            "budgets": [0] if suite.by_likelihood else list(self.plan.protocol.budgets),
+            "budgets": [0] if suite.by_likelihood else list(self.spec.protocol.budgets),
             "protocol": self._hashes[suite.name],
             "method": suite.method,
             "chance": suite.chance,
@@ -85,7 +85,7 @@ class KeptSweep:
 
     @cached_property
     def _hashes(self) -> Mapping[str, str]:
-        return {suite.name: self.plan.protocol_hash(suite) for suite in self.plan.suites}
+        return {suite.name: self.spec.protocol_hash(suite) for suite in self.spec.suites}
 
     def _there(self, suite: Suite) -> SuiteSweep | None:
         """The sweep of a suite that is there, whole and of the same making."""
@@ -111,13 +111,13 @@ class KeptSweep:
             notes: Notes[Any] = Notes(
                 {(row["problem"], row["sample"]): kind.of_row(row) for row in rows}, lambda one: writer.add(one.row())
             )
-            thoughts = sweep_suite(thinker, suite, self.plan, self.ranks, notes)
-        self.ranks.gather([])  # every writer has left its file
+            thoughts = sweep_suite(thinker, suite, self.spec, self.ranks, notes)
+        self.ranks.meet()  # every writer has left its file
         if self.ranks.rank == 0:
             write_samples(file, making, thoughts)
             journal.remove()
             remove_left_journals(file.parent, _own_name(file, "*"))
-        return suite_sweep(suite, self.plan, thoughts, self.place.model, self.place.step)
+        return suite_sweep(suite, self.spec, thoughts, self.place.model, self.place.step)
 
 
 def _begun(

@@ -25,14 +25,14 @@ from recipes.engines import EngineSection
 from recipes.errors import UserError
 from recipes.sweep import JudgeSection, SweepSection
 from runtime.pulse import beat
-from runtime.ranks import Ranks, on_every_rank
+from runtime.ranks import Ranks, from_every_rank
 
 GROUP = 16
 """problems of a suite by likelihood that are scored, and noted, together"""
 
 
 @dataclass(frozen=True)
-class SweepPlan:
+class SweepSpec:
     """What every sweep of a run measures, and how."""
 
     suites: tuple[Suite, ...]
@@ -50,13 +50,13 @@ class SweepPlan:
         return protocol_hash(self.protocol, suite, self.samples, versions)
 
 
-def make_sweep_plan(section: SweepSection, fmt: FormatSection, tokenizer: PreTrainedTokenizerBase) -> SweepPlan:
+def make_sweep_spec(section: SweepSection, fmt: FormatSection, tokenizer: PreTrainedTokenizerBase) -> SweepSpec:
     """Loads the suites and fixes the protocol.
 
     UserError where a suite is broken or the tokenizer cannot think in the format.
     """
     protocol = make_protocol(section, think_format(fmt, tokenizer), len(tokenizer))
-    return SweepPlan(
+    return SweepSpec(
         suites=tuple(load_suite(suite) for suite in section.suites),
         protocol=protocol,
         samples=section.samples,
@@ -66,33 +66,33 @@ def make_sweep_plan(section: SweepSection, fmt: FormatSection, tokenizer: PreTra
     )
 
 
-def check_context(plan: SweepPlan, context_tokens: int) -> None:
+def check_context(spec: SweepSpec, context_tokens: int) -> None:
     """UserError where a prompt, the largest budget and an answer, or a scored choice, do not fit into the context."""
-    fmt, budget = plan.protocol.format, plan.protocol.budgets[-1]
+    fmt, budget = spec.protocol.format, spec.protocol.budgets[-1]
     closing = max(len(fmt.forced_close_ids), len(fmt.own_close_ids))
-    for suite in plan.suites:
+    for suite in spec.suites:
         if suite.by_likelihood:
-            _check_choices(suite, plan, context_tokens)
+            _check_choices(suite, spec, context_tokens)
             continue
-        requests = suite_requests(suite, replace(plan, samples=1))
+        requests = suite_requests(suite, replace(spec, samples=1))
         prompt, off = (
             max(len(ids) for ids in each)
             for each in zip(*((one.prompt_ids, one.off_ids) for one in requests), strict=True)
         )
-        needed = max(prompt + budget + closing, off) + plan.protocol.answer_tokens
+        needed = max(prompt + budget + closing, off) + spec.protocol.answer_tokens
         if needed > context_tokens:
             raise UserError(
                 f"sweep.budgets: {budget} thinking tokens with a prompt of {prompt} (suite {suite.name}) and an "
-                f"answer of {plan.protocol.answer_tokens} need {needed} tokens, the model's context has "
+                f"answer of {spec.protocol.answer_tokens} need {needed} tokens, the model's context has "
                 f"{context_tokens}; lower the largest budget or answer_tokens"
             )
 
 
-def _check_choices(suite: Suite, plan: SweepPlan, context_tokens: int) -> None:
+def _check_choices(suite: Suite, spec: SweepSpec, context_tokens: int) -> None:
     longest = max(
         len(one.context) + len(one.ids)
         for problem in suite.problems
-        for one in problem_continuations(problem, suite.grader, plan.tokenizer)
+        for one in problem_continuations(problem, suite.grader, spec.tokenizer)
     )
     if longest > context_tokens:
         raise UserError(
@@ -118,46 +118,47 @@ class Notes(Generic[Noted]):
 NO_NOTES: Notes[Any] = Notes({}, lambda thought: None)
 
 
-def sweep_model(model: PreTrainedModel | None, plan: SweepPlan, ranks: Ranks) -> dict[str, list[GradedThought]]:
+def sweep_model(model: PreTrainedModel | None, spec: SweepSpec, ranks: Ranks) -> dict[str, list[GradedThought]]:
     """Graded thoughts of every suite, in problem order, the same on every rank; each rank thinks its share.
 
     `model` is whole on this rank (under ZeRO-3 the caller has gathered it) and is left exactly as it was; None where
     the engine has a model of its own. UserError where not one thought of a suite could be had.
     """
     weights = Weights(model)
-    with engine_on(weights, plan) as engine:
-        return {suite.name: sweep_suite((engine, weights), suite, plan, ranks) for suite in plan.suites}
+    with engine_on(weights, spec) as engine:
+        return {suite.name: sweep_suite((engine, weights), suite, spec, ranks) for suite in spec.suites}
 
 
 @contextmanager
-def engine_on(weights: Weights, plan: SweepPlan) -> Iterator[Engine]:
-    """The plan's engine on `weights`; a model in this process is quiet meanwhile (`eval.quiet`)."""
+def engine_on(weights: Weights, spec: SweepSpec) -> Iterator[Engine]:
+    """The spec's engine on `weights`; a model in this process is quiet meanwhile (`eval.quiet`)."""
     silence = quiet(weights.model) if weights.model is not None else nullcontext()
-    with silence, open_engine(plan.engine, plan.protocol, plan.tokenizer, weights) as engine:
+    with silence, open_engine(spec.engine, spec.protocol, spec.tokenizer, weights) as engine:
         yield engine
 
 
 def sweep_suite(
-    thinker: tuple[Engine, Weights], suite: Suite, plan: SweepPlan, ranks: Ranks, notes: Notes[Any] = NO_NOTES
+    thinker: tuple[Engine, Weights], suite: Suite, spec: SweepSpec, ranks: Ranks, notes: Notes[Any] = NO_NOTES
 ) -> list[GradedThought]:
     """`sweep_model` for one suite, on an engine and its weights; what `notes` know is not thought again."""
     if suite.by_likelihood:
-        return _by_likelihood(thinker[1].model, suite, plan, ranks, notes)
-    requests = suite_requests(suite, plan)
+        return _by_likelihood(thinker[1].model, suite, spec, ranks, notes)
+    requests = suite_requests(suite, spec)
     known = [notes.known[key] for request in requests if (key := (request.problem, request.sample)) in notes.known]
     new = [request for request in requests if (request.problem, request.sample) not in notes.known]
-    found = on_every_rank(
-        ranks,
-        lambda: [
+
+    def graded_share() -> list[GradedThought]:
+        share = [
             *known[ranks.rank :: ranks.count],
             *think_twice(thinker[0], new[ranks.rank :: ranks.count], notes.add),
-        ],
-    )
-    thoughts = grade_thoughts(found, suite, plan.protocol, plan.tokenizer)
-    if plan.judge is not None:
-        judged = {problem.id for problem in suite.problems[: plan.judge.problems]}
-        thoughts = judge_thoughts(thoughts, judged, plan.judge)
-    graded = ranks.gather(thoughts)
+        ]
+        thoughts = grade_thoughts(share, suite, spec.protocol, spec.tokenizer)
+        if spec.judge is None:
+            return thoughts
+        judged = {problem.id for problem in suite.problems[: spec.judge.problems]}
+        return judge_thoughts(thoughts, judged, spec.judge)
+
+    graded = [thought for share in from_every_rank(ranks, graded_share) for thought in share]
     failures = [thought.failure for thought in graded if thought.failure]
     if failures and len(failures) == len(graded):
         raise UserError(f"sweep.engine: no thought of suite {suite.name} could be had; the first one: {failures[0]}")
@@ -187,7 +188,7 @@ def think_twice(
 
 
 def _by_likelihood(
-    model: PreTrainedModel | None, suite: Suite, plan: SweepPlan, ranks: Ranks, notes: Notes[GradedThought]
+    model: PreTrainedModel | None, suite: Suite, spec: SweepSpec, ranks: Ranks, notes: Notes[GradedThought]
 ) -> list[GradedThought]:
     """Graded choices, scored by groups that depend on the suite alone, so that a sweep that goes on gives the same."""
     assert model is not None, "a recipe allows likelihood on the engine in process alone"
@@ -200,12 +201,12 @@ def _by_likelihood(
         known = [notes.known[problem.id, 0] for problem in group if (problem.id, 0) in notes.known]
         if len(known) == len(group):
             return known
-        found = choose_likeliest(model, group, suite.grader, plan.tokenizer)
+        found = choose_likeliest(model, group, suite.grader, spec.tokenizer)
         for one in found:
             notes.add(one)
         return found
 
-    return _in_order(ranks.gather(on_every_rank(ranks, mine)), suite)
+    return _in_order([one for share in from_every_rank(ranks, mine) for one in share], suite)
 
 
 def _in_order(graded: list[GradedThought], suite: Suite) -> list[GradedThought]:
@@ -213,20 +214,20 @@ def _in_order(graded: list[GradedThought], suite: Suite) -> list[GradedThought]:
     return sorted(graded, key=lambda thought: (order[thought.problem], thought.sample))
 
 
-def suite_requests(suite: Suite, plan: SweepPlan) -> list[Request]:
+def suite_requests(suite: Suite, spec: SweepSpec) -> list[Request]:
     """One request a (problem, sample); with the prompt for thinking off where the budgets begin with 0."""
-    fmt, tokenizer = plan.protocol.format, plan.tokenizer
-    renderers = [render_prompt, render_off_prompt][: 1 + (plan.protocol.budgets[0] == 0)]
+    fmt, tokenizer = spec.protocol.format, spec.tokenizer
+    renderers = [render_prompt, render_off_prompt][: 1 + (spec.protocol.budgets[0] == 0)]
     return [
         Request(problem.id, sample, *prompts)
         for problem in suite.problems
         for prompts in [[encode(render(problem.question, tokenizer, fmt), tokenizer) for render in renderers]]
-        for sample in range(plan.samples)
+        for sample in range(spec.samples)
     ]
 
 
 def suite_sweep(
-    suite: Suite, plan: SweepPlan, thoughts: list[GradedThought], model: WhichModel, step: int
+    suite: Suite, spec: SweepSpec, thoughts: list[GradedThought], model: WhichModel, step: int
 ) -> SuiteSweep:
     """The scores of one suite under its protocol hash."""
     return SuiteSweep(
@@ -235,9 +236,9 @@ def suite_sweep(
         suite=suite.name,
         method=suite.method,
         chance=suite.chance,
-        budgets=(0,) if suite.by_likelihood else plan.protocol.budgets,
+        budgets=(0,) if suite.by_likelihood else spec.protocol.budgets,
         scores=tuple(score for thought in thoughts for score in thought.scores()),
-        protocol=plan.protocol_hash(suite),
+        protocol=spec.protocol_hash(suite),
         missing=sum(bool(t.failure) for t in thoughts),
         style=sweep_style(suite.method, thoughts),
     )

@@ -27,7 +27,7 @@ from eval.checkpoint import checkpoint_weights, fetch, find_checkpoint
 from eval.looping import is_looping
 from eval.rejection import VERIFIED, Sample, chosen, problem_row, summary
 from eval.samples import answer_text
-from eval.sweep import SweepPlan, check_context, engine_on, make_sweep_plan, suite_requests
+from eval.sweep import SweepSpec, check_context, engine_on, make_sweep_spec, suite_requests
 from eval.types import Missing, Request, Thought
 from recipes.engines import ServerEngine
 from recipes.errors import UserError
@@ -41,16 +41,16 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True)
 class Generation:
-    """What is asked and how. `plan`: one suite, one budget, no cue; `format`: the one that traces are trained in."""
+    """What is asked and how. `spec`: one suite, one budget, no cue; `format`: the one that traces are trained in."""
 
     section: GenerateTraces
     model: ModelSection
-    plan: SweepPlan
+    spec: SweepSpec
     format: ThinkFormat
 
     @property
     def suite(self) -> Suite:
-        return self.plan.suites[0]
+        return self.spec.suites[0]
 
     def lineage(self) -> dict[str, Any]:
         """What every thought depends on."""
@@ -63,7 +63,7 @@ class Generation:
             "suite_hash": self.suite.hash,
             "seed": self.section.sampling_seed,
             "samples": self.section.samples,
-            "protocol": self.plan.protocol_hash(self.suite),
+            "protocol": self.spec.protocol_hash(self.suite),
         }
 
     @property
@@ -96,19 +96,19 @@ def plan_generation(recipe: Recipe) -> Generation:
             "stop_loops": True,
         }
     )
-    plan = make_sweep_plan(sweep, recipe.data.format, tokenizer)
-    marks = plan.protocol.format.close_mark_ids
-    bare = replace(plan.protocol.format, cue="", own_close_ids=marks, forced_close_ids=marks)
-    plan = replace(plan, protocol=replace(plan.protocol, format=bare))
+    spec = make_sweep_spec(sweep, recipe.data.format, tokenizer)
+    marks = spec.protocol.format.close_mark_ids
+    bare = replace(spec.protocol.format, cue="", own_close_ids=marks, forced_close_ids=marks)
+    spec = replace(spec, protocol=replace(spec.protocol, format=bare))
     context = int(getattr(load_config(recipe.model.unpruned, recipe.model), "max_position_embeddings", 10**9))
     try:
-        check_context(plan, context)
+        check_context(spec, context)
     except UserError as fault:
         raise UserError(
             f"data.traces.thinking_tokens={section.thinking_tokens}: too many for this model ("
             f"{str(fault).removeprefix('sweep.budgets: ')})"
         ) from None
-    return Generation(section, recipe.model, plan, think_format(recipe.data.format, tokenizer))
+    return Generation(section, recipe.model, spec, think_format(recipe.data.format, tokenizer))
 
 
 def fetch_weights(generation: Generation) -> None:
@@ -130,7 +130,7 @@ def finished(journal: Journal) -> dict[Key, Row]:
 def missing_requests(generation: Generation, done: set[Key]) -> list[Request]:
     """What is still to be thought, in the order of the problems."""
     return [
-        each for each in suite_requests(generation.suite, generation.plan) if (each.problem, each.sample) not in done
+        each for each in suite_requests(generation.suite, generation.spec) if (each.problem, each.sample) not in done
     ]
 
 
@@ -158,14 +158,14 @@ def _think(generation: Generation, requests: Sequence[Request]) -> Iterator[Thou
     """The thoughts, by the engine that the recipe names for them."""
     if not requests:
         return
-    plan = generation.plan
-    weights = checkpoint_weights(find_checkpoint(generation.model.unpruned), generation.model, plan.engine)
-    with engine_on(weights, plan) as engine:
+    spec = generation.spec
+    weights = checkpoint_weights(find_checkpoint(generation.model.unpruned), generation.model, spec.engine)
+    with engine_on(weights, spec) as engine:
         yield from engine.think(requests)
 
 
 def _journal_row(thought: Thought, generation: Generation) -> Row:
-    protocol, tokenizer = generation.plan.protocol, generation.plan.tokenizer
+    protocol, tokenizer = generation.spec.protocol, generation.spec.tokenizer
     close, answer = protocol.format.close, thought.answers[-1]
     text = str(tokenizer.decode(list(thought.thinking_ids), skip_special_tokens=False))
     return {
@@ -185,7 +185,7 @@ def judge(rows: Sequence[Row], generation: Generation) -> list[Sample]:
     """A verdict for every thought, graded together."""
     problems = {problem.id: problem for problem in generation.suite.problems}
     traces = [_trace(row, problems[row["problem"]], generation.suite) for row in rows]
-    labelled = Labeller(generation.plan.tokenizer, generation.format).label_all(traces)
+    labelled = Labeller(generation.spec.tokenizer, generation.format).label_all(traces)
     verdicts = [
         _flaw(row) or (each.reason if isinstance(each, Unwritable) else "")
         for row, each in zip(rows, labelled, strict=True)

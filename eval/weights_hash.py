@@ -12,7 +12,7 @@ INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 @torch.no_grad()
-def weights_mark(model: PreTrainedModel) -> str:
+def weights_hash(model: PreTrainedModel) -> str:
     """16 hex digits over the names, shapes, dtypes and bits of all parameters.
 
     Of the bits two sums are taken, one of them weighted by place, both as integers: equal weights have equal marks on

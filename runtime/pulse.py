@@ -16,13 +16,24 @@ class ToLeave(Exception):
 
 
 class Pulse:
-    """asked: a signal to stop has come. watched: a long silence means that the process hangs."""
+    """asked: a signal to stop has come. watched: a long silence means that the process hangs. may_leave: the work at
+    hand may be left off. waits: for other ranks, whose silence counts in place of its own."""
 
     def __init__(self) -> None:
-        self.beat_at, self.asked, self.watched, self.may_leave = time.monotonic(), False, False, False
+        self.beat_at, self.asked, self.watched = time.monotonic(), False, False
+        self.may_leave, self.waits = False, False
 
     def silence_seconds(self) -> float:
-        return time.monotonic() - self.beat_at
+        return 0.0 if self.waits else time.monotonic() - self.beat_at
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """While this process waits for other ranks it is not silent itself."""
+        self.waits = True
+        try:
+            yield
+        finally:
+            self.waits, self.beat_at = False, time.monotonic()
 
 
 PULSE = Pulse()
@@ -39,8 +50,8 @@ def beat() -> None:
 @contextmanager
 def may_leave() -> Iterator[None]:
     """What is done inside may be left off at any `beat`."""
-    PULSE.may_leave = True
+    before, PULSE.may_leave = PULSE.may_leave, True
     try:
         yield
     finally:
-        PULSE.may_leave = False
+        PULSE.may_leave = before

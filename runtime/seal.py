@@ -40,13 +40,13 @@ def facts_of(file: Path) -> Facts:
     return _measured(file)
 
 
-def mark_text(step: int, files: Mapping[str, Facts]) -> str:
+def seal_text(step: int, files: Mapping[str, Facts]) -> str:
     """What COMPLETE holds."""
     body: dict[str, Any] = {"step": step, "files": {name: list(files[name]) for name in sorted(files)}}
     return json.dumps({**body, "sha256": _own_hash(body)}, indent=1) + "\n"
 
 
-def read_mark(checkpoint: Path) -> dict[str, Facts] | None:
+def read_seal(checkpoint: Path) -> dict[str, Facts] | None:
     """The files that the mark names, with their facts; None for a mark that names none (an earlier version's).
 
     ValueError where the mark itself is damaged.
@@ -70,7 +70,7 @@ def damage_of(checkpoint: Path, endings: tuple[str, ...] = ("",)) -> list[str]:
     if not (checkpoint / COMPLETE).is_file():
         return []
     try:
-        marked = read_mark(checkpoint) or {}
+        marked = read_seal(checkpoint) or {}
     except (ValueError, KeyError, TypeError) as fault:
         return [f"{COMPLETE} is damaged ({fault})"]
     return damage(checkpoint, [name for name in marked if name.endswith(endings)], marked)

@@ -8,7 +8,8 @@ from typing import Any
 
 from eval.numbers.summary import at_step, newest, read_rows, steps, verdict_suite
 from eval.show.tables import budget_name, cell
-from train.run_record import RunFolder, step_of, write_whole
+from runtime.files import write_whole
+from train.run_record import RunFolder, step_of
 
 
 def model_card(folder: RunFolder, checkpoint: Path, difference: float, out: Path) -> None:

@@ -21,7 +21,6 @@ from recipes.errors import UserError
 from recipes.schema import Recipe
 from runtime.ranks import Ranks, on_first_rank
 from train.opening import resume_point
-from train.processes import on_first_rank_however_long
 from train.run_record import RunFolder
 
 UNIVERSAL, LATEST = ".universal", "latest_universal"
@@ -73,7 +72,7 @@ def fit_checkpoint(checkpoint: Path | None, folder: RunFolder, ranks: Ranks) -> 
     """The checkpoint itself where as many ranks have written it, else a copy in the run folder that all can read."""
     if checkpoint is None:
         return None
-    return Path(on_first_rank_however_long(ranks, folder.path, lambda: str(_fit(checkpoint, folder, ranks.count))))
+    return Path(on_first_rank(ranks, lambda: str(_fit(checkpoint, folder, ranks.count))))
 
 
 def _fit(checkpoint: Path, folder: RunFolder, ranks: int) -> Path:

@@ -22,10 +22,11 @@ from prune.surgery import is_occupied
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.schema import ExportSection, ModelSection, Recipe
+from runtime.files import write_whole
 from train.card import model_card
 from train.hooks.checkpoints import Kept, check_whole
 from train.quantised import as_trained
-from train.run_record import RunFolder, write_whole
+from train.run_record import RunFolder
 
 PROBES, PROBE_TOKENS = 8, 48
 

@@ -36,7 +36,7 @@ def mend(loaded: Loaded[Recipe]) -> int:
     from train.host_memory import return_freed_memory
     from train.opening import folder_name, open_run
     from train.own_traces import with_generated_traces
-    from train.processes import on_first_rank_however_long, start_ranks
+    from train.processes import start_ranks
     from train.quantised import keep_adapter_dtype, load_to_train
     from train.run_record import RunFolder
     from train.terminal import calm_libraries
@@ -54,12 +54,12 @@ def mend(loaded: Loaded[Recipe]) -> int:
         stages.say(ranks, "dry run: recipe, data, suites and batch arithmetic are sound; no model was loaded")
         return DONE
 
-    on_first_rank(ranks, lambda: stages.check_same_protocol(folder, inputs.plan, recipe.run))
+    on_first_rank(ranks, lambda: stages.check_same_protocol(folder, inputs.spec, recipe.run))
     resume = open_run(folder, loaded, ranks)
     with Watch(folder, ranks, recipe.run.stall_seconds):
         resume = fit_checkpoint(resume, folder, ranks)
         pruned = stages.prune(recipe, folder, ranks)
-        references = stages.sweep_references(recipe, pruned, inputs.plan, folder, ranks)
+        references = stages.sweep_references(recipe, pruned, inputs.spec, folder, ranks)
         tracker = stages.start_record(folder, recipe, pruned, inputs, ranks)
         recorder = stages.make_recorder(folder, tracker, references, recipe.sweep, ranks)
 
@@ -74,5 +74,5 @@ def mend(loaded: Loaded[Recipe]) -> int:
             stages.say(ranks, f"asked to stop: saved at step {trainer.state.global_step}; the same command goes on")
             return PREEMPTED
         leave_if_asked()
-        on_first_rank_however_long(ranks, folder.path, lambda: stages.finish(folder, recipe.export, tracker))
+        on_first_rank(ranks, lambda: stages.finish(folder, recipe.export, tracker))
     return DONE

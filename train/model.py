@@ -15,25 +15,23 @@ from transformers import PreTrainedModel
 
 from data_prep.fingerprint import local_folder
 from data_prep.models import load_config
-from eval.checkpoint import checkpoint_mark, checkpoint_weights, fetch, find_checkpoint
+from eval.checkpoint import checkpoint_hash, checkpoint_weights, fetch, find_checkpoint
 from eval.kept_sweep import KeptSweep, Place
-from eval.sweep import SweepPlan
+from eval.sweep import SweepSpec
 from eval.types import SuiteSweep, WhichModel
 from prune.inspect import check_folder
 from prune.make import make_pruned
 from prune.plan import load as load_plan
 from recipes.schema import AdapterSection, LoraAdapter, ModelSection, Recipe
 from runtime.ranks import ALONE, Ranks, on_first_rank
-from train.processes import on_first_rank_however_long
 
 
 def pruned_path(recipe: Recipe, folder: Path, ranks: Ranks) -> str:
     """Where the pruned model lies: the recipe's own, or one that rank 0 cuts into the run folder. It is checked."""
     if recipe.prune is not None:
         section, path = recipe.prune, folder / "pruned"
-        on_first_rank_however_long(
+        on_first_rank(
             ranks,
-            folder,
             lambda: str(make_pruned(section, recipe.model, recipe.data, path, recipe.sweep.suites).method),
         )
     named = str(recipe.model.pruned or folder / "pruned")
@@ -73,17 +71,17 @@ class References:
 
 
 def reference_sweep(
-    which: WhichModel, path: str, section: ModelSection, plan: SweepPlan, cache: ReferenceCache
+    which: WhichModel, path: str, section: ModelSection, spec: SweepSpec, cache: ReferenceCache
 ) -> dict[str, SuiteSweep]:
     """The sweep of a model that does not train, by suite; from the cache where the same was swept before."""
-    if plan.engine.name == "hf":
-        return cache.sweep(which, path, section, plan, cache.ranks)
+    if spec.engine.name == "hf":
+        return cache.sweep(which, path, section, spec, cache.ranks)
 
     def alone() -> str:  # an engine with a process of its own is driven by rank 0
-        return str(len(cache.sweep(which, path, section, plan, ALONE)))
+        return str(len(cache.sweep(which, path, section, spec, ALONE)))
 
-    on_first_rank_however_long(cache.ranks, cache.folder, alone)
-    return cache.sweep(which, path, section, plan, cache.ranks)
+    on_first_rank(cache.ranks, alone)
+    return cache.sweep(which, path, section, spec, cache.ranks)
 
 
 @dataclass(frozen=True)
@@ -99,18 +97,18 @@ class ReferenceCache:
     devices: str | None = None
 
     def sweep(
-        self, which: WhichModel, path: str, section: ModelSection, plan: SweepPlan, ranks: Ranks
+        self, which: WhichModel, path: str, section: ModelSection, spec: SweepSpec, ranks: Ranks
     ) -> dict[str, SuiteSweep]:
         """The sweep of every suite; the model is loaded only where something is not there."""
         checkpoint = find_checkpoint(path)
         on_first_rank(ranks, lambda: fetch(checkpoint))
-        mark = checkpoint_mark(checkpoint, section)
-        load = cached(lambda: replace(checkpoint_weights(checkpoint, section, plan.engine), devices=self.devices))
+        mark = checkpoint_hash(checkpoint, section)
+        load = cached(lambda: replace(checkpoint_weights(checkpoint, section, spec.engine), devices=self.devices))
         found: dict[str, SuiteSweep] = {}
-        for suite in plan.suites:
-            folder = self.folder / mark / plan.protocol_hash(suite) if mark else self.samples
+        for suite in spec.suites:
+            folder = self.folder / mark / spec.protocol_hash(suite) if mark else self.samples
             place = Place(folder, which, 0)
-            found |= KeptSweep(replace(plan, suites=(suite,)), place, mark, ranks).run(load)
+            found |= KeptSweep(replace(spec, suites=(suite,)), place, mark, ranks).run(load)
             if mark and ranks.rank == 0:
                 target = Place(self.samples, which, 0).file(suite.name)
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,6 @@ from recipes.suites import NanoSuite
 from recipes.sweep import SweepSection
 from runtime.cache import alone
 from runtime.ranks import Ranks, on_every_rank, on_first_rank
-from train.processes import on_every_rank_however_long, on_first_rank_however_long
 
 
 def with_generated_traces(recipe: Recipe, ranks: Ranks) -> Recipe:
@@ -39,7 +38,7 @@ def with_generated_traces(recipe: Recipe, ranks: Ranks) -> Recipe:
     generation = on_every_rank(ranks, lambda: plan_generation(recipe))
     folder = recipe.run.cache_dir / "generated"
     if not recipe.dry_run:
-        on_first_rank_however_long(ranks, folder, lambda: fetch_weights(generation))
+        on_first_rank(ranks, lambda: fetch_weights(generation))
     out = folder / f"{generation.identity}.jsonl"
     if not on_first_rank(ranks, out.is_file):
         if recipe.dry_run:
@@ -55,15 +54,15 @@ def with_generated_traces(recipe: Recipe, ranks: Ranks) -> Recipe:
 
 def _write_once(generation: Generation, out: Path, ranks: Ranks) -> None:
     """Writes `out`, unless another run that is waited for has done so."""
-    folder, journal = out.parent, journal_of(generation, out)
+    journal = journal_of(generation, out)
     with ExitStack() as held:
-        on_first_rank_however_long(ranks, folder, lambda: _wait_for_others(out, held))
+        on_first_rank(ranks, lambda: _wait_for_others(out, held))
         if on_first_rank(ranks, out.is_file):
             return
         done = on_first_rank(ranks, lambda: set(finished(journal)))
         mine = missing_requests(generation, done)[ranks.rank :: ranks.count]
-        on_every_rank_however_long(ranks, folder, lambda: write_thoughts(generation, mine, journal, ranks.rank))
-        said = on_first_rank_however_long(ranks, folder, lambda: finish(generation, out, journal))
+        on_every_rank(ranks, lambda: write_thoughts(generation, mine, journal, ranks.rank))
+        said = on_first_rank(ranks, lambda: finish(generation, out, journal))
         if ranks.rank == 0:
             print(said, flush=True)
 

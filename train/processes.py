@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sys
 import time
-import uuid
-from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
-from recipes.errors import UserError
 from recipes.zero import ZeroSection
-from runtime.pulse import PULSE, ToLeave
-from runtime.ranks import ALONE, Ranks, on_first_rank
+from runtime.pulse import PULSE
+from runtime.ranks import ALONE, Ranks
 
-T = TypeVar("T")
-POLL_SECONDS, HINT_SECONDS, STALL_GRACE_SECONDS = 0.2, 60.0, 60.0
+FIRST_PAUSE_SECONDS, POLL_SECONDS, HINT_SECONDS, STALL_GRACE_SECONDS = 0.001, 0.2, 60.0, 60.0
 
 
 def device() -> torch.device:
@@ -57,7 +51,8 @@ def start_ranks(zero: ZeroSection, stall_seconds: float) -> Ranks:
         verbose=False,
         timeout=timedelta(seconds=stall_seconds + STALL_GRACE_SECONDS),
     )
-    return Ranks(rank=torch.distributed.get_rank(), count=torch.distributed.get_world_size(), gather=_gather)
+    rank, count = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return Ranks(rank, count, _gather, _meeting(rank, count)) if count > 1 else Ranks(rank, count, _gather)
 
 
 def _skip_compiled_communication(deepspeed: Any) -> None:
@@ -84,85 +79,59 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def on_first_rank_however_long(ranks: Ranks, folder: Path, work: Callable[[], T]) -> T:
-    """`on_first_rank` for work that may take hours and gives JSON: meanwhile the others look for a file in `folder`.
+class Meeting:
+    """Where the ranks of a run wait for each other, as long as it takes: a key for each rank in a store on rank 0.
 
-    In a collective they would be ended by its time-out. All ranks must see `folder` (on several machines, a shared file
-    system). Where rank 0 is killed, the launcher ends the others.
+    A collective would end the run after `run.stall_seconds` and a little. Where another rank dies meanwhile, the
+    watchdog (`train.watch`) or the launcher ends this one.
     """
-    return _outcomes(ranks, folder, work, 1)[0] if ranks.count > 1 else work()
+
+    def __init__(self, store: torch.distributed.Store, rank: int, count: int) -> None:
+        self.store, self.rank, self.count = store, rank, count
+        self.number = 0
+
+    def __call__(self) -> None:
+        self.number += 1
+        self.store.set(self._key(self.rank), "here")
+        began, pause, hinted = time.monotonic(), FIRST_PAUSE_SECONDS, False
+        with PULSE.waiting():
+            while missing := self._missing():
+                time.sleep(pause)
+                pause = min(2 * pause, POLL_SECONDS)  # short work is met at once, long work is not polled hard
+                if not hinted and time.monotonic() - began > HINT_SECONDS:
+                    hinted = True
+                    self._say(missing)
+        # whoever is here has left the meeting before, so nobody asks for its keys any more
+        self.store.delete_key(self._key(self.rank, self.number - 1))
+
+    def _key(self, rank: int, number: int | None = None) -> str:
+        return f"chainmend/meeting/{self.number if number is None else number}/{rank}"
+
+    def _missing(self) -> list[int]:
+        """The ranks that are not here yet; one question where all are."""
+        keys = {rank: self._key(rank) for rank in range(self.count)}
+        if self.store.check(list(keys.values())):
+            return []
+        return [rank for rank, key in keys.items() if not self.store.check([key])]
+
+    def _say(self, missing: list[int]) -> None:
+        """One line from the first rank that waits."""
+        if self.rank == min(set(range(self.count)) - set(missing), default=self.rank):
+            names = ", ".join(map(str, missing))
+            print(f"rank {self.rank} has waited {HINT_SECONDS:g} s for rank {names}", file=sys.stderr, flush=True)
 
 
-def on_every_rank_however_long(ranks: Ranks, folder: Path, work: Callable[[], T]) -> list[T]:
-    """What `work` gives on every rank, in their order, where one may be through hours before another.
+def _meeting(rank: int, count: int) -> Meeting:
+    """The meeting of all ranks. Rank 0 keeps its store on a port that the system gives, and tells the others."""
+    host, patience = os.environ["MASTER_ADDR"], timedelta(seconds=HINT_SECONDS)
 
-    The first rank's mistake is everyone's, and so is its fault, as in `on_first_rank_however_long`.
-    """
-    return _outcomes(ranks, folder, work, ranks.count) if ranks.count > 1 else [work()]
+    def store(port: int) -> torch.distributed.TCPStore:
+        return torch.distributed.TCPStore(host, port, count, rank == 0, patience, wait_for_workers=False)
 
-
-def _outcomes(ranks: Ranks, folder: Path, work: Callable[[], T], workers: int) -> list[T]:
-    """What `work` gives on the first `workers` ranks, on every rank, through a file of each in `folder`."""
-    name = on_first_rank(ranks, lambda: _name_in(folder))
-    files = [folder / f"{name}.{rank}" for rank in range(workers)]
-    fault = _write_outcome(files[ranks.rank], work) if ranks.rank < workers else None
-    outcomes = [_wait_for(file, rank) for rank, file in enumerate(files)]
-    ranks.gather([])  # everyone has read them
-    if ranks.rank < workers:
-        files[ranks.rank].unlink()
-    if fault is not None:
-        raise fault
-    for rank, outcome in enumerate(outcomes):
-        if "mistake" in outcome:
-            raise UserError(outcome["mistake"])
-        if "left" in outcome:
-            raise ToLeave
-        if "fault" in outcome:
-            raise SystemExit(f"rank {ranks.rank} ends because rank {rank} failed: {outcome['fault']}")
-    return [outcome["done"] for outcome in outcomes]
-
-
-def _name_in(folder: Path) -> str:
-    """A name that nobody else uses, in a folder that can be written; UserError where it cannot."""
-    name = f".outcome.{uuid.uuid4().hex}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-        (folder / name).unlink()
-    except OSError as fault:
-        raise UserError(f"{folder}: cannot be written ({fault.strerror}); name another folder") from None
-    return name
-
-
-def _write_outcome(file: Path, work: Callable[[], Any]) -> Exception | None:
-    """Does the work and writes what came of it, at once or not at all; gives the exception that is no UserError."""
-    fault: Exception | None = None
-    try:
-        outcome: dict[str, Any] = {"done": work()}
-    except UserError as mistake:
-        outcome = {"mistake": str(mistake)}
-    except ToLeave:
-        outcome = {"left": True}
-    except Exception as problem:
-        fault, outcome = problem, {"fault": f"{type(problem).__name__}: {problem}".splitlines()[0]}
-    half = file.with_name(file.name + ".half")
-    half.write_text(json.dumps(outcome), encoding="utf-8")
-    half.rename(file)
-    return fault
-
-
-def _wait_for(file: Path, rank: int) -> dict[str, Any]:
-    """What the file says as soon as it is there; after a minute a line says what is waited for."""
-    hint_at = time.monotonic() + HINT_SECONDS
-    while not file.is_file():
-        time.sleep(POLL_SECONDS)
-        PULSE.beat_at = time.monotonic()  # it is rank 0's silence that counts here
-        if time.monotonic() > hint_at:
-            hint_at = float("inf")
-            print(
-                f"waiting for rank {rank} to write {file}; all ranks must share that file system",
-                file=sys.stderr,
-                flush=True,
-            )
-    outcome: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return outcome
+    if rank == 0:
+        kept = store(0)
+        _gather([kept.port])
+    else:
+        (port,) = _gather([])
+        kept = store(port)
+    return Meeting(kept, rank, count)

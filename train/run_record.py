@@ -17,18 +17,11 @@ from eval.numbers.summary import read_rows
 from recipes.errors import UserError
 from recipes.loader import Loaded, to_yaml
 from recipes.schema import Recipe
+from runtime.files import write_whole
 from runtime.lineage import commit
 from runtime.seal import COMPLETE
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "deepspeed", "datasets", "wandb", "accelerate")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes under a temporary name, then renames."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from data_prep.prepared.manifest import describe
 from data_prep.prepared.prepare import FIGURE, Prepared, open_prepared, prepare
 from eval.numbers.summary import newest, read_rows, verdict_suite
 from eval.show.tables import budget_name
-from eval.sweep import SweepPlan, check_context, make_sweep_plan
+from eval.sweep import SweepSpec, check_context, make_sweep_spec
 from prune.select import choose
 from recipes.engines import VllmEngine
 from recipes.errors import UserError
@@ -54,7 +54,7 @@ from train.model import (
 )
 from train.offload import check_zero
 from train.opening import check_same_facts
-from train.processes import device, on_first_rank_however_long, uses_deepspeed
+from train.processes import device, uses_deepspeed
 from train.quantised import check_quantised
 from train.run_record import RunFolder
 from train.terminal import BarCallback
@@ -73,62 +73,61 @@ def say(ranks: Ranks, text: str) -> None:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a run needs beside weights: the sweep's plan, the tokenised traces and the batch arithmetic."""
+    """What a run needs beside weights: what is swept, the tokenised traces and the batch arithmetic."""
 
-    plan: SweepPlan
+    spec: SweepSpec
     prepared: Prepared
     feed: Feed
     arithmetic: Arithmetic
 
     def describe(self) -> str:
         """The lines shown before anything is loaded."""
-        suites = ", ".join(f"{suite.name} {len(suite.problems)}" for suite in self.plan.suites)
+        suites = ", ".join(f"{suite.name} {len(suite.problems)}" for suite in self.spec.suites)
         return (
             f"data   {describe(self.prepared.manifest).replace(chr(10), chr(10) + '       ')}\n"
             f"batch  {str(self.arithmetic).replace(chr(10), chr(10) + '       ')}\n"
-            f"format {self.plan.protocol.format}\n"
-            f"sweep  budgets {', '.join(map(budget_name, self.plan.protocol.budgets))} tokens; problems: {suites}"
+            f"format {self.spec.protocol.format}\n"
+            f"sweep  budgets {', '.join(map(budget_name, self.spec.protocol.budgets))} tokens; problems: {suites}"
         )
 
 
 def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
     """Reads and checks everything that needs no weights; UserError names the key or the row that is wrong."""
-    plan = on_every_rank(ranks, lambda: _read_plan(recipe))
+    spec = on_every_rank(ranks, lambda: _read_spec(recipe))
     on_every_rank(ranks, lambda: check_zero(recipe, device().type, ranks.count))
     on_every_rank(ranks, lambda: config_of(recipe, device().type, ranks.count))  # a config of one's own must fit
-    folder = on_first_rank_however_long(
+    folder = on_first_rank(
         ranks,
-        recipe.data.cache_dir.absolute(),
         lambda: str(
             prepare(
-                recipe.data, plan.tokenizer, plan.protocol.format, lambda text: say(ranks, text), plan.suites
+                recipe.data, spec.tokenizer, spec.protocol.format, lambda text: say(ranks, text), spec.suites
             ).folder
         ),
     )
     prepared = open_prepared(Path(folder))
     feed = feed_of(recipe.data, prepared)
     counts = (len(prepared.rows), feed.sequences, prepared.tokens)
-    return Inputs(plan, prepared, feed, arithmetic(recipe.trainer, *counts, ranks.count))
+    return Inputs(spec, prepared, feed, arithmetic(recipe.trainer, *counts, ranks.count))
 
 
-def _read_plan(recipe: Recipe) -> SweepPlan:
-    """The plan of the sweeps, with everything checked that needs neither weights nor traces."""
+def _read_spec(recipe: Recipe) -> SweepSpec:
+    """What is swept, with everything checked that needs neither weights nor traces."""
     _check_sections(recipe)
     check_quantised(recipe)
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
     if recipe.model.pruned is not None:
         check_local(recipe.model.pruned)
-    plan = make_sweep_plan(recipe.sweep, recipe.data.format, tokenizer)
+    spec = make_sweep_spec(recipe.sweep, recipe.data.format, tokenizer)
     context, longest = context_tokens(recipe.model.unpruned, recipe.model), recipe.data.max_length_tokens
     if longest > context:
         raise UserError(
             f"data.max_length_tokens={longest}: the model's context has {context} tokens; write at most {context}"
         )
-    check_context(plan, context)
+    check_context(spec, context)
     if recipe.prune is not None:
         layers = int(load_config(recipe.model.unpruned, recipe.model).num_hidden_layers)
         choose(recipe.prune, layers, [0.0] * layers)
-    return plan
+    return spec
 
 
 def _check_sections(recipe: Recipe) -> None:
@@ -161,15 +160,15 @@ def _check_sections(recipe: Recipe) -> None:
         )
 
 
-def check_same_protocol(folder: RunFolder, plan: SweepPlan, run: RunSection) -> None:
+def check_same_protocol(folder: RunFolder, spec: SweepSpec, run: RunSection) -> None:
     """UserError where the sweeps that a run goes on from were measured otherwise: by other problems, another chat
     template, another version of an engine or a grader. Before anything is written."""
-    check_same_facts(folder, {"protocol": protocols(plan)}, run)
+    check_same_facts(folder, {"protocol": protocols(spec)}, run)
 
 
-def protocols(plan: SweepPlan) -> dict[str, str]:
+def protocols(spec: SweepSpec) -> dict[str, str]:
     """The protocol hash of every suite."""
-    return {suite.name: plan.protocol_hash(suite) for suite in plan.suites}
+    return {suite.name: spec.protocol_hash(suite) for suite in spec.suites}
 
 
 def prune(recipe: Recipe, folder: RunFolder, ranks: Ranks) -> str:
@@ -177,12 +176,12 @@ def prune(recipe: Recipe, folder: RunFolder, ranks: Ranks) -> str:
     return pruned_path(recipe, folder.path, ranks)
 
 
-def sweep_references(recipe: Recipe, pruned: str, plan: SweepPlan, folder: RunFolder, ranks: Ranks) -> References:
+def sweep_references(recipe: Recipe, pruned: str, spec: SweepSpec, folder: RunFolder, ranks: Ranks) -> References:
     """The sweeps of the unpruned model and of the pruned one before training."""
     cache = ReferenceCache(recipe.run.cache_dir, folder.path / "samples", ranks, recipe.sweep.devices)
     return References(
-        unpruned=reference_sweep("unpruned", recipe.model.unpruned, recipe.model, plan, cache),
-        pruned=reference_sweep("pruned", pruned, recipe.model, plan, cache),
+        unpruned=reference_sweep("unpruned", recipe.model.unpruned, recipe.model, spec, cache),
+        pruned=reference_sweep("pruned", pruned, recipe.model, spec, cache),
     )
 
 
@@ -196,9 +195,9 @@ def start_record(folder: RunFolder, recipe: Recipe, pruned: str, inputs: Inputs,
             "pruned": pruned,
             "pruned_fingerprint": fingerprint(pruned),
             "prune_plan": plan_facts(pruned),
-            "format": inputs.plan.protocol.format.facts(),
+            "format": inputs.spec.protocol.format.facts(),
             "traces": recipe.data.traces.model_dump(mode="json"),
-            "protocol": protocols(inputs.plan),
+            "protocol": protocols(inputs.spec),
             "seeds": {"train": recipe.seed, "sweep": recipe.sweep.seed},
             "determinism": determinism(),
         }
@@ -240,7 +239,7 @@ def make_recorder(
 
 def make_trainer(model: PreTrainedModel, arguments: SFTConfig, inputs: Inputs, adapter: AdapterSection) -> SFTTrainer:
     """TRL's trainer on rows that are tokenised and labelled already."""
-    return inputs.feed.trainer(model, arguments, inputs.plan.tokenizer, peft_config(adapter))
+    return inputs.feed.trainer(model, arguments, inputs.spec.tokenizer, peft_config(adapter))
 
 
 def add_callbacks(trainer: SFTTrainer, inputs: Inputs, recipe: Recipe, recorder: SweepRecorder) -> PreemptionCallback:
@@ -252,7 +251,7 @@ def add_callbacks(trainer: SFTTrainer, inputs: Inputs, recipe: Recipe, recorder:
         trainer.add_callback(BarCallback())
     guard = guard_over(trainer, recipe.guard, inputs.prepared.rows, recorder)
     sweeps = within_share(
-        make_sweeps(trainer, inputs.plan, recipe.sweep, recorder, clock), trainer, recorder, recipe.sweep.max_share
+        make_sweeps(trainer, inputs.spec, recipe.sweep, recorder, clock), trainer, recorder, recipe.sweep.max_share
     )
     trainer.add_callback(preemption)
     trainer.add_callback(SweepCallback(sweeps, recipe.sweep.every_steps, preemption, recorder))

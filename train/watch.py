@@ -48,9 +48,9 @@ class Peer(NamedTuple):
             return self.end.read_text(encoding="utf-8") == "failed"
         return self.host == socket.gethostname() and not _is_running(self.process)
 
-    def is_silent(self) -> bool:
-        """Whether not even its thread gives signs of life: it was stopped, or its machine is gone."""
-        return time.time() - self.log.stat().st_mtime > SILENT_SECONDS
+    def is_silent(self, seconds: float = SILENT_SECONDS) -> bool:
+        """Whether not even its thread has given a sign of life for so long: it was stopped, or its machine is gone."""
+        return time.time() - self.log.stat().st_mtime > seconds
 
 
 def _is_running(process: int) -> bool:
@@ -153,6 +153,8 @@ class Watch:
                 self._end_now("asked to stop, and blocked", PREEMPTED)
             self._look_at_others()
             if PULSE.watched and PULSE.silence_seconds() > self.stall_seconds:
+                self._stalled()
+            if PULSE.waits and any(peer.is_silent(max(self.stall_seconds, SILENT_SECONDS)) for peer in self.peers):
                 self._stalled()
 
     def _look_at_others(self) -> None:

@@ -13,8 +13,8 @@ from recipes.errors import UserError
 from recipes.reading import shown
 from recipes.schema import Recipe
 from recipes.zero import ZeroSection
+from runtime.files import write_whole
 from train.own_zero import faults
-from train.run_record import write_whole
 
 AUTO = "auto"
 GATHERED = "stage3_gather_16bit_weights_on_model_save"

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from data_prep.tokens.padding import pad_right
 from eval.budget_forcing import ForcedThought
-from eval.engines.memory import PREFILL_TOKENS, SlotPlan, plan_slots, row_tokens
+from eval.engines.memory import PREFILL_TOKENS, SlotLayout, lay_out_slots, row_tokens
 from eval.engines.slot_attention import SLOTS, Blocks, blocks_of
 from eval.engines.slot_cache import SlotCache
 from eval.protocol import Protocol
@@ -53,26 +53,26 @@ class HFEngine:
         """
         waiting = deque(sorted(requests, key=lambda r: -r.longest_prompt_tokens))
         active: list[ForcedThought] = []
-        plan = self._plan(waiting) if waiting else None
+        layout = self._layout(waiting) if waiting else None
         while waiting or active:
-            assert plan is not None
+            assert layout is not None
             try:
-                yield from self._decode(waiting, active, plan)
+                yield from self._decode(waiting, active, layout)
             except torch.OutOfMemoryError:
-                if plan.slots == 1:
+                if layout.slots == 1:
                     lost = active.pop().request if active else waiting.popleft()
-                    yield Missing(lost.problem, lost.sample, f"out of memory at {plan.capacity} tokens, alone")
+                    yield Missing(lost.problem, lost.sample, f"out of memory at {layout.capacity} tokens, alone")
                 waiting.extendleft(thought.request for thought in reversed(active))
                 active.clear()
-                plan = replace(plan, slots=max(1, plan.slots // 2))
+                layout = replace(layout, slots=max(1, layout.slots // 2))
 
-    def _plan(self, waiting: Sequence[Request]) -> SlotPlan:
+    def _layout(self, waiting: Sequence[Request]) -> SlotLayout:
         capacity = row_tokens(self.protocol, waiting[0].longest_prompt_tokens)
-        return plan_slots(self.model, self.protocol, capacity, min(self.batch_size, len(waiting)), self.limit_bytes)
+        return lay_out_slots(self.model, self.protocol, capacity, min(self.batch_size, len(waiting)), self.limit_bytes)
 
-    def _decode(self, waiting: deque[Request], active: list[ForcedThought], plan: SlotPlan) -> Iterator[Thought]:
+    def _decode(self, waiting: deque[Request], active: list[ForcedThought], layout: SlotLayout) -> Iterator[Thought]:
         """Continuous batching: a slot that falls free takes the next request, in groups of an eighth of the slots."""
-        slots, cache = plan.slots, SlotCache(len(self.model.model.layers), plan.slots, plan.capacity)
+        slots, cache = layout.slots, SlotCache(len(self.model.model.layers), layout.slots, layout.capacity)
         while active or waiting:
             free = slots - len(active)
             if waiting and free >= max(1, slots // 8):

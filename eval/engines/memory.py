@@ -20,7 +20,7 @@ GIGABYTE = 1 << 30
 
 
 @dataclass(frozen=True)
-class SlotPlan:
+class SlotLayout:
     """Rows side by side, tokens a row may have, and the bytes that they take at most."""
 
     slots: int
@@ -34,7 +34,7 @@ def row_tokens(protocol: Protocol, prompt_tokens: int) -> int:
     return prompt_tokens + protocol.budgets[-1] + closing + protocol.answer_tokens
 
 
-def plan_slots(model: Any, protocol: Protocol, capacity: int, most: int, limit_bytes: int) -> SlotPlan:
+def lay_out_slots(model: Any, protocol: Protocol, capacity: int, most: int, limit_bytes: int) -> SlotLayout:
     """At most `most` rows of `capacity` tokens, as many as `limit_bytes` hold; UserError where not one fits."""
     row, once = _row_bytes(model, protocol, capacity), _prefill_bytes(model, capacity)
     slots = min(most, (limit_bytes - once) // row)
@@ -43,7 +43,7 @@ def plan_slots(model: Any, protocol: Protocol, capacity: int, most: int, limit_b
             f"sweep.engine.memory_gb={limit_bytes / GIGABYTE:g}: one thought of {capacity} tokens takes "
             f"{(row + once) / GIGABYTE:.2g} GB; raise the limit or lower the largest budget"
         )
-    return SlotPlan(slots=slots, capacity=capacity, bytes=once + slots * row)
+    return SlotLayout(slots=slots, capacity=capacity, bytes=once + slots * row)
 
 
 def _row_bytes(model: Any, protocol: Protocol, capacity: int) -> int:

@@ -16,7 +16,7 @@ from eval.protocol import Protocol
 from eval.types import Weights
 from recipes.engines import VllmEngine
 from recipes.errors import UserError
-from runtime.ranks import environment_alone
+from runtime.ranks import environment_without_ranks
 
 WORKER = Path(__file__).with_name("vllm_worker.py")
 RESTARTS = 1
@@ -194,7 +194,7 @@ class VllmCompleter:
         Unless the user says otherwise, vLLM's core runs in the worker itself: it starts sooner, schedules the same way
         every time, and says why it fails.
         """
-        inherited = environment_alone()
+        inherited = environment_without_ranks()
         if self.weights.devices is not None:
             inherited["CUDA_VISIBLE_DEVICES"] = self.weights.devices
         return {

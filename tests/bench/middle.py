@@ -26,7 +26,7 @@ from transformers import ContinuousBatchingConfig, GenerationConfig, PreTrainedM
 from data_prep.tokens.prompts import ThinkFormat
 from eval.engines.cpu_linear import onednn_linears
 from eval.engines.hf import HFEngine
-from eval.engines.memory import GIGABYTE, PeakMemory, plan_slots
+from eval.engines.memory import GIGABYTE, PeakMemory, lay_out_slots
 from eval.protocol import Protocol
 from eval.quiet import quiet
 from eval.types import Request, Thought
@@ -204,7 +204,7 @@ def peak_memory(limit_gb: float) -> None:
     requests = [replace(request, sample=i) for i, request in enumerate(requests)]
     by_engine(model, requests[:2], replace(protocol, budgets=(2,)))
     capacity = max(len(r.prompt_ids) for r in requests) + TOKENS + 2
-    plan = plan_slots(model, protocol, capacity, len(requests), limit)
+    plan = lay_out_slots(model, protocol, capacity, len(requests), limit)
     memory = PeakMemory()
     with quiet(model):
         list(HFEngine(model, protocol, len(requests), limit).think(requests))

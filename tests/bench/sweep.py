@@ -21,7 +21,7 @@ from data_prep.models import load_model, load_tokenizer
 from eval.engines.hf import HFEngine
 from eval.protocol import Protocol
 from eval.quiet import quiet
-from eval.sweep import SweepPlan, make_sweep_plan, suite_requests
+from eval.sweep import SweepSpec, make_sweep_spec, suite_requests
 from eval.types import Request
 from recipes.loader import load_recipe
 
@@ -98,10 +98,10 @@ def best_batch_size(model: PreTrainedModel, requests: Sequence[Request], protoco
     return min((64, 128, 256), key=seconds)
 
 
-def chain_plan(tokenizer: PreTrainedTokenizerBase, budgets: Sequence[int]) -> SweepPlan:
+def chain_plan(tokenizer: PreTrainedTokenizerBase, budgets: Sequence[int]) -> SweepSpec:
     """The shipped recipe's chain suite at other budgets."""
     recipe = load_recipe(["recipe=full_recovery.yaml", f"sweep.budgets={list(budgets)}"]).recipe
-    return make_sweep_plan(recipe.sweep, recipe.data.format, tokenizer)
+    return make_sweep_spec(recipe.sweep, recipe.data.format, tokenizer)
 
 
 def main() -> None:

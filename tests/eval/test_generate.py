@@ -121,7 +121,7 @@ def test_training_rows_are_the_tokens_that_the_model_wrote(tmp_path: Path) -> No
             *thought.answers[-1].answer_ids,
             *encode(fmt.stop, tokenizer),
         )
-        for thought in HFEngine(nano(), made.plan.protocol, 16).think(requests)
+        for thought in HFEngine(nano(), made.spec.protocol, 16).think(requests)
     }
     prompts = {request.problem: request.prompt_ids for request in requests}
     traces = list(read_file(out, Ledger()))

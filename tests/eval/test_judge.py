@@ -15,7 +15,7 @@ from eval.types import Judgement, Weights
 from recipes.sweep import JudgeSection
 from runtime.ranks import ALONE
 from tests.eval.endpoints import endpoint
-from tests.eval.worlds import nano, nano_plan, nano_suite
+from tests.eval.worlds import nano, nano_spec, nano_suite
 
 COUNTS = {"verification": 2, "backtracking": 0, "subgoals": 1}
 KEY = "sk-very-secret"
@@ -146,9 +146,9 @@ def test_a_sweep_is_judged_and_its_samples_keep_it(tmp_path: Any) -> None:
     suite = nano_suite("chain", 3)
     none = dict.fromkeys(COUNTS, 0)
     with endpoint(lambda body: chat(json.dumps(none))) as (url, bodies):
-        plan = nano_plan([suite], (4, 32), judge=section(url, problems=2))
+        spec = nano_spec([suite], (4, 32), judge=section(url, problems=2))
         place = Place(tmp_path, "run", 0)
-        sweep = KeptSweep(plan, place, "", ALONE).run(lambda: Weights(nano()))["chain"]
+        sweep = KeptSweep(spec, place, "", ALONE).run(lambda: Weights(nano()))["chain"]
     assert len(bodies) == 2
     assert sweep.style is not None and sweep.style["judged"]["thoughts"] == 2
     assert read_sweep(place.file("chain")) == sweep

@@ -17,20 +17,20 @@ import torch
 
 from eval.kept_sweep import KeptSweep, Place
 from eval.samples import read_sweep
-from eval.sweep import SweepPlan, engine_on, suite_requests, suite_sweep, sweep_model
+from eval.sweep import SweepSpec, engine_on, suite_requests, suite_sweep, sweep_model
 from eval.types import Thought, Weights
 from recipes.engines import HFEngine
 from recipes.errors import UserError
 from runtime.journal import Busy, Journal
 from runtime.ranks import ALONE, Ranks
-from tests.eval.worlds import nano, nano_plan, nano_suite
+from tests.eval.worlds import nano, nano_spec, nano_suite
 
 SUITES = [nano_suite("shallow", 3), nano_suite("chain", 6)]
-PLAN = nano_plan(SUITES, [8, 24])
+SPEC = nano_spec(SUITES, [8, 24])
 
 
-def kept(folder: Path, plan: SweepPlan = PLAN, mark: str = "weights") -> KeptSweep:
-    return KeptSweep(plan, Place(folder, "run", 20), mark, ALONE)
+def kept(folder: Path, spec: SweepSpec = SPEC, mark: str = "weights") -> KeptSweep:
+    return KeptSweep(spec, Place(folder, "run", 20), mark, ALONE)
 
 
 def load() -> Weights:
@@ -52,8 +52,8 @@ def file(folder: Path) -> Path:
 
 
 def test_it_is_the_sweep(tmp_path: Path) -> None:
-    thoughts = sweep_model(nano(), PLAN, ALONE)
-    expected = {suite.name: suite_sweep(suite, PLAN, thoughts[suite.name], "run", 20) for suite in SUITES}
+    thoughts = sweep_model(nano(), SPEC, ALONE)
+    expected = {suite.name: suite_sweep(suite, SPEC, thoughts[suite.name], "run", 20) for suite in SUITES}
     assert kept(tmp_path).run(load) == expected
 
 
@@ -82,8 +82,8 @@ def begin(folder: Path, change: Callable[[Thought], Thought]) -> str:
     kept(folder).run(load)
     content = file(folder).read_text()
     file(folder).unlink()
-    with engine_on(load(), PLAN) as engine:
-        found = [one for one in engine.think(suite_requests(SUITES[1], PLAN)) if isinstance(one, Thought)]
+    with engine_on(load(), SPEC) as engine:
+        found = [one for one in engine.think(suite_requests(SUITES[1], SPEC)) if isinstance(one, Thought)]
     journal = Journal(file(folder), json.loads(content.splitlines()[0]))
     with journal.writer(0) as writer:
         for thought in found[:3]:
@@ -112,16 +112,16 @@ def test_finished_thoughts_are_not_thought_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plan", "mark", "said"),
+    ("spec", "mark", "said"),
     [
-        (PLAN, "others", r"weights \(weights there, others now\)"),
-        (nano_plan(SUITES, [8, 30]), "weights", r"budgets \(\[8, 24\] there, \[8, 30\] now\), protocol \("),
+        (SPEC, "others", r"weights \(weights there, others now\)"),
+        (nano_spec(SUITES, [8, 30]), "weights", r"budgets \(\[8, 24\] there, \[8, 30\] now\), protocol \("),
     ],
 )
-def test_files_of_another_making_are_refused_and_stay(whole: Path, plan: SweepPlan, mark: str, said: str) -> None:
+def test_files_of_another_making_are_refused_and_stay(whole: Path, spec: SweepSpec, mark: str, said: str) -> None:
     before = file(whole).read_text()
     with pytest.raises(UserError, match=f"run-000020.jsonl holds another sweep: {said}"):
-        kept(whole, plan, mark).run(never)
+        kept(whole, spec, mark).run(never)
     assert file(whole).read_text() == before
 
 
@@ -146,12 +146,12 @@ def test_what_is_of_the_same_making_is_not_set_aside(whole: Path) -> None:
     assert kept(whole).run(never)
 
 
-SLOW = dataclasses.replace(nano_plan([nano_suite("chain", 60)], [8, 24]), engine=HFEngine(batch_size=2))
+SLOW = dataclasses.replace(nano_spec([nano_suite("chain", 60)], [8, 24]), engine=HFEngine(batch_size=2))
 
 
-def _sweep_alone(folder: Path, plan: SweepPlan = SLOW) -> None:
+def _sweep_alone(folder: Path, spec: SweepSpec = SLOW) -> None:
     torch.set_num_threads(1)
-    kept(folder, plan).run(load)
+    kept(folder, spec).run(load)
 
 
 def _kill_after(folder: Path, more_lines: int) -> bool:
@@ -182,8 +182,8 @@ def test_killed_at_twenty_random_points_it_ends_with_the_same_rows(tmp_path: Pat
 
 
 def test_two_processes_at_one_place_leave_one_whole_file(tmp_path: Path) -> None:
-    _sweep_alone(tmp_path / "once", PLAN)
-    both = [get_context("fork").Process(target=_sweep_alone, args=(tmp_path / "both", PLAN)) for _ in range(2)]
+    _sweep_alone(tmp_path / "once", SPEC)
+    both = [get_context("fork").Process(target=_sweep_alone, args=(tmp_path / "both", SPEC)) for _ in range(2)]
     for process in both:
         process.start()
     for process in both:
@@ -195,17 +195,17 @@ def test_two_processes_at_one_place_leave_one_whole_file(tmp_path: Path) -> None
 
 def test_a_journal_is_taken_before_the_ranks_agree_on_its_name(tmp_path: Path) -> None:
     """Another process comes between: it finds the journal taken, and the sweep goes on."""
-    plan, refused = nano_plan([SUITES[1]], [8]), list[Busy]()
+    spec, refused = nano_spec([SUITES[1]], [8]), list[Busy]()
 
     def gather(rows: list[Any]) -> list[Any]:
-        if rows == [("done", (file(tmp_path).name, []))]:
+        if rows == [("done", (file(tmp_path).name, []), 0)]:
             try:
                 Journal(file(tmp_path), {}).writer(0).__enter__()
             except Busy as busy:
                 refused.append(busy)
         return rows
 
-    KeptSweep(plan, Place(tmp_path, "run", 20), "weights", Ranks(0, 1, gather)).run(load)
+    KeptSweep(spec, Place(tmp_path, "run", 20), "weights", Ranks(0, 1, gather)).run(load)
     assert len(refused) == 1
     assert [path.name for path in file(tmp_path).parent.iterdir()] == [file(tmp_path).name]
 

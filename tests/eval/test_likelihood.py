@@ -25,7 +25,7 @@ from recipes.sweep import VerdictSection
 from runtime.journal import Journal
 from runtime.ranks import ALONE, Ranks
 from tests.data_prep.tokenizers import byte_tokenizer, qwen_like
-from tests.eval.worlds import nano, nano_plan, nano_suite, nano_tokenizer
+from tests.eval.worlds import nano, nano_spec, nano_suite, nano_tokenizer
 from tests.prune.models import build
 
 RAGGED = [
@@ -135,20 +135,20 @@ def nano_choices(size: int) -> Suite:
 
 
 SUITE = nano_choices(9)
-PLAN = nano_plan([SUITE, nano_suite("shallow", 3)], [0, 8])
+SPEC = nano_spec([SUITE, nano_suite("shallow", 3)], [0, 8])
 
 
 def test_a_sweep_asks_such_a_suite_without_budgets(tmp_path: Path) -> None:
-    thoughts = sweep_model(nano(), PLAN, ALONE)
-    sweep = suite_sweep(SUITE, PLAN, thoughts["choices"], "run", 3)
+    thoughts = sweep_model(nano(), SPEC, ALONE)
+    sweep = suite_sweep(SUITE, SPEC, thoughts["choices"], "run", 3)
     expected = []
     for problem in SUITE.problems:
         sums = [one_by_one(nano(), one) for one in problem_continuations(problem, SUITE.grader, nano_tokenizer())]
         expected.append("ABCD"[sums.index(max(sums))])
     assert [score.extracted for score in sweep.scores] == expected
     assert (sweep.budgets, sweep.method, sweep.chance, sweep.style) == ((0,), "likelihood", 0.25, None)
-    assert suite_sweep(PLAN.suites[1], PLAN, thoughts["shallow"], "run", 3).budgets == (0, 8)
-    kept, place = nano_plan([SUITE], [0, 8]), Place(tmp_path, "run", 3)
+    assert suite_sweep(SPEC.suites[1], SPEC, thoughts["shallow"], "run", 3).budgets == (0, 8)
+    kept, place = nano_spec([SUITE], [0, 8]), Place(tmp_path, "run", 3)
     assert KeptSweep(kept, place, "", ALONE).run(lambda: Weights(nano())) == {"choices": sweep}
     assert read_sweep(place.file("choices")) == sweep
     at, whole = rows(sweep, None, None, VerdictSection())
@@ -157,20 +157,20 @@ def test_a_sweep_asks_such_a_suite_without_budgets(tmp_path: Path) -> None:
 
 def test_every_rank_has_all_choices_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eval.sweep.GROUP", 2)
-    plan, parts = nano_plan([SUITE], [8]), []
+    spec, parts = nano_spec([SUITE], [8]), []
     for rank in range(2):
-        sweep_model(nano(), plan, Ranks(rank, 2, lambda found: parts.append(found) or found))  # type: ignore[func-returns-value]
+        sweep_model(nano(), spec, Ranks(rank, 2, lambda found: parts.append(found) or found))  # type: ignore[func-returns-value]
     joined = [row for part in parts for row in part]
-    alone = sweep_model(nano(), plan, ALONE)["choices"]
-    assert sweep_model(nano(), plan, Ranks(0, 2, lambda found: found and joined))["choices"] == alone
+    alone = sweep_model(nano(), spec, ALONE)["choices"]
+    assert sweep_model(nano(), spec, Ranks(0, 2, lambda found: found and joined))["choices"] == alone
 
 
 def test_a_killed_sweep_keeps_its_groups_and_goes_on_to_the_same_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("eval.sweep.GROUP", 2)
-    plan = nano_plan([nano_choices(6)], [8])
-    kept = KeptSweep(plan, Place(tmp_path, "run", 1), "weights", ALONE)
+    spec = nano_spec([nano_choices(6)], [8])
+    kept = KeptSweep(spec, Place(tmp_path, "run", 1), "weights", ALONE)
     kept.run(lambda: Weights(nano()))
     (file,) = tmp_path.rglob("*.jsonl")
     content = file.read_text(encoding="utf-8")
@@ -186,7 +186,7 @@ def test_a_killed_sweep_keeps_its_groups_and_goes_on_to_the_same_file(
 
 def test_its_hash_knows_suite_and_way_but_no_budget() -> None:
     def hash_of(suite: Suite = SUITE, budgets: tuple[int, ...] = (0, 8), **rules: float) -> str:
-        return nano_plan([suite], budgets, **rules).protocol_hash(suite)
+        return nano_spec([suite], budgets, **rules).protocol_hash(suite)
 
     assert hash_of() == hash_of(budgets=(4, 99), temperature=0.7)
     others = [
@@ -197,12 +197,12 @@ def test_its_hash_knows_suite_and_way_but_no_budget() -> None:
 
 
 def test_a_choice_beyond_the_context_is_refused() -> None:
-    plan = nano_plan([SUITE], [8])
+    spec = nano_spec([SUITE], [8])
     longest = max(
         len(one.context) + len(one.ids)
         for problem in SUITE.problems
         for one in problem_continuations(problem, SUITE.grader, nano_tokenizer())
     )
-    check_context(plan, longest)
+    check_context(spec, longest)
     with pytest.raises(UserError, match=rf"\(choices\): a question with its choice has {longest} tokens"):
-        check_context(plan, longest - 1)
+        check_context(spec, longest - 1)

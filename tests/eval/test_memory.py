@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from eval.engines.memory import PREFILL_TOKENS, PeakMemory, plan_slots
+from eval.engines.memory import PREFILL_TOKENS, PeakMemory, lay_out_slots
 from recipes.errors import UserError
 from tests.eval.worlds import nano, nano_protocol
 
@@ -19,24 +19,24 @@ PREFILL = PREFILL_TOKENS * TOKEN
 
 
 def test_a_row_is_its_cache_its_scores_and_its_logits() -> None:
-    plan = plan_slots(nano(), nano_protocol([8]), capacity=100, most=4, limit_bytes=1 << 30)
+    plan = lay_out_slots(nano(), nano_protocol([8]), capacity=100, most=4, limit_bytes=1 << 30)
     assert (plan.slots, plan.bytes) == (4, PREFILL + 4 * ROW)
 
 
 def test_sampled_logits_are_sorted_and_summed() -> None:
     sampled = nano_protocol([8], temperature=1.0)
-    greedy, drawn = (plan_slots(nano(), p, 100, 1, 1 << 30).bytes for p in (nano_protocol([8]), sampled))
+    greedy, drawn = (lay_out_slots(nano(), p, 100, 1, 1 << 30).bytes for p in (nano_protocol([8]), sampled))
     assert drawn - greedy == 112 * 48
 
 
 @pytest.mark.parametrize(("spare", "slots"), [(3 * ROW, 3), (3 * ROW - 1, 2), (99 * ROW, 16)])
 def test_as_many_rows_as_the_limit_holds(spare: int, slots: int) -> None:
-    assert plan_slots(nano(), nano_protocol([8]), 100, 16, PREFILL + spare).slots == slots
+    assert lay_out_slots(nano(), nano_protocol([8]), 100, 16, PREFILL + spare).slots == slots
 
 
 def test_a_limit_for_less_than_one_row_is_refused() -> None:
     with pytest.raises(UserError, match=r"memory_gb=0.01: one thought of 100 tokens takes 0\.029 GB; raise the limit"):
-        plan_slots(nano(), nano_protocol([8]), 100, 16, (1 << 30) // 100)
+        lay_out_slots(nano(), nano_protocol([8]), 100, 16, (1 << 30) // 100)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="reads resident memory, and on this machine there is a GPU")

@@ -20,7 +20,7 @@ from recipes.engines import ServerEngine
 from recipes.errors import UserError
 from runtime.ranks import ALONE
 from tests.eval.endpoints import complete, endpoint
-from tests.eval.worlds import nano, nano_plan, nano_protocol, nano_requests, nano_suite, nano_tokenizer
+from tests.eval.worlds import nano, nano_protocol, nano_requests, nano_spec, nano_suite, nano_tokenizer
 
 BUDGETS = (4, 8, 16, 32)
 PROTOCOL = nano_protocol(BUDGETS)
@@ -154,9 +154,9 @@ def test_what_is_no_completion_is_missing_with_its_reason(reply: tuple[int, Any]
 
 def test_an_endpoint_that_is_not_there_ends_the_sweep_with_its_reason() -> None:
     section = ServerEngine(name="server", url="http://127.0.0.1:9/v1", model="m", retries=0)
-    plan = nano_plan([nano_suite("shallow", 2)], BUDGETS, engine=section)
+    spec = nano_spec([nano_suite("shallow", 2)], BUDGETS, engine=section)
     with pytest.raises(UserError, match="no thought of suite shallow could be had; the first one: ConnectError"):
-        sweep_model(None, plan, ALONE)
+        sweep_model(None, spec, ALONE)
 
 
 def test_a_missing_thought_is_counted_and_never_wrong() -> None:
@@ -170,8 +170,8 @@ def test_a_missing_thought_is_counted_and_never_wrong() -> None:
 
     with endpoint(answer) as (url, _):
         section = ServerEngine(name="server", url=url, model="nano", retries=0)
-        plan = nano_plan([suite], BUDGETS, engine=section)
-        thoughts = sweep_model(None, plan, ALONE)["shallow"]
+        spec = nano_spec([suite], BUDGETS, engine=section)
+        thoughts = sweep_model(None, spec, ALONE)["shallow"]
     assert [thought.failure for thought in thoughts] == ["", "HTTP 403: refused (after 1 tries)", "", ""]
 
 
@@ -184,7 +184,7 @@ def test_a_thought_that_failed_is_asked_for_once_more() -> None:
     suite, failures, serve = nano_suite("shallow", 3), iter([(400, "refused"), (400, "refused")]), answer_by(nano())
     with endpoint(lambda body: next(failures, None) or serve(body)) as (url, _):
         section = ServerEngine(name="server", url=url, model="nano", retries=0)
-        thoughts = sweep_model(None, nano_plan([suite], BUDGETS, engine=section), ALONE)["shallow"]
+        thoughts = sweep_model(None, nano_spec([suite], BUDGETS, engine=section), ALONE)["shallow"]
     assert [thought.failure for thought in thoughts] == [""] * 3
 
 

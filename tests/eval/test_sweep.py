@@ -13,9 +13,9 @@ from data_prep.commands.nano import FORMAT
 from data_prep.problem import Problem, Suite
 from eval.samples import GradedThought
 from eval.sweep import (
-    SweepPlan,
+    SweepSpec,
     check_context,
-    make_sweep_plan,
+    make_sweep_spec,
     suite_requests,
     suite_sweep,
     sweep_model,
@@ -26,16 +26,16 @@ from recipes.errors import UserError
 from recipes.sweep import SweepSection
 from runtime.ranks import ALONE, Ranks
 from tests.data_prep.tokenizers import QWEN_MARKS, byte_tokenizer, qwen_like
-from tests.eval.worlds import nano, nano_format, nano_plan, nano_suite, nano_tokenizer, rambling
+from tests.eval.worlds import nano, nano_format, nano_spec, nano_suite, nano_tokenizer, rambling
 
 SUITES = [nano_suite("shallow", 7), nano_suite("chain", 9)]
-PLANS = {
-    "greedy": nano_plan(SUITES, [8, 24]),
-    "sampled": nano_plan(SUITES, [8, 24], samples=3, temperature=0.8, top_p=0.9, top_k=20),
+SPECS = {
+    "greedy": nano_spec(SUITES, [8, 24]),
+    "sampled": nano_spec(SUITES, [8, 24], samples=3, temperature=0.8, top_p=0.9, top_k=20),
 }
 
 
-def on_ranks(count: int, plan: SweepPlan) -> list[dict[str, list[GradedThought]]]:
+def on_ranks(count: int, spec: SweepSpec) -> list[dict[str, list[GradedThought]]]:
     """The result on each of `count` ranks: first every rank's own parts, then again with all parts at hand."""
     parts: list[list[list[GradedThought]]] = []
     for rank in range(count):
@@ -45,46 +45,46 @@ def on_ranks(count: int, plan: SweepPlan) -> list[dict[str, list[GradedThought]]
             own.append(rows)
             return rows
 
-        sweep_model(rambling(), plan, Ranks(rank, count, keep))
+        sweep_model(rambling(), spec, Ranks(rank, count, keep))
         parts.append(own)
     joined = [[row for own in parts for row in own[i]] for i in range(len(parts[0]))]
     results = []
     for rank in range(count):
         gathered = iter(joined)
-        results.append(sweep_model(rambling(), plan, Ranks(rank, count, lambda rows, all_=gathered: next(all_))))
+        results.append(sweep_model(rambling(), spec, Ranks(rank, count, lambda rows, all_=gathered: next(all_))))
     return results
 
 
-@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("count", [2, 3])
-def test_every_rank_has_the_result_of_one_process(count: int, plan: str) -> None:
-    assert on_ranks(count, PLANS[plan]) == [sweep_model(rambling(), PLANS[plan], ALONE)] * count
+def test_every_rank_has_the_result_of_one_process(count: int, spec: str) -> None:
+    assert on_ranks(count, SPECS[spec]) == [sweep_model(rambling(), SPECS[spec], ALONE)] * count
 
 
 def test_ranks_without_a_problem_take_part() -> None:
-    plan = nano_plan([nano_suite("chain", 2)], [8])
-    assert on_ranks(3, plan)[2] == sweep_model(rambling(), plan, ALONE)
+    spec = nano_spec([nano_suite("chain", 2)], [8])
+    assert on_ranks(3, spec)[2] == sweep_model(rambling(), spec, ALONE)
 
 
 def test_what_one_rank_cannot_do_is_said_on_all() -> None:
-    """Another rank has no memory for its thoughts; this one, with the same plan, has."""
+    """Another rank has no memory for its thoughts; this one, with the same spec, has."""
 
     def gather(rows: list[object]) -> list[object]:
-        return rows or ["sweep.engine.memory_gb=4: too small"]
+        return [*rows, ("mistake", "sweep.engine.memory_gb=4: too small", 1)]
 
     with pytest.raises(UserError, match=r"sweep\.engine\.memory_gb=4: too small"):
-        sweep_model(rambling(), nano_plan([nano_suite("chain", 2)], [8]), Ranks(0, 2, gather))
+        sweep_model(rambling(), nano_spec([nano_suite("chain", 2)], [8]), Ranks(0, 2, gather))
 
 
 def test_thoughts_come_in_problem_and_sample_order() -> None:
-    thoughts = sweep_model(rambling(), PLANS["sampled"], ALONE)["chain"]
+    thoughts = sweep_model(rambling(), SPECS["sampled"], ALONE)["chain"]
     expected = [(problem.id, sample) for problem in SUITES[1].problems for sample in range(3)]
     assert [(t.problem, t.sample) for t in thoughts] == expected
 
 
 def test_every_problem_sample_and_budget_is_scored_once() -> None:
-    plan = PLANS["sampled"]
-    sweep = suite_sweep(SUITES[1], plan, sweep_model(rambling(), plan, ALONE)["chain"], "run", 3)
+    spec = SPECS["sampled"]
+    sweep = suite_sweep(SUITES[1], spec, sweep_model(rambling(), spec, ALONE)["chain"], "run", 3)
     keys = [(s.problem, s.sample, s.budget) for s in sweep.scores]
     assert sorted(keys) == sorted((p.id, n, b) for p in SUITES[1].problems for n in range(3) for b in (8, 24))
 
@@ -94,23 +94,23 @@ def test_a_sweep_leaves_the_model_and_the_random_state_as_they_were() -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    sweep_model(model, PLANS["sampled"], ALONE)
+    sweep_model(model, SPECS["sampled"], ALONE)
     assert torch.equal(torch.rand(3), expected)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def test_a_request_a_problem_and_sample() -> None:
-    requests = suite_requests(SUITES[0], PLANS["sampled"])
+    requests = suite_requests(SUITES[0], SPECS["sampled"])
     assert [(r.problem, r.sample) for r in requests] == [(p.id, n) for p in SUITES[0].problems for n in range(3)]
 
 
 def test_context_is_counted_to_the_token() -> None:
     suite = Suite("s", (Problem("a", "start 7 #1 +3 #2 *4 ?", "7"),), "exact")
-    plan = nano_plan([suite], [20])
+    spec = nano_spec([suite], [20])
     needed = 11 + 20 + 2 + 4  # prompt, budget, close and cue, answer
-    check_context(plan, needed)
+    check_context(spec, needed)
     with pytest.raises(UserError, match=r"sweep\.budgets: 20 .* prompt of 11 \(suite s\).*need 37 tokens.*has 36"):
-        check_context(plan, needed - 1)
+        check_context(spec, needed - 1)
 
 
 def test_a_prompt_with_thinking_off_counts_too() -> None:
@@ -118,37 +118,37 @@ def test_a_prompt_with_thinking_off_counts_too() -> None:
     template = "{% for m in messages %}{{ m.content }}{% endfor %}{{ '' if enable_thinking else 99 * 'b' }}"
     tokenizer = byte_tokenizer(QWEN_MARKS, template, "<|im_end|>", "<|endoftext|>")
     section = SECTION.model_copy(update={"budgets": [0, 20]})
-    plan = dataclasses.replace(make_sweep_plan(section, FormatSection(), tokenizer), suites=(suite,))
-    check_context(plan, 4 + 99 + 4)  # without thinking: question, what the template adds, and an answer
+    spec = dataclasses.replace(make_sweep_spec(section, FormatSection(), tokenizer), suites=(suite,))
+    check_context(spec, 4 + 99 + 4)  # without thinking: question, what the template adds, and an answer
     with pytest.raises(UserError, match=r"need 107 tokens.*has 106"):
-        check_context(plan, 106)
-    check_context(dataclasses.replace(plan, protocol=dataclasses.replace(plan.protocol, budgets=(20,))), 106)
+        check_context(spec, 106)
+    check_context(dataclasses.replace(spec, protocol=dataclasses.replace(spec.protocol, budgets=(20,))), 106)
 
 
 def test_requests_carry_the_prompt_without_thinking_where_budget_0_is_asked() -> None:
-    (with_off, without) = (suite_requests(SUITES[0], nano_plan(SUITES, budgets))[0] for budgets in ([0, 8], [8]))
+    (with_off, without) = (suite_requests(SUITES[0], nano_spec(SUITES, budgets))[0] for budgets in ([0, 8], [8]))
     fmt = nano_format()
     assert without.off_ids == ()
     assert with_off.off_ids == (*with_off.prompt_ids, *fmt.forced_close_ids)
 
 
 def test_thinking_off_is_scored_at_budget_0_with_no_token_spent() -> None:
-    plan = nano_plan(SUITES, [0, 8, 24])
-    thoughts = sweep_model(nano(), plan, ALONE)["chain"]
-    sweep = suite_sweep(SUITES[1], plan, thoughts, "run", 3)
+    spec = nano_spec(SUITES, [0, 8, 24])
+    thoughts = sweep_model(nano(), spec, ALONE)["chain"]
+    sweep = suite_sweep(SUITES[1], spec, thoughts, "run", 3)
     off = [score for score in sweep.scores if score.budget == 0]
     assert len(off) == len(SUITES[1].problems)
     assert {(score.thinking_tokens, score.closed, score.looping) for score in off} == {(0, False, False)}
-    rest = sweep_model(nano(), nano_plan(SUITES, [8, 24]), ALONE)["chain"]
+    rest = sweep_model(nano(), nano_spec(SUITES, [8, 24]), ALONE)["chain"]
     assert [t.thinking for t in thoughts] == [t.thinking for t in rest]
     assert [t.answers[1:] for t in thoughts] == [t.answers for t in rest]
 
 
 def test_the_prompt_of_most_tokens_counts_not_that_of_most_letters() -> None:
     short, long = Problem("a", "1 2 3 4 5 6", "7"), Problem("b", "incomprehensibilities", "7")  # 6 tokens, 1 token
-    plan = nano_plan([Suite("s", (long, short), "exact")], [20])
+    spec = nano_spec([Suite("s", (long, short), "exact")], [20])
     with pytest.raises(UserError, match="a prompt of 10 "):
-        check_context(plan, 30)
+        check_context(spec, 30)
 
 
 SECTION = SweepSection.model_validate(
@@ -163,18 +163,18 @@ SECTION = SweepSection.model_validate(
 
 
 def test_a_plan_follows_the_recipe() -> None:
-    assert make_sweep_plan(SECTION, FORMAT, nano_tokenizer()) == PLANS["greedy"]
+    assert make_sweep_spec(SECTION, FORMAT, nano_tokenizer()) == SPECS["greedy"]
 
 
 def test_ids_from_the_tokenizers_length_on_are_out_of_bounds() -> None:
     tokenizer = qwen_like()
-    assert make_sweep_plan(SECTION, FormatSection(), tokenizer).protocol.vocabulary_size == len(tokenizer) == 263
+    assert make_sweep_spec(SECTION, FormatSection(), tokenizer).protocol.vocabulary_size == len(tokenizer) == 263
 
 
 def test_suites_of_a_plan_have_hashes_of_their_own() -> None:
-    plan = PLANS["greedy"]
-    hashes = {plan.protocol_hash(suite) for suite in plan.suites}
-    hashes.add(dataclasses.replace(plan, samples=2).protocol_hash(plan.suites[0]))
+    spec = SPECS["greedy"]
+    hashes = {spec.protocol_hash(suite) for suite in spec.suites}
+    hashes.add(dataclasses.replace(spec, samples=2).protocol_hash(spec.suites[0]))
     assert len(hashes) == 3
 
 
@@ -182,10 +182,10 @@ def test_suites_of_a_plan_have_hashes_of_their_own() -> None:
 def shipped() -> dict[str, dict[int, float]]:
     """Accuracy of the shipped model by suite and budget."""
     sizes = {"knowledge": 64, "shallow": 128, "chain": 256}
-    plan = nano_plan([nano_suite(family, size) for family, size in sizes.items()], [16, 32, 64, 96, 128])
-    plan = dataclasses.replace(plan, engine=HFEngine(batch_size=128))
+    spec = nano_spec([nano_suite(family, size) for family, size in sizes.items()], [16, 32, 64, 96, 128])
+    spec = dataclasses.replace(spec, engine=HFEngine(batch_size=128))
     right: dict[str, dict[int, float]] = {}
-    for family, thoughts in sweep_model(nano(), plan, ALONE).items():
+    for family, thoughts in sweep_model(nano(), spec, ALONE).items():
         by_budget = defaultdict(list)
         for score in (score for thought in thoughts for score in thought.scores()):
             by_budget[score.budget].append(score.correct)

@@ -6,21 +6,21 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from eval.weights_hash import weights_mark
+from eval.weights_hash import weights_hash
 from tests.eval.worlds import fresh_nano, nano
 
 
 def test_equal_weights_have_equal_marks() -> None:
-    assert weights_mark(fresh_nano()) == weights_mark(nano())
+    assert weights_hash(fresh_nano()) == weights_hash(nano())
 
 
 def test_weights_in_another_dtype_have_another_mark() -> None:
-    assert weights_mark(fresh_nano().bfloat16()) != weights_mark(nano())
+    assert weights_hash(fresh_nano().bfloat16()) != weights_hash(nano())
 
 
 @pytest.mark.parametrize("layers", [7, 8])
 def test_a_mark_says_which_layers_there_are(layers: int) -> None:
-    assert (weights_mark(fresh_nano(layers)) == weights_mark(nano())) == (layers == 8)
+    assert (weights_hash(fresh_nano(layers)) == weights_hash(nano())) == (layers == 8)
 
 
 def last_bit(model: PreTrainedModel) -> None:
@@ -38,4 +38,4 @@ def test_the_smallest_change_changes_the_mark(change: object) -> None:
     model = fresh_nano()
     with torch.no_grad():
         change(model)  # type: ignore[operator]
-    assert weights_mark(model) != weights_mark(nano())
+    assert weights_hash(model) != weights_hash(nano())

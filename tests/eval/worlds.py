@@ -14,7 +14,7 @@ from data_prep.nano_world import nano_problems
 from data_prep.problem import Suite
 from data_prep.tokens.prompts import ThinkFormat, encode, render_off_prompt, render_prompt, think_format
 from eval.protocol import Protocol
-from eval.sweep import SweepPlan
+from eval.sweep import SweepSpec
 from eval.types import Request
 from recipes.engines import HFEngine
 from recipes.paths import ROOT
@@ -75,9 +75,9 @@ def nano_requests(family: str, size: int, samples: int = 1) -> list[Request]:
     ]
 
 
-def nano_plan(suites: Sequence[Suite], budgets: Sequence[int], samples: int = 1, **changes: Any) -> SweepPlan:
+def nano_spec(suites: Sequence[Suite], budgets: Sequence[int], samples: int = 1, **changes: Any) -> SweepSpec:
     engine, judge = changes.pop("engine", HFEngine(batch_size=16)), changes.pop("judge", None)
-    return SweepPlan(
+    return SweepSpec(
         suites=tuple(suites),
         protocol=nano_protocol(budgets, **changes),
         samples=samples,

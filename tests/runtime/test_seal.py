@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.seal import COMPLETE, damage_of, facts_of, files_of, mark_text, read_mark, share_of
+from runtime.seal import COMPLETE, damage_of, facts_of, files_of, read_seal, seal_text, share_of
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def checkpoint(tmp_path: Path) -> Path:
     (tmp_path / "model.safetensors").write_bytes(b"0123456789")
     (tmp_path / "config.json").write_text("{}")
     files = {name: facts_of(tmp_path / name) for name in files_of(tmp_path)}
-    (tmp_path / COMPLETE).write_text(mark_text(8, files))
+    (tmp_path / COMPLETE).write_text(seal_text(8, files))
     return tmp_path
 
 
@@ -65,7 +65,7 @@ def test_a_change_of_the_mark_itself_is_told(checkpoint: Path) -> None:
 def test_the_mark_of_an_earlier_version_names_no_files(checkpoint: Path) -> None:
     (checkpoint / COMPLETE).write_text("8\n")
     (checkpoint / "config.json").unlink()
-    assert read_mark(checkpoint) is None
+    assert read_seal(checkpoint) is None
     assert damage_of(checkpoint) == []
 
 

@@ -23,8 +23,8 @@ from recipes.schema import Recipe
 from runtime.ranks import ALONE
 from tests.eval.endpoints import complete, endpoint
 from tests.eval.worlds import nano, nano_tokenizer
+from tests.runtime.threads import together
 from tests.train.runs import run_here, small
-from tests.train.test_processes import together
 from train.own_traces import with_generated_traces
 
 ASKED = (

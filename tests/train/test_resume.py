@@ -14,7 +14,7 @@ import torch
 from recipes.errors import UserError
 from recipes.run import RunSection
 from runtime.ranks import ALONE
-from tests.eval.worlds import nano_plan, nano_suite
+from tests.eval.worlds import nano_spec, nano_suite
 from tests.train.conftest import cut_back
 from tests.train.runs import rows, run_here, same, small, untimed, weights
 from train.run_record import COMPLETE, RunFolder
@@ -167,7 +167,7 @@ def test_going_back_unmarks_later_checkpoints(lora: Path, cache: Path, tmp_path:
 
 
 def test_another_protocol_of_the_folder_gone_on_from_is_refused(tmp_path: Path) -> None:
-    plan = nano_plan([nano_suite("chain", 2)], [8])
+    plan = nano_spec([nano_suite("chain", 2)], [8])
     origin, checkpoint = RunFolder(tmp_path / "origin"), tmp_path / "origin" / "checkpoint-4"
     origin.add_facts({"protocol": {"chain": "before"}})
     checkpoint.mkdir()
@@ -178,7 +178,7 @@ def test_another_protocol_of_the_folder_gone_on_from_is_refused(tmp_path: Path) 
 
 def test_another_protocol_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     """A file of problems that changed, or a new version of an engine, since the sweeps that are there."""
-    plan = nano_plan([nano_suite("chain", 2)], [8])
+    plan = nano_spec([nano_suite("chain", 2)], [8])
     now = plan.protocol_hash(plan.suites[0])
     folder = RunFolder(tmp_path)
     folder.add_facts({"protocol": {"chain": "before"}})

@@ -13,9 +13,9 @@ import pytest
 from recipes.errors import UserError
 from recipes.loader import load_recipe
 from runtime.ranks import ALONE, Ranks
-from tests.eval.worlds import nano_plan
+from tests.eval.worlds import nano_spec
+from tests.runtime.threads import together
 from tests.train.runs import rows, run_here, same, small, untimed, weights
-from tests.train.test_processes import together
 from train.hooks.recorder import Clock, SweepRecorder
 from train.hooks.saved_sweeps import SavedSweeps
 from train.hooks.tracking import NoTracker
@@ -111,7 +111,7 @@ def left_behind(folder: Path, ranks: Ranks, background: bool) -> SavedSweeps:
         (job / "job.json").write_text(json.dumps({"step": 2, "error": 0.05}))
     section = load_recipe(["recipe=lora_recovery.yaml", f"sweep.background={background}"]).recipe.sweep
     recorder = SweepRecorder(RunFolder(folder), NoTracker(), References({}, {}), section.verdict, ranks)
-    return SavedSweeps(None, nano_plan([], [8]), section, recorder, Clock())
+    return SavedSweeps(None, nano_spec([], [8]), section, recorder, Clock())
 
 
 def test_where_training_waits_a_sweep_that_fails_ends_every_rank(tmp_path: Path) -> None:

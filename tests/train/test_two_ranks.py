@@ -10,7 +10,7 @@ import pytest
 
 from data_prep.models import load_model, load_tokenizer
 from eval.numbers.summary import rows as sweep_rows
-from eval.sweep import make_sweep_plan, suite_sweep, sweep_model
+from eval.sweep import make_sweep_spec, suite_sweep, sweep_model
 from recipes.loader import load
 from runtime.ranks import ALONE
 from tests.train.runs import ours, rows, small
@@ -39,7 +39,7 @@ def swept(model: str, folder: Path) -> list[dict[str, Any]]:
 
 def swept_alone(export: Path, recipe_name: str) -> list[dict[str, Any]]:
     recipe = load(small(recipe_name, export, export))
-    plan = make_sweep_plan(recipe.sweep, recipe.data.format, load_tokenizer(str(export), recipe.model))
+    plan = make_sweep_spec(recipe.sweep, recipe.data.format, load_tokenizer(str(export), recipe.model))
     thoughts = sweep_model(load_model(str(export), recipe.model), plan, ALONE)
     found = [
         row

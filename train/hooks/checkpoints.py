@@ -16,11 +16,12 @@ from transformers import TrainingArguments as Args
 from eval.numbers.summary import Row, read_rows
 from recipes.errors import UserError
 from recipes.guard import METRICS, SweepMetric, sweep_metric
+from runtime.files import write_whole
 from runtime.pulse import beat
-from runtime.ranks import Ranks, on_first_rank
-from runtime.seal import COMPLETE, damage, damage_of, facts_of, files_of, mark_text, read_mark, share_of
+from runtime.ranks import Ranks, from_every_rank, on_first_rank
+from runtime.seal import COMPLETE, Facts, damage, damage_of, facts_of, files_of, read_seal, seal_text, share_of
 from train.exits import Stopped
-from train.run_record import RunFolder, step_of, write_whole
+from train.run_record import RunFolder, step_of
 
 
 def complete(checkpoint: Path, step: int, ranks: Ranks) -> None:
@@ -28,21 +29,26 @@ def complete(checkpoint: Path, step: int, ranks: Ranks) -> None:
 
     Stopped where a weight that was saved is no finite number: such a checkpoint is never marked.
     """
-    ranks.gather([])
+    ranks.meet()
     names: Sequence[str] = on_first_rank(ranks, lambda: files_of(checkpoint))
-    found, broken = [], []
-    for name in share_of(names, ranks.rank, ranks.count):
-        found.append((name, facts_of(checkpoint / name)))
-        broken += _broken_tensors(checkpoint / name)
-        beat()
-    broken = ranks.gather(broken)
-    files = dict(ranks.gather(found))
+
+    def hashed() -> tuple[dict[str, Facts], list[str]]:
+        facts, broken = {}, []
+        for name in share_of(names, ranks.rank, ranks.count):
+            facts[name] = facts_of(checkpoint / name)
+            broken += _broken_tensors(checkpoint / name)
+            beat()
+        return facts, broken
+
+    shares = from_every_rank(ranks, hashed)
+    files = {name: facts for of_rank, _ in shares for name, facts in of_rank.items()}
+    broken = [name for _, of_rank in shares for name in of_rank]
     if broken:
         raise Stopped(
             f"{checkpoint.name} is not marked as complete: {len(broken)} tensors hold numbers that are not "
             f"finite, the first is {broken[0]}; go on from the checkpoint before with a lower learning rate"
         )
-    on_first_rank(ranks, lambda: write_whole(checkpoint / COMPLETE, mark_text(step, files)))
+    on_first_rank(ranks, lambda: write_whole(checkpoint / COMPLETE, seal_text(step, files)))
 
 
 def _broken_tensors(file: Path) -> list[str]:
@@ -62,7 +68,7 @@ def verify(checkpoint: Path, ranks: Ranks) -> None:
 
     def readable() -> dict[str, tuple[int, str]] | None:
         try:
-            return read_mark(checkpoint)
+            return read_seal(checkpoint)
         except (ValueError, KeyError, TypeError) as fault:
             raise UserError(_refusal(checkpoint, [f"{COMPLETE} is damaged ({fault})"])) from None
 
@@ -77,7 +83,7 @@ def verify(checkpoint: Path, ranks: Ranks) -> None:
         )
         return
     mine = share_of(sorted(marked, key=lambda name: -marked[name][0]), ranks.rank, ranks.count)
-    found = ranks.gather(damage(checkpoint, mine, marked))
+    found = [line for lines in from_every_rank(ranks, lambda: damage(checkpoint, mine, marked)) for line in lines]
     if found:
         raise UserError(_refusal(checkpoint, found))
 

@@ -39,6 +39,7 @@ class PreemptionCallback(TrainerCallback):
 
     def on_save(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Asked in the save: what is being saved is the last step. Others mark it as complete after this."""
+        self.ranks.meet()  # rank 0 alone may have written for minutes
         if any(self.ranks.gather([PULSE.asked])):
             self.preempted = control.should_training_stop = SIGNALS.heard = True
 

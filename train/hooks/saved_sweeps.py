@@ -22,18 +22,18 @@ import torch
 from eval.engines.memory import PeakMemory
 from eval.kept_sweep import KeptSweep, Place
 from eval.samples import read_sweep
-from eval.sweep import SweepPlan
+from eval.sweep import SweepSpec
 from eval.types import SuiteSweep, Weights
-from eval.weights_hash import weights_mark
+from eval.weights_hash import weights_hash
 from recipes.errors import UserError
 from recipes.paths import ROOT
 from recipes.sweep import SweepSection
+from runtime.files import write_whole
 from runtime.pulse import beat, may_leave
-from runtime.ranks import environment_alone, on_first_rank
+from runtime.ranks import environment_without_ranks, on_first_rank
 from train.hooks.recorder import Clock, Cost, SweepRecorder
 from train.model import whole_model
-from train.processes import POLL_SECONDS, on_first_rank_however_long
-from train.run_record import write_whole
+from train.processes import POLL_SECONDS
 
 ORPHAN_SECONDS = 20.0
 """for a process that is asked to end; then it is killed"""
@@ -58,8 +58,8 @@ class Sweeps(Protocol):
 class LiveSweeps:
     """On the weights in training, which are left as they were (`eval.quiet`); training waits."""
 
-    def __init__(self, trainer: Any, plan: SweepPlan, recorder: SweepRecorder, clock: Clock) -> None:
-        self.trainer, self.plan, self.recorder, self.clock = trainer, plan, recorder, clock
+    def __init__(self, trainer: Any, spec: SweepSpec, recorder: SweepRecorder, clock: Clock) -> None:
+        self.trainer, self.spec, self.recorder, self.clock = trainer, spec, recorder, clock
 
     def begin(self, step: int) -> None:
         pass
@@ -85,7 +85,7 @@ class LiveSweeps:
     def _sweep(self, place: Place) -> dict[str, SuiteSweep]:
         ranks = self.recorder.ranks
         with may_leave(), whole_model(self.trainer) as model:
-            kept = KeptSweep(self.plan, place, on_first_rank(ranks, lambda: weights_mark(model)), ranks)
+            kept = KeptSweep(self.spec, place, on_first_rank(ranks, lambda: weights_hash(model)), ranks)
             on_first_rank(ranks, kept.set_others_aside)
             return kept.run(lambda: Weights(model))
 
@@ -122,9 +122,9 @@ class SavedSweeps:
     """
 
     def __init__(
-        self, trainer: Any, plan: SweepPlan, section: SweepSection, recorder: SweepRecorder, clock: Clock
+        self, trainer: Any, spec: SweepSpec, section: SweepSection, recorder: SweepRecorder, clock: Clock
     ) -> None:
-        self.trainer, self.plan, self.section, self.recorder, self.clock = trainer, plan, section, recorder, clock
+        self.trainer, self.spec, self.section, self.recorder, self.clock = trainer, spec, section, recorder, clock
         self.waiting: deque[Job] = deque()
         self.running: tuple[Job, subprocess.Popen[bytes], float] | None = None
 
@@ -178,7 +178,7 @@ class SavedSweeps:
     def wait(self) -> None:
         """Until every job is recorded."""
         with may_leave():
-            on_first_rank_however_long(self.recorder.ranks, self.folder, self._finish)
+            on_first_rank(self.recorder.ranks, self._finish)
 
     def leave(self) -> None:
         """Ends the process; its journal and its folder stay, and the same command goes on with them."""
@@ -195,7 +195,7 @@ class SavedSweeps:
         return ""
 
     def _start(self, job: Job) -> subprocess.Popen[bytes]:
-        environment = environment_alone()
+        environment = environment_without_ranks()
         environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         if self.section.devices is not None:
             environment["CUDA_VISIBLE_DEVICES"] = self.section.devices
@@ -231,7 +231,7 @@ class SavedSweeps:
             print(said, file=sys.stderr, flush=True)
             return
         sweeps = {}
-        for suite in self.plan.suites:
+        for suite in self.spec.suites:
             source = Place(job.samples, "run", job.step).file(suite.name)
             target = Place(self.recorder.folder.path / "samples", "run", job.step).file(suite.name)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -259,8 +259,8 @@ def end_orphan(job: Job) -> None:
                 return
 
 
-def make_sweeps(trainer: Any, plan: SweepPlan, section: SweepSection, recorder: SweepRecorder, clock: Clock) -> Sweeps:
+def make_sweeps(trainer: Any, spec: SweepSpec, section: SweepSection, recorder: SweepRecorder, clock: Clock) -> Sweeps:
     """The way that the recipe asks for: saved weights in the background, and for an engine that is not in process."""
     if section.engine.name == "hf" and not section.background:
-        return LiveSweeps(trainer, plan, recorder, clock)
-    return SavedSweeps(trainer, plan, section, recorder, clock)
+        return LiveSweeps(trainer, spec, recorder, clock)
+    return SavedSweeps(trainer, spec, section, recorder, clock)

@@ -8,8 +8,8 @@ from typing import Any
 
 from data_prep.models import load_tokenizer
 from data_prep.prepared.prepare import Prepared, prepare
-from eval.engines.memory import GIGABYTE, plan_slots, row_tokens
-from eval.sweep import SweepPlan, make_sweep_plan, suite_requests
+from eval.engines.memory import GIGABYTE, lay_out_slots, row_tokens
+from eval.sweep import SweepSpec, make_sweep_spec, suite_requests
 from recipes.data import GenerateTraces
 from recipes.engines import HFEngine
 from recipes.errors import UserError
@@ -49,7 +49,7 @@ class SweepCost:
     note: str
 
 
-def read_traces(recipe: Recipe, plan: SweepPlan | UserError) -> Traces:
+def read_traces(recipe: Recipe, plan: SweepSpec | UserError) -> Traces:
     """The prepared set's counts, made as a run would make it (and kept for it). UserError says what to give instead."""
     try:
         if isinstance(plan, UserError):
@@ -86,11 +86,11 @@ def given_traces(recipe: Recipe, traces: int, tokens: int) -> Traces:
     return Traces(traces, sequences, tokens, longest, padded=not packing, origin="as given")
 
 
-def sweep_plan(recipe: Recipe) -> SweepPlan | UserError:
+def sweep_plan(recipe: Recipe) -> SweepSpec | UserError:
     """The sweep's plan with its problems, or why it cannot be had on this machine."""
     try:
         tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
-        return make_sweep_plan(recipe.sweep, recipe.data.format, tokenizer)
+        return make_sweep_spec(recipe.sweep, recipe.data.format, tokenizer)
     except UserError as fault:
         return fault
 
@@ -121,7 +121,7 @@ def sweep_count(steps: int, every_steps: int) -> int:
     return steps // every_steps + bool(steps % every_steps)
 
 
-def sweep_cost(recipe: Recipe, plan: SweepPlan | UserError, model: PlannedModel, steps: int, ranks: int) -> SweepCost:
+def sweep_cost(recipe: Recipe, plan: SweepSpec | UserError, model: PlannedModel, steps: int, ranks: int) -> SweepCost:
     """The most that a sweep can cost: every thought goes to the largest budget, every budget gets a whole answer."""
     section = recipe.sweep
     count = sweep_count(steps, section.every_steps)
@@ -146,11 +146,11 @@ def sweep_cost(recipe: Recipe, plan: SweepPlan | UserError, model: PlannedModel,
     return SweepCost(count, 2, problems, tokens, memory, "")
 
 
-def _memory(plan: SweepPlan, model: PlannedModel, requests: list[Any], ranks: int, limit: int) -> int:
+def _memory(plan: SweepSpec, model: PlannedModel, requests: list[Any], ranks: int, limit: int) -> int:
     """What the engine in process reckons for its share of a suite, by its own reckoning."""
     capacity = row_tokens(plan.protocol, max(one.longest_prompt_tokens for one in requests))
     most = min(getattr(plan.engine, "batch_size", 1), -(-len(requests) // ranks))
-    return plan_slots(model.unpruned, plan.protocol, capacity, most, limit).bytes
+    return lay_out_slots(model.unpruned, plan.protocol, capacity, most, limit).bytes
 
 
 def _thought_tokens(section: SweepSection) -> int:

@@ -9,7 +9,7 @@ from data_prep.tokens.prompts import encode, render_prompt, think_format
 from data_prep.tokens.tokenize import IGNORED, label_trace
 from data_prep.trace import Trace
 from eval.protocol import Protocol
-from eval.sweep import SweepPlan, suite_requests
+from eval.sweep import SweepSpec, suite_requests
 from recipes.data import FormatSection
 from recipes.errors import UserError
 from tests.data_prep.tokenizers import (
@@ -38,7 +38,7 @@ def test_training_and_evaluation_render_one_prompt(tokenizer, section) -> None: 
     fmt = think_format(section, tokenizer)
     row = label_trace(Trace("t", " 2+2 ?\n", "4", "4", "f"), tokenizer, fmt)
     protocol = Protocol((4,), 2, 0, 0, 0.0, 1.0, 0, 0, len(tokenizer), fmt)
-    plan = SweepPlan((Suite("s", (Problem("p", " 2+2 ?\n", "4"),), "exact"),), protocol, 1, 1, tokenizer)
+    plan = SweepSpec((Suite("s", (Problem("p", " 2+2 ?\n", "4"),), "exact"),), protocol, 1, 1, tokenizer)
     assert suite_requests(plan.suites[0], plan)[0].prompt_ids == tuple(row.input_ids[: row.labels.count(IGNORED)])
 
 

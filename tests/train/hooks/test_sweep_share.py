@@ -11,8 +11,8 @@ import pytest
 
 from recipes.sweep import VerdictSection
 from runtime.ranks import ALONE, Ranks
+from tests.runtime.threads import together
 from tests.train.runs import rows
-from tests.train.test_processes import together
 from train.hooks.recorder import SweepRecorder
 from train.hooks.sweep_share import SweepsWithinShare, would_exceed
 from train.hooks.tracking import NoTracker
