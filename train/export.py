@@ -23,10 +23,10 @@ from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.schema import ExportSection, ModelSection, Recipe
 from runtime.files import write_whole
+from runtime.run_folder import RunFolder
 from train.card import model_card
-from train.hooks.checkpoints import Kept, check_whole
+from train.checkpoints import Kept, check_whole
 from train.quantised import as_trained
-from train.run_record import RunFolder
 
 PROBES, PROBE_TOKENS = 8, 48
 
@@ -87,13 +87,13 @@ def _chosen(folder: RunFolder, section: ExportSection, metric: str | None) -> Pa
     best = Kept(None, metric).best_of(folder)
     if best is None:
         raise UserError(f"checkpoint=best: no checkpoint of {folder.path} has a sweep with {metric}, take last")
-    return folder.path / f"checkpoint-{best[0]}"
+    return folder.checkpoint(best[0])
 
 
 def _pruned_folder(folder: RunFolder, model: ModelSection) -> Path:
     """Where the weights lie on which the run was trained: in the run folder, or where the recipe names them."""
     if model.pruned is None:
-        return folder.path / "pruned"
+        return folder.pruned
     found = local_folder(model.pruned)
     if found is None:
         raise UserError(f"model.pruned={model.pruned}: not on this machine, and the export needs it; bring it back")

@@ -14,10 +14,12 @@ import torch
 from recipes.errors import UserError
 from recipes.run import RunSection
 from runtime.ranks import ALONE
+from runtime.run_folder import RunFolder
+from runtime.seal import COMPLETE
 from tests.eval.worlds import nano_spec, nano_suite
 from tests.train.conftest import cut_back
-from tests.train.runs import rows, run_here, same, small, untimed, weights
-from train.run_record import COMPLETE, RunFolder
+from tests.train.runs import opened, rows, run_here, same, small, untimed, weights
+from train.opening import Resume
 from train.stages import check_same_protocol
 
 PAIRS = [("full_zero2", "full_zero2_resumed"), ("lora_zero3", "lora_zero3_resumed")]
@@ -106,34 +108,20 @@ def test_a_row_never_spans_a_resume(here: Callable[..., Path], cache: Path, tmp_
     ],
 )
 def test_another_recipe_is_refused_by_its_keys(override: str, named: str, cut: Path, cache: Path) -> None:
-    from recipes.loader import load_recipe
-    from train.opening import open_run
-    from train.run_record import RunFolder
-
     with pytest.raises(UserError) as caught:
-        open_run(RunFolder(cut), load_recipe(arguments(cut, cache, override)), ALONE)
+        opened(arguments(cut, cache, override))
     assert named in str(caught.value)
 
 
 def test_another_number_of_ranks_is_refused(cut: Path, cache: Path) -> None:
-    from recipes.loader import load_recipe
-    from train.opening import open_run
-    from train.run_record import RunFolder
-
     with pytest.raises(UserError, match=r"ranks \(1 before, 2 now\), allowed by run\.resume_ranks=any"):
-        open_run(RunFolder(cut), load_recipe(arguments(cut, cache)), replace(ALONE, count=2))
+        opened(arguments(cut, cache), replace(ALONE, count=2))
 
 
 def test_another_number_of_ranks_is_let_through_where_it_is_asked_for(cut: Path, cache: Path) -> None:
-    from recipes.loader import load_recipe
-    from train.opening import open_run
-
     folder = RunFolder(cut)
     for ranks in (2, 3):  # the number with which it began is kept
-        assert (
-            open_run(folder, load_recipe(arguments(cut, cache, "run.resume_ranks=any")), replace(ALONE, count=ranks))
-            is not None
-        )
+        assert opened(arguments(cut, cache, "run.resume_ranks=any"), replace(ALONE, count=ranks)) is not None
         assert (folder.facts()["ranks"], folder.facts()["ranks_begun"]) == (ranks, 1)
 
 
@@ -157,12 +145,8 @@ def test_a_path_goes_on_in_a_new_folder(cut: Path, cache: Path, tmp_path: Path, 
 
 
 def test_going_back_unmarks_later_checkpoints(lora: Path, cache: Path, tmp_path: Path) -> None:
-    from recipes.loader import load_recipe
-    from train.opening import open_run
-    from train.run_record import RunFolder
-
     folder = RunFolder(shutil.copytree(lora, tmp_path / "run"))
-    open_run(folder, load_recipe(arguments(folder.path, cache, f"run.resume={folder.path / 'checkpoint-4'}")), ALONE)
+    opened(arguments(folder.path, cache, f"run.resume={folder.path / 'checkpoint-4'}"))
     assert [path.name for path in folder.complete_checkpoints()] == ["checkpoint-4"]
 
 
@@ -173,7 +157,7 @@ def test_another_protocol_of_the_folder_gone_on_from_is_refused(tmp_path: Path) 
     checkpoint.mkdir()
     (checkpoint / COMPLETE).touch()
     with pytest.raises(UserError, match=r"origin holds a run that differs in protocol\.chain \(before before"):
-        check_same_protocol(RunFolder(tmp_path / "new"), plan, RunSection(resume=str(checkpoint)))
+        check_same_protocol(RunFolder(tmp_path / "new"), Resume(checkpoint, origin), plan, RunSection())
 
 
 def test_another_protocol_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -182,14 +166,15 @@ def test_another_protocol_is_refused_before_anything_is_written(tmp_path: Path) 
     now = plan.protocol_hash(plan.suites[0])
     folder = RunFolder(tmp_path)
     folder.add_facts({"protocol": {"chain": "before"}})
-    check_same_protocol(folder, plan, RunSection())  # without a checkpoint there is nothing to go on from
+    fresh = Resume(None, folder)
+    check_same_protocol(folder, fresh, plan, RunSection())  # without a checkpoint there is nothing to go on from
     (tmp_path / "checkpoint-4").mkdir()
     (tmp_path / "checkpoint-4" / COMPLETE).touch()
     with pytest.raises(UserError, match=rf"differs in protocol\.chain \(before before, {now} now\)"):
-        check_same_protocol(folder, plan, RunSection())
+        check_same_protocol(folder, Resume(folder.checkpoint(4), folder), plan, RunSection())
     assert folder.facts() == {"protocol": {"chain": "before"}}
     folder.add_facts({"protocol": {"chain": now}})
-    check_same_protocol(folder, plan, RunSection())
+    check_same_protocol(folder, Resume(folder.checkpoint(4), folder), plan, RunSection())
 
 
 def test_other_pruned_weights_are_refused(cut: Path, cache: Path) -> None:
@@ -225,13 +210,6 @@ def spoil(file: Path) -> None:
     file.write_bytes(content)
 
 
-def opened(folder: Path, cache: Path, *overrides: str) -> Path | None:
-    from recipes.loader import load_recipe
-    from train.opening import open_run
-
-    return open_run(RunFolder(folder), load_recipe(arguments(folder, cache, *overrides)), ALONE)
-
-
 @pytest.fixture
 def copied(lora: Path, tmp_path: Path) -> Path:
     return shutil.copytree(lora, tmp_path / "run")
@@ -252,7 +230,7 @@ def test_a_damaged_checkpoint_is_refused_by_the_file_and_the_way_on(
     harm(copied / "checkpoint-8" / "adapter_model.safetensors")
     before = (copied / "run.json").read_text()
     with pytest.raises(UserError) as caught:
-        opened(copied, cache)
+        opened(arguments(copied, cache))
     assert said in str(caught.value)
     assert f"run.resume={copied / 'checkpoint-4'} goes on from the one before" in str(caught.value)
     assert (copied / "run.json").read_text() == before
@@ -260,25 +238,25 @@ def test_a_damaged_checkpoint_is_refused_by_the_file_and_the_way_on(
 
 def test_the_way_on_leads_on(copied: Path, cache: Path) -> None:
     spoil(copied / "checkpoint-8" / "adapter_model.safetensors")
-    assert opened(copied, cache, f"run.resume={copied / 'checkpoint-4'}") == copied / "checkpoint-4"
+    assert opened(arguments(copied, cache, f"run.resume={copied / 'checkpoint-4'}")) == copied / "checkpoint-4"
 
 
 def test_a_damaged_mark_is_refused(copied: Path, cache: Path) -> None:
     spoil(copied / "checkpoint-8" / COMPLETE)
     with pytest.raises(UserError, match=f"{COMPLETE} is damaged"):
-        opened(copied, cache)
+        opened(arguments(copied, cache))
 
 
 def test_the_mark_of_an_earlier_version_is_taken_and_that_is_said(
     copied: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (copied / "checkpoint-8" / COMPLETE).write_text("8\n")
-    assert opened(copied, cache) == copied / "checkpoint-8"
+    assert opened(arguments(copied, cache)) == copied / "checkpoint-8"
     assert "not verified" in capsys.readouterr().out
 
 
 def test_what_is_forced_is_recorded(copied: Path, cache: Path) -> None:
-    opened(copied, cache, "trainer.learning_rate=1e-4", "run.resume_force=true")
+    opened(arguments(copied, cache, "trainer.learning_rate=1e-4", "run.resume_force=true"))
     last = json.loads((copied / "run.json").read_text())["starts"][-1]
     assert (last["from_step"], last["forced"]) == (8, ["trainer.learning_rate (0.005 before, 0.0001 now)"])
 
@@ -286,16 +264,13 @@ def test_what_is_forced_is_recorded(copied: Path, cache: Path) -> None:
 @pytest.mark.parametrize(("override", "named"), [("zero.stage=2", "zero.stage"), ("adapter.r=8", "adapter.r")])
 def test_what_a_checkpoint_is_made_for_is_never_forced(override: str, named: str, copied: Path, cache: Path) -> None:
     with pytest.raises(UserError, match=f"{named} .* cannot change it"):
-        opened(copied, cache, override, "run.resume_force=true")
+        opened(arguments(copied, cache, override, "run.resume_force=true"))
 
 
 def test_another_number_of_ranks_is_never_forced(copied: Path, cache: Path) -> None:
-    from recipes.loader import load_recipe
-    from train.opening import open_run
-
-    given = load_recipe(arguments(copied, cache, "run.resume_force=true"))
+    given = arguments(copied, cache, "run.resume_force=true")
     with pytest.raises(UserError, match=r"ranks \(1 before, 2 now\).* cannot change it"):
-        open_run(RunFolder(copied), given, replace(ALONE, count=2))
+        opened(given, replace(ALONE, count=2))
 
 
 def test_a_sweep_of_a_damaged_checkpoint_is_refused(copied: Path) -> None:

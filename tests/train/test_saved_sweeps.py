@@ -15,12 +15,11 @@ from recipes.loader import load_recipe
 from runtime.ranks import ALONE, Ranks
 from tests.eval.worlds import nano_spec
 from tests.runtime.threads import together
-from tests.train.runs import rows, run_here, same, small, untimed, weights
-from train.hooks.recorder import Clock, SweepRecorder
+from tests.train.runs import rows, run_here, run_in, same, small, untimed, weights
+from train.hooks.metrics import Clock
+from train.hooks.recorder import Looks, SweepRecorder
 from train.hooks.saved_sweeps import SavedSweeps
-from train.hooks.tracking import NoTracker
-from train.model import References
-from train.run_record import RunFolder
+from train.references import References
 
 VLLM_PYTHON = os.environ.get("CHAINMEND_VLLM_PYTHON", "")
 BACKGROUND = "sweep.background=true"
@@ -110,7 +109,7 @@ def left_behind(folder: Path, ranks: Ranks, background: bool) -> SavedSweeps:
         job.mkdir(parents=True)
         (job / "job.json").write_text(json.dumps({"step": 2, "error": 0.05}))
     section = load_recipe(["recipe=lora_recovery.yaml", f"sweep.background={background}"]).recipe.sweep
-    recorder = SweepRecorder(RunFolder(folder), NoTracker(), References({}, {}), section.verdict, ranks)
+    recorder = SweepRecorder(run_in(folder, ranks), References({}, {}), section.verdict, Looks(2, 8))
     return SavedSweeps(None, nano_spec([], [8]), section, recorder, Clock())
 
 

@@ -16,9 +16,7 @@ from data_prep.tokens.prompts import think_format
 from data_prep.tokens.tokenize import Row
 from recipes.loader import load
 from recipes.schema import Recipe
-from runtime.ranks import ALONE
-from tests.train.runs import MODEL, rows, same, small, untimed, weights
-from train import stages
+from tests.train.runs import MODEL, rows, same, small, trainer_of, untimed, weights
 
 ONE_STEP = (
     "trainer.max_steps=1",
@@ -116,10 +114,8 @@ def lora_model(tmp_path_factory: pytest.TempPathFactory, pruned: Path) -> torch.
     """The model of a LoRA run after training, base and adapter together, put together by the stages of a run."""
     folder = tmp_path_factory.mktemp("stages")
     recipe = load(small("lora", folder, folder, "zero.stage=0", "prune=null", f"model.pruned={pruned}"))
-    inputs = stages.read_inputs(recipe, ALONE)
-    arguments = stages.make_arguments(recipe, folder)
-    trainer = stages.make_trainer(load_model(str(pruned), recipe.model), arguments, inputs, recipe.adapter)
-    stages.train(trainer, None)
+    trainer = trainer_of(recipe, folder, load_model(str(pruned), recipe.model))
+    trainer.train()
     model: torch.nn.Module = trainer.model
     return model
 

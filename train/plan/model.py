@@ -21,7 +21,7 @@ from prune.families import cut_values
 from prune.select import choose
 from recipes.errors import UserError
 from recipes.schema import ModelSection, PruneSection, Recipe
-from train.loss.labelled import SummedLoss
+from train.loss.tiled import TiledLogLikelihood
 from train.model import peft_config
 from train.plan.live_bytes import LiveBytes
 
@@ -212,7 +212,7 @@ def _empty(old: torch.Tensor) -> torch.Tensor:
 def _loss(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """The loss as a run on a CPU takes it: chainmend's own in float32, else TRL's."""
     if weight.dtype == torch.float32:
-        loss: torch.Tensor = SummedLoss.apply(hidden, weight, targets)[0]
+        loss: torch.Tensor = TiledLogLikelihood.apply(hidden, weight, targets)[0]
         return loss
     log_probs, *_ = ChunkedLogProbFunction.apply(
         hidden, weight, None, targets, 1.0, min(len(weight), _CHUNKED_LOGPROB_CHUNK_SIZE), None, 1.0, METRICS

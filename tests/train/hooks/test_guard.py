@@ -20,14 +20,14 @@ from recipes.data import DataSection
 from recipes.guard import GuardSection
 from recipes.schema import ModelSection
 from runtime.ranks import ALONE
+from runtime.run_folder import RunFolder
 from runtime.seal import COMPLETE
 from tests.train.runs import MODEL, rows, run_here, same, small, untimed, weights
+from train.checkpoints import complete
 from train.exits import Stopped
 from train.feed import examples
-from train.hooks.checkpoints import complete
-from train.hooks.guard import Guard, sequences
+from train.guard import Guard, sequences
 from train.packed_attention import packed_collator
-from train.run_record import RunFolder
 
 PLAIN = ModelSection(unpruned=str(MODEL), pruned=str(MODEL), dtype="float32")
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: marked when all is there, verified before they are read, the newest and the best kept."""
+"""Checkpoints of a run: sealed when all is written, verified before they are read, the newest and the best kept."""
 
 from __future__ import annotations
 
@@ -6,22 +6,19 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
-from transformers import TrainerCallback, TrainerControl, TrainerState
-from transformers import TrainingArguments as Args
 
-from eval.numbers.summary import Row, read_rows
+from eval.numbers.summary import Row
 from recipes.errors import UserError
 from recipes.guard import METRICS, SweepMetric, sweep_metric
-from runtime.files import write_whole
+from runtime.files import read_rows, write_whole
 from runtime.pulse import beat
 from runtime.ranks import Ranks, from_every_rank, on_first_rank
+from runtime.run_folder import RunFolder, step_of
 from runtime.seal import COMPLETE, Facts, damage, damage_of, facts_of, files_of, read_seal, seal_text, share_of
 from train.exits import Stopped
-from train.run_record import RunFolder, step_of
 
 
 def complete(checkpoint: Path, step: int, ranks: Ranks) -> None:
@@ -142,58 +139,7 @@ class Kept:
         if self.best is None:
             return None
         steps = [step_of(each) for each in folder.complete_checkpoints()]
-        return best_step(read_rows(folder.path / "sweeps.jsonl"), sweep_metric(self.best), steps)
-
-
-class CheckpointCallback(TrainerCallback):
-    """Marks what was saved, drops what is not kept, and sees to it that nothing is saved over a complete checkpoint."""
-
-    def __init__(self, folder: RunFolder, kept: Kept, ranks: Ranks) -> None:
-        self.folder, self.kept, self.ranks = folder, kept, ranks
-
-    def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if self.kept.best is not None and on_first_rank(self.ranks, lambda: self._is_new_best(state.global_step)):
-            control.should_save = True
-        self.make_room(state, control)
-
-    def on_epoch_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self.make_room(state, control)
-
-    def make_room(self, state: TrainerState, control: TrainerControl) -> None:
-        """Before a save: what a killed process left half written goes; what is complete already is not saved again."""
-        if not control.should_save:
-            return
-        checkpoint = self.folder.path / f"checkpoint-{state.global_step}"
-
-        def ready() -> bool:
-            if (checkpoint / COMPLETE).is_file():
-                return False
-            shutil.rmtree(checkpoint, ignore_errors=True)
-            return True
-
-        control.should_save = on_first_rank(self.ranks, ready)
-
-    def on_save(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        complete(self.folder.path / f"checkpoint-{state.global_step}", state.global_step, self.ranks)
-        on_first_rank(self.ranks, self._tidy)
-        beat()
-
-    def _tidy(self) -> None:
-        best = self.kept.best_of(self.folder)
-        if best is not None:
-            self.folder.add_facts({"best": {"metric": self.kept.best, "step": best[0], "value": best[1]}})
-        every = self.folder.complete_checkpoints()
-        for old in every[: -self.kept.newest if self.kept.newest else 0]:
-            if best is None or step_of(old) != best[0]:
-                (old / COMPLETE).unlink()
-                shutil.rmtree(old)
-
-    def _is_new_best(self, step: int) -> bool:
-        """Whether the sweep of this very step is better than all before it."""
-        assert self.kept.best is not None
-        values = metric_values(read_rows(self.folder.path / "sweeps.jsonl"), sweep_metric(self.kept.best))
-        before = [value for each, value in values.items() if each < step]
-        return step in values and all(values[step] > value for value in before)
+        return best_step(read_rows(folder.sweeps), sweep_metric(self.best), steps)
 
 
 def no_room(folder: RunFolder, said: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from recipes.schema import WandbSection
 from tests.train.runs import environment, ours, plain, rows, small
-from train.hooks.tracking import NoTracker, start_tracker, sweep_values, wandb_mode
+from train.tracking import NoTracker, start_tracker, sweep_values, wandb_mode
 
 KEY = "feedfacefeedfacefeedfacefeedfacefeedface"
 
