@@ -58,7 +58,7 @@ def mend(loaded: Loaded[Recipe]) -> int:
     resume = open_run(folder, loaded, ranks)
     with Watch(folder, ranks, recipe.run.stall_seconds):
         resume = fit_checkpoint(resume, folder, ranks)
-        pruned = stages.prune(recipe, folder, ranks)
+        pruned = stages.prune(recipe, inputs, folder, ranks)
         references = stages.sweep_references(recipe, pruned, inputs.spec, folder, ranks)
         tracker = stages.start_record(folder, recipe, pruned, inputs, ranks)
         recorder = stages.make_recorder(folder, tracker, references, recipe.sweep, ranks)

@@ -21,7 +21,7 @@ from data_prep.prepared.prepare import FIGURE, Prepared, open_prepared, prepare
 from eval.numbers.summary import newest, read_rows, verdict_suite
 from eval.show.tables import budget_name
 from eval.sweep import SweepSpec, check_context, make_sweep_spec
-from prune.select import choose
+from prune.methods.table import method_of
 from recipes.engines import VllmEngine
 from recipes.errors import UserError
 from recipes.run import RunSection
@@ -126,7 +126,7 @@ def _read_spec(recipe: Recipe) -> SweepSpec:
     check_context(spec, context)
     if recipe.prune is not None:
         layers = int(load_config(recipe.model.unpruned, recipe.model).num_hidden_layers)
-        choose(recipe.prune, layers, [0.0] * layers)
+        method_of(recipe.prune).check(layers)
     return spec
 
 
@@ -171,9 +171,9 @@ def protocols(spec: SweepSpec) -> dict[str, str]:
     return {suite.name: spec.protocol_hash(suite) for suite in spec.suites}
 
 
-def prune(recipe: Recipe, folder: RunFolder, ranks: Ranks) -> str:
+def prune(recipe: Recipe, inputs: Inputs, folder: RunFolder, ranks: Ranks) -> str:
     """The path of the pruned model, made or checked."""
-    return pruned_path(recipe, folder.path, ranks)
+    return pruned_path(recipe, inputs.spec, inputs.prepared, folder.path, ranks)
 
 
 def sweep_references(recipe: Recipe, pruned: str, spec: SweepSpec, folder: RunFolder, ranks: Ranks) -> References:
