@@ -97,7 +97,7 @@ def _check_layers(folder: Path, raw: Mapping[str, Any], tensors: Mapping[str, Te
         if raw.get(key) is not None and len(raw[key]) != count:
             raise UserError(
                 f"{folder / 'config.json'}: {key} has {len(raw[key])} entries, but the weights have "
-                f"{count} layers; cut the model again with `python -m prune`, or give one entry a layer"
+                f"{count} layers; cut the model again with `python -m prune`, or give one entry per layer"
             )
     return len(stored)
 

@@ -15,11 +15,15 @@ def test_text_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
     assert [(path.name, path.read_bytes()) for path in (tmp_path / "made").iterdir()] == [("a.txt", "né".encode())]
 
 
+def stop_half_way(file: Path) -> None:
+    file.write_text("half")
+    raise RuntimeError
+
+
 def test_file_that_is_not_finished_leaves_what_was_there(tmp_path: Path) -> None:
     write_whole(tmp_path / "a.txt", "old")
     with pytest.raises(RuntimeError), replacing(tmp_path / "a.txt") as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+        stop_half_way(temporary)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "old")]
 
 
@@ -43,6 +47,5 @@ def test_folder_may_take_the_place_of_an_empty_one(tmp_path: Path) -> None:
 
 def test_folder_that_is_not_finished_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), new_folder(tmp_path / "model") as temporary:
-        (temporary / "a.txt").write_text("half")
-        raise RuntimeError
+        stop_half_way(temporary / "a.txt")
     assert list(tmp_path.iterdir()) == []

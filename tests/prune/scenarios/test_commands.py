@@ -42,8 +42,8 @@ def test_command_cuts_and_doctor_passes(unpruned: Path, tmp_path: Path) -> None:
         },
     }
     (tmp_path / "r.yaml").write_text(yaml.safe_dump(recipe))
-    made = command("prune", f"recipe={tmp_path / 'r.yaml'}", f"output={tmp_path / 'p'}")
-    assert (made.returncode, f"removed    {IDLE}\n" in made.stdout) == (0, True), made.stderr
+    result = command("prune", f"recipe={tmp_path / 'r.yaml'}", f"output={tmp_path / 'p'}")
+    assert (result.returncode, f"removed    {IDLE}\n" in result.stdout) == (0, True), result.stderr
     doctor = command("prune.inspect", str(tmp_path / "p"))
     assert (doctor.returncode, doctor.stdout.endswith("ok\n")) == (0, True), doctor.stderr
 
