@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from recipes.data import DataSection
 from recipes.guard import EarlyStopSection, GuardSection, StopOnPlateau, sweep_metric
+from recipes.prune import PruneSection
 from recipes.run import RunSection
 from recipes.section import Section
 from recipes.sweep import SweepSection
@@ -31,29 +32,6 @@ class ModelSection(Section):
     trust_remote_code: bool = Field(
         default=False, description="run code that comes with the model (only for models you trust)"
     )
-
-
-class TailPrune(Section):
-    method: Literal["tail"] = Field(description="remove the last layers (reverse-order pruning)")
-    layers: int = Field(ge=1, description="how many layers to remove")
-
-
-class LayersPrune(Section):
-    method: Literal["layers"] = Field(description="remove the layers that are named")
-    remove: list[int] = Field(min_length=1, description="0-based indices in the unpruned model")
-
-
-class ShortGPTPrune(Section):
-    method: Literal["shortgpt"] = Field(
-        description="remove the layers of least block influence (ShortGPT, arXiv 2403.03853)"
-    )
-    layers: int = Field(ge=1, description="how many layers to remove")
-    calibration_traces: int = Field(
-        default=128, ge=1, description="traces of the recipe's data on which influence is measured"
-    )
-
-
-PruneSection = Annotated[TailPrune | LayersPrune | ShortGPTPrune, Field(discriminator="method")]
 
 
 class NoAdapter(Section):

@@ -1,9 +1,10 @@
-"""Files that are there whole or not at all, written under a temporary name and then renamed; and rows of JSON Lines."""
+"""Files and folders that are there whole or not at all, written under a temporary name first; rows of JSON Lines."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,22 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path` to fill; it becomes `path` when the block ends without a fault.
+
+    Folders above are made. `path` must not exist, or be an empty folder. After a fault nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 

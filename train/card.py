@@ -8,6 +8,7 @@ from typing import Any
 
 from eval.numbers.summary import at_step, newest, steps, verdict_suite
 from eval.show.tables import budget_name, cell
+from prune.plan import describe_merges
 from runtime.files import read_rows, write_whole
 from runtime.run_folder import RunFolder, step_of
 
@@ -34,7 +35,8 @@ def model_card(folder: RunFolder, checkpoint: Path, difference: float, out: Path
         "",
         f"- unpruned: `{facts['recipe']['model']['unpruned']}`",
         f"- pruned by {plan.get('method', 'others')}: layers {plan.get('removed', 'not recorded')} "
-        f"of {plan.get('layers', 'not recorded')} removed",
+        f"of {plan.get('layers', 'not recorded')} removed"
+        + (f"; merged: {describe_merges(plan['merged'])}" if plan.get("merged") else ""),
         f"- adapter: {facts['recipe']['adapter']['method']}; merged in float32, "
         f"largest logit difference to the trained model {difference:.1e}",
         f"- data: {facts['data']['traces_kept']} traces, hash `{facts['data']['hash']}`",

@@ -12,7 +12,7 @@ from data_prep.prepared.manifest import describe
 from data_prep.prepared.prepare import Prepared, open_prepared, prepare
 from eval.show.tables import budget_name
 from eval.sweep import SweepSpec, check_context, make_sweep_spec
-from prune.select import choose
+from prune.methods.table import method_of
 from recipes.engines import VllmEngine
 from recipes.errors import UserError
 from recipes.schema import Recipe
@@ -84,7 +84,7 @@ def _read_spec(recipe: Recipe) -> SweepSpec:
     check_context(spec, context)
     if recipe.prune is not None:
         layers = int(load_config(recipe.model.unpruned, recipe.model).num_hidden_layers)
-        choose(recipe.prune, layers, [0.0] * layers)
+        method_of(recipe.prune).check(layers)
     return spec
 
 

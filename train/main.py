@@ -60,7 +60,7 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
     open_run(folder, resume, loaded, ranks)
     with Watch(folder, ranks, recipe.run.stall_seconds):
         checkpoint = fit_checkpoint(resume, folder, ranks)
-        pruned = pruned_path(recipe, folder, ranks)
+        pruned = pruned_path(recipe, inputs.spec, inputs.prepared, folder, ranks)
         references = stages.sweep_references(recipe, pruned, inputs.spec, folder, ranks)
         loss = stages.make_loss()
         facts = on_first_rank(ranks, lambda: stages.facts_of(recipe, pruned, inputs, loss))

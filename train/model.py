@@ -11,6 +11,9 @@ from transformers import PreTrainedModel
 
 from data_prep.fingerprint import local_folder
 from data_prep.models import load_config
+from data_prep.prepared.prepare import Prepared, quiet
+from eval.sweep import SweepSpec
+from prune.calibration import calibration_set
 from prune.inspect import check_folder
 from prune.make import make_pruned
 from prune.plan import load as load_plan
@@ -19,14 +22,20 @@ from runtime.ranks import Ranks, on_first_rank
 from runtime.run_folder import RunFolder
 
 
-def pruned_path(recipe: Recipe, folder: RunFolder, ranks: Ranks) -> str:
-    """Where the pruned model lies: the recipe's own, or one that rank 0 cuts into the run folder. It is checked."""
+def pruned_path(recipe: Recipe, spec: SweepSpec, prepared: Prepared, folder: RunFolder, ranks: Ranks) -> str:
+    """The folder of the pruned model, checked: the recipe's own, or one that rank 0 cuts into the run folder.
+
+    prepared: the traces of the run. A pruning method measures on them, unless `data.select` chose them by scores.
+    """
+
+    def calibration() -> Prepared:
+        if recipe.data.select is None:
+            return prepared
+        return calibration_set(recipe.data, spec.tokenizer, spec.protocol.format, quiet, spec.suites)
+
     if recipe.prune is not None:
         section, path = recipe.prune, folder.pruned
-        on_first_rank(
-            ranks,
-            lambda: str(make_pruned(section, recipe.model, recipe.data, path, recipe.sweep.suites).method),
-        )
+        on_first_rank(ranks, lambda: make_pruned(section, recipe.model, calibration, path).method)
     named = str(recipe.model.pruned or folder.pruned)
     on_first_rank(ranks, lambda: check_local(named))
     return named
@@ -52,6 +61,7 @@ def plan_facts(pruned: str) -> dict[str, Any] | None:
         "scores": list(plan.scores),
         "unpruned": plan.unpruned,
         "source": plan.source,
+        **({"merged": [list(group) for group in plan.merged]} if plan.merged else {}),
     }
 
 

@@ -1,4 +1,5 @@
-"""Block influence against values from another road: identity layers, turned layers, and a direct computation."""
+"""Which layers ShortGPT removes, and block influence against values from another road: identity layers, turned layers,
+and a direct computation."""
 
 from __future__ import annotations
 
@@ -9,9 +10,31 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
-from prune.block_influence import block_influence
+from prune.methods.shortgpt import ShortGPT, block_influence, least
 from recipes.errors import UserError
+from recipes.prune import ShortGPTPrune
 from tests.prune.models import FAMILIES, LAYERS, TOKENS, build
+
+INFLUENCE = [0.9, 0.1, 0.3, 0.1, 0.05, 0.8]
+
+
+def test_least_influence_goes_first() -> None:
+    assert least(INFLUENCE, 3) == (1, 3, 4)
+
+
+def test_of_equal_influence_the_earlier_layer_goes() -> None:
+    assert least(INFLUENCE, 2) == (1, 4)
+
+
+def test_first_and_last_layer_are_eligible() -> None:
+    assert least([0.0, 0.5, 0.5, 0.1], 2) == (0, 3)
+
+
+def test_the_choice_carries_the_influence_that_it_rests_on() -> None:
+    section = ShortGPTPrune(method="shortgpt", layers=2, calibration_traces=8)
+    choice = ShortGPT(section).choose(build("qwen3"), [batch()])
+    assert choice.scores == tuple(block_influence(build("qwen3"), [batch()]))
+    assert choice.removed == least(choice.scores, 2)
 
 
 def batch(tokens: torch.Tensor = TOKENS) -> dict[str, torch.Tensor]:
@@ -74,8 +97,8 @@ def test_padding_does_not_count(family: str) -> None:
 def test_every_token_weighs_the_same_whatever_its_batch() -> None:
     model = build("qwen3")
     short = TOKENS[1:, :4]
-    alone = [block_influence(model, [batch(TOKENS[:1])]), block_influence(model, [batch(short)])]
-    expected = [(11 * a + 4 * b) / 15 for a, b in zip(*alone, strict=True)]
+    apart = [block_influence(model, [batch(TOKENS[:1])]), block_influence(model, [batch(short)])]
+    expected = [(11 * a + 4 * b) / 15 for a, b in zip(*apart, strict=True)]
     assert block_influence(model, [batch(TOKENS[:1]), batch(short)]) == pytest.approx(expected, abs=1e-6)
 
 
