@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from train.run_record import RunFolder
-
 from prune.plan import PrunePlan, save
+from runtime.run_folder import RunFolder
 from train.card import model_card
 from train.model import plan_facts
 

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from train.run_record import RunFolder
 
 from prune.__main__ import main
 from recipes.loader import load_recipe
 from runtime.cache import SEAL
 from runtime.ranks import ALONE
-from train.stages import prune, read_inputs
+from runtime.run_folder import RunFolder
+from train.inputs import read_inputs
+from train.model import pruned_path
 
 OPENED: Counter[str] = Counter()
 LISTENING: list[Path] = []
@@ -74,7 +75,7 @@ def test_a_run_measures_on_the_set_that_it_has_prepared(
     recipe, folder = load_recipe(arguments).recipe, RunFolder(tmp_path / "run")
     inputs = read_inputs(recipe, ALONE)
     sealed = opened[SEAL]
-    prune(recipe, inputs, folder, ALONE)
+    pruned_path(recipe, inputs.spec, inputs.prepared, folder, ALONE)
     assert (opened["suite.jsonl"], opened[SEAL] - sealed) == (1, 0)
 
 
@@ -83,6 +84,6 @@ def test_a_run_that_selects_measures_on_traces_that_are_not_selected(arguments: 
     few = read_inputs(load_recipe(smaller).recipe, ALONE)  # stands for those selected
     scores = {"scores": str(tmp_path / "later.jsonl"), "count": 3}
     recipe = load_recipe([*arguments, f"data.select={json.dumps(scores)}"]).recipe
-    prune(recipe, few, RunFolder(tmp_path / "run"), ALONE)
+    pruned_path(recipe, few.spec, few.prepared, RunFolder(tmp_path / "run"), ALONE)
     plan = json.loads((tmp_path / "run" / "pruned" / "prune_plan.json").read_text())
     assert plan["details"]["calibration_traces"] == 8
