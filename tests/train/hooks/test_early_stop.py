@@ -15,7 +15,7 @@ from recipes.sweep import VerdictSection
 from runtime.files import put_rows
 from runtime.ranks import ALONE
 from tests.train.runs import rows, run_here, run_in, same, small, weights
-from train.checkpoints import best_step, metric_values
+from train.checkpoints import metric_values
 from train.export import main as export
 from train.hooks.early_stop import EarlyStopHook, NothingLeftToTrain, reason_to_stop
 from train.hooks.preemption import PreemptionHook
@@ -52,22 +52,6 @@ def sweeps(values: Sequence[float | None], words: Sequence[str] = ()) -> list[di
             },
         ]
     return found
-
-
-def test_accuracy_is_that_of_the_largest_budget() -> None:
-    assert metric_values(sweeps([0.0, 0.0]), SweepMetric("chain", "accuracy")) == {1: 0.1, 2: 0.2}
-
-
-def test_other_models_and_suites_do_not_count() -> None:
-    others = [{**row, "model": "unpruned", "step": 9} for row in sweeps([9.0])]
-    assert metric_values([*sweeps([0.1, 0.3]), *others], GAIN) == {1: 0.1, 2: 0.3}
-    assert metric_values(sweeps([0.1]), SweepMetric("shallow", "gain")) == {}
-
-
-def test_the_best_is_the_first_of_equals_among_the_steps_that_are_there() -> None:
-    found = sweeps([0.1, 0.4, 0.4, 0.9, None])
-    assert best_step(found, GAIN, [1, 2, 3, 5]) == (2, 0.4)
-    assert best_step(found, GAIN, [5]) is None
 
 
 @pytest.mark.parametrize(

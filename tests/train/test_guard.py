@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from data_prep.commands.nano import FORMAT
@@ -23,10 +22,9 @@ from runtime.ranks import ALONE
 from runtime.run_folder import RunFolder
 from runtime.seal import COMPLETE
 from tests.train.runs import MODEL, rows, run_here, same, small, untimed, weights
-from train.checkpoints import complete
 from train.exits import Stopped
 from train.feed import examples
-from train.guard import Guard, sequences
+from train.guard import Guard, leaving_out, sequences
 from train.packed_attention import packed_collator
 
 PLAIN = ModelSection(unpruned=str(MODEL), pruned=str(MODEL), dtype="float32")
@@ -81,11 +79,39 @@ def test_the_ids_of_a_bad_step_are_those_of_its_traces_without_fillers(packed: b
         guard.judge_loss(5)
 
 
-def test_a_weight_that_is_no_number_is_never_marked(tmp_path: Path) -> None:
-    save_file({"good": torch.ones(2), "bad": torch.tensor([1.0, float("nan")])}, tmp_path / "model.safetensors")
-    with pytest.raises(Stopped, match="1 tensors hold numbers that are not finite, the first is bad"):
-        complete(tmp_path, 8, ALONE)
-    assert not (tmp_path / COMPLETE).exists()
+class Zero:
+    """Steps as DeepSpeed's optimizer of ZeRO does: not where its check finds an overflow."""
+
+    def __init__(self) -> None:
+        self.steps, self.overflow = 0, False
+
+    def check_overflow(self) -> bool:
+        return False
+
+    def step(self) -> None:
+        if not self.check_overflow():
+            self.steps += 1
+
+
+class Plain:
+    """An optimizer without such a check."""
+
+    steps = 0
+
+    def step(self) -> None:
+        self.steps += 1
+
+
+@pytest.mark.parametrize("kind", [Zero, Plain])
+def test_a_step_is_left_out_within_the_block_alone(kind: type[Zero] | type[Plain]) -> None:
+    optimizer = kind()
+    before = dict(vars(optimizer))
+    with leaving_out(optimizer):
+        optimizer.step()
+    left_out = optimizer.steps
+    assert vars(optimizer).keys() == before.keys()
+    optimizer.step()
+    assert (left_out, optimizer.steps) == (0, 1)
 
 
 @pytest.fixture(scope="module")
