@@ -32,13 +32,11 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
     from train.determinism import be_deterministic
     from train.elastic import fit_checkpoint, fit_ranks
     from train.hooks.of_run import make_hooks
-    from train.host_memory import return_freed_memory
     from train.inputs import read_inputs
     from train.model import pruned_path
     from train.opening import find_resume, folder_name, open_run
     from train.own_traces import with_generated_traces
     from train.processes import start_ranks
-    from train.quantised import load_to_train
     from train.run import say
     from train.terminal import calm_libraries
     from train.watch import Watch
@@ -69,8 +67,7 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
         recorder = stages.make_recorder(run, references, recipe.sweep, inputs.arithmetic.steps)
 
         arguments = make_arguments(recipe, folder.path, ranks.count)
-        model = load_to_train(pruned, recipe.model, recipe.adapter)
-        return_freed_memory(model)
+        model = stages.load_to_train(pruned, recipe)
         trainer = stages.make_trainer(model, arguments, inputs, recipe, loss, run)
         hooks = make_hooks(trainer, inputs, recipe, recorder, checkpoint)
         stages.train(trainer, hooks, checkpoint)

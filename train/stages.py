@@ -21,6 +21,7 @@ from recipes.schema import ExportSection, ModelSection, Recipe
 from recipes.sweep import SweepSection, VerdictSection
 from runtime.ranks import Ranks, on_first_rank
 from runtime.run_folder import RunFolder
+from train import quantised
 from train.determinism import determinism
 from train.exits import in_training
 from train.export import export_run
@@ -28,12 +29,12 @@ from train.guard import Guard
 from train.hooks.early_stop import EarlyStopHook, NothingLeftToTrain
 from train.hooks.of_run import Hooks
 from train.hooks.recorder import Cost, Looks, SweepRecorder
+from train.host_memory import return_freed_memory
 from train.inputs import Inputs
 from train.loss.choose import LossOfRun, NegativeLogLikelihoodOfRun
 from train.model import peft_config, plan_facts
 from train.opening import Resume, check_same_facts
 from train.order import fillers
-from train.quantised import keep_adapter_dtype
 from train.references import ReferenceCache, References, reference_sweep
 from train.run import Run
 from train.tracking import NoTracker, start_tracker
@@ -123,6 +124,13 @@ def make_recorder(run: Run, references: References, sweep: SweepSection, last_st
     return recorder
 
 
+def load_to_train(pruned: str, recipe: Recipe) -> PreTrainedModel:
+    """The pruned model as the adapter wants it under it: in 4 bits for qlora, else in the recipe's dtype."""
+    model = quantised.load_to_train(pruned, recipe.model, recipe.adapter)
+    return_freed_memory(model)
+    return model
+
+
 def make_trainer(
     model: PreTrainedModel, arguments: SFTConfig, inputs: Inputs, recipe: Recipe, loss: LossOfRun, run: Run
 ) -> RecoveryTrainer:
@@ -139,7 +147,7 @@ def make_trainer(
         guard=Guard(recipe.guard, inputs.prepared.rows, run.folder, run.ranks),
         filling=filling,
     )
-    keep_adapter_dtype(trainer, recipe.model)
+    quantised.keep_adapter_dtype(trainer, recipe.model)
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
     return trainer
