@@ -12,15 +12,11 @@ import pytest
 import torch
 
 from recipes.errors import UserError
-from recipes.run import RunSection
 from runtime.ranks import ALONE
 from runtime.run_folder import RunFolder
 from runtime.seal import COMPLETE
-from tests.eval.worlds import nano_spec, nano_suite
 from tests.train.conftest import cut_back
 from tests.train.runs import opened, rows, run_here, same, small, untimed, weights
-from train.opening import Resume
-from train.stages import check_same_protocol
 
 PAIRS = [("full_zero2", "full_zero2_resumed"), ("lora_zero3", "lora_zero3_resumed")]
 
@@ -148,33 +144,6 @@ def test_going_back_unmarks_later_checkpoints(lora: Path, cache: Path, tmp_path:
     folder = RunFolder(shutil.copytree(lora, tmp_path / "run"))
     opened(arguments(folder.path, cache, f"run.resume={folder.path / 'checkpoint-4'}"))
     assert [path.name for path in folder.complete_checkpoints()] == ["checkpoint-4"]
-
-
-def test_another_protocol_of_the_folder_gone_on_from_is_refused(tmp_path: Path) -> None:
-    plan = nano_spec([nano_suite("chain", 2)], [8])
-    origin, checkpoint = RunFolder(tmp_path / "origin"), tmp_path / "origin" / "checkpoint-4"
-    origin.add_facts({"protocol": {"chain": "before"}})
-    checkpoint.mkdir()
-    (checkpoint / COMPLETE).touch()
-    with pytest.raises(UserError, match=r"origin holds a run that differs in protocol\.chain \(before before"):
-        check_same_protocol(RunFolder(tmp_path / "new"), Resume(checkpoint, origin), plan, RunSection())
-
-
-def test_another_protocol_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    """A file of problems that changed, or a new version of an engine, since the sweeps that are there."""
-    plan = nano_spec([nano_suite("chain", 2)], [8])
-    now = plan.protocol_hash(plan.suites[0])
-    folder = RunFolder(tmp_path)
-    folder.add_facts({"protocol": {"chain": "before"}})
-    fresh = Resume(None, folder)
-    check_same_protocol(folder, fresh, plan, RunSection())  # without a checkpoint there is nothing to go on from
-    (tmp_path / "checkpoint-4").mkdir()
-    (tmp_path / "checkpoint-4" / COMPLETE).touch()
-    with pytest.raises(UserError, match=rf"differs in protocol\.chain \(before before, {now} now\)"):
-        check_same_protocol(folder, Resume(folder.checkpoint(4), folder), plan, RunSection())
-    assert folder.facts() == {"protocol": {"chain": "before"}}
-    folder.add_facts({"protocol": {"chain": now}})
-    check_same_protocol(folder, Resume(folder.checkpoint(4), folder), plan, RunSection())
 
 
 def test_other_pruned_weights_are_refused(cut: Path, cache: Path) -> None:
