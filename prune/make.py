@@ -80,7 +80,7 @@ def _prepared(
     if not isinstance(section, ShortGPTPrune):
         return None
     return prepare(
-        data.model_copy(update={"select": None}),
+        data.changed(select=None),
         tokenizer,
         think_format(data.format, tokenizer),
         suites=[load_suite(suite) for suite in suites],

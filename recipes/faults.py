@@ -8,7 +8,17 @@ from typing import Any, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from recipes.keys import Key, Model, annotation_under, discriminator, element_of, keys_of, sections_in, variants
+from recipes.keys import (
+    MAPPINGS,
+    Key,
+    Model,
+    annotation_under,
+    discriminator,
+    element_of,
+    keys_of,
+    sections_in,
+    variants,
+)
 from recipes.names import FOREIGN_NAMES, closest
 from recipes.reading import shown
 from recipes.trainer_fields import OWNED, TRAINER_FIELDS
@@ -63,7 +73,7 @@ def _place(loc: tuple[int | str, ...], schema: Model) -> tuple[str, Any]:
         elif isinstance(part, int) and element is not None:
             parts.append(str(part))
             annotation = element
-        elif get_origin(annotation) is dict and part != "[key]":
+        elif get_origin(annotation) in MAPPINGS and part != "[key]":
             parts.append(str(part))
             annotation = Any
         else:  # the name of a type that one member of a union wanted

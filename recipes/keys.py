@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 Model = type[BaseModel]
+MAPPINGS = (dict, Mapping)
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def type_text(annotation: Any) -> str:
         return " | ".join(str(name) for name in inside)
     if origin is list:
         return f"list of {type_text(inside[0])}"
-    if origin is dict:
+    if origin in MAPPINGS:
         return "mapping"
     words = {str: "text", Path: "path", bool: "true | false", types.NoneType: "null"}
     return words.get(annotation, getattr(annotation, "__name__", str(annotation)))

@@ -16,12 +16,10 @@ from pydantic import BaseModel, ValidationError
 from recipes.errors import UserError
 from recipes.faults import fault_lines
 from recipes.help import HelpAsked, asks_for_help, help_text, keys_text
-from recipes.layers import holds, merge, nest
-from recipes.paths import find_path, find_recipe, shipped_recipes
+from recipes.layers import holds, merge, nest, respelt
+from recipes.paths import find_recipe, shipped_recipes
 from recipes.reading import parse_value, read_mapping, write
 from recipes.schema import Recipe
-
-__all__ = ["Loaded", "find_path", "load", "load_arguments", "load_as", "load_recipe", "to_yaml"]
 
 T = TypeVar("T", bound=BaseModel)
 MOST_FAULTS = 15
@@ -134,6 +132,9 @@ def _parent(name: Any, child: Path) -> Path:
 
 def _validated(layers: list[tuple[str, dict[str, Any]]], schema: type[T], faults: list[str]) -> T:
     content: dict[str, Any] = {}
+    layers = [
+        (name, respelt(layer)) for name, layer in layers
+    ]  # before the merge, or a child would not see its parent's
     for _, layer in layers:
         try:
             content = merge(content, layer, schema)

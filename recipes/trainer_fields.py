@@ -5,6 +5,7 @@ A test holds TRAINER_FIELDS and CHOICES equal to the installed TRL and transform
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from recipes.names import FOREIGN_NAMES, closest
@@ -135,7 +136,7 @@ def free_fields() -> dict[str, str]:
     return {name: types for name, types in TRAINER_FIELDS.items() if name not in OWNED}
 
 
-def check_trainer_fields(fields: dict[str, Any]) -> dict[str, Any]:
+def check_trainer_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields with numbers made from text such as "5e-4".
 
     Raises ValueError with one line a fault (unknown name, wrong type or value, a field that chainmend sets).

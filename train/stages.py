@@ -26,7 +26,7 @@ from recipes.engines import VllmEngine
 from recipes.errors import UserError
 from recipes.run import RunSection
 from recipes.schema import AdapterSection, ExportSection, ModelSection, Recipe
-from recipes.sweep import SweepSection, VerdictSection
+from recipes.sweep import SweepSection
 from runtime.ranks import Ranks, on_every_rank, on_first_rank
 from train.arguments import Arithmetic, arithmetic, make_arguments
 from train.determinism import determinism
@@ -230,7 +230,7 @@ def make_recorder(
 ) -> SweepRecorder:
     """The recorder of sweeps; the references become its first rows."""
     suite = sweep.verdict.suite or sweep.suites[-1].name
-    verdict: VerdictSection = sweep.verdict.model_copy(update={"suite": suite})
+    verdict = sweep.verdict.changed(suite=suite)
     recorder = SweepRecorder(folder, tracker, references, verdict, ranks)
     for sweeps in (references.unpruned, references.pruned):
         recorder.record(sweeps, Cost())

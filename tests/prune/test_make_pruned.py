@@ -16,12 +16,13 @@ from transformers import AutoModelForCausalLM, Qwen3Config, Qwen3ForCausalLM
 from data_prep.nano_world import build_tokenizer, nano_traces
 from prune.inspect import check_folder
 from prune.make import make_pruned
-from recipes.data import DataSection, FormatSection, NanoTraces
+from recipes.data import DataSection, FormatSection
 from recipes.errors import UserError
 from recipes.paths import ROOT
 from recipes.quality import SelectSection
 from recipes.schema import LayersPrune, ModelSection, PruneSection, ShortGPTPrune, TailPrune
 from recipes.suites import JsonlSuite
+from recipes.traces import NanoTraces
 from tests.prune.models import LAYERS, SHAPE
 
 IDLE = 2
