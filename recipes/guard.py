@@ -53,10 +53,10 @@ class SweepMetric:
 
 def sweep_metric(text: str) -> SweepMetric:
     """`sweep/<suite>/<metric>` taken apart; ValueError says what is allowed."""
-    found = re.fullmatch(r"sweep/(.+)/([a-z_]+)", text)
-    if found is None or found[2] not in METRICS:
+    match = re.fullmatch(r"sweep/(.+)/([a-z_]+)", text)
+    if match is None or match[2] not in METRICS:
         raise ValueError(f"{text}: must be sweep/<suite>/<metric>, with one of {', '.join(METRICS)} as metric")
-    return SweepMetric(found[1], found[2])
+    return SweepMetric(match[1], match[2])
 
 
 class StopOnVerdict(Section):

@@ -29,7 +29,7 @@ class HelpAsked(Exception):
 
 def asks_for_help(arguments: Sequence[str]) -> bool:
     """Whether one of the arguments is `--help`, `-h` or `help`."""
-    return any(each in ("--help", "-h", "help") for each in arguments)
+    return any(word in ("--help", "-h", "help") for word in arguments)
 
 
 def help_text(schema: type[BaseModel]) -> str:
@@ -54,10 +54,10 @@ def _kind(key: Key) -> str:
     if key.variants and not key.shown.rpartition(".")[0].endswith(")"):  # the key that chooses the variant
         return " | ".join(key.variants)
     bounds = [
-        f"{sign} {getattr(each, name):g}"
-        for each in key.field.metadata
+        f"{sign} {getattr(bound, name):g}"
+        for bound in key.field.metadata
         for name, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
-        if hasattr(each, name)
+        if hasattr(bound, name)
     ]
     return " ".join([type_text(key.field.annotation), " and ".join(bounds)]).strip()
 

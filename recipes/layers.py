@@ -26,13 +26,13 @@ def merge(low: Any, high: Any, annotation: Any, path: str = "") -> Any:
 
 
 def _merge_mappings(low: Mapping, high: Mapping, annotation: Any, path: str) -> Mapping:
-    kept = _fitting(low, high, annotation)
+    base = _fitting(low, high, annotation)
     chooser = discriminator(sections_in(annotation))
-    tag = None if chooser is None else high.get(chooser, kept.get(chooser))
-    merged = dict(kept)
+    tag = None if chooser is None else high.get(chooser, base.get(chooser))
+    merged = dict(base)
     for key, value in high.items():
         inside = annotation_under(annotation, key, tag)
-        merged[key] = merge(kept[key], value, inside, f"{path}{key}.") if key in kept else value
+        merged[key] = merge(base[key], value, inside, f"{path}{key}.") if key in base else value
     return merged
 
 

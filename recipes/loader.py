@@ -59,7 +59,7 @@ def load_as(arguments: Sequence[str], schema: type[T]) -> Loaded[T]:
     path = find_recipe(files[0])
     layers = [*read_layers(path), ("", overrides)]
     recipe = _validated(layers, schema, faults)
-    command = tuple(each for each in arguments if not _is_local_rank(each))
+    command = tuple(argument for argument in arguments if not _is_local_rank(argument))
     return Loaded(recipe, path.stem, path, command)
 
 
@@ -68,8 +68,8 @@ def load_arguments(arguments: Sequence[str], schema: type[T]) -> T:
     if asks_for_help(arguments):
         raise HelpAsked(keys_text(schema))
     pairs, faults = parse_arguments(arguments)
-    given, more_faults = nest(pairs)
-    return _validated([("", given)], schema, faults + more_faults)
+    content, more_faults = nest(pairs)
+    return _validated([("", content)], schema, faults + more_faults)
 
 
 def to_yaml(recipe: BaseModel) -> str:
@@ -111,7 +111,7 @@ def read_layers(path: Path) -> list[tuple[str, dict[str, Any]]]:
     current: Path | None = path
     while current is not None:
         if current.resolve() in seen:
-            chain = " -> ".join(each.name for each in [*seen, current])
+            chain = " -> ".join(file.name for file in [*seen, current])
             raise UserError(f"{path}: extends itself ({chain})")
         seen.append(current.resolve())
         content = read_mapping(current)
