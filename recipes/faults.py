@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, one line a fault: the dotted key, its value, what is allowed, what was meant."""
+"""What is wrong with a recipe, one line per fault: the dotted key, its value, what is allowed, what was meant."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ trainer.<field>: fields of TRL's SFTConfig with their types; a field that is not
 
 
 class HelpAsked(Exception):
-    """Somebody asked for help: the message is the text to print, the exit code is 0."""
+    """Help is wanted: the message is the text to print, the exit code is 0."""
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:
@@ -72,6 +72,6 @@ def _plain(value: Any) -> Any:
 
 
 def _trainer_lines() -> list[str]:
-    """The free SFTConfig fields with their types, a few a line."""
+    """The free SFTConfig fields with their types, a few per line."""
     entries = [f"{name} ({types.replace('|None', ' or null')})" for name, types in free_fields().items()]
     return ["  " + ", ".join(entries[start : start + 4]) for start in range(0, len(entries), 4)]

@@ -36,7 +36,7 @@ class Loaded(Generic[T]):
 
 
 def load_recipe(arguments: Sequence[str]) -> Loaded[Recipe]:
-    """The run's recipe. Raises UserError with one line a fault, and HelpAsked where help is asked for."""
+    """The run's recipe. Raises UserError with one line per fault, and HelpAsked for --help."""
     return load_as(arguments, Recipe)
 
 
@@ -78,7 +78,7 @@ def to_yaml(recipe: BaseModel) -> str:
 
 
 def parse_arguments(arguments: Sequence[str]) -> tuple[list[tuple[str, Any]], list[str]]:
-    """(key, value) of every argument, and the faults of those that are no `key=value`."""
+    """(key, value) of every argument, and the faults of those that are not `key=value`."""
     pairs: list[tuple[str, Any]] = []
     faults: list[str] = []
     for argument in arguments:

@@ -145,7 +145,7 @@ def free_fields() -> dict[str, str]:
 def check_trainer_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields with numbers made from text such as "5e-4".
 
-    Raises ValueError with one line a fault (unknown name, wrong type or value, a field that chainmend sets).
+    Raises ValueError with one line per fault (unknown name, wrong type or value, a field that chainmend sets).
     """
     checked, faults = {}, []
     for name, value in fields.items():
