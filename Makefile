@@ -53,6 +53,7 @@ table: setup
 	$(RUN) bash tests/bench/table.sh
 
 lint: setup
+	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) mypy
 

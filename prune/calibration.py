@@ -20,4 +20,4 @@ def calibration_set(
     The scores that `data.select` reads are losses of the pruned model, so they exist only after the cut. A recipe that
     selects nothing has the same set here and in training: it is made once and found again.
     """
-    return prepare(data.model_copy(update={"select": None}), tokenizer, fmt, say, suites)
+    return prepare(data.changed(select=None), tokenizer, fmt, say, suites)

@@ -5,9 +5,11 @@ Units are in the names or the descriptions; accuracies lie in [0, 1]; layer indi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_serializer, field_validator, model_validator
 
 from recipes.data import DataSection
 from recipes.guard import EarlyStopSection, GuardSection, StopOnPlateau, sweep_metric
@@ -94,7 +96,9 @@ class Recipe(Section):
     )
     adapter: AdapterSection = NoAdapter()
     data: DataSection
-    trainer: dict[str, Any] = Field(default={}, description="fields of TRL's SFTConfig under their own names")
+    trainer: Mapping[str, Any] = Field(
+        default={}, validate_default=True, description="fields of TRL's SFTConfig under their own names"
+    )
     zero: ZeroSection = ZeroSection()
     guard: GuardSection = GuardSection()
     sweep: SweepSection
@@ -109,8 +113,12 @@ class Recipe(Section):
 
     @field_validator("trainer")
     @classmethod
-    def _trainer_fields(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        return check_trainer_fields(fields)
+    def _trainer_fields(cls, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        return MappingProxyType(check_trainer_fields(fields))  # frozen as all of the recipe is
+
+    @field_serializer("trainer")
+    def _trainer_as_a_dictionary(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(fields)
 
     @field_validator("keep_best")
     @classmethod
@@ -120,12 +128,12 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _decided_by_sweeps(self) -> Self:
         """What is decided by a sweep needs that sweep, at the step that it measured."""
-        deciding = {"keep_best": self.keep_best, "early_stop": self.early_stop}
-        for key in (key for key, value in deciding.items() if value is not None and self.sweep.background):
-            raise ValueError(f"{key} needs the result of a sweep at its own step; write sweep.background=false")
+        for key, section in (("keep_best", self.keep_best), ("early_stop", self.early_stop)):
+            if section is not None and self.sweep.background:
+                raise ValueError(f"{key} needs the result of a sweep at its own step; write sweep.background=false")
         plateau = self.early_stop.metric if isinstance(self.early_stop, StopOnPlateau) else None
+        names = [suite.name for suite in self.sweep.suites]
         for key, text in (("keep_best", self.keep_best), ("early_stop.metric", plateau)):
-            names = [suite.name for suite in self.sweep.suites]
             if text is not None and (suite := sweep_metric(text).suite) not in names:
                 raise ValueError(f"{key}={text}: no suite {suite} in sweep.suites, which are {', '.join(names)}")
         if self.export.checkpoint == "best" and self.keep_best is None:

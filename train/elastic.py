@@ -38,7 +38,7 @@ def fit_ranks(resume: Resume, recipe: Recipe, ranks: Ranks) -> Recipe:
     steps = int(recipe.trainer.get("gradient_accumulation_steps", 1))
     micro, steps = same_global_batch(micro, steps * micro * begun, ranks.count)
     changed = {"per_device_train_batch_size": micro, "gradient_accumulation_steps": steps}
-    return recipe.model_copy(update={"trainer": {**recipe.trainer, **changed}})
+    return recipe.changed(trainer={**recipe.trainer, **changed})
 
 
 def _ranks_begun(resume: Resume, recipe: Recipe, now: int) -> int:

@@ -62,7 +62,7 @@ def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
             f"{pruned} is no longer the pruned model that this run was trained on (its fingerprint "
             "differs); put the right weights back, an adapter fits no others"
         )
-    exact = recipe.model.model_copy(update={"dtype": "float32", "attention": "sdpa"})
+    exact = recipe.model.changed(dtype="float32", attention="sdpa")
     temporary = out.with_name(f".{out.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     parity = _write(checkpoint, pruned, exact, section, temporary)

@@ -18,7 +18,7 @@ from eval.numbers.summary import newest, verdict_suite
 from eval.sweep import SweepSpec
 from recipes.run import RunSection
 from recipes.schema import ExportSection, ModelSection, Recipe
-from recipes.sweep import SweepSection, VerdictSection
+from recipes.sweep import SweepSection
 from runtime.ranks import Ranks, on_first_rank
 from runtime.run_folder import RunFolder
 from train import quantised
@@ -117,7 +117,7 @@ def _group(model: ModelSection, plan: dict[str, Any] | None) -> str:
 def make_recorder(run: Run, references: References, sweep: SweepSection, last_step: int) -> SweepRecorder:
     """The recorder of sweeps; the references become its first rows."""
     suite = sweep.verdict.suite or sweep.suites[-1].name
-    verdict: VerdictSection = sweep.verdict.model_copy(update={"suite": suite})
+    verdict = sweep.verdict.changed(suite=suite)
     recorder = SweepRecorder(run, references, verdict, Looks(sweep.every_steps, last_step))
     for sweeps in (references.unpruned, references.pruned):
         recorder.record(sweeps, Cost())

@@ -14,10 +14,11 @@ from data_prep.problem import Suite
 from data_prep.suites.load import load_suite
 from data_prep.tokens.prompts import think_format
 from prune.calibration import calibration_set
-from recipes.data import DataSection, FormatSection, NanoTraces
+from recipes.data import DataSection, FormatSection
 from recipes.quality import SelectSection
 from recipes.schema import ModelSection
 from recipes.suites import JsonlSuite
+from recipes.traces import NanoTraces
 
 
 @pytest.fixture

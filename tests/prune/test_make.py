@@ -16,10 +16,11 @@ from data_prep.tokens.prompts import think_format
 from prune.calibration import calibration_set
 from prune.inspect import check_folder
 from prune.make import make_pruned
-from recipes.data import DataSection, FormatSection, NanoTraces
+from recipes.data import DataSection, FormatSection
 from recipes.errors import UserError
 from recipes.prune import LayersPrune, PruneSection, ShortGPTPrune, TailPrune
 from recipes.schema import ModelSection
+from recipes.traces import NanoTraces
 from tests.prune.models import IDLE, LAYERS
 
 TAIL = TailPrune(method="tail", layers=2)

@@ -51,7 +51,7 @@ def test_the_header_gives_the_command(name: str) -> None:
 def test_lora_and_full_recovery_differ_in_adapter_and_learning_rate_alone() -> None:
     lora, full = (load_recipe([f"recipe={name}"]).recipe for name in CHILDREN[:2])
     assert isinstance(lora.adapter, LoraAdapter) and isinstance(full.adapter, NoAdapter)
-    same = full.model_copy(update={"adapter": lora.adapter, "trainer": full.trainer | {"learning_rate": 5e-3}})
+    same = full.changed(adapter=lora.adapter, trainer={**full.trainer, "learning_rate": 5e-3})
     assert same == lora
 
 

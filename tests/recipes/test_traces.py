@@ -6,11 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from recipes.data import MixtureTraces
-from recipes.help import HelpAsked
-from recipes.loader import load_recipe
 from recipes.schema import Recipe
-from recipes.traces import FileTraces
+from recipes.traces import FileTraces, MixtureTraces
 
 MIXTURE = (
     "data.traces={source: mixture, size: 9, parts: ["
@@ -22,10 +19,6 @@ def test_a_mixture_is_typed_in_one_argument(load_small: Callable[..., Recipe]) -
     traces = load_small(MIXTURE).data.traces
     assert isinstance(traces, MixtureTraces) and isinstance(traces.parts[0].traces, FileTraces)
     assert [part.weight for part in traces.parts] == [2, 1]
-
-
-def test_filters_are_turned_off_with_null(load_small: Callable[..., Recipe]) -> None:
-    assert load_small("data.filters.loop_rounds=null").data.filters.loop_rounds is None
 
 
 @pytest.mark.parametrize(
@@ -43,8 +36,3 @@ def test_filters_are_turned_off_with_null(load_small: Callable[..., Recipe]) -> 
 )
 def test_a_mistake_is_told(refusal: Callable[..., str], argument: str, says: str) -> None:
     assert says in refusal(argument)
-
-
-def test_help_lists_the_sources_inside_a_mixture() -> None:
-    with pytest.raises(HelpAsked, match=r"parts\.N\.traces\.source: nano \| jsonl \| file \| hub, required"):
-        load_recipe(["--help"])
