@@ -148,8 +148,6 @@ USES = [
         "accelerate.utils:DeepSpeedEngineWrapper.backward",
         *says("self.engine.backward(", "if sync_gradients", "self.engine.step()"),
     ),
-    Use("aux_loss_enabled", "trl:SFTTrainer.__init__", *says("self.aux_loss_enabled = ")),
-    Use("_total_train_tokens", "trl:SFTTrainer.__init__", *says("self._total_train_tokens = 0")),
     Use("training_bar", "transformers:ProgressCallback", lambda bar: bar().training_bar is None),
     Use("unset_hf_deepspeed_config", "transformers.integrations.deepspeed:unset_hf_deepspeed_config", *takes()),
     Use("deepspeed_plugin", "accelerate.state:AcceleratorState", *says("def deepspeed_plugin(")),
