@@ -77,10 +77,10 @@ def faults(config: dict[str, Any]) -> Iterator[str]:
 
     A key that begins with an underscore is a remark of the user's and passes.
     """
-    known = (*SECTIONS, *VALUES)
+    names = (*SECTIONS, *VALUES)
     for name, value in config.items():
-        if name not in known and not name.startswith("_"):
-            like = closest(name, known)
+        if name not in names and not name.startswith("_"):
+            like = closest(name, names)
             yield f"{name} is not a key of DeepSpeed, which would ignore it{_instead(like)}"
         elif name in SECTIONS and not isinstance(value, dict):
             yield f"{name}={shown(value)} must be a JSON object"

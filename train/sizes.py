@@ -47,13 +47,23 @@ class Skeleton:
 
 
 def skeleton(section: ModelSection, prune: PruneSection | None, adapter: AdapterSection) -> Skeleton:
-    """UserError where a config is not on this machine, or transformers cannot build it, or the layers cannot go."""
+    """UserError where a config is not on this machine, or transformers cannot build it, or layers or an adapter's
+    targets are not in it."""
     unpruned, pruned = (_build(config, section) for config in _configs(section, prune))
     quantised = _linear_parameters(pruned) if adapter.method == "qlora" else 0  # before the adapter adds its own
-    lora = peft_config(adapter)
-    with torch.device("meta"):
-        trained: torch.nn.Module = pruned if lora is None else get_peft_model(pruned, lora)
+    trained = _with_adapter(pruned, adapter)
     return Skeleton(unpruned, pruned, trained, _count(unpruned, pruned, trained, quantised))
+
+
+def _with_adapter(pruned: PreTrainedModel, adapter: AdapterSection) -> torch.nn.Module:
+    lora = peft_config(adapter)
+    if lora is None:
+        return pruned
+    with torch.device("meta"):
+        try:
+            return get_peft_model(pruned, lora)
+        except ValueError as fault:
+            raise UserError(f"adapter: does not fit this model ({str(fault).splitlines()[0][:200]})") from None
 
 
 def _configs(section: ModelSection, prune: PruneSection | None) -> tuple[Any, Any]:
@@ -63,7 +73,7 @@ def _configs(section: ModelSection, prune: PruneSection | None) -> tuple[Any, An
     """
     unpruned = load_config(section.unpruned, section)
     if prune is None:
-        return unpruned, load_config(str(section.pruned), section)
+        return unpruned, load_config(section.pruned or section.unpruned, section)
     layers = int(unpruned.num_hidden_layers)
     removed = choose(prune, layers, [0.0] * layers)
     pruned = load_config(section.unpruned, section)
@@ -98,13 +108,15 @@ def _linear_parameters(model: PreTrainedModel) -> int:
 
 
 def _count(unpruned: PreTrainedModel, pruned: PreTrainedModel, trained: torch.nn.Module, quantised: int) -> Sizes:
-    parameters, head = list(trained.parameters()), pruned.get_output_embeddings().weight
+    head = pruned.get_output_embeddings().weight
+    counts = [(parameter.numel(), parameter.requires_grad) for parameter in trained.parameters()]  # shared ones once
+    modules = ([weights.numel() for weights in module.parameters(recurse=False)] for module in trained.modules())
     return Sizes(
         unpruned=unpruned.num_parameters(),
-        total=sum(each.numel() for each in parameters),
-        trainable=sum(each.numel() for each in parameters if each.requires_grad),
-        largest=max(sum(each.numel() for each in module.parameters(recurse=False)) for module in trained.modules()),
-        persistent=sum(each.numel() for each in parameters if each.numel() < PERSISTENT_NUMEL),
+        total=sum(numel for numel, _ in counts),
+        trainable=sum(numel for numel, trains in counts if trains),
+        largest=max(map(sum, modules)),
+        persistent=sum(numel for numel, _ in counts if numel < PERSISTENT_NUMEL),
         head=head.numel(),
         layers=int(pruned.config.num_hidden_layers),
         tied=head is pruned.get_input_embeddings().weight,

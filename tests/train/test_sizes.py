@@ -57,6 +57,11 @@ def test_in_4_bits_are_the_linear_layers_but_the_head() -> None:
     assert sizes.quantised == 6 * layer
 
 
+def test_targets_that_the_model_lacks_are_the_users_mistake() -> None:
+    with pytest.raises(UserError, match="adapter: does not fit this model .*nope"):
+        sizes_of("recipe=lora_recovery.yaml", "adapter.targets=[nope]")
+
+
 def test_a_model_that_is_nowhere_is_the_users_mistake() -> None:
     with pytest.raises(UserError, match="no model at 'nowhere/at-all-'"):
         sizes_of(FULL, "model.unpruned=nowhere/at-all-")

@@ -1,7 +1,7 @@
 """`python -m train.plan recipe=FILE gpus=8 gpu_memory_gb=80 [key=value …]`: what a run needs, before it is launched.
 
 No weights are loaded: the model is built from its config on the meta device. A model of the Hub is looked up as a run
-would; its traces are read where they are at hand, and given as counts where not.
+would; the traces are read where they are on this machine, and given as counts where they are not.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ OWN = {
     "base_gb": "what a rank takes before a model is loaded, in GiB; default: measured for CPUs, 1 assumed for a GPU",
     "traces": "number of traces, where they cannot be read here (with tokens)",
     "tokens": "their tokens in all (with traces)",
-    "flops_per_second": "what one rank really does in a second, measured by you; gives hours of training",
-    "tokens_per_second": "training tokens a second of the whole run, measured by you; gives hours of training",
+    "flops_per_second": "FLOPs per second of one rank, measured by you; gives hours of training",
+    "tokens_per_second": "training tokens per second of the whole run, measured by you; gives hours of training",
     "json": "file for the estimate as JSON; json=- prints it instead of the table",
 }
 WHOLE = ("gpus", "gpus_per_node", "ranks", "traces", "tokens")
