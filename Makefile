@@ -47,7 +47,7 @@ bench: setup
 	$(RUN) python -m tests.bench.decontamination
 	$(RUN) python -m tests.bench.preparing
 	$(RUN) python -m tests.bench.packing
-	$(RUN) python -m tests.bench.memory_plan
+	$(RUN) python -m tests.bench.memory_estimate
 
 table: setup
 	$(RUN) bash tests/bench/table.sh

@@ -41,7 +41,7 @@ ROOMS: dict[str, set[str]] = {
 
 IMPORTED_BY = {
     "data_prep.commands": {"data_prep.__main__"},
-    "prune.methods": {"prune.make", "train.inputs", "train.plan"},
+    "prune.methods": {"prune.make", "train.inputs", "train.sizes"},
     "train.hooks": {"train.main", "train.stages"},
     "train.plan": set(),
     "train.stages": {"train.main"},

@@ -16,6 +16,7 @@ from recipes.errors import UserError
 from recipes.schema import Recipe
 from runtime.ranks import Ranks, on_first_rank
 from runtime.run_folder import RunFolder
+from train.batch import Batch
 from train.opening import Resume
 
 LATEST = "latest_universal"
@@ -29,14 +30,13 @@ def fit_ranks(resume: Resume, recipe: Recipe, ranks: Ranks) -> Recipe:
     begun = on_first_rank(ranks, lambda: _ranks_begun(resume, recipe, ranks.count))
     if begun == ranks.count:
         return recipe
-    if recipe.trainer.get("dataloader_drop_last"):
+    batch = Batch.of(recipe.trainer)
+    if batch.drop_last:
         raise UserError(
             "run.resume_ranks=any with trainer.dataloader_drop_last=true: what is dropped depends on the "
             "number of ranks, so the run would not go on with the same batches; start as many as before"
         )
-    micro = int(recipe.trainer.get("per_device_train_batch_size", 8))
-    steps = int(recipe.trainer.get("gradient_accumulation_steps", 1))
-    micro, steps = same_global_batch(micro, steps * micro * begun, ranks.count)
+    micro, steps = same_global_batch(batch.micro_batch, batch.global_batch(begun), ranks.count)
     changed = {"per_device_train_batch_size": micro, "gradient_accumulation_steps": steps}
     return recipe.changed(trainer={**recipe.trainer, **changed})
 

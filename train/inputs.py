@@ -52,8 +52,10 @@ class Inputs:
 def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
     """Reads and checks everything that needs no weights; UserError names the key or the row that is wrong."""
     spec = on_every_rank(ranks, lambda: _read_spec(recipe))
-    on_every_rank(ranks, lambda: check_zero(recipe, device().type, ranks.count))
-    on_every_rank(ranks, lambda: config_of(recipe, device().type, ranks.count))  # a config of one's own must fit
+    kind, count = device().type, ranks.count
+    on_every_rank(ranks, lambda: check_zero(recipe.zero, recipe.model, recipe.prune, recipe.adapter, kind, count))
+    # a DeepSpeed JSON of the user's own must fit the recipe
+    on_every_rank(ranks, lambda: config_of(recipe.zero, recipe.model, recipe.trainer, kind, count))
     folder = on_first_rank(
         ranks,
         lambda: str(

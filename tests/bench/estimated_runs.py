@@ -1,4 +1,4 @@
-"""Small real runs whose peak memory is planned and measured: models made from a shape, launched with DeepSpeed."""
+"""Small real runs whose peak memory is estimated and measured: models made from a shape, launched with DeepSpeed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Case:
     keys: tuple[str, ...]
 
     def arguments(self, cache: Path) -> list[str]:
-        """Of the run and of its plan."""
+        """Of the run and of its estimate."""
         model = [f"model.unpruned={write_model(self.shape, cache)}"] if self.shape else []
         places = [f"run.cache_dir={cache}", f"data.cache_dir={cache / 'data'}"]
         values = dict(each.split("=", 1) for each in [*SMALL, *model, *places, *self.keys])

@@ -1,8 +1,8 @@
-"""Planned against measured peak memory on CPUs: `python -m tests.bench.memory_plan [NAME …]`.
+"""Estimated against measured peak memory on CPUs: `python -m tests.bench.memory_estimate [NAME …]`.
 
 Real runs, launched with DeepSpeed, of three steps without sweeps in between: full rows (packed), so that the batches of
 three steps are as large as those of a whole run. A rank's peak resident memory (VmHWM) is read when it ends, and the
-larger one of the ranks counts. The base of a process is measured once a kind (with and without DeepSpeed), by a
+larger one of the ranks counts. The base of a process is measured once with and once without DeepSpeed, by a
 run of the embedded model in one process, and is in both columns; `beyond` compares what is beyond it.
 """
 
@@ -13,9 +13,9 @@ import tempfile
 from pathlib import Path
 
 from eval.engines.memory import GIGABYTE
-from tests.bench.planned_runs import Case, Shape, measured_peaks
+from tests.bench.estimated_runs import Case, Shape, measured_peaks
 from train.plan.base_memory import base_bytes
-from train.plan.estimate import plan_run
+from train.plan.estimate import estimate_run
 
 SMALL, MIDDLE, LARGE = Shape(512, 7, 8192), Shape(512, 12, 16_384), Shape(1024, 14, 8192)
 FULL_ROWS = ("data.packing=true", "data.max_length_tokens=128", "trainer.per_device_train_batch_size=4")
@@ -46,22 +46,22 @@ CASES = (
 )
 
 
-def main(wanted: list[str]) -> None:
+def main(words: list[str]) -> None:
     bases = {kind: base_bytes(kind) for kind in (0, 1)}
     print(f"base: {bases[0] >> 20} MiB without DeepSpeed, {bases[1] >> 20} MiB with it")
-    print(f"{'':45} {'planned':>9} {'measured':>9} {'ratio':>6} {'beyond':>7}   MiB; ratio 0.85 to 1.15 asked")
+    print(f"{'':45} {'estimate':>9} {'measured':>9} {'ratio':>6} {'beyond':>7}   MiB; ratio 0.85 to 1.15 is the target")
     with tempfile.TemporaryDirectory() as name:
         cache = Path(name)
         for case in CASES:
-            if wanted and not any(word in case.name for word in wanted):
+            if words and not any(word in case.name for word in words):
                 continue
             base = bases[int(case.ranks > 1 or "zero.stage=0" not in case.keys)]
-            plan = plan_run(case.arguments(cache), {"ranks": case.ranks, "base_gb": base / GIGABYTE})
+            memory = estimate_run(case.arguments(cache), {"ranks": case.ranks, "base_gb": base / GIGABYTE}).memory
             measured = max(measured_peaks(case, cache / case.name.replace(" ", "-"), cache))
-            planned = plan.estimate.peak.total
+            estimated = memory.peak.total
             print(
-                f"{case.name:45} {planned >> 20:9,} {measured >> 20:9,} {planned / measured:6.2f} "
-                f"{(planned - base) / max(1, measured - base):7.2f}   at: {plan.estimate.peak.name}",
+                f"{case.name:45} {estimated >> 20:9,} {measured >> 20:9,} {estimated / measured:6.2f} "
+                f"{(estimated - base) / max(1, measured - base):7.2f}   at: {memory.peak.name}",
                 flush=True,
             )
 
