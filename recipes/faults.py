@@ -8,6 +8,7 @@ from typing import Any, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from recipes.given_up import GIVEN_UP
 from recipes.keys import Key, Model, annotation_under, discriminator, element_of, keys_of, sections_in, variants
 from recipes.names import FOREIGN_NAMES, closest
 from recipes.reading import shown
@@ -136,6 +137,8 @@ def _meant(value: Any, names: list[str]) -> str:
 
 def _unknown(key: str, value: Any, keys: list[Key]) -> str:
     said = f"{key}={shown(value)}: "
+    if generic(key) in GIVEN_UP:
+        return said + GIVEN_UP[generic(key)]
     elsewhere = [each for each in keys if each.path == generic(key)]
     if elsewhere:
         section, chooser = elsewhere[0].shown.split(" (")[0], elsewhere[0].shown.rpartition("(")[2].split("=")[0]

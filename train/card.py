@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from eval.numbers.summary import at_step, newest, read_rows, steps, verdict_suite
+from eval.numbers.summary import at_step, newest, steps, verdict_suite
 from eval.show.tables import budget_name, cell
-from runtime.files import write_whole
+from runtime.files import read_rows, write_whole
 from train.run_record import RunFolder, step_of
 
 

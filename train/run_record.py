@@ -13,11 +13,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from eval.numbers.summary import read_rows
 from recipes.errors import UserError
+from recipes.given_up import without_given_up
 from recipes.loader import Loaded, to_yaml
 from recipes.schema import Recipe
-from runtime.files import write_whole
+from runtime.files import read_rows, write_whole
 from runtime.lineage import commit
 from runtime.seal import COMPLETE
 
@@ -31,9 +31,10 @@ class RunFolder:
     path: Path
 
     def facts(self) -> dict[str, Any]:
-        """What run.json holds; {} before the first write."""
+        """What run.json holds, without recipe keys that earlier versions had; {} before the first write."""
         file = self.path / "run.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        return {**facts, "recipe": without_given_up(facts["recipe"])} if "recipe" in facts else facts
 
     def add_facts(self, facts: Mapping[str, Any]) -> None:
         """Merges `facts` into run.json."""

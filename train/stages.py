@@ -18,7 +18,7 @@ from data_prep.fingerprint import fingerprint
 from data_prep.models import load_config, load_tokenizer
 from data_prep.prepared.manifest import describe
 from data_prep.prepared.prepare import FIGURE, Prepared, open_prepared, prepare
-from eval.numbers.summary import newest, read_rows, verdict_suite
+from eval.numbers.summary import newest, verdict_suite
 from eval.show.tables import budget_name
 from eval.sweep import SweepSpec, check_context, make_sweep_spec
 from prune.select import choose
@@ -27,6 +27,7 @@ from recipes.errors import UserError
 from recipes.run import RunSection
 from recipes.schema import AdapterSection, ExportSection, ModelSection, Recipe
 from recipes.sweep import SweepSection, VerdictSection
+from runtime.files import read_rows
 from runtime.ranks import Ranks, on_every_rank, on_first_rank
 from train.arguments import Arithmetic, arithmetic, make_arguments
 from train.determinism import determinism

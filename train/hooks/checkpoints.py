@@ -13,10 +13,10 @@ from safetensors import safe_open
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers import TrainingArguments as Args
 
-from eval.numbers.summary import Row, read_rows
+from eval.numbers.summary import Row
 from recipes.errors import UserError
 from recipes.guard import METRICS, SweepMetric, sweep_metric
-from runtime.files import write_whole
+from runtime.files import read_rows, write_whole
 from runtime.pulse import beat
 from runtime.ranks import Ranks, from_every_rank, on_first_rank
 from runtime.seal import COMPLETE, Facts, damage, damage_of, facts_of, files_of, read_seal, seal_text, share_of

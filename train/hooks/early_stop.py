@@ -9,8 +9,9 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers import TrainingArguments as Args
 
-from eval.numbers.summary import Row, at_step, read_rows, steps
+from eval.numbers.summary import Row, at_step, steps
 from recipes.guard import EarlyStopSection, StopOnVerdict, sweep_metric
+from runtime.files import read_rows
 from runtime.ranks import on_first_rank
 from train.hooks.checkpoints import metric_values
 from train.hooks.recorder import SweepRecorder

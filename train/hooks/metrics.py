@@ -8,7 +8,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers import TrainingArguments as Args
 
 from eval.numbers.sequences import sweep_error
-from eval.numbers.summary import read_rows
+from runtime.files import read_rows
 from runtime.pulse import PULSE, ToLeave, beat
 from runtime.ranks import Ranks, on_first_rank
 from train.exits import SIGNALS, training_begins

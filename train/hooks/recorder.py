@@ -6,10 +6,11 @@ import time
 from dataclasses import dataclass
 
 from eval.numbers.sequences import RUN_ERROR
-from eval.numbers.summary import Row, read_rows, rows
+from eval.numbers.summary import Row, sweep_rows
 from eval.show.tables import sweep_table
 from eval.types import SuiteSweep
 from recipes.sweep import VerdictSection
+from runtime.files import read_rows
 from runtime.ranks import Ranks
 from train.hooks.tracking import Tracker
 from train.model import References
@@ -46,7 +47,7 @@ class SweepRecorder:
             of_run = sweep.model == "run"
             unpruned = self.references.unpruned[name] if of_run else None
             pruned = self.references.pruned[name] if of_run else None
-            found += [row | measured for row in rows(sweep, unpruned, pruned, self.verdict, error)]
+            found += [row | measured for row in sweep_rows(sweep, unpruned, pruned, self.verdict, error)]
         self.folder.put_rows("sweeps.jsonl", found, SWEEP_KEY)
         model, step = found[0]["model"], found[0]["step"]
         self.tracker.log_sweep(found, step)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from eval.numbers.summary import read_rows, totals
+from eval.numbers.summary import totals
+from runtime.files import read_rows
 from runtime.ranks import on_first_rank
 from train.hooks.recorder import SweepRecorder
 from train.hooks.saved_sweeps import Sweeps
