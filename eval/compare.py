@@ -50,7 +50,7 @@ class Finished:
     name: str
     suite: str
     final: tuple[Row, ...]
-    whole: Row
+    summary: Row
     rows: tuple[Row, ...]
     totals: dict[str, float]
 
@@ -64,13 +64,13 @@ def read_run(folder: Path) -> Finished:
         raise UserError(f"{folder}: no such run folder; give folders that `launch/train.py` wrote")
     rows = read_rows(folder / "sweeps.jsonl")
     suite = verdict_suite(rows) if rows else ""
-    final, whole = newest(rows, "run", suite)
-    if whole is None or not final or whole["step"] == 0:
+    final, summary = newest(rows, "run", suite)
+    if summary is None or not final or summary["step"] == 0:
         raise UserError(
             f"{folder}: unfinished, its sweeps.jsonl has no sweep after training; resume the run or leave it out"
         )
     return Finished(
-        folder.resolve().name, suite, tuple(final), whole, tuple(rows), totals(read_rows(folder / "metrics.jsonl"))
+        folder.resolve().name, suite, tuple(final), summary, tuple(rows), totals(read_rows(folder / "metrics.jsonl"))
     )
 
 
@@ -92,10 +92,10 @@ def comparison(runs: Sequence[Finished]) -> str:
         lines.append(
             [
                 run.name,
-                str(run.whole["step"]),
+                str(run.summary["step"]),
                 *(cells.get(budget, "-") for budget in budgets),
-                gain_cell(run.whole),
-                run.whole.get("verdict") or "-",
+                gain_cell(run.summary),
+                run.summary.get("verdict") or "-",
                 _total(run, "tokens"),
                 _total(run, "seconds"),
             ]
@@ -152,7 +152,7 @@ def main(arguments: list[str]) -> None:
     picture = save(joint_figure(runs, AXES[chosen.get("axis", "budget")]), out / "compare.png")
     write_whole(out / "compare.txt", text + "\n")
     print(text)
-    print(indent("\n".join(run.whole["verdict_line"] for run in runs if run.whole.get("verdict_line")), "  "))
+    print(indent("\n".join(run.summary["verdict_line"] for run in runs if run.summary.get("verdict_line")), "  "))
     print(f"figure: {picture}")
 
 

@@ -97,6 +97,7 @@ class Statement:
     def ratio(self) -> float:
         """How far it is from being shown: half width / distance (1: just shown, inf: looks false)."""
         ends = self.contrast.estimate - self.contrast.low, self.contrast.high - self.contrast.estimate
+        # Skewness makes the two ends differ; only the one towards the threshold matters.
         return ends[self.side] / self.distance if self.distance > 0 else math.inf
 
     def problems_needed(self, problems: int, error: float) -> int | None:
@@ -162,10 +163,12 @@ def _span(contrast: Contrast) -> str:
 
 
 def _ratio(claim: Claim) -> float:
+    # all statements must be shown, so the one farthest from it decides
     return max(statement.ratio for statement in claim)
 
 
 def _either(*claims: Claim) -> Claim:
+    # any claim suffices, so the one nearest to being shown counts
     return min(claims, key=_ratio)
 
 
@@ -190,10 +193,10 @@ def measure(models: Paired, section: VerdictSection, error: float) -> Contrasts:
 
 def claims(c: Contrasts, section: VerdictSection) -> dict[Word, Claim]:
     """What each word needs, as the module's text says it, in the order in which the words are tried."""
-    lost = c.gap.low > 0
+    # Without a shown loss a part of it means nothing: then the run is held to the unpruned model itself.
     name, level = (
         ("accuracy against the part that must be back", c.part_of_gap)
-        if lost
+        if c.gap.low > 0
         else ("accuracy against the unpruned model", c.accuracy_to_unpruned)
     )
     rises = _above("gain", c.gain, 0.0)

@@ -164,7 +164,7 @@ def _paired(sweep: SuiteSweep, unpruned: SuiteSweep | None, pruned: SuiteSweep |
         return None
     ids = paired_ids([sweep, unpruned, pruned])
     shape = len(ids), len(sweep.budgets)  # of no problems too
-    run, of_unpruned, of_pruned = (problem_means(one, ids).reshape(shape) for one in (sweep, unpruned, pruned))
+    run, of_unpruned, of_pruned = (problem_means(each, ids).reshape(shape) for each in (sweep, unpruned, pruned))
     return Paired(run, of_unpruned, of_pruned, sweep.budgets)
 
 
@@ -216,14 +216,14 @@ def steps(rows: Iterable[Row], model: str, suite: str) -> list[int]:
 def at_step(rows: Iterable[Row], model: str, suite: str, step: int) -> tuple[list[Row], Row | None]:
     """(rows by increasing budget, the row with budget null) of one sweep; the later of two equal rows counts."""
     chosen = {row["budget"]: row for row in rows if (row["model"], row["suite"], row["step"]) == (model, suite, step)}
-    whole = chosen.pop(None, None)
-    return [chosen[budget] for budget in sorted(chosen)], whole
+    summary = chosen.pop(None, None)
+    return [chosen[budget] for budget in sorted(chosen)], summary
 
 
 def newest(rows: Sequence[Row], model: str, suite: str) -> tuple[list[Row], Row | None]:
     """`at_step` of the latest step; ([], None) where this model was never swept on this suite."""
-    found = steps(rows, model, suite)
-    return at_step(rows, model, suite, found[-1]) if found else ([], None)
+    swept = steps(rows, model, suite)
+    return at_step(rows, model, suite, swept[-1]) if swept else ([], None)
 
 
 def totals(metrics: Sequence[Row]) -> dict[str, float]:

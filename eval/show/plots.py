@@ -65,7 +65,9 @@ def training_figure(rows: Sequence[Row], suite: str) -> Figure:
     references = {model: newest(rows, model, suite) for model in ("unpruned", "pruned")}
     _accuracy_by_step(accuracy, sweeps, references["unpruned"][0])
     _gain_by_step(
-        gain, [whole for _, whole in sweeps if whole], {name: whole for name, (_, whole) in references.items() if whole}
+        gain,
+        [summary for _, summary in sweeps if summary],
+        {name: summary for name, (_, summary) in references.items() if summary},
     )
     _ending_by_step(ending, sweeps, references["unpruned"][1])
     accuracy.set_title(
@@ -108,8 +110,8 @@ def _accuracy_by_step(axes: Axes, sweeps: Sequence[tuple[list[Row], Row | None]]
     axes.set_ylabel("accuracy (bands: 95 % intervals)")
 
 
-def _gain_by_step(axes: Axes, wholes: Sequence[Row], references: dict[str, Row]) -> None:
-    points = [row for row in wholes if row["gain_per_doubling"] is not None]
+def _gain_by_step(axes: Axes, summaries: Sequence[Row], references: dict[str, Row]) -> None:
+    points = [row for row in summaries if row["gain_per_doubling"] is not None]
     at = [row["step"] for row in points]
     axes.plot(
         at, [row["gain_per_doubling"] for row in points], color=RECOVERED, marker="o", markersize=3.5, linewidth=2
@@ -137,7 +139,7 @@ def _gain_by_step(axes: Axes, wholes: Sequence[Row], references: dict[str, Row])
 
 
 def _ending_by_step(axes: Axes, sweeps: Sequence[tuple[list[Row], Row | None]], unpruned: Row | None) -> None:
-    ended = [whole for _, whole in sweeps if whole and whole["termination"] is not None]
+    ended = [summary for _, summary in sweeps if summary and summary["termination"] is not None]
     axes.plot(
         [row["step"] for row in ended],
         [row["termination"] for row in ended],

@@ -37,7 +37,7 @@ def by_budget(rows: Sequence[Row], suite: str) -> Table:
     sweeps = {name: newest(rows, model, suite) for model, name in MODELS.items()}
     budgets = sorted({row["budget"] for at_budgets, _ in sweeps.values() for row in at_budgets})
     lines = [[budget_name(budget), *(_at(rows, budget) for rows, _ in sweeps.values())] for budget in budgets]
-    lines += [["gain per doubling", *(gain_cell(whole) for _, whole in sweeps.values())]] if lines else []
+    lines += [["gain per doubling", *(gain_cell(summary) for _, summary in sweeps.values())]] if lines else []
     return Table(["thinking budget (tokens)", *sweeps], lines)
 
 
@@ -58,8 +58,8 @@ def other_suites(rows: Sequence[Row], suite: str) -> Table:
 
 def recovered(rows: Sequence[Row], suite: str) -> Table:
     """The recovered fraction at each budget, with its interval."""
-    whole = newest(rows, "run", suite)[1] or {}
-    fractions = whole.get("recovered_fraction") or []
+    summary = newest(rows, "run", suite)[1] or {}
+    fractions = summary.get("recovered_fraction") or []
     lines = [[budget_name(fraction["budget"]), _fraction(fraction)] for fraction in fractions]
     return Table(["thinking budget (tokens)", "(recovered - pruned) / (unpruned - pruned)"], lines)
 
@@ -75,18 +75,18 @@ def by_step(rows: Sequence[Row], suite: str) -> Table:
     lines = []
     for model, title in MODELS.items():
         for step in steps(rows, model, suite):
-            at_budgets, whole = at_step(rows, model, suite, step)
-            if whole and at_budgets:
+            at_budgets, summary = at_step(rows, model, suite, step)
+            if summary and at_budgets:
                 name = f"step {step}" if model == "run" else title
                 lines.append(
                     [
                         name,
-                        "-" if whole["level"] is None else f"{whole['level']:.2f}",
+                        "-" if summary["level"] is None else f"{summary['level']:.2f}",
                         cell(at_budgets[-1]),
-                        gain_cell(whole),
-                        "-" if whole["termination"] is None else f"{whole['termination']:.2f}",
+                        gain_cell(summary),
+                        "-" if summary["termination"] is None else f"{summary['termination']:.2f}",
                         f"{at_budgets[-1]['looping']:.2f}",
-                        whole.get("verdict") or "-",
+                        summary.get("verdict") or "-",
                     ]
                 )
     return Table(
@@ -110,13 +110,13 @@ def half_recovered(rows: Sequence[Row], suite: str) -> Table:
     return Table(["", "pruned", "unpruned", "half of the loss recovered at"], lines)
 
 
-def _values(at_budgets: Sequence[Row], whole: Row | None) -> dict[str, float]:
-    if whole is None or not at_budgets:
+def _values(at_budgets: Sequence[Row], summary: Row | None) -> dict[str, float]:
+    if summary is None or not at_budgets:
         return {}
     values = {
-        "termination": whole["termination"],
-        "gain per doubling": whole["gain_per_doubling"],
-        "level": whole["level"],
+        "termination": summary["termination"],
+        "gain per doubling": summary["gain_per_doubling"],
+        "level": summary["level"],
         "accuracy at the largest budget": at_budgets[-1]["accuracy"],
     }
     return {name: value for name, value in values.items() if value is not None}
@@ -148,11 +148,11 @@ def style(rows: Sequence[Row], suite: str) -> Table:
     lines = []
     for model, title in MODELS.items():
         for step in steps(rows, model, suite):
-            at_budgets, whole = at_step(rows, model, suite, step)
-            counted = (whole or {}).get("style")
-            if whole and counted and counted["words"]:
+            at_budgets, summary = at_step(rows, model, suite, step)
+            counted = (summary or {}).get("style")
+            if summary and counted and counted["words"]:
                 name = f"step {step}" if model == "run" else title
-                lines.append([name, f"{counted['words']:.0f}", *thought_cells(whole, at_budgets[-1])])
+                lines.append([name, f"{counted['words']:.0f}", *thought_cells(summary, at_budgets[-1])])
                 lines += _judged(name, counted.get("judged"))
     return Table(["", "words", *THOUGHT_HEAD], lines)
 
@@ -166,16 +166,16 @@ def _judged(name: str, judged: Row | None) -> list[list[str]]:
 
 def parallel(rows: Sequence[Row], suite: str) -> Table:
     """pass@k and maj@n at the largest budget by model; no lines where there was one thought per problem."""
-    wholes = {name: newest(rows, model, suite)[1] for model, name in MODELS.items()}
-    sampled = {name: whole for name, whole in wholes.items() if whole and whole.get("pass_at_k")}
+    summaries = {name: newest(rows, model, suite)[1] for model, name in MODELS.items()}
+    sampled = {name: summary for name, summary in summaries.items() if summary and summary.get("pass_at_k")}
     lines = [
         [
             name,
-            " · ".join(f"pass@{at_k['k']} {_bracketed(at_k['value'], at_k, '')}" for at_k in whole["pass_at_k"]),
-            _bracketed(whole["maj_at_n"], whole, "maj_"),
-            str(whole["samples"]),
+            " · ".join(f"pass@{at_k['k']} {_bracketed(at_k['value'], at_k, '')}" for at_k in summary["pass_at_k"]),
+            _bracketed(summary["maj_at_n"], summary, "maj_"),
+            str(summary["samples"]),
         ]
-        for name, whole in sampled.items()
+        for name, summary in sampled.items()
     ]
     return Table(["model", "pass@k", "maj@n", "n"], lines)
 
@@ -211,9 +211,9 @@ def sweep_costs(rows: Sequence[Row], suite: str) -> Table:
     """Seconds of each sweep of all suites, and its peak memory on rank 0, weights not counted."""
     lines = []
     for step in steps(rows, "run", suite):
-        whole = at_step(rows, "run", suite, step)[1] or {}
-        peak = whole.get("peak_memory_bytes")
-        lines.append([f"step {step}", f"{whole.get('seconds', 0):.1f}", f"{peak / 1e9:.2f} GB" if peak else "-"])
+        summary = at_step(rows, "run", suite, step)[1] or {}
+        peak = summary.get("peak_memory_bytes")
+        lines.append([f"step {step}", f"{summary.get('seconds', 0):.1f}", f"{peak / 1e9:.2f} GB" if peak else "-"])
     return Table(["", "seconds", "peak memory without the weights"], lines)
 
 
