@@ -52,6 +52,7 @@ table: setup
 	$(RUN) bash tests/bench/table.sh
 
 lint: setup
+	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) mypy
 

@@ -34,6 +34,7 @@ from recipes.command import run as run_command
 from recipes.command import split
 from recipes.errors import UserError
 from runtime.files import read_rows, write_whole
+from runtime.run_folder import RunFolder
 
 COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f")  # after Okabe and Ito
 REFERENCES: tuple[tuple[str, str, Line], ...] = (("pruned", PRUNED, "--"), ("unpruned", UNPRUNED, "-"))
@@ -62,7 +63,7 @@ def read_run(folder: Path) -> Finished:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such run folder; give folders that `launch/train.py` wrote")
-    rows = read_rows(folder / "sweeps.jsonl")
+    rows = read_rows(RunFolder(folder).sweeps)
     suite = verdict_suite(rows) if rows else ""
     final, summary = newest(rows, "run", suite)
     if summary is None or not final or summary["step"] == 0:
@@ -70,7 +71,7 @@ def read_run(folder: Path) -> Finished:
             f"{folder}: unfinished, its sweeps.jsonl has no sweep after training; resume the run or leave it out"
         )
     return Finished(
-        folder.resolve().name, suite, tuple(final), summary, tuple(rows), totals(read_rows(folder / "metrics.jsonl"))
+        folder.resolve().name, suite, tuple(final), summary, tuple(rows), totals(read_rows(RunFolder(folder).metrics))
     )
 
 

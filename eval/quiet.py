@@ -31,10 +31,10 @@ def _make_trainable(model: PreTrainedModel) -> None:
 
 @contextmanager
 def quiet(model: PreTrainedModel) -> Iterator[None]:
-    """Evaluation mode (no dropout or checkpointing), SDPA or eager in place of FlashAttention (it knows no slot masks),
-    on a CPU oneDNN's products (`eval.engines.cpu_linear`).
+    """Evaluation mode (no dropout or checkpointing), on a CPU with oneDNN's products (`eval.engines.cpu_linear`).
 
-    All is restored at the end.
+    Attention is the slots', or eager where the model has no SDPA: FlashAttention knows no slot masks. All is restored
+    at the end.
     """
     modes = [(module, module.training) for module in model.modules()]
     states = random.getstate(), np.random.get_state()
@@ -42,7 +42,7 @@ def quiet(model: PreTrainedModel) -> Iterator[None]:
     try:
         with torch.random.fork_rng(_devices()), onednn_linears(model):
             model.eval()
-            if "flash" in implementation or implementation == "sdpa":
+            if implementation != "eager":  # also the split attention of packed rows (`train.packed_attention`)
                 model.set_attn_implementation(SLOTS if model._supports_sdpa else "eager")
             yield
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def make_arguments(recipe: Recipe, folder: Path, ranks: int = 1) -> SFTConfig:
     )
 
 
-def _without_aliases(trainer: dict[str, Any]) -> dict[str, Any]:
+def _without_aliases(trainer: Mapping[str, Any]) -> dict[str, Any]:
     """The section under the names that transformers keeps; checkpointing is on unless told otherwise, as in TRL."""
     old, new = "gradient_checkpointing", "activation_checkpointing"
     renamed = {key.replace(old, new): value for key, value in trainer.items()}
@@ -90,7 +91,7 @@ class Arithmetic:
         )
 
 
-def arithmetic(trainer: dict[str, Any], traces: int, sequences: int, tokens: int, ranks: int) -> Arithmetic:
+def arithmetic(trainer: Mapping[str, Any], traces: int, sequences: int, tokens: int, ranks: int) -> Arithmetic:
     """The batch arithmetic of a recipe's trainer section; defaults are SFTConfig's."""
     micro_batch = int(trainer.get("per_device_train_batch_size", 8))
     accumulation = int(trainer.get("gradient_accumulation_steps", 1))

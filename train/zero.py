@@ -14,6 +14,7 @@ from recipes.reading import shown
 from recipes.schema import Recipe
 from recipes.zero import ZeroSection
 from runtime.files import write_whole
+from runtime.run_folder import RunFolder
 from train.own_zero import faults
 
 AUTO = "auto"
@@ -172,4 +173,4 @@ def record_config(trainer: Any) -> None:
     plugin = trainer.accelerator.state.deepspeed_plugin
     if plugin is not None and trainer.args.process_index == 0:
         text = json.dumps(plugin.deepspeed_config, indent=2, default=str) + "\n"
-        write_whole(Path(trainer.args.output_dir) / "deepspeed.json", text)
+        write_whole(RunFolder(Path(trainer.args.output_dir)).deepspeed, text)

@@ -22,6 +22,7 @@ from eval.show.curves import SPENT, save
 from eval.show.plots import curves_figure, training_figure
 from eval.show.tables import gain_note
 from runtime.files import read_rows, write_whole
+from runtime.run_folder import RunFolder
 
 SHOWN_APART = ("prune_plan", "versions")  # keys of run.json with a section of their own
 
@@ -31,8 +32,9 @@ def write_report(run_dir: Path) -> Path:
 
     Raises UserError for a broken line in a .jsonl file.
     """
-    rows, metrics = read_rows(run_dir / "sweeps.jsonl"), read_rows(run_dir / "metrics.jsonl")
-    record, recipe = _json(run_dir / "run.json"), _text(run_dir / "recipe.yaml")
+    folder = RunFolder(run_dir)
+    rows, metrics = read_rows(folder.sweeps), read_rows(folder.metrics)
+    record, recipe = _json(folder.record), _text(folder.recipe)
     suite = _suite(recipe, rows)
     verdict = newest(rows, "run", suite)[1]
     environment = Environment(
@@ -42,7 +44,7 @@ def write_report(run_dir: Path) -> Path:
         name=run_dir.resolve().name,
         suite=suite,
         recipe=recipe,
-        figures=_figures(run_dir, rows, suite),
+        figures=_figures(folder.figures, rows, suite),
         verdict=verdict,
         gain_note=gain_note(verdict),
         by_budget=sections.by_budget(rows, suite),
@@ -59,8 +61,8 @@ def write_report(run_dir: Path) -> Path:
         versions=sections.facts(record.get("versions")),
         record=sections.facts({k: v for k, v in record.items() if k not in SHOWN_APART}),
     )
-    write_whole(run_dir / "report.html", page)
-    return run_dir / "report.html"
+    write_whole(folder.report, page)
+    return folder.report
 
 
 def _text(path: Path) -> str:
@@ -87,11 +89,10 @@ def _suite(recipe: str, rows: Sequence[Row]) -> str:
     return str(name) if name in suites(rows) else verdict_suite(rows)
 
 
-def _figures(run_dir: Path, rows: Sequence[Row], suite: str) -> dict[str, str]:
-    """Name to base64 PNG; the files are in run_dir/figures too."""
+def _figures(folder: Path, rows: Sequence[Row], suite: str) -> dict[str, str]:
+    """Name to base64 PNG; the files are in `folder` too."""
     if not rows:
         return {}
-    folder = run_dir / "figures"
     paths = [
         save(curves_figure(rows, suite), folder / "accuracy_by_budget.png"),
         save(curves_figure(rows, suite, SPENT), folder / "accuracy_by_tokens_spent.png"),

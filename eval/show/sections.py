@@ -212,8 +212,9 @@ def sweep_costs(rows: Sequence[Row], suite: str) -> Table:
     lines = []
     for step in steps(rows, "run", suite):
         summary = at_step(rows, "run", suite, step)[1] or {}
-        peak = summary.get("peak_memory_bytes")
-        lines.append([f"step {step}", f"{summary.get('seconds', 0):.1f}", f"{peak / 1e9:.2f} GB" if peak else "-"])
+        seconds, peak = summary.get("seconds"), summary.get("peak_memory_bytes")
+        taken = "-" if seconds is None else f"{seconds:.1f}"
+        lines.append([f"step {step}", taken, f"{peak / 1e9:.2f} GB" if peak else "-"])
     return Table(["", "seconds", "peak memory without the weights"], lines)
 
 

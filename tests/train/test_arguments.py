@@ -13,9 +13,9 @@ from trl import SFTConfig
 from data_prep.models import load_model
 from recipes.loader import load
 from runtime.ranks import ALONE
-from tests.train.runs import rows, small
-from train import stages
+from tests.train.runs import rows, small, trainer_of
 from train.arguments import arithmetic, checkpointing, make_arguments
+from train.inputs import read_inputs
 
 
 def arguments_of(*overrides: str) -> SFTConfig:
@@ -133,10 +133,9 @@ def test_the_real_trainer_comes_to_the_same_number_of_steps(overrides: tuple[str
     recipe = load(
         small("full", tmp_path, tmp_path, "zero.stage=0", "trainer.max_steps=-1", "data.traces.size=61", *overrides)
     )
-    inputs = stages.read_inputs(recipe, ALONE)
-    arguments = make_arguments(recipe, tmp_path)
-    trainer = stages.make_trainer(load_model(recipe.model.unpruned, recipe.model), arguments, inputs, recipe.adapter)
-    counted = trainer.set_initial_training_values(arguments, trainer.get_train_dataloader())
+    inputs = read_inputs(recipe, ALONE)
+    trainer = trainer_of(recipe, tmp_path, load_model(recipe.model.unpruned, recipe.model))
+    counted = trainer.set_initial_training_values(trainer.args, trainer.get_train_dataloader())
     assert inputs.arithmetic.steps == counted[-1]
 
 

@@ -77,19 +77,6 @@ def test_what_goes_to_a_disk_says_where() -> None:
     assert part["offload_optimizer"] == {"device": "nvme", "pin_memory": False, "nvme_path": "disk"}
 
 
-@pytest.mark.parametrize(
-    ("fields", "word"),
-    [
-        ({"stage": 2, "offload_optimizer": "nvme", "nvme_dir": "x"}, "offload_optimizer=nvme needs stage=3"),
-        ({"stage": 3, "offload_optimizer": "nvme"}, "needs nvme_dir"),
-        ({"stage": 0, "config": "x.json"}, "config=x.json needs"),
-    ],
-)
-def test_what_cannot_be_is_refused_in_the_recipe(fields: dict[str, Any], word: str) -> None:
-    with pytest.raises(ValueError, match=word):
-        ZeroSection(**fields)
-
-
 def own(tmp_path: Path, config: Any, *overrides: str) -> Recipe:
     """A recipe of micro batch 8, learning rate 5e-3 and clipping at 1.0 with a DeepSpeed JSON of its own."""
     file = tmp_path / "own.json"

@@ -51,7 +51,7 @@ def watched(train: Callable[..., None]) -> Callable[..., None]:
 def run_cells(cells: list[list[str]]) -> None:
     stages.train = watched(stages.train)  # type: ignore[assignment]
     for cell in cells:
-        assert main.recover(load_recipe(cell)) == 0
+        assert main.run_recipe(load_recipe(cell)) == 0
         AcceleratorState._reset_state(reset_partial_state=True)
         gc.collect()
 

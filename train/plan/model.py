@@ -18,10 +18,11 @@ from trl.trainer.utils import _CHUNKED_LOGPROB_CHUNK_SIZE
 
 from data_prep.models import DTYPES, load_config
 from prune.families import cut_values
-from prune.select import choose
+from prune.methods.table import method_of
 from recipes.errors import UserError
-from recipes.schema import ModelSection, PruneSection, Recipe
-from train.loss.labelled import SummedLoss
+from recipes.prune import PruneSection
+from recipes.schema import ModelSection, Recipe
+from train.loss.tiled import TiledLogLikelihood
 from train.model import peft_config
 from train.plan.live_bytes import LiveBytes
 
@@ -74,16 +75,17 @@ class Activations:
 def planned_config(section: ModelSection, prune: PruneSection | None) -> tuple[Any, Any]:
     """The configs of the unpruned and of the pruned model; nothing of the weights is read.
 
-    Which layers go matters for their number only, so a method that measures needs no measurement here. UserError where
-    there is no config on this machine or the layers cannot be removed.
+    Which layers go matters for their number only, so the first ones stay here whatever the method would choose.
+    UserError where there is no config on this machine or the layers cannot be removed.
     """
     unpruned = load_config(section.unpruned, section)
     if prune is None:
         return unpruned, load_config(str(section.pruned), section)
     layers = int(unpruned.num_hidden_layers)
-    removed = choose(prune, layers, [0.0] * layers)
+    method = method_of(prune)
+    method.check(layers)
     pruned = load_config(section.unpruned, section)
-    for key, value in cut_values(unpruned, [i for i in range(layers) if i not in removed]).items():
+    for key, value in cut_values(unpruned, range(layers - method.count)).items():
         setattr(pruned, key, value)
     return unpruned, pruned
 
@@ -212,7 +214,7 @@ def _empty(old: torch.Tensor) -> torch.Tensor:
 def _loss(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """The loss as a run on a CPU takes it: chainmend's own in float32, else TRL's."""
     if weight.dtype == torch.float32:
-        loss: torch.Tensor = SummedLoss.apply(hidden, weight, targets)[0]
+        loss: torch.Tensor = TiledLogLikelihood.apply(hidden, weight, targets)[0]
         return loss
     log_probs, *_ = ChunkedLogProbFunction.apply(
         hidden, weight, None, targets, 1.0, min(len(weight), _CHUNKED_LOGPROB_CHUNK_SIZE), None, 1.0, METRICS

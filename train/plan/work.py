@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,9 @@ from data_prep.models import load_tokenizer
 from data_prep.prepared.prepare import Prepared, prepare
 from eval.engines.memory import GIGABYTE, lay_out_slots, row_tokens
 from eval.sweep import SweepSpec, make_sweep_spec, suite_requests
-from recipes.data import GenerateTraces
 from recipes.engines import HFEngine
 from recipes.errors import UserError
+from recipes.generation import GenerateTraces
 from recipes.schema import Recipe
 from recipes.sweep import SweepSection
 from train.arguments import Arithmetic, arithmetic
@@ -111,7 +112,7 @@ def batch_of(recipe: Recipe, traces: Traces) -> Batch:
     return Batch(rows, length, padded, checkpointing, reentrant)
 
 
-def _checkpointing(trainer: dict[str, Any]) -> bool:
+def _checkpointing(trainer: Mapping[str, Any]) -> bool:
     given = [trainer[key] for key in ("gradient_checkpointing", "activation_checkpointing") if key in trainer]
     return bool(given[0]) if given else True
 

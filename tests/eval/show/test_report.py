@@ -91,6 +91,6 @@ def test_references_alone(tmp_path):
 
 
 def test_a_broken_line_is_named(run_dir):
-    (run_dir / "metrics.jsonl").write_text("{}\n{broken")
+    (run_dir / "metrics.jsonl").write_text("{}\n{broken\n")
     with pytest.raises(UserError, match="metrics.jsonl:2"):
         write_report(run_dir)

@@ -1,6 +1,6 @@
 """The tables of the report."""
 
-from eval.show.sections import by_budget, endings, facts, half_recovered, style, training
+from eval.show.sections import by_budget, endings, facts, half_recovered, style, sweep_costs, training
 from tests.eval.show.made_rows import made_judged, made_rows
 
 
@@ -15,6 +15,12 @@ def test_one_line_per_budget_and_the_gains_below():
 def test_how_thoughts_end():
     line = endings(made_rows(budgets=(16,)), "chain").lines[0]
     assert line == ["unpruned", "16", "13", "0.70", "0.05", "0.10"]
+
+
+def test_what_a_sweep_took_and_what_was_not_measured():
+    rows = [row | {"seconds": 7.25, "peak_memory_bytes": None} for row in made_rows(run_steps=(5,))]
+    assert sweep_costs(rows, "chain").lines == [["step 5", "7.2", "-"]]
+    assert sweep_costs([row | {"seconds": None} for row in rows], "chain").lines == [["step 5", "-", "-"]]
 
 
 def test_facts_are_text_or_compact_json():
