@@ -41,7 +41,6 @@ bench: setup
 	$(RUN) python -m tests.bench.training qwen3 lora
 	$(RUN) python -m tests.bench.startup
 	$(RUN) python -m tests.bench.scaling
-	$(RUN) python -m tests.bench.statistics
 	$(RUN) python -m tests.bench.coverage
 	$(RUN) python -m tests.bench.streaming
 	$(RUN) python -m tests.bench.decontamination

@@ -55,7 +55,7 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
     from eval.checkpoint import checkpoint_hash, checkpoint_tokenizer, checkpoint_weights, fetch, find_checkpoint
     from eval.engines.choose import version_of
     from eval.kept_sweep import KeptSweep, Place
-    from eval.numbers.summary import rows
+    from eval.numbers.summary import sweep_rows
     from eval.sweep import check_context, make_sweep_spec
     from runtime.ranks import ALONE
 
@@ -71,7 +71,7 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
             spec, Place(Path(folder) / "samples", "run", step), checkpoint_hash(checkpoint, recipe.model), ALONE
         )
         sweeps = kept.run(lambda: checkpoint_weights(checkpoint, recipe.model, recipe.sweep.engine))
-    found = [row for sweep in sweeps.values() for row in rows(sweep, None, None, recipe.sweep.verdict)]
+    found = [row for sweep in sweeps.values() for row in sweep_rows(sweep, None, None, recipe.sweep.verdict)]
     if out is not None:
         write_rows(out / "sweeps.jsonl", found)
     return found
@@ -79,7 +79,7 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
 
 def write_rows(path: Path, rows: Sequence[dict[str, object]]) -> None:
     """Adds rows to those of other steps and suites that are there; written whole or not at all."""
-    from eval.numbers.summary import read_rows
+    from runtime.files import read_rows
 
     kept = {(row["step"], row["model"], row["suite"], row["budget"]): row for row in [*read_rows(path), *rows]}
     draft = path.with_name(f".{path.name}.{os.getpid()}")

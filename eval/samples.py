@@ -206,5 +206,9 @@ def read_sweep(path: Path) -> SuiteSweep:
 
 
 def sweep_style(method: str, thoughts: Sequence[GradedThought]) -> dict[str, Any] | None:
-    """How the thoughts of a sweep are written; None where nothing was thought at all."""
-    return style_row([thought for thought in thoughts if not thought.failure]) if method == "generate" else None
+    """How the finished thoughts of a sweep are written; None where the method writes no thoughts."""
+    if method != "generate":
+        return None
+    finished = [thought for thought in thoughts if not thought.failure]
+    judgements = [thought.judged for thought in finished if thought.judged is not None]
+    return style_row([thought.thinking for thought in finished], judgements)

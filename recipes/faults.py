@@ -8,6 +8,7 @@ from typing import Any, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from recipes.given_up import GIVEN_UP
 from recipes.keys import (
     MAPPINGS,
     Key,
@@ -146,6 +147,8 @@ def _meant(value: Any, names: list[str]) -> str:
 
 def _unknown(key: str, value: Any, keys: list[Key]) -> str:
     said = f"{key}={shown(value)}: "
+    if generic(key) in GIVEN_UP:
+        return said + GIVEN_UP[generic(key)]
     elsewhere = [entry for entry in keys if entry.path == generic(key)]
     if elsewhere:
         section, chooser = elsewhere[0].shown.split(" (")[0], elsewhere[0].shown.rpartition("(")[2].split("=")[0]

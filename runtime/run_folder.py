@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from recipes.errors import UserError
+from recipes.given_up import without_given_up
 from runtime.files import write_whole
 from runtime.seal import COMPLETE
 
@@ -103,8 +104,9 @@ class RunFolder:
         return sorted(complete, key=step_of)
 
     def facts(self) -> dict[str, Any]:
-        """What run.json holds; {} before the first write."""
-        return json.loads(self.record.read_text(encoding="utf-8")) if self.record.is_file() else {}
+        """What run.json holds, without recipe keys that earlier versions had; {} before the first write."""
+        facts: dict[str, Any] = json.loads(self.record.read_text(encoding="utf-8")) if self.record.is_file() else {}
+        return {**facts, "recipe": without_given_up(facts["recipe"])} if "recipe" in facts else facts
 
     def add_facts(self, facts: Mapping[str, Any]) -> None:
         """Merges `facts` into run.json."""

@@ -22,7 +22,6 @@ SMALL = (
     "sweep.suites.0.size=2",
     "sweep.suites.1.size=2",
     "sweep.suites.2.size=4",
-    "sweep.verdict.resamples=100",
     "sweep.engine.batch_size=4",
     "sweep.engine.memory_gb=1",
     "data.traces.size=2000",

@@ -41,7 +41,6 @@ SMALL = (
     "sweep.suites.0.size=8",
     "sweep.suites.1.size=8",
     "sweep.suites.2.size=13",
-    "sweep.verdict.resamples=100",
     "data.traces.size=200",
     "wandb.mode=disabled",
 )

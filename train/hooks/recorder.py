@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eval.numbers.sequences import sweep_error
-from eval.numbers.summary import Row, rows
+from eval.numbers.summary import Row, sweep_rows
 from eval.show.tables import sweep_table
 from eval.types import SuiteSweep
 from recipes.sweep import VerdictSection
@@ -64,6 +64,6 @@ class SweepRecorder:
 
     def _rows(self, suite: str, sweep: SuiteSweep) -> list[Row]:
         if sweep.model != "run":
-            return rows(sweep, None, None, self.verdict)
+            return sweep_rows(sweep, None, None, self.verdict)
         unpruned, pruned = self.references.unpruned[suite], self.references.pruned[suite]
-        return rows(sweep, unpruned, pruned, self.verdict, self.looks.error_at(sweep.step))
+        return sweep_rows(sweep, unpruned, pruned, self.verdict, self.looks.error_at(sweep.step))

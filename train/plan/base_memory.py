@@ -30,7 +30,6 @@ SMALL = (
     "sweep.suites.1.size=1",
     "sweep.suites.2.size=2",
     "sweep.engine.batch_size=1",
-    "sweep.verdict.resamples=100",
 )
 
 

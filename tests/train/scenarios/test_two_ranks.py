@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from data_prep.models import load_model, load_tokenizer
-from eval.numbers.summary import rows as sweep_rows
+from eval.numbers.summary import sweep_rows
 from eval.sweep import make_sweep_spec, suite_sweep, sweep_model
 from recipes.loader import load
 from runtime.ranks import ALONE
