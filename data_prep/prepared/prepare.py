@@ -3,7 +3,7 @@
 <data.cache_dir>/<identity>/rows.arrow      the rows, in the order of the traces
                             manifest.json   what is known of them (see `data_prep.prepared.manifest`)
                             lengths.png     their lengths
-                            seal.json       bytes and SHA-256 of these files
+                            COMPLETE        size and SHA-256 of these files
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from data_prep.traces.rows import READERS, kind_of
 from data_prep.traces.sources import read_source
 from recipes.errors import UserError
 from recipes.traces import FileTraces, JsonlTraces
+from runtime.files import creating
 
 
 def read_file(path: Path, ledger: Ledger) -> Iterator[Trace]:
@@ -48,17 +48,13 @@ def check_new(out: Path, key: str = "out") -> None:
 def new_file(out: Path, key: str = "out") -> Iterator[TextIO]:
     """A file to write, which appears as `out` when the block has ended well; UserError where it cannot be."""
     check_new(out, key)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        with creating(out) as temporary, temporary.open("w", encoding="utf-8") as file:
             yield file
-        os.link(temporary, out)  # unlike a rename, this never takes the place of a file that has come meanwhile
     except FileExistsError:
         raise UserError(f"{key}={out}: the file is there already; name another, or remove it first") from None
     except OSError as fault:
         raise UserError(f"{key}={out}: cannot be written ({fault})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_row(file: TextIO, row: Mapping[str, Any]) -> None:
