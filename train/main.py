@@ -34,7 +34,7 @@ def mend(loaded: Loaded[Recipe]) -> int:
     from train.determinism import be_deterministic
     from train.elastic import fit_checkpoint, fit_ranks
     from train.host_memory import return_freed_memory
-    from train.opening import folder_name, open_run
+    from train.opening import folder_name, open_run, with_first_day
     from train.own_traces import with_generated_traces
     from train.processes import start_ranks
     from train.quantised import keep_adapter_dtype, load_to_train
@@ -47,7 +47,8 @@ def mend(loaded: Loaded[Recipe]) -> int:
     ranks = start_ranks(recipe.zero, recipe.run.stall_seconds)
     calm_libraries(ranks.rank)
     folder = RunFolder(on_first_rank(ranks, lambda: folder_name(loaded)))
-    recipe = fit_ranks(folder, with_generated_traces(recipe, ranks), ranks)
+    loaded = with_first_day(loaded, folder, ranks)
+    recipe = fit_ranks(folder, with_generated_traces(loaded.recipe, ranks), ranks)
     inputs = stages.read_inputs(recipe, ranks)
     stages.say(ranks, inputs.describe())
     if recipe.dry_run:

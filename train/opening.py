@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -57,6 +59,28 @@ def _begin(folder: RunFolder, loaded: Loaded[Recipe], ranks: int, chosen: tuple[
 def folder_name(loaded: Loaded[Recipe]) -> Path:
     """The recipe's run.dir, or runs/<recipe>-<time>."""
     return loaded.recipe.run.dir or Path("runs") / f"{loaded.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def with_first_day(loaded: Loaded[Recipe], folder: RunFolder, ranks: Ranks) -> Loaded[Recipe]:
+    """The recipe with the day that chat templates may write (`data.format.date`): the recipe's own, else that on which
+    the run began, so that a run resumed on another day has the same prompts. All ranks must call it."""
+    recipe = loaded.recipe
+    if recipe.data.format.date is not None:
+        return loaded
+    # rank 0 decides: at midnight the ranks of a run could read two days
+    day = on_first_rank(ranks, lambda: _first_day(folder, recipe.run))
+    fmt = recipe.data.format.model_copy(update={"date": day})
+    data = recipe.data.model_copy(update={"format": fmt})
+    return dataclasses.replace(loaded, recipe=recipe.model_copy(update={"data": data}))
+
+
+def _first_day(folder: RunFolder, run: RunSection) -> datetime.date | None:
+    """The day in the record of the run that is resumed, None where an earlier version wrote none; else today."""
+    checkpoint = resume_point(folder, run)
+    if checkpoint is None:
+        return datetime.date.today()
+    begun = RunFolder(checkpoint.parent).facts()["recipe"]["data"]["format"].get("date")
+    return None if begun is None else datetime.date.fromisoformat(begun)
 
 
 def resume_point(folder: RunFolder, run: RunSection) -> Path | None:

@@ -29,12 +29,13 @@ def identity(section: DataSection, tokenizer: PreTrainedTokenizerBase, fmt: Thin
     the rows depend on (JSON-safe or a section).
     """
     parts = {
-        "section": section.model_dump(mode="json", exclude=NOT_OF_THE_ROWS),
+        # a format counts by what it comes to for this tokenizer: a date, only where the template writes one
+        "section": section.model_dump(mode="json", exclude={*NOT_OF_THE_ROWS, "format"}),
         "sources": list(sources(section)),
         "also": [also.model_dump(mode="json"), *sources(also)] if isinstance(also, BaseModel) else also,
         "format": repr(fmt),
         "tokenizer": tokenizer_hash(tokenizer),
-        "prompt": render_prompt("?", tokenizer, fmt),  # a template may hold the date
+        "prompt": render_prompt("?", tokenizer, fmt),  # what the template really writes
         "code": code_hash(),
         "libraries": {name: version(name) for name in LIBRARIES},
     }

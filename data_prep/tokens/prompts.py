@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from data_prep.tokens.think_formats import render_template, resolve, say_fitting
+from data_prep.tokens.templates import render_template, template_date
+from data_prep.tokens.think_formats import resolve, say_fitting
 from data_prep.trace import Trace
 from recipes.data import FormatSection
 from recipes.errors import UserError
@@ -26,7 +27,7 @@ class ThinkFormat:
 
     open: ends every prompt; close: between thought and answer; cue: appended after a close in a sweep;
     wait: appended where a thought is extended; stop: ends an answer. name: the named format that was taken, or custom;
-    template: hash of the chat template that writes the prompts.
+    template: hash of the chat template that writes the prompts; date: the day that it writes, "" where it writes none.
     """
 
     open: str
@@ -42,13 +43,15 @@ class ThinkFormat:
     stop_ids: tuple[int, ...]
     name: str = "custom"
     template: str = ""
+    date: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} (a thought between {self.open!r} and {self.close!r}; {self.stop!r} ends an answer)"
 
     def facts(self) -> dict[str, str]:
         """What a run record says of it."""
-        return {key: getattr(self, key) for key in ("name", "open", "close", "cue", "wait", "stop", "template")}
+        keys = ("name", "open", "close", "cue", "wait", "stop", "template", *(["date"] if self.date else []))
+        return {key: getattr(self, key) for key in keys}
 
     @property
     def open_mark(self) -> str:
@@ -61,7 +64,8 @@ class ThinkFormat:
 
 def think_format(section: FormatSection, tokenizer: PreTrainedTokenizerBase) -> ThinkFormat:
     """The format of `section` in the ids of `tokenizer`; UserError where the tokenizer cannot express it."""
-    name, opening, close = resolve(section, tokenizer)
+    date = template_date(section.date, tokenizer)
+    name, opening, close = resolve(section, tokenizer, date)
     stop = section.stop or tokenizer.eos_token
     for key, mark in (("open", opening.strip()), ("close", close.strip()), ("stop", stop)):
         _check_mark(key, mark, tokenizer)
@@ -76,6 +80,7 @@ def think_format(section: FormatSection, tokenizer: PreTrainedTokenizerBase) -> 
     return ThinkFormat(
         name=name,
         template=_template_hash(tokenizer),
+        date=date,
         open=opening,
         close=close,
         cue=section.cue,
@@ -103,7 +108,7 @@ def _check_mark(key: str, mark: str, tokenizer: PreTrainedTokenizerBase) -> None
 
 
 def _template_hash(tokenizer: PreTrainedTokenizerBase) -> str:
-    """SHA-256 (16 hex digits) of the chat template; of its text, since what some write depends on the day."""
+    """SHA-256 (16 hex digits) of the chat template; of its text, for what some write depends on the day."""
     return hashlib.sha256(json.dumps(tokenizer.chat_template).encode()).hexdigest()[:16]
 
 
@@ -114,7 +119,7 @@ def encode(text: str, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
 
 def render_prompt(question: str, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat) -> str:
     """The chat template with thinking on, up to and including the think-open string."""
-    text = render_template(question, tokenizer, "on")
+    text = render_template(question, tokenizer, "on", fmt.date)
     if text.rstrip().endswith(fmt.open_mark):
         text = text.rstrip()[: -len(fmt.open_mark)]
     return text + fmt.open
@@ -126,7 +131,7 @@ def render_off_prompt(question: str, tokenizer: PreTrainedTokenizerBase, fmt: Th
     It is the template's own where that has a switch, else the prompt with an empty thought. A switch that writes
     </think> belongs to that format alone: a model trained in another one on the same tokenizer has none.
     """
-    on, off = (render_template(question, tokenizer, thinking) for thinking in ("on", "off"))
+    on, off = (render_template(question, tokenizer, thinking, fmt.date) for thinking in ("on", "off"))
     foreign = fmt.close_mark != "</think>" and "</think>" in off
     own = on != off and not foreign
     return (off if own else render_prompt(question, tokenizer, fmt) + fmt.close) + fmt.cue

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import PreTrainedTokenizerBase
 
 from data_prep.commands.nano import FORMAT as NANO_FORMAT
 from data_prep.nano_world import build_tokenizer
@@ -20,6 +21,7 @@ from data_prep.tokens.workers import work_in_order
 from data_prep.trace import Trace
 from recipes.data import DataSection, FormatSection
 from recipes.errors import UserError
+from tests.data_prep import templates
 from tests.data_prep.tokenizers import CLOSE, IM_END, IM_START, THINK, qwen_like
 
 NANO, QWEN = build_tokenizer(), qwen_like()
@@ -141,6 +143,27 @@ def test_the_second_time_it_is_found(tmp_path: Path) -> None:
     for _ in range(2):
         prepare(section(tmp_path, ["a", "b"]), QWEN, FMT, said.append)
     assert [" ".join(line.split()[:3]) for line in said] == ["prepared set made", "prepared set found"]
+
+
+def on_day(folder: Path, date: str, tokenizer: PreTrainedTokenizerBase) -> Prepared:
+    data = section(folder, ["a", "b"], format={"date": date})
+    return prepare(data, tokenizer, think_format(data.format, tokenizer))
+
+
+def test_a_set_with_a_fixed_day_is_found_again_on_any_other(tmp_path: Path) -> None:
+    first, again = (on_day(tmp_path, "2026-07-31", templates.dated()) for _ in range(2))
+    assert (first.folder, first.hash) == (again.folder, again.hash)
+    assert "Today Date: 31 Jul 2026" in templates.dated().decode(first.rows[0].input_ids)
+
+
+def test_on_another_day_a_dated_template_gives_another_set(tmp_path: Path) -> None:
+    first, second = (on_day(tmp_path, day, templates.dated()) for day in ("2026-07-31", "2026-08-01"))
+    assert first.folder != second.folder and first.hash != second.hash
+
+
+def test_without_a_date_in_the_template_the_set_of_another_day_is_the_same(tmp_path: Path) -> None:
+    first, second = (on_day(tmp_path, day, QWEN) for day in ("2026-07-31", "2026-08-01"))
+    assert first.folder == second.folder
 
 
 def test_a_damaged_set_is_made_again(tmp_path: Path) -> None:
