@@ -76,5 +76,6 @@ def protocol_hash(protocol: Protocol, suite: Suite, samples: int, versions: tupl
     """
     rules = asdict(protocol)
     del rules["format"]["name"], rules["format"]["date"]
+    rules["format"]["close_mark_ids"] = rules["format"].pop("close_tag_ids")  # the name that earlier hashes hold
     parts = [PROTOCOL_VERSION, rules, suite.hash, suite.grader, samples, versions]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

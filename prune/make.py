@@ -13,9 +13,9 @@ from data_prep.fingerprint import fingerprint
 from data_prep.models import load_model, load_tokenizer
 from data_prep.prepared.prepare import Prepared, prepare
 from data_prep.suites.load import load_suite
-from data_prep.tokens.padding import calibration_batches
 from data_prep.tokens.prompts import think_format
 from prune.block_influence import block_influence
+from prune.calibration import calibration_batches
 from prune.families import check_cuttable, decoder_layers
 from prune.plan import PrunePlan
 from prune.select import check_count, choose

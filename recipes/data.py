@@ -29,7 +29,7 @@ __all__ = [
 
 
 class FormatSection(Section):
-    """How a thought is written. The marks (open and close without white space) must be in the tokenizer's reach."""
+    """How a thought is written. The tags (open and close without white space) must be tokens of the tokenizer."""
 
     name: Literal["auto", "qwen3", "qwq", "deepseek_r1", "s1", "think", "custom"] = Field(
         default="auto",

@@ -39,7 +39,7 @@ def _row_loss(logits: torch.Tensor, row: Row) -> float:
     labels = torch.tensor(row.labels[1:], device=logits.device)
     foretold = logits[: len(labels)]
     total = sum(
-        float(cross_entropy(part.float(), wanted, reduction="sum"))
-        for part, wanted in zip(foretold.split(SLICE_TOKENS), labels.split(SLICE_TOKENS), strict=True)
+        float(cross_entropy(part.float(), targets, reduction="sum"))
+        for part, targets in zip(foretold.split(SLICE_TOKENS), labels.split(SLICE_TOKENS), strict=True)
     )
     return total / int((labels >= 0).sum())

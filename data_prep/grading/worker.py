@@ -41,8 +41,8 @@ ALLOWED = {"os.listdir", "os.scandir", "os.walk", "os.fwalk", "os.putenv", "os.u
 def main(arguments: Sequence[str]) -> None:
     """GRADER SECONDS BYTES: reads answers from standard input until it ends."""
     grader, seconds, limit_bytes = arguments[0], float(arguments[1]), int(arguments[2])
-    for each in IGNORED_SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
+    for number in IGNORED_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     answers, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     verify = load(grader)
     silence = os.open(os.devnull, os.O_RDWR)

@@ -68,8 +68,8 @@ def sources(part: Any) -> Iterator[str]:
     if isinstance(part, Mapping):
         part = list(part.values())
     if isinstance(part, list | tuple):
-        for each in part:
-            yield from sources(each)
+        for item in part:
+            yield from sources(item)
     elif isinstance(part, Path):
         yield content_hash(Path(find_path(str(part))))
 
@@ -80,7 +80,9 @@ def content_hash(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     if path.is_dir():
-        parts = [f"{each.relative_to(path)} {content_hash(each)}" for each in sorted(path.rglob("*")) if each.is_file()]
+        parts = [
+            f"{inner.relative_to(path)} {content_hash(inner)}" for inner in sorted(path.rglob("*")) if inner.is_file()
+        ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return "missing"
 

@@ -38,11 +38,11 @@ def _mean(lengths: Counter[int]) -> float:
 
 
 def _quantile(ordered: Sequence[tuple[int, int]], percent: int) -> int:
-    wanted = max(1, math.ceil(sum(count for _, count in ordered) * percent / 100))
+    rank = max(1, math.ceil(sum(count for _, count in ordered) * percent / 100))
     seen = 0
     for length, count in ordered:
         seen += count
-        if seen >= wanted:
+        if seen >= rank:
             return length
     raise ValueError("no lengths")
 
@@ -77,10 +77,10 @@ def describe(manifest: Manifest) -> str:
     rows, lengths, quantiles = manifest["rows"], manifest["lengths"], manifest["lengths"]["quantiles"]
     lost = "".join(f", {count:,} {reason}" for reason, count in sorted(rows["lost"].items()))
     changed = ", ".join(f"{count:,} {what}" for what, count in sorted(rows["changed"].items()))
-    kept = f"{rows['kept']:,} kept" + (f"; on the way: {changed}" if changed else "")
+    kept_text = f"{rows['kept']:,} kept" + (f"; on the way: {changed}" if changed else "")
     losing = ", ".join(f"{length:,} would lose {percent} %" for percent, length in lengths["context_losing"].items())
     return (
-        f"{rows['read']:,} traces read{lost or ', none lost'}; {kept}\n"
+        f"{rows['read']:,} traces read{lost or ', none lost'}; {kept_text}\n"
         f"{manifest['tokens']:,} tokens, {manifest['labelled_share']:.0%} of them labelled; "
         f"a trace has {quantiles['0']:,} to {quantiles['100']:,}, median {quantiles['50']:,}; "
         f"of context lengths {losing}" + "".join(f"\n{note}" for note in rows["notes"])

@@ -149,9 +149,9 @@ def _make(
 
 def _account(batch: Batch, section: DataSection, ledger: Ledger) -> None:
     """Counts what was lost and changed; UserError at the first loss that the recipe does not allow."""
-    for each in batch.dropped:
-        refuse(each, section)
-        ledger.lose(each.reason, each.where, each.why)
+    for dropped in batch.dropped:
+        refuse(dropped, section)
+        ledger.lose(dropped.reason, dropped.where, dropped.why)
     for change in batch.changes:
         ledger.change(change)
 

@@ -1,9 +1,9 @@
 """The one place that renders a prompt, a thought, its close and an answer; training and evaluation both come here.
 
 A rendered trace is   prompt + open | thinking + close + answer + stop   with the labels to the right of the bar.
-A forced answer is    prompt + open + thinking[:budget] + close + cue    and the model goes on from there.
+A forced answer is    prompt + open + thinking[:budget] + close + cue    and the model continues from there.
 With thinking off it is the template's own prompt for that, or prompt + open + close, and the cue.
-The marks (open and close without surrounding white space, such as `</think>`) are what is detected and banned.
+The tags (open and close without surrounding white space, such as `</think>`) are what is detected and banned.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ThinkFormat:
     cue: str
     wait: str
     stop: str
-    close_mark_ids: tuple[int, ...]
+    close_tag_ids: tuple[int, ...]
     forced_close_ids: tuple[int, ...]
     own_close_ids: tuple[int, ...]
     wait_ids: tuple[int, ...]
@@ -54,11 +54,11 @@ class ThinkFormat:
         return {key: getattr(self, key) for key in keys}
 
     @property
-    def open_mark(self) -> str:
+    def open_tag(self) -> str:
         return self.open.strip()
 
     @property
-    def close_mark(self) -> str:
+    def close_tag(self) -> str:
         return self.close.strip()
 
 
@@ -67,8 +67,8 @@ def think_format(section: FormatSection, tokenizer: PreTrainedTokenizerBase) -> 
     date = template_date(section.date, tokenizer)
     name, opening, close = resolve(section, tokenizer, date)
     stop = section.stop or tokenizer.eos_token
-    for key, mark in (("open", opening.strip()), ("close", close.strip()), ("stop", stop)):
-        _check_mark(key, mark, tokenizer)
+    for key, tag in (("open", opening.strip()), ("close", close.strip()), ("stop", stop)):
+        _check_tag(key, tag, tokenizer)
     open_ids, close_ids = encode(opening.strip(), tokenizer), encode(close.strip(), tokenizer)
     tail = close[len(close.rstrip()) :]
     stop_id = encode(stop, tokenizer)[0]
@@ -86,8 +86,9 @@ def think_format(section: FormatSection, tokenizer: PreTrainedTokenizerBase) -> 
         cue=section.cue,
         wait=section.wait,
         stop=stop,
-        close_mark_ids=close_ids,
+        close_tag_ids=close_ids,
         forced_close_ids=encode(close + section.cue, tokenizer),
+        # after a close of the model's own, only its white space and the cue are still to be written
         own_close_ids=close_ids + encode(tail + section.cue, tokenizer),
         wait_ids=encode(section.wait, tokenizer),
         banned_ids=tuple(sorted({open_ids[0], close_ids[0]})),
@@ -95,14 +96,14 @@ def think_format(section: FormatSection, tokenizer: PreTrainedTokenizerBase) -> 
     )
 
 
-def _check_mark(key: str, mark: str, tokenizer: PreTrainedTokenizerBase) -> None:
-    """A mark must begin with a token of its own (a special or added one), or it cannot be told from ordinary text."""
-    ids = encode(mark, tokenizer) if mark else ()
+def _check_tag(key: str, tag: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    """A tag must begin with a token of its own (a special or added one), or it cannot be told from ordinary text."""
+    ids = encode(tag, tokenizer) if tag else ()
     if not ids or (tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids):
-        raise UserError(f"data.format.{key}: the tokenizer cannot write {mark!r}; name the string this model uses")
+        raise UserError(f"data.format.{key}: the tokenizer cannot write {tag!r}; name the string this model uses")
     if ids[0] not in tokenizer.added_tokens_decoder:
         raise UserError(
-            f"data.format.{key}: {mark!r} is not a token of this model's tokenizer (it falls into {len(ids)} pieces), "
+            f"data.format.{key}: {tag!r} is not a token of this model's tokenizer (it falls into {len(ids)} pieces), "
             f"so it is not a thinking model in this format; {say_fitting(tokenizer)}"
         )
 
@@ -120,8 +121,8 @@ def encode(text: str, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
 def render_prompt(question: str, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat) -> str:
     """The chat template with thinking on, up to and including the think-open string."""
     text = render_template(question, tokenizer, "on", fmt.date)
-    if text.rstrip().endswith(fmt.open_mark):
-        text = text.rstrip()[: -len(fmt.open_mark)]
+    if text.rstrip().endswith(fmt.open_tag):  # templates that open the thought write their own white space after it
+        text = text.rstrip()[: -len(fmt.open_tag)]
     return text + fmt.open
 
 
@@ -132,9 +133,9 @@ def render_off_prompt(question: str, tokenizer: PreTrainedTokenizerBase, fmt: Th
     </think> belongs to that format alone: a model trained in another one on the same tokenizer has none.
     """
     on, off = (render_template(question, tokenizer, thinking, fmt.date) for thinking in ("on", "off"))
-    foreign = fmt.close_mark != "</think>" and "</think>" in off
-    own = on != off and not foreign
-    return (off if own else render_prompt(question, tokenizer, fmt) + fmt.close) + fmt.cue
+    foreign = fmt.close_tag != "</think>" and "</think>" in off
+    has_switch = on != off and not foreign
+    return (off if has_switch else render_prompt(question, tokenizer, fmt) + fmt.close) + fmt.cue
 
 
 def render_completion(trace: Trace, fmt: ThinkFormat) -> str:

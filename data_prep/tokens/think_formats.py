@@ -55,8 +55,8 @@ def resolve(section: FormatSection, tokenizer: PreTrainedTokenizerBase, date: st
 
 def say_fitting(tokenizer: PreTrainedTokenizerBase) -> str:
     """What a user can do: the named formats that the tokenizer has the tokens of, and the way without a name."""
-    known = tokenizer.get_added_vocab()
-    names = [name for name, each in FORMATS.items() if all(token in known for token in each.tokens)]
+    added = tokenizer.get_added_vocab()
+    names = [name for name, fmt in FORMATS.items() if all(token in added for token in fmt.tokens)]
     return (
         f"formats that fit it: {', '.join(names) or 'none'}; set data.format to the one it was trained with, "
         "or give its strings as data.format.open and close"
@@ -68,12 +68,12 @@ def found_in_template(tokenizer: PreTrainedTokenizerBase, date: str = "") -> str
 
     s1 is never found: its models carry the plain template of the model they were made from.
     """
-    known = tokenizer.get_added_vocab()
-    if not all(token in known for token in FORMATS["think"].tokens):
+    added = tokenizer.get_added_vocab()
+    if not all(token in added for token in FORMATS["think"].tokens):
         return None
-    if all(token in known for token in FORMATS["deepseek_r1"].tokens):
+    if all(token in added for token in FORMATS["deepseek_r1"].tokens):
         return "deepseek_r1"
-    if all(token in known for token in FORMATS["qwen3"].tokens):
+    if all(token in added for token in FORMATS["qwen3"].tokens):
         on, off = (render_template(PROBE, tokenizer, thinking, date) for thinking in ("on", "off"))
         if on != off:
             return "qwen3"

@@ -19,8 +19,8 @@ from runtime.files import creating
 
 def read_file(path: Path, ledger: Ledger) -> Iterator[Trace]:
     """The traces of a file or folder of any layout, counted; UserError names the row that is broken."""
-    known = path.is_dir() or kind_of(path) in READERS
-    section = FileTraces(source="file", path=path) if known else JsonlTraces(source="jsonl", path=path)
+    is_known = path.is_dir() or kind_of(path) in READERS
+    section = FileTraces(source="file", path=path) if is_known else JsonlTraces(source="jsonl", path=path)
     return read_source(section, "stop", ledger, "traces")
 
 

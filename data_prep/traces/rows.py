@@ -28,10 +28,10 @@ def file_rows(path: Path, key: str) -> Rows:
 
     Rows are counted from 1, in JSON Lines and CSV by line. UserError where the file cannot be read.
     """
-    found = Path(find_path(str(path)))
-    if not found.exists():
-        raise UserError(f"{key}: no file at {found}")
-    for file in data_files(found, key) if found.is_dir() else [found]:
+    place = Path(find_path(str(path)))
+    if not place.exists():
+        raise UserError(f"{key}: no file at {place}")
+    for file in data_files(place, key) if place.is_dir() else [place]:
         yield from _one_file(file, READERS.get(kind_of(file), read_jsonl), key)
 
 
@@ -53,9 +53,9 @@ def kind_of(file: Path) -> str:
 def beside_data(folder: Path) -> list[str]:
     """The names in a folder that `data_files` passes over: what has no suffix of a data file, and folders."""
     return sorted(
-        each.name
-        for each in folder.iterdir()
-        if not (each.is_file() and kind_of(each) in READERS) and not each.name.startswith(".")
+        entry.name
+        for entry in folder.iterdir()
+        if not (entry.is_file() and kind_of(entry) in READERS) and not entry.name.startswith(".")
     )
 
 
@@ -74,7 +74,7 @@ def data_files(folder: Path, key: str) -> list[Path]:
             "rows twice; name one file, or a folder with one kind"
         )
     if not files:
-        inside = sorted(each.name for each in folder.iterdir())
+        inside = sorted(entry.name for entry in folder.iterdir())
         raise UserError(
             f"{key}: no data file lies in the folder {folder} ({', '.join(READERS)}); it holds "
             f"{', '.join(inside[:10]) or 'nothing'}"

@@ -17,9 +17,10 @@ from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 from trl.trainer.utils import maybe_gather_lm_head_ctx
 
+from data_prep.tokens.tokenize import IGNORED
+
 TILE_ELEMENTS = 2**23
 """logits at a time: 32 MiB in float32, which the caches of a CPU partly hold"""
-IGNORED = -100
 SCALED = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
 """what configs call a change of the logits after the output layer"""
 
