@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,8 @@ from data_prep.commands.nano import FORMAT as NANO_FORMAT
 from data_prep.nano_world import build_tokenizer
 from data_prep.prepared.prepare import Prepared, prepare
 from data_prep.problem import Problem, Suite
-from data_prep.tokens.batches import BatchWork, batches_of
 from data_prep.tokens.prompts import think_format
-from data_prep.tokens.tokenize import IGNORED, Labeller
-from data_prep.tokens.workers import work_in_order
-from data_prep.trace import Trace
+from data_prep.tokens.tokenize import IGNORED
 from recipes.data import DataSection, FormatSection
 from recipes.errors import UserError
 from tests.data_prep import templates
@@ -192,14 +188,6 @@ def test_prepare_reads_the_recipes_traces(tmp_path: Path) -> None:
 def test_what_the_run_record_keeps_is_json_and_names_no_row(tmp_path: Path) -> None:
     facts = json.loads(json.dumps(prepared(tmp_path, ["a", "b"]).facts()))
     assert (facts["traces_read"], facts["traces_kept"], "named" in facts["rows"]) == (2, 2, False)
-
-
-def test_threads_give_the_same_batches_in_the_same_order() -> None:
-    base = Trace("t", "2+2?", "2+2=4", "4", "f")
-    traces = [dataclasses.replace(base, id=str(i), thinking="x\n\n" * (i % 40)) for i in range(900)]
-    work = BatchWork(Labeller(QWEN, FMT), OTHER_TOKENS + 50, "shorten")
-    here, there = (list(work_in_order(work, batches_of(traces), workers)) for workers in (1, 3))
-    assert here == there and len(here) == 8
 
 
 def test_a_close_inside_is_one_token_everywhere(tmp_path: Path) -> None:
