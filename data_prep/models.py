@@ -46,7 +46,7 @@ def load_config(path: str, section: ModelSection) -> Any:
 def load_model(path: str, section: ModelSection, **more: Any) -> PreTrainedModel:
     """The weights at `path` in the section's dtype and attention, from safetensors only. `more` goes to transformers.
 
-    UserError where they cannot be had.
+    UserError where they cannot be loaded.
     """
     load_config(path, section)
     try:

@@ -48,7 +48,7 @@ def seal_text(step: int, files: Mapping[str, Facts]) -> str:
 
 
 def seal(folder: Path) -> None:
-    """Seals a folder that is no checkpoint: hashes its files and writes COMPLETE, by one process."""
+    """Seals a folder that is not a checkpoint: hashes its files and writes COMPLETE, by one process."""
     files = {name: facts_of(folder / name) for name in files_of(folder)}
     write_whole(folder / COMPLETE, _signed({"files": _sorted(files)}))
 

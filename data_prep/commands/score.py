@@ -1,6 +1,6 @@
 """`python -m data_prep score recipe=FILE out=FILE [pruned=DIR]`: the loss of both models on every trace of a recipe.
 
-Rows {id, trace, loss_unpruned, loss_pruned, gap, tokens, lost}: mean loss in nats a labelled token of what would train
+Rows {id, trace, loss_unpruned, loss_pruned, gap, tokens, lost}: mean loss in nats per labelled token of what trains
 (where `data.overlong` is shorten, the shortened trace), `trace` a hash of its text as it came; null where it is too
 long or cannot be labelled, which `lost` says (where the recipe says `overlong: error` or `on_error: stop`, the command
 stops there). The traces are read once. `data.select.scores` names the file. A run does not make it by itself: it

@@ -42,7 +42,7 @@ def _short_thinking(trace: Trace, fewest: int) -> str:
 def _loop(trace: Trace, rounds: int) -> str:
     for name, text in (("thought", trace.thinking), ("answer", trace.answer)):
         if ends_in_loop(text, rounds):
-            return f"the {name} ends in a circle: …{text.strip()[-40:]!r}"
+            return f"the {name} ends in a loop: …{text.strip()[-40:]!r}"
     return ""
 
 

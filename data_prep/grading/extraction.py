@@ -43,7 +43,7 @@ def join_thousands(text: str) -> str:
 
 
 def plain_number(number: str) -> str:
-    """One spelling for each number; compared as text, so that its length is no matter."""
+    """One spelling for each number; compared as text, so that any length will do."""
     integer, _, fraction = number.replace(",", "").partition(".")
     digits = integer.lstrip("-").lstrip("0") or "0"
     sign = "-" if integer.startswith("-") and digits != "0" else ""

@@ -2,7 +2,7 @@
 
 A line [text, gold] comes in, a line [correct, extracted, reason] goes out, both JSON. Memory is limited, files cannot
 be written, and an audit hook refuses processes, sockets and changes to files, because some scorers evaluate what a
-model wrote as Python. That stops accidents; it is no prison for code that is made to break out.
+model wrote as Python. That stops accidents; it does not hold code that is written to break out.
 """
 
 from __future__ import annotations

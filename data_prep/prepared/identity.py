@@ -1,4 +1,4 @@
-"""The identity of a prepared set: a hash of everything that its rows depend on. What is the same is found again."""
+"""The identity of a prepared set: a hash of everything that its rows depend on, by which it is found again."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def content_hash(path: Path) -> str:
 
 
 def hub_fingerprint(name: str, config: str | None) -> str:
-    """What `datasets` calls the revision of a data set; a word that never comes again where it cannot be asked for."""
+    """What `datasets` calls the revision of a data set; a unique word where the Hub does not answer."""
     from datasets import load_dataset_builder
 
     try:

@@ -11,8 +11,11 @@ import datetime
 import json
 from typing import Any
 
+from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 from transformers.utils.chat_template_utils import _compile_jinja_template
+
+from recipes.errors import UserError
 
 CLOCK = "strftime_now"
 """the function by which templates of transformers ask for the time"""
@@ -28,12 +31,26 @@ def template_date(date: datetime.date | None, tokenizer: PreTrainedTokenizerBase
 def render_template(question: str, tokenizer: PreTrainedTokenizerBase, thinking: str, date: str) -> str:
     """The chat template's own prompt for one question.
 
-    thinking: "on" or "off", for templates that have a switch for it. date: as `template_date` gives it.
+    thinking: "on" or "off", for templates that have a switch for it. date: as `template_date` gives it. UserError where
+    the template refuses a single question, or where none of several is the default.
     """
     messages = [{"role": "user", "content": question}]
     switches: dict[str, Any] = {"add_generation_prompt": True, "enable_thinking": thinking == "on"}
-    if not date:
+    try:
+        if date:
+            return _on_day(messages, tokenizer, switches, date)
         return str(tokenizer.apply_chat_template(messages, tokenize=False, **switches))
+    except (TemplateError, ValueError) as fault:
+        said = (str(fault).strip() or type(fault).__name__).splitlines()[0][:200]
+        raise UserError(
+            f"model: the tokenizer's chat template cannot write the prompt of one question ({said}); use a model whose "
+            "(default) template takes a single user message, or change the template in its folder"
+        ) from None
+
+
+def _on_day(
+    messages: list[dict[str, str]], tokenizer: PreTrainedTokenizerBase, switches: dict[str, Any], date: str
+) -> str:
     # `apply_chat_template` always lets templates read the clock, and turns a function that is passed to it into text.
     # So the compiled template is rendered directly, with the same variables; a variable hides the global of its name.
     template = _compile_jinja_template(tokenizer.get_chat_template())

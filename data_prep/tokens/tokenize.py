@@ -13,7 +13,7 @@ from data_prep.tokens.spelling import Speller, first_difference
 from data_prep.trace import Trace
 
 IGNORED = -100
-"""the label of a token that is not learned; torch and TRL leave out just this number"""
+"""the label of a token that is not learned: the number that the losses of torch and TRL leave out"""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Labeller:
         """Each trace labelled, or why it cannot be, in order."""
         faults = [self._fault(trace) for trace in traces]
         sound = [trace for trace, fault in zip(traces, faults, strict=True) if fault is None]
-        # Apart, not as one text: a merge across the border would make a token that is half labelled.
+        # Apart, not as one text: a merge across the border would give one token that belongs to both.
         prompts = encode_all(
             [render_prompt(trace.question, self.tokenizer, self.fmt) for trace in sound], self.tokenizer
         )
@@ -83,7 +83,7 @@ class Labeller:
     def _fault(self, trace: Trace) -> Unwritable | None:
         for name, text in (("thinking", trace.thinking), ("answer", trace.answer), ("question", trace.question)):
             if not text.isascii() and not _is_unicode(text):
-                return Unwritable("broken text", f"the {name} holds half of a surrogate pair, which is no character")
+                return Unwritable("broken text", f"the {name} holds half of a surrogate pair, which is not a character")
         for name, text in (("thinking", trace.thinking), ("answer", trace.answer)):
             for tag in self.tags:
                 if tag in text:

@@ -60,7 +60,7 @@ def as_list(value: Any, name: str) -> list[Any]:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
-            raise ValueError(f"{name!r} must be a list, got text that is no JSON list") from None
+            raise ValueError(f"{name!r} must be a list, got text that is not a JSON list") from None
     if not isinstance(value, list):
         raise ValueError(f"{name!r} must be a list, got {type(value).__name__}")
     return value

@@ -1,4 +1,4 @@
-"""Trace files: reading one by its path, and writing one that is there whole or not at all, and never over another."""
+"""Trace files: reading one by its path, and writing one that appears whole or not at all, and never over another."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read_file(path: Path, ledger: Ledger) -> Iterator[Trace]:
 def trace_row(trace: Trace) -> dict[str, Any]:
     """The row of a trace file, from which the same trace is read again.
 
-    The plain layout marks a whole thought; one that is absent or not closed is written as the reply that it came in.
+    The plain layout says that the thought is whole; one that is absent or unclosed is written as the reply it came in.
     """
     row = {"id": trace.id, "question": trace.question, "thinking": trace.thinking, "answer": trace.answer}
     if trace.thought != "whole":

@@ -20,7 +20,7 @@ MOST_REMEMBERED = 1000
 
 
 class RowReader:
-    """Reads the rows of one source; the ledger hears what was done to a row, and which of several layouts was taken."""
+    """Reads the rows of one source; the ledger notes what was done to a row, and which of several layouts was taken."""
 
     def __init__(self, section: FileTraces | JsonlTraces | HubTraces, ledger: Ledger, key: str) -> None:
         self.section, self.ledger, self.key = section, ledger, key
@@ -136,7 +136,7 @@ def _id_of(row: Mapping[str, Any], where: str) -> str:
 
 
 def _check(trace: Trace) -> None:
-    """ValueError where a trace is none: no question, or text that cannot be written as UTF-8."""
+    """ValueError for a trace without a question, or with text that cannot be written as UTF-8."""
     if not visible(trace.question):
         raise ValueError("'question' is empty")
     for name in ("id", "question", "thinking", "answer", "gold"):

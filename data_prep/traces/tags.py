@@ -134,7 +134,7 @@ def _code(text: str) -> list[Code]:
         return []
     code: list[Code] = []
     lines: list[tuple[int, str]] = []
-    fence: tuple[str, int, int] | None = None  # its mark, where it stands, how many lines stood before it
+    fence: tuple[str, int, int] | None = None  # its three characters, its offset, how many lines stood before it
     at = 0
     for line in text.splitlines(keepends=True):
         mark, rest = line.lstrip(" ")[:3], line.lstrip(" ")[3:]

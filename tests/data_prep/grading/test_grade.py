@@ -29,11 +29,11 @@ HUGE = {
 @pytest.mark.parametrize("grader", ["exact", "integer", "choice"])
 @pytest.mark.parametrize("kind", HUGE)
 def test_huge_and_odd_answers_are_graded_at_once(grader: str, kind: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     (grade,) = grade_all([HUGE[kind]], ["J" if grader == "choice" else "7"], grader)
     assert not grade.correct
     assert len(grade.extracted) <= 400
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(

@@ -211,7 +211,7 @@ def test_a_hub_data_set_that_cannot_be_had_is_one_mistake(monkeypatch: pytest.Mo
 
     monkeypatch.setattr("datasets.load_dataset", refuse)
     with pytest.raises(
-        UserError, match=r"\(s\)\.id: the data set a/b \(split test\) cannot be had: no network\nput a copy"
+        UserError, match=r"\(s\)\.id: the data set a/b \(split test\) cannot be loaded: no network\nput a copy"
     ):
         load_suite(HubSuite(source="hub", name="s", id="a/b"))
 

@@ -8,6 +8,7 @@ import pytest
 from transformers import PreTrainedTokenizerBase
 
 from data_prep.tokens.templates import render_template, template_date
+from recipes.errors import UserError
 from tests.data_prep import templates
 
 DAY = datetime.date(2026, 7, 31)
@@ -62,3 +63,18 @@ def test_of_several_templates_one_that_writes_a_date_is_enough() -> None:
     tokenizer = templates.qwen3()
     tokenizer.chat_template = {"default": templates.QWEN3, "tool_use": templates.DATED}
     assert template_date(DAY, tokenizer) == "2026-07-31"
+
+
+@pytest.mark.parametrize("date", ["", "2026-07-31"])
+def test_a_template_that_refuses_a_single_question_is_a_mistake(date: str) -> None:
+    tokenizer = templates.qwen3()
+    tokenizer.chat_template = "{{ raise_exception('a system turn comes first') }}{# strftime_now #}"
+    with pytest.raises(UserError, match=r"cannot write the prompt of one question \(a system turn comes first\)"):
+        render_template("2+2?", tokenizer, "on", date)
+
+
+def test_several_templates_without_a_default_are_a_mistake() -> None:
+    tokenizer = templates.qwen3()
+    tokenizer.chat_template = {"a": templates.QWEN3, "b": templates.QWEN3}
+    with pytest.raises(UserError, match="multiple chat templates with no default"):
+        render_template("2+2?", tokenizer, "on", "")

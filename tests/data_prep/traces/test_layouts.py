@@ -96,7 +96,7 @@ def test_the_gold_answer(row: Any, gold: str | None) -> None:
         (chat(("user", "q"), ("assistant", "a"), thinking="t", reasoning_content="u"), "holds two different thoughts"),
         (chat(("user", "q"), ("assistant", "a"), thinking=3), "the thought of 'messages[1]' must be text"),
         ({"messages": [{"role": "user", "content": None}]}, "'messages[0].content' must be text, got NoneType"),
-        ({"messages": "[1"}, "got text that is no JSON list"),
+        ({"messages": "[1"}, "got text that is not a JSON list"),
         ({"messages": []}, "got roles []"),
         ({"question": "q", "thinking_trajectories": [], "attempt": "a"}, "must be a list of texts that is not empty"),
         ({"problem": "q", "generations": ["a"], "correctness_math_verify": []}, "has 0 verdicts for 1 generations"),

@@ -65,7 +65,7 @@ def test_a_folder_of_two_kinds_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_without_data_says_what_it_holds(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
-    with pytest.raises(UserError, match=r"no data file lies in the folder .*; it holds train"):
+    with pytest.raises(UserError, match=r"the folder .* has no data file .*; it holds train"):
         read(tmp_path)
 
 
