@@ -118,6 +118,8 @@ def check_same_run(folder: RunFolder, recipe: Recipe, ranks: int) -> list[str]:
         {key: value for key, value in each.items() if key not in MAY_CHANGE_ON_RESUME}
         for each in (facts["recipe"], recipe.model_dump(mode="json"))
     )
+    if recipe.data.format.date is None:  # a recipe that names no day takes that of the run (`with_first_day`)
+        now["data"]["format"]["date"] = before["data"]["format"].get("date")
     wanted = facts["ranks"] if recipe.run.resume_ranks == "any" else ranks
     other_ranks = [f"{line}, allowed by run.resume_ranks=any" for line in _differences(facts["ranks"], wanted, "ranks")]
     differences = [*_differences(before, now), *other_ranks]
