@@ -1,6 +1,6 @@
 """Where every row went: `Ledger` counts what was read and what each stage of the preparation lost, by reason.
 
-One ledger goes through all stages of one preparation. The numbers add up: read == kept + lost, which `facts` checks.
+One ledger is shared by all stages of one preparation. The numbers add up: read == kept + lost, which `facts` checks.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Ledger:
         self.notes: list[str] = []
 
     def lose(self, reason: str, where: str, why: str = "") -> None:
-        """One row goes no further. `reason` is a short fixed name (`too long`), `where` names the row."""
+        """One row is dropped here. `reason` is a short fixed name (`too long`), `where` names the row."""
         self.lost[reason] += 1
         if self.every is not None:
             self.every.write(json.dumps({"reason": reason, "where": where, "why": why}, ensure_ascii=False) + "\n")
@@ -37,7 +37,7 @@ class Ledger:
             listed.append(f"{where}: {why}" if why else where)
 
     def change(self, what: str) -> None:
-        """One row goes on, but not as it came (`shortened`)."""
+        """One row is kept, but not as it was (`shortened`)."""
         self.changed[what] += 1
 
     def note(self, text: str) -> None:

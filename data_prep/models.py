@@ -46,7 +46,7 @@ def load_config(path: str, section: ModelSection) -> Any:
 def load_model(path: str, section: ModelSection, **more: Any) -> PreTrainedModel:
     """The weights at `path` in the section's dtype and attention, from safetensors only. `more` goes to transformers.
 
-    UserError where they cannot be had.
+    UserError where they cannot be loaded.
     """
     load_config(path, section)
     try:
@@ -62,13 +62,13 @@ def load_model(path: str, section: ModelSection, **more: Any) -> PreTrainedModel
         raise UserError(f"model: the weights at {path!r} cannot be loaded: {_first_line(error)}") from None
 
 
-def attention(wanted: str) -> str | None:
+def attention(name: str) -> str | None:
     """The attention implementation; None leaves it to transformers (SDPA where the model has it, else eager).
 
     `auto` is FlashAttention 2 where it is installed and a GPU is, else None.
     """
-    if wanted != "auto":
-        return wanted
+    if name != "auto":
+        return name
     return "flash_attention_2" if torch.cuda.is_available() and is_flash_attn_2_available() else None
 
 

@@ -15,7 +15,7 @@ class Problem:
     """One checkable question. `id` is unique in its suite; `answer` is the gold answer as text.
 
     choices: the texts of a multiple choice in the order that is shown; the question then holds them as lettered lines
-    and the answer is a letter. Where a suite is asked by likelihood, the question is the whole prompt. For the grader
+    and the answer is a letter. Where a suite is scored by likelihood, the question is the whole prompt. For the grader
     `reasoning_gym` the answer is JSON (`data_prep.suites.reasoning_gym`).
     """
 
@@ -29,7 +29,7 @@ class Problem:
 class Suite:
     """Problems that are scored together by one grader (`exact`, `integer`, `math`, `choice` or `reasoning_gym`).
 
-    The graders `likelihood_…` (`eval.likelihood`) read no answer: they ask which choice the model finds likeliest.
+    The graders `likelihood_…` (`eval.likelihood`) read no answer: the choice that the model finds likeliest is taken.
     wording: `own` where each problem has words of its own, `template` where all are made from one; instruction: the
     text that was put under every question.
     """
@@ -58,7 +58,7 @@ class Suite:
 
     @property
     def hash(self) -> str:
-        """SHA-256 (16 hex digits) over all that is asked, answered and chosen from, and the grader's name.
+        """SHA-256 (16 hex digits) over questions, answers and choices, and the grader's name.
 
         Equal hash, equal suite. An instruction counts: it stands in every question.
         """

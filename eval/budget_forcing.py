@@ -102,7 +102,7 @@ class ForcedThought:
             self._end_by_itself("eos", len(self._thinking))
             return
         self._thinking.append(token)
-        mark = self.protocol.format.close_mark_ids
+        mark = self.protocol.format.close_tag_ids
         if tuple(self._thinking[-len(mark) :]) == mark:
             self._end_by_itself("close", len(self._thinking) - len(mark))
         elif self.protocol.stop_loops and self._watcher.add(token):
@@ -141,7 +141,7 @@ class ForcedThought:
 
     def _partial_mark(self) -> int:
         """How many tokens at the end are the beginning of a close mark that the budget cut short."""
-        mark = self.protocol.format.close_mark_ids
+        mark = self.protocol.format.close_tag_ids
         sizes = range(len(mark) - 1, 0, -1)
         return next((n for n in sizes if tuple(self._thinking[-n:]) == mark[:n]), 0)
 

@@ -71,9 +71,11 @@ def make_protocol(section: SweepSection, fmt: ThinkFormat, vocabulary_size: int)
 def protocol_hash(protocol: Protocol, suite: Suite, samples: int, versions: tuple[str, ...]) -> str:
     """16 hex digits over all that a score depends on beside the weights; `versions`: those of engine and grader.
 
-    A format counts by its strings and ids, not by the name under which they were found.
+    A format counts by its strings and ids, not by the name under which they were found, nor by the day that its
+    template may write: the same sweep on another day is the same protocol.
     """
     rules = asdict(protocol)
-    del rules["format"]["name"]
+    del rules["format"]["name"], rules["format"]["date"]
+    rules["format"]["close_mark_ids"] = rules["format"].pop("close_tag_ids")  # the name that earlier hashes hold
     parts = [PROTOCOL_VERSION, rules, suite.hash, suite.grader, samples, versions]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -172,7 +172,7 @@ def answer_text(answer_ids: Sequence[int], protocol: Protocol, tokenizer: PreTra
     """What stands after the close: the cue and the answer, as one text."""
     fmt = protocol.format
     text = str(tokenizer.decode([*fmt.own_close_ids, *answer_ids], skip_special_tokens=False))
-    return text.rsplit(fmt.close_mark, 1)[-1].strip()
+    return text.rsplit(fmt.close_tag, 1)[-1].strip()
 
 
 def write_samples(path: Path, sweep_header: dict[str, Any], thoughts: Iterable[GradedThought]) -> None:

@@ -97,7 +97,7 @@ def plan_generation(recipe: Recipe) -> Generation:
         stop_loops=True,
     )
     spec = make_sweep_spec(sweep, recipe.data.format, tokenizer)
-    marks = spec.protocol.format.close_mark_ids
+    marks = spec.protocol.format.close_tag_ids
     bare = replace(spec.protocol.format, cue="", own_close_ids=marks, forced_close_ids=marks)
     spec = replace(spec, protocol=replace(spec.protocol, format=bare))
     context = int(getattr(load_config(recipe.model.unpruned, recipe.model), "max_position_embeddings", 10**9))

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from data_prep.fingerprint import fingerprint
 from data_prep.models import load_model, load_tokenizer
 from data_prep.prepared.prepare import Prepared
-from data_prep.tokens.padding import calibration_batches
+from prune.calibration import calibration_batches
 from prune.families import check_cuttable, decoder_layers
 from prune.methods.table import method_of
 from prune.plan import PrunePlan

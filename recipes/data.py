@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import Literal, Self
 
@@ -14,7 +15,7 @@ from recipes.traces import TracesSection
 
 
 class FormatSection(Section):
-    """How a thought is written. The marks (open and close without white space) must be in the tokenizer's reach."""
+    """How a thought is written. The tags (open and close without white space) must be tokens of the tokenizer."""
 
     name: Literal["auto", "qwen3", "qwq", "deepseek_r1", "s1", "think", "custom"] = Field(
         default="auto",
@@ -36,6 +37,11 @@ class FormatSection(Section):
     wait: str = Field(default="Wait", description="text appended where the thought is extended")
     stop: str | None = Field(
         default=None, description="the stop token that ends an answer; default: the tokenizer's end-of-sequence token"
+    )
+    date: datetime.date | None = Field(
+        default=None,
+        description="the day written by chat templates that write one, such as 2026-07-31; default: the day on which "
+        "the run began, which a resumed run keeps (commands without a run: today)",
     )
 
     @model_validator(mode="after")

@@ -37,6 +37,10 @@ _MUST_BE = {
     "list_type": "a list, such as [1, 2]",
     "dict_type": "a mapping, such as {a: 1}",
     "finite_number": "a finite number",
+    "date_parsing": "a day, such as 2026-07-31",
+    "date_type": "a day, such as 2026-07-31",
+    "date_from_datetime_parsing": "a day, such as 2026-07-31",
+    "date_from_datetime_inexact": "a day, such as 2026-07-31",
 }
 _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from recipes.benchmarks import BENCHMARKS
 from recipes.section import Section
+
+if TYPE_CHECKING:
+    BenchmarkName = str
+else:
+    BenchmarkName = Literal[tuple(BENCHMARKS)]  # a list that a type checker cannot read, for messages and help
+AS_TEXT = ", ".join(name for name, known in BENCHMARKS.items() if known.likelihood == "text_normalised")
 
 
 class NanoSuite(Section):
@@ -82,10 +89,8 @@ class HubSuite(RowsSuite):
 
 
 class NamedSuite(Section):
-    source: Literal["named"] = Field(description="a known benchmark: where it lies, its columns and its grader are set")
-    name: Literal["math500", "aime24", "aime25", "amc23", "gsm8k", "gpqa_diamond", "mmlu", "arc_challenge"] = Field(
-        description="the benchmark; also its name in tables and curves"
-    )
+    source: Literal["named"] = Field(description="a known benchmark: its place, its columns and its grader are set")
+    name: BenchmarkName = Field(description="the benchmark; also its name in tables and curves")
     path: Path | None = Field(
         default=None, description="your own copy (JSON Lines or CSV); default: the data set on the Hugging Face Hub"
     )
@@ -97,14 +102,14 @@ class NamedSuite(Section):
     method: Method = METHOD
     likelihood: Literal["letter", "text", "text_normalised"] | None = Field(
         default=None,
-        description="what is scored by likelihood; default: text_normalised for arc_challenge, else letter",
+        description=f"what is scored by likelihood; default: text_normalised for {AS_TEXT}, else letter",
     )
     size: int | None = Field(default=None, ge=1, description="how many problems, drawn by the seed; default: all")
     seed: int = Field(default=0, description="seed of the draw and of the order of choices")
 
     @model_validator(mode="after")
     def _likelihood_needs_choices(self) -> Self:
-        if self.method == "likelihood" and self.name not in ("gpqa_diamond", "mmlu", "arc_challenge"):
+        if self.method == "likelihood" and not BENCHMARKS[self.name].has_choices:
             raise ValueError(f"method=likelihood: {self.name} has no choices; write method=generate")
         return self
 

@@ -21,14 +21,27 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Folders above are made. After a fault the temporary file is removed, and what was at `path` is untouched.
     """
+    with _temporary(path) as temporary:
+        yield temporary
+        temporary.replace(path)
+
+
+@contextmanager
+def creating(path: Path) -> Iterator[Path]:
+    """As `replacing`, for a file that must be new: FileExistsError where there is one at `path` by then."""
+    with _temporary(path) as temporary:
+        yield temporary
+        os.link(temporary, path)  # unlike a rename, this never takes the place of a file that has come meanwhile
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield temporary
-        temporary.replace(path)
-    except BaseException:
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
 
 
 @contextmanager

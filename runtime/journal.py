@@ -1,12 +1,11 @@
-"""The journal of long work: every finished piece is one line at once, so that a killed process loses none of them.
+"""The journal of long work: each finished piece is written as one line at once, so a killed process loses none of them.
 
-One file a rank beside the result, `NAME.journal-RANK.jsonl`: a header line that says what is worked on, then one line a
-piece. A line that a kill cut short is taken away when the work goes on.
+Each rank has one file beside the result, `NAME.journal-RANK.jsonl`: a header line that says what is worked on, then one
+line per piece. A last line that was cut off when the process was killed is removed when the work resumes.
 """
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import json
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from typing import Any
 
 from recipes.errors import UserError
 from recipes.reading import shown
+from runtime.lock import take_lock
 
 Row = dict[str, Any]
 
@@ -31,15 +31,15 @@ class Journal:
         self.out, self.header = out, dict(header)
 
     def files(self) -> list[Path]:
-        """The files there are."""
+        """The journal files that exist, of any rank."""
         return sorted(self.out.parent.glob(f"{glob.escape(self.out.name)}.journal-*.jsonl"))
 
     def rows(self) -> list[Row]:
-        """Every finished piece; cut last lines are taken off the files. One process at a time, before any `writer`.
+        """Every finished piece; last lines that were cut off are removed from the files.
 
-        UserError where a file belongs to other work, or to work under way.
+        One process at a time, before any `writer`. UserError where a file belongs to other work, or is being written.
         """
-        found: list[Row] = []
+        pieces: list[Row] = []
         for path in self.files():
             try:
                 file = path.open("r+b")
@@ -47,21 +47,21 @@ class Journal:
                 continue  # another process has just ended the same work
             with file:
                 _lock(file, path)
-                whole = _whole_lines(file.read())
-                file.truncate(len(whole))
-            for number, line in enumerate(whole.splitlines()):
+                content = _whole_lines(file.read())
+                file.truncate(len(content))  # or the next piece would be appended to half a line
+            for number, line in enumerate(content.splitlines()):
                 row = _parsed(line, path, number)
                 if number == 0:
                     self._check_header(row, path)
                 else:
-                    found.append(row)
-        return found
+                    pieces.append(row)
+        return pieces
 
     def _check_header(self, header: Row, path: Path) -> None:
-        said = differences(header, self.header)
-        if said:
+        different = differences(header, self.header)
+        if different:
             raise UserError(
-                f"{path} belongs to other work: {said}; put the values back, name another place to "
+                f"{path} belongs to other work: {different}; put the values back, name another place to "
                 "write to, or remove it"
             )
 
@@ -81,13 +81,13 @@ class Journal:
             yield writer
 
     def remove(self) -> None:
-        """Takes the files away, when the result is there."""
+        """Removes the files, once the result is written."""
         for path in self.files():
             path.unlink(missing_ok=True)
 
 
 def remove_left_journals(folder: Path, name: str) -> None:
-    """Takes away the journals of results called `name` (a pattern) that no process is writing."""
+    """Removes the journals of results called `name` (a pattern) that no process is writing."""
     for path in folder.glob(f"{name}.journal-*.jsonl"):
         try:
             with path.open("rb") as file:
@@ -104,7 +104,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 class JournalWriter:
-    """Adds lines, each handed to the system before the next piece is waited for."""
+    """Adds lines; each is handed to the operating system at once, where it survives the end of this process."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -124,12 +124,10 @@ def _parsed(line: bytes, path: Path, number: int) -> Row:
     except ValueError:
         row = None
     if not isinstance(row, dict):
-        raise UserError(f"{path}:{number + 1}: damaged, it is no line of a journal; remove the line or the file")
+        raise UserError(f"{path}:{number + 1}: damaged, this is not a line of a journal; remove the line or the file")
     return row
 
 
 def _lock(file: Any, path: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Busy(f"{path}: another process is writing it; wait for it, or name another place") from None
+    if not take_lock(file):
+        raise Busy(f"{path}: another process is writing it; wait for it, or name another place")

@@ -1,9 +1,9 @@
-"""The mark of a complete checkpoint: a file COMPLETE with the size and the SHA-256 of every other file, written last.
+"""The seal of a folder: a file COMPLETE with the size and the SHA-256 of every other file, written last.
 
     {"step": 8, "files": {"model.safetensors": [1234, "9f86…"], …}, "sha256": "…of the above"}
 
-A mark of an earlier version holds the step alone: such a checkpoint is taken as it is, since nothing says what its
-files were.
+The step is that of a checkpoint; the seal of another folder has none. Checkpoints of earlier versions have a seal
+without hashes; they are accepted as they are, since nothing says what their files were.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from runtime.files import write_whole
+
 COMPLETE = "COMPLETE"
 CHUNK_BYTES = 1 << 22
 
@@ -22,10 +24,10 @@ Facts = tuple[int, str]
 """bytes and SHA-256 (hex) of a file"""
 
 
-def files_of(checkpoint: Path) -> list[str]:
-    """All files of a checkpoint but its mark, as paths below it, the largest first."""
-    found = [path for path in checkpoint.rglob("*") if path.is_file() and path.name != COMPLETE]
-    return [path.relative_to(checkpoint).as_posix() for path in sorted(found, key=lambda p: (-p.stat().st_size, p))]
+def files_of(folder: Path) -> list[str]:
+    """All files of a folder but its seal, as paths below it, the largest first."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != COMPLETE]
+    return [path.relative_to(folder).as_posix() for path in sorted(paths, key=lambda p: (-p.stat().st_size, p))]
 
 
 def share_of(names: Sequence[str], rank: int, ranks: int) -> Sequence[str]:
@@ -34,53 +36,70 @@ def share_of(names: Sequence[str], rank: int, ranks: int) -> Sequence[str]:
 
 
 def facts_of(file: Path) -> Facts:
-    """Size and hash of a file that must outlast a loss of power: it is flushed to the disk first."""
+    """Size and hash of a file that must survive a loss of power: it is flushed to the disk first."""
     with file.open("rb") as opened:
         os.fsync(opened.fileno())
     return _measured(file)
 
 
 def seal_text(step: int, files: Mapping[str, Facts]) -> str:
-    """What COMPLETE holds."""
-    body: dict[str, Any] = {"step": step, "files": {name: list(files[name]) for name in sorted(files)}}
+    """What COMPLETE holds in a checkpoint."""
+    return _signed({"step": step, "files": _sorted(files)})
+
+
+def seal(folder: Path) -> None:
+    """Seals a folder that is not a checkpoint: hashes its files and writes COMPLETE, by one process."""
+    files = {name: facts_of(folder / name) for name in files_of(folder)}
+    write_whole(folder / COMPLETE, _signed({"files": _sorted(files)}))
+
+
+def _sorted(files: Mapping[str, Facts]) -> dict[str, list[Any]]:
+    return {name: list(files[name]) for name in sorted(files)}
+
+
+def _signed(body: Mapping[str, Any]) -> str:
     return json.dumps({**body, "sha256": _own_hash(body)}, indent=1) + "\n"
 
 
-def read_seal(checkpoint: Path) -> dict[str, Facts] | None:
-    """The files that the mark names, with their facts; None for a mark that names none (an earlier version's).
+def read_seal(folder: Path) -> dict[str, Facts] | None:
+    """The files that the seal names, with their facts; None for a seal that names none (an earlier version's).
 
-    ValueError where the mark itself is damaged.
+    ValueError where the seal itself is damaged.
     """
-    text = (checkpoint / COMPLETE).read_text(encoding="utf-8", errors="replace").strip()
+    text = (folder / COMPLETE).read_text(encoding="utf-8", errors="replace").strip()
     if not text or text.isdigit():
         return None
-    mark = json.loads(text)
-    if not isinstance(mark, dict) or mark.pop("sha256", None) != _own_hash(mark):
+    body = json.loads(text)
+    # The seal carries a hash of itself: a flipped bit in one of its sizes or hashes must not pass for a damaged file.
+    if not isinstance(body, dict) or body.pop("sha256", None) != _own_hash(body):
         raise ValueError("its own hash differs")
-    return {name: (int(size), str(digest)) for name, (size, digest) in mark["files"].items()}
+    try:
+        return {name: (int(size), str(digest)) for name, (size, digest) in body["files"].items()}
+    except (KeyError, AttributeError, TypeError):
+        raise ValueError("it names no files with size and hash") from None
 
 
-def damage(checkpoint: Path, names: Iterable[str], marked: Mapping[str, Facts]) -> list[str]:
-    """What is wrong with the named files, a line each; [] where all are as they were marked."""
-    return [line for name in names if (line := _damage(checkpoint / name, name, *marked[name]))]
+def damage(folder: Path, names: Iterable[str], sealed: Mapping[str, Facts]) -> list[str]:
+    """What is wrong with the named files, one line each; [] where all are as they were sealed."""
+    return [line for name in names if (line := _damage(folder / name, name, *sealed[name]))]
 
 
-def damage_of(checkpoint: Path, endings: tuple[str, ...] = ("",)) -> list[str]:
-    """`damage` of a whole checkpoint, or of its files with such endings, by one process; [] where there is no mark."""
-    if not (checkpoint / COMPLETE).is_file():
+def damage_of(folder: Path, endings: tuple[str, ...] = ("",)) -> list[str]:
+    """`damage` of a whole folder, or of its files with such endings, by one process; [] where there is no seal."""
+    if not (folder / COMPLETE).is_file():
         return []
     try:
-        marked = read_seal(checkpoint) or {}
-    except (ValueError, KeyError, TypeError) as fault:
+        sealed = read_seal(folder) or {}
+    except ValueError as fault:
         return [f"{COMPLETE} is damaged ({fault})"]
-    return damage(checkpoint, [name for name in marked if name.endswith(endings)], marked)
+    return damage(folder, [name for name in sealed if name.endswith(endings)], sealed)
 
 
 def _damage(file: Path, name: str, size: int, digest: str) -> str:
     try:
-        there = file.stat().st_size
-        if there != size:
-            return f"{name} has {there:,} bytes in place of {size:,}"
+        size_now = file.stat().st_size
+        if size_now != size:
+            return f"{name} has {size_now:,} bytes in place of {size:,}"
         return "" if _measured(file)[1] == digest else f"{name} has other bytes than were saved"
     except FileNotFoundError:
         return f"{name} is missing"

@@ -150,6 +150,11 @@ USES = [
     ),
     Use("training_bar", "transformers:ProgressCallback", lambda bar: bar().training_bar is None),
     Use("unset_hf_deepspeed_config", "transformers.integrations.deepspeed:unset_hf_deepspeed_config", *takes()),
+    Use(
+        "_compile_jinja_template",
+        "transformers.utils.chat_template_utils:_compile_jinja_template",
+        *takes("chat_template"),
+    ),
     Use("deepspeed_plugin", "accelerate.state:AcceleratorState", *says("def deepspeed_plugin(")),
     Use("data_seed", "accelerate.data_loader:SeedableRandomSampler", order_is_of_the_seed),
     Use("set_epoch", "accelerate.data_loader:SeedableRandomSampler.set_epoch", *takes("epoch")),

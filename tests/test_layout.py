@@ -30,7 +30,7 @@ ABOVE_GROUND = ["commands", "prepared", "filtering", "suites", "traces", "tokens
 
 ROOMS: dict[str, set[str]] = {
     **{f"data_prep.{room}": {*ABOVE_GROUND[place + 1 :], *GROUND} for place, room in enumerate(ABOVE_GROUND)},
-    **{f"data_prep.{module}": GROUND for module in GROUND},
+    **{f"data_prep.{module}": GROUND for module in sorted(GROUND)},
     "eval.numbers": {"types"},
     "eval.show": {"numbers", "types"},
     "eval.engines": {"budget_forcing", "http_calls", "protocol", "streams", "types"},

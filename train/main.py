@@ -34,7 +34,7 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
     from train.hooks.of_run import make_hooks
     from train.inputs import read_inputs
     from train.model import pruned_path
-    from train.opening import find_resume, folder_name, open_run
+    from train.opening import find_resume, folder_name, open_run, with_first_day
     from train.own_traces import with_generated_traces
     from train.processes import start_ranks
     from train.run import say
@@ -47,7 +47,8 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
     calm_libraries(ranks.rank)
     folder = RunFolder(on_first_rank(ranks, lambda: folder_name(loaded)))
     resume = on_first_rank(ranks, lambda: find_resume(folder, recipe.run))
-    recipe = fit_ranks(resume, with_generated_traces(recipe, ranks), ranks)
+    loaded = with_first_day(loaded, resume, ranks)
+    recipe = fit_ranks(resume, with_generated_traces(loaded.recipe, ranks), ranks)
     inputs = read_inputs(recipe, ranks)
     say(ranks, inputs.describe())
     if recipe.dry_run:
@@ -65,7 +66,6 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
         run = stages.start_run(folder, resume, recipe, facts, ranks)
         stages.keep_figure(inputs, run)
         recorder = stages.make_recorder(run, references, recipe.sweep, inputs.arithmetic.steps)
-
         arguments = make_arguments(recipe, folder.path, ranks.count)
         model = stages.load_to_train(pruned, recipe)
         trainer = stages.make_trainer(model, arguments, inputs, recipe, loss, run)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import os
 import platform
 import time
@@ -53,6 +55,26 @@ class Resume:
 def folder_name(loaded: Loaded[Recipe]) -> Path:
     """The recipe's run.dir, or runs/<recipe>-<time>."""
     return loaded.recipe.run.dir or Path("runs") / f"{loaded.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def with_first_day(loaded: Loaded[Recipe], resume: Resume, ranks: Ranks) -> Loaded[Recipe]:
+    """The recipe with the day that chat templates may write (`data.format.date`): the recipe's own, else that on which
+    the run began, so that a run resumed on another day has the same prompts. All ranks must call it."""
+    data = loaded.recipe.data
+    if data.format.date is not None:
+        return loaded
+    # rank 0 decides: at midnight the ranks of a run could read two days
+    day = on_first_rank(ranks, lambda: _first_day(resume))
+    dated = data.changed(format=data.format.changed(date=day))
+    return dataclasses.replace(loaded, recipe=loaded.recipe.changed(data=dated))
+
+
+def _first_day(resume: Resume) -> datetime.date | None:
+    """The day in the record of the run that is resumed, None where an earlier version wrote none; else today."""
+    if resume.checkpoint is None:
+        return datetime.date.today()
+    begun = resume.origin.facts()["recipe"]["data"]["format"].get("date")
+    return None if begun is None else datetime.date.fromisoformat(begun)
 
 
 def find_resume(folder: RunFolder, run: RunSection) -> Resume:
@@ -162,6 +184,8 @@ def check_same_run(folder: RunFolder, recipe: Recipe, ranks: int) -> list[str]:
         {key: value for key, value in sections.items() if key not in MAY_CHANGE_ON_RESUME}
         for sections in (facts["recipe"], recipe.model_dump(mode="json"))
     )
+    if recipe.data.format.date is None:  # a recipe that names no day takes that of the run (`with_first_day`)
+        now["data"]["format"]["date"] = before["data"]["format"].get("date")
     allowed = facts["ranks"] if recipe.run.resume_ranks == "any" else ranks
     other_ranks = [
         f"{line}, allowed by run.resume_ranks=any" for line in _differences(facts["ranks"], allowed, "ranks")

@@ -22,7 +22,7 @@ from recipes.schema import Recipe
 from recipes.suites import NanoSuite
 from recipes.sweep import SweepSection
 from recipes.traces import FileTraces
-from runtime.cache import alone
+from runtime.lock import hold_lock
 from runtime.ranks import Ranks, on_every_rank, on_first_rank
 
 
@@ -70,7 +70,7 @@ def _write_once(generation: Generation, out: Path, ranks: Ranks) -> None:
 def _wait_for_others(out: Path, held: ExitStack) -> None:
     """Takes the lock of `out`, which `held` lets go; so does a run that dies, whose journal is then gone on with."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    held.enter_context(alone(out, lambda text: print(text, flush=True)))
+    held.enter_context(hold_lock(out, lambda text: print(text, flush=True)))
 
 
 def also_asked(generation: Generation, sweep: SweepSection) -> str:

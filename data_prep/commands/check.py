@@ -32,37 +32,37 @@ LONGEST_EXAMPLE = 200
 
 @dataclass
 class Checked:
-    """What was counted. `found`: traces by filter; `first`: an example each; `kept`: traces that none drops."""
+    """What was counted. `dropped`: traces by filter; `first`: an example for each; `kept`: traces that none drops."""
 
     ledger: Ledger = field(default_factory=Ledger)
-    found: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
     first: dict[str, str] = field(default_factory=dict)
     kept: int = 0
 
 
 def main(arguments: list[str]) -> None:
     """Prints the table; UserError where the source cannot be read."""
-    own, rest = split(arguments, OWN, Recipe)
-    section = _section(own, rest)
+    keys, rest = split(arguments, OWN, Recipe)
+    section = _section(keys, rest)
     print("\n".join(lines(check(section), section.filters)))
 
 
-def _section(own: dict[str, str], rest: list[str]) -> DataSection:
-    if "traces" not in own:
+def _section(keys: dict[str, str], rest: list[str]) -> DataSection:
+    if "traces" not in keys:
         return load(rest, Recipe).data
     if rest:
         raise UserError(
             f"data_prep check: {rest[0]} does not go with traces=; the filters of a recipe are checked "
             "with recipe=FILE key=value"
         )
-    if not own["traces"]:
+    if not keys["traces"]:
         raise UserError("data_prep check: traces= names nothing; write traces=FILE or a folder of files")
-    layout = next((name for name in get_args(Layout) if name == own.get("format", "auto")), None)
+    layout = next((name for name in get_args(Layout) if name == keys.get("format", "auto")), None)
     if layout is None:
-        raise UserError(f"format={own['format']}: allowed: {', '.join(get_args(Layout))}")
-    path = Path(find_path(own["traces"]))
+        raise UserError(f"format={keys['format']}: allowed: {', '.join(get_args(Layout))}")
+    path = Path(find_path(keys["traces"]))
     if not path.exists():
-        raise UserError(f"traces={own['traces']}: there is no such file or folder")
+        raise UserError(f"traces={keys['traces']}: there is no such file or folder")
     traces = FileTraces(source="file", path=path, format=layout)
     return DataSection(traces=traces, max_length_tokens=2**31)
 
@@ -70,22 +70,22 @@ def _section(own: dict[str, str], rest: list[str]) -> DataSection:
 def check(section: DataSection) -> Checked:
     """Reads the whole source, skipping what is broken, and asks every filter about every trace."""
     checked = Checked()
-    settings = [(each, _setting(each, section.filters)) for each in FILTERS]
+    settings = [(candidate, _setting(candidate, section.filters)) for candidate in FILTERS]
     for trace in read_source(section.traces, "skip", checked.ledger):
         sound = True
-        for each, (setting, active) in settings:
-            if why := each.why(trace, setting):
-                checked.found[each.key] += 1
-                checked.first.setdefault(each.key, f"{trace.where}: {why}")
+        for candidate, (setting, active) in settings:
+            if why := candidate.why(trace, setting):
+                checked.dropped[candidate.key] += 1
+                checked.first.setdefault(candidate.key, f"{trace.where}: {why}")
                 sound = sound and not active
         checked.kept += sound
     return checked
 
 
-def _setting(each: Filter, filters: FiltersSection) -> tuple[object, bool]:
+def _setting(candidate: Filter, filters: FiltersSection) -> tuple[object, bool]:
     """The setting to ask with, and whether the recipe has the filter on."""
-    setting = getattr(filters, each.key)
-    return (each.suggested, False) if setting is None else (setting, True)
+    setting = getattr(filters, candidate.key)
+    return (candidate.suggested, False) if setting is None else (setting, True)
 
 
 def lines(checked: Checked, filters: FiltersSection) -> list[str]:
@@ -96,16 +96,16 @@ def lines(checked: Checked, filters: FiltersSection) -> list[str]:
         (reason, "", f"{count:,}", _share(count, ledger.read), ledger.named[reason][0])
         for reason, count in ledger.lost.items()
     ]
-    for each in FILTERS:
-        setting, active = _setting(each, filters)
-        count = checked.found[each.key]
+    for candidate in FILTERS:
+        setting, active = _setting(candidate, filters)
+        count = checked.dropped[candidate.key]
         table.append(
             (
-                each.reason,
-                f"{each.key}={setting}" if active else f"off, would drop at {each.key}={setting}",
+                candidate.reason,
+                f"{candidate.key}={setting}" if active else f"off, would drop at {candidate.key}={setting}",
                 f"{count:,}",
                 _share(count, ledger.read),
-                checked.first.get(each.key, ""),
+                checked.first.get(candidate.key, ""),
             )
         )
     table.append(("kept", "by all that are on", f"{checked.kept:,}", _share(checked.kept, ledger.read), ""))

@@ -37,35 +37,35 @@ def main(arguments: list[str]) -> None:
     for path in (section.out, pairs_file):
         check_new(path)
     suites = [load_suite(suite_called(name.strip(), "suite"), "suite") for name in section.suite.split(",")]
-    index, ledger, found = SuiteIndex(suites, section), Ledger(), []
-    with new_file(section.out) as kept, new_file(pairs_file) as pairs:
+    index, ledger, overlapping = SuiteIndex(suites, section), Ledger(), []
+    with new_file(section.out) as kept_file, new_file(pairs_file) as pairs:
         for trace in read_file(section.traces, ledger):
             overlaps = index.overlaps(trace.question)
             if overlaps:
-                found.append((trace.id, overlaps))
+                overlapping.append((trace.id, overlaps))
                 _write_overlaps(pairs, trace.id, overlaps)
             else:
                 ledger.kept += 1
-                write_row(kept, trace_row(trace))
-    print(summary(found, ledger, section))
+                write_row(kept_file, trace_row(trace))
+    print(summary(overlapping, ledger, section))
     print(f"kept {section.out}\noverlaps {pairs_file}")
 
 
 def _write_overlaps(file: TextIO, trace: str, overlaps: Sequence[Overlap]) -> None:
-    for each in overlaps:
-        write_row(file, {"trace": trace, **asdict(each), "coverage": round(each.coverage, 4)})
+    for overlap in overlaps:
+        write_row(file, {"trace": trace, **asdict(overlap), "coverage": round(overlap.coverage, 4)})
 
 
-def summary(found: Sequence[tuple[str, Sequence[Overlap]]], ledger: Ledger, section: OverlapRules) -> str:
+def summary(overlapping: Sequence[tuple[str, Sequence[Overlap]]], ledger: Ledger, section: OverlapRules) -> str:
     """How many traces overlap, with which suites, and the largest overlaps."""
-    by_suite = Counter(name for _, overlaps in found for name in {each.suite for each in overlaps})
-    problems = {(each.suite, each.problem) for _, overlaps in found for each in overlaps}
+    by_suite = Counter(name for _, overlaps in overlapping for name in {overlap.suite for overlap in overlaps})
+    problems = {(overlap.suite, overlap.problem) for _, overlaps in overlapping for overlap in overlaps}
     lines = [
-        f"{ledger.read:,} traces, {len(found):,} overlap with {len(problems):,} problems, {ledger.kept:,} kept "
+        f"{ledger.read:,} traces, {len(overlapping):,} overlap with {len(problems):,} problems, {ledger.kept:,} kept "
         f"(runs of {section.n} {section.unit}, {section.shared} shared)"
     ]
     lines += [f"{count:8,}  with {name}" for name, count in sorted(by_suite.items())]
-    largest = sorted(found, key=lambda pair: -pair[1][0].coverage)[:MOST_SHOWN]
+    largest = sorted(overlapping, key=lambda pair: -pair[1][0].coverage)[:MOST_SHOWN]
     return "\n".join(
         lines
         + [

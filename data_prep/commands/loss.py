@@ -16,7 +16,7 @@ SLICE_TOKENS = 1024
 
 
 def trace_losses(model: PreTrainedModel, rows: Sequence[Row], batch_tokens: int) -> Iterator[tuple[int, float]]:
-    """(place of the row, its mean loss a labelled token in nats), batch by batch; the longest rows go first.
+    """(place of the row, its mean loss per labelled token in nats), batch by batch; the longest rows go first.
 
     batch_tokens: padded tokens run side by side; a longer row goes alone.
     """
@@ -35,11 +35,12 @@ def _batch_losses(model: PreTrainedModel, batch: Sequence[Row]) -> list[float]:
 
 
 def _row_loss(logits: torch.Tensor, row: Row) -> float:
-    """logits [tokens, vocabulary] of one row; the token at place i is foretold by the logits at i - 1."""
+    """logits [tokens, vocabulary] of one row; the logits at place i - 1 predict the token at place i."""
     labels = torch.tensor(row.labels[1:], device=logits.device)
-    foretold = logits[: len(labels)]
+    predicting = logits[: len(labels)]
+    # In slices: float32 logits of a long row and a large vocabulary would not fit beside the model.
     total = sum(
-        float(cross_entropy(part.float(), wanted, reduction="sum"))
-        for part, wanted in zip(foretold.split(SLICE_TOKENS), labels.split(SLICE_TOKENS), strict=True)
+        float(cross_entropy(part.float(), targets, reduction="sum"))
+        for part, targets in zip(predicting.split(SLICE_TOKENS), labels.split(SLICE_TOKENS), strict=True)
     )
     return total / int((labels >= 0).sum())

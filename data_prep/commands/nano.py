@@ -132,8 +132,8 @@ def build(recipe: NanoRecipe, out: Path) -> None:
 
 def main(arguments: list[str]) -> None:
     """The command; UserError where the folder for the model is not named."""
-    own, rest = split(arguments, {"out": "folder for the model"}, NanoRecipe)
+    keys, rest = split(arguments, {"out": "folder for the model"}, NanoRecipe)
     recipe = load(rest, NanoRecipe)
-    if "out" not in own:
+    if "out" not in keys:
         raise UserError("data_prep nano: out=DIR is missing, the folder for the model")
-    build(recipe, Path(own["out"]))
+    build(recipe, Path(keys["out"]))

@@ -57,13 +57,13 @@ class Look:
 
 
 def main(arguments: list[str]) -> None:
-    own, rest = split(arguments, OWN_KEYS, Recipe)
-    show(load_recipe(rest).recipe, look_of(own))
+    keys, rest = split(arguments, OWN_KEYS, Recipe)
+    show(load_recipe(rest).recipe, look_of(keys))
 
 
-def look_of(own: Mapping[str, str], stream: TextIO | None = None) -> Look:
+def look_of(keys: Mapping[str, str], stream: TextIO | None = None) -> Look:
     """The look that the command's own keys ask for; colours by default only on a terminal and without NO_COLOR."""
-    count, ids, colour = own.get("n", "3"), own.get("ids", "false"), own.get("colour", "auto")
+    count, ids, colour = keys.get("n", "3"), keys.get("ids", "false"), keys.get("colour", "auto")
     if not count.isdigit() or count == "0":
         raise UserError(f"n={count}: must be a whole number of at least 1")
     if ids not in ("true", "false"):
@@ -92,8 +92,8 @@ def show(recipe: Recipe, look: Look) -> None:
 def lines_of(trace: Trace, work: BatchWork, look: Look) -> Iterator[str]:
     """A heading, and the text of one trace or the reason why it will not be there."""
     batch = work([trace])
-    for each in batch.dropped:
-        yield f"\n--- {each.where}: lost, {each.reason}: {each.why}"
+    for dropped in batch.dropped:
+        yield f"\n--- {dropped.where}: lost, {dropped.reason}: {dropped.why}"
     for fields in batch.rows.to_pylist():
         ids, prompt = fields["input_ids"], fields["prompt_tokens"]
         row = Row(fields["id"], ids, [IGNORED] * prompt + ids[prompt:], fields["shortened"])

@@ -1,11 +1,11 @@
 """`python -m data_prep score recipe=FILE out=FILE [pruned=DIR]`: the loss of both models on every trace of a recipe.
 
-Rows {id, trace, loss_unpruned, loss_pruned, gap, tokens, lost}: mean loss in nats a labelled token of what would train
+Rows {id, trace, loss_unpruned, loss_pruned, gap, tokens, lost}: mean loss in nats per labelled token of what trains
 (where `data.overlong` is shorten, the shortened trace), `trace` a hash of its text as it came; null where it is too
 long or cannot be labelled, which `lost` says (where the recipe says `overlong: error` or `on_error: stop`, the command
 stops there). The traces are read once. `data.select.scores` names the file. A run does not make it by itself: it
 prepares its traces before there is a pruned model, whose cutting may need them. Losses are kept in
-`run.cache_dir`/scores by model and by the trace's tokens, so that a killed command goes on.
+`run.cache_dir`/scores by model and by the trace's tokens, so that a command that was killed resumes.
 """
 
 from __future__ import annotations
@@ -62,25 +62,26 @@ class Scored:
 
 def main(arguments: list[str]) -> None:
     """Scores under the unpruned model, then under the pruned one, and writes the file."""
-    own, rest = split(arguments, KEYS, Recipe)
+    keys, rest = split(arguments, KEYS, Recipe)
     recipe = load_recipe(rest).recipe
-    if not own.get("out"):
+    if not keys.get("out"):
         raise UserError("data_prep score: out=FILE is missing, the file of scores")
-    out, batch_tokens = Path(own["out"]), _positive(own.get("batch_tokens", "4096"))
+    out, batch_tokens = Path(keys["out"]), _positive(keys.get("batch_tokens", "4096"))
     check_new(out)
-    pruned = own.get("pruned") or recipe.model.pruned
+    pruned = keys.get("pruned") or recipe.model.pruned
     if pruned is None:
         raise UserError(
             "data_prep score: pruned=DIR is missing, the pruned model; python -m prune recipe=… output=DIR makes it"
         )
     for path in (recipe.model.unpruned, pruned):
-        load_config(path, recipe.model)  # a wrong name is told now, not after hours with the other model
+        load_config(path, recipe.model)  # a wrong name is reported now, not after hours with the other model
     with tempfile.TemporaryFile("w+", encoding="ascii") as rows_file:
-        traces = [_set_down(scored, row, rows_file) for scored, row in labelled(recipe)]
-        known = [losses(path, recipe, rows_file, batch_tokens) for path in (recipe.model.unpruned, pruned)]
+        traces = [_write_row(scored, row, rows_file) for scored, row in labelled(recipe)]
+        losses_by_model = [losses(path, recipe, rows_file, batch_tokens) for path in (recipe.model.unpruned, pruned)]
     with new_file(out) as file:
         for scored in traces:
-            write_row(file, _score_row(scored, *(None if scored.key is None else each[scored.key] for each in known)))
+            pair = [None if scored.key is None else by_key[scored.key] for by_key in losses_by_model]
+            write_row(file, _score_row(scored, *pair))
     print(f"scores {out}")
 
 
@@ -90,7 +91,7 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _set_down(scored: Scored, row: Row | None, rows_file: TextIO) -> Scored:
+def _write_row(scored: Scored, row: Row | None, rows_file: TextIO) -> Scored:
     """Writes the row to the file from which both models read it."""
     if row is not None:
         rows_file.write(json.dumps([scored.key, asdict(row)]) + "\n")
@@ -98,7 +99,7 @@ def _set_down(scored: Scored, row: Row | None, rows_file: TextIO) -> Scored:
 
 
 def _rows_of(rows_file: TextIO) -> Iterator[tuple[str, Row]]:
-    """(key, row) of what was set down, from the beginning."""
+    """(key, row) of what `_write_row` wrote, from the beginning."""
     rows_file.seek(0)
     for line in rows_file:
         key, row = json.loads(line)
@@ -132,19 +133,19 @@ def _scored(trace: Trace, row: Row) -> tuple[Scored, Row]:
 
 
 def losses(path: str, recipe: Recipe, rows_file: TextIO, batch_tokens: int) -> dict[str, float]:
-    """The loss of the model at `path` on every row set down, by the row's key; what the cache lacks is computed."""
+    """The loss of the model at `path` on every row of the file, by the row's key; what the cache lacks is computed."""
     section: ModelSection = recipe.model
     model = load_model(path, section).eval()
     model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    mark = fingerprint(path)
+    weights = fingerprint(path)
     journal = Journal(
-        recipe.run.cache_dir / "scores" / f"{mark.removeprefix('sha256:')[:16]}-{section.dtype}",
-        {"fingerprint": mark, "dtype": section.dtype},
+        recipe.run.cache_dir / "scores" / f"{weights.removeprefix('sha256:')[:16]}-{section.dtype}",
+        {"fingerprint": weights, "dtype": section.dtype},
     )
     journal.out.parent.mkdir(parents=True, exist_ok=True)
-    known: dict[str, float] = {row["key"]: row["loss"] for row in journal.rows()}
-    found, scored = len(known), 0
-    rows = ((key, row) for key, row in _rows_of(rows_file) if key not in known)
+    loss_of: dict[str, float] = {row["key"]: row["loss"] for row in journal.rows()}
+    cached, scored = len(loss_of), 0
+    rows = ((key, row) for key, row in _rows_of(rows_file) if key not in loss_of)
     with journal.writer(0) as writer:
         while chunk := dict(islice(rows, CHUNK_TRACES)):
             keys, waiting = list(chunk), list(chunk.values())
@@ -154,11 +155,11 @@ def losses(path: str, recipe: Recipe, rows_file: TextIO, batch_tokens: int) -> d
                         f"data_prep score: the loss of {path} on trace {waiting[place].id} is {loss}; "
                         "the weights overflow or are broken"
                     )
-                known[keys[place]] = loss
+                loss_of[keys[place]] = loss
                 scored += 1
                 writer.add({"key": keys[place], "loss": loss})
-    print(f"{path}: {scored:,} traces scored, {found:,} were known", flush=True)
-    return known
+    print(f"{path}: {scored:,} traces scored, {cached:,} were known", flush=True)
+    return loss_of
 
 
 def _score_row(scored: Scored, unpruned: float | None, pruned: float | None) -> dict[str, Any]:

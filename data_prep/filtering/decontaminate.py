@@ -83,20 +83,27 @@ class SuiteIndex:
             for number in self._runs.get(run, ()):
                 shared[number] += 1
                 example.setdefault(number, run)
-        found = [
+        candidates = [
             Overlap(*self._problems[number][:2], count, self._problems[number][2], example[number])
             for number, count in sorted(shared.items())
         ]
-        found = [
-            each
-            for each in found
-            if each.shared >= min(self.rules.shared, each.runs) and each.coverage >= self.rules.coverage
+        candidates = [
+            overlap
+            for overlap in candidates
+            if overlap.shared >= min(self.rules.shared, overlap.runs) and overlap.coverage >= self.rules.coverage
         ]
-        return self._whole(question) + sorted(found, key=lambda each: -each.shared)
+        return self._whole(question) + sorted(candidates, key=lambda overlap: -overlap.shared)
 
     def _whole(self, question: str) -> list[Overlap]:
         """Problems shorter than one run that are the whole question, with or without an instruction under it."""
-        bare = next((question.removesuffix(each) for each in self._instructions if question.endswith(each)), question)
+        bare = next(
+            (
+                question.removesuffix(instruction)
+                for instruction in self._instructions
+                if question.endswith(instruction)
+            ),
+            question,
+        )
         text = " ".join(split_text(bare, self.rules.unit))
         return [Overlap(*self._problems[number][:2], 0, 0, text) for number in self._short.get(text, ())]
 
@@ -115,9 +122,9 @@ def decontaminate(
     ledger.note(f"decontaminated against {', '.join(suite.name for suite in looked_at)}")
     index = SuiteIndex(looked_at, section)
     for trace in traces:
-        found = index.overlaps(trace.question)
-        if found:
-            ledger.lose(f"in suite {found[0].suite}", trace.where, describe(found[0], section))
+        overlaps = index.overlaps(trace.question)
+        if overlaps:
+            ledger.lose(f"in suite {overlaps[0].suite}", trace.where, describe(overlaps[0], section))
         else:
             yield trace
 

@@ -24,12 +24,12 @@ MOST_MISSED = 0.01
 
 def drop_duplicates(traces: Iterable[Trace], section: DuplicatesSection, ledger: Ledger) -> Iterator[Trace]:
     """The traces that came first, in order; the others are lost as `duplicate` or `near duplicate`."""
-    found = iter(traces)
+    stream = iter(traces)
     if section.exact != "none":
-        found = _exact(found, section.exact, ledger)
+        stream = _exact(stream, section.exact, ledger)
     if section.near != "none":
-        found = _near(found, section, ledger)
-    return found
+        stream = _near(stream, section, ledger)
+    return stream
 
 
 def words_of(trace: Trace, part: str) -> list[str]:

@@ -42,7 +42,7 @@ def _short_thinking(trace: Trace, fewest: int) -> str:
 def _loop(trace: Trace, rounds: int) -> str:
     for name, text in (("thought", trace.thinking), ("answer", trace.answer)):
         if ends_in_loop(text, rounds):
-            return f"the {name} ends in a circle: …{text.strip()[-40:]!r}"
+            return f"the {name} ends in a loop: …{text.strip()[-40:]!r}"
     return ""
 
 
@@ -73,12 +73,12 @@ FILTERS: tuple[Filter, ...] = (
 
 def filter_traces(traces: Iterable[Trace], section: DataSection, ledger: Ledger) -> Iterator[Trace]:
     """The traces that no filter of the recipe drops; one that several would drop counts for the first of FILTERS."""
-    settings = [(each, getattr(section.filters, each.key)) for each in FILTERS]
-    active = [(each, setting) for each, setting in settings if setting is not None]
+    settings = [(candidate, getattr(section.filters, candidate.key)) for candidate in FILTERS]
+    active = [(candidate, setting) for candidate, setting in settings if setting is not None]
     for trace in traces:
-        for each, setting in active:
-            if why := each.why(trace, setting):
-                ledger.lose(each.reason, trace.where, why)
+        for candidate, setting in active:
+            if why := candidate.why(trace, setting):
+                ledger.lose(candidate.reason, trace.where, why)
                 break
         else:
             yield trace

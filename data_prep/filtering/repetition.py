@@ -1,4 +1,4 @@
-"""Does a text end by going round in a circle? The definition of `eval.looping`, on words in place of token ids."""
+"""Does a text end in a loop? The definition of `eval.looping`, on words in place of token ids."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ LONGEST_PERIOD = 64
 SHORTEST_LOOP = 12
 LONGEST_WORD = 200
 USUAL_WORD = 16
-"""characters a word, with which the end of most texts holds enough words"""
+"""characters per word; with it, the end of most texts that is looked at holds enough words"""
 # Scripts written without spaces: Thai to Khmer, kana, Han, Hangul. Each of their characters is a word.
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
@@ -17,6 +17,7 @@ WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 def ends_in_loop(text: str, rounds: int) -> bool:
     """True where the last words repeat with a period of at most 64: `rounds` full rounds, 12 words at the least."""
     words = last_words(text, max(rounds * LONGEST_PERIOD, SHORTEST_LOOP))
+    # A loop of period p means that the last words equal themselves shifted by p: one comparison of lists per period.
     for period in range(1, min(LONGEST_PERIOD, len(words) // rounds) + 1):
         span = max(rounds * period, SHORTEST_LOOP)
         if span <= len(words) and words[-span:-period] == words[len(words) - span + period :]:

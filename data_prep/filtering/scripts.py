@@ -56,11 +56,11 @@ def foreign_share(question: str, thinking: str) -> float:
     The question uses a script that has at least a tenth of its letters. 0 where the question has no letter or the
     thought fewer than 20: nothing can be said. Greek letters are symbols, so Greek text counts neither way.
     """
-    asked = letters_by_script(question)
-    own = {script for script, count in asked.items() if count and count >= OWN_SHARE * asked.total()}
-    if not own or (own == {"LATIN"} and thinking.isascii()):
+    in_question = letters_by_script(question)
+    expected = {script for script, count in in_question.items() if count and count >= OWN_SHARE * in_question.total()}
+    if not expected or (expected == {"LATIN"} and thinking.isascii()):
         return 0.0
     thought = letters_by_script(thinking)
     if thought.total() < FEWEST_LETTERS:
         return 0.0
-    return sum(count for script, count in thought.items() if script not in own) / thought.total()
+    return sum(count for script, count in thought.items() if script not in expected) / thought.total()

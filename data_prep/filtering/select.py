@@ -48,15 +48,15 @@ def select(traces: Iterable[Trace], data: DataSection, ledger: Ledger) -> Iterat
         return
     scores = read_scores(section)
     with tempfile.TemporaryFile("w+", encoding="ascii") as waiting:
-        found = array("d", _set_down(_scored(traces, scores, data, ledger), waiting))
-        kept = chosen(found, section)
+        values = array("d", _written(_scored(traces, scores, data, ledger), waiting))
+        places = chosen(values, section)
         waiting.seek(0)
         for number, line in enumerate(waiting):
             trace = Trace(**json.loads(line))
-            if number in kept:
+            if number in places:
                 yield trace
             else:
-                ledger.lose("not selected", trace.where, f"its {section.score} is {found[number]:.4f}")
+                ledger.lose("not selected", trace.where, f"its {section.score} is {values[number]:.4f}")
 
 
 def _scored(
@@ -80,23 +80,23 @@ def _scored(
 
 def _refuse(trace: Trace, reason: str, data: DataSection) -> None:
     """UserError where the recipe does not allow the loss of a trace that has no score for this reason."""
-    given, instead = ("overlong=error", "overlong=drop") if reason == TOO_LONG else ("on_error=stop", "on_error=skip")
-    if given in (f"overlong={data.overlong}", f"on_error={data.on_error}"):
+    setting, instead = ("overlong=error", "overlong=drop") if reason == TOO_LONG else ("on_error=stop", "on_error=skip")
+    if setting in (f"overlong={data.overlong}", f"on_error={data.on_error}"):
         raise UserError(
-            f"data.{given}: trace {trace.where} has no score in data.select.scores, where it is lost as "
-            f"{reason!r}; make the scores anew from this recipe, or write data.{instead}"
+            f"data.{setting}: trace {trace.where} has no score in data.select.scores, where it is lost as "
+            f"{reason!r}; make the scores again from this recipe, or write data.{instead}"
         )
 
 
-def _set_down(scored: Iterable[tuple[Trace, float]], waiting: TextIO) -> Iterator[float]:
-    """Writes each trace to the file, and gives its score."""
+def _written(scored: Iterable[tuple[Trace, float]], waiting: TextIO) -> Iterator[float]:
+    """The scores; the trace of each is written to the file as it passes, so that none waits in memory."""
     for trace, score in scored:
         waiting.write(json.dumps(asdict(trace)) + "\n")
         yield score
 
 
 def read_scores(section: SelectSection) -> Scores:
-    """The wanted score of every trace hash of the file, or why it has none; UserError for a bad row.
+    """The score that `section` names of every trace hash of the file, or why it has none; UserError for a bad row.
 
     A row of an earlier version does not say why; the usual reason is that it was too long.
     """
@@ -123,9 +123,9 @@ def chosen(scores: Sequence[float], section: SelectSection) -> set[int]:
         assert section.low is not None and section.high is not None
         return {i for i, score in enumerate(scores) if section.low <= score <= section.high}
     total = len(scores)
-    wanted = section.count if section.count is not None else max(1, int((section.share or 0) * total + 0.5))
-    if wanted > total:
-        raise UserError(f"data.select.count={wanted}: only {total} traces have arrived there; write at most {total}")
+    count = section.count if section.count is not None else max(1, int((section.share or 0) * total + 0.5))
+    if count > total:
+        raise UserError(f"data.select.count={count}: only {total} traces have arrived there; write at most {total}")
     ordered = sorted(range(total), key=lambda i: (scores[i], i))
-    start = {"bottom": 0, "middle": (total - wanted) // 2, "top": total - wanted}[section.keep]
-    return set(ordered[start : start + wanted])
+    start = {"bottom": 0, "middle": (total - count) // 2, "top": total - count}[section.keep]
+    return set(ordered[start : start + count])

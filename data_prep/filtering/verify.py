@@ -29,8 +29,8 @@ def verify(traces: Iterable[Trace], section: VerifySection | None, ledger: Ledge
     stream = iter(traces)
     while chunk := list(islice(stream, CHUNK_TRACES)):
         for trace, (fault, why) in zip(chunk, faults_of(chunk, section.grader), strict=True):
-            wanted = section.without_gold if fault == "no gold answer" else section.wrong
-            if not fault or wanted == "keep":
+            policy = section.without_gold if fault == "no gold answer" else section.wrong
+            if not fault or policy == "keep":
                 if fault:
                     ledger.change(f"kept with {fault}")
                 yield trace
@@ -40,7 +40,7 @@ def verify(traces: Iterable[Trace], section: VerifySection | None, ledger: Ledge
 
 def faults_of(traces: Sequence[Trace], grader: str) -> list[tuple[str, str]]:
     """(short name, words) of what is wrong with each answer; ("", "") for a right one."""
-    found: list[tuple[str, str]] = [("no gold answer", "nothing to compare with")] * len(traces)
+    faults: list[tuple[str, str]] = [("no gold answer", "nothing to compare with")] * len(traces)
     by_grader: dict[str, list[int]] = {}
     for i, trace in enumerate(traces):
         if trace.gold is not None and trace.gold.strip():
@@ -48,8 +48,8 @@ def faults_of(traces: Sequence[Trace], grader: str) -> list[tuple[str, str]]:
     for name, places in by_grader.items():
         golds = [str(traces[i].gold) for i in places]
         for i, grade in zip(places, grade_all([traces[i].answer for i in places], golds, name), strict=True):
-            found[i] = _fault(grade, str(traces[i].gold))
-    return found
+            faults[i] = _fault(grade, str(traces[i].gold))
+    return faults
 
 
 def grader_for(gold: str) -> str:

@@ -30,11 +30,11 @@ def last_box(text: str) -> str | None:
 
 def short_answer(text: str) -> str:
     """The last box, else what follows the word answer, else all, on one line and without a final full stop."""
-    found = last_box(text)
-    if found is None:
+    answer = last_box(text)
+    if answer is None:
         match = AFTER_CUE.search(text)
-        found = match.group(1) if match else text
-    return " ".join(found.split()).rstrip(".")
+        answer = match.group(1) if match else text
+    return " ".join(answer.split()).rstrip(".")
 
 
 def join_thousands(text: str) -> str:
@@ -43,9 +43,9 @@ def join_thousands(text: str) -> str:
 
 
 def plain_number(number: str) -> str:
-    """One spelling for each number; compared as text, so that its length is no matter."""
-    whole, _, fraction = number.replace(",", "").partition(".")
-    digits = whole.lstrip("-").lstrip("0") or "0"
-    sign = "-" if whole.startswith("-") and digits != "0" else ""
+    """One spelling for each number; compared as text, so that any length will do."""
+    integer, _, fraction = number.replace(",", "").partition(".")
+    digits = integer.lstrip("-").lstrip("0") or "0"
+    sign = "-" if integer.startswith("-") and digits != "0" else ""
     fraction = fraction.rstrip("0")
     return f"{sign}{digits}.{fraction}" if fraction else f"{sign}{digits}"

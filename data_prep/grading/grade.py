@@ -37,8 +37,8 @@ def grade_all(texts: Sequence[str], golds: Sequence[str], grader: str, pool: Gra
         return [RULES[grader](text, gold) for text, gold in answers]
     grades = [settle(text, gold) if grader == "math" else None for text, gold in answers]
     open_ = [i for i, grade in enumerate(grades) if grade is None]
-    asked = (pool or shared_pool(grader)).grade([answers[i] for i in open_]) if open_ else []
-    for i, grade in zip(open_, asked, strict=True):
+    judged = (pool or shared_pool(grader)).grade([answers[i] for i in open_]) if open_ else []
+    for i, grade in zip(open_, judged, strict=True):
         grades[i] = _with_text(grade, answers[i][0]) if grade.reason.startswith("grader ") else grade
     return [grade for grade in grades if grade is not None]
 

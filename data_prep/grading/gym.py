@@ -28,17 +28,18 @@ def _scorer(task: str) -> Any:
     return reasoning_gym.get_score_answer_fn(task)
 
 
-def _unmarked(found: dict[str, Any]) -> Any:
-    return tuple(found["tuple"]) if found.keys() == {"tuple"} else found
+def _with_tuples(value: dict[str, Any]) -> Any:
+    """A tuple for the object that `data_prep.suites.reasoning_gym` writes in its place."""
+    return tuple(value["tuple"]) if value.keys() == {"tuple"} else value
 
 
 def score(text: str, gold: str) -> tuple[bool, str, str]:
     """(correct, extracted, reason); correct is a full score, a part of one is wrong and is named in the reason."""
-    asked = json.loads(gold, object_hook=_unmarked)
+    problem = json.loads(gold, object_hook=_with_tuples)
     tagged = TAGGED.findall(text)
     answer = tagged[-1].strip() if tagged else short_answer(text)
     if not answer:
         return False, "", "no answer"
-    points = float(_scorer(asked["task"])(answer, asked["entry"]))
+    points = float(_scorer(problem["task"])(answer, problem["entry"]))
     reason = "equal" if points >= 1 else f"differs (score {points:.3g})"
     return points >= 1, answer[:LONGEST_EXTRACTED], reason

@@ -36,11 +36,11 @@ def settle(text: str, gold: str) -> Grade | None:
         return Grade(False, box[:LONGEST_EXTRACTED], "answer too long")
     if len(answer) > LONGEST_EXTRACTED or len(gold) > LONGEST_EXTRACTED:
         return None
-    found, wanted = spelling(answer), spelling(gold)
-    if found == wanted or same_words(found, wanted):
+    given_spelling, gold_spelling = spelling(answer), spelling(gold)
+    if given_spelling == gold_spelling or same_words(given_spelling, gold_spelling):
         return Grade(True, answer.strip(), "equal")
-    if SMALL_INTEGER.fullmatch(found) and SMALL_INTEGER.fullmatch(wanted):
-        equal = int(found) == int(wanted)
+    if SMALL_INTEGER.fullmatch(given_spelling) and SMALL_INTEGER.fullmatch(gold_spelling):
+        equal = int(given_spelling) == int(gold_spelling)
         return Grade(equal, answer.strip(), "equal" if equal else "differs")
     return None
 
@@ -51,9 +51,9 @@ def spelling(answer: str) -> str:
     return BETWEEN.sub("", " ".join(plain.split())).strip().strip("$").rstrip(".")
 
 
-def same_words(found: str, wanted: str) -> bool:
+def same_words(answer: str, gold: str) -> bool:
     """Whether the gold answer is words, and these are the same apart from case (`East`, `east`)."""
-    return bool(WORDS.fullmatch(wanted)) and found.casefold() == wanted.casefold()
+    return bool(WORDS.fullmatch(gold)) and answer.casefold() == gold.casefold()
 
 
 def verify_math(text: str, gold: str) -> tuple[bool, str, str]:
@@ -61,16 +61,16 @@ def verify_math(text: str, gold: str) -> tuple[bool, str, str]:
     from math_verify import verify
 
     box = last_box(text)
-    wanted, wanted_unit = split_unit(_rewritten(gold))
-    found, unit = split_unit(_rewritten(box)) if box is not None else (text, "")
-    if wanted_unit and unit and unit != wanted_unit:
-        return False, (box or "")[:LONGEST_EXTRACTED], f"unit differs ({unit} for {wanted_unit})"
+    gold_text, gold_unit = split_unit(_rewritten(gold))
+    given_text, unit = split_unit(_rewritten(box)) if box is not None else (text, "")
+    if gold_unit and unit and unit != gold_unit:
+        return False, (box or "")[:LONGEST_EXTRACTED], f"unit differs ({unit} for {gold_unit})"
     if box is not None and same_words(spelling(box), spelling(gold)):
         return True, box[:LONGEST_EXTRACTED], "equal"
-    expected = _parse(f"${wanted}$") or _parse(wanted)
+    expected = _parse(f"${gold_text}$") or _parse(gold_text)
     if not expected:
         return False, "", NOT_READ
-    answer = _parse(found if box is None else f"\\boxed{{{found}}}")
+    answer = _parse(given_text if box is None else f"\\boxed{{{given_text}}}")
     if not answer:
         return False, "", "no answer"
     correct = bool(verify(expected, answer, timeout_seconds=None))

@@ -118,9 +118,9 @@ class GradingPool:
             nearest = min(worker.deadline for worker in at_work) - time.monotonic()
             heard = select.select(at_work, [], [], max(0.0, nearest))[0]
             for worker in at_work:
-                found = self._outcome(worker, worker in heard)
-                if found is not None and worker.index is not None:
-                    grades[worker.index], worker.index = found, None
+                grade = self._outcome(worker, worker in heard)
+                if grade is not None and worker.index is not None:
+                    grades[worker.index], worker.index = grade, None
         return [grades[i] for i in range(len(answers))]
 
     def _outcome(self, worker: _Worker, heard: bool) -> Grade | None:

@@ -58,23 +58,23 @@ def grade_integer(text: str, gold: str) -> Grade:
     Leading zeros, thousands separators, a decimal part of zeros, a currency sign and words for a unit do not count.
     """
     box = last_box(text)
-    found = _last_number(text) if box is None else _boxed_number(box)
-    if found is None:
+    number = _last_number(text) if box is None else _boxed_number(box)
+    if number is None:
         return Grade(False, "" if box is None else box[:LONGEST_EXTRACTED], "no integer")
-    return judge(plain_number(found) == plain_number(gold.strip()), found.replace(",", ""))
+    return judge(plain_number(number) == plain_number(gold.strip()), number.replace(",", ""))
 
 
 def grade_choice(text: str, gold: str) -> Grade:
     """The letter that the text gives is the gold letter."""
-    wanted = GOLD_CHOICE.fullmatch(unwrap(gold).strip())
-    if wanted is None:
+    gold_letter = GOLD_CHOICE.fullmatch(unwrap(gold).strip())
+    if gold_letter is None:
         return Grade(False, "", "the gold answer cannot be read")
-    found = _choice(text)
-    if found is None:
+    choice = _choice(text)
+    if choice is None:
         return Grade(False, "", "no choice")
-    if len(found) > 1:
-        return Grade(False, found[:LONGEST_EXTRACTED], "several choices")
-    return judge(found == wanted.group(1).upper(), found)
+    if len(choice) > 1:
+        return Grade(False, choice[:LONGEST_EXTRACTED], "several choices")
+    return judge(choice == gold_letter.group(1).upper(), choice)
 
 
 def judge(correct: bool, extracted: str) -> Grade:
@@ -89,13 +89,13 @@ def unwrap(text: str) -> str:
 
 
 def _last_number(text: str) -> str | None:
-    marked = text.rfind("####")
-    if marked >= 0:
-        text = text[marked + 4 :].strip().partition("\n")[0]
-    found = deque(NUMBER.finditer(text), maxlen=1)
-    if not found or UNSAFE_BEFORE.search(text[max(0, found[0].start() - 3) : found[0].start()]):
+    gold_at = text.rfind("####")
+    if gold_at >= 0:
+        text = text[gold_at + 4 :].strip().partition("\n")[0]
+    last = deque(NUMBER.finditer(text), maxlen=1)
+    if not last or UNSAFE_BEFORE.search(text[max(0, last[0].start() - 3) : last[0].start()]):
         return None
-    return found[0].group()
+    return last[0].group()
 
 
 def _boxed_number(box: str) -> str | None:

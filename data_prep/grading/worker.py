@@ -2,7 +2,7 @@
 
 A line [text, gold] comes in, a line [correct, extracted, reason] goes out, both JSON. Memory is limited, files cannot
 be written, and an audit hook refuses processes, sockets and changes to files, because some scorers evaluate what a
-model wrote as Python. That stops accidents; it is no prison for code that is made to break out.
+model wrote as Python. That stops accidents; it does not hold code that is written to break out.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ ALLOWED = {"os.listdir", "os.scandir", "os.walk", "os.fwalk", "os.putenv", "os.u
 def main(arguments: Sequence[str]) -> None:
     """GRADER SECONDS BYTES: reads answers from standard input until it ends."""
     grader, seconds, limit_bytes = arguments[0], float(arguments[1]), int(arguments[2])
-    for each in IGNORED_SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
+    for number in IGNORED_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     answers, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     verify = load(grader)
     silence = os.open(os.devnull, os.O_RDWR)

@@ -1,4 +1,4 @@
-"""The identity of a prepared set: a hash of everything that its rows depend on. What is the same is found again."""
+"""The identity of a prepared set: a hash of everything that its rows depend on, by which it is found again."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ def identity(section: DataSection, tokenizer: PreTrainedTokenizerBase, fmt: Thin
     the rows depend on (JSON-safe or a section).
     """
     parts = {
-        "section": section.model_dump(mode="json", exclude=NOT_OF_THE_ROWS),
+        # a format counts by what it comes to for this tokenizer: a date, only where the template writes one
+        "section": section.model_dump(mode="json", exclude={*NOT_OF_THE_ROWS, "format"}),
         "sources": list(sources(section)),
         "also": [also.model_dump(mode="json"), *sources(also)] if isinstance(also, BaseModel) else also,
         "format": repr(fmt),
         "tokenizer": tokenizer_hash(tokenizer),
-        "prompt": render_prompt("?", tokenizer, fmt),  # a template may hold the date
+        "prompt": render_prompt("?", tokenizer, fmt),  # what the template really writes
         "code": code_hash(),
         "libraries": {name: version(name) for name in LIBRARIES},
     }
@@ -67,8 +68,8 @@ def sources(part: Any) -> Iterator[str]:
     if isinstance(part, Mapping):
         part = list(part.values())
     if isinstance(part, list | tuple):
-        for each in part:
-            yield from sources(each)
+        for item in part:
+            yield from sources(item)
     elif isinstance(part, Path):
         yield content_hash(Path(find_path(str(part))))
 
@@ -79,13 +80,15 @@ def content_hash(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     if path.is_dir():
-        parts = [f"{each.relative_to(path)} {content_hash(each)}" for each in sorted(path.rglob("*")) if each.is_file()]
+        parts = [
+            f"{inner.relative_to(path)} {content_hash(inner)}" for inner in sorted(path.rglob("*")) if inner.is_file()
+        ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return "missing"
 
 
 def hub_fingerprint(name: str, config: str | None) -> str:
-    """What `datasets` calls the revision of a data set; a word that never comes again where it cannot be asked for."""
+    """What `datasets` calls the revision of a data set; a unique word where the Hub does not answer."""
     from datasets import load_dataset_builder
 
     try:

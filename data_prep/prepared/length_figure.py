@@ -24,7 +24,7 @@ def draw_lengths(manifest: Manifest, path: Path) -> None:
         linestyle="--",
         label=f"loses 5 %: {lengths['context_losing']['5']:,}",
     )
-    axes.set_xlabel("tokens a trace (prompt, thinking, answer)")
+    axes.set_xlabel("tokens per trace (prompt, thinking, answer)")
     axes.set_ylabel("traces")
     axes.legend(frameon=False)
     FigureCanvasAgg(figure).print_png(str(path))

@@ -1,4 +1,4 @@
-"""What is to be known of a prepared set: where every row went, tokens, lengths, and what packing gives; as a table too.
+"""The facts of a prepared set: where every row went, tokens, lengths, and what packing gives; as a table too.
 
 All numbers follow from the rows, so two preparations of the same thing give the same manifest.
 """
@@ -38,11 +38,11 @@ def _mean(lengths: Counter[int]) -> float:
 
 
 def _quantile(ordered: Sequence[tuple[int, int]], percent: int) -> int:
-    wanted = max(1, math.ceil(sum(count for _, count in ordered) * percent / 100))
+    rank = max(1, math.ceil(sum(count for _, count in ordered) * percent / 100))
     seen = 0
     for length, count in ordered:
         seen += count
-        if seen >= wanted:
+        if seen >= rank:
             return length
     raise ValueError("no lengths")
 
@@ -77,13 +77,15 @@ def describe(manifest: Manifest) -> str:
     rows, lengths, quantiles = manifest["rows"], manifest["lengths"], manifest["lengths"]["quantiles"]
     lost = "".join(f", {count:,} {reason}" for reason, count in sorted(rows["lost"].items()))
     changed = ", ".join(f"{count:,} {what}" for what, count in sorted(rows["changed"].items()))
-    kept = f"{rows['kept']:,} kept" + (f"; on the way: {changed}" if changed else "")
-    losing = ", ".join(f"{length:,} would lose {percent} %" for percent, length in lengths["context_losing"].items())
+    kept_text = f"{rows['kept']:,} kept" + (f"; on the way: {changed}" if changed else "")
+    losing = lengths["context_losing"]
+    keeping = " / ".join(f"{100 - int(percent)} %" for percent in losing)
+    fitting = " / ".join(f"{length:,}" for length in losing.values())
     return (
-        f"{rows['read']:,} traces read{lost or ', none lost'}; {kept}\n"
+        f"{rows['read']:,} traces read{lost or ', none lost'}; {kept_text}\n"
         f"{manifest['tokens']:,} tokens, {manifest['labelled_share']:.0%} of them labelled; "
         f"a trace has {quantiles['0']:,} to {quantiles['100']:,}, median {quantiles['50']:,}; "
-        f"of context lengths {losing}" + "".join(f"\n{note}" for note in rows["notes"])
+        f"max length to keep {keeping} of traces: {fitting} tokens" + "".join(f"\n{note}" for note in rows["notes"])
     )
 
 
@@ -98,7 +100,7 @@ def table(manifest: Manifest) -> str:
         ("tokens", f"{manifest['tokens']:,}"),
         ("  of them labelled", f"{manifest['labelled_tokens']:,} ({manifest['labelled_share']:.1%})"),
         (
-            "tokens a trace as it came",
+            "tokens per trace, as read",
             f"mean {lengths['mean']:,}; "
             + ", ".join(f"{percent} %: {length:,}" for percent, length in lengths["quantiles"].items()),
         ),
@@ -109,7 +111,7 @@ def table(manifest: Manifest) -> str:
         (
             "packed",
             f"{packing['rows']:,} rows of {packing['capacity_tokens']:,} tokens, "
-            f"{packing['real_tokens_a_padded_token']:.3f} real tokens a padded token "
+            f"{packing['real_tokens_a_padded_token']:.3f} real tokens per padded token "
             f"(each alone, padded to the longest: {packing['unpacked_real_tokens_a_padded_token']:.3f})",
         ),
     ]

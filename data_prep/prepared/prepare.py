@@ -1,9 +1,9 @@
 """The prepared set: a recipe's traces read, filtered, tokenised and labelled once, kept on disk and mapped from there.
 
 <data.cache_dir>/<identity>/rows.arrow      the rows, in the order of the traces
-                            manifest.json   what is known of them (see `data_prep.prepared.manifest`)
+                            manifest.json   facts of them (see `data_prep.prepared.manifest`)
                             lengths.png     their lengths
-                            seal.json       bytes and SHA-256 of these files
+                            COMPLETE        size and SHA-256 of these files
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def prepare(
 
 
 def open_prepared(folder: Path) -> Prepared:
-    """A set that is known to be whole."""
+    """The set in a folder that `make_once` has found sound or made."""
     return Prepared(folder, StoredRows(folder / ROWS), json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
 
 
@@ -149,9 +149,9 @@ def _make(
 
 def _account(batch: Batch, section: DataSection, ledger: Ledger) -> None:
     """Counts what was lost and changed; UserError at the first loss that the recipe does not allow."""
-    for each in batch.dropped:
-        refuse(each, section)
-        ledger.lose(each.reason, each.where, each.why)
+    for dropped in batch.dropped:
+        refuse(dropped, section)
+        ledger.lose(dropped.reason, dropped.where, dropped.why)
     for change in batch.changes:
         ledger.change(change)
 
@@ -172,8 +172,8 @@ def _nothing_left(section: DataSection, ledger: Ledger, lengths: Counter[int]) -
             f"data.max_length_tokens={section.max_length_tokens}: all {ledger.read} traces are longer "
             f"(the longest has {max(lengths)} tokens); raise it"
         )
-    lost = ", ".join(f"{count} {reason}" for reason, count in ledger.lost.items()) or "there is none in it"
-    return f"data.traces: of {ledger.read} traces none is left ({lost})"
+    lost = ", ".join(f"{count} {reason}" for reason, count in ledger.lost.items()) or "the source is empty"
+    return f"data.traces: none of the {ledger.read} traces is left ({lost})"
 
 
 def _manifest(folder: Path, section: DataSection, writer: RowWriter, ledger: Ledger, lengths: Counter[int]) -> Manifest:

@@ -38,18 +38,18 @@ def shuffled(choices: Sequence[str], right: int, key: str) -> tuple[tuple[str, .
     return tuple(choices[i] for i in order), order.index(right)
 
 
-def read_choices(found: Any, answer: Any) -> tuple[tuple[str, ...], int]:
+def read_choices(value: Any, answer: Any) -> tuple[tuple[str, ...], int]:
     """(choices, 0-based index of the right one) of a row's values; ValueError says what is wrong.
 
     `found` is a list of texts, or {"text": […], "label": […]} as in ARC; `answer` a letter, a label or a 0-based index.
     """
     labels: list[str] = []
-    if isinstance(found, Mapping):
-        labels = [str(label).strip() for label in found.get("label", ())]
-        found = found.get("text")
-    if not isinstance(found, list | tuple) or not all(isinstance(c, str | int | float) for c in found):
-        raise ValueError(f"choices must be a list of texts, got {found!r}")
-    choices = tuple(str(choice).strip() for choice in found)
+    if isinstance(value, Mapping):
+        labels = [str(label).strip() for label in value.get("label", ())]
+        value = value.get("text")
+    if not isinstance(value, list | tuple) or not all(isinstance(c, str | int | float) for c in value):
+        raise ValueError(f"choices must be a list of texts, got {value!r}")
+    choices = tuple(str(choice).strip() for choice in value)
     if not 2 <= len(choices) <= len(LETTERS):
         raise ValueError(f"a multiple choice has 2 to {len(LETTERS)} choices, this one has {len(choices)}")
     if not all(choices):

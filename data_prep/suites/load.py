@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data_prep.problem import LIKELIHOOD, Problem, Suite
-from data_prep.suites.benchmarks import BENCHMARKS, Columns
 from data_prep.suites.choices import LETTER, LETTERS, likelihood_prompt, read_choices, render_choices, shuffled
+from data_prep.suites.reasoning_gym import reasoning_gym_problems
 from data_prep.traces.rows import Rows, file_rows, hub_rows
+from recipes.benchmarks import BENCHMARKS, Columns
 from recipes.errors import UserError
 from recipes.paths import find_path
-from recipes.suites import HubSuite, JsonlSuite, NamedSuite, NanoSuite, ReasoningGymSuite
+from recipes.suites import HubSuite, JsonlSuite, NamedSuite, NanoSuite, ReasoningGymSuite, SuiteSection
 
 INTEGER = re.compile(r"\s*-?[0-9][0-9,]*(?:\.0*)?\s*")
 
@@ -31,27 +32,84 @@ class RowRules:
     order: str = ""
 
 
-def load_suite(
-    section: NanoSuite | JsonlSuite | HubSuite | NamedSuite | ReasoningGymSuite, key: str = "sweep.suites"
-) -> Suite:
+def load_suite(section: SuiteSection, key: str = "sweep.suites") -> Suite:
     """The suite of a recipe's section; UserError names the row that is broken or the id that comes twice.
 
     key: what the user wrote it under.
     """
-    where = f"{key} ({section.name})"
-    if isinstance(section, NanoSuite):
-        from data_prep.nano_world import nano_problems
+    return LOADERS[type(section)](section, f"{key} ({section.name})")
 
-        try:
-            made = nano_problems(section.family, section.size, section.seed, section.part)
-        except ValueError as fault:
-            raise UserError(f"{where}.size: {fault}") from None
-        return Suite(name=section.name, problems=tuple(made), grader="exact", wording="template")
-    if isinstance(section, ReasoningGymSuite):
-        from data_prep.suites.reasoning_gym import reasoning_gym_problems
 
-        return Suite(section.name, reasoning_gym_problems(section), "reasoning_gym", wording="template")
-    rows, rules = _named(section, where) if isinstance(section, NamedSuite) else _own(section, where)
+def suite_called(text: str, key: str) -> JsonlSuite | NamedSuite:
+    """The section of a suite that a command names: a file of problems, or a known benchmark. `key`: who asks."""
+    path = Path(find_path(text))
+    if path.is_file():
+        return JsonlSuite(source="jsonl", name=path.stem, path=path)
+    if text in BENCHMARKS:
+        return NamedSuite(source="named", name=text)
+    raise UserError(f"{key}={text}: neither a file of problems nor a known benchmark ({', '.join(BENCHMARKS)})")
+
+
+def _nano_suite(section: NanoSuite, where: str) -> Suite:
+    from data_prep.nano_world import nano_problems  # it imports transformers, which other suites do not need
+
+    try:
+        problems = nano_problems(section.family, section.size, section.seed, section.part)
+    except ValueError as fault:
+        raise UserError(f"{where}.size: {fault}") from None
+    return Suite(name=section.name, problems=tuple(problems), grader="exact", wording="template")
+
+
+def _reasoning_gym_suite(section: ReasoningGymSuite, where: str) -> Suite:
+    return Suite(section.name, reasoning_gym_problems(section, where), "reasoning_gym", wording="template")
+
+
+def _jsonl_suite(section: JsonlSuite, where: str) -> Suite:
+    return _rows_suite(section, file_rows(section.path, f"{where}.path"), _own_rules(section), where)
+
+
+def _hub_suite(section: HubSuite, where: str) -> Suite:
+    rows = hub_rows(section.id, section.config, section.split, f"{where}.id")
+    return _rows_suite(section, rows, _own_rules(section), where)
+
+
+def _named_suite(section: NamedSuite, where: str) -> Suite:
+    benchmark = BENCHMARKS[section.name]
+    generated = section.method == "generate"
+    grader = benchmark.grader if generated else f"{LIKELIHOOD}{section.likelihood or benchmark.likelihood}"
+    instruction = section.instruction
+    if instruction is None:
+        instruction = benchmark.instruction if generated else ""
+    rows = (
+        file_rows(section.path, f"{where}.path")
+        if section.path is not None
+        else hub_rows(benchmark.hub, benchmark.config, benchmark.split, where)
+    )
+    order = f"{section.seed}" if benchmark.shuffle_choices else ""
+    rules = RowRules(benchmark.columns, grader, instruction, benchmark.gold_after, order)
+    return _rows_suite(section, rows, rules, where)
+
+
+LOADERS: Mapping[type[Any], Callable[[Any, str], Suite]] = {
+    NanoSuite: _nano_suite,
+    ReasoningGymSuite: _reasoning_gym_suite,
+    JsonlSuite: _jsonl_suite,
+    HubSuite: _hub_suite,
+    NamedSuite: _named_suite,
+}
+"""by the type of the section; a new source of suites is one section of `recipes.suites` and one function here"""
+
+
+def _own_rules(section: JsonlSuite | HubSuite) -> RowRules:
+    """The rules of rows whose columns and grader the recipe names."""
+    problem = ("problem", "question") if section.problem == "problem" else (section.problem,)
+    columns = Columns(problem=problem, answer=(section.answer,), choices=(section.choices,))
+    order = f"{section.seed}" if section.shuffle_choices else ""
+    grader = section.grader if section.method == "generate" else f"{LIKELIHOOD}{section.likelihood}"
+    return RowRules(columns, grader, section.instruction, order=order)
+
+
+def _rows_suite(section: JsonlSuite | HubSuite | NamedSuite, rows: Rows, rules: RowRules, where: str) -> Suite:
     problems, grader = parse_problems(rows, rules, where), rules.grader
     if grader == "auto":
         grader = "choice" if any(problem.choices for problem in problems) else "math"
@@ -63,43 +121,6 @@ def load_suite(
     )
     _check_golds(suite, where)
     return suite
-
-
-def suite_called(text: str, key: str) -> JsonlSuite | NamedSuite:
-    """The section of a suite that a command names: a file of problems, or a known benchmark. `key`: who asks."""
-    path = Path(find_path(text))
-    if path.is_file():
-        return JsonlSuite(source="jsonl", name=path.stem, path=path)
-    if text in BENCHMARKS:
-        return NamedSuite.model_validate({"source": "named", "name": text})
-    raise UserError(f"{key}={text}: neither a file of problems nor a known benchmark ({', '.join(BENCHMARKS)})")
-
-
-def _own(section: JsonlSuite | HubSuite, where: str) -> tuple[Rows, RowRules]:
-    problem = ("problem", "question") if section.problem == "problem" else (section.problem,)
-    columns = Columns(problem=problem, answer=(section.answer,), choices=(section.choices,))
-    order = f"{section.seed}" if section.shuffle_choices else ""
-    rows = (
-        file_rows(section.path, f"{where}.path")
-        if isinstance(section, JsonlSuite)
-        else hub_rows(section.id, section.config, section.split, f"{where}.id")
-    )
-    grader = section.grader if section.method == "generate" else f"{LIKELIHOOD}{section.likelihood}"
-    return rows, RowRules(columns, grader, section.instruction, order=order)
-
-
-def _named(section: NamedSuite, where: str) -> tuple[Rows, RowRules]:
-    known = BENCHMARKS[section.name]
-    generated = section.method == "generate"
-    grader = known.grader if generated else f"{LIKELIHOOD}{section.likelihood or known.likelihood}"
-    instruction = (known.instruction if generated else "") if section.instruction is None else section.instruction
-    rows = (
-        file_rows(section.path, f"{where}.path")
-        if section.path is not None
-        else hub_rows(known.hub, known.config, known.split, where)
-    )
-    order = f"{section.seed}" if known.shuffle_choices else ""
-    return rows, RowRules(known.columns, grader, instruction, known.gold_after, order)
 
 
 def draw(problems: tuple[Problem, ...], size: int | None, seed: int, key: str) -> tuple[Problem, ...]:
@@ -119,7 +140,7 @@ def _check_golds(suite: Suite, key: str) -> None:
         if suite.grader == "integer" and not INTEGER.fullmatch(problem.answer):
             raise UserError(f"{where} grader=integer cannot compare; set grader=exact or grader=math")
         if suite.grader == "choice" and not LETTER.fullmatch(problem.answer):
-            raise UserError(f"{where} is no letter A to J; grader=choice needs a letter, or rows with choices")
+            raise UserError(f"{where} is not a letter A to J; grader=choice needs a letter, or rows with choices")
         if suite.grader != "choice" and not suite.by_likelihood and problem.choices:
             raise UserError(
                 f"{where} stands for one of its choices; grader={suite.grader} cannot compare it; "
@@ -142,7 +163,7 @@ def parse_problems(rows: Rows, rules: RowRules, key: str) -> tuple[Problem, ...]
             )
         problems[problem.id], lines[problem.id] = problem, where
     if not problems:
-        raise UserError(f"{key}: there is no problem in it")
+        raise UserError(f"{key}: it holds no problems")
     return tuple(problems.values())
 
 
@@ -159,20 +180,20 @@ def _problem(row: Any, number: str, rules: RowRules) -> Problem:
     if not isinstance(question, str) or not question.strip():
         raise ValueError(f"{name!r} must be text that is not empty, got {question!r}" + _has(row, columns.problem))
     name, answer = _column(row, columns.answer)
-    found = _column(row, columns.choices)[1]
-    if columns.wrong and columns.wrong[0] in row:
-        found, answer = [answer, *(row.get(column) for column in columns.wrong)], 0
+    listed = _column(row, columns.choices)[1]
+    if columns.wrong and columns.wrong[0] in row:  # the choices stand in columns of their own, the right one first
+        listed, answer = [answer, *(row.get(column) for column in columns.wrong)], 0
     gold = _gold(name, answer, rules, row)
     choices: tuple[str, ...] = ()
-    if found is not None:
-        choices, right = read_choices(found, answer)
+    if listed is not None:
+        choices, right = read_choices(listed, answer)
         if rules.order:
             choices, right = shuffled(choices, right, f"{rules.order} {identity}")
         gold = LETTERS[right]
-    return Problem(id=identity, question=_asked(question, choices, rules), answer=gold, choices=choices)
+    return Problem(id=identity, question=_prompt(question, choices, rules), answer=gold, choices=choices)
 
 
-def _asked(question: str, choices: Sequence[str], rules: RowRules) -> str:
+def _prompt(question: str, choices: Sequence[str], rules: RowRules) -> str:
     """The question as the model reads it, with its choices and the instruction."""
     if rules.grader.startswith(LIKELIHOOD):
         if not choices:

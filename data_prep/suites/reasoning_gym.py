@@ -1,7 +1,7 @@
 """Problems of a Reasoning Gym task, made from a seed (the optional extra `reasoning-gym`).
 
-`python -m data_prep.reasoning_gym_suite TASK SIZE SEED` prints them as JSON; the loader runs that in a process of its
-own with a fixed hash seed, because some tasks go through sets of text, whose order differs from process to process.
+`main(task, size, seed)` prints them as JSON. The loader runs it in a process of its own with a fixed hash seed, because
+some tasks iterate over sets of text, whose order differs from process to process.
 """
 
 from __future__ import annotations
@@ -20,27 +20,31 @@ from recipes.paths import ROOT
 from recipes.suites import ReasoningGymSuite
 
 MAKE = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from data_prep.reasoning_gym_suite import main; main(*sys.argv[2:])"
+    "import sys; sys.path.insert(0, sys.argv[1]); from data_prep.suites.reasoning_gym import main; main(*sys.argv[2:])"
 )
 SECONDS = 600
 
 
-def reasoning_gym_problems(section: ReasoningGymSuite) -> tuple[Problem, ...]:
-    """`section.size` problems. The answer is JSON: the task and the whole entry, which its scorer needs."""
-    where = f"sweep.suites ({section.name})"
+def reasoning_gym_problems(section: ReasoningGymSuite, where: str) -> tuple[Problem, ...]:
+    """`section.size` problems. The answer is JSON: the task and the whole entry, which its scorer needs.
+
+    where: what names the suite in a UserError.
+    """
     if find_spec("reasoning_gym") is None:
         raise UserError(f"{where}: source=reasoning_gym needs the package; pip install 'chainmend[reasoning-gym]'")
     command = [sys.executable, "-P", "-c", MAKE, str(ROOT), section.task, str(section.size), str(section.seed)]
     try:
-        made = subprocess.run(
+        process = subprocess.run(
             command, env={**os.environ, "PYTHONHASHSEED": "0"}, capture_output=True, text=True, timeout=SECONDS
         )
     except subprocess.TimeoutExpired:
-        raise UserError(f"{where}.task: {section.task} made no {section.size} problems in {SECONDS} seconds") from None
-    if made.returncode != 0:
-        said = (made.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UserError(f"{where}.task: Reasoning Gym cannot make {section.task!r} ({said[:300]})")
-    entries = json.loads(made.stdout.splitlines()[-1])
+        raise UserError(
+            f"{where}.task: {section.task} did not make {section.size} problems in {SECONDS} seconds"
+        ) from None
+    if process.returncode != 0:
+        message = (process.stderr.strip().splitlines() or ["no message"])[-1]
+        raise UserError(f"{where}.task: Reasoning Gym cannot make {section.task!r} ({message[:300]})")
+    entries = json.loads(process.stdout.splitlines()[-1])
     return tuple(
         Problem(
             id=f"{section.task}-{section.seed}-{i}",
@@ -51,13 +55,13 @@ def reasoning_gym_problems(section: ReasoningGymSuite) -> tuple[Problem, ...]:
     )
 
 
-def marked(value: Any) -> Any:
+def tuples_as_objects(value: Any) -> Any:
     """The value with every tuple as {"tuple": […]}, since some scorers tell tuples from lists and JSON does not."""
     if isinstance(value, Mapping):
-        return {key: marked(each) for key, each in value.items()}
+        return {key: tuples_as_objects(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        each = [marked(one) for one in value]
-        return each if isinstance(value, list) else {"tuple": each}
+        items = [tuples_as_objects(item) for item in value]
+        return items if isinstance(value, list) else {"tuple": items}
     return value
 
 
@@ -71,5 +75,7 @@ def main(task: str, size: str, seed: str) -> None:
 
         near = get_close_matches(task, DATASETS, n=3, cutoff=0.3)
         sys.exit(f"no such task; did you mean {', '.join(near) or 'one of its list'}?")
-    entries = [marked(dict(entry)) for entry in reasoning_gym.create_dataset(task, size=int(size), seed=int(seed))]
+    entries = [
+        tuples_as_objects(dict(entry)) for entry in reasoning_gym.create_dataset(task, size=int(size), seed=int(seed))
+    ]
     print("\n" + json.dumps(entries))  # some tasks print dots while they make problems

@@ -119,7 +119,10 @@ class _Columns:
         self.input_ids.append(labelled.prompt_ids + labelled.completion_ids)
         self.prompt_tokens.append(len(labelled.prompt_ids))
         self.shortened.append(shortened)
-        self.changes += ["shortened"] * shortened + ["normalised"] * normalised
+        if shortened:
+            self.changes.append("shortened")
+        if normalised:
+            self.changes.append("normalised")
 
     def rows(self) -> pa.RecordBatch:
         flat = pa.array(_flat(self.input_ids))

@@ -22,8 +22,8 @@ def shorten(trace: Trace, fits: Callable[[Trace], bool]) -> Trace | None:
     """`trace` without the fewest whole steps from the middle of its thinking with which it `fits`; None where none do.
 
     Steps are paragraphs; where even the first and the last of them are too much, lines; then sentences. As many steps
-    are kept before the gap as after it, or one more. `fits` is asked about log2(steps) times: a thinking with fewer
-    steps is taken to be shorter, and the one that is returned has been asked about itself.
+    are kept before the gap as after it, or one more. `fits` is called about log2(steps) times: a thinking with fewer
+    steps is taken to be shorter, and the trace that is returned was itself found to fit.
     """
     for border in STEP_BORDERS:
         steps = border.split(trace.thinking)

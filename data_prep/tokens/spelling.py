@@ -41,8 +41,8 @@ def token_bytes(tokenizer: PreTrainedTokenizerBase) -> list[bytes]:
     vocabulary = tokenizer.get_vocab()
     table = [b""] * (max(vocabulary.values()) + 1)
     for token, number in vocabulary.items():
-        known = all(letter in byte_of for letter in token)
-        table[number] = bytes(byte_of[letter] for letter in token) if known else token.encode()
+        is_bytes = all(letter in byte_of for letter in token)
+        table[number] = bytes(byte_of[letter] for letter in token) if is_bytes else token.encode()
     return table
 
 

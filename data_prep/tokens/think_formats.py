@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
+from data_prep.tokens.templates import render_template
 from recipes.data import FormatSection
 from recipes.errors import UserError
 
@@ -30,12 +31,15 @@ FORMATS = {
 PROBE = "?"
 
 
-def resolve(section: FormatSection, tokenizer: PreTrainedTokenizerBase) -> tuple[str, str, str]:
-    """(name, open, close) of a recipe's format for this tokenizer; UserError where it does not fit it."""
+def resolve(section: FormatSection, tokenizer: PreTrainedTokenizerBase, date: str = "") -> tuple[str, str, str]:
+    """(name, open, close) of a recipe's format for this tokenizer; UserError where it does not fit it.
+
+    date: the day that the template writes.
+    """
     if section.open is not None or section.close is not None:
         opening, close = section.open, section.close
         return "custom", THINK[0] if opening is None else opening, THINK[1] if close is None else close
-    name = section.name if section.name != "auto" else found_in_template(tokenizer)
+    name = section.name if section.name != "auto" else found_in_template(tokenizer, date)
     if name is None:
         raise UserError(
             "data.format.name=auto: the tokenizer has no tokens <think> and </think>, so its template does "
@@ -51,40 +55,28 @@ def resolve(section: FormatSection, tokenizer: PreTrainedTokenizerBase) -> tuple
 
 def say_fitting(tokenizer: PreTrainedTokenizerBase) -> str:
     """What a user can do: the named formats that the tokenizer has the tokens of, and the way without a name."""
-    known = tokenizer.get_added_vocab()
-    names = [name for name, each in FORMATS.items() if all(token in known for token in each.tokens)]
+    added = tokenizer.get_added_vocab()
+    names = [name for name, fmt in FORMATS.items() if all(token in added for token in fmt.tokens)]
     return (
         f"formats that fit it: {', '.join(names) or 'none'}; set data.format to the one it was trained with, "
         "or give its strings as data.format.open and close"
     )
 
 
-def found_in_template(tokenizer: PreTrainedTokenizerBase) -> str | None:
-    """The format by the tokenizer's own tokens and template; None where they do not show one.
+def found_in_template(tokenizer: PreTrainedTokenizerBase, date: str = "") -> str | None:
+    """The format by the tokenizer's own tokens and its template on a `date`; None where they do not show one.
 
     s1 is never found: its models carry the plain template of the model they were made from.
     """
-    known = tokenizer.get_added_vocab()
-    if not all(token in known for token in FORMATS["think"].tokens):
+    added = tokenizer.get_added_vocab()
+    if not all(token in added for token in FORMATS["think"].tokens):
         return None
-    if all(token in known for token in FORMATS["deepseek_r1"].tokens):
+    if all(token in added for token in FORMATS["deepseek_r1"].tokens):
         return "deepseek_r1"
-    if all(token in known for token in FORMATS["qwen3"].tokens):
-        on, off = render_template(PROBE, tokenizer, "on"), render_template(PROBE, tokenizer, "off")
+    if all(token in added for token in FORMATS["qwen3"].tokens):
+        on, off = (render_template(PROBE, tokenizer, thinking, date) for thinking in ("on", "off"))
         if on != off:
             return "qwen3"
         if on.rstrip().endswith("<think>"):
             return "qwq"
     return "think"
-
-
-def render_template(question: str, tokenizer: PreTrainedTokenizerBase, thinking: str) -> str:
-    """The chat template's own prompt for one question, with `thinking` "on" or "off" where it has a switch for it."""
-    return str(
-        tokenizer.apply_chat_template(
-            [{"role": "user", "content": question}],
-            tokenize=False,
-            add_generation_prompt=True,
-            enable_thinking=thinking == "on",
-        )
-    )

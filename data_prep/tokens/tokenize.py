@@ -13,6 +13,7 @@ from data_prep.tokens.spelling import Speller, first_difference
 from data_prep.trace import Trace
 
 IGNORED = -100
+"""the label of a token that is not learned: the number that the losses of torch and TRL leave out"""
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,13 @@ class Labeller:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat) -> None:
         self.tokenizer, self.fmt, self.speller = tokenizer, fmt, Speller(tokenizer)
-        self.marks = dict.fromkeys((fmt.open_mark, fmt.close_mark, fmt.stop, tokenizer.eos_token or fmt.stop))
+        self.tags = dict.fromkeys((fmt.open_tag, fmt.close_tag, fmt.stop, tokenizer.eos_token or fmt.stop))
 
     def label_all(self, traces: Sequence[Trace]) -> list[Labelled | Unwritable]:
         """Each trace labelled, or why it cannot be, in order."""
         faults = [self._fault(trace) for trace in traces]
         sound = [trace for trace, fault in zip(traces, faults, strict=True) if fault is None]
+        # Apart, not as one text: a merge across the border would give one token that belongs to both.
         prompts = encode_all(
             [render_prompt(trace.question, self.tokenizer, self.fmt) for trace in sound], self.tokenizer
         )
@@ -81,13 +83,13 @@ class Labeller:
     def _fault(self, trace: Trace) -> Unwritable | None:
         for name, text in (("thinking", trace.thinking), ("answer", trace.answer), ("question", trace.question)):
             if not text.isascii() and not _is_unicode(text):
-                return Unwritable("broken text", f"the {name} holds half of a surrogate pair, which is no character")
+                return Unwritable("broken text", f"the {name} holds half of a surrogate pair, which is not a character")
         for name, text in (("thinking", trace.thinking), ("answer", trace.answer)):
-            for mark in self.marks:
-                if mark in text:
+            for tag in self.tags:
+                if tag in text:
                     return Unwritable(
                         "mark in the text",
-                        f"the {name} contains {mark!r}, which ends or opens a thought; remove it from the text",
+                        f"the {name} contains {tag!r}, which ends or opens a thought; remove it from the text",
                     )
         return None
 
@@ -132,13 +134,13 @@ def normalised(trace: Trace, tokenizer: PreTrainedTokenizerBase) -> Trace:
 def encode_all(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     """Token ids of every text, nothing added and nothing cut: `prompts.encode` for many, without what it throws away.
 
-    A fast tokenizer encodes them side by side, and without the offsets that nobody asks for.
+    A fast tokenizer encodes them side by side, and without the offsets that nothing here needs.
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return [list(encode(text, tokenizer)) for text in texts]
     if backend.truncation is not None or backend.padding is not None:
-        backend.no_truncation()
+        backend.no_truncation()  # a tokenizer.json may carry both, and would cut or pad silently
         backend.no_padding()
     return [encoding.ids for encoding in backend.encode_batch_fast(list(texts), add_special_tokens=False)]
 
@@ -146,8 +148,8 @@ def encode_all(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list
 def label_trace(trace: Trace, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat) -> Row:
     """The row of one trace.
 
-    ValueError where a mark occurs inside the thinking or the answer, or where the labelled ids do not spell the
-    completion.
+    ValueError where a tag of the format occurs inside the thinking or the answer, or where the labelled ids do not
+    spell the completion.
     """
     (outcome,) = Labeller(tokenizer, fmt).label_all([trace])
     if isinstance(outcome, Unwritable):

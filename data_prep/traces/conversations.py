@@ -60,7 +60,7 @@ def as_list(value: Any, name: str) -> list[Any]:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
-            raise ValueError(f"{name!r} must be a list, got text that is no JSON list") from None
+            raise ValueError(f"{name!r} must be a list, got text that is not a JSON list") from None
     if not isinstance(value, list):
         raise ValueError(f"{name!r} must be a list, got {type(value).__name__}")
     return value
@@ -77,14 +77,14 @@ def turns_of(value: Any, name: str) -> list[Turn]:
 def _turn(message: Mapping[str, Any], name: str) -> Turn:
     role_key, text_key = ("from", "value") if "from" in message and "role" not in message else ("role", "content")
     role = message.get(role_key)
-    known = ROLES.get(role.lower()) if isinstance(role, str) else None
+    our_role = ROLES.get(role.lower()) if isinstance(role, str) else None
     thoughts = [message[key] for key in THOUGHT_KEYS if message.get(key) is not None]
     if not all(isinstance(thought, str) for thought in thoughts):
         raise ValueError(f"the thought of {name!r} must be text")
     if len({thought for thought in thoughts if thought.strip()}) > 1:
         raise ValueError(f"{name!r} holds two different thoughts ({', '.join(THOUGHT_KEYS)})")
     thinking = max(thoughts, key=lambda thought: bool(thought.strip()), default=None)
-    return Turn(known or str(role), _text(message.get(text_key), f"{name}.{text_key}"), thinking)
+    return Turn(our_role or str(role), _text(message.get(text_key), f"{name}.{text_key}"), thinking)
 
 
 def _text(value: Any, name: str) -> str:
@@ -117,13 +117,16 @@ def single_exchange(turns: Sequence[Turn], name: str, system: System) -> Exchang
 
 def with_system(question: str, texts: Sequence[str], system: System) -> tuple[str, tuple[str, ...]]:
     """The question with what the system said, and what was done. What a chat template says by default goes."""
-    own = [text for text in texts if text.strip() and text.strip() != TEMPLATE_DEFAULT]
+    messages = [text for text in texts if text.strip() and text.strip() != TEMPLATE_DEFAULT]
     defaults = any(text.strip() == TEMPLATE_DEFAULT for text in texts)
     dropped = ("the template's own system message left out",) if defaults else ()
-    if not own:
+    if not messages:
         return question, dropped
     if system == "refuse":
-        raise Lost("system message", own[0].strip()[:60])
+        raise Lost("system message", messages[0].strip()[:60])
     if system == "drop":
         return question, (*dropped, "system message left out")
-    return "\n\n".join([*(text.strip() for text in own), question]), (*dropped, "system message joined to the question")
+    return "\n\n".join([*(text.strip() for text in messages), question]), (
+        *dropped,
+        "system message joined to the question",
+    )

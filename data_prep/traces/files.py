@@ -1,9 +1,8 @@
-"""Trace files: reading one by its path, and writing one that is there whole or not at all, and never over another."""
+"""Trace files: reading one by its path, and writing one that appears whole or not at all, and never over another."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,19 +14,20 @@ from data_prep.traces.rows import READERS, kind_of
 from data_prep.traces.sources import read_source
 from recipes.errors import UserError
 from recipes.traces import FileTraces, JsonlTraces
+from runtime.files import creating
 
 
 def read_file(path: Path, ledger: Ledger) -> Iterator[Trace]:
     """The traces of a file or folder of any layout, counted; UserError names the row that is broken."""
-    known = path.is_dir() or kind_of(path) in READERS
-    section = FileTraces(source="file", path=path) if known else JsonlTraces(source="jsonl", path=path)
+    is_known = path.is_dir() or kind_of(path) in READERS
+    section = FileTraces(source="file", path=path) if is_known else JsonlTraces(source="jsonl", path=path)
     return read_source(section, "stop", ledger, "traces")
 
 
 def trace_row(trace: Trace) -> dict[str, Any]:
     """The row of a trace file, from which the same trace is read again.
 
-    The plain layout marks a whole thought; one that is absent or not closed is written as the reply that it came in.
+    The plain layout says that the thought is whole; one that is absent or unclosed is written as the reply it came in.
     """
     row = {"id": trace.id, "question": trace.question, "thinking": trace.thinking, "answer": trace.answer}
     if trace.thought != "whole":
@@ -48,17 +48,13 @@ def check_new(out: Path, key: str = "out") -> None:
 def new_file(out: Path, key: str = "out") -> Iterator[TextIO]:
     """A file to write, which appears as `out` when the block has ended well; UserError where it cannot be."""
     check_new(out, key)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        with creating(out) as temporary, temporary.open("w", encoding="utf-8") as file:
             yield file
-        os.link(temporary, out)  # unlike a rename, this never takes the place of a file that has come meanwhile
     except FileExistsError:
         raise UserError(f"{key}={out}: the file is there already; name another, or remove it first") from None
     except OSError as fault:
         raise UserError(f"{key}={out}: cannot be written ({fault})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_row(file: TextIO, row: Mapping[str, Any]) -> None:

@@ -118,10 +118,10 @@ def _openr1_math(row: Row, system: System) -> Example:
 def _alpaca(row: Row, system: System) -> Example:
     if row.get("history"):
         raise Lost("several turns", "'history' is not empty")
-    asked = [text_of(row, "instruction")]
+    parts = [text_of(row, "instruction")]
     if row.get("input") is not None:
-        asked.append(text_of(row, "input"))
-    return Example("\n\n".join(text for text in asked if text.strip()), split_thought(text_of(row, "output")))
+        parts.append(text_of(row, "input"))
+    return Example("\n\n".join(text for text in parts if text.strip()), split_thought(text_of(row, "output")))
 
 
 def _s1_text(row: Row, system: System) -> Example:

@@ -5,8 +5,8 @@ is due at the time (k + u_i) / w_i. Whatever is due next comes next. So nothing 
 begins: after any number of traces, each part has given its share of them to within one trace for each part.
 Shares are those of the traces read; what later stages drop is not made up for.
 
-Where a part has no more traces: `go_on` leaves it out from then on (the others keep their shares among themselves),
-`stop` ends the mixture, `repeat` reads the part anew (the ids of the second pass end in #2). The ledger notes how it
+Where a part has no more traces: `go_on` leaves it out from there (the others keep their shares among themselves),
+`stop` ends the mixture, `repeat` reads the part again (the ids of the second pass end in #2). The ledger notes how it
 came out.
 """
 
@@ -65,13 +65,13 @@ def interleave(section: MixtureTraces, read: Callable[[int], Iterator[Trace]], l
         if trace is None and section.when_exhausted == "repeat":
             trace = part.again()
             if trace is None:
-                raise UserError(f"data.traces.parts.{number}: there is no trace in it to repeat")
+                raise UserError(f"data.traces.parts.{number}: it holds no traces, so it cannot be repeated")
         if trace is None:
             ended.append(f"part {number} ended after {part.given:,}")
             if section.when_exhausted == "stop":
                 break
             continue
-        heapq.heappush(queue, (part.due, number))
+        heapq.heappush(queue, (part.due, number))  # back into the queue under the time of its next trace
         taken += 1
         yield trace
     ledger.note(_outcome(section, parts, ended))

@@ -20,7 +20,7 @@ MOST_REMEMBERED = 1000
 
 
 class RowReader:
-    """Reads the rows of one source; the ledger hears what was done to a row, and which of several layouts was taken."""
+    """Reads the rows of one source; the ledger notes what was done to a row, and which of several layouts was taken."""
 
     def __init__(self, section: FileTraces | JsonlTraces | HubTraces, ledger: Ledger, key: str) -> None:
         self.section, self.ledger, self.key = section, ledger, key
@@ -65,8 +65,8 @@ class RowReader:
             if theirs[our] not in row:
                 raise ValueError(f"there is no column {theirs[our]!r} ({self.key}.columns.{our})")
         moved = {our: row[their] for our, their in theirs.items() if their in row}
-        kept = {name: value for name, value in row.items() if name not in moved and name not in theirs.values()}
-        return {**kept, **moved}
+        others = {name: value for name, value in row.items() if name not in moved and name not in theirs.values()}
+        return {**others, **moved}
 
     def _layout(self, row: Mapping[str, Any]) -> Layout:
         """The layout of a row; of several, the first all of whose columns hold something."""
@@ -90,8 +90,8 @@ class RowReader:
 def _allowed(section: FileTraces | JsonlTraces | HubTraces, key: str) -> tuple[Layout, ...]:
     """The layouts that may be meant: the named one or all, as far as they use every column that the recipe renames."""
     renamed = set(section.columns) - OPTIONAL
-    asked = LAYOUTS if section.format == "auto" else (BY_NAME[section.format],)
-    allowed = tuple(layout for layout in asked if renamed <= set(layout.needs))
+    candidates = LAYOUTS if section.format == "auto" else (BY_NAME[section.format],)
+    allowed = tuple(layout for layout in candidates if renamed <= set(layout.needs))
     if not allowed:
         names = ", ".join(repr(name) for name in section.columns if name in renamed)
         said = (
@@ -108,9 +108,10 @@ def _fitting(names: tuple[str, ...], allowed: tuple[Layout, ...]) -> tuple[Layou
     fitting = tuple(layout for layout in allowed if set(layout.needs) <= set(names))
     if fitting:
         return fitting
-    near = sorted(allowed, key=lambda each: _distance(each, names))[:MOST_NEAR]
+    near = sorted(allowed, key=lambda candidate: _distance(candidate, names))[:MOST_NEAR]
     lacks = "; ".join(
-        f"{each.name} lacks {', '.join(repr(name) for name in each.needs if name not in names)}" for each in near
+        f"{candidate.name} lacks {', '.join(repr(name) for name in candidate.needs if name not in names)}"
+        for candidate in near
     )
     shown = ", ".join(repr(str(name)[:40]) for name in names[:20]) or "none"
     raise ValueError(
@@ -135,7 +136,7 @@ def _id_of(row: Mapping[str, Any], where: str) -> str:
 
 
 def _check(trace: Trace) -> None:
-    """ValueError where a trace is none: no question, or text that cannot be written as UTF-8."""
+    """ValueError for a trace without a question, or with text that cannot be written as UTF-8."""
     if not visible(trace.question):
         raise ValueError("'question' is empty")
     for name in ("id", "question", "thinking", "answer", "gold"):

@@ -1,7 +1,7 @@
-"""Rows of files and of the Hub, one at a time, each with where it stands.
+"""Rows of files and of the Hub, one at a time, each with the place it was read from.
 
-A row that cannot be read comes as a ValueError in its place, so that whoever reads on can name it and count it; what
-spoils a whole file (missing, no permission, cut off) is a UserError.
+A row that cannot be read is yielded as a ValueError, so that the caller can name and count it; what spoils a whole file
+(missing, no permission, truncated) is a UserError.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def file_rows(path: Path, key: str) -> Rows:
 
     Rows are counted from 1, in JSON Lines and CSV by line. UserError where the file cannot be read.
     """
-    found = Path(find_path(str(path)))
-    if not found.exists():
-        raise UserError(f"{key}: no file at {found}")
-    for file in data_files(found, key) if found.is_dir() else [found]:
+    place = Path(find_path(str(path)))
+    if not place.exists():
+        raise UserError(f"{key}: no file at {place}")
+    for file in data_files(place, key) if place.is_dir() else [place]:
         yield from _one_file(file, READERS.get(kind_of(file), read_jsonl), key)
 
 
@@ -51,18 +51,18 @@ def kind_of(file: Path) -> str:
 
 
 def beside_data(folder: Path) -> list[str]:
-    """The names in a folder that `data_files` passes over: what has no suffix of a data file, and folders."""
+    """The names in a folder that `data_files` skips: folders, and files without the suffix of a data file."""
     return sorted(
-        each.name
-        for each in folder.iterdir()
-        if not (each.is_file() and kind_of(each) in READERS) and not each.name.startswith(".")
+        entry.name
+        for entry in folder.iterdir()
+        if not (entry.is_file() and kind_of(entry) in READERS) and not entry.name.startswith(".")
     )
 
 
 def data_files(folder: Path, key: str) -> list[Path]:
-    """The data files that lie directly in a folder, in the order of their names; UserError where none or two kinds do.
+    """The data files directly inside a folder, in the order of their names; UserError for none, or for two kinds.
 
-    The two JSON files that `datasets` writes beside its Arrow files are no data.
+    The two JSON files that `datasets` writes beside its Arrow files do not count.
     """
     files = sorted(
         file for file in folder.iterdir() if file.is_file() and kind_of(file) in READERS and file.name not in NO_DATA
@@ -74,9 +74,9 @@ def data_files(folder: Path, key: str) -> list[Path]:
             "rows twice; name one file, or a folder with one kind"
         )
     if not files:
-        inside = sorted(each.name for each in folder.iterdir())
+        inside = sorted(entry.name for entry in folder.iterdir())
         raise UserError(
-            f"{key}: no data file lies in the folder {folder} ({', '.join(READERS)}); it holds "
+            f"{key}: the folder {folder} has no data file ({', '.join(READERS)}); it holds "
             f"{', '.join(inside[:10]) or 'nothing'}"
         )
     return files
@@ -176,7 +176,7 @@ NO_DATA = ("dataset_info.json", "state.json")
 def hub_rows(hub: str, config: str | None, split: str, key: str, **how: Any) -> Rows:
     """(data set:row, row) of a data set of the Hub, rows counted from 0. `how` goes to `datasets.load_dataset`.
 
-    UserError with the Hub's own word where it cannot be had.
+    UserError with the Hub's own message where it cannot be loaded.
     """
     from datasets import load_dataset
 
@@ -187,7 +187,7 @@ def hub_rows(hub: str, config: str | None, split: str, key: str, **how: Any) -> 
     except Exception as fault:  # the library has a dozen types for "not there", "not allowed" and "no network"
         after = f" after row {number}" if number else ""
         raise UserError(
-            f"{key}: the data set {hub} (split {split}) cannot be had{after}: {_one_line(fault)[:300]}\n"
+            f"{key}: the data set {hub} (split {split}) cannot be loaded{after}: {_one_line(fault)[:300]}\n"
             "put a copy of it on this machine and give its path (source: file, or path= of a named suite)"
         ) from None
 

@@ -58,7 +58,7 @@ def _nano(section: NanoTraces, ledger: Ledger) -> Iterator[Trace]:
 
 
 def rows_of(section: FileTraces | JsonlTraces | HubTraces, key: str) -> Rows:
-    """The rows of a source that is made of rows; UserError where it cannot be had."""
+    """The rows of a source that is made of rows; UserError where it cannot be opened."""
     if isinstance(section, HubTraces):
         how = {"streaming": True} if section.access == "stream" else {}
         return hub_rows(section.id, section.config, section.split, f"{key}.id", **how)
@@ -75,7 +75,7 @@ def rows_of(section: FileTraces | JsonlTraces | HubTraces, key: str) -> Rows:
 
 
 def _note_what_is_not_read(section: FileTraces | JsonlTraces | HubTraces, key: str, ledger: Ledger) -> None:
-    """Tells of files and folders that lie in a folder of traces and are no data files."""
+    """Notes the files and folders inside a folder of traces that are not data files."""
     if isinstance(section, FileTraces) and (folder := Path(find_path(str(section.path)))).is_dir():
         names = beside_data(folder)
         if names:
@@ -103,7 +103,7 @@ def _from_rows(
             yield trace
     if not read:
         raise UserError(
-            f"{key}: there is no trace in it; every row must hold {{question, thinking, answer}}, "
+            f"{key}: it holds no traces; every row must hold {{question, thinking, answer}}, "
             "{messages} or another layout of docs/trace_formats.md"
         )
 
@@ -124,7 +124,7 @@ def _all_faults(first: str, reader: RowReader, rows: Rows) -> UserError:
                 more += 1
     among = f" among the next {LOOKED_AT:,} rows" if looked_at == LOOKED_AT else ""
     skipping = ", or leave such rows out, counted, with data.on_error=skip" if reader.key.startswith("data.") else ""
-    return UserError("\n".join([*faults, *([f"… and {more} more{among}"] if more else []), f"mend the rows{skipping}"]))
+    return UserError("\n".join([*faults, *([f"… and {more} more{among}"] if more else []), f"fix the rows{skipping}"]))
 
 
 def _short(fault: ValueError) -> str:

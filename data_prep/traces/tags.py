@@ -69,12 +69,12 @@ class Code:
 
 def split_thought(text: str) -> Thought:
     """Thought and answer of a text, by the rule above; ValueError where the order of the tags is none of the four."""
-    found = _tags(text)
-    first = next(found, None)
+    stream = _tags(text)
+    first = next(stream, None)
     if first is None:
         return Thought("", text, "absent")
     pair = OPENS.get(first.group()) or CLOSES[first.group()]
-    tags = [first, *islice((tag for tag in found if tag.group() in (pair.open, pair.close)), MOST_SHOWN)]
+    tags = [first, *islice((tag for tag in stream if tag.group() in (pair.open, pair.close)), MOST_SHOWN)]
     order = [tag.group() for tag in tags]
     start = tags[0].end() if order[0] == pair.open else 0
     if start and text[: tags[0].start()].strip():
@@ -117,7 +117,7 @@ def join_thought(thinking: str | None, text: str) -> Thought:
 def _tags(text: str) -> Iterator[re.Match[str]]:
     """The tags that are not text inside code, in their order."""
     code = _code(text)
-    starts = [each.start for each in code]
+    starts = [block.start for block in code]
     opened: dict[str, Code | None] = {}  # the block in which the tag that opens for a closing tag was met last
     for tag in TAG.finditer(text):
         at, name = bisect_right(starts, tag.start()) - 1, tag.group()
@@ -134,7 +134,7 @@ def _code(text: str) -> list[Code]:
         return []
     code: list[Code] = []
     lines: list[tuple[int, str]] = []
-    fence: tuple[str, int, int] | None = None  # its mark, where it stands, how many lines stood before it
+    fence: tuple[str, int, int] | None = None  # its three characters, its offset, how many lines stood before it
     at = 0
     for line in text.splitlines(keepends=True):
         mark, rest = line.lstrip(" ")[:3], line.lstrip(" ")[3:]
@@ -148,7 +148,7 @@ def _code(text: str) -> list[Code]:
             lines.append((at, line))
         at += len(line)
     spans = [span for start, line in lines if "`" in line for span in _spans(start, line)]
-    return sorted([*code, *spans], key=lambda each: each.start)
+    return sorted([*code, *spans], key=lambda block: block.start)
 
 
 def _spans(start: int, line: str) -> Iterator[Code]:

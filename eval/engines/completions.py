@@ -121,7 +121,7 @@ class DrivenThought:
         if machine.answering:
             return Call(tuple(self._context), rules.answer_tokens, stops, rules.format.banned_ids, seed)
         left = max(1, rules.budgets[-1] - (len(self._context) - machine.prompt_tokens) + 1)
-        return Call(tuple(self._context), left, (rules.format.close_mark_ids, *stops), (), seed)
+        return Call(tuple(self._context), left, (rules.format.close_tag_ids, *stops), (), seed)
 
 
 class CompletionEngine:

@@ -28,7 +28,7 @@ class ReplyReader:
         self.protocol, self.tokenizer = protocol, tokenizer
         fmt = protocol.format
         self.names: dict[tuple[int, ...], str] = {
-            fmt.close_mark_ids: fmt.close_mark,
+            fmt.close_tag_ids: fmt.close_tag,
             **{(stop,): str(tokenizer.decode([stop])) for stop in fmt.stop_ids},
         }
 

@@ -58,7 +58,7 @@ def generate(
 def by_generate(model: PreTrainedModel, requests: Sequence[Request], protocol: Protocol, batch_size: int) -> Answers:
     """The same answers by one thinking run and one answering run a budget."""
     fmt, answers = protocol.format, {}
-    close, stops = fmt.close_mark_ids[0], list(fmt.stop_ids)
+    close, stops = fmt.close_tag_ids[0], list(fmt.stop_ids)
     for budget in protocol.budgets:
         common = {"do_sample": False, "pad_token_id": 0}
         think = GenerationConfig(max_new_tokens=budget, eos_token_id=[close, *stops], **common)

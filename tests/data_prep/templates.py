@@ -96,6 +96,14 @@ QWEN25 = """
 {%- endif -%}
 """
 
+# A hybrid model whose template writes the day on which it is asked, as those of Llama 3 do.
+DATED = """
+{%- if not date_string is defined -%}
+    {%- set date_string = strftime_now('%d %b %Y') -%}
+{%- endif -%}
+{{- '<|im_start|>system\\nToday Date: ' + date_string + '<|im_end|>\\n' }}
+""" + QWEN3.lstrip()
+
 # QwQ: ChatML without a system prompt of its own, earlier thinking dropped, the thought opened.
 QWQ = """
 {%- if messages[0]['role'] == 'system' -%}
@@ -131,6 +139,11 @@ OWN = """
 def qwen3() -> PreTrainedTokenizerFast:
     """Qwen3, hybrid: the model writes <think> itself unless thinking is off."""
     return byte_tokenizer(THINK_MARKS, QWEN3, eos="<|im_end|>", pad="<|endoftext|>")
+
+
+def dated() -> PreTrainedTokenizerFast:
+    """As `qwen3`, with a template that writes the date."""
+    return byte_tokenizer(THINK_MARKS, DATED, eos="<|im_end|>", pad="<|endoftext|>")
 
 
 def deepseek_r1() -> PreTrainedTokenizerFast:

@@ -1,4 +1,4 @@
-"""Loading checkpoints, and what is said where they cannot be had."""
+"""Loading checkpoints, and what is said where they cannot be loaded."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ FORMAT = ThinkFormat(
     cue="c",
     wait="w",
     stop="<eos>",
-    close_mark_ids=(CLOSE,),
+    close_tag_ids=(CLOSE,),
     forced_close_ids=(LINE, CLOSE, TAIL, CUE),
     own_close_ids=(CLOSE, TAIL, CUE),
     wait_ids=(WAIT_A, WAIT_B),
@@ -76,7 +76,7 @@ def reference(
     (budget,), fmt = protocol.budgets, protocol.format
     if budget == 0:
         return (), _answer(choose, protocol, list(request.off_ids))
-    mark, thinking, forced, extensions = fmt.close_mark_ids, list[int](), list[int](), 0
+    mark, thinking, forced, extensions = fmt.close_tag_ids, list[int](), list[int](), 0
     while True:
         closed, ended = tuple(thinking[-len(mark) :]) == mark, False
         loops = protocol.stop_loops and not closed and is_looping(thinking)

@@ -31,7 +31,7 @@ from tests.eval.scripted import (
 MARK_A, MARK_B, MARK_C = 40, 41, 42
 LONG_MARK = dataclasses.replace(
     FORMAT,
-    close_mark_ids=(MARK_A, MARK_B, MARK_C),
+    close_tag_ids=(MARK_A, MARK_B, MARK_C),
     forced_close_ids=(LINE, MARK_A, MARK_B, MARK_C, CUE),
     own_close_ids=(MARK_A, MARK_B, MARK_C, TAIL, CUE),
     banned_ids=(MARK_A,),

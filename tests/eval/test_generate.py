@@ -117,7 +117,7 @@ def test_training_rows_are_the_tokens_that_the_model_wrote(tmp_path: Path) -> No
     written = {
         thought.problem: (
             *thought.thinking_ids,
-            *fmt.close_mark_ids,
+            *fmt.close_tag_ids,
             *thought.answers[-1].answer_ids,
             *encode(fmt.stop, tokenizer),
         )

@@ -47,7 +47,7 @@ def test_one_pass_equals_a_separate_run_at_each_budget(model: str, sampling: dic
 def generated(model: PreTrainedModel, request: Request, budget: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """(thinking, answer) by transformers' own generate."""
     fmt = nano_format()
-    (close,), stop, marks = fmt.close_mark_ids, list(fmt.stop_ids), [[mark] for mark in fmt.banned_ids]
+    (close,), stop, marks = fmt.close_tag_ids, list(fmt.stop_ids), [[mark] for mark in fmt.banned_ids]
 
     def go_on(ids: list[int], limit: int, eos: list[int], bad: list[list[int]] | None) -> list[int]:
         tensor = torch.tensor([ids])

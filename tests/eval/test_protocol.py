@@ -42,7 +42,7 @@ def test_every_rule_changes_the_hash(field: str) -> None:
     assert hash_of(other) != hash_of()
 
 
-@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(ThinkFormat) if f.name != "name"])
+@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(ThinkFormat) if f.name not in ("name", "date")])
 def test_every_string_of_the_format_changes_the_hash(field: str) -> None:
     fmt = dataclasses.replace(PROTOCOL.format, **{field: changed(getattr(PROTOCOL.format, field))})
     assert hash_of(dataclasses.replace(PROTOCOL, format=fmt)) != hash_of()
@@ -77,6 +77,17 @@ def test_another_instruction_is_another_protocol(how: dict[str, str], tmp_path: 
         for text in ("", "Think.", "Guess.")
     ]
     assert len({hash_of(suite=load_suite(each)) for each in sections}) == 3
+
+
+def test_the_day_that_a_template_writes_is_not_part_of_the_protocol() -> None:
+    rules = scripted.make_protocol([4, 8])
+    dated = dataclasses.replace(rules, format=dataclasses.replace(rules.format, date="2026-07-31"))
+    assert hash_of(dated) == hash_of(rules)
+
+
+def test_the_hash_is_that_of_earlier_releases() -> None:
+    """Scores of earlier runs stay comparable: a changed name of a field must not change the hash."""
+    assert hash_of() == "e05ad3e6c73c5885"
 
 
 def test_the_same_protocol_has_the_same_hash() -> None:

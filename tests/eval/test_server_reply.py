@@ -79,7 +79,7 @@ def test_more_tokens_than_were_asked_for_are_cut() -> None:
 def test_a_close_of_several_tokens_is_put_back_whole() -> None:
     fmt = think_format(FormatSection(open="<|im_start|>think\n", close="<|im_start|>answer\n"), TOKENIZER)
     reader = ReplyReader(make_protocol([8], fmt, vocabulary_size=len(TOKENIZER)), TOKENIZER)
-    call = Call((1,), 20, (fmt.close_mark_ids, (IM_END,)), (), seed=0)
+    call = Call((1,), 20, (fmt.close_tag_ids, (IM_END,)), (), seed=0)
     whole = Completion((H, E, IM_START, *b"answer"))
     assert read(call, reader, text="he", finish_reason="stop", stop_reason="<|im_start|>answer") == whole
     assert read(call, reader, text="he<|im_start|>answer", finish_reason="stop") == whole

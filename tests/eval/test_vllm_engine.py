@@ -52,7 +52,7 @@ def think(protocol: Any = PROTOCOL, requests: list[Request] = REQUESTS, **change
     [
         PROTOCOL,
         make_protocol([9], extend_to=6, max_extensions=2),
-        make_protocol([9], dataclasses.replace(FORMAT, close_mark_ids=MARK, forced_close_ids=MARK, own_close_ids=MARK)),
+        make_protocol([9], dataclasses.replace(FORMAT, close_tag_ids=MARK, forced_close_ids=MARK, own_close_ids=MARK)),
     ],
     ids=["budgets", "extended", "a mark of two tokens"],
 )

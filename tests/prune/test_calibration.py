@@ -13,7 +13,8 @@ from data_prep.prepared.prepare import Prepared, prepare, quiet
 from data_prep.problem import Suite
 from data_prep.suites.load import load_suite
 from data_prep.tokens.prompts import think_format
-from prune.calibration import calibration_set
+from data_prep.tokens.tokenize import Row
+from prune.calibration import calibration_batches, calibration_set
 from recipes.data import DataSection, FormatSection
 from recipes.quality import SelectSection
 from recipes.schema import ModelSection
@@ -38,7 +39,7 @@ def calibration(data: DataSection, unpruned: Path, *suites: Suite) -> Prepared:
 
 
 def test_scores_to_select_by_may_come_later(data: DataSection, unpruned: Path) -> None:
-    later = data.model_copy(update={"select": SelectSection(scores=Path("not/there/yet.jsonl"), count=1)})
+    later = data.changed(select=SelectSection(scores=Path("not/there/yet.jsonl"), count=1))
     assert len(calibration(later, unpruned).rows) == 5
 
 
@@ -53,3 +54,13 @@ def test_the_traces_are_clear_of_the_suites(data: DataSection, unpruned: Path, t
     (tmp_path / "s.jsonl").write_text(json.dumps({"problem": questions[0], "answer": "v1"}) + "\n")
     suite = load_suite(JsonlSuite(source="jsonl", name="s", path=tmp_path / "s.jsonl"))
     assert len(calibration(data, unpruned, suite).rows) == 5 - questions.count(questions[0]) < 5
+
+
+def test_the_first_rows_are_batched_longest_first() -> None:
+    rows = [Row(str(n), [n] * n, [n] * n) for n in (2, 4, 1, 3, 9)]
+    batches = calibration_batches(rows, count=4, batch_size=3, pad_id=0)
+    assert [batch["input_ids"].tolist() for batch in batches] == [[[4, 4, 4, 4], [3, 3, 3, 0], [2, 2, 0, 0]], [[1]]]
+
+
+def test_more_rows_than_there_are_give_what_there_is() -> None:
+    assert len(calibration_batches([Row("1", [1], [1])], count=99, batch_size=8, pad_id=0)) == 1

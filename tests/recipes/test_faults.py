@@ -51,6 +51,8 @@ REFUSED = {
     "adapter=dora": "adapter=dora: must be a section of keys; did you mean adapter.method=dora?",
     "adapter.r=0": "adapter.r=0: must be at least 1",
     "adapter.r=many": "adapter.r=many: must be a whole number",
+    "data.format.date=soon": "data.format.date=soon: must be a day, such as 2026-07-31",
+    "data.format.date=20260731": "data.format.date=20260731: must be a day, such as 2026-07-31",
     "adapter.dropout=1": "adapter.dropout=1: must be less than 1",
     "adapter.dropout=a": "adapter.dropout=a: must be a number",
     "adapter.targets=3": "adapter.targets=3: must be text (put a number in quotes), or a list, such as [1, 2]",

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import errno
 import multiprocessing
-import queue
 import socket
-import threading
 from pathlib import Path
 
 import pytest
 
 from recipes.errors import UserError
-from runtime.cache import alone, damage, make_once
+from runtime.cache import fault_of, make_once
+from runtime.seal import COMPLETE
 
 
 def write_seven(folder: Path) -> None:
@@ -44,14 +43,15 @@ def flip_a_byte(file: Path) -> None:
     ("harm", "fault"),
     [
         (lambda folder: flip_a_byte(folder / "rows"), "rows has other bytes"),
-        (lambda folder: (folder / "rows").write_text("7" * 99), "rows has another size"),
-        (lambda folder: (folder / "rows").unlink(), "FileNotFoundError"),
-        (lambda folder: (folder / "seal.json").unlink(), "FileNotFoundError"),
-        (lambda folder: (folder / "seal.json").write_text('{"rows": 7}'), "TypeError"),
-        (lambda folder: (folder / "seal.json").write_text("[]"), "AttributeError"),
-        (lambda folder: (folder / "seal.json").write_bytes(b"\xff"), "UnicodeDecodeError"),
+        (lambda folder: (folder / "rows").write_text("7" * 99), "rows has 99 bytes in place of 100"),
+        (lambda folder: (folder / "rows").unlink(), "rows is missing"),
+        (lambda folder: (folder / COMPLETE).unlink(), "COMPLETE is missing"),
+        (lambda folder: (folder / COMPLETE).write_text(""), "COMPLETE is empty"),
+        (lambda folder: (folder / COMPLETE).write_text('{"rows": 7}'), "COMPLETE is damaged (its own hash differs)"),
+        (lambda folder: (folder / COMPLETE).write_text("[]"), "COMPLETE is damaged (its own hash differs)"),
+        (lambda folder: (folder / COMPLETE).write_bytes(b"\xff"), "COMPLETE is damaged (Expecting value"),
     ],
-    ids=["bit", "cut", "gone", "unsealed", "wrong-seal", "list-seal", "broken-seal"],
+    ids=["bit", "cut", "gone", "unsealed", "empty-seal", "wrong-seal", "list-seal", "broken-seal"],
 )
 def test_a_damaged_folder_is_noticed_and_made_again(harm, fault: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     said(tmp_path / "a")
@@ -101,7 +101,7 @@ def test_two_at_once_make_it_once(tmp_path: Path) -> None:
         process.start()
     for process in pair:
         process.join()
-    assert ([process.exitcode for process in pair], damage(tmp_path / "a")) == ([0, 0], None)
+    assert ([process.exitcode for process in pair], fault_of(tmp_path / "a")) == ([0, 0], None)
     made.get(timeout=5)
     assert made.empty()
 
@@ -117,23 +117,7 @@ def test_a_folder_that_came_in_between_is_kept(tmp_path: Path) -> None:
             (tmp_path / "other").mkdir()
 
     said(tmp_path / "a", make)
-    assert (damage(tmp_path / "a"), list(tmp_path.glob(".a.*.*"))) == (None, [])
-
-
-def test_whoever_comes_second_says_once_what_it_waits_for(tmp_path: Path) -> None:
-    told: queue.Queue[str] = queue.Queue()
-
-    def come_second() -> None:
-        with alone(tmp_path / "a", told.put):
-            told.put("in")
-
-    second = threading.Thread(target=come_second)
-    with alone(tmp_path / "a", told.put):
-        second.start()
-        first = told.get(timeout=20)
-        assert told.empty()
-    second.join()
-    assert (first, told.get()) == (f"waiting for another run that makes {tmp_path / 'a'}", "in")
+    assert (fault_of(tmp_path / "a"), list(tmp_path.glob(".a.*.*"))) == (None, [])
 
 
 @pytest.mark.parametrize(

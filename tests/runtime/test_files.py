@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recipes.errors import UserError
-from runtime.files import append_row, new_folder, put_rows, read_rows, replacing, write_rows, write_whole
+from runtime.files import append_row, creating, new_folder, put_rows, read_rows, replacing, write_rows, write_whole
 
 
 def test_a_file_is_written_with_the_folders_above_it(tmp_path: Path) -> None:
@@ -101,3 +101,26 @@ def test_folder_that_is_not_finished_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), new_folder(tmp_path / "model") as temporary:
         stop_half_way(temporary / "a.txt")
     assert list(tmp_path.iterdir()) == []
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_new_file_never_takes_the_place_of_one_that_came_meanwhile(tmp_path: Path) -> None:
+
+    def create_while_another_does() -> None:
+        with creating(tmp_path / "a") as temporary:
+            temporary.write_text("mine")
+            (tmp_path / "a").write_text("of another")
+
+    with pytest.raises(FileExistsError):
+        create_while_another_does()
+    assert ((tmp_path / "a").read_text(), names(tmp_path)) == ("of another", ["a"])
+
+
+def test_a_new_file_appears_when_the_block_ends(tmp_path: Path) -> None:
+    with creating(tmp_path / "a") as temporary:
+        temporary.write_text("new")
+        assert not (tmp_path / "a").exists()
+    assert ((tmp_path / "a").read_text(), names(tmp_path)) == ("new", ["a"])

@@ -1,4 +1,4 @@
-"""The mark of a complete checkpoint tells a flipped byte, a cut file and a missing one, and a change of itself."""
+"""The seal of a folder tells a flipped byte, a cut file and a missing one, and a change of itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.seal import COMPLETE, damage_of, facts_of, files_of, read_seal, seal_text, share_of
+from runtime.seal import COMPLETE, damage_of, facts_of, files_of, read_seal, seal, seal_text, share_of
 
 
 @pytest.fixture
@@ -22,10 +22,10 @@ def checkpoint(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_mark_names_every_file_with_size_and_sha256(checkpoint: Path) -> None:
-    mark = json.loads((checkpoint / COMPLETE).read_text())
-    assert mark["step"] == 8
-    assert mark["files"] == {
+def test_the_seal_names_every_file_with_size_and_sha256(checkpoint: Path) -> None:
+    body = json.loads((checkpoint / COMPLETE).read_text())
+    assert body["step"] == 8
+    assert body["files"] == {
         "config.json": [2, hashlib.sha256(b"{}").hexdigest()],
         "global_step8/states.pt": [5, hashlib.sha256(b"12345").hexdigest()],
         "model.safetensors": [10, hashlib.sha256(b"0123456789").hexdigest()],
@@ -56,13 +56,13 @@ def test_only_files_with_the_endings_are_read(checkpoint: Path) -> None:
     assert damage_of(checkpoint, (".safetensors", ".json")) == []
 
 
-def test_a_change_of_the_mark_itself_is_told(checkpoint: Path) -> None:
+def test_a_change_of_the_seal_itself_is_told(checkpoint: Path) -> None:
     text = (checkpoint / COMPLETE).read_text()
     (checkpoint / COMPLETE).write_text(text.replace('"step": 8', '"step": 9'))
     assert damage_of(checkpoint) == [f"{COMPLETE} is damaged (its own hash differs)"]
 
 
-def test_the_mark_of_an_earlier_version_names_no_files(checkpoint: Path) -> None:
+def test_the_seal_of_an_earlier_version_names_no_files(checkpoint: Path) -> None:
     (checkpoint / COMPLETE).write_text("8\n")
     (checkpoint / "config.json").unlink()
     assert read_seal(checkpoint) is None
@@ -76,3 +76,31 @@ def test_the_ranks_shares_are_all_files_once(checkpoint: Path) -> None:
         ["model.safetensors", "config.json"],
         ["global_step8/states.pt"],
     ]
+
+
+def test_the_seal_of_a_checkpoint_keeps_its_bytes() -> None:
+    """Folders of earlier releases carry this text; a later one must still write and read the same."""
+    own = hashlib.sha256(b'{"files": {"a": [2, "ff"], "b": [1, "ee"]}, "step": 8}').hexdigest()
+    text = seal_text(8, {"b": (1, "ee"), "a": (2, "ff")})
+    lines = ['"step": 8,', '"files": {', '"a": [', "2,", '"ff"', "],", '"b": [', "1,", '"ee"', "]", "},"]
+    depth = [1, 1, 2, 3, 3, 2, 2, 3, 3, 2, 1]
+    body = "\n".join(" " * indent + line for indent, line in zip(depth, lines, strict=True))
+    assert text == f'{{\n{body}\n "sha256": "{own}"\n}}\n'
+
+
+def test_the_seal_of_another_folder_has_no_step(tmp_path: Path) -> None:
+    (tmp_path / "rows").write_bytes(b"12345")
+    seal(tmp_path)
+    body = json.loads((tmp_path / COMPLETE).read_text())
+    assert (sorted(body), body["files"]) == (
+        ["files", "sha256"],
+        {"rows": [5, hashlib.sha256(b"12345").hexdigest()]},
+    )
+    assert damage_of(tmp_path) == []
+
+
+@pytest.mark.parametrize("body", [{}, {"files": []}, {"files": {"rows": 7}}], ids=str)
+def test_a_seal_with_a_sound_hash_that_names_no_files_is_damaged(body: dict[str, object], tmp_path: Path) -> None:
+    own = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    (tmp_path / COMPLETE).write_text(json.dumps({**body, "sha256": own}))
+    assert damage_of(tmp_path) == ["COMPLETE is damaged (it names no files with size and hash)"]

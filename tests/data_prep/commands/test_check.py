@@ -8,7 +8,6 @@ import pytest
 
 from data_prep.__main__ import main
 from recipes.errors import UserError
-from recipes.help import HelpAsked
 from tests.data_prep.trace_files import write_rows
 
 GOOD = {"question": "q", "thinking": "t", "answer": "a"}
@@ -78,10 +77,3 @@ def test_mistakes(arguments: list[str], says: str) -> None:
     with pytest.raises(UserError) as caught:
         main(arguments)
     assert says in str(caught.value)
-
-
-def test_help_lists_the_commands_and_a_commands_keys() -> None:
-    with pytest.raises(HelpAsked, match="(?s)data_prep check .*data_prep nano .*eval.generate recipe"):
-        main(["--help"])
-    with pytest.raises(HelpAsked, match=r"(?s)^traces=\.\.\.: a trace file.*data\.filters\.loop_rounds"):
-        main(["check", "--help"])

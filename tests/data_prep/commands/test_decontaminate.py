@@ -71,7 +71,7 @@ def test_no_file_is_overwritten(files: list[str], tmp_path: Path, name: str) -> 
 
 def test_a_broken_row_is_named_without_a_key_that_the_command_lacks(files: list[str], tmp_path: Path) -> None:
     (tmp_path / "traces.jsonl").write_text('{"question": "q", "thinking": 1, "answer": "a"}\n', encoding="utf-8")
-    with pytest.raises(UserError, match=r"traces\.jsonl:1: 'thinking' must be text, got int\nmend the rows$"):
+    with pytest.raises(UserError, match=r"traces\.jsonl:1: 'thinking' must be text, got int\nfix the rows$"):
         main(["decontaminate", *files])
 
 
@@ -88,7 +88,7 @@ def test_a_benchmark_that_cannot_be_had_is_named_as_the_command_does(
     files: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("datasets.load_dataset", _no_network)
-    with pytest.raises(UserError, match=r"^suite \(math500\): the data set .* cannot be had: no network"):
+    with pytest.raises(UserError, match=r"^suite \(math500\): the data set .* cannot be loaded: no network"):
         main(["decontaminate", *files[:1], "suite=math500", *files[2:]])
 
 

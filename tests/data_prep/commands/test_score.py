@@ -1,50 +1,25 @@
-"""Scores of traces: the loss against one worked out token by token, the file, the cache, the way to a selection."""
+"""Scores of traces: the file, the cache, the way to a selection."""
 
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from data_prep.commands.loss import trace_losses
 from data_prep.commands.score import labelled, main
 from data_prep.filtering.pipeline import read_and_filter
 from data_prep.filtering.select import trace_hash
 from data_prep.ledger import Ledger
-from data_prep.nano_world import nano_traces
-from data_prep.tokens.tokenize import IGNORED, Row, label_trace
+from data_prep.tokens.tokenize import IGNORED, label_trace
 from data_prep.trace import Trace
 from data_prep.traces.files import trace_row
 from recipes.errors import UserError
 from recipes.loader import load_recipe
+from tests.data_prep.losses_by_hand import loss_by_hand
 from tests.data_prep.tokenizers import qwen_like
-from tests.eval.worlds import fresh_nano, nano, nano_format, nano_tokenizer
-
-TRACES = nano_traces({"knowledge": 1, "chain": 2}, 6, 3)
-ROWS = [label_trace(trace, nano_tokenizer(), nano_format()) for trace in TRACES]
-
-
-@torch.no_grad()
-def loss_by_hand(row: Row) -> float:
-    """One token at a time: what the model gave to the token that came, over the labelled places."""
-    total, labelled = 0.0, 0
-    for place, label in enumerate(row.labels):
-        if label == IGNORED:
-            continue
-        logits = nano()(torch.tensor([row.input_ids[:place]])).logits[0, -1].double()
-        total -= float(logits[label] - math.log(sum(math.exp(each) for each in logits.tolist())))
-        labelled += 1
-    return total / labelled
-
-
-@pytest.mark.parametrize("batch_tokens", [1, 100, 10_000])
-def test_the_loss_is_the_mean_cross_entropy_of_the_labelled_tokens(batch_tokens: int) -> None:
-    found = dict(trace_losses(nano(), ROWS, batch_tokens))
-    assert found == {i: pytest.approx(loss_by_hand(row), abs=1e-5) for i, row in enumerate(ROWS)}
+from tests.eval.worlds import fresh_nano, nano_format, nano_tokenizer
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from data_prep.prepared.identity import content_hash, hub_fingerprint, identity
 from data_prep.tokens.prompts import think_format
 from recipes.data import DataSection, FormatSection
+from tests.data_prep import templates
 from tests.data_prep.tokenizers import qwen_like
 
 QWEN = qwen_like()
@@ -48,6 +49,12 @@ def traces(tmp_path: Path) -> Path:
 )
 def test_another_key_is_another_set(changes: dict[str, Any], traces: Path) -> None:
     assert of(traces, **changes) != of(traces)
+
+
+def test_another_day_is_another_set_only_where_the_template_writes_it(traces: Path) -> None:
+    days = [{"date": "2026-07-31"}, {"date": "2026-08-01"}]
+    dated, plain = ({of(traces, tokenizer, format=day) for day in days} for tokenizer in (templates.dated(), QWEN))
+    assert (len(dated), plain) == (2, {of(traces)})
 
 
 @pytest.mark.parametrize(

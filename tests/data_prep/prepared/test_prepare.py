@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import PreTrainedTokenizerBase
 
 from data_prep.commands.nano import FORMAT as NANO_FORMAT
 from data_prep.nano_world import build_tokenizer
 from data_prep.prepared.prepare import Prepared, prepare
 from data_prep.problem import Problem, Suite
-from data_prep.tokens.batches import BatchWork, batches_of
 from data_prep.tokens.prompts import think_format
-from data_prep.tokens.tokenize import IGNORED, Labeller
-from data_prep.tokens.workers import work_in_order
-from data_prep.trace import Trace
+from data_prep.tokens.tokenize import IGNORED
 from recipes.data import DataSection, FormatSection
 from recipes.errors import UserError
+from tests.data_prep import templates
 from tests.data_prep.tokenizers import CLOSE, IM_END, IM_START, THINK, qwen_like
 
 NANO, QWEN = build_tokenizer(), qwen_like()
@@ -143,13 +141,34 @@ def test_the_second_time_it_is_found(tmp_path: Path) -> None:
     assert [" ".join(line.split()[:3]) for line in said] == ["prepared set made", "prepared set found"]
 
 
+def on_day(folder: Path, date: str, tokenizer: PreTrainedTokenizerBase) -> Prepared:
+    data = section(folder, ["a", "b"], format={"date": date})
+    return prepare(data, tokenizer, think_format(data.format, tokenizer))
+
+
+def test_a_set_with_a_fixed_day_is_found_again_on_any_other(tmp_path: Path) -> None:
+    first, again = (on_day(tmp_path, "2026-07-31", templates.dated()) for _ in range(2))
+    assert (first.folder, first.hash) == (again.folder, again.hash)
+    assert "Today Date: 31 Jul 2026" in templates.dated().decode(first.rows[0].input_ids)
+
+
+def test_on_another_day_a_dated_template_gives_another_set(tmp_path: Path) -> None:
+    first, second = (on_day(tmp_path, day, templates.dated()) for day in ("2026-07-31", "2026-08-01"))
+    assert first.folder != second.folder and first.hash != second.hash
+
+
+def test_without_a_date_in_the_template_the_set_of_another_day_is_the_same(tmp_path: Path) -> None:
+    first, second = (on_day(tmp_path, day, QWEN) for day in ("2026-07-31", "2026-08-01"))
+    assert first.folder == second.folder
+
+
 def test_a_damaged_set_is_made_again(tmp_path: Path) -> None:
     first = prepared(tmp_path, ["a", "b"])
     rows = list(first.rows)
     (first.folder / "rows.arrow").write_bytes((first.folder / "rows.arrow").read_bytes()[:-40])
     said: list[str] = []
     again = prepare(section(tmp_path, ["a", "b"]), QWEN, FMT, said.append)
-    assert "is damaged (rows.arrow has another size) and is made again" in said[0]
+    assert "is damaged (rows.arrow has 960 bytes in place of 1,000) and is made again" in said[0]
     assert (again.folder, list(again.rows)) == (first.folder, rows)
 
 
@@ -169,14 +188,6 @@ def test_prepare_reads_the_recipes_traces(tmp_path: Path) -> None:
 def test_what_the_run_record_keeps_is_json_and_names_no_row(tmp_path: Path) -> None:
     facts = json.loads(json.dumps(prepared(tmp_path, ["a", "b"]).facts()))
     assert (facts["traces_read"], facts["traces_kept"], "named" in facts["rows"]) == (2, 2, False)
-
-
-def test_threads_give_the_same_batches_in_the_same_order() -> None:
-    base = Trace("t", "2+2?", "2+2=4", "4", "f")
-    traces = [dataclasses.replace(base, id=str(i), thinking="x\n\n" * (i % 40)) for i in range(900)]
-    work = BatchWork(Labeller(QWEN, FMT), OTHER_TOKENS + 50, "shorten")
-    here, there = (list(work_in_order(work, batches_of(traces), workers)) for workers in (1, 3))
-    assert here == there and len(here) == 8
 
 
 def test_a_close_inside_is_one_token_everywhere(tmp_path: Path) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 
 from data_prep.problem import Problem, Suite
-from data_prep.tokens.prompts import encode, render_prompt, think_format
+from data_prep.tokens.prompts import encode, render_off_prompt, render_prompt, think_format
 from data_prep.tokens.tokenize import IGNORED, label_trace
 from data_prep.trace import Trace
 from eval.protocol import Protocol
 from eval.sweep import SweepSpec, suite_requests
 from recipes.data import FormatSection
 from recipes.errors import UserError
+from tests.data_prep import templates
 from tests.data_prep.tokenizers import (
     CLOSE,
     IM_END,
@@ -28,6 +31,19 @@ from tests.data_prep.tokenizers import (
 
 QWEN, R1 = qwen_like(), r1_like()
 S1 = FormatSection(open="<|im_start|>think\n", close="<|im_start|>answer\n", cue="Final:")
+
+
+def test_both_prompts_of_a_format_write_its_day() -> None:
+    tokenizer = templates.dated()
+    fmt = think_format(FormatSection(date=datetime.date(2026, 7, 31)), tokenizer)
+    prompts = [render("2+2?", tokenizer, fmt) for render in (render_prompt, render_off_prompt)]
+    assert [text.partition("<|im_end|>")[0] for text in prompts] == ["<|im_start|>system\nToday Date: 31 Jul 2026"] * 2
+
+
+def test_a_format_names_its_day_only_where_the_template_writes_one() -> None:
+    section = FormatSection(date=datetime.date(2026, 7, 31))
+    facts = [think_format(section, tokenizer).facts() for tokenizer in (templates.dated(), QWEN)]
+    assert [each.get("date") for each in facts] == ["2026-07-31", None]
 
 
 @pytest.mark.parametrize("section", [FormatSection(), S1], ids=["think", "s1"])
@@ -55,7 +71,7 @@ def test_a_template_that_opens_the_thought_gets_the_recipes_open_once(opening: s
 
 def test_ids_of_a_think_format() -> None:
     fmt = think_format(FormatSection(cue="A:"), QWEN)
-    assert fmt.close_mark_ids == (CLOSE,)
+    assert fmt.close_tag_ids == (CLOSE,)
     assert fmt.forced_close_ids == (10, CLOSE, TWO_LINES, *b"A:")
     assert fmt.own_close_ids == (CLOSE, TWO_LINES, *b"A:")
     assert fmt.wait_ids == tuple(b"Wait")
@@ -65,7 +81,7 @@ def test_ids_of_a_think_format() -> None:
 
 def test_ids_of_a_close_of_several_tokens() -> None:
     fmt = think_format(S1, QWEN)
-    assert fmt.close_mark_ids == (IM_START, *b"answer")
+    assert fmt.close_tag_ids == (IM_START, *b"answer")
     assert fmt.forced_close_ids == fmt.own_close_ids == (IM_START, *b"answer\nFinal:")
     assert fmt.banned_ids == (IM_START,)
 

@@ -141,7 +141,7 @@ def test_the_prompt_with_thinking_off(golden: Golden) -> None:
 @ALL
 def test_the_stop_token_and_the_marks_that_an_answer_may_not_hold(golden: Golden) -> None:
     fmt = golden.format
-    marks = {encode(mark, golden.tokenizer)[0] for mark in (fmt.open_mark, fmt.close_mark)}
+    marks = {encode(mark, golden.tokenizer)[0] for mark in (fmt.open_tag, fmt.close_tag)}
     assert (list(fmt.stop_ids), set(fmt.banned_ids)) == (golden.stop_ids, marks)
 
 

@@ -89,7 +89,7 @@ def test_a_repeated_part_carries_the_number_of_the_pass() -> None:
 
 
 def test_a_part_without_a_trace_cannot_be_repeated() -> None:
-    with pytest.raises(UserError, match=r"^data\.traces\.parts\.0: there is no trace in it to repeat$"):
+    with pytest.raises(UserError, match=r"^data\.traces\.parts\.0: it holds no traces, so it cannot be repeated$"):
         mixed(mixture(1, size=5, when_exhausted="repeat"), Parts(0))
 
 

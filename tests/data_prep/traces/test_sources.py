@@ -107,7 +107,7 @@ def test_several_faults_are_told_at_once(tmp_path: Path) -> None:
     path = write(tmp_path, "x\n", GOOD, "y\n")
     *faults, remedy = refusal(path).splitlines()
     assert [line.split(": ")[0] for line in faults] == [f"{path}:1", f"{path}:3"]
-    assert remedy == "mend the rows, or leave such rows out, counted, with data.on_error=skip"
+    assert remedy == "fix the rows, or leave such rows out, counted, with data.on_error=skip"
 
 
 def test_many_faults_are_counted(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_missing_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "\n \n"])
 def test_file_without_a_trace(tmp_path: Path, text: str) -> None:
-    assert "there is no trace in it" in refusal(write(tmp_path, text))
+    assert "it holds no traces" in refusal(write(tmp_path, text))
 
 
 def test_nano_traces_follow_the_section() -> None:
@@ -201,7 +201,7 @@ def test_a_hub_data_set_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPa
         raise ConnectionError("no network")
 
     monkeypatch.setattr("datasets.load_dataset", refuse)
-    with pytest.raises(UserError, match=r"data\.traces\.id: the data set owner/name \(split train\) cannot be had"):
+    with pytest.raises(UserError, match=r"data\.traces\.id: the data set owner/name \(split train\) cannot be loaded"):
         read_all(HubTraces(source="hub", id="owner/name"))
 
 
@@ -211,7 +211,7 @@ def test_a_hub_data_set_that_breaks_off_is_named_with_the_row(monkeypatch: pytes
         raise ConnectionError("gone")
 
     monkeypatch.setattr("datasets.load_dataset", rows)
-    with pytest.raises(UserError, match=r"the data set owner/name \(split train\) cannot be had after row 1: gone"):
+    with pytest.raises(UserError, match=r"the data set owner/name \(split train\) cannot be loaded after row 1: gone"):
         read_all(HubTraces(source="hub", id="owner/name", access="stream"))
 
 

@@ -16,9 +16,9 @@ import pytest
 
 from prune.__main__ import main
 from recipes.loader import load_recipe
-from runtime.cache import SEAL
 from runtime.ranks import ALONE
 from runtime.run_folder import RunFolder
+from runtime.seal import COMPLETE
 from train.inputs import read_inputs
 from train.model import pruned_path
 
@@ -74,9 +74,9 @@ def test_a_run_measures_on_the_set_that_it_has_prepared(
 ) -> None:
     recipe, folder = load_recipe(arguments).recipe, RunFolder(tmp_path / "run")
     inputs = read_inputs(recipe, ALONE)
-    sealed = opened[SEAL]
+    sealed = opened[COMPLETE]
     pruned_path(recipe, inputs.spec, inputs.prepared, folder, ALONE)
-    assert (opened["suite.jsonl"], opened[SEAL] - sealed) == (1, 0)
+    assert (opened["suite.jsonl"], opened[COMPLETE] - sealed) == (1, 0)
 
 
 def test_a_run_that_selects_measures_on_traces_that_are_not_selected(arguments: list[str], tmp_path: Path) -> None:

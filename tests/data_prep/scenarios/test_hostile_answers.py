@@ -166,10 +166,10 @@ def test_there_are_enough_of_them() -> None:
 @pytest.mark.parametrize("grader", ["exact", "integer", "choice"])
 def test_the_rules_stand_them(grader: str) -> None:
     for text in ANSWERS:
-        started = time.perf_counter()
+        started = time.process_time()  # of this process alone: a busy machine must not fail it
         (grade,) = grade_all([text], ["J" if grader == "choice" else "-123456789"], grader)
         assert not grade.correct and len(grade.extracted) <= 400 and grade.reason
-        assert time.perf_counter() - started < 1, text[:80]
+        assert time.process_time() - started < 1, text[:80]
 
 
 @pytest.mark.slow

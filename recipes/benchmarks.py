@@ -1,5 +1,6 @@
-r"""Known benchmarks as a table: where they lie on the Hub, their columns, their grader, how the answer is asked for.
+r"""Known benchmarks as one table: place on the Hub, columns, grader, and the instruction that asks for the answer.
 
+A new benchmark is one entry of BENCHMARKS: the recipe's allowed names, the help text and the loader all read it here.
 A column has several names where copies differ; the first that a row has is taken.
 """
 
@@ -24,9 +25,9 @@ class Columns:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Where it lies on the Hub, its grader and columns; `gold_after`: the mark before the gold answer.
+    """Place on the Hub (`hub`, `config`, `split`), grader and columns; `gold_after`: the text before the gold answer.
 
-    likelihood: what is scored where it is asked by likelihood, as is usual for it.
+    likelihood: what is scored with method=likelihood, as is usual for this benchmark.
     """
 
     hub: str
@@ -38,6 +39,11 @@ class Benchmark:
     gold_after: str = ""
     shuffle_choices: bool = False
     likelihood: str = "letter"
+
+    @property
+    def has_choices(self) -> bool:
+        """Whether it is a multiple choice, so that it can be scored by likelihood."""
+        return self.grader == "choice"
 
 
 BENCHMARKS = {
