@@ -46,6 +46,7 @@ bench: setup
 	$(RUN) python -m tests.bench.decontamination
 	$(RUN) python -m tests.bench.preparing
 	$(RUN) python -m tests.bench.packing
+	$(RUN) python -m tests.bench.logging_steps
 	$(RUN) python -m tests.bench.memory_estimate
 
 table: setup

@@ -202,9 +202,9 @@ def has_code(path: Path) -> bool:
 
 
 def test_of(path: Path) -> Path:
-    """Where the test of a module stands."""
+    """Where the test of a module stands; that of a package's `__main__` is test_main.py."""
     inside = path.relative_to(ROOT)
-    return ROOT / "tests" / inside.with_name(f"test_{inside.stem}.py")
+    return ROOT / "tests" / inside.with_name(f"test_{inside.stem.strip('_')}.py")
 
 
 test_of.__test__ = False  # type: ignore[attr-defined] # not a test itself

@@ -1,0 +1,62 @@
+"""What logging a step costs as a run grows: `python -m tests.bench.logging_steps`.
+
+CPU time of one row of metrics.jsonl with 500, 5,000 and 50,000 rows before it, in turns with the rival: reading all rows,
+replacing the one of the same step and writing all again. Medians.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from runtime.files import Row, append_row, put_rows, write_rows
+
+SIZES, ROUNDS = (500, 5_000, 50_000), 9
+
+
+def row(step: int) -> Row:
+    return {
+        "step": step,
+        "loss": 1.2345 / (step + 1),
+        "learning_rate": 1e-4,
+        "grad_norm": 0.731,
+        "epoch": step / 1000,
+        "mean_token_accuracy": 0.6543,
+        "tokens": 12345,
+        "seconds": 1.2345,
+        "sweep_seconds": 0.0,
+    }
+
+
+def cpu_milliseconds(work: Callable[[], None]) -> float:
+    began = time.process_time()
+    work()
+    return 1000 * (time.process_time() - began)
+
+
+def measure(size: int, folder: Path) -> tuple[float, float]:
+    """Medians of the milliseconds of one logged step: appended, and with all rows written again."""
+    ours, rival = folder / "ours.jsonl", folder / "rival.jsonl"
+    for file in (ours, rival):
+        write_rows(file, [row(step) for step in range(size)])
+    appended, rewritten = [], []
+    for step in range(size, size + ROUNDS):
+        new = row(step)
+        appended.append(cpu_milliseconds(lambda new=new: append_row(ours, new)))  # type: ignore[misc]
+        rewritten.append(cpu_milliseconds(lambda new=new: put_rows(rival, [new], ("step",))))  # type: ignore[misc]
+    return statistics.median(appended), statistics.median(rewritten)
+
+
+def main() -> None:
+    print("rows before   appended   all written again (CPU ms for one logged step)")
+    for size in SIZES:
+        with tempfile.TemporaryDirectory() as name:
+            appended, rewritten = measure(size, Path(name))
+        print(f"{size:11,}   {appended:8.3f}   {rewritten:8.1f}")
+
+
+if __name__ == "__main__":
+    main()
