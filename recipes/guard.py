@@ -11,13 +11,15 @@ from pydantic import Field, field_validator
 from recipes.section import Section
 
 METRICS = {
-    "level": "level",
+    "level": "accuracy",
+    "base": "base",
     "gain": "gain_per_doubling",
     "total_gain": "total_gain",
     "accuracy": "accuracy",
     "termination": "termination",
 }
-"""names in a key such as sweep/chain/gain -> keys of a row of sweeps.jsonl; accuracy is that of the largest budget"""
+"""names in a key such as sweep/chain/gain -> keys of a row of sweeps.jsonl; level and accuracy are one number, that of
+the largest budget; base is that of the smallest above 0"""
 
 
 class GuardSection(Section):

@@ -104,8 +104,9 @@ class Recipe(Section):
     sweep: SweepSection
     keep_best: str | None = Field(
         default=None,
-        description="sweep/<suite>/<metric> (level, gain, total_gain, accuracy at the largest budget, termination): "
-        "the best checkpoint by it is saved right after its sweep and kept beside the newest ones",
+        description="sweep/<suite>/<metric> (level: accuracy at the largest budget, base: at the smallest, gain, "
+        "total_gain, termination): the best checkpoint by it is saved right after its sweep and kept beside the newest "
+        "ones",
     )
     early_stop: EarlyStopSection | None = Field(default=None, description="when to end before the last step")
     wandb: WandbSection = WandbSection()

@@ -32,15 +32,31 @@ class JudgeSection(Section):
 
 class VerdictSection(Section):
     suite: str | None = Field(default=None, description="the suite that decides; default: the last one listed")
-    margin: float = Field(
+    returned_share: float = Field(
+        default=0.8,
+        gt=0,
+        le=1,
+        description="RETURNED: more than this share must be back of the accuracy that pruning took at the largest "
+        "budget, and of the unpruned model's gain per doubling",
+    )
+    not_returned_share: float = Field(
+        default=0.2, ge=0, lt=1, description="NOT RETURNED: less than this share of either is back"
+    )
+    delta: float = Field(
         default=0.05,
-        ge=0,
-        description="how far gain per doubling may lie below the unpruned one and still count as returned",
+        gt=0,
+        lt=1,
+        description="a difference in accuracy that does not matter: a smaller loss is none, a smaller gain over all "
+        "budgets is no scaling, and a run nowhere farther below the unpruned model is nowhere short of it",
     )
-    level_margin: float = Field(default=0.05, ge=0, description="the same for accuracy at the largest budget")
-    min_recovered: float = Field(
-        default=0.5, ge=0, le=1, description="share of the accuracy lost at the largest budget that must be back"
-    )
+
+    @model_validator(mode="after")
+    def _shares_in_order(self) -> Self:
+        if self.not_returned_share >= self.returned_share:
+            raise ValueError(
+                f"not_returned_share={self.not_returned_share:g} must be below returned_share={self.returned_share:g}"
+            )
+        return self
 
 
 class SweepSection(Section):

@@ -122,7 +122,7 @@ def metric_values(rows: Sequence[Row], metric: SweepMetric) -> dict[int, float]:
     for row in own:
         of_a_budget = row["budget"] is not None
         value = row.get(METRICS[metric.name])
-        if of_a_budget == (metric.name == "accuracy") and value is not None:
+        if of_a_budget == (METRICS[metric.name] == "accuracy") and value is not None:
             found[row["step"]] = float(value)  # of the largest budget, which comes last
     return found
 

@@ -20,7 +20,7 @@ AT_BUDGET = {
     "looping": "looping",
     "tokens_spent": "tokens",
 }
-OF_A_SWEEP = ("level", "gain_per_doubling", "gain_low", "gain_high", "termination", "verdict")
+OF_A_SWEEP = ("level", "base", "gain_per_doubling", "gain_low", "gain_high", "termination", "verdict")
 INIT_SECONDS = "30"
 """how long a server may take to answer before a run goes on offline; WANDB_INIT_TIMEOUT says otherwise"""
 

@@ -22,11 +22,12 @@ from eval.numbers.statistics import Array, Interval, normal_quantile, student_qu
 class Contrast(Interval):
     """A contrast with its interval and what decides the width: the standard deviation and the skewness between
     problems, and `scale`, the most that one model's share in one problem's contrast can be (1 for an accuracy,
-    `gains.slope_scale` for a gain)."""
+    `gains.slope_scale` for a gain). error: the probability with which the interval misses."""
 
     deviation: float
     skewness: float
     scale: float
+    error: float
 
 
 def contrast(values: Array, scale: float, error: float) -> Contrast:
@@ -34,7 +35,7 @@ def contrast(values: Array, scale: float, error: float) -> Contrast:
     deviation, skewness = spread(values)
     below, above = reach(deviation, skewness, scale, len(values), error)
     mean = float(values.mean())
-    return Contrast(mean, mean - float(below), mean + float(above), float(deviation), float(skewness), scale)
+    return Contrast(mean, mean - float(below), mean + float(above), float(deviation), float(skewness), scale, error)
 
 
 def spread(values: Array) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""What thinking longer brings, over the budgets of one sweep: level, total gain and gain per doubling.
+"""What thinking longer brings, over the budgets of one sweep: base, level, total gain and gain per doubling.
 
 A budget of 0 is thinking off, a control: its column has an accuracy like every other, and no part in any of these.
 """
@@ -53,6 +53,11 @@ def total_gain(accuracy: Array, budgets: Sequence[int]) -> Array:
 
 
 def level(accuracy: Array, budgets: Sequence[int]) -> float | None:
+    """Accuracy at the largest budget, of `accuracy` [budgets]; None where no budget is above 0."""
+    return float(accuracy[-1]) if thinking_columns(budgets) else None
+
+
+def base(accuracy: Array, budgets: Sequence[int]) -> float | None:
     """Accuracy at the smallest budget above 0, of `accuracy` [budgets]; None where there is none."""
     columns = thinking_columns(budgets)
     return float(accuracy[columns[0]]) if columns else None

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from eval.numbers.groups import clustered
 from eval.numbers.statistics import Array, accuracy_interval
 from recipes.errors import UserError
 
@@ -29,17 +30,18 @@ def pass_at_k(correct_counts: Sequence[int], n: int, k: int) -> Array:
     )
 
 
-def pass_rows(grades: Mapping[str, Sequence[bool]]) -> list[dict[str, Any]]:
+def pass_rows(grades: Mapping[str, Sequence[bool]], groups: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
     """pass@k for k = 1, 2, 4 … and the most thoughts that a problem has, from `grades` by problem.
 
     Each k is over the problems that have k thoughts or more (`problems`), each by its own number of thoughts, with the
-    95 % interval of their mean, clustered by problem (`statistics.accuracy_interval`).
+    95 % interval of their mean, clustered by problem, or by the `groups` of problems.
     """
     most = max(map(len, grades.values()))
     rows = []
     for k in sorted({2**power for power in range(most.bit_length())} | {most}):
-        values = np.array([pass_at_k([sum(group)], len(group), k)[0] for group in grades.values() if len(group) >= k])
-        low, high = accuracy_interval(values)
+        enough = {problem: thoughts for problem, thoughts in grades.items() if len(thoughts) >= k}
+        values = np.array([pass_at_k([sum(group)], len(group), k)[0] for group in enough.values()])
+        low, high = accuracy_interval(clustered(values, list(enough), groups))
         rows.append({"k": k, "value": float(values.mean()), "low": low, "high": high, "problems": len(values)})
     return rows
 

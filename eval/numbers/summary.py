@@ -8,22 +8,38 @@ None, never NaN.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 
-from eval.numbers.decide import Paired, Verdict, decide, verdict_line
-from eval.numbers.fractions import recovered_fraction
-from eval.numbers.gains import gain_row, level
+from eval.numbers.decide import Verdict, decide, verdict_line
+from eval.numbers.fractions import recovered_fraction, share_row
+from eval.numbers.gains import base, gain_row, level
+from eval.numbers.groups import clustered, groups_of
 from eval.numbers.parallel import majority_at_n, pass_rows
+from eval.numbers.retention import Paired
 from eval.numbers.sequences import RUN_ERROR
 from eval.numbers.statistics import Array, accuracy_interval
+from eval.numbers.token_factors import token_factor_rows
 from eval.types import Score, SuiteSweep
 from recipes.sweep import VerdictSection
 
 Row = dict[str, Any]
+Groups = Mapping[str, str]  # problem -> group
+
+VERDICT_KEYS = (
+    "verdict",
+    "verdict_line",
+    "verdict_reasons",
+    "verdict_at_least",
+    "level_share",
+    "gain_share",
+    "problems_needed",
+    "verdict_error",
+)
 
 
 def problem_ids(sweep: SuiteSweep) -> list[str]:
@@ -59,25 +75,28 @@ def sweep_rows(
     pruned: SuiteSweep | None,
     section: VerdictSection,
     error: float = RUN_ERROR,
+    groups: Groups | None = None,
 ) -> list[Row]:
     """The rows of sweeps.jsonl for `sweep`; with both others (same suite, same budgets) also verdict and recovered
     fraction.
 
     `error` is the probability with which the verdict's intervals may miss: 0.05 where the sweep is judged alone,
-    `sequences.sweep_error` where it is one of many sweeps of a run. The gain of a sweep that has a verdict is the
-    verdict's, interval and problems too; all other intervals are 95 % ones of this sweep by itself. The verdict is left
-    None on a suite that `section.suite` does not name. Raises ValueError for a sweep of another suite or other budgets,
-    or where a problem lacks a score.
+    `sequences.sweep_error` where it is one of many sweeps of a run. The gain and the recovered fractions of a sweep
+    that has a verdict are the verdict's, interval and problems too; all other intervals are 95 % ones of this sweep by
+    itself. The verdict is left None on a suite that `section.suite` does not name. `groups`: the group of each problem,
+    by which all intervals are then clustered. Raises ValueError for a sweep of another suite or other budgets, or where
+    a problem lacks a score.
     """
     for other in (unpruned, pruned):
         if other is not None and (other.suite, other.budgets) != (sweep.suite, sweep.budgets):
             raise ValueError(f"cannot compare {sweep.suite} at {sweep.budgets} with {other.suite} at {other.budgets}")
     ids = problem_ids(sweep)
-    means = problem_means(sweep, ids)
-    samples = _samples(sweep)
+    means = clustered(problem_means(sweep, ids), ids, groups)
     common = {"step": sweep.step, "model": sweep.model, "suite": sweep.suite}
-    counted = {
+    samples = _samples(sweep)
+    counted: Row = {
         "problems": len(ids),
+        "groups": len(means) if groups else None,
         "samples": samples,
         "missing": sweep.missing,
         "protocol": sweep.protocol,
@@ -92,21 +111,55 @@ def sweep_rows(
         | counted
         for k, budget in enumerate(sweep.budgets)
     ]
-    models = _paired(sweep, unpruned, pruned)
-    decides = section.suite in (None, sweep.suite)
-    verdict = decide(models, section, error) if decides and models is not None and len(models.run) else None
-    if models is not None and verdict is not None and verdict.gain is not None:
-        gain = gain_row(models.run, sweep.budgets, error)
-    else:
-        gain = gain_row(means, sweep.budgets, RUN_ERROR)
-    of_sweep = {
+    of_sweep: Row = {
         "level": level(means.mean(axis=0), sweep.budgets),
-        **gain,
+        "base": base(means.mean(axis=0), sweep.budgets),
+        **gain_row(means, sweep.budgets, RUN_ERROR),
         "termination": at_budgets[-1]["closed"] if sweep.budgets[-1] else None,
         "style": sweep.style,
     }
-    compared = _verdict_keys(verdict) | _recovered(models) | {"paired": None if models is None else len(models.run)}
-    return [*at_budgets, common | {"budget": None} | counted | of_sweep | _parallel(sweep, samples) | compared]
+    compared = _compared(sweep, unpruned, pruned, section, error, groups)
+    return [
+        *at_budgets,
+        common | {"budget": None} | counted | of_sweep | _parallel(sweep, samples, groups) | compared,
+    ]
+
+
+def _compared(
+    sweep: SuiteSweep,
+    unpruned: SuiteSweep | None,
+    pruned: SuiteSweep | None,
+    section: VerdictSection,
+    error: float,
+    groups: Groups | None,
+) -> Row:
+    """What a sweep says beside the two references; the gain of a sweep that has a verdict is the verdict's."""
+    if unpruned is None or pruned is None:
+        return verdict_row(None) | {"paired": None, "recovered_fraction": None, "token_factor": None}
+    ids = paired_ids([sweep, unpruned, pruned])
+    if not ids:
+        return verdict_row(None) | {"paired": 0, "recovered_fraction": None, "token_factor": None}
+    run, of_unpruned, of_pruned = (problem_means(each, ids) for each in (sweep, unpruned, pruned))
+    models = Paired(run, of_unpruned, of_pruned, sweep.budgets).grouped(groups_of(ids, groups))
+    verdict = decide(models, section, error) if section.suite in (None, sweep.suite) else None
+    judged = verdict is not None and verdict.gain is not None
+    fractions = recovered_fraction(models.run, models.unpruned, models.pruned, error if judged else RUN_ERROR)
+    tokens = [[mean_tokens(each, ids, budget) for budget in sweep.budgets] for each in (sweep, unpruned)]
+    return {
+        **(gain_row(models.run, sweep.budgets, error) if judged else {}),
+        **verdict_row(verdict),
+        "paired": len(ids),
+        "recovered_fraction": [
+            {"budget": budget} | share_row(fraction) for budget, fraction in zip(sweep.budgets, fractions, strict=True)
+        ],
+        "token_factor": token_factor_rows(models, tokens[0], tokens[1]),
+    }
+
+
+def mean_tokens(sweep: SuiteSweep, problems: Sequence[str], budget: int) -> float:
+    """Thinking tokens that a thought on `problems` spends within `budget`, on average."""
+    wanted = set(problems)
+    return fmean(s.thinking_tokens for s in sweep.scores if s.budget == budget and s.problem in wanted)
 
 
 def _samples(sweep: SuiteSweep) -> int:
@@ -135,7 +188,7 @@ def _spent(scores: Sequence[Score]) -> Row:
     }
 
 
-def _parallel(sweep: SuiteSweep, samples: int) -> Row:
+def _parallel(sweep: SuiteSweep, samples: int, groups: Groups | None) -> Row:
     """pass@k and maj@n at the largest budget with their intervals; None for one thought per problem.
 
     maj@n is over the problems that have all n thoughts (`maj_problems`).
@@ -146,11 +199,14 @@ def _parallel(sweep: SuiteSweep, samples: int) -> Row:
     for score in sweep.scores:
         if score.budget == sweep.budgets[-1]:
             thoughts[score.problem].append(score)
-    complete = [group for group in thoughts.values() if len(group) == samples]
-    votes = np.array([majority_at_n([s.extracted for s in group], [s.correct for s in group]) for group in complete])
-    low, high = accuracy_interval(votes)
+    complete = {problem: scores for problem, scores in thoughts.items() if len(scores) == samples}
+    votes = np.array(
+        [majority_at_n([s.extracted for s in scores], [s.correct for s in scores]) for scores in complete.values()]
+    )
+    low, high = accuracy_interval(clustered(votes, list(complete), groups))
+    grades = {problem: [score.correct for score in scores] for problem, scores in thoughts.items()}
     return {
-        "pass_at_k": pass_rows({problem: [score.correct for score in group] for problem, group in thoughts.items()}),
+        "pass_at_k": pass_rows(grades, groups),
         "maj_at_n": float(votes.mean()),
         "maj_low": low,
         "maj_high": high,
@@ -158,43 +214,22 @@ def _parallel(sweep: SuiteSweep, samples: int) -> Row:
     }
 
 
-def _paired(sweep: SuiteSweep, unpruned: SuiteSweep | None, pruned: SuiteSweep | None) -> Paired | None:
-    """The three models on the problems that all of them have, maybe none; None without both references."""
-    if unpruned is None or pruned is None:
-        return None
-    ids = paired_ids([sweep, unpruned, pruned])
-    shape = len(ids), len(sweep.budgets)  # of no problems too
-    run, of_unpruned, of_pruned = (problem_means(each, ids).reshape(shape) for each in (sweep, unpruned, pruned))
-    return Paired(run, of_unpruned, of_pruned, sweep.budgets)
-
-
-def _recovered(models: Paired | None) -> Row:
-    if models is None or not len(models.run):
-        return {"recovered_fraction": None}
-    fractions = recovered_fraction(models.run, models.unpruned, models.pruned)
-    return {
-        "recovered_fraction": [
-            {
-                "budget": budget,
-                "fraction": fraction.estimate if fraction else None,
-                "low": fraction.low if fraction else None,
-                "high": fraction.high if fraction else None,
-            }
-            for budget, fraction in zip(models.budgets, fractions, strict=True)
-        ]
-    }
-
-
-def _verdict_keys(verdict: Verdict | None) -> Row:
+def verdict_row(verdict: Verdict | None) -> Row:
+    """The keys of a verdict, all None without one."""
     if verdict is None:
-        return dict.fromkeys(("verdict", "verdict_line", "verdict_reasons", "problems_needed", "verdict_error"))
-    return {
-        "verdict": verdict.word,
-        "verdict_line": verdict_line(verdict),
-        "verdict_reasons": list(verdict.reasons),
-        "problems_needed": verdict.problems_needed,
-        "verdict_error": verdict.error,
-    }
+        return dict.fromkeys(VERDICT_KEYS)
+    needed = verdict.problem_range
+    values = (
+        verdict.word,
+        verdict_line(verdict),
+        list(verdict.reasons),
+        verdict.at_least,
+        share_row(verdict.level_share),
+        share_row(verdict.gain_share),
+        None if needed is None else asdict(needed),
+        verdict.error,
+    )
+    return dict(zip(VERDICT_KEYS, values, strict=True))
 
 
 def suites(rows: Iterable[Row]) -> list[str]:
@@ -217,7 +252,11 @@ def at_step(rows: Iterable[Row], model: str, suite: str, step: int) -> tuple[lis
     """(rows by increasing budget, the row with budget null) of one sweep; the later of two equal rows counts."""
     chosen = {row["budget"]: row for row in rows if (row["model"], row["suite"], row["step"]) == (model, suite, step)}
     summary = chosen.pop(None, None)
-    return [chosen[budget] for budget in sorted(chosen)], summary
+    at_budgets = [chosen[budget] for budget in sorted(chosen)]
+    if summary and at_budgets and "base" not in summary:
+        # Rows of earlier versions called the accuracy at the smallest budget the level.
+        summary = summary | {"base": summary.get("level"), "level": at_budgets[-1]["accuracy"]}
+    return at_budgets, summary
 
 
 def newest(rows: Sequence[Row], model: str, suite: str) -> tuple[list[Row], Row | None]:

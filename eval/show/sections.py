@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from eval.numbers.fractions import share_text
 from eval.numbers.summary import Row, at_step, newest, steps, suites, totals
+from eval.numbers.token_factors import factor_text
 from eval.show.tables import (
     THOUGHT_HEAD,
     budget_name,
@@ -67,11 +69,44 @@ def recovered(rows: Sequence[Row], suite: str) -> Table:
 def _fraction(fraction: Row) -> str:
     if fraction["fraction"] is None:
         return "undefined: the pruned model is not measurably worse here"
-    return f"{fraction['fraction']:.2f} [{fraction['low']:.2f}, {fraction['high']:.2f}]"
+    return share_text(fraction)
+
+
+def kept(rows: Sequence[Row], suite: str) -> Table:
+    """The shares that the verdict rests on: of the lost level that is back, of the unpruned gain; no lines without."""
+    summary = newest(rows, "run", suite)[1] or {}
+    names = {
+        "level_share": "level: (recovered - pruned) / (unpruned - pruned) at the largest budget",
+        "gain_share": "gain per doubling: recovered / unpruned",
+    }
+    undefined = {
+        "level_share": "undefined: the pruned model is not measurably worse here",
+        "gain_share": "undefined: the unpruned model does not measurably gain here",
+    }
+    shares = {key: summary[key] for key in names if summary.get(key)}
+    lines = [
+        [names[key], undefined[key] if row["fraction"] is None else share_text(row)] for key, row in shares.items()
+    ]
+    return Table(["", "share that is back"], lines)
+
+
+def token_factors(rows: Sequence[Row], suite: str) -> Table:
+    """How many times the unpruned model's tokens the recovered one needs for its accuracy at each budget."""
+    at_budgets, summary = newest(rows, "unpruned", suite)[0], newest(rows, "run", suite)[1] or {}
+    accuracies = {row["budget"]: row["accuracy"] for row in at_budgets}
+    lines = [
+        [
+            budget_name(row["budget"]),
+            f"{accuracies[row['budget']]:.2f}" if row["budget"] in accuracies else "-",
+            factor_text(row),
+        ]
+        for row in summary.get("token_factor") or []
+    ]
+    return Table(["budget of the unpruned model (tokens)", "its accuracy", "times its tokens"], lines)
 
 
 def by_step(rows: Sequence[Row], suite: str) -> Table:
-    """Step by step: level, accuracy at the largest budget, gain, termination, looping; the references come first."""
+    """Step by step: base and level (accuracy at the smallest and the largest budget), gain, termination, looping; the references come first."""
     lines = []
     for model, title in MODELS.items():
         for step in steps(rows, model, suite):
@@ -81,7 +116,7 @@ def by_step(rows: Sequence[Row], suite: str) -> Table:
                 lines.append(
                     [
                         name,
-                        "-" if summary["level"] is None else f"{summary['level']:.2f}",
+                        "-" if summary["base"] is None else f"{summary['base']:.2f}",
                         cell(at_budgets[-1]),
                         gain_cell(summary),
                         "-" if summary["termination"] is None else f"{summary['termination']:.2f}",
@@ -89,13 +124,11 @@ def by_step(rows: Sequence[Row], suite: str) -> Table:
                         summary.get("verdict") or "-",
                     ]
                 )
-    return Table(
-        ["", "level", "accuracy at the largest budget", "gain per doubling", "termination", "looping", "verdict"], lines
-    )
+    return Table(["", "base", "level", "gain per doubling", "termination", "looping", "verdict"], lines)
 
 
 def half_recovered(rows: Sequence[Row], suite: str) -> Table:
-    """For termination, gain, level and accuracy at the largest budget: the first step with half of the loss back."""
+    """For termination, gain, base and level: the first step with half of the loss back."""
     sweeps = [(step, _values(*at_step(rows, "run", suite, step))) for step in steps(rows, "run", suite)]
     unpruned, pruned = (_values(*newest(rows, model, suite)) for model in ("unpruned", "pruned"))
     lines = []
@@ -116,8 +149,8 @@ def _values(at_budgets: Sequence[Row], summary: Row | None) -> dict[str, float]:
     values = {
         "termination": summary["termination"],
         "gain per doubling": summary["gain_per_doubling"],
+        "base": summary["base"],
         "level": summary["level"],
-        "accuracy at the largest budget": at_budgets[-1]["accuracy"],
     }
     return {name: value for name, value in values.items() if value is not None}
 
