@@ -43,17 +43,17 @@ def pruned_path(recipe: Recipe, spec: SweepSpec, prepared: Prepared, folder: Run
 
 def check_local(model: str) -> None:
     """UserError where the weights at `model` do not fit their config; what is not on this machine is not checked."""
-    found = local_folder(model)
-    if found is not None:
-        check_folder(found)
+    folder = local_folder(model)
+    if folder is not None:
+        check_folder(folder)
 
 
 def plan_facts(pruned: str) -> dict[str, Any] | None:
     """The prune plan beside the weights, for the run record; None where a ready model came without one."""
-    found = local_folder(pruned)
-    if found is None or not (found / "prune_plan.json").is_file():
+    folder = local_folder(pruned)
+    if folder is None or not (folder / "prune_plan.json").is_file():
         return None
-    plan = load_plan(found)
+    plan = load_plan(folder)
     return {
         "method": plan.method,
         "layers": plan.layers,

@@ -59,6 +59,7 @@ class ReferenceCache:
         weights = checkpoint_hash(checkpoint, section)
         load = cached(lambda: replace(checkpoint_weights(checkpoint, section, spec.engine), devices=self.devices))
         sweeps: dict[str, SuiteSweep] = {}
+        # suite by suite, each under its own protocol: a recipe that adds a suite finds the others in the cache
         for suite in spec.suites:
             folder = self.folder / weights / spec.protocol_hash(suite) if weights else self.samples
             place = Place(folder, which, 0)

@@ -143,6 +143,7 @@ class SavedSweeps(Sweeps):
             f"recipe={self.run.folder.recipe}",
             f"out={job.folder / 'out'}",
         ]
+        # files, not pipes: nobody reads while training goes on, and a full pipe would stop the sweep
         with (job.folder / "log.txt").open("ab") as log:
             process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         atexit.register(process.terminate)
