@@ -6,8 +6,6 @@ model are kept.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,6 +15,7 @@ from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.loader import load_recipe
 from recipes.schema import Recipe
+from runtime.rows import latest_by, write_rows
 
 
 def main(arguments: list[str]) -> None:
@@ -51,7 +50,7 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
     Under `out`, where it is given, everything is kept: a sweep that was killed goes on, one that is whole is not done
     again.
     """
-    from data_prep.models import load_config
+    from data_prep.models import context_tokens
     from eval.checkpoint import checkpoint_hash, checkpoint_tokenizer, checkpoint_weights, fetch, find_checkpoint
     from eval.engines.choose import version_of
     from eval.kept_sweep import KeptSweep, Place
@@ -61,30 +60,28 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
 
     version_of(recipe.sweep.engine)  # an engine that is not there says so before anything is loaded
     checkpoint = find_checkpoint(path)
-    if recipe.sweep.engine.name != "server":
+    if recipe.sweep.engine.takes_checkpoints:
         fetch(checkpoint)
     spec = make_sweep_spec(recipe.sweep, recipe.data.format, checkpoint_tokenizer(checkpoint, recipe.model))
     print(f"{path}: format {spec.protocol.format}")
-    check_context(spec, int(getattr(load_config(checkpoint.base, recipe.model), "max_position_embeddings", 10**9)))
+    check_context(spec, context_tokens(checkpoint.base, recipe.model), "sweep.budgets")
     with nullcontext(out) if out is not None else TemporaryDirectory() as folder:
         kept = KeptSweep(
             spec, Place(Path(folder) / "samples", "run", step), checkpoint_hash(checkpoint, recipe.model), ALONE
         )
         sweeps = kept.run(lambda: checkpoint_weights(checkpoint, recipe.model, recipe.sweep.engine))
-    found = [row for sweep in sweeps.values() for row in rows(sweep, None, None, recipe.sweep.verdict)]
+    swept = [row for sweep in sweeps.values() for row in rows(sweep, None, None, recipe.sweep.verdict)]
     if out is not None:
-        write_rows(out / "sweeps.jsonl", found)
-    return found
+        add_rows(out / "sweeps.jsonl", swept)
+    return swept
 
 
-def write_rows(path: Path, rows: Sequence[dict[str, object]]) -> None:
-    """Adds rows to those of other steps and suites that are there; written whole or not at all."""
+def add_rows(path: Path, rows: Sequence[dict[str, object]]) -> None:
+    """Adds rows to those of other steps and suites that the file holds."""
     from eval.numbers.summary import read_rows
+    from eval.types import SWEEP_KEY
 
-    kept = {(row["step"], row["model"], row["suite"], row["budget"]): row for row in [*read_rows(path), *rows]}
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text("".join(json.dumps(row) + "\n" for row in kept.values()), encoding="utf-8")
-    draft.replace(path)
+    write_rows(path, latest_by([*read_rows(path), *rows], SWEEP_KEY))
 
 
 def suite_table(found: dict[str, list[dict[str, object]]], suite: str) -> str:

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from data_prep.fingerprint import fingerprint
 from data_prep.models import DTYPES, load_model, load_tokenizer
 from eval.types import Weights
-from recipes.engines import EngineSection, HFEngine
+from recipes.engines import EngineSection
 from recipes.errors import UserError
 from recipes.paths import find_path
 from recipes.schema import ModelSection
@@ -83,7 +83,7 @@ def checkpoint_tokenizer(checkpoint: Checkpoint, section: ModelSection) -> PreTr
 def checkpoint_weights(checkpoint: Checkpoint, section: ModelSection, engine: EngineSection) -> Weights:
     """The weights for an engine: loaded for the one in process, on the GPU where there is one; else where they lie."""
     model = None
-    if isinstance(engine, HFEngine):
+    if engine.in_process:
         gpu = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         model = _load(checkpoint, section)
         model.to(gpu if torch.cuda.is_available() else torch.device("cpu"))  # type: ignore[arg-type]

@@ -38,26 +38,26 @@ def main(arguments: list[str]) -> None:
     from data_prep.traces.files import check_new
     from eval.trace_writer import (
         fetch_weights,
-        finish,
-        finished,
-        journal_of,
-        missing_requests,
-        plan_generation,
+        finished_thoughts,
+        make_generation,
         rates_file,
+        thought_journal,
+        unfinished_requests,
         write_thoughts,
+        write_traces,
     )
 
     check_new(out)
-    generation = plan_generation(recipe)
+    generation = make_generation(recipe)
     fetch_weights(generation)
-    journal = journal_of(generation, out)
+    journal = thought_journal(generation, out)
     if not journal.files():
         check_new(rates_file(out))
-    done = set(finished(journal))
-    requests = missing_requests(generation, done)
+    done = set(finished_thoughts(journal))
+    requests = unfinished_requests(generation, done)
     print(f"{len(requests):,} thoughts to have, {len(done):,} are there already", flush=True)
     write_thoughts(generation, requests, journal, 0)
-    print(finish(generation, out, journal))
+    print(write_traces(generation, out, journal))
 
 
 def recipe_keys(own: dict[str, str]) -> list[str]:

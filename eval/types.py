@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 Stop = Literal["close", "eos", "budget", "loop"]
 WhichModel = Literal["unpruned", "pruned", "run"]
+SWEEP_KEY = ("step", "model", "suite", "budget")
+"""the fields by which a row of sweeps.jsonl is unique"""
 
 
 @dataclass(frozen=True)

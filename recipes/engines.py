@@ -1,9 +1,20 @@
-"""The engines of a sweep: what decodes, where its weights are, and what it may use of a machine."""
+"""The engines of a sweep: what decodes, where its weights are, and what it may use of a machine.
+
+Every section says what its engine can do, so that no other place needs its name or class:
+
+    in_process           whether it decodes on weights loaded into this process; if not, rank 0 alone drives it
+    takes_checkpoints    whether it runs the checkpoint it is given; an endpoint serves weights of its own
+    thoughts_at_once     most thoughts that are decoded side by side
+    memory_gb            what it may take of a rank beside the weights; None where it runs in a process of its own
+    gpu_memory_share     share of a GPU that it reserves for itself; None where it reserves none
+
+A new engine is a section here, a file in `eval/engines` and an entry in the table of `eval.engines.choose`.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,6 +22,10 @@ from recipes.section import Section
 
 
 class HFEngine(Section):
+    in_process: ClassVar[bool] = True
+    takes_checkpoints: ClassVar[bool] = True
+    gpu_memory_share: ClassVar[None] = None
+
     name: Literal["hf"] = Field(default="hf", description="in process, on the training weights")
     batch_size: int = Field(default=256, ge=1, description="most thoughts decoded side by side on a rank")
     memory_gb: float = Field(
@@ -20,8 +35,17 @@ class HFEngine(Section):
         "side where more would not fit",
     )
 
+    @property
+    def thoughts_at_once(self) -> int:
+        return self.batch_size
+
 
 class ServerEngine(Section):
+    in_process: ClassVar[bool] = False
+    takes_checkpoints: ClassVar[bool] = False
+    memory_gb: ClassVar[None] = None
+    gpu_memory_share: ClassVar[None] = None
+
     name: Literal["server"] = Field(
         description="an OpenAI-compatible completions endpoint that serves the model (not in training); which weights "
         "lie behind it is not known, so give each its own `out`"
@@ -39,8 +63,16 @@ class ServerEngine(Section):
     retries: int = Field(default=4, ge=0, description="tries after a failed call, with growing pauses")
     timeout_seconds: float = Field(default=600.0, gt=0, description="longest wait for one call")
 
+    @property
+    def thoughts_at_once(self) -> int:
+        return self.concurrency
+
 
 class VllmEngine(Section):
+    in_process: ClassVar[bool] = False
+    takes_checkpoints: ClassVar[bool] = True
+    memory_gb: ClassVar[None] = None
+
     name: Literal["vllm"] = Field(
         description="vLLM offline, in a process of its own that loads the checkpoint (a folder or an adapter folder)"
     )
@@ -68,6 +100,10 @@ class VllmEngine(Section):
     silent_seconds: float = Field(
         default=300.0, gt=0, description="a vLLM that says nothing for so long is taken for dead"
     )
+
+    @property
+    def thoughts_at_once(self) -> int:
+        return self.max_sequences
 
 
 EngineSection = Annotated[HFEngine | ServerEngine | VllmEngine, Field(discriminator="name")]

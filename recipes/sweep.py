@@ -126,7 +126,7 @@ class SweepSection(Section):
         """ValueError where a suite by likelihood stands where budgets are needed, or where no model is at hand."""
         by_likelihood = [s.name for s in self.suites if getattr(s, "method", "generate") == "likelihood"]
         decides = self.verdict.suite or self.suites[-1].name
-        if by_likelihood and self.engine.name != "hf":
+        if by_likelihood and not self.engine.in_process:
             raise ValueError(
                 f"engine.name={self.engine.name} gives no likelihoods, and suite {by_likelihood[0]} is "
                 "asked by them; use engine.name=hf or method=generate"

@@ -14,7 +14,6 @@ from peft import LoraConfig, PeftModel
 from transformers import PreTrainedModel
 
 from data_prep.fingerprint import local_folder
-from data_prep.models import load_config
 from eval.checkpoint import checkpoint_hash, checkpoint_weights, fetch, find_checkpoint
 from eval.kept_sweep import KeptSweep, Place
 from eval.sweep import SweepSpec
@@ -74,7 +73,7 @@ def reference_sweep(
     which: WhichModel, path: str, section: ModelSection, spec: SweepSpec, cache: ReferenceCache
 ) -> dict[str, SuiteSweep]:
     """The sweep of a model that does not train, by suite; from the cache where the same was swept before."""
-    if spec.engine.name == "hf":
+    if spec.engine.in_process:
         return cache.sweep(which, path, section, spec, cache.ranks)
 
     def alone() -> str:  # an engine with a process of its own is driven by rank 0
@@ -102,14 +101,14 @@ class ReferenceCache:
         """The sweep of every suite; the model is loaded only where something is not there."""
         checkpoint = find_checkpoint(path)
         on_first_rank(ranks, lambda: fetch(checkpoint))
-        mark = checkpoint_hash(checkpoint, section)
+        weights_hash = checkpoint_hash(checkpoint, section)
         load = cached(lambda: replace(checkpoint_weights(checkpoint, section, spec.engine), devices=self.devices))
         found: dict[str, SuiteSweep] = {}
         for suite in spec.suites:
-            folder = self.folder / mark / spec.protocol_hash(suite) if mark else self.samples
+            folder = self.folder / weights_hash / spec.protocol_hash(suite) if weights_hash else self.samples
             place = Place(folder, which, 0)
-            found |= KeptSweep(replace(spec, suites=(suite,)), place, mark, ranks).run(load)
-            if mark and ranks.rank == 0:
+            found |= KeptSweep(replace(spec, suites=(suite,)), place, weights_hash, ranks).run(load)
+            if weights_hash and ranks.rank == 0:
                 target = Place(self.samples, which, 0).file(suite.name)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(place.file(suite.name), target)
@@ -129,11 +128,6 @@ def peft_config(adapter: AdapterSection) -> LoraConfig | None:
         use_dora=adapter.method == "dora",
         task_type="CAUSAL_LM",
     )
-
-
-def context_tokens(path: str, section: ModelSection) -> int:
-    """The longest sequence that the model was made for."""
-    return int(getattr(load_config(path, section), "max_position_embeddings", 10**9))
 
 
 @contextmanager

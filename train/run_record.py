@@ -19,6 +19,7 @@ from recipes.loader import Loaded, to_yaml
 from recipes.schema import Recipe
 from runtime.files import write_whole
 from runtime.lineage import commit
+from runtime.rows import latest_by, write_rows
 from runtime.seal import COMPLETE
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "deepspeed", "datasets", "wandb", "accelerate")
@@ -46,8 +47,7 @@ class RunFolder:
 
     def put_rows(self, name: str, rows: Iterable[Mapping[str, Any]], key: tuple[str, ...]) -> None:
         """Adds rows to a JSON Lines file; a row whose `key` fields are there already takes the old one's place."""
-        kept = {tuple(row.get(field) for field in key): row for row in [*read_rows(self.path / name), *rows]}
-        write_whole(self.path / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept.values()))
+        write_rows(self.path / name, latest_by([*read_rows(self.path / name), *rows], key))
 
     def forget_after(self, step: int) -> None:
         """Forgets the rows, the facts, and the marks of checkpoints, of steps that are to be done again."""
@@ -55,7 +55,7 @@ class RunFolder:
             rows = read_rows(self.path / name)
             kept = [row for row in rows if row["step"] <= step]
             if len(kept) < len(rows):
-                write_whole(self.path / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
+                write_rows(self.path / name, kept)
         for checkpoint in self.complete_checkpoints():
             if step_of(checkpoint) > step:
                 (checkpoint / COMPLETE).unlink()

@@ -25,7 +25,7 @@ PREFILL_ROWS = 32
 Mask = torch.Tensor | dict[str, torch.Tensor] | None
 
 
-def engine_version() -> str:
+def hf_version() -> str:
     """What a protocol hash says of this engine."""
     return f"hf transformers {transformers.__version__} torch {torch.__version__}"
 
@@ -72,7 +72,7 @@ class HFEngine:
 
     def _decode(self, waiting: deque[Request], active: list[ForcedThought], layout: SlotLayout) -> Iterator[Thought]:
         """Continuous batching: a slot that falls free takes the next request, in groups of an eighth of the slots."""
-        slots, cache = layout.slots, SlotCache(len(self.model.model.layers), layout.slots, layout.capacity)
+        slots, cache = layout.slots, SlotCache(self.model.config.num_hidden_layers, layout.slots, layout.capacity)
         while active or waiting:
             free = slots - len(active)
             if waiting and free >= max(1, slots // 8):

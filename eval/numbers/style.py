@@ -30,12 +30,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from eval.types import Judgement
-
-if TYPE_CHECKING:
-    from eval.samples import GradedThought
 
 Behaviour = Literal["verification", "backtracking", "subgoals"]
 
@@ -178,21 +175,23 @@ def _opens_a_clause(text: str, start: int) -> bool:
     return start == 0 or text[start - 1] in CLAUSE_BEGINS_AFTER
 
 
-def style_row(thoughts: Sequence[GradedThought]) -> dict[str, Any]:
-    """The style of one sweep's whole thoughts; JSON-safe, None where no thought defines a number.
+def style_row(texts: Sequence[str], judgements: Sequence[Judgement]) -> dict[str, Any]:
+    """The style of one sweep's finished thoughts; JSON-safe, None where no thought defines a number.
+
+    texts: of the thoughts; judgements: of those that a judge was asked about.
 
     Means over the thoughts that are long enough, with their number beside; `per_1000_words` is marks over all words,
     `share` that of all thoughts with at least one mark.
     """
-    words = [split_words(thought.thinking) for thought in thoughts]
+    words = [split_words(text) for text in texts]
     total = sum(map(len, words))
-    marks = [reflection(thought.thinking) for thought in thoughts]
+    marks = [reflection(text) for text in texts]
     repeated = [rate for rate in map(ngram_repetition, words) if rate is not None]
-    alike = [self_bleu(split_sentences(thought.thinking)) for thought in thoughts]
+    alike = [self_bleu(split_sentences(text)) for text in texts]
     defined = [score for score in alike if score is not None]
     return {
-        "thoughts": len(thoughts),
-        "words": total / len(thoughts) if thoughts else None,
+        "thoughts": len(texts),
+        "words": total / len(texts) if texts else None,
         "ngram_repetition": fmean(repeated) if repeated else None,
         "ngram_repetition_thoughts": len(repeated),
         "self_bleu": fmean(defined) if defined else None,
@@ -204,7 +203,7 @@ def style_row(thoughts: Sequence[GradedThought]) -> dict[str, Any]:
             }
             for behaviour in ANYWHERE
         },
-        "judged": judged_row([thought.judged for thought in thoughts if thought.judged is not None]),
+        "judged": judged_row(judgements),
     }
 
 

@@ -24,14 +24,14 @@ from eval.engines.hf import HFEngine
 from eval.generate import main, recipe_keys
 from eval.trace_writer import (
     Generation,
-    finish,
-    finished,
-    journal_of,
-    judge,
-    missing_requests,
-    plan_generation,
+    finished_thoughts,
+    grade_samples,
+    make_generation,
     rates_file,
+    thought_journal,
+    unfinished_requests,
     write_thoughts,
+    write_traces,
 )
 from recipes.errors import UserError
 from recipes.loader import load_recipe
@@ -51,7 +51,7 @@ def command(out: Path, *changes: str) -> list[str]:
 
 def generation(*changes: str) -> Generation:
     own = dict(each.split("=", 1) for each in (f"problems={CHAINS}", "samples=3", *SMALL, *changes))
-    return plan_generation(
+    return make_generation(
         load_recipe(["recipe=lora_recovery.yaml", "data.traces.source=generate", *recipe_keys(own)]).recipe
     )
 
@@ -74,11 +74,11 @@ def one_thread() -> Iterator[None]:
 def unkilled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The two files of a generation that nobody disturbed, and its journal just before the end."""
     made, out = generation(), tmp_path_factory.mktemp("whole") / "out.jsonl"
-    journal = journal_of(made, out)
-    write_thoughts(made, missing_requests(made, set()), journal, 0)
+    journal = thought_journal(made, out)
+    write_thoughts(made, unfinished_requests(made, set()), journal, 0)
     (path,) = journal.files()
     content = path.read_bytes()
-    finish(made, out, journal)
+    write_traces(made, out, journal)
     return {"out": out.read_bytes(), "rates": rates_file(out).read_bytes(), "journal": content}
 
 
@@ -110,9 +110,9 @@ def test_the_result_is_read_as_any_trace_file(unkilled: dict[str, bytes], tmp_pa
 
 def test_training_rows_are_the_tokens_that_the_model_wrote(tmp_path: Path) -> None:
     made, out = generation("samples=1", "temperature=0"), tmp_path / "out.jsonl"
-    requests, journal = missing_requests(made, set()), journal_of(made, out)
+    requests, journal = unfinished_requests(made, set()), thought_journal(made, out)
     write_thoughts(made, requests, journal, 0)
-    finish(made, out, journal)
+    write_traces(made, out, journal)
     fmt, tokenizer = made.format, nano_tokenizer()
     written = {
         thought.problem: (
@@ -161,7 +161,7 @@ def test_only_a_sound_thought_with_a_right_answer_is_verified(changes: dict[str,
         **changes,
     }
     row["answer"] = row["answer"].replace("WRONG", str((int(answer) + 1) % MODULUS))
-    assert [each.verdict for each in judge([row], made)] == [verdict]
+    assert [each.verdict for each in grade_samples([row], made)] == [verdict]
 
 
 def test_a_thought_that_does_not_end_is_not_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,10 +195,10 @@ def test_killed_anywhere_the_files_come_out_the_same(unkilled: dict[str, bytes],
     for kill, length in enumerate(rng.sample(range(len(unkilled["journal"])), 4)):
         out = tmp_path / f"{kill}" / "out.jsonl"
         out.parent.mkdir()
-        journal = journal_of(made, out)
+        journal = thought_journal(made, out)
         out.with_name("out.jsonl.journal-0.jsonl").write_bytes(unkilled["journal"][:length])
-        write_thoughts(made, missing_requests(made, set(finished(journal))), journal, 0)
-        finish(made, out, journal)
+        write_thoughts(made, unfinished_requests(made, set(finished_thoughts(journal))), journal, 0)
+        write_traces(made, out, journal)
         assert out.read_bytes() == unkilled["out"]
         assert rates_file(out).read_bytes() == unkilled["rates"]
         assert sorted(path.name for path in out.parent.iterdir()) == ["out.jsonl", "out.jsonl.problems.jsonl"]
@@ -206,10 +206,10 @@ def test_killed_anywhere_the_files_come_out_the_same(unkilled: dict[str, bytes],
 
 def test_two_ranks_write_what_one_writes(unkilled: dict[str, bytes], tmp_path: Path) -> None:
     made, out = generation(), tmp_path / "out.jsonl"
-    journal = journal_of(made, out)
+    journal = thought_journal(made, out)
     for rank in range(2):
-        write_thoughts(made, missing_requests(made, set())[rank::2], journal, rank)
-    finish(made, out, journal)
+        write_thoughts(made, unfinished_requests(made, set())[rank::2], journal, rank)
+    write_traces(made, out, journal)
     assert out.read_bytes() == unkilled["out"]
 
 
@@ -238,7 +238,7 @@ def test_killed_for_real_three_times_the_files_come_out_the_same(unkilled: dict[
 
 
 def test_an_endpoint_that_fails_loses_nothing_that_is_done(tmp_path: Path) -> None:
-    first_prompt = list(missing_requests(generation("samples=1", "temperature=0"), set())[0].prompt_ids)
+    first_prompt = list(unfinished_requests(generation("samples=1", "temperature=0"), set())[0].prompt_ids)
     broken, model = {"yes": True}, nano()  # loaded here, since transformers cannot load in several threads at once
 
     def answer(body: dict[str, Any]) -> tuple[int, Any]:
@@ -249,7 +249,7 @@ def test_an_endpoint_that_fails_loses_nothing_that_is_done(tmp_path: Path) -> No
     with endpoint(answer) as (url, bodies):
         engine = f"engine={{name: server, url: '{url}', model: nano, retries: 0}}"
         arguments = command(tmp_path / "server.jsonl", "samples=1", "temperature=0", engine)
-        with pytest.raises(UserError, match="1 of 6 thoughts could not be had"):
+        with pytest.raises(UserError, match="1 of 6 thoughts failed"):
             main(arguments)
         assert not (tmp_path / "server.jsonl").exists()
         broken["yes"], before = False, len(bodies)
@@ -275,7 +275,7 @@ def test_the_seed_of_the_recipes_own_traces_is_not_that_of_the_sampling(tmp_path
 
 def test_another_generation_is_not_mixed_in(tmp_path: Path) -> None:
     made, out = generation(), tmp_path / "out.jsonl"
-    write_thoughts(made, missing_requests(made, set())[:2], journal_of(made, out), 0)
+    write_thoughts(made, unfinished_requests(made, set())[:2], thought_journal(made, out), 0)
     with pytest.raises(UserError, match=r"seed \(0 there, 3 now\)"):
         main(command(out, "seed=3"))
 
@@ -286,7 +286,7 @@ def test_another_generation_is_not_mixed_in(tmp_path: Path) -> None:
         (["temperature=0"], "would repeat one thought"),
         (["samples=0"], "must be at least 1"),
         (["keep=longest"], "allowed: random, shortest, all"),
-        (["thinking_tokens=4096"], "thinking_tokens=4096: too many"),
+        (["thinking_tokens=4096"], "data.traces.thinking_tokens: 4096 thinking tokens"),
         (["problems=nowhere"], "known benchmark"),
         (["problems={source: named, name: mmlu, method: likelihood}"], "method=likelihood writes no thoughts"),
         (["out="], "out=FILE is missing"),

@@ -9,8 +9,7 @@ import pytest
 
 from eval.judge import judge_thoughts, read_counts
 from eval.kept_sweep import KeptSweep, Place
-from eval.numbers.style import style_row
-from eval.samples import GradedThought, read_sweep
+from eval.samples import GradedThought, read_sweep, sweep_style
 from eval.types import Judgement, Weights
 from recipes.sweep import JudgeSection
 from runtime.ranks import ALONE
@@ -133,13 +132,15 @@ def test_the_row_of_a_sweep_has_the_judge_beside_the_word_lists() -> None:
         return next(reply for word, reply in replies.items() if f"\n{word} " in body["messages"][0]["content"])
 
     with endpoint(answer) as (url, _):
-        row = style_row(judge_thoughts([thought(f"{word} x y z") for word in replies], {"p"}, section(url)))
+        judged = judge_thoughts([thought(f"{word} x y z") for word in replies], {"p"}, section(url))
+    row = sweep_style("generate", judged)
+    assert row is not None
     judge = row["judged"]
     assert (judge["judge"], judge["thoughts"], judge["missing"], judge["cut"]) == ("wise", 2, 1, 0)
     assert judge["failure"] == "no counts in the reply: '?'"
     assert judge["reflection"]["verification"] == {"per_1000_words": 250, "share": 0.5}  # 2 marks in 8 words
     assert judge["reflection"]["backtracking"] == {"per_1000_words": 0, "share": 0}
-    assert row["reflection"]["verification"]["share"] == 0 and style_row([thought("a")])["judged"] is None
+    assert row["reflection"]["verification"]["share"] == 0
 
 
 def test_a_sweep_is_judged_and_its_samples_keep_it(tmp_path: Any) -> None:

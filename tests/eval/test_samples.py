@@ -100,7 +100,7 @@ def test_a_samples_file_gives_its_sweep_back(tmp_path: Path) -> None:
     header = {"model": "run", "step": 30, "suite": "s", "budgets": [2, 4, 8], "protocol": "abc"}
     write_samples(tmp_path / "deep" / "s.jsonl", header, [THOUGHT])
     assert read_sweep(tmp_path / "deep" / "s.jsonl") == SuiteSweep(
-        "run", 30, "s", (2, 4, 8), tuple(THOUGHT.scores()), "abc", style=style_row([THOUGHT])
+        "run", 30, "s", (2, 4, 8), tuple(THOUGHT.scores()), "abc", style=style_row([THOUGHT.thinking], [])
     )
 
 

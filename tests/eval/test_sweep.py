@@ -18,7 +18,6 @@ from eval.sweep import (
     make_sweep_spec,
     suite_requests,
     suite_sweep,
-    sweep_model,
 )
 from recipes.data import FormatSection
 from recipes.engines import HFEngine
@@ -26,7 +25,7 @@ from recipes.errors import UserError
 from recipes.sweep import SweepSection
 from runtime.ranks import ALONE, Ranks
 from tests.data_prep.tokenizers import QWEN_MARKS, byte_tokenizer, qwen_like
-from tests.eval.worlds import nano, nano_format, nano_spec, nano_suite, nano_tokenizer, rambling
+from tests.eval.worlds import nano, nano_format, nano_spec, nano_suite, nano_tokenizer, rambling, sweep_model
 
 SUITES = [nano_suite("shallow", 7), nano_suite("chain", 9)]
 SPECS = {
@@ -108,9 +107,9 @@ def test_context_is_counted_to_the_token() -> None:
     suite = Suite("s", (Problem("a", "start 7 #1 +3 #2 *4 ?", "7"),), "exact")
     spec = nano_spec([suite], [20])
     needed = 11 + 20 + 2 + 4  # prompt, budget, close and cue, answer
-    check_context(spec, needed)
+    check_context(spec, needed, "sweep.budgets")
     with pytest.raises(UserError, match=r"sweep\.budgets: 20 .* prompt of 11 \(suite s\).*need 37 tokens.*has 36"):
-        check_context(spec, needed - 1)
+        check_context(spec, needed - 1, "sweep.budgets")
 
 
 def test_a_prompt_with_thinking_off_counts_too() -> None:
@@ -119,10 +118,12 @@ def test_a_prompt_with_thinking_off_counts_too() -> None:
     tokenizer = byte_tokenizer(QWEN_MARKS, template, "<|im_end|>", "<|endoftext|>")
     section = SECTION.model_copy(update={"budgets": [0, 20]})
     spec = dataclasses.replace(make_sweep_spec(section, FormatSection(), tokenizer), suites=(suite,))
-    check_context(spec, 4 + 99 + 4)  # without thinking: question, what the template adds, and an answer
+    # without thinking: question, what the template adds, and an answer
+    check_context(spec, 4 + 99 + 4, "sweep.budgets")
     with pytest.raises(UserError, match=r"need 107 tokens.*has 106"):
-        check_context(spec, 106)
-    check_context(dataclasses.replace(spec, protocol=dataclasses.replace(spec.protocol, budgets=(20,))), 106)
+        check_context(spec, 106, "sweep.budgets")
+    without_off = dataclasses.replace(spec, protocol=dataclasses.replace(spec.protocol, budgets=(20,)))
+    check_context(without_off, 106, "sweep.budgets")
 
 
 def test_requests_carry_the_prompt_without_thinking_where_budget_0_is_asked() -> None:
@@ -148,7 +149,13 @@ def test_the_prompt_of_most_tokens_counts_not_that_of_most_letters() -> None:
     short, long = Problem("a", "1 2 3 4 5 6", "7"), Problem("b", "incomprehensibilities", "7")  # 6 tokens, 1 token
     spec = nano_spec([Suite("s", (long, short), "exact")], [20])
     with pytest.raises(UserError, match="a prompt of 10 "):
-        check_context(spec, 30)
+        check_context(spec, 30, "sweep.budgets")
+
+
+def test_the_error_names_the_key_that_sets_the_budget() -> None:
+    key = "data.traces.thinking_tokens"
+    with pytest.raises(UserError, match=f"^{key}: 20 thinking tokens .*; lower {key} or answer_tokens$"):
+        check_context(nano_spec(SUITES, [20]), 30, key)
 
 
 SECTION = SweepSection.model_validate(

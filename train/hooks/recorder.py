@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from eval.numbers.sequences import RUN_ERROR
 from eval.numbers.summary import Row, read_rows, rows
 from eval.show.tables import sweep_table
-from eval.types import SuiteSweep
+from eval.types import SWEEP_KEY, SuiteSweep
 from recipes.sweep import VerdictSection
 from runtime.ranks import Ranks
 from train.hooks.tracking import Tracker
 from train.model import References
 from train.run_record import RunFolder
-
-SWEEP_KEY = ("step", "model", "suite", "budget")
 
 
 @dataclass(frozen=True)

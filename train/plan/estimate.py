@@ -134,7 +134,7 @@ def plan_run(arguments: Sequence[str], numbers: Numbers) -> Plan:
     def again(keys: Sequence[str]) -> Estimate:
         changed = load_recipe([*_without(arguments, keys), *keys]).recipe
         shorter = replace(traces, longest=min(traces.longest, changed.data.max_length_tokens))
-        limit = getattr(changed.sweep.engine, "memory_gb", 0) * GIGABYTE
+        limit = (changed.sweep.engine.memory_gb or 0) * GIGABYTE
         key = _model_key(changed, shorter)
         known[key] = known.get(key) or PlannedModel(changed)
         return estimate_memory(changed, machine, known[key], shorter, min(sweep.memory_bytes, int(limit)))

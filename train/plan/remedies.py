@@ -51,7 +51,7 @@ def _tried(
 def changes(recipe: Recipe, peak: str) -> Iterator[tuple[str, ...]]:
     """Changes that can help, those that change the least about the training first."""
     trainer, zero = recipe.trainer, recipe.zero
-    if "sweep" in peak and hasattr(recipe.sweep.engine, "memory_gb"):
+    if "sweep" in peak and recipe.sweep.engine.memory_gb is not None:
         yield (f"sweep.engine.memory_gb={recipe.sweep.engine.memory_gb / 2:g}",)
     rows, steps = (
         int(trainer.get(key, usual))

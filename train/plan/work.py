@@ -11,7 +11,6 @@ from data_prep.prepared.prepare import Prepared, prepare
 from eval.engines.memory import GIGABYTE, lay_out_slots, row_tokens
 from eval.sweep import SweepSpec, make_sweep_spec, suite_requests
 from recipes.data import GenerateTraces
-from recipes.engines import HFEngine
 from recipes.errors import UserError
 from recipes.schema import Recipe
 from recipes.sweep import SweepSection
@@ -125,7 +124,7 @@ def sweep_cost(recipe: Recipe, plan: SweepSpec | UserError, model: PlannedModel,
     """The most that a sweep can cost: every thought goes to the largest budget, every budget gets a whole answer."""
     section = recipe.sweep
     count = sweep_count(steps, section.every_steps)
-    limit = int(section.engine.memory_gb * GIGABYTE) if isinstance(section.engine, HFEngine) else 0
+    limit = int((section.engine.memory_gb or 0) * GIGABYTE)
     if isinstance(plan, UserError):
         sizes = {suite.name: int(getattr(suite, "size", None) or 0) for suite in section.suites}
         thoughts = sum(sizes.values()) * section.samples
@@ -149,7 +148,7 @@ def sweep_cost(recipe: Recipe, plan: SweepSpec | UserError, model: PlannedModel,
 def _memory(plan: SweepSpec, model: PlannedModel, requests: list[Any], ranks: int, limit: int) -> int:
     """What the engine in process reckons for its share of a suite, by its own reckoning."""
     capacity = row_tokens(plan.protocol, max(one.longest_prompt_tokens for one in requests))
-    most = min(getattr(plan.engine, "batch_size", 1), -(-len(requests) // ranks))
+    most = min(plan.engine.thoughts_at_once, -(-len(requests) // ranks))
     return lay_out_slots(model.unpruned, plan.protocol, capacity, most, limit).bytes
 
 

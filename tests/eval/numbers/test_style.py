@@ -5,16 +5,11 @@ import math
 import random
 import time
 from collections import Counter
-from types import SimpleNamespace
 
 import pytest
 
 from data_prep.nano_world import nano_problems, solve_chain
 from eval.numbers.style import ngram_repetition, reflection, self_bleu, split_sentences, split_words, style_row
-
-
-def _thoughts(*texts):
-    return [SimpleNamespace(thinking=text, judged=None) for text in texts]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +146,7 @@ def test_reflection(text, counts):
 
 
 def test_the_row_of_a_sweep():
-    row = style_row(_thoughts("Wait, a b c.", "", "Step 1. Check it. " * 2))
+    row = style_row(["Wait, a b c.", "", "Step 1. Check it. " * 2], [])
     assert json.loads(json.dumps(row, allow_nan=False)) == row
     assert (row["thoughts"], row["words"]) == (3, 4)
     assert (row["ngram_repetition"], row["ngram_repetition_thoughts"]) == (pytest.approx((0 + 1 / 5) / 2), 2)
@@ -160,9 +155,9 @@ def test_the_row_of_a_sweep():
     assert row["reflection"]["verification"]["per_1000_words"] == pytest.approx(2000 / 12)
 
 
-@pytest.mark.parametrize("thoughts", [(), ("", "")])
-def test_nothing_thought_is_not_a_number(thoughts):
-    row = style_row(_thoughts(*thoughts))
+@pytest.mark.parametrize("texts", [(), ("", "")])
+def test_nothing_thought_is_not_a_number(texts):
+    row = style_row(texts, [])
     assert row["ngram_repetition"] is row["self_bleu"] is row["reflection"]["subgoals"]["per_1000_words"] is None
     assert json.dumps(row, allow_nan=False)
 
@@ -170,7 +165,7 @@ def test_nothing_thought_is_not_a_number(thoughts):
 def test_the_small_world_is_fast():
     chains = [solve_chain(problem.question)[0] for problem in nano_problems("chain", 256, 0)]
     began = time.process_time()
-    row = style_row(_thoughts(*chains))
+    row = style_row(chains, [])
     assert time.process_time() - began < 1
     assert row["self_bleu_thoughts"] == 256 and 0 < row["self_bleu"] < 0.9
 
@@ -182,7 +177,7 @@ def test_long_thoughts_take_seconds():
         "Let me check this, wait so the value of x is then equal to 5. First, we need to find y. No, that gives 12."
     )
     words = common.split() * 8 + [f"w{i}" for i in range(300)]
-    thoughts = _thoughts(*(" ".join(draw.choices(words, k=6000)) for _ in range(100)))  # about 8,000 tokens each
+    texts = [" ".join(draw.choices(words, k=6000)) for _ in range(100)]  # about 8,000 tokens each
     began = time.process_time()
-    style_row(thoughts)
+    style_row(texts, [])
     assert time.process_time() - began < 4  # a fifth of 500 thoughts; about 1 s on an idle core

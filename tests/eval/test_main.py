@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.__main__ import main, write_rows
+from eval.__main__ import add_rows, main
 from recipes.errors import UserError
 
 
@@ -16,8 +16,8 @@ def row(step: int, accuracy: float) -> dict[str, object]:
 
 
 def test_rows_of_other_steps_stay(tmp_path: Path) -> None:
-    for found in (row(10, 0.1), row(20, 0.2), row(10, 0.3)):
-        write_rows(tmp_path / "sweeps.jsonl", [found])
+    for added in (row(10, 0.1), row(20, 0.2), row(10, 0.3)):
+        add_rows(tmp_path / "sweeps.jsonl", [added])
     lines = (tmp_path / "sweeps.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [row(10, 0.3), row(20, 0.2)]
     assert [path.name for path in tmp_path.iterdir()] == ["sweeps.jsonl"]
