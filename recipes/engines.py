@@ -31,8 +31,8 @@ class HFEngine(Section):
     memory_gb: float = Field(
         default=4.0,
         gt=0,
-        description="what a sweep may take on a rank beside the weights (cache, logits); fewer thoughts go side by "
-        "side where more would not fit",
+        description="what a sweep may take on a rank beside the weights (cache, logits); fewer thoughts are decoded "
+        "side by side where more would not fit",
     )
 
     @property
@@ -48,14 +48,14 @@ class ServerEngine(Section):
 
     name: Literal["server"] = Field(
         description="an OpenAI-compatible completions endpoint that serves the model (not in training); which weights "
-        "lie behind it is not known, so give each its own `out`"
+        "it serves is not known, so give each its own `out`"
     )
     url: str = Field(description="base address, such as http://127.0.0.1:8000/v1")
     model: str = Field(description="the model's name at the endpoint")
     key_variable: str = Field(
         default="OPENAI_API_KEY", description="environment variable that holds the key, if one is needed"
     )
-    concurrency: int = Field(default=16, ge=1, description="thoughts under way at once, each with one call")
+    concurrency: int = Field(default=16, ge=1, description="thoughts in progress at once, each with one call")
     prompt_as: Literal["ids", "text"] = Field(
         default="ids",
         description="how prompts are sent: token ids (vLLM, SGLang, llama.cpp), or text where none are taken (TGI)",
@@ -81,7 +81,7 @@ class VllmEngine(Section):
         description="the python of the environment that has vLLM; default: the one that runs chainmend. "
         "vLLM pins another transformers, so give it an environment of its own",
     )
-    max_sequences: int = Field(default=256, ge=1, description="thoughts under way at once (vLLM's max_num_seqs)")
+    max_sequences: int = Field(default=256, ge=1, description="thoughts in progress at once (vLLM's max_num_seqs)")
     context_tokens: int | None = Field(
         default=None,
         ge=1,
@@ -98,7 +98,7 @@ class VllmEngine(Section):
     )
     start_seconds: float = Field(default=900.0, gt=0, description="longest wait until vLLM has loaded the model")
     silent_seconds: float = Field(
-        default=300.0, gt=0, description="a vLLM that says nothing for so long is taken for dead"
+        default=300.0, gt=0, description="a vLLM that sends nothing for so long is considered dead"
     )
 
     @property

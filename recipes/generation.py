@@ -15,12 +15,12 @@ class GenerateTraces(Section):
     source: Literal["generate"] = Field(
         description="traces that the unpruned model writes; those that verify are kept (rejection sampling)"
     )
-    problems: SuiteSection = Field(description="what is asked, with gold answers; not what the sweep asks")
-    samples: int = Field(default=4, ge=1, description="thoughts a problem")
+    problems: SuiteSection = Field(description="problems with gold answers; not those of the sweep")
+    samples: int = Field(default=4, ge=1, description="thoughts per problem")
     keep: Literal["random", "shortest", "all"] = Field(
         default="random", description="which of the verified traces of a problem are kept; shortest teaches brevity"
     )
-    per_problem: int = Field(default=1, ge=1, description="most traces kept a problem, with random or shortest")
+    per_problem: int = Field(default=1, ge=1, description="most traces kept per problem, with random or shortest")
     thinking_tokens: int = Field(
         default=8192, ge=1, description="longest thought; one that does not end by itself is never kept"
     )
