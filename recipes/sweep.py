@@ -71,9 +71,7 @@ class SweepSection(Section):
         le=1,
         description="sample among tokens with at least this share of the likeliest one's probability (after top_p)",
     )
-    stop_loops: bool = Field(
-        default=False, description="stop a thought as soon as it goes round in a circle, and answer there once"
-    )
+    stop_loops: bool = Field(default=False, description="stop a thought as soon as it loops, and answer there once")
     extend_to: int = Field(
         default=0, ge=0, description="a thought that closes before so many tokens goes on with the wait text; 0: never"
     )

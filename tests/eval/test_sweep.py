@@ -1,10 +1,8 @@
-"""The budget sweep of a model: the same on any number of ranks, kept in files; and what the shipped world shows."""
+"""The budget sweep of a model: the same on any number of ranks, scored once, and within the model's context."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
-from itertools import pairwise
 
 import pytest
 import torch
@@ -20,7 +18,6 @@ from eval.sweep import (
     suite_sweep,
 )
 from recipes.data import FormatSection
-from recipes.engines import HFEngine
 from recipes.errors import UserError
 from recipes.sweep import SweepSection
 from runtime.ranks import ALONE, Ranks
@@ -183,35 +180,3 @@ def test_suites_of_a_plan_have_hashes_of_their_own() -> None:
     hashes = {spec.protocol_hash(suite) for suite in spec.suites}
     hashes.add(dataclasses.replace(spec, samples=2).protocol_hash(spec.suites[0]))
     assert len(hashes) == 3
-
-
-@pytest.fixture(scope="module")
-def shipped() -> dict[str, dict[int, float]]:
-    """Accuracy of the shipped model by suite and budget."""
-    sizes = {"knowledge": 64, "shallow": 128, "chain": 256}
-    spec = nano_spec([nano_suite(family, size) for family, size in sizes.items()], [16, 32, 64, 96, 128])
-    spec = dataclasses.replace(spec, engine=HFEngine(batch_size=128))
-    right: dict[str, dict[int, float]] = {}
-    for family, thoughts in sweep_model(nano(), spec, ALONE).items():
-        by_budget = defaultdict(list)
-        for score in (score for thought in thoughts for score in thought.scores()):
-            by_budget[score.budget].append(score.correct)
-        right[family] = {budget: sum(flags) / sizes[family] for budget, flags in by_budget.items()}
-    return right
-
-
-def test_the_shipped_model_needs_thinking_for_chains(shipped: dict[str, dict[int, float]]) -> None:
-    assert shipped["chain"][16] <= 0.30
-    assert shipped["chain"][128] >= 0.90
-
-
-def test_the_shipped_models_chain_accuracy_rises_with_every_budget(shipped: dict[str, dict[int, float]]) -> None:
-    accuracies = [shipped["chain"][budget] for budget in (16, 32, 64, 96)]
-    assert all(b - a > 0.1 for a, b in pairwise(accuracies))
-
-
-@pytest.mark.parametrize("family", ["knowledge", "shallow"])
-def test_the_shipped_model_knows_the_closed_families_without_thinking(
-    shipped: dict[str, dict[int, float]], family: str
-) -> None:
-    assert shipped[family][16] >= 0.95
