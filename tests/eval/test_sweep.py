@@ -166,7 +166,7 @@ SECTION = SweepSection.model_validate(
 )
 
 
-def test_a_plan_follows_the_recipe() -> None:
+def test_a_spec_follows_the_recipe() -> None:
     assert make_sweep_spec(SECTION, FORMAT, nano_tokenizer()) == SPECS["greedy"]
 
 
@@ -175,7 +175,7 @@ def test_ids_from_the_tokenizers_length_on_are_out_of_bounds() -> None:
     assert make_sweep_spec(SECTION, FormatSection(), tokenizer).protocol.vocabulary_size == len(tokenizer) == 263
 
 
-def test_suites_of_a_plan_have_hashes_of_their_own() -> None:
+def test_suites_of_a_spec_have_hashes_of_their_own() -> None:
     spec = SPECS["greedy"]
     hashes = {spec.protocol_hash(suite) for suite in spec.suites}
     hashes.add(dataclasses.replace(spec, samples=2).protocol_hash(spec.suites[0]))
