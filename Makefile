@@ -41,18 +41,18 @@ bench: setup
 	$(RUN) python -m tests.bench.training qwen3 lora
 	$(RUN) python -m tests.bench.startup
 	$(RUN) python -m tests.bench.scaling
-	$(RUN) python -m tests.bench.statistics
 	$(RUN) python -m tests.bench.coverage
 	$(RUN) python -m tests.bench.streaming
 	$(RUN) python -m tests.bench.decontamination
 	$(RUN) python -m tests.bench.preparing
 	$(RUN) python -m tests.bench.packing
-	$(RUN) python -m tests.bench.memory_plan
+	$(RUN) python -m tests.bench.memory_estimate
 
 table: setup
 	$(RUN) bash tests/bench/table.sh
 
 lint: setup
+	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) mypy
 

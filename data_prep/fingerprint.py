@@ -10,7 +10,7 @@ from typing import BinaryIO
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-from recipes.loader import find_path
+from recipes.paths import find_path
 
 SAMPLES = 64
 SAMPLE_BYTES = 4096

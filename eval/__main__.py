@@ -16,7 +16,6 @@ from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.loader import load_recipe
 from recipes.schema import Recipe
-from runtime.rows import latest_by, write_rows
 
 
 def main(arguments: list[str]) -> None:
@@ -54,8 +53,10 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
     from eval.checkpoint import checkpoint_hash, checkpoint_tokenizer, checkpoint_weights, fetch, find_checkpoint
     from eval.engines.choose import version_of
     from eval.kept_sweep import KeptSweep, Place
-    from eval.numbers.summary import rows
+    from eval.numbers.summary import sweep_rows
     from eval.sweep import check_context, make_sweep_spec
+    from eval.types import SWEEP_KEY
+    from runtime.files import put_rows
     from runtime.ranks import ALONE
 
     version_of(recipe.sweep.engine)  # a missing engine is an error before anything is loaded
@@ -70,18 +71,10 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
         sweeps = KeptSweep(spec, place, checkpoint_hash(checkpoint, recipe.model), ALONE).run(
             lambda: checkpoint_weights(checkpoint, recipe.model, recipe.sweep.engine)
         )
-    swept = [row for sweep in sweeps.values() for row in rows(sweep, None, None, recipe.sweep.verdict)]
+    rows = [row for sweep in sweeps.values() for row in sweep_rows(sweep, None, None, recipe.sweep.verdict)]
     if out is not None:
-        add_rows(out / "sweeps.jsonl", swept)
-    return swept
-
-
-def add_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Adds rows to those of other steps and suites that the file holds."""
-    from eval.numbers.summary import read_rows
-    from eval.types import SWEEP_KEY
-
-    write_rows(path, latest_by([*read_rows(path), *rows], SWEEP_KEY))
+        put_rows(out / "sweeps.jsonl", rows, SWEEP_KEY)
+    return rows
 
 
 def suite_table(rows: dict[str, list[dict[str, Any]]], suite: str) -> str:

@@ -101,6 +101,6 @@ def _load(checkpoint: Checkpoint, section: ModelSection) -> PreTrainedModel:
     """The model; an adapter is merged in float32 and cast once, since merging in bfloat16 rounds it away."""
     if checkpoint.adapter is None:
         return load_model(checkpoint.base, section)
-    base = load_model(checkpoint.base, section.model_copy(update={"dtype": "float32"}))
+    base = load_model(checkpoint.base, section.changed(dtype="float32"))
     merged: PreTrainedModel = PeftModel.from_pretrained(base, checkpoint.adapter).merge_and_unload(safe_merge=True)
     return merged.to(DTYPES[section.dtype])  # type: ignore[arg-type]

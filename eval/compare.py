@@ -14,7 +14,7 @@ from textwrap import indent
 
 from matplotlib.figure import Figure
 
-from eval.numbers.summary import Row, newest, read_rows, totals, verdict_suite
+from eval.numbers.summary import Row, newest, totals, verdict_suite
 from eval.show.curves import (
     AXES,
     BUDGET,
@@ -33,10 +33,12 @@ from eval.show.tables import align, budget_name, cell, gain_cell
 from recipes.command import run as run_command
 from recipes.command import split
 from recipes.errors import UserError
+from runtime.files import read_rows, write_whole
+from runtime.run_folder import RunFolder
 
 COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f")  # after Okabe and Ito
 REFERENCES: tuple[tuple[str, str, Line], ...] = (("pruned", PRUNED, "--"), ("unpruned", UNPRUNED, "-"))
-OWN = {
+KEYS = {
     "out": "folder of compare.png and compare.txt; default runs/compare",
     "axis": "what runs along the figure: budget (default), or spent, the thinking tokens really spent",
 }
@@ -49,7 +51,7 @@ class Finished:
     name: str
     suite: str
     final: tuple[Row, ...]
-    whole: Row
+    summary: Row
     rows: tuple[Row, ...]
     totals: dict[str, float]
 
@@ -61,15 +63,15 @@ def read_run(folder: Path) -> Finished:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such run folder; give folders that `launch/train.py` wrote")
-    rows = read_rows(folder / "sweeps.jsonl")
+    rows = read_rows(RunFolder(folder).sweeps)
     suite = verdict_suite(rows) if rows else ""
-    final, whole = newest(rows, "run", suite)
-    if whole is None or not final or whole["step"] == 0:
+    final, summary = newest(rows, "run", suite)
+    if summary is None or not final or summary["step"] == 0:
         raise UserError(
             f"{folder}: unfinished, its sweeps.jsonl has no sweep after training; resume the run or leave it out"
         )
     return Finished(
-        folder.resolve().name, suite, tuple(final), whole, tuple(rows), totals(read_rows(folder / "metrics.jsonl"))
+        folder.resolve().name, suite, tuple(final), summary, tuple(rows), totals(read_rows(RunFolder(folder).metrics))
     )
 
 
@@ -78,10 +80,10 @@ def comparison(runs: Sequence[Finished]) -> str:
 
     Names differing protocols. Raises UserError where the runs' verdict suites differ.
     """
-    odd = [run for run in runs if run.suite != runs[0].suite]
-    if odd:
+    other = next((run for run in runs if run.suite != runs[0].suite), None)
+    if other is not None:
         raise UserError(
-            f"{odd[0].name} is judged on suite {odd[0].suite!r}, {runs[0].name} on {runs[0].suite!r}; "
+            f"{other.name} is judged on suite {other.suite!r}, {runs[0].name} on {runs[0].suite!r}; "
             "compare like with like"
         )
     budgets = sorted({row["budget"] for run in runs for row in run.final})
@@ -91,10 +93,10 @@ def comparison(runs: Sequence[Finished]) -> str:
         lines.append(
             [
                 run.name,
-                str(run.whole["step"]),
+                str(run.summary["step"]),
                 *(cells.get(budget, "-") for budget in budgets),
-                gain_cell(run.whole),
-                run.whole.get("verdict") or "-",
+                gain_cell(run.summary),
+                run.summary.get("verdict") or "-",
                 _total(run, "tokens"),
                 _total(run, "seconds"),
             ]
@@ -109,16 +111,17 @@ def _total(run: Finished, key: str) -> str:
 
 def joint_curves(runs: Sequence[Finished]) -> list[Curve]:
     """The final curve of each run and the references; a reference that runs share (same rows) is drawn once."""
-    drawn = [
+    joint = [
         Curve(run.name, run.final, COLOURS[index % len(COLOURS)], "-", 2.2, 0.13) for index, run in enumerate(runs)
     ]
     for model, colour, line in REFERENCES:
-        found = [(run.name, tuple(newest(run.rows, model, run.suite)[0])) for run in runs]
-        distinct = {str(reference): (name, reference) for name, reference in reversed(found) if reference}
+        references = [(run.name, tuple(newest(run.rows, model, run.suite)[0])) for run in runs]
+        # keyed by content; reversed, so that of equal references the first run's name stays
+        distinct = {str(reference): (name, reference) for name, reference in reversed(references) if reference}
         for name, reference in distinct.values():
             label = model if len(distinct) == 1 else f"{model} of {name}"
-            drawn.append(Curve(label, reference, colour, line, 1.6, 0.08))
-    return drawn
+            joint.append(Curve(label, reference, colour, line, 1.6, 0.08))
+    return joint
 
 
 def joint_figure(runs: Sequence[Finished], axis: Axis = BUDGET) -> Figure:
@@ -136,23 +139,21 @@ def joint_figure(runs: Sequence[Finished], axis: Axis = BUDGET) -> Figure:
 
 def main(arguments: list[str]) -> None:
     """Prints the comparison of the run folders in `arguments` and writes it with its figure under out=."""
-    given, folders = split(arguments, OWN)
+    chosen, folders = split(arguments, KEYS)
     unknown = [folder for folder in folders if folder.startswith("-") or ("=" in folder and not Path(folder).exists())]
     if unknown or not folders:
         raise UserError(
             f"{unknown[0]}: not a run folder" if unknown else "give at least one run folder: eval.compare RUN [RUN ...]"
         )
-    if given.get("axis", "budget") not in AXES:
-        raise UserError(f"axis={given['axis']}: not something to draw along; allowed: {', '.join(AXES)}")
+    if chosen.get("axis", "budget") not in AXES:
+        raise UserError(f"axis={chosen['axis']}: not something to draw along; allowed: {', '.join(AXES)}")
     runs = [read_run(Path(folder)) for folder in folders]
     text = comparison(runs)
-    out = Path(given.get("out", "runs/compare"))
-    picture = save(joint_figure(runs, AXES[given.get("axis", "budget")]), out / "compare.png")
-    draft = out / ".compare.txt.draft"
-    draft.write_text(text + "\n", encoding="utf-8")
-    draft.replace(out / "compare.txt")
+    out = Path(chosen.get("out", "runs/compare"))
+    picture = save(joint_figure(runs, AXES[chosen.get("axis", "budget")]), out / "compare.png")
+    write_whole(out / "compare.txt", text + "\n")
     print(text)
-    print(indent("\n".join(run.whole["verdict_line"] for run in runs if run.whole.get("verdict_line")), "  "))
+    print(indent("\n".join(run.summary["verdict_line"] for run in runs if run.summary.get("verdict_line")), "  "))
     print(f"figure: {picture}")
 
 

@@ -1,5 +1,6 @@
-"""`python -m eval.grade FILE.jsonl out=FILE [grader=math] [open=<think>] [close=</think>] [opened=text|prompt]`: grades
-answers of any tool.
+"""Grades answers of any tool.
+
+    python -m eval.grade FILE.jsonl out=FILE [grader=math] [open=<think>] [close=</think>] [opened=text|prompt]
 
 A row {id, gold, text} gains {correct, extracted, reason}; its other keys and the order of rows stay. The text may be a
 whole transcript with its thinking: only what follows the last close is graded.
@@ -15,7 +16,6 @@ The accuracy is printed with its 95 % interval, clustered by id.
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,10 +25,11 @@ from data_prep.grading.grade import Grade, grade_all
 from data_prep.traces.rows import read_jsonl
 from recipes.command import run, split
 from recipes.errors import UserError
+from runtime.files import replacing
 
 GRADERS = ("math", "integer", "exact", "choice")
 KEYS = {
-    "out": "the file to write; one that is there is never overwritten",
+    "out": "the file to write; an existing one is never overwritten",
     "grader": f"how an answer is compared with the gold answer: {', '.join(GRADERS)} (default math)",
     "open": "text that opens a thought (default <think>)",
     "close": "text that closes a thought (default </think>)",
@@ -38,25 +39,25 @@ KEYS = {
 
 def main(arguments: list[str]) -> None:
     """Grades one file."""
-    own, files = split(arguments, KEYS)
-    if len(files) != 1 or not own.get("out"):
+    chosen, files = split(arguments, KEYS)
+    if len(files) != 1 or not chosen.get("out"):
         raise UserError(f"eval.grade: give one FILE.jsonl and out=FILE, got {' '.join(arguments) or 'nothing'}")
-    grader, out = own.get("grader", "math"), Path(own["out"])
+    grader, out = chosen.get("grader", "math"), Path(chosen["out"])
     if grader not in GRADERS:
         raise UserError(f"grader={grader}: not a grader of this command; allowed: {', '.join(GRADERS)}")
-    marks = own.get("open", "<think>"), own.get("close", "</think>")
+    marks = chosen.get("open", "<think>"), chosen.get("close", "</think>")
     if not all(marks):
         raise UserError("open= and close= must not be empty; leave them out for <think> and </think>")
     if out.exists():
-        raise UserError(f"out={out}: the file is there already; name another, or remove it first")
+        raise UserError(f"out={out}: exists already; name another file, or remove it first")
     if not out.parent.is_dir():
         raise UserError(f"out={out}: there is no folder {out.parent}")
-    opened = own.get("opened", "text")
+    opened = chosen.get("opened", "text")
     if opened not in ("text", "prompt"):
         raise UserError(f"opened={opened}: not a place where a thought is opened; allowed: text, prompt")
     rows = read_rows(Path(files[0]))
-    before = marks[0] if opened == "prompt" else ""
-    grades = grade_texts([before + row["text"] for row in rows], [str(row["gold"]) for row in rows], grader, marks)
+    opening = marks[0] if opened == "prompt" else ""
+    grades = grade_texts([opening + row["text"] for row in rows], [str(row["gold"]) for row in rows], grader, marks)
     write_rows(out, rows, grades)
     print(summary(rows, grades))
 
@@ -90,31 +91,26 @@ def _check(where: str, row: dict[str, Any]) -> None:
 
 
 def grade_texts(texts: Sequence[str], golds: Sequence[str], grader: str, marks: tuple[str, str]) -> list[Grade]:
-    """One grade a transcript, in order; `marks` open and close a thought."""
+    """One grade per transcript, in order; `marks` open and close a thought."""
     answers = [text.rpartition(marks[1])[2] for text in texts]
     closed = [i for i, answer in enumerate(answers) if marks[0] not in answer]
     graded = grade_all([answers[i] for i in closed], [golds[i] for i in closed], grader)
-    found = dict(zip(closed, graded, strict=True))
-    return [found.get(i, Grade(False, "", "unclosed thought")) for i in range(len(texts))]
+    by_index = dict(zip(closed, graded, strict=True))
+    return [by_index.get(i, Grade(False, "", "unclosed thought")) for i in range(len(texts))]
 
 
 def write_rows(out: Path, rows: Sequence[dict[str, Any]], grades: Sequence[Grade]) -> None:
-    """The rows with their grades, written whole or not at all; a file that has come meanwhile is left alone."""
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
+    """The rows with their grades, written whole or not at all; a file that appeared meanwhile is left alone."""
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        with replacing(out) as temporary, temporary.open("w", encoding="utf-8") as file:
             for row, grade in zip(rows, grades, strict=True):
                 judged = {"correct": grade.correct, "extracted": grade.extracted, "reason": grade.reason}
                 file.write(json.dumps({**row, **judged}) + "\n")
-        if out.exists():
-            raise FileExistsError
-        temporary.replace(out)
-    except FileExistsError:
-        raise UserError(f"out={out}: the file is there already; name another, or remove it first") from None
+            # grading takes minutes: another process may have written the file since `main` looked
+            if out.exists():
+                raise UserError(f"out={out}: exists already; name another file, or remove it first")
     except OSError as fault:
         raise UserError(f"out={out}: cannot be written ({fault})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def summary(rows: Sequence[dict[str, Any]], grades: Sequence[Grade]) -> str:
@@ -126,7 +122,7 @@ def summary(rows: Sequence[dict[str, Any]], grades: Sequence[Grade]) -> str:
     by_id: dict[str, list[bool]] = defaultdict(list)
     for row, grade in zip(rows, grades, strict=True):
         by_id[str(row["id"])].append(grade.correct)
-    means = np.array([np.mean(each) for each in by_id.values()])
+    means = np.array([np.mean(group) for group in by_id.values()])
     low, high = accuracy_interval(means)
     reasons = Counter(grade.reason for grade in grades)
     lines = [

@@ -15,26 +15,26 @@ from eval.engines.slot_attention import SLOTS
 
 
 def _devices() -> list[int]:
-    """This process's own GPU; by default fork_rng would initialise every GPU of the machine, and warn."""
+    """This process's own GPU; by default torch would start on every GPU of the machine, and warn."""
     return [torch.cuda.current_device()] if torch.cuda.is_available() else []
 
 
 def _make_trainable(model: PreTrainedModel) -> None:
-    """Copies the tensors that modules have cached in inference mode, such as frequencies of a rotary embedding that
-    grow with the length: autograd would refuse them in all later training."""
+    """Copies what modules have kept from a run in inference mode, such as frequencies of a rotary embedding that grow
+    with the length: autograd refuses such tensors for ever."""
     for module in model.modules():
-        for tensors in (module.__dict__, module._buffers):
-            for name, value in tensors.items():
+        for kept in (module.__dict__, module._buffers):
+            for name, value in kept.items():
                 if isinstance(value, torch.Tensor) and value.is_inference():
-                    tensors[name] = value.clone()
+                    kept[name] = value.clone()
 
 
 @contextmanager
 def quiet(model: PreTrainedModel) -> Iterator[None]:
-    """Evaluation mode (no dropout or checkpointing), slot attention or eager in place of SDPA and FlashAttention (which
-    takes no masks of slots), on a CPU oneDNN's products (`eval.engines.cpu_linear`).
+    """Evaluation mode (no dropout or checkpointing), on a CPU with oneDNN's products (`eval.engines.cpu_linear`).
 
-    All is restored at the end.
+    Attention is the slots', or eager where the model has no SDPA: FlashAttention knows no slot masks. All is restored
+    at the end.
     """
     modes = [(module, module.training) for module in model.modules()]  # one by one: a frozen block may be in eval mode
     states = random.getstate(), np.random.get_state()
@@ -42,7 +42,7 @@ def quiet(model: PreTrainedModel) -> Iterator[None]:
     try:
         with torch.random.fork_rng(_devices()), onednn_linears(model):
             model.eval()
-            if "flash" in implementation or implementation == "sdpa":
+            if implementation != "eager":  # also the split attention of packed rows (`train.packed_attention`)
                 model.set_attn_implementation(SLOTS if model._supports_sdpa else "eager")
             yield
     finally:

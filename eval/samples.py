@@ -17,7 +17,7 @@ from eval.looping import is_looping
 from eval.numbers.style import style_row
 from eval.protocol import Protocol
 from eval.types import Answer, Judgement, Missing, Score, Stop, SuiteSweep, Thought
-from runtime.rows import write_rows
+from runtime.files import write_rows
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from eval.types import Missing, Request, Thought
 from recipes.errors import UserError
 from recipes.generation import GenerateTraces
 from recipes.schema import ModelSection, Recipe
+from recipes.sweep import VerdictSection
 from runtime.journal import Journal, Row
 from runtime.lineage import commit
 
@@ -84,17 +85,16 @@ def make_generation(recipe: Recipe) -> Generation:
     assert isinstance(section, GenerateTraces)
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
     names = ("samples", "temperature", "top_p", "top_k", "answer_tokens", "engine")
-    sweep = recipe.sweep.model_copy(
-        update={
-            **{name: getattr(section, name) for name in names},
-            "seed": section.sampling_seed,
-            "budgets": [section.thinking_tokens],
-            "suites": [section.problems],
-            "extend_to": 0,
-            "max_extensions": 0,
-            "min_p": 0.0,
-            "stop_loops": True,
-        }
+    sweep = recipe.sweep.changed(
+        **{name: getattr(section, name) for name in names},
+        seed=section.sampling_seed,
+        budgets=[section.thinking_tokens],
+        suites=[section.problems],
+        verdict=VerdictSection(),
+        extend_to=0,
+        max_extensions=0,
+        min_p=0.0,
+        stop_loops=True,
     )
     spec = make_sweep_spec(sweep, recipe.data.format, tokenizer)
     close_ids = spec.protocol.format.close_mark_ids

@@ -1,11 +1,11 @@
 """The verdict on graded thoughts from any tool: a JSON Lines file of rows {problem, sample, budget, correct[, model]}.
 
-The command is `python -m eval.verdict FILE.jsonl [--json]`; this file reads its rows, judges them and prints the
+The command is `python -m eval.verdict FILE.jsonl [--json]`; this file reads the rows, judges them and prints the
 result.
 
-Problems may have different numbers of samples (a thought that is missing has no row): a problem counts by the mean of
-those it has, and the fewer are said. A sample must have a row at every budget, since a budget that lacks thoughts would
-be compared with others on other thoughts. Budget 0 is thinking off, a control without part in gain and verdict.
+Problems may have different numbers of samples (a missing thought has no row): a problem counts by the mean of those it
+has, and the number of missing ones is printed. A sample must have a row at every budget, since budgets are compared on
+the same thoughts. Budget 0 is thinking off, a control without part in gain and verdict.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from eval.numbers.decide import decide, verdict_line
+from eval.numbers import gains
+from eval.numbers.decide import Paired, decide, verdict_line
 from eval.numbers.parallel import pass_rows
-from eval.numbers.statistics import Array, accuracy_interval, gain_interval, level, total_gain
+from eval.numbers.sequences import RUN_ERROR
+from eval.numbers.statistics import Array, accuracy_interval
 from recipes.command import run, split
 from recipes.errors import UserError
+from recipes.given_up import GIVEN_UP
 from recipes.sweep import VerdictSection
 
 MODELS = ("unpruned", "pruned", "run")
@@ -73,7 +76,7 @@ def read_models(path: Path) -> dict[str, Grades]:
         if sample in at_budget:
             raise UserError(
                 f"{path}:{number}: problem {problem!r}, sample {sample}, budget {budget} of model {model} "
-                "was there before"
+                "is given twice"
             )
         at_budget[sample] = correct
     if not grades:
@@ -100,61 +103,60 @@ def _complete(by_budget: dict[int, dict[int, bool]], budgets: Sequence[int], who
 
 
 def _means(grades: Grades, problems: Sequence[str]) -> Array:
-    """Share of correct thoughts, [P, K], of those that each problem has."""
-    return np.array([[fmean(own.values()) for own in grades[problem].values()] for problem in problems])
+    """Share of correct thoughts, [problems, budgets], of those that each problem has."""
+    return np.array([[fmean(samples.values()) for samples in grades[problem].values()] for problem in problems])
 
 
 def judge(models: dict[str, Grades], section: VerdictSection) -> dict[str, Any]:
     """Level, gain and intervals of every model, and the verdict where unpruned, pruned and run are all there;
-    JSON-safe."""
+    JSON-safe. The gain of a run that has a verdict is the verdict's, of the paired problems."""
     budgets = list(next(iter(next(iter(models.values())).values())))
-    described = {name: describe(grades, budgets, section) for name, grades in models.items()}
+    described = {name: describe(grades, budgets) for name, grades in models.items()}
     if set(models) != set(MODELS):
         return {"models": described, "paired": None, "verdict": None}
     paired = [problem for problem in models["run"] if problem in models["unpruned"] and problem in models["pruned"]]
     if not paired:
         raise UserError("the models unpruned, pruned and run share no problem; a verdict is paired by problem")
     run, unpruned, pruned = (_means(models[name], paired) for name in ("run", "unpruned", "pruned"))
-    verdict = decide(run, unpruned, pruned, budgets, section)
+    means = Paired(run, unpruned, pruned, budgets)
+    verdict = decide(means, section)
+    if verdict.gain is not None:
+        described["run"] |= gains.gain_row(means.run, budgets, verdict.error)
     return {"models": described, "paired": len(paired), "verdict": asdict(verdict) | {"line": verdict_line(verdict)}}
 
 
-def describe(grades: Grades, budgets: Sequence[int], section: VerdictSection) -> dict[str, Any]:
+def describe(grades: Grades, budgets: Sequence[int]) -> dict[str, Any]:
     """Accuracy by budget, level, gain, pass@k and intervals of one model; JSON-safe (None where undefined).
 
-    samples: of the problem that has most; missing: how many thoughts the others lack to as many. pass_at_k: at the
-    largest budget, None for one thought a problem.
+    samples: of the problem that has most; missing: how many thoughts the others have fewer. pass_at_k: at the
+    largest budget, None for one thought per problem.
     """
     means = _means(grades, list(grades))
     thoughts = {problem: list(by_budget[budgets[-1]].values()) for problem, by_budget in grades.items()}
     samples = max(map(len, thoughts.values()))
     at_budgets = [(float(means[:, k].mean()), *accuracy_interval(means[:, k])) for k in range(len(budgets))]
-    gain = gain_interval(means, budgets, section.resamples)
     return {
         "problems": len(means),
         "samples": samples,
-        "missing": sum(samples - len(own) for own in thoughts.values()),
+        "missing": sum(samples - len(group) for group in thoughts.values()),
         "accuracy": [
             {"budget": b, "accuracy": p, "low": low, "high": high}
             for b, (p, low, high) in zip(budgets, at_budgets, strict=True)
         ],
-        "level": level(means.mean(axis=0), budgets),
-        "gain_per_doubling": gain.estimate if gain else None,
-        "gain_low": gain.low if gain else None,
-        "gain_high": gain.high if gain else None,
-        "total_gain": total_gain(means.mean(axis=0), budgets),
+        "level": gains.level(means.mean(axis=0), budgets),
+        **gains.gain_row(means, budgets, RUN_ERROR),
         "pass_at_k": pass_rows(thoughts) if samples > 1 else None,
     }
 
 
 def _head(name: str, numbers: dict[str, Any]) -> str:
-    lost = f", {numbers['missing']} thoughts missing" if numbers["missing"] else ""
-    known = "not defined" if numbers["level"] is None else f"{numbers['level']:.2f}"
+    missing = f", {numbers['missing']} thoughts missing" if numbers["missing"] else ""
+    level = "not defined" if numbers["level"] is None else f"{numbers['level']:.2f}"
     gain = "gain not defined"
     if numbers["gain_per_doubling"] is not None:
-        span = f"{numbers['gain_low']:+.3f} … {numbers['gain_high']:+.3f}"
-        gain = f"gain {numbers['gain_per_doubling']:+.3f} per doubling ({span})"
-    return f"{name}: {numbers['problems']} problems x {numbers['samples']}{lost}, level {known}, {gain}"
+        interval = f"[{numbers['gain_low']:+.2f}, {numbers['gain_high']:+.2f}]"
+        gain = f"gain {numbers['gain_per_doubling']:+.2f} {interval} per doubling"
+    return f"{name}: {numbers['problems']} problems x {numbers['samples']}{missing}, level {level}, {gain}"
 
 
 def _text(report: dict[str, Any]) -> str:
@@ -167,7 +169,8 @@ def _text(report: dict[str, Any]) -> str:
         lacking = [name for name in MODELS if name not in report["models"]]
         lines.append(f"no verdict: it compares three models, and there are no rows of {', '.join(lacking)}")
     else:
-        lines += [f"paired by {report['paired']} problems", report["verdict"]["line"], *report["verdict"]["reasons"]]
+        shared = f"{report['paired']} problems that all three models have"
+        lines += [f"verdict on the {shared}:", report["verdict"]["line"], *report["verdict"]["reasons"]]
     return "\n".join(lines)
 
 
@@ -176,16 +179,19 @@ def _span(value: float, row: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """`python -m eval.verdict FILE.jsonl [--json] [margin=… level_margin=… min_recovered=… resamples=…]`."""
-    own = {name: field.description or "" for name, field in VerdictSection.model_fields.items() if name != "suite"}
-    given, rest = split(arguments, own)
+    """`python -m eval.verdict FILE.jsonl [--json] [margin=… level_margin=… min_recovered=…]`."""
+    keys = {name: field.description or "" for name, field in VerdictSection.model_fields.items() if name != "suite"}
+    values, rest = split(arguments, keys)
     paths = [argument for argument in rest if argument != "--json"]
+    for argument in paths:
+        if said := GIVEN_UP.get(f"sweep.verdict.{argument.partition('=')[0]}"):
+            raise UserError(f"{argument}: {said}")
     if len(paths) != 1:
         raise UserError(
             f"give one JSON Lines file, got {paths}: python -m eval.verdict FILE.jsonl [--json] [margin=0.05 …]"
         )
     try:
-        section = VerdictSection.model_validate(given)
+        section = VerdictSection.model_validate(values)
     except ValidationError as error:
         raise UserError(
             "\n".join(f"{fault['loc'][0]}={fault['input']!r}: {fault['msg']}" for fault in error.errors())

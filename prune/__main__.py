@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.loader import load_recipe
 from recipes.schema import Recipe
 
+if TYPE_CHECKING:
+    from data_prep.prepared.prepare import Prepared
+
 
 def main(arguments: list[str]) -> None:
-    """Makes the pruned model, then prints its plan and, where it was measured, the block influence of every layer."""
-    own, rest = split(arguments, {"output": "folder for the pruned model"}, Recipe)
+    """Makes the pruned model, then prints its plan and, where layers were scored, the score of each."""
+    options, rest = split(arguments, {"output": "folder for the pruned model"}, Recipe)
     recipe = load_recipe(rest).recipe
-    if "output" not in own or not own["output"]:
+    if not options.get("output"):
         raise UserError("prune: output=DIR is missing, the folder for the pruned model")
     if recipe.prune is None:
         raise UserError(
@@ -24,9 +28,21 @@ def main(arguments: list[str]) -> None:
     from prune.inspect import describe_plan
     from prune.make import make_pruned
 
-    output = Path(own["output"])
-    plan = make_pruned(recipe.prune, recipe.model, recipe.data, output, recipe.sweep.suites)
+    output = Path(options["output"])
+    plan = make_pruned(recipe.prune, recipe.model, lambda: _calibration(recipe), output)
     print(f"{describe_plan(plan)}\nwritten    {output}")
+
+
+def _calibration(recipe: Recipe) -> Prepared:
+    """The traces of the recipe, prepared here since no run has done so."""
+    from data_prep.models import load_tokenizer
+    from data_prep.suites.load import load_suite
+    from data_prep.tokens.prompts import think_format
+    from prune.calibration import calibration_set
+
+    tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
+    suites = [load_suite(suite) for suite in recipe.sweep.suites]
+    return calibration_set(recipe.data, tokenizer, think_format(recipe.data.format, tokenizer), print, suites)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from recipes.errors import UserError
 
 PER_LAYER_LISTS = ("layer_types", "mlp_layer_types", "no_rope_layers")
-"""config lists with one entry a layer, selected by index when layers go"""
+"""config lists with one entry per layer, selected by index when layers go"""
 
 OTHER_LISTS = ("architectures", "eos_token_id", "bos_token_id", "pad_token_id")
 """config lists whose length has nothing to do with layers"""
@@ -19,7 +19,7 @@ OTHER_LISTS = ("architectures", "eos_token_id", "bos_token_id", "pad_token_id")
 CUTTABLE_LAYER_TYPES = ("full_attention", "sliding_attention", "chunked_attention")
 
 REFUSALS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "is_encoder_decoder": (bool, "it has an encoder; only decoder-only models are cut"),
+    "is_encoder_decoder": (bool, "it has an encoder; only decoder-only models can be cut"),
     "is_heterogeneous": (bool, "its layers differ by `per_layer_config`"),
     "num_kv_shared_layers": (bool, "its last layers reuse the keys and values of earlier ones"),
     "scale_attn_by_inverse_layer_idx": (bool, "its attention is scaled by the layer's index"),
@@ -35,7 +35,9 @@ def decoder_layers(model: PreTrainedModel) -> nn.ModuleList:
     """The layers of a decoder-only model, in order. UserError where they are not at `model.layers`."""
     layers = getattr(getattr(model, "model", None), "layers", None)
     if not isinstance(layers, nn.ModuleList):
-        raise _refusal(model.config, "its layers are no list at `model.layers`; only decoder-only text models are cut")
+        raise _refusal(
+            model.config, "its layers are not a list at `model.layers`; only decoder-only text models can be cut"
+        )
     return layers
 
 
@@ -57,8 +59,8 @@ def check_cuttable(model: PreTrainedModel) -> None:
 def cut_values(config: PreTrainedConfig, kept: Sequence[int]) -> dict[str, Any]:
     """The config values of a model of only the layers `kept` (0-based, in order): their number, every per-layer list.
 
-    `layer_types` stays explicit, so that sliding windows are not derived anew from a layer's new place;
-    `max_window_layers`, the older way to say the same, counts the kept layers among the first so many.
+    `layer_types` stays explicit, so that a reload does not derive sliding windows from a layer's new place;
+    `max_window_layers`, the older way to say the same, becomes the number of kept layers among the first so many.
     """
     values: dict[str, Any] = {"num_hidden_layers": len(kept)}
     for key in PER_LAYER_LISTS:
@@ -77,8 +79,11 @@ def _check_lists(config: PreTrainedConfig) -> None:
             continue
         if key in PER_LAYER_LISTS and len(values) != layers:
             raise _refusal(config, f"{key} has {len(values)} entries for {layers} layers")
+        # as long as the model is deep: most likely one entry per layer, and a wrong guess would be silent
         if key not in PER_LAYER_LISTS and len(values) == layers:
-            raise _refusal(config, f"{key} has one entry a layer ({layers}), and chainmend does not know how to cut it")
+            raise _refusal(
+                config, f"{key} has {layers} entries, one per layer, and chainmend cannot tell how to cut it"
+            )
 
 
 def _refusal(config: PreTrainedConfig, reason: str) -> UserError:

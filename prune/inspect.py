@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
 from prune.families import PER_LAYER_LISTS
-from prune.plan import FILE_NAME, PrunePlan, load
+from prune.plan import FILE_NAME, PrunePlan, describe_merges, load
 from prune.weight_files import Tensor, read_json, read_tensors
 from recipes.command import run
 from recipes.errors import UserError
@@ -97,7 +97,7 @@ def _check_layers(folder: Path, raw: Mapping[str, Any], tensors: Mapping[str, Te
         if raw.get(key) is not None and len(raw[key]) != count:
             raise UserError(
                 f"{folder / 'config.json'}: {key} has {len(raw[key])} entries, but the weights have "
-                f"{count} layers; cut the model again with `python -m prune`, or give one entry a layer"
+                f"{count} layers; cut the model again with `python -m prune`, or give one entry per layer"
             )
     return len(stored)
 
@@ -136,9 +136,10 @@ def _check_tied(folder: Path, tied: bool, tensors: Mapping[str, Tensor]) -> None
 
 
 def _same_samples(folder: Path, head: Tensor, embedding: Tensor | None) -> bool:
-    """Are both tensors equal in shape and in 64 evenly spaced rows (so that a large head need not be loaded)?"""
+    """Are both tensors, [vocabulary, hidden], equal in shape and in 64 evenly spaced rows?"""
     if embedding is None or head.shape != embedding.shape:
         return False
+    # a sample, since head and embedding of a large model are gigabytes, and two trained apart differ in every row
     rows = range(0, head.shape[0], max(1, head.shape[0] // 64))
     with safe_open(folder / head.file, framework="pt") as a, safe_open(folder / embedding.file, framework="pt") as b:
         left, right = a.get_slice(HEAD), b.get_slice(EMBEDDING)
@@ -146,38 +147,37 @@ def _same_samples(folder: Path, head: Tensor, embedding: Tensor | None) -> bool:
 
 
 def _check_names_and_shapes(folder: Path, config: Any, tensors: Mapping[str, Tensor], tied: bool) -> None:
-    """UserError for the first tensor that the model needs and the files lack, or has not, or in another shape.
+    """UserError where the model needs a tensor that the files lack, has none of that name, or has it in another shape.
 
-    Left out where names or shapes in files are not those in the model: converted on loading, quantised, or built by
-    remote code.
+    Not checked where the files may have other names or shapes than the model: weights that are converted on loading,
+    quantised ones, models built by remote code.
     """
     converted = get_checkpoint_conversion_mapping(config.model_type)
     if converted or hasattr(config, "quantization_config") or hasattr(config, "auto_map"):
         return
     needed = _needed_shapes(folder, config)
-    optional = {HEAD} if tied else set()
-    for name in sorted(needed.keys() - tensors.keys() - optional):
+    if missing := needed.keys() - tensors.keys() - ({HEAD} if tied else set()):
         raise UserError(
-            f"{folder}: the weights lack {name} (it would be made up at random); "
+            f"{folder}: the weights lack {min(missing)} (it would be made up at random); "
             "copy the checkpoint again or cut it again"
         )
-    for name in sorted(tensors.keys() - needed.keys()):
-        if not name.endswith(DERIVED):
-            raise UserError(
-                f"{folder}: {tensors[name].file} has {name}, which a {config.model_type} model does not "
-                "have; save the model again"
-            )
-    for name in sorted(needed.keys() & tensors.keys()):
-        if needed[name] != tensors[name].shape:
-            raise UserError(
-                f"{folder}: {name} has shape {list(tensors[name].shape)}, but config.json asks for "
-                f"{list(needed[name])}; restore the config.json of this model"
-            )
+    if unknown := {name for name in tensors.keys() - needed.keys() if not name.endswith(DERIVED)}:
+        name = min(unknown)
+        raise UserError(
+            f"{folder}: {tensors[name].file} has {name}, which a {config.model_type} model does not "
+            "have; save the model again"
+        )
+    if misshapen := {name for name in needed.keys() & tensors.keys() if needed[name] != tensors[name].shape}:
+        name = min(misshapen)
+        raise UserError(
+            f"{folder}: {name} has shape {list(tensors[name].shape)}, but config.json asks for "
+            f"{list(needed[name])}; restore the config.json of this model"
+        )
 
 
 def _needed_shapes(folder: Path, config: Any) -> dict[str, tuple[int, ...]]:
     try:
-        with torch.device("meta"):
+        with torch.device("meta"):  # shapes without memory, whatever the size of the model
             model = AutoModelForCausalLM.from_config(config)
         return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     except (ValueError, RuntimeError, TypeError, ZeroDivisionError) as error:
@@ -205,15 +205,16 @@ def _checked_plan(folder: Path, layers: int) -> PrunePlan | None:
 
 
 def describe_plan(plan: PrunePlan) -> str:
-    """The plan in a few lines, with a table of block influence where it was measured (* marks a removed layer)."""
+    """The plan in a few lines, with a table of the scores where layers were scored (* marks a removed layer)."""
     lines = [
         f"method     {plan.method}",
         f"unpruned   {plan.unpruned} ({plan.layers} layers)",
         f"removed    {', '.join(map(str, plan.removed))}",
+        *([f"merged     {describe_merges(plan.merged)}"] if plan.merged else []),
         f"kept       {len(plan.kept)} layers",
     ]
     if plan.scores:
-        lines.append("layer  block influence")
+        lines.append("layer  score")
         lines += [f"{i:5d}  {score:.6f}{' *' if i in plan.removed else ''}" for i, score in enumerate(plan.scores)]
     return "\n".join(lines)
 

@@ -1,9 +1,7 @@
-"""Removing layers: one `apply_plan` for every method, and one way to write the pruned model down."""
+"""Carrying a plan out: one `apply_plan` for every method, and one way to write the pruned model to a folder."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -11,49 +9,44 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import GenerationConfig, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from prune.families import check_cuttable, cut_values, decoder_layers
+from prune.generation_config import savable
 from prune.inspect import check_folder
+from prune.merge import check_mixes, merge_layers
 from prune.plan import FILE_NAME, PrunePlan, load, save
 from recipes.errors import UserError
+from runtime.files import new_folder
 
 
 def apply_plan(model: PreTrainedModel, plan: PrunePlan) -> PreTrainedModel:
-    """Removes the plan's layers from `model` itself (no weight is copied) and returns it.
+    """Merges and removes layers of `model` itself, as the plan says, and returns it; no other weight is touched.
 
     The config, every `layer_idx` (a layer's place in the key/value cache) and the generation config follow. Raises
-    UserError, before anything is changed, where the plan is for another number of layers or the family cannot be cut.
+    UserError, before anything is changed, where the plan is for another number of layers, the family cannot be cut,
+    layers that are to be merged do not match, or the generation config is broken.
     """
     check_cuttable(model)
     layers = decoder_layers(model)
     if plan.layers != len(layers):
         raise UserError(f"prune plan: it is for a model of {plan.layers} layers, but this one has {len(layers)}")
+    check_mixes(layers, plan.mixes)
+    generation_config = savable(model.generation_config)
     values = cut_values(model.config, plan.kept)
     kept = [layers[i] for i in plan.kept]
     _check_place_does_not_matter(kept, _empty_twin(model, values), model.config.model_type)
+    # nothing is refused from here on
+    merge_layers(layers, plan.mixes)
     for config in _held_configs(model):
         _set_values(config, values)
     for index, layer in enumerate(kept):
         _set_index(layer, index)
     model.model.layers = nn.ModuleList(kept)
-    if hasattr(model.model, "has_sliding_layers"):
+    if hasattr(model.model, "has_sliding_layers"):  # Qwen2 reads it once, when it is built
         model.model.has_sliding_layers = "sliding_attention" in values["layer_types"]
-    model.generation_config = sane_generation(model.generation_config)
+    model.generation_config = generation_config
     return model
-
-
-def sane_generation(generation: GenerationConfig) -> GenerationConfig:
-    """A copy that can be saved: where sampling values are set and sampling is not on, it is on.
-
-    Published checkpoints carry a temperature without `do_sample`, which transformers refuses to save once changed.
-    """
-    sane = deepcopy(generation)
-    try:
-        sane.validate(strict=True)
-    except ValueError:
-        sane.do_sample = True
-    return sane
 
 
 def save_pruned(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, plan: PrunePlan, folder: Path) -> None:
@@ -63,18 +56,13 @@ def save_pruned(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, plan
     """
     if is_occupied(folder):
         raise UserError(f"{folder} is not empty; name another output folder or remove it")
-    temporary = folder.parent / f".{folder.name}.{os.getpid()}"
-    temporary.mkdir(parents=True)
-    try:
+    with new_folder(folder) as temporary:
+        # A head cut loose from the embedding must not be tied again by a reload, which would lose it.
         model.config.tie_word_embeddings = _is_tied(model)
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
         save(plan, temporary)
         check_folder(temporary)
-        temporary.replace(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def is_occupied(folder: Path) -> bool:

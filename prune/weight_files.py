@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -65,24 +66,32 @@ def _read_shards(folder: Path, present: set[str]) -> dict[str, Tensor]:
     if not isinstance(weight_map, dict) or not weight_map:
         raise UserError(f"{folder / INDEX} has no weight_map; save the model again")
     listed = set(weight_map.values())
-    for name in sorted(listed - present):
-        raise UserError(f"{folder}: {INDEX} lists {name}, which is missing; copy it again")
-    for name in sorted(present - listed):
+    if missing := listed - present:
+        raise UserError(f"{folder}: {INDEX} lists {min(missing)}, which is missing; copy it again")
+    if stale := present - listed:
         raise UserError(
-            f"{folder}: {name} is a stale file that {INDEX} does not list; "
+            f"{folder}: {min(stale)} is a stale file that {INDEX} does not list; "
             "remove it (or the index, if the file is right)"
         )
-    tensors = {key: tensor for name in sorted(listed) for key, tensor in _read_file(folder / name).items()}
-    for key in sorted(weight_map.keys() ^ tensors.keys()):
-        where = "is in no shard" if key in weight_map else f"in {tensors[key].file} is not listed"
-        raise UserError(f"{folder}: {INDEX} contradicts the shards: {key} {where}; save the model again")
-    for key, tensor in tensors.items():
-        if weight_map[key] != tensor.file:
-            raise UserError(
-                f"{folder}: {INDEX} says {key} is in {weight_map[key]}, but it is in {tensor.file}; "
-                "save the model again"
-            )
+    tensors = {name: tensor for shard in sorted(listed) for name, tensor in _read_file(folder / shard).items()}
+    _check_index(folder, weight_map, tensors)
     return tensors
+
+
+def _check_index(folder: Path, weight_map: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
+    """UserError where the index and the shards name different tensors, or other shards for the same tensor."""
+    fault = f"{folder}: {INDEX} contradicts the shards"
+    if unstored := weight_map.keys() - tensors.keys():
+        raise UserError(f"{fault}: {min(unstored)} is in no shard; save the model again")
+    if unlisted := tensors.keys() - weight_map.keys():
+        name = min(unlisted)
+        raise UserError(f"{fault}: {name} in {tensors[name].file} is not listed; save the model again")
+    if moved := [name for name, tensor in tensors.items() if weight_map[name] != tensor.file]:
+        name = moved[0]
+        raise UserError(
+            f"{folder}: {INDEX} says {name} is in {weight_map[name]}, but it is in {tensors[name].file}; "
+            "save the model again"
+        )
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:

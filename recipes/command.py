@@ -31,7 +31,7 @@ def split(
     if asks_for_help(arguments):
         keys = "".join(f"{key}=...: {meaning}\n" for key, meaning in own.items())
         raise HelpAsked("\n".join(part for part in (keys, help_text(schema) if schema else "") if part))
-    given: dict[str, str] = {}
+    texts: dict[str, str] = {}
     rest: list[str] = []
     for argument in arguments:
         key, equals, text = argument.partition("=")
@@ -39,11 +39,11 @@ def split(
             if equals:
                 _check_spelling(key, own, schema)
             rest.append(argument)
-        elif key in given:
-            raise UserError(f"{key}={text}: given twice (first as {given[key]}); write it once")
+        elif key in texts:
+            raise UserError(f"{key}={text}: given twice (first as {texts[key]}); write it once")
         else:
-            given[key] = text
-    return given, rest
+            texts[key] = text
+    return texts, rest
 
 
 def _check_spelling(key: str, own: Collection[str], schema: type[BaseModel] | None) -> None:

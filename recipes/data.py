@@ -8,23 +8,9 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from recipes.filters import FiltersSection
-from recipes.generation import GenerateTraces
 from recipes.quality import DecontaminateSection, DuplicatesSection, SelectSection, VerifySection
 from recipes.section import Section
-from recipes.traces import FileTraces, HubTraces, JsonlTraces, MixtureTraces, NanoTraces, TracesSection
-
-__all__ = [
-    "DataSection",
-    "FileTraces",
-    "FiltersSection",
-    "FormatSection",
-    "GenerateTraces",
-    "HubTraces",
-    "JsonlTraces",
-    "MixtureTraces",
-    "NanoTraces",
-    "TracesSection",
-]
+from recipes.traces import TracesSection
 
 
 class FormatSection(Section):

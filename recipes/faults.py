@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, one line a fault: the dotted key, its value, what is allowed, what was meant."""
+"""What is wrong with a recipe, one line per fault: the dotted key, its value, what is allowed, what was meant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ from typing import Any, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from recipes.keys import Key, Model, annotation_under, discriminator, element_of, keys_of, sections_in, variants
+from recipes.given_up import GIVEN_UP
+from recipes.keys import (
+    MAPPINGS,
+    Key,
+    Model,
+    annotation_under,
+    discriminator,
+    element_of,
+    keys_of,
+    sections_in,
+    variants,
+)
 from recipes.names import FOREIGN_NAMES, closest
 from recipes.reading import shown
 from recipes.trainer_fields import OWNED, TRAINER_FIELDS
@@ -38,14 +49,14 @@ _BOUNDS = {
 def fault_lines(error: ValidationError, schema: Model) -> list[tuple[str, str]]:
     """(dotted key, line) for every fault; the key is empty where a fault concerns several keys."""
     keys = keys_of(schema)
-    found: dict[str, tuple[str, str]] = {}
+    lines_by_key: dict[str, tuple[str, str]] = {}
     for details in error.errors(include_url=False):
         place, section = _place(details["loc"], schema)
         for key, line in _lines(details, place, section, keys):
-            if key in found and key and details["type"] in _MUST_BE:  # a type that one of several members wanted
-                line = f"{found[key][1]}, or {_MUST_BE[details['type']]}"
-            found[key or line] = (key, line)
-    return list(found.values())
+            if key in lines_by_key and key and details["type"] in _MUST_BE:  # a type that one of several members wanted
+                line = f"{lines_by_key[key][1]}, or {_MUST_BE[details['type']]}"
+            lines_by_key[key or line] = (key, line)
+    return list(lines_by_key.values())
 
 
 def _place(loc: tuple[int | str, ...], schema: Model) -> tuple[str, Any]:
@@ -63,7 +74,7 @@ def _place(loc: tuple[int | str, ...], schema: Model) -> tuple[str, Any]:
         elif isinstance(part, int) and element is not None:
             parts.append(str(part))
             annotation = element
-        elif get_origin(annotation) is dict and part != "[key]":
+        elif get_origin(annotation) in MAPPINGS and part != "[key]":
             parts.append(str(part))
             annotation = Any
         else:  # the name of a type that one member of a union wanted
@@ -87,7 +98,7 @@ def _lines(details: ErrorDetails, key: str, annotation: Any, keys: list[Key]) ->
     elif kind in ("model_type", "model_attributes_type"):
         yield key, f"{key}={shown(value)}: must be a section of keys{_section_hint(key, value, sections)}"
     elif kind == "missing":
-        meaning = next((each.field.description for each in keys if each.path == generic(key)), None)
+        meaning = next((entry.field.description for entry in keys if entry.path == generic(key)), None)
         yield key, f"{key}: missing" + (f" ({meaning})" if meaning else "")
     else:
         yield key, f"{key}={shown(value)}: {_allowed(kind, context, details['msg'], value)}"
@@ -136,10 +147,12 @@ def _meant(value: Any, names: list[str]) -> str:
 
 def _unknown(key: str, value: Any, keys: list[Key]) -> str:
     said = f"{key}={shown(value)}: "
-    elsewhere = [each for each in keys if each.path == generic(key)]
+    if generic(key) in GIVEN_UP:
+        return said + GIVEN_UP[generic(key)]
+    elsewhere = [entry for entry in keys if entry.path == generic(key)]
     if elsewhere:
         section, chooser = elsewhere[0].shown.split(" (")[0], elsewhere[0].shown.rpartition("(")[2].split("=")[0]
-        tags = " or ".join(tag for each in elsewhere for tag in each.variants)
+        tags = " or ".join(tag for entry in elsewhere for tag in entry.variants)
         return f"{said}not a key of the chosen variant; it belongs to {section}.{chooser}={tags}"
     meant = suggestion(key, keys)
     if meant:
@@ -147,9 +160,9 @@ def _unknown(key: str, value: Any, keys: list[Key]) -> str:
     section = generic(key).rpartition(".")[0]
     siblings = sorted(
         {
-            each.path.removeprefix(f"{section}.").split(".")[0]
-            for each in keys
-            if not section or each.path.startswith(f"{section}.")
+            entry.path.removeprefix(f"{section}.").split(".")[0]
+            for entry in keys
+            if not section or entry.path.startswith(f"{section}.")
         }
     )
     known = f"keys of {section or 'a recipe'}: {', '.join(siblings)}" if siblings else "--help lists every key"
@@ -158,21 +171,22 @@ def _unknown(key: str, value: Any, keys: list[Key]) -> str:
 
 def suggestion(key: str, keys: list[Key]) -> str | None:
     """The dotted key that was probably meant, with the list indices that were typed; None where nothing is like it."""
-    paths = list(dict.fromkeys(each.path for each in keys))
+    paths = list(dict.fromkeys(entry.path for entry in keys))
     typed, last = generic(key), key.rpartition(".")[2]
     section = typed.rpartition(".")[0]
     siblings = {path.rpartition(".")[2]: path for path in paths if path.rpartition(".")[0] == section}
+    # a slip in the same section is likelier than another tool's name, and that likelier than a vague resemblance
     near = closest(last, siblings, cutoff=0.8)
     begun = (name for name in siblings if last.startswith(name) and len(name) > 2)
     loose = closest(last, siblings) or next(begun, None)
-    found = (
+    path = (
         siblings.get(near or "")
         or _foreign(last, paths)
         or siblings.get(loose or "")
         or _same_ending(typed, paths)
         or closest(typed, paths, cutoff=0.75)
     )
-    return _indexed(found, key) if found else None
+    return _indexed(path, key) if path else None
 
 
 def _foreign(name: str, paths: list[str]) -> str | None:

@@ -24,8 +24,8 @@ class FiltersSection(Section):
     loop_rounds: int | None = Field(
         default=3,
         ge=2,
-        description="a thought or answer that ends in so many rounds of the same at most 64 words, 12 "
-        "words at the least, is going round in a circle",
+        description="drop a thought or answer that loops: it ends in at least so many repetitions of the same "
+        "text of at most 64 words, 12 words in all at the least",
     )
     max_foreign_letters: float | None = Field(
         default=0.5,

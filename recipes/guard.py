@@ -1,4 +1,4 @@
-"""What a run does about a loss that is no number or explodes, and when it ends before its last step."""
+"""What a run does about a loss that is not finite or explodes, and when it ends before its last step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ METRICS = {
 class GuardSection(Section):
     on_bad_loss: Literal["stop", "skip"] = Field(
         default="stop",
-        description="a loss or gradient that is no finite number, or a loss that explodes: stop the run before the "
+        description="a loss or gradient that is not finite, or a loss that explodes: stop the run before the "
         "optimizer step, or skip that step on all ranks and count it",
     )
     explode_factor: float = Field(
@@ -33,7 +33,7 @@ class GuardSection(Section):
         default=20,
         ge=2,
         description="good steps that are looked back on; before there are as many, "
-        "only a loss that is no number is bad",
+        "only a loss that is not finite is bad",
     )
     most_skipped: int = Field(
         default=10, ge=1, description="with skip: the run stops at the next bad step after so many, resumes included"
@@ -53,10 +53,10 @@ class SweepMetric:
 
 def sweep_metric(text: str) -> SweepMetric:
     """`sweep/<suite>/<metric>` taken apart; ValueError says what is allowed."""
-    found = re.fullmatch(r"sweep/(.+)/([a-z_]+)", text)
-    if found is None or found[2] not in METRICS:
+    match = re.fullmatch(r"sweep/(.+)/([a-z_]+)", text)
+    if match is None or match[2] not in METRICS:
         raise ValueError(f"{text}: must be sweep/<suite>/<metric>, with one of {', '.join(METRICS)} as metric")
-    return SweepMetric(found[1], found[2])
+    return SweepMetric(match[1], match[2])
 
 
 class StopOnVerdict(Section):

@@ -24,12 +24,12 @@ trainer.<field>: fields of TRL's SFTConfig with their types; a field that is not
 
 
 class HelpAsked(Exception):
-    """Somebody asked for help: the message is the text to print, the exit code is 0."""
+    """Help is wanted: the message is the text to print, the exit code is 0."""
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:
     """Whether one of the arguments is `--help`, `-h` or `help`."""
-    return any(each in ("--help", "-h", "help") for each in arguments)
+    return any(word in ("--help", "-h", "help") for word in arguments)
 
 
 def help_text(schema: type[BaseModel]) -> str:
@@ -54,10 +54,10 @@ def _kind(key: Key) -> str:
     if key.variants and not key.shown.rpartition(".")[0].endswith(")"):  # the key that chooses the variant
         return " | ".join(key.variants)
     bounds = [
-        f"{sign} {getattr(each, name):g}"
-        for each in key.field.metadata
+        f"{sign} {getattr(bound, name):g}"
+        for bound in key.field.metadata
         for name, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
-        if hasattr(each, name)
+        if hasattr(bound, name)
     ]
     return " ".join([type_text(key.field.annotation), " and ".join(bounds)]).strip()
 
@@ -72,6 +72,6 @@ def _plain(value: Any) -> Any:
 
 
 def _trainer_lines() -> list[str]:
-    """The free SFTConfig fields with their types, a few a line."""
+    """The free SFTConfig fields with their types, a few per line."""
     entries = [f"{name} ({types.replace('|None', ' or null')})" for name, types in free_fields().items()]
     return ["  " + ", ".join(entries[start : start + 4]) for start in range(0, len(entries), 4)]

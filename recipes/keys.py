@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 Model = type[BaseModel]
+MAPPINGS = (dict, Mapping)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def discriminator(sections: tuple[Model, ...]) -> str | None:
     """The key that tells variants apart: the first that all of them restrict to names."""
     if len(sections) < 2:
         return None
-    shared = (name for name in sections[0].model_fields if all(_names(each, name) for each in sections))
+    shared = (name for name in sections[0].model_fields if all(_names(section, name) for section in sections))
     return next(shared, None)
 
 
@@ -64,7 +65,7 @@ def _names(section: Model, key: str) -> tuple[str, ...]:
 def annotation_under(annotation: Any, key: str, tag: Any) -> Any:
     """The annotation of `key` inside a section (of the variant `tag` if it has the key, else any); None if unknown."""
     sections = sections_in(annotation)
-    chosen = variants(sections).get(tag) if isinstance(tag, str) else None
+    chosen = variants(sections).get(tag) if isinstance(tag, str) else None  # a tag may be any value that was typed
     for section in ((chosen,) if chosen else ()) + sections:
         if key in section.model_fields:
             return section.model_fields[key].annotation
@@ -80,8 +81,8 @@ def _walk(sections: tuple[Model, ...], path: str, shown: str) -> Iterator[Key]:
     chooser = discriminator(sections)
     if chooser is not None:
         tags = tuple(variants(sections))
-        fields = [(each, each.model_fields[chooser]) for each in sections]
-        meaning = "; ".join(f"{'|'.join(_names(each, chooser))}: {field.description}" for each, field in fields)
+        fields = [(section, section.model_fields[chooser]) for section in sections]
+        meaning = "; ".join(f"{'|'.join(_names(section, chooser))}: {field.description}" for section, field in fields)
         yield Key(f"{path}{chooser}", f"{shown}{chooser}", tags, fields[0][1], meaning)
     for section in sections:
         names = _names(section, chooser) if chooser else ()
@@ -112,7 +113,7 @@ def type_text(annotation: Any) -> str:
         return " | ".join(str(name) for name in inside)
     if origin is list:
         return f"list of {type_text(inside[0])}"
-    if origin is dict:
+    if origin in MAPPINGS:
         return "mapping"
     words = {str: "text", Path: "path", bool: "true | false", types.NoneType: "null"}
     return words.get(annotation, getattr(annotation, "__name__", str(annotation)))

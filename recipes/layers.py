@@ -6,6 +6,7 @@ from typing import Any
 
 from recipes.errors import UserError
 from recipes.keys import annotation_under, discriminator, element_of, sections_in, variants
+from recipes.names import SPELLINGS
 
 Mapping = dict[str, Any]
 
@@ -25,13 +26,13 @@ def merge(low: Any, high: Any, annotation: Any, path: str = "") -> Any:
 
 
 def _merge_mappings(low: Mapping, high: Mapping, annotation: Any, path: str) -> Mapping:
-    kept = _fitting(low, high, annotation)
+    base = _fitting(low, high, annotation)
     chooser = discriminator(sections_in(annotation))
-    tag = None if chooser is None else high.get(chooser, kept.get(chooser))
-    merged = dict(kept)
+    tag = None if chooser is None else high.get(chooser, base.get(chooser))
+    merged = dict(base)
     for key, value in high.items():
         inside = annotation_under(annotation, key, tag)
-        merged[key] = merge(kept[key], value, inside, f"{path}{key}.") if key in kept else value
+        merged[key] = merge(base[key], value, inside, f"{path}{key}.") if key in base else value
     return merged
 
 
@@ -54,6 +55,15 @@ def _merge_elements(low: list[Any], high: Mapping, annotation: Any, path: str) -
             raise UserError(f"{path}{key}: the list has {len(low)} elements, write 0 to {len(low) - 1}")
         merged[int(key)] = merge(low[int(key)], value, element_of(annotation), f"{path}{key}.")
     return merged
+
+
+def respelt(layer: Any) -> Any:
+    """The layer with every key in the schema's spelling; one that is given in both stays, and is refused as unknown."""
+    if isinstance(layer, list):
+        return [respelt(element) for element in layer]
+    if not isinstance(layer, dict):
+        return layer
+    return {key if SPELLINGS.get(key) in layer else SPELLINGS.get(key, key): respelt(layer[key]) for key in layer}
 
 
 def nest(pairs: list[tuple[str, Any]]) -> tuple[Mapping, list[str]]:

@@ -16,12 +16,10 @@ from pydantic import BaseModel, ValidationError
 from recipes.errors import UserError
 from recipes.faults import fault_lines
 from recipes.help import HelpAsked, asks_for_help, help_text, keys_text
-from recipes.layers import holds, merge, nest
-from recipes.paths import find_path, find_recipe, shipped_recipes
+from recipes.layers import holds, merge, nest, respelt
+from recipes.paths import find_recipe, shipped_recipes
 from recipes.reading import parse_value, read_mapping, write
 from recipes.schema import Recipe
-
-__all__ = ["Loaded", "find_path", "load", "load_arguments", "load_as", "load_recipe", "to_yaml"]
 
 T = TypeVar("T", bound=BaseModel)
 MOST_FAULTS = 15
@@ -38,7 +36,7 @@ class Loaded(Generic[T]):
 
 
 def load_recipe(arguments: Sequence[str]) -> Loaded[Recipe]:
-    """The run's recipe. Raises UserError with one line a fault, and HelpAsked where help is asked for."""
+    """The run's recipe. Raises UserError with one line per fault, and HelpAsked for --help."""
     return load_as(arguments, Recipe)
 
 
@@ -61,7 +59,7 @@ def load_as(arguments: Sequence[str], schema: type[T]) -> Loaded[T]:
     path = find_recipe(files[0])
     layers = [*read_layers(path), ("", overrides)]
     recipe = _validated(layers, schema, faults)
-    command = tuple(each for each in arguments if not _is_local_rank(each))
+    command = tuple(argument for argument in arguments if not _is_local_rank(argument))
     return Loaded(recipe, path.stem, path, command)
 
 
@@ -70,8 +68,8 @@ def load_arguments(arguments: Sequence[str], schema: type[T]) -> T:
     if asks_for_help(arguments):
         raise HelpAsked(keys_text(schema))
     pairs, faults = parse_arguments(arguments)
-    given, more_faults = nest(pairs)
-    return _validated([("", given)], schema, faults + more_faults)
+    content, more_faults = nest(pairs)
+    return _validated([("", content)], schema, faults + more_faults)
 
 
 def to_yaml(recipe: BaseModel) -> str:
@@ -80,7 +78,7 @@ def to_yaml(recipe: BaseModel) -> str:
 
 
 def parse_arguments(arguments: Sequence[str]) -> tuple[list[tuple[str, Any]], list[str]]:
-    """(key, value) of every argument, and the faults of those that are no `key=value`."""
+    """(key, value) of every argument, and the faults of those that are not `key=value`."""
     pairs: list[tuple[str, Any]] = []
     faults: list[str] = []
     for argument in arguments:
@@ -113,7 +111,7 @@ def read_layers(path: Path) -> list[tuple[str, dict[str, Any]]]:
     current: Path | None = path
     while current is not None:
         if current.resolve() in seen:
-            chain = " -> ".join(each.name for each in [*seen, current])
+            chain = " -> ".join(file.name for file in [*seen, current])
             raise UserError(f"{path}: extends itself ({chain})")
         seen.append(current.resolve())
         content = read_mapping(current)
@@ -134,6 +132,9 @@ def _parent(name: Any, child: Path) -> Path:
 
 def _validated(layers: list[tuple[str, dict[str, Any]]], schema: type[T], faults: list[str]) -> T:
     content: dict[str, Any] = {}
+    layers = [
+        (name, respelt(layer)) for name, layer in layers
+    ]  # before the merge, or a child would not see its parent's
     for _, layer in layers:
         try:
             content = merge(content, layer, schema)

@@ -130,8 +130,12 @@ FOREIGN_NAMES: dict[str, str] = {
 }
 
 
+SPELLINGS = {"rank_stabilized": "rank_stabilised"}
+"""keys that may be spelt in two ways, each with the schema's own spelling"""
+
+
 def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known name most like `name`, or None where none is like it; capitals and `-` for `_` do not count."""
     plain = {entry.lower().replace("-", "_"): entry for entry in known}
-    found = difflib.get_close_matches(name.lower().replace("-", "_"), plain, n=1, cutoff=cutoff)
-    return plain[found[0]] if found else None
+    matches = difflib.get_close_matches(name.lower().replace("-", "_"), plain, n=1, cutoff=cutoff)
+    return plain[matches[0]] if matches else None

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from recipes.section import Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class NanoModel(_Section):
+class NanoModel(Section):
     layers: int = Field(default=8, ge=4, description="decoder layers")
     hidden_size: int = Field(default=64, description="width of the residual stream")
     heads: int = Field(default=4, description="attention heads")
@@ -18,7 +16,7 @@ class NanoModel(_Section):
     intermediate_size: int = Field(default=192, description="width of the MLP")
 
 
-class NanoTraining(_Section):
+class NanoTraining(Section):
     steps: int = Field(default=1100, ge=1, description="optimizer steps")
     learning_rate: float = Field(default=1.5e-3, gt=0, description="peak learning rate")
     warmup_steps: int = Field(default=50, ge=1, description="linear warm-up")
@@ -31,7 +29,7 @@ class NanoTraining(_Section):
     curriculum_loss: float = Field(default=0.12, gt=0, description="running loss under which the next stage begins")
 
 
-class NanoRecipe(_Section):
+class NanoRecipe(Section):
     seed: int = Field(default=1, description="seed of the initial weights and of the traces")
     model: NanoModel = NanoModel()
     training: NanoTraining = NanoTraining()

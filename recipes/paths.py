@@ -34,7 +34,7 @@ def find_recipe(name: str, beside: Path | None = None) -> Path:
     """
     names = [name] if name.endswith((".yaml", ".yml")) else [name, name + ".yaml"]
     folders = [beside or Path(), SHIPPED, ROOT]
-    for path in (folder / Path(each).expanduser() for folder in folders for each in names):
+    for path in (folder / Path(text).expanduser() for folder in folders for text in names):
         if path.is_file():
             return path
     raise UserError(f"recipe={name}: no such file, here or in {SHIPPED}; shipped: {', '.join(shipped_recipes())}")

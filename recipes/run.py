@@ -1,4 +1,4 @@
-"""The `run` section: where a run lies, how it goes on, and when a process is taken for hung."""
+"""The `run` section: where a run is written, how it resumes, and when a process counts as hung."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ class RunSection(Section):
     dir: Path | None = Field(default=None, description="the run folder; default runs/<recipe>-<time>")
     resume: str = Field(
         default="auto",
-        description="auto: go on where a COMPLETE checkpoint lies in run.dir; never; or a checkpoint's path",
+        description="auto: resume where run.dir holds a COMPLETE checkpoint; never; or a checkpoint's path",
     )
     resume_force: bool = Field(
         default=False,
-        description="go on although the recipe or the data differ from before; what differs is kept in run.json (never "
+        description="resume although the recipe or the data differ from before; what differs is recorded (never "
         "across another number of ranks or another zero.stage)",
     )
     resume_ranks: Literal["same", "any"] = Field(
         default="same",
-        description="any: a run may go on with another number of ranks; accumulation (or the micro batch) follows, so "
+        description="any: a run may resume with another number of ranks; accumulation (or the micro batch) follows, so "
         "that the global batch stays",
     )
     stall_seconds: float = Field(
         default=1800.0,
         ge=1,
-        description="a process that sees no finished step, no token of a sweep and no save for so long is taken for "
+        description="a process that sees no finished step, no token of a sweep and no save for so long counts as "
         "hung while it trains: it writes its stacks to logs/rank-N.log and ends with code 1",
     )
     cache_dir: Path = Field(

@@ -5,12 +5,15 @@ Units are in the names or the descriptions; accuracies lie in [0, 1]; layer indi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_serializer, field_validator, model_validator
 
 from recipes.data import DataSection
 from recipes.guard import EarlyStopSection, GuardSection, StopOnPlateau, sweep_metric
+from recipes.prune import PruneSection
 from recipes.run import RunSection
 from recipes.section import Section
 from recipes.sweep import SweepSection
@@ -31,29 +34,6 @@ class ModelSection(Section):
     trust_remote_code: bool = Field(
         default=False, description="run code that comes with the model (only for models you trust)"
     )
-
-
-class TailPrune(Section):
-    method: Literal["tail"] = Field(description="remove the last layers (reverse-order pruning)")
-    layers: int = Field(ge=1, description="how many layers to remove")
-
-
-class LayersPrune(Section):
-    method: Literal["layers"] = Field(description="remove the layers that are named")
-    remove: list[int] = Field(min_length=1, description="0-based indices in the unpruned model")
-
-
-class ShortGPTPrune(Section):
-    method: Literal["shortgpt"] = Field(
-        description="remove the layers of least block influence (ShortGPT, arXiv 2403.03853)"
-    )
-    layers: int = Field(ge=1, description="how many layers to remove")
-    calibration_traces: int = Field(
-        default=128, ge=1, description="traces of the recipe's data on which influence is measured"
-    )
-
-
-PruneSection = Annotated[TailPrune | LayersPrune | ShortGPTPrune, Field(discriminator="method")]
 
 
 class NoAdapter(Section):
@@ -116,7 +96,9 @@ class Recipe(Section):
     )
     adapter: AdapterSection = NoAdapter()
     data: DataSection
-    trainer: dict[str, Any] = Field(default={}, description="fields of TRL's SFTConfig under their own names")
+    trainer: Mapping[str, Any] = Field(
+        default={}, validate_default=True, description="fields of TRL's SFTConfig under their own names"
+    )
     zero: ZeroSection = ZeroSection()
     guard: GuardSection = GuardSection()
     sweep: SweepSection
@@ -131,8 +113,12 @@ class Recipe(Section):
 
     @field_validator("trainer")
     @classmethod
-    def _trainer_fields(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        return check_trainer_fields(fields)
+    def _trainer_fields(cls, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        return MappingProxyType(check_trainer_fields(fields))  # frozen as all of the recipe is
+
+    @field_serializer("trainer")
+    def _trainer_as_a_dictionary(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(fields)
 
     @field_validator("keep_best")
     @classmethod
@@ -142,12 +128,12 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _decided_by_sweeps(self) -> Self:
         """What is decided by a sweep needs that sweep, at the step that it measured."""
-        deciding = {"keep_best": self.keep_best, "early_stop": self.early_stop}
-        for key in (key for key, value in deciding.items() if value is not None and self.sweep.background):
-            raise ValueError(f"{key} needs the result of a sweep at its own step; write sweep.background=false")
+        for key, section in (("keep_best", self.keep_best), ("early_stop", self.early_stop)):
+            if section is not None and self.sweep.background:
+                raise ValueError(f"{key} needs the result of a sweep at its own step; write sweep.background=false")
         plateau = self.early_stop.metric if isinstance(self.early_stop, StopOnPlateau) else None
+        names = [suite.name for suite in self.sweep.suites]
         for key, text in (("keep_best", self.keep_best), ("early_stop.metric", plateau)):
-            names = [suite.name for suite in self.sweep.suites]
             if text is not None and (suite := sweep_metric(text).suite) not in names:
                 raise ValueError(f"{key}={text}: no suite {suite} in sweep.suites, which are {', '.join(names)}")
         if self.export.checkpoint == "best" and self.keep_best is None:

@@ -41,7 +41,6 @@ class VerdictSection(Section):
     min_recovered: float = Field(
         default=0.5, ge=0, le=1, description="share of the accuracy lost at the largest budget that must be back"
     )
-    resamples: int = Field(default=10_000, ge=100, description="bootstrap resamples")
 
 
 class SweepSection(Section):

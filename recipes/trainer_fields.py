@@ -5,6 +5,7 @@ A test holds TRAINER_FIELDS and CHOICES equal to the installed TRL and transform
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from recipes.names import FOREIGN_NAMES, closest
@@ -91,12 +92,19 @@ AT_LEAST: dict[str, float] = {
 _LABELS = "chainmend makes prompt, completion and labels itself; see data.traces and data.format"
 _PACKING = "use data.packing=true (best fit of whole traces)"
 _SWEEP = "measuring is the sweep's: sweep.every_steps, sweep.suites"
-_HUB = "chainmend does not upload; push the run's export/ folder yourself"
 _FSDP = "chainmend shards with DeepSpeed: zero.stage"
 _TRACKING = "use wandb.project, wandb.entity, wandb.group, wandb.mode"
 _BEST = "use keep_best=sweep/<suite>/<metric>, and export.checkpoint=best"
 
-# fields that chainmend sets, each with what to write instead
+# fields of what chainmend does not do, each with what to do instead
+# fmt: off
+UNSUPPORTED: dict[str, str] = dict.fromkeys(
+    ("push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy", "hub_always_push", "hub_revision"),
+    "not supported; after the run: hf upload USER/NAME RUN/export",
+)
+# fmt: on
+
+# fields that a recipe may not set, each with what to write instead
 # fmt: off
 OWNED: dict[str, str] = {
     "output_dir": "use run.dir", "deepspeed": "use zero.stage and the other zero keys",
@@ -114,7 +122,7 @@ OWNED: dict[str, str] = {
     "parallelism_config": _FSDP, "dataset_kwargs": _LABELS, "dataset_text_field": _LABELS,
     "completion_only_loss": _LABELS, "assistant_only_loss": _LABELS, "label_names": _LABELS,
     "remove_unused_columns": _LABELS, "packing": _PACKING, "packing_strategy": _PACKING, "padding_free": _PACKING,
-    "dataset_num_proc": "use data.workers", "shuffle_dataset": "the order is drawn anew every epoch, from seed",
+    "dataset_num_proc": "use data.workers", "shuffle_dataset": "a new order is drawn every epoch, from seed",
     "chat_template_path": "use data.format", "eos_token": "use data.format.stop",
     "pad_token": "chainmend picks one that is not the stop token; see data.format.stop",
     "truncation_mode": "nothing is cut: data.overlong says what becomes of long traces",
@@ -124,8 +132,7 @@ OWNED: dict[str, str] = {
     "per_device_eval_batch_size": "use sweep.engine.batch_size", "prediction_loss_only": _SWEEP, "do_eval": _SWEEP,
     "include_for_metrics": _SWEEP, "batch_eval_metrics": _SWEEP, "do_train": "python -m eval only measures",
     "do_predict": _SWEEP, "load_best_model_at_end": _BEST, "metric_for_best_model": _BEST, "greater_is_better": _BEST,
-    "push_to_hub": _HUB, "hub_token": _HUB, "hub_private_repo": _HUB, "hub_model_id": _HUB, "hub_strategy": _HUB,
-    "hub_always_push": _HUB, "hub_revision": _HUB,
+    **UNSUPPORTED,
 }
 # fmt: on
 
@@ -135,10 +142,10 @@ def free_fields() -> dict[str, str]:
     return {name: types for name, types in TRAINER_FIELDS.items() if name not in OWNED}
 
 
-def check_trainer_fields(fields: dict[str, Any]) -> dict[str, Any]:
+def check_trainer_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields with numbers made from text such as "5e-4".
 
-    Raises ValueError with one line a fault (unknown name, wrong type or value, a field that chainmend sets).
+    Raises ValueError with one line per fault (unknown name, wrong type or value, a field that chainmend sets).
     """
     checked, faults = {}, []
     for name, value in fields.items():
@@ -166,6 +173,8 @@ def _number(value: Any, types: str) -> Any:
 
 
 def _fault(name: str, value: Any) -> str | None:
+    if name in UNSUPPORTED:
+        return UNSUPPORTED[name]
     if name in OWNED:
         return f"chainmend sets this field; {OWNED[name]}"
     if name not in TRAINER_FIELDS:

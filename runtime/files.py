@@ -1,11 +1,18 @@
-"""Files that are there whole or not at all: written under a temporary name, then renamed."""
+"""Files and folders that are there whole or not at all, written under a temporary name first; rows of JSON Lines."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from recipes.errors import UserError
+
+Row = dict[str, Any]
 
 
 @contextmanager
@@ -24,7 +31,64 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path` to fill; it becomes `path` when the block ends without a fault.
+
+    Folders above are made. `path` must not exist, or be an empty folder. After a fault nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
 def write_whole(path: Path, text: str) -> None:
     """Writes `text` to `path` in UTF-8."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a JSON Lines file; [] without the file. UserError (file:line) for a line that is not JSON.
+
+    Only a newline ends a line. A last line without one is being written, or was cut when its process was killed: it is
+    not a row yet.
+    """
+    if not path.is_file():
+        return []
+    rows = []
+    *lines, _ = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append(json.loads(line))
+        except ValueError as fault:
+            raise UserError(f"{path}:{number}: not JSON ({fault})") from None
+    return rows
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes all rows of a JSON Lines file."""
+    write_whole(path, "".join(_line(row) for row in rows))
+
+
+def append_row(path: Path, row: Mapping[str, Any]) -> None:
+    """Adds one row at the end of a JSON Lines file, at a cost that does not depend on how many there are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # one write of a few hundred bytes; what a kill may leave of it has no newline, and `read_rows` passes it over
+    with path.open("ab", buffering=0) as file:
+        file.write(_line(row).encode())
+
+
+def put_rows(path: Path, rows: Iterable[Mapping[str, Any]], key: tuple[str, ...]) -> None:
+    """Adds rows; one whose `key` fields are in the file already takes the old one's place."""
+    by_key = {tuple(row.get(field) for field in key): row for row in [*read_rows(path), *rows]}
+    write_rows(path, by_key.values())
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"

@@ -9,8 +9,8 @@ import pytest
 
 TOGETHER = {
     "matrix": ("test_zero_matrix.py", "test_elastic.py", "test_global_loss.py"),
-    "sharded": ("test_two_ranks.py", "test_resume.py", "test_export.py", "test_arguments.py"),
-    "alone": ("test_training.py", "test_references.py", "test_run_record.py", "test_rows.py"),
+    "sharded": ("test_two_ranks.py", "test_resume.py", "test_export.py", "test_epochs.py"),
+    "alone": ("test_training.py", "test_references.py", "test_feed.py"),
 }
 """files that look at the same expensive runs of tests/train/conftest.py: one worker does each run once"""
 

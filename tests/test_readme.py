@@ -62,6 +62,13 @@ def test_a_module_is_a_command_with_help(
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_of_the_repository_that_a_page_names_are_there(page: Path) -> None:
+    folders = "train|eval|prune|data_prep|runtime|recipes|launch|tests|docs"
+    files = re.findall(rf"`((?:{folders})/[\w/.-]+\.\w+)`", page.read_text())
+    assert [file for file in files if not (ROOT / file).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []

@@ -6,16 +6,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from eval.numbers.summary import at_step, newest, read_rows, steps, verdict_suite
+from eval.numbers.summary import at_step, newest, steps, verdict_suite
 from eval.show.tables import budget_name, cell
-from runtime.files import write_whole
-from train.run_record import RunFolder, step_of
+from prune.plan import describe_merges
+from runtime.files import read_rows, write_whole
+from runtime.run_folder import RunFolder, step_of
 
 
 def model_card(folder: RunFolder, checkpoint: Path, difference: float, out: Path) -> None:
     """Writes README.md (and the figure, where it is drawn) to `out`."""
     facts, step = folder.facts(), step_of(checkpoint)
-    figure = folder.path / "figures" / "accuracy_by_budget.png"
+    figure = folder.figures / "accuracy_by_budget.png"
     if figure.is_file():
         shutil.copy(figure, out)
     plan = facts.get("prune_plan") or {}
@@ -34,20 +35,21 @@ def model_card(folder: RunFolder, checkpoint: Path, difference: float, out: Path
         "",
         f"- unpruned: `{facts['recipe']['model']['unpruned']}`",
         f"- pruned by {plan.get('method', 'others')}: layers {plan.get('removed', 'not recorded')} "
-        f"of {plan.get('layers', 'not recorded')} removed",
+        f"of {plan.get('layers', 'not recorded')} removed"
+        + (f"; merged: {describe_merges(plan['merged'])}" if plan.get("merged") else ""),
         f"- adapter: {facts['recipe']['adapter']['method']}; merged in float32, "
         f"largest logit difference to the trained model {difference:.1e}",
         f"- data: {facts['data']['traces_kept']} traces, hash `{facts['data']['hash']}`",
         "",
         "## Accuracy by thinking budget",
         "",
-        *_curve(folder.path / "sweeps.jsonl", step),
+        *_curve(folder.sweeps, step),
         "",
         *(["![accuracy against thinking budget](accuracy_by_budget.png)", ""] if figure.is_file() else []),
         "## Recipe",
         "",
         "```yaml",
-        (folder.path / "recipe.yaml").read_text(encoding="utf-8").strip(),
+        folder.recipe.read_text(encoding="utf-8").strip(),
         "```",
         "",
     ]

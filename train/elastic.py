@@ -11,49 +11,42 @@ import shutil
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
-
-import torch
-from transformers import TrainerCallback, TrainerControl, TrainerState
-from transformers import TrainingArguments as Args
 
 from recipes.errors import UserError
 from recipes.schema import Recipe
 from runtime.ranks import Ranks, on_first_rank
-from train.opening import resume_point
-from train.run_record import RunFolder
+from runtime.run_folder import RunFolder
+from train.batch import Batch
+from train.opening import Resume
 
-UNIVERSAL, LATEST = ".universal", "latest_universal"
+LATEST = "latest_universal"
 
 
-def fit_ranks(folder: RunFolder, recipe: Recipe, ranks: Ranks) -> Recipe:
+def fit_ranks(resume: Resume, recipe: Recipe, ranks: Ranks) -> Recipe:
     """The recipe with the micro batch and the accumulation that keep the global batch with which the run began.
 
-    UserError where no such pair is. A run that begins, or goes on with as many ranks, keeps what its recipe says.
+    UserError where no such pair is. A run that begins, or resumes with as many ranks, keeps what its recipe says.
     """
-    begun = on_first_rank(ranks, lambda: _ranks_begun(folder, recipe, ranks.count))
+    begun = on_first_rank(ranks, lambda: _ranks_begun(resume, recipe, ranks.count))
     if begun == ranks.count:
         return recipe
-    if recipe.trainer.get("dataloader_drop_last"):
+    batch = Batch.of(recipe.trainer)
+    if batch.drop_last:
         raise UserError(
             "run.resume_ranks=any with trainer.dataloader_drop_last=true: what is dropped depends on the "
             "number of ranks, so the run would not go on with the same batches; start as many as before"
         )
-    micro = int(recipe.trainer.get("per_device_train_batch_size", 8))
-    steps = int(recipe.trainer.get("gradient_accumulation_steps", 1))
-    micro, steps = same_global_batch(micro, steps * micro * begun, ranks.count)
+    micro, steps = same_global_batch(batch.micro_batch, batch.global_batch(begun), ranks.count)
     changed = {"per_device_train_batch_size": micro, "gradient_accumulation_steps": steps}
-    return recipe.model_copy(update={"trainer": {**recipe.trainer, **changed}})
+    return recipe.changed(trainer={**recipe.trainer, **changed})
 
 
-def _ranks_begun(folder: RunFolder, recipe: Recipe, now: int) -> int:
+def _ranks_begun(resume: Resume, recipe: Recipe, now: int) -> int:
     """The number of ranks for which the recipe's accumulation was written: those with which the run began."""
-    checkpoint = resume_point(folder, recipe.run)
-    if checkpoint is None:
+    if resume.checkpoint is None:
         return now
-    origin = RunFolder(checkpoint.parent)
-    refused = recipe.run.resume_ranks == "same" and origin.facts().get("ranks") != now  # when the run is opened
-    return now if refused else origin.ranks_begun(now)
+    refused = recipe.run.resume_ranks == "same" and resume.origin.facts().get("ranks") != now  # when the run is opened
+    return now if refused else resume.ranks_begun(now)
 
 
 def same_global_batch(micro: int, global_batch: int, ranks: int) -> tuple[int, int]:
@@ -68,8 +61,9 @@ def same_global_batch(micro: int, global_batch: int, ranks: int) -> tuple[int, i
     return fitting, share // fitting
 
 
-def fit_checkpoint(checkpoint: Path | None, folder: RunFolder, ranks: Ranks) -> Path | None:
+def fit_checkpoint(resume: Resume, folder: RunFolder, ranks: Ranks) -> Path | None:
     """The checkpoint itself where as many ranks have written it, else a copy in the run folder that all can read."""
+    checkpoint = resume.checkpoint
     if checkpoint is None:
         return None
     return Path(on_first_rank(ranks, lambda: str(_fit(checkpoint, folder, ranks.count))))
@@ -84,7 +78,7 @@ def _fit(checkpoint: Path, folder: RunFolder, ranks: int) -> Path:
             f"run.resume_ranks=any: {checkpoint} was written without ZeRO (zero.stage=0), and its "
             f"optimizer can only be read by {random} rank(s); begin such runs with zero.stage=1 or more"
         )
-    return universal(checkpoint, folder.path / UNIVERSAL / checkpoint.name)
+    return universal(checkpoint, folder.universal / checkpoint.name)
 
 
 def universal(checkpoint: Path, to: Path) -> Path:
@@ -109,41 +103,3 @@ def universal(checkpoint: Path, to: Path) -> Path:
     if (to / "rng_state_0.pth").is_file() and not (to / "rng_state.pth").exists():
         shutil.copy(to / "rng_state_0.pth", to / "rng_state.pth")  # the name that one rank alone looks for
     return to
-
-
-def read_universal(trainer: Any, checkpoint: Path | None) -> None:
-    """Where the checkpoint is a universal one: tells DeepSpeed so, and mends and tidies up after it."""
-    if checkpoint is not None and (checkpoint / LATEST).is_file():
-        config = trainer.accelerator.state.deepspeed_plugin.deepspeed_config
-        config["checkpoint"] = {**config.get("checkpoint", {}), "load_universal": True}
-        trainer.add_callback(_AfterUniversal(trainer, checkpoint))
-
-
-class _AfterUniversal(TrainerCallback):
-    """Mends the optimizer as DeepSpeed 0.19 loads it at stage 3, and removes the copy when every rank has read it.
-
-    There all parameter groups get the settings of the first, and share its one counter of steps, which then counts each
-    step as often as there are groups.
-    """
-
-    def __init__(self, trainer: Any, checkpoint: Path) -> None:
-        self.trainer, self.checkpoint = trainer, checkpoint
-
-    def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        optimizer = self.trainer.model_wrapped.optimizer.optimizer
-        for each in optimizer.state.values():
-            if "step" in each:
-                each["step"] = each["step"].clone()
-        for group, saved in zip(optimizer.param_groups, self._groups(), strict=False):
-            group.update({name: value for name, value in saved.items() if name != "params"})
-
-    def _groups(self) -> list[dict[str, Any]]:
-        """The settings of every group as they were saved; none at stages 1 and 2, which are loaded rightly."""
-        (file,) = self.checkpoint.glob("global_step*/zero/optimizer_state.pt")
-        saved = torch.load(file, map_location="cpu", weights_only=False)  # DeepSpeed's own, written a moment ago
-        groups: list[dict[str, Any]] = saved.get("optimizer_state_dict", {}).get("param_groups", [])
-        return groups
-
-    def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if state.is_world_process_zero and self.checkpoint.exists():  # in a step all ranks have met
-            shutil.rmtree(self.checkpoint.parent)

@@ -23,10 +23,10 @@ from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.schema import ExportSection, ModelSection, Recipe
 from runtime.files import write_whole
+from runtime.run_folder import RunFolder
 from train.card import model_card
-from train.hooks.checkpoints import Kept, check_whole
+from train.checkpoints import Kept, check_whole
 from train.quantised import as_trained
-from train.run_record import RunFolder
 
 PROBES, PROBE_TOKENS = 8, 48
 
@@ -62,7 +62,7 @@ def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
             f"{pruned} is no longer the pruned model that this run was trained on (its fingerprint "
             "differs); put the right weights back, an adapter fits no others"
         )
-    exact = recipe.model.model_copy(update={"dtype": "float32", "attention": "sdpa"})
+    exact = recipe.model.changed(dtype="float32", attention="sdpa")
     temporary = out.with_name(f".{out.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     parity = _write(checkpoint, pruned, exact, section, temporary)
@@ -87,13 +87,13 @@ def _chosen(folder: RunFolder, section: ExportSection, metric: str | None) -> Pa
     best = Kept(None, metric).best_of(folder)
     if best is None:
         raise UserError(f"checkpoint=best: no checkpoint of {folder.path} has a sweep with {metric}, take last")
-    return folder.path / f"checkpoint-{best[0]}"
+    return folder.checkpoint(best[0])
 
 
 def _pruned_folder(folder: RunFolder, model: ModelSection) -> Path:
     """Where the weights lie on which the run was trained: in the run folder, or where the recipe names them."""
     if model.pruned is None:
-        return folder.path / "pruned"
+        return folder.pruned
     found = local_folder(model.pruned)
     if found is None:
         raise UserError(f"model.pruned={model.pruned}: not on this machine, and the export needs it; bring it back")

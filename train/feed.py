@@ -7,106 +7,55 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from datasets import Dataset
-from peft import LoraConfig
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from trl import SFTConfig
 
 from data_prep.prepared.prepare import Prepared
 from data_prep.prepared.store import StoredRows
 from data_prep.tokens.tokenize import IGNORED
 from recipes.data import DataSection
-from train.order import fillers
 from train.packed_attention import packed_collator
-from train.trainer import RecoveryTrainer
 
 Example = dict[str, Any]
 
 
-class Feed(Protocol):
-    """How prepared traces become the examples of a trainer; `sequences` is how many there are."""
+@dataclass(frozen=True)
+class Feed:
+    """How prepared traces become the examples of a trainer: each of `groups` is the traces of one example."""
+
+    prepared: Prepared
+    groups: Sequence[Sequence[int]]
+    packed: bool
 
     @property
-    def sequences(self) -> int: ...
+    def sequences(self) -> int:
+        """How many examples there are, without fillers."""
+        return len(self.groups)
 
-    def trainer(
-        self,
-        model: PreTrainedModel,
-        arguments: SFTConfig,
-        tokenizer: PreTrainedTokenizerBase,
-        adapter: LoraConfig | None,
-    ) -> RecoveryTrainer: ...
+    def dataset(self, filling: int) -> Dataset:
+        """The examples, then `filling` fillers."""
+        return examples(self.groups, self.prepared.rows, filling)
+
+    def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
+        """What makes a batch of examples; None for TRL's own, which pads them to the longest.
+
+        UserError where packing would not be exact with `model`.
+        """
+        if not self.packed:
+            return None
+        pad_id = tokenizer.pad_token_id
+        # TRL does so where it makes the collator itself
+        model.config.get_text_config().pad_token_id = model.generation_config.pad_token_id = pad_id
+        return packed_collator(model, pad_id)
 
 
 def feed_of(section: DataSection, prepared: Prepared) -> Feed:
-    """The feed that `data.packing` asks for."""
-    return PackedFeed(prepared) if section.packing else PaddedFeed(prepared)
-
-
-@dataclass(frozen=True)
-class PaddedFeed:
-    """One trace an example; TRL pads a micro batch to its longest."""
-
-    prepared: Prepared
-
-    @property
-    def sequences(self) -> int:
-        return len(self.prepared.rows)
-
-    def trainer(
-        self,
-        model: PreTrainedModel,
-        arguments: SFTConfig,
-        tokenizer: PreTrainedTokenizerBase,
-        adapter: LoraConfig | None,
-    ) -> RecoveryTrainer:
-        alone = [[row] for row in range(len(self.prepared.rows))]
-        missing = fillers(len(alone), arguments)
-        trainer = RecoveryTrainer(
-            model=model,
-            args=arguments,
-            processing_class=tokenizer,
-            peft_config=adapter,
-            train_dataset=examples(alone, self.prepared.rows, missing),
-        )
-        trainer.filling = missing
-        return trainer
-
-
-@dataclass(frozen=True)
-class PackedFeed:
-    """Several whole traces an example."""
-
-    prepared: Prepared
-
-    @property
-    def sequences(self) -> int:
-        return len(self.prepared.packed)
-
-    def trainer(
-        self,
-        model: PreTrainedModel,
-        arguments: SFTConfig,
-        tokenizer: PreTrainedTokenizerBase,
-        adapter: LoraConfig | None,
-    ) -> RecoveryTrainer:
-        """UserError where packing would not be exact with `model`."""
-        pad_id = tokenizer.pad_token_id
-        model.config.get_text_config().pad_token_id = model.generation_config.pad_token_id = pad_id  # as TRL does
-        missing = fillers(self.sequences, arguments)
-        trainer = RecoveryTrainer(
-            model=model,
-            args=arguments,
-            processing_class=tokenizer,
-            peft_config=adapter,
-            train_dataset=examples(self.prepared.packed, self.prepared.rows, missing),
-            data_collator=packed_collator(model, pad_id),
-        )
-        trainer.filling = missing
-        return trainer
+    """One trace an example, or the packed rows where `data.packing` asks for them."""
+    groups = prepared.packed if section.packing else [[row] for row in range(len(prepared.rows))]
+    return Feed(prepared, groups, section.packing)
 
 
 def examples(groups: Sequence[Sequence[int]], rows: StoredRows, fillers: int = 0) -> Dataset:

@@ -19,26 +19,25 @@ def main(arguments: list[str]) -> int:
     """Checks the recipe before anything heavy is imported. Returns the exit code."""
     SIGNALS.listen()
     with first_rank_speaks():
-        return recover(load_recipe(arguments))
+        loaded = load_recipe(arguments)
+        return leaving(lambda: run_recipe(loaded))
 
 
-def recover(loaded: Loaded[Recipe]) -> int:
-    """Runs a recipe on every rank. UserError, on all ranks, for whatever the user can mend."""
-    return leaving(lambda: mend(loaded))
-
-
-def mend(loaded: Loaded[Recipe]) -> int:
-    """The method, from top to bottom."""
+def run_recipe(loaded: Loaded[Recipe]) -> int:
+    """The method, from top to bottom, on every rank. UserError, on all ranks, for a mistake of the user's."""
     from runtime.ranks import on_first_rank
+    from runtime.run_folder import RunFolder
     from train import stages
+    from train.arguments import make_arguments
     from train.determinism import be_deterministic
     from train.elastic import fit_checkpoint, fit_ranks
-    from train.host_memory import return_freed_memory
-    from train.opening import folder_name, open_run
+    from train.hooks.of_run import make_hooks
+    from train.inputs import read_inputs
+    from train.model import pruned_path
+    from train.opening import find_resume, folder_name, open_run
     from train.own_traces import with_generated_traces
     from train.processes import start_ranks
-    from train.quantised import keep_adapter_dtype, load_to_train
-    from train.run_record import RunFolder
+    from train.run import say
     from train.terminal import calm_libraries
     from train.watch import Watch
 
@@ -47,32 +46,34 @@ def mend(loaded: Loaded[Recipe]) -> int:
     ranks = start_ranks(recipe.zero, recipe.run.stall_seconds)
     calm_libraries(ranks.rank)
     folder = RunFolder(on_first_rank(ranks, lambda: folder_name(loaded)))
-    recipe = fit_ranks(folder, with_generated_traces(recipe, ranks), ranks)
-    inputs = stages.read_inputs(recipe, ranks)
-    stages.say(ranks, inputs.describe())
+    resume = on_first_rank(ranks, lambda: find_resume(folder, recipe.run))
+    recipe = fit_ranks(resume, with_generated_traces(recipe, ranks), ranks)
+    inputs = read_inputs(recipe, ranks)
+    say(ranks, inputs.describe())
     if recipe.dry_run:
-        stages.say(ranks, "dry run: recipe, data, suites and batch arithmetic are sound; no model was loaded")
+        say(ranks, "dry run: recipe, data, suites and batch arithmetic are sound; no model was loaded")
         return DONE
 
-    on_first_rank(ranks, lambda: stages.check_same_protocol(folder, inputs.spec, recipe.run))
-    resume = open_run(folder, loaded, ranks)
+    on_first_rank(ranks, lambda: stages.check_same_protocol(folder, resume, inputs.spec, recipe.run))
+    open_run(folder, resume, loaded, ranks)
     with Watch(folder, ranks, recipe.run.stall_seconds):
-        resume = fit_checkpoint(resume, folder, ranks)
-        pruned = stages.prune(recipe, folder, ranks)
+        checkpoint = fit_checkpoint(resume, folder, ranks)
+        pruned = pruned_path(recipe, inputs.spec, inputs.prepared, folder, ranks)
         references = stages.sweep_references(recipe, pruned, inputs.spec, folder, ranks)
-        tracker = stages.start_record(folder, recipe, pruned, inputs, ranks)
-        recorder = stages.make_recorder(folder, tracker, references, recipe.sweep, ranks)
+        loss = stages.make_loss()
+        facts = on_first_rank(ranks, lambda: stages.facts_of(recipe, pruned, inputs, loss))
+        run = stages.start_run(folder, resume, recipe, facts, ranks)
+        stages.keep_figure(inputs, run)
+        recorder = stages.make_recorder(run, references, recipe.sweep, inputs.arithmetic.steps)
 
-        arguments = stages.make_arguments(recipe, folder.path, ranks.count)
-        model = load_to_train(pruned, recipe.model, recipe.adapter)
-        return_freed_memory(model)
-        trainer = stages.make_trainer(model, arguments, inputs, recipe.adapter)
-        keep_adapter_dtype(trainer, recipe.model)
-        preemption = stages.add_callbacks(trainer, inputs, recipe, recorder)
-        stages.train(trainer, resume)
-        if preemption.preempted:
-            stages.say(ranks, f"asked to stop: saved at step {trainer.state.global_step}; the same command goes on")
+        arguments = make_arguments(recipe, folder.path, ranks.count)
+        model = stages.load_to_train(pruned, recipe)
+        trainer = stages.make_trainer(model, arguments, inputs, recipe, loss, run)
+        hooks = make_hooks(trainer, inputs, recipe, recorder, checkpoint)
+        stages.train(trainer, hooks, checkpoint)
+        if hooks.preemption.preempted:
+            run.say(f"asked to stop: saved at step {trainer.state.global_step}; the same command goes on")
             return PREEMPTED
         leave_if_asked()
-        on_first_rank(ranks, lambda: stages.finish(folder, recipe.export, tracker))
+        on_first_rank(ranks, lambda: stages.finish(run, recipe.export))
     return DONE

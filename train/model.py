@@ -1,39 +1,41 @@
-"""The models of a run: the unpruned and the pruned one as folders, their reference sweeps, and the one in training."""
+"""The models of a run: the unpruned and the pruned one as folders, and the one in training."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cache as cached
-from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig, PeftModel
 from transformers import PreTrainedModel
 
 from data_prep.fingerprint import local_folder
-from eval.checkpoint import checkpoint_hash, checkpoint_weights, fetch, find_checkpoint
-from eval.kept_sweep import KeptSweep, Place
+from data_prep.prepared.prepare import Prepared, quiet
 from eval.sweep import SweepSpec
-from eval.types import SuiteSweep, WhichModel
+from prune.calibration import calibration_set
 from prune.inspect import check_folder
 from prune.make import make_pruned
 from prune.plan import load as load_plan
-from recipes.schema import AdapterSection, LoraAdapter, ModelSection, Recipe
-from runtime.ranks import ALONE, Ranks, on_first_rank
+from recipes.schema import AdapterSection, LoraAdapter, Recipe
+from runtime.ranks import Ranks, on_first_rank
+from runtime.run_folder import RunFolder
 
 
-def pruned_path(recipe: Recipe, folder: Path, ranks: Ranks) -> str:
-    """Where the pruned model lies: the recipe's own, or one that rank 0 cuts into the run folder. It is checked."""
+def pruned_path(recipe: Recipe, spec: SweepSpec, prepared: Prepared, folder: RunFolder, ranks: Ranks) -> str:
+    """The folder of the pruned model, checked: the recipe's own, or one that rank 0 cuts into the run folder.
+
+    prepared: the traces of the run. A pruning method measures on them, unless `data.select` chose them by scores.
+    """
+
+    def calibration() -> Prepared:
+        if recipe.data.select is None:
+            return prepared
+        return calibration_set(recipe.data, spec.tokenizer, spec.protocol.format, quiet, spec.suites)
+
     if recipe.prune is not None:
-        section, path = recipe.prune, folder / "pruned"
-        on_first_rank(
-            ranks,
-            lambda: str(make_pruned(section, recipe.model, recipe.data, path, recipe.sweep.suites).method),
-        )
-    named = str(recipe.model.pruned or folder / "pruned")
+        section, path = recipe.prune, folder.pruned
+        on_first_rank(ranks, lambda: make_pruned(section, recipe.model, calibration, path).method)
+    named = str(recipe.model.pruned or folder.pruned)
     on_first_rank(ranks, lambda: check_local(named))
     return named
 
@@ -58,61 +60,8 @@ def plan_facts(pruned: str) -> dict[str, Any] | None:
         "scores": list(plan.scores),
         "unpruned": plan.unpruned,
         "source": plan.source,
+        **({"merged": [list(group) for group in plan.merged]} if plan.merged else {}),
     }
-
-
-@dataclass(frozen=True)
-class References:
-    """The sweeps that every verdict compares with, by suite."""
-
-    unpruned: dict[str, SuiteSweep]
-    pruned: dict[str, SuiteSweep]
-
-
-def reference_sweep(
-    which: WhichModel, path: str, section: ModelSection, spec: SweepSpec, cache: ReferenceCache
-) -> dict[str, SuiteSweep]:
-    """The sweep of a model that does not train, by suite; from the cache where the same was swept before."""
-    if spec.engine.in_process:
-        return cache.sweep(which, path, section, spec, cache.ranks)
-
-    def alone() -> str:  # an engine with a process of its own is driven by rank 0
-        return str(len(cache.sweep(which, path, section, spec, ALONE)))
-
-    on_first_rank(cache.ranks, alone)
-    return cache.sweep(which, path, section, spec, cache.ranks)
-
-
-@dataclass(frozen=True)
-class ReferenceCache:
-    """Samples files of reference sweeps under `folder`/<weights>/<protocol>, which later runs find there.
-
-    What a run uses is put into its own `samples` too; what cannot be told from other weights is kept there alone.
-    """
-
-    folder: Path
-    samples: Path
-    ranks: Ranks
-    devices: str | None = None
-
-    def sweep(
-        self, which: WhichModel, path: str, section: ModelSection, spec: SweepSpec, ranks: Ranks
-    ) -> dict[str, SuiteSweep]:
-        """The sweep of every suite; the model is loaded only where something is not there."""
-        checkpoint = find_checkpoint(path)
-        on_first_rank(ranks, lambda: fetch(checkpoint))
-        weights_hash = checkpoint_hash(checkpoint, section)
-        load = cached(lambda: replace(checkpoint_weights(checkpoint, section, spec.engine), devices=self.devices))
-        found: dict[str, SuiteSweep] = {}
-        for suite in spec.suites:
-            folder = self.folder / weights_hash / spec.protocol_hash(suite) if weights_hash else self.samples
-            place = Place(folder, which, 0)
-            found |= KeptSweep(replace(spec, suites=(suite,)), place, weights_hash, ranks).run(load)
-            if weights_hash and ranks.rank == 0:
-                target = Place(self.samples, which, 0).file(suite.name)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(place.file(suite.name), target)
-        return found
 
 
 def peft_config(adapter: AdapterSection) -> LoraConfig | None:
@@ -131,7 +80,7 @@ def peft_config(adapter: AdapterSection) -> LoraConfig | None:
 
 
 @contextmanager
-def whole_model(trainer: Any) -> Iterator[PreTrainedModel]:
+def gathered_model(trainer: Any) -> Iterator[PreTrainedModel]:
     """The model in training with all its weights on this rank; under ZeRO-3 they are gathered once, then let go.
 
     All ranks must enter. Adapters stay live. The sharding hooks come back whatever happens inside.

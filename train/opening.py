@@ -1,57 +1,53 @@
-"""Opening a run folder: a fresh start, or going on as it began, from a checkpoint that is whole."""
+"""Opening a run folder: a fresh start, or resuming as it began, from a checkpoint that is complete and sound."""
 
 from __future__ import annotations
 
+import os
+import platform
 import time
+import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from recipes.errors import UserError
-from recipes.loader import Loaded
+from recipes.loader import Loaded, to_yaml
 from recipes.reading import shown
 from recipes.run import RunSection
 from recipes.schema import Recipe
+from runtime.files import read_rows, write_rows, write_whole
+from runtime.lineage import commit
 from runtime.ranks import Ranks, on_first_rank
+from runtime.run_folder import RunFolder, step_of
 from runtime.seal import COMPLETE
-from train.hooks.checkpoints import verify
-from train.run_record import RunFolder, begin_record, step_of
+from train.checkpoints import verify
 
 MAY_CHANGE_ON_RESUME = {"run", "wandb", "export", "dry_run"}
 NEVER_FORCED = ("ranks", "zero.stage", "adapter", "model.dtype", "model.unpruned", "model.pruned", "prune")
 """what the files of a checkpoint are made for: with another one they could not be read, or would be another model's"""
+FACTS_OF_THE_SAME_RUN = ("data", "pruned_fingerprint", "protocol", "loss")
+"""what a resumed run must share with its beginning, beside the recipe"""
+PACKAGES = ("torch", "transformers", "trl", "peft", "deepspeed", "datasets", "wandb", "accelerate")
 
 
-def open_run(folder: RunFolder, loaded: Loaded[Recipe], ranks: Ranks) -> Path | None:
-    """Begins the record, or goes on with one; the checkpoint to resume from, or None. What came after is forgotten.
+@dataclass(frozen=True)
+class Resume:
+    """Where a run starts: from `checkpoint` (None: fresh), which is of the run in the folder `origin`."""
 
-    UserError, before anything is written, where the checkpoint is damaged or the run began otherwise.
-    """
-    checkpoint, forced = on_first_rank(ranks, lambda: _choose(folder, loaded.recipe, ranks.count))
-    if checkpoint is not None:
-        verify(checkpoint, ranks)
-    on_first_rank(ranks, lambda: _begin(folder, loaded, ranks.count, (checkpoint, forced)))
-    return checkpoint
+    checkpoint: Path | None
+    origin: RunFolder
 
+    @property
+    def step(self) -> int:
+        """The step of the checkpoint; -1 for a fresh start, before which nothing is kept."""
+        return step_of(self.checkpoint) if self.checkpoint else -1
 
-def _choose(folder: RunFolder, recipe: Recipe, ranks: int) -> tuple[Path | None, list[str]]:
-    """The checkpoint to go on from, and the differences that are forced."""
-    checkpoint = resume_point(folder, recipe.run)
-    origins = {folder, RunFolder(checkpoint.parent)} if checkpoint else {folder}
-    return checkpoint, sorted({line for origin in origins for line in check_same_run(origin, recipe, ranks)})
-
-
-def _begin(folder: RunFolder, loaded: Loaded[Recipe], ranks: int, chosen: tuple[Path | None, list[str]]) -> None:
-    checkpoint, forced = chosen
-    step = step_of(checkpoint) if checkpoint else -1
-    begun = RunFolder(checkpoint.parent).ranks_begun(ranks) if checkpoint else ranks
-    start = {"from_step": max(step, 0), **({"forced": forced} if forced else {})}
-    try:
-        begin_record(folder, loaded, ranks, start)
-        folder.add_facts({"ranks_begun": begun})
-    except OSError as fault:
-        raise UserError(f"run.dir={folder.path}: cannot be written ({fault.strerror}); name another folder") from None
-    folder.forget_after(step)
+    def ranks_begun(self, now: int) -> int:
+        """The number of ranks with which the run began; `now` for a fresh start."""
+        facts = self.origin.facts() if self.checkpoint else {}
+        return int(facts.get("ranks_begun", facts.get("ranks", now)))
 
 
 def folder_name(loaded: Loaded[Recipe]) -> Path:
@@ -59,29 +55,101 @@ def folder_name(loaded: Loaded[Recipe]) -> Path:
     return loaded.recipe.run.dir or Path("runs") / f"{loaded.name}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def resume_point(folder: RunFolder, run: RunSection) -> Path | None:
-    """The checkpoint to go on from, by run.resume; None for a fresh start. UserError where it is not there."""
+def find_resume(folder: RunFolder, run: RunSection) -> Resume:
+    """Where the run in `folder` starts, by run.resume. UserError where that is not there."""
     if run.resume == "auto":
         complete = folder.complete_checkpoints()
-        return complete[-1] if complete else None
+        return Resume(complete[-1] if complete else None, folder)
     if run.resume == "never":
-        if (folder.path / "run.json").exists():
+        if folder.record.exists():
             raise UserError(
                 f"run.dir={folder.path} holds a run already; name another folder, or run.resume=auto to go on with it"
             )
-        return None
+        return Resume(None, folder)
     checkpoint = Path(run.resume)
     if not (checkpoint / COMPLETE).is_file():
         raise UserError(
             f"run.resume={run.resume}: no complete checkpoint there (a file {COMPLETE} marks one); "
             "write auto, never or the path of a checkpoint-<step> folder"
         )
-    if not RunFolder(checkpoint.parent).facts():
+    step_of(checkpoint)
+    origin = RunFolder(checkpoint.parent)
+    if not origin.facts():
         raise UserError(
             f"run.resume={run.resume}: no run.json beside it, so it cannot be told whether it fits "
             "this recipe; name a checkpoint inside its run folder"
         )
-    return checkpoint
+    return Resume(checkpoint, origin)
+
+
+def open_run(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: Ranks) -> None:
+    """Begins the record, or continues it from `resume`; what came after its step is forgotten.
+
+    UserError, before anything is written, where the checkpoint is damaged or the run began otherwise.
+    """
+    recipe = loaded.recipe
+    forced = on_first_rank(
+        ranks,
+        lambda: sorted({line for run in {folder, resume.origin} for line in check_same_run(run, recipe, ranks.count)}),
+    )
+    if resume.checkpoint is not None:
+        verify(resume.checkpoint, ranks)
+    on_first_rank(ranks, lambda: _begin(folder, resume, loaded, ranks.count, forced))
+
+
+def _begin(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: int, forced: list[str]) -> None:
+    begun = resume.ranks_begun(ranks)
+    start = {"from_step": max(resume.step, 0), **({"forced": forced} if forced else {})}
+    try:
+        begin_record(folder, loaded, ranks, start)
+        folder.add_facts({"ranks_begun": begun})
+    except OSError as fault:
+        raise UserError(f"run.dir={folder.path}: cannot be written ({fault.strerror}); name another folder") from None
+    forget_after(folder, resume.step)
+
+
+def begin_record(folder: RunFolder, loaded: Loaded[Recipe], ranks: int, start: Mapping[str, Any]) -> None:
+    """Writes recipe.yaml and the first facts of run.json (kept where a run is resumed); `start` is what is known of
+    this start and joins those before it."""
+    overrides = (argument for argument in loaded.command if not argument.startswith("recipe="))
+    header = f"# resolved from: {' '.join([f'recipe={loaded.path.name}', *overrides])}\n"
+    write_whole(folder.recipe, header + to_yaml(loaded.recipe))
+    now, before = time.strftime("%Y-%m-%dT%H:%M:%S%z"), folder.facts()
+    folder.add_facts(
+        {
+            "id": uuid.uuid4().hex[:12],
+            "started": now,
+            **before,
+            "starts": [*before.get("starts", []), {"at": now, "ranks": ranks, **start}],
+            "name": folder.path.name,
+            "command": list(loaded.command),
+            "commit": commit(),
+            "ranks": ranks,
+            "recipe": loaded.recipe.model_dump(mode="json"),
+            "versions": {name: version(name) for name in PACKAGES},
+            "hardware": {
+                "machine": platform.machine(),
+                "cores": os.cpu_count(),
+                "python": platform.python_version(),
+            },
+        }
+    )
+
+
+def forget_after(folder: RunFolder, step: int) -> None:
+    """Forgets the rows, the facts, and the seals of checkpoints, of steps that are to be done again."""
+    for file in (folder.metrics, folder.sweeps, folder.skipped):
+        rows = read_rows(file)
+        if file.is_file():  # written again in any case: a row that was cut by a kill goes too
+            write_rows(file, [row for row in rows if row["step"] <= step])
+    for checkpoint in folder.complete_checkpoints():
+        if step_of(checkpoint) > step:
+            (checkpoint / COMPLETE).unlink()
+    facts = folder.facts()
+    skipped = {key: [other for other in facts[key] if other <= step] for key in ("skipped_steps",) if key in facts}
+    undone = {key: None for key in ("early_stop", "best") if (facts.get(key) or {"step": step})["step"] > step}
+    if skipped or undone:
+        folder.add_facts({**skipped, **undone})
 
 
 def check_same_run(folder: RunFolder, recipe: Recipe, ranks: int) -> list[str]:
@@ -91,28 +159,30 @@ def check_same_run(folder: RunFolder, recipe: Recipe, ranks: int) -> list[str]:
     if not facts or not folder.complete_checkpoints():
         return []
     before, now = (
-        {key: value for key, value in each.items() if key not in MAY_CHANGE_ON_RESUME}
-        for each in (facts["recipe"], recipe.model_dump(mode="json"))
+        {key: value for key, value in sections.items() if key not in MAY_CHANGE_ON_RESUME}
+        for sections in (facts["recipe"], recipe.model_dump(mode="json"))
     )
-    wanted = facts["ranks"] if recipe.run.resume_ranks == "any" else ranks
-    other_ranks = [f"{line}, allowed by run.resume_ranks=any" for line in _differences(facts["ranks"], wanted, "ranks")]
+    allowed = facts["ranks"] if recipe.run.resume_ranks == "any" else ranks
+    other_ranks = [
+        f"{line}, allowed by run.resume_ranks=any" for line in _differences(facts["ranks"], allowed, "ranks")
+    ]
     differences = [*_differences(before, now), *other_ranks]
     return _refuse_differences(folder, differences, recipe.run.resume_force)
 
 
-def check_same_facts(folder: RunFolder, facts: Mapping[str, Any], run: RunSection) -> None:
-    """UserError where a folder with complete checkpoints was made of other traces, other pruned weights, or another
-    protocol of its sweeps, of those that `facts` name; where run.resume is a path, the folder of that checkpoint too.
-    Other traces alone can be forced, and are then recorded."""
-    origin = folder if run.resume in ("auto", "never") else RunFolder(Path(run.resume).parent)
-    if origin.complete_checkpoints():
-        before = origin.facts()
-        keys = sorted({"data", "pruned_fingerprint", "protocol"} & before.keys() & facts.keys())
-        differences = list(_differences({key: before[key] for key in keys}, {key: facts[key] for key in keys}))
-        forced = _refuse_differences(origin, differences, run.resume_force)
-        if forced:
-            *earlier, last = folder.facts()["starts"]
-            folder.add_facts({"starts": [*earlier, {**last, "forced": [*last.get("forced", []), *forced]}]})
+def check_same_facts(folder: RunFolder, resume: Resume, facts: Mapping[str, Any], force: bool) -> None:
+    """UserError where the run that is resumed was made of other traces, other pruned weights, or another protocol of
+    its sweeps, of those that `facts` name. Other traces alone can be forced, and are then recorded in `folder`."""
+    origin = resume.origin
+    if not origin.complete_checkpoints():
+        return
+    before = origin.facts()
+    keys = sorted(set(FACTS_OF_THE_SAME_RUN) & before.keys() & facts.keys())
+    differences = list(_differences({key: before[key] for key in keys}, {key: facts[key] for key in keys}))
+    forced = _refuse_differences(origin, differences, force)
+    if forced:
+        *earlier, last = folder.facts()["starts"]
+        folder.add_facts({"starts": [*earlier, {**last, "forced": [*last.get("forced", []), *forced]}]})
 
 
 def _refuse_differences(folder: RunFolder, differences: list[str], force: bool) -> list[str]:

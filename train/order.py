@@ -46,7 +46,7 @@ class WholeEpochs(Sampler[int]):
 
 
 class EpochTrainer(SFTTrainer):
-    """TRL's trainer, with fillers last. `train_dataset` has them after its own examples."""
+    """TRL's trainer, with `filling` fillers last, which `train_dataset` has after its own examples."""
 
     filling = 0
 

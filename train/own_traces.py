@@ -16,12 +16,12 @@ from eval.trace_writer import (
     write_thoughts,
     write_traces,
 )
-from recipes.data import DataSection, FileTraces
 from recipes.errors import UserError
 from recipes.generation import GenerateTraces
 from recipes.schema import Recipe
 from recipes.suites import NanoSuite
 from recipes.sweep import SweepSection
+from recipes.traces import FileTraces
 from runtime.cache import alone
 from runtime.ranks import Ranks, on_every_rank, on_first_rank
 
@@ -48,8 +48,8 @@ def with_generated_traces(recipe: Recipe, ranks: Ranks) -> Recipe:
             )
         _write_once(generation, out, ranks)
     on_first_rank(ranks, lambda: print(f"traces {out}{overlap_warning(generation, recipe.sweep)}", flush=True))
-    data: DataSection = recipe.data.model_copy(update={"traces": FileTraces(source="file", path=out)})
-    return recipe.model_copy(update={"data": data})
+    data = recipe.data.changed(traces=FileTraces(source="file", path=out))
+    return recipe.changed(data=data)
 
 
 def _write_once(generation: Generation, out: Path, ranks: Ranks) -> None:

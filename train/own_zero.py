@@ -1,4 +1,4 @@
-"""What DeepSpeed would refuse in a JSON of the user's own, or read over in silence; asked before a run is started."""
+"""What DeepSpeed would refuse or silently ignore in the user's own JSON, found before a run is started."""
 
 from __future__ import annotations
 
@@ -69,19 +69,19 @@ VALUES = (
 )
 """the keys that DeepSpeed 0.19 reads at the top of its JSON"""
 OPTIMIZERS = ("Adam", "AdamW", "Adagrad", "Lion", "Lamb", "Muon", "MuAdam", "MuAdamW", "MuSGD")
-"""what DeepSpeed 0.19 makes by itself; another name is taken from torch.optim"""
+"""optimizers that DeepSpeed 0.19 has itself; any other name is looked up in torch.optim"""
 
 
 def faults(config: dict[str, Any]) -> Iterator[str]:
     """Each key that DeepSpeed does not know and each value that it does not take, with what to write instead.
 
-    A key that begins with an underscore is a remark.
+    A key that begins with an underscore is a remark of the user's and passes.
     """
-    known = (*SECTIONS, *VALUES)
+    names = (*SECTIONS, *VALUES)
     for name, value in config.items():
-        if name not in known and not name.startswith("_"):
-            like = closest(name, known)
-            yield f"{name} is no key of DeepSpeed, which would read over it{_instead(like)}"
+        if name not in names and not name.startswith("_"):
+            like = closest(name, names)
+            yield f"{name} is not a key of DeepSpeed, which would ignore it{_instead(like)}"
         elif name in SECTIONS and not isinstance(value, dict):
             yield f"{name}={shown(value)} must be a JSON object"
     yield from _of_the_optimizer(config.get("optimizer"))
@@ -105,17 +105,17 @@ def _of_the_optimizer(section: Any) -> Iterator[str]:
 
 
 def _of_zero(section: Any) -> Iterator[str]:
-    from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
+    from deepspeed.runtime.zero.config import DeepSpeedZeroConfig  # takes seconds, and most recipes have no JSON
 
-    if not isinstance(section, dict):
+    if not isinstance(section, dict):  # absent, or already named by `faults`
         return
     try:
         DeepSpeedZeroConfig(**section)
-    except ValidationError as found:
-        for fault in found.errors():
+    except ValidationError as invalid:
+        for fault in invalid.errors():
             path = ".".join(map(str, ("zero_optimization", *fault["loc"])))
             if fault["type"] == "extra_forbidden":
                 like = closest(str(fault["loc"][-1]), DeepSpeedZeroConfig.model_fields)
-                yield f"{path} is no key of DeepSpeed{_instead(like)}"
+                yield f"{path} is not a key of DeepSpeed{_instead(like)}"
             else:
                 yield f"{path}={shown(fault['input'])}: {fault['msg']}"

@@ -1,25 +1,34 @@
 """Attention of packed rows on SDPA: each trace by itself, so a row costs the squares of its traces, not its own.
 
-transformers would build a mask of the whole row from the positions: exact, but a square in time and memory, and it
-eats what packing gains from about a thousand tokens on. So SDPA is told where traces end, as FlashAttention is.
+transformers would build a mask of the whole row from the positions: exact, but a square in time and memory, and from
+about a thousand tokens on it costs what packing gains. So SDPA is told where traces end, as FlashAttention is, by an
+attention implementation with a name of its own, to which the model in training is switched.
 """
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterface
+from transformers.masking_utils import sdpa_mask
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from recipes.errors import UserError
 
+PACKED = "chainmend_packed"
+SPLITTABLE = {"sdpa", PACKED}
+IMPLEMENTATIONS = SPLITTABLE | {"eager", "flash_attention_2"}
 KINDS_OF_LAYERS = {"full_attention", "sliding_attention"}
-IMPLEMENTATIONS = {"sdpa", "eager", "flash_attention_2"}
+COMPARED = re.compile(r"_attn_implementation\s*(==|!=|in\b|not in\b)")
+"""source of a model that computes something else for some names of attention, such as a mask of its own for SDPA"""
 Batch = dict[str, Any]
 
 
@@ -41,14 +50,15 @@ class SplitCollator:
 def packed_collator(model: PreTrainedModel, pad_id: int) -> Any:
     """What puts packed rows together for the attention of `model`; UserError where packing would not be exact.
 
-    Where it is SDPA, from now on SDPA splits rows that say where traces end; all others it treats as before.
+    A model that can split rows is switched from SDPA to PACKED, which treats rows without borders as SDPA does.
     """
     check_packable(model)
     borders = DataCollatorForLanguageModeling(pad_token_id=pad_id, padding_free=True)
     if not can_split(model):
         return borders
-    AttentionInterface.register("sdpa", split_attention)
-    return SplitCollator(borders)
+    model.set_attn_implementation(PACKED)
+    # a model that cannot be switched only warns, and SDPA would take the collator's placeholder for the mask
+    return SplitCollator(borders) if model.config._attn_implementation == PACKED else borders
 
 
 def check_packable(model: PreTrainedModel) -> None:
@@ -74,12 +84,18 @@ def check_packable(model: PreTrainedModel) -> None:
 
 def can_split(model: PreTrainedModel) -> bool:
     """Whether the model's layers hand SDPA the borders of traces; elsewhere the mask from the positions must do."""
-    used = getattr(sys.modules[type(model).__module__], "ALL_ATTENTION_FUNCTIONS", None)
+    code = sys.modules[type(model).__module__]
     return (
-        model.config._attn_implementation == "sdpa"
+        model.config._attn_implementation in SPLITTABLE
         and model._supports_attention_backend
-        and used is ALL_ATTENTION_FUNCTIONS
+        and getattr(code, "ALL_ATTENTION_FUNCTIONS", None) is ALL_ATTENTION_FUNCTIONS
+        and not compares_names(code)
     )
+
+
+def compares_names(code: ModuleType) -> bool:
+    """Whether a model's source compares the name of its attention, so that another name would change its result."""
+    return COMPARED.search(inspect.getsource(code)) is not None
 
 
 def split_attention(
@@ -93,7 +109,8 @@ def split_attention(
 ) -> tuple[torch.Tensor, None]:
     """transformers' SDPA, trace by trace where `cu_seq_lens_q` [traces + 1] says where they begin and end.
 
-    query, key, value: [1, heads, tokens, size] there. Sliding windows become a mask of the traces that exceed them.
+    query, key, value: [1, heads, tokens, size] there; the result: [1, tokens, heads, size]. A sliding window becomes a
+    mask of the traces that are longer.
     """
     if cu_seq_lens_q is None:
         plain: tuple[torch.Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **more)
@@ -101,6 +118,7 @@ def split_attention(
     lengths = cu_seq_lens_q.diff().tolist()
     parts = zip(*(states.split(lengths, dim=2) for states in (query, key, value)), lengths, strict=True)
     window = more.get("sliding_window")
+    # without a mask SDPA is causal by itself, and takes its fast kernels
     return torch.cat(
         [
             sdpa_attention_forward(module, q, k, v, _window_mask(length, window, query.device), **more)[0]
@@ -114,6 +132,10 @@ def _window_mask(length: int, window: int | None, device: torch.device) -> torch
     """[1, 1, length, length]: a token sees itself and the `window` - 1 before it; None where the causal mask does."""
     if window is None or length <= window:
         return None
-    places = torch.arange(length, device=device)
-    back = places[:, None] - places[None, :]
+    positions = torch.arange(length, device=device)
+    back = positions[:, None] - positions[None, :]  # [tokens, tokens]: how far the column lies before the row
     return ((back >= 0) & (back < window))[None, None]
+
+
+AttentionInterface.register(PACKED, split_attention)
+AttentionMaskInterface.register(PACKED, sdpa_mask)  # rows that are not packed get the masks of SDPA

@@ -16,7 +16,7 @@ from transformers import BitsAndBytesConfig, PreTrainedModel
 from data_prep.models import DTYPES, load_model
 from recipes.errors import UserError
 from recipes.schema import AdapterSection, ModelSection, Recipe
-from train.run_record import RunFolder
+from runtime.run_folder import RunFolder
 
 KEPT = "lm_head"
 """the head, which transformers leaves as it is"""

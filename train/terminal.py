@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import Any
 
 import datasets
 import transformers
-from transformers import ProgressCallback, TrainerControl, TrainerState, TrainingArguments
 
 
 def calm_libraries(rank: int) -> None:
@@ -23,18 +21,3 @@ def calm_libraries(rank: int) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module=libraries)
     if rank != 0:
         warnings.simplefilter("ignore")
-
-
-class BarCallback(ProgressCallback):
-    """The Trainer's progress bar with the loss beside it, in place of a line a logging step."""
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if self.training_bar is not None and logs and "loss" in logs:
-            self.training_bar.set_postfix_str(f"loss {float(logs['loss']):.4f}")

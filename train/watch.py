@@ -24,9 +24,9 @@ from typing import IO, NamedTuple
 from recipes.errors import UserError
 from runtime.pulse import PULSE, ToLeave
 from runtime.ranks import Ranks, on_first_rank
+from runtime.run_folder import RunFolder
+from train.checkpoints import no_room
 from train.exits import LEAD_SECONDS, PREEMPTED, SIGNALS, Stopped, StoppedAlone, disk_fault
-from train.hooks.checkpoints import no_room
-from train.run_record import RunFolder
 
 POLL_SECONDS = 1.0
 SILENT_SECONDS = 5.0  # a live process touches its log every second
@@ -68,7 +68,7 @@ class Watch:
     """
 
     def __init__(self, run: RunFolder, ranks: Ranks, stall_seconds: float) -> None:
-        self.run, self.folder, self.ranks, self.stall_seconds = run, run.path / "logs", ranks, stall_seconds
+        self.run, self.folder, self.ranks, self.stall_seconds = run, run.logs, ranks, stall_seconds
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._watch, name="watch", daemon=True)
 

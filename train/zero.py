@@ -1,19 +1,19 @@
-"""The recipe's `zero` section as a DeepSpeed configuration, or one of the user's own that fits the recipe."""
+"""The recipe's `zero` section as a DeepSpeed configuration, or the user's own JSON where it agrees with the recipe."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from trl import SFTConfig
-
 from recipes.errors import UserError
 from recipes.reading import shown
-from recipes.schema import Recipe
+from recipes.schema import ModelSection
 from recipes.zero import ZeroSection
 from runtime.files import write_whole
+from runtime.run_folder import RunFolder
+from train.batch import Batch, setting
 from train.own_zero import faults
 
 AUTO = "auto"
@@ -38,9 +38,9 @@ def deepspeed_config(zero: ZeroSection, device: str) -> Config:
     if zero.stage == 3:
         zero_optimization["stage3_prefetch_bucket_size"] = zero.bucket_size
         zero_optimization |= _whole_saves(zero.stage)
-    for part, where in (("offload_optimizer", zero.offload_optimizer), ("offload_param", zero.offload_parameters)):
-        if where != "none":
-            zero_optimization[part] = {"device": where, "pin_memory": device == "cuda", **_nvme(zero, where)}
+    for part, place in (("offload_optimizer", zero.offload_optimizer), ("offload_param", zero.offload_parameters)):
+        if place != "none":
+            zero_optimization[part] = {"device": place, "pin_memory": device == "cuda", **_nvme(zero, place)}
     config: Config = {**_filled_by_the_trainer(), "zero_optimization": zero_optimization}
     if zero.offload_optimizer in ("cpu", "nvme") and device == "cuda":
         parameters = {"lr": AUTO, "betas": AUTO, "eps": AUTO, "weight_decay": AUTO}
@@ -48,8 +48,8 @@ def deepspeed_config(zero: ZeroSection, device: str) -> Config:
     return config
 
 
-def _nvme(zero: ZeroSection, where: str) -> Config:
-    return {"nvme_path": str(zero.nvme_dir)} if where == "nvme" else {}
+def _nvme(zero: ZeroSection, place: str) -> Config:
+    return {"nvme_path": str(zero.nvme_dir)} if place == "nvme" else {}
 
 
 def _filled_by_the_trainer() -> Config:
@@ -59,117 +59,128 @@ def _filled_by_the_trainer() -> Config:
         "train_batch_size": AUTO,
         "gradient_clipping": AUTO,
         "bf16": {"enabled": AUTO},
-        "steps_per_print": 10**9,
+        "steps_per_print": 10**9,  # never: the run prints its own lines
         "zero_force_ds_cpu_optimizer": False,
     }
 
 
-def config_of(recipe: Recipe, device: str, ranks: int) -> Config:
-    """The configuration of a run: made from the `zero` section, or the file that `zero.config` names, made whole."""
-    made = deepspeed_config(recipe.zero, device)
-    if recipe.zero.config is None:
-        return made
-    own = read_config(recipe.zero.config)
-    wrong = list(faults(own))
-    if wrong:
-        raise UserError(f"zero.config={recipe.zero.config}: {'; '.join(wrong)}")
-    against = list(conflicts(own, recipe, ranks))
-    if against:
+def config_of(zero: ZeroSection, model: ModelSection, trainer: Mapping[str, Any], device: str, ranks: int) -> Config:
+    """The configuration of a run: made from the `zero` section, or the file that `zero.config` names, completed.
+
+    UserError where that file cannot be read, or holds what DeepSpeed refuses or what contradicts the recipe.
+    """
+    ours = deepspeed_config(zero, device)
+    if zero.config is None:
+        return ours
+    users = read_config(zero.config)
+    refused = list(faults(users))
+    if refused:
+        raise UserError(f"zero.config={zero.config}: {'; '.join(refused)}")
+    contradictions = list(conflicts(users, zero, model, trainer, ranks))
+    if contradictions:
         raise UserError(
-            f"zero.config={recipe.zero.config} contradicts the recipe: {'; '.join(against)}; "
+            f"zero.config={zero.config} contradicts the recipe: {'; '.join(contradictions)}; "
             "write auto there, or the same value in both"
         )
-    wanted = {name: value for name, value in made["zero_optimization"].items() if name.startswith("offload")}
-    given = {**wanted, **_whole_saves(recipe.zero.stage), **own.get("zero_optimization", {})}
-    section = _filled({**given, "stage": recipe.zero.stage}, made["zero_optimization"])
-    return {**_filled_by_the_trainer(), **own, "zero_optimization": section}
+    # The user's values win over ours; the stage is the recipe's, since "auto" is not a stage that DeepSpeed takes.
+    offload = {name: value for name, value in ours["zero_optimization"].items() if name.startswith("offload")}
+    section = {**offload, **_whole_saves(zero.stage), **users.get("zero_optimization", {}), "stage": zero.stage}
+    return {
+        **_filled_by_the_trainer(),
+        **users,
+        "zero_optimization": _without_auto(section, ours["zero_optimization"]),
+    }
 
 
 def _whole_saves(stage: int) -> Config:
-    """What stage 3 needs so that a checkpoint holds weights at all."""
+    """Without this key a checkpoint of stage 3 holds placeholders in the place of weights."""
     return {GATHERED: True} if stage == 3 else {}
 
 
-def _filled(own: Config, made: Config) -> Config:
-    """`own` with the values of `made` where it says auto, at any depth; an auto that `made` does not know stays."""
-    return {
-        name: _filled(value, made.get(name, {}))
-        if isinstance(value, dict)
-        else made.get(name, AUTO)
-        if value == AUTO
-        else value
-        for name, value in own.items()
-    }
+def _without_auto(users: Config, ours: Config) -> Config:
+    """`users` with our value wherever it says auto, at any depth; an auto for which we have no value stays."""
+    filled: Config = {}
+    for name, value in users.items():
+        if isinstance(value, dict):
+            filled[name] = _without_auto(value, ours.get(name, {}))
+        else:
+            filled[name] = ours.get(name, AUTO) if value == AUTO else value
+    return filled
 
 
 def read_config(path: Path) -> Config:
     """The JSON object at `path`; UserError where there is none."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as fault:
         raise UserError(f"zero.config={path}: cannot be read ({fault.strerror}); name a DeepSpeed JSON file") from None
     except ValueError as fault:
-        raise UserError(f"zero.config={path}: no JSON ({fault})") from None
-    if not isinstance(found, dict):
-        raise UserError(f"zero.config={path}: a DeepSpeed configuration is a JSON object, not {shown(found)}")
-    section = found.get("zero_optimization", {})
+        raise UserError(f"zero.config={path}: not valid JSON ({fault})") from None
+    if not isinstance(config, dict):
+        raise UserError(f"zero.config={path}: a DeepSpeed configuration is a JSON object, not {shown(config)}")
+    section = config.get("zero_optimization", {})
     if not isinstance(section, dict):
         raise UserError(f"zero.config={path}: zero_optimization={shown(section)} must be a JSON object")
-    return found
+    return config
 
 
-def conflicts(own: Config, recipe: Recipe, ranks: int) -> Iterator[str]:
-    """Each place where the file and the recipe say different things, with both keys and both values."""
-    for key, (ours, wanted) in _wanted(recipe, ranks).items():
-        given = _at(own, key)
-        if given not in (None, AUTO) and given != wanted:
-            yield f"{key}={shown(given)} against {ours}={shown(wanted)}"
-    if recipe.zero.stage == 3 and _at(own, f"zero_optimization.{GATHERED}") is False:
+def conflicts(
+    users: Config, zero: ZeroSection, model: ModelSection, trainer: Mapping[str, Any], ranks: int
+) -> Iterator[str]:
+    """Each place where the user's file and the recipe say different things, with both keys and both values."""
+    settings = {**_trainer_settings(trainer, ranks), **_section_settings(zero, model)}
+    for key, (recipe_key, expected) in settings.items():
+        value = _at(users, key)
+        if value not in (None, AUTO) and value != expected:
+            yield f"{key}={shown(value)} against {recipe_key}={shown(expected)}"
+    if zero.stage == 3 and _at(users, f"zero_optimization.{GATHERED}") is False:
         yield f"zero_optimization.{GATHERED}=false against checkpoints, which would hold no weights"
-    if _at(own, "fp16.enabled") not in (None, AUTO, False):
-        yield f"fp16.enabled=true against model.dtype={recipe.model.dtype} (float16 is not trained)"
-    if "optimizer" in own and "optim" in recipe.trainer:
-        yield f"optimizer against trainer.optim={recipe.trainer['optim']}"
-    if "scheduler" in own:
+    if _at(users, "fp16.enabled") not in (None, AUTO, False):
+        yield f"fp16.enabled=true against model.dtype={model.dtype} (float16 is not trained)"
+    if "optimizer" in users and "optim" in trainer:
+        yield f"optimizer against trainer.optim={trainer['optim']}"
+    if "scheduler" in users:
         yield "scheduler against trainer.lr_scheduler_type (the learning rate is the trainer's)"
 
 
-def _wanted(recipe: Recipe, ranks: int) -> dict[str, tuple[str, Any]]:
-    """Dotted keys of DeepSpeed with the recipe's key and value for each."""
-
-    def field(name: str) -> Any:
-        return recipe.trainer.get(name, SFTConfig.__dataclass_fields__[name].default)
-
-    micro, steps = field("per_device_train_batch_size"), field("gradient_accumulation_steps")
-    betas = [field("adam_beta1"), field("adam_beta2")]
-    zero = recipe.zero
+def _trainer_settings(trainer: Mapping[str, Any], ranks: int) -> dict[str, tuple[str, Any]]:
+    """Dotted keys of DeepSpeed, each with the trainer section's key and value (or SFTConfig's default) for it."""
+    batch, names = Batch.of(trainer), ("learning_rate", "adam_epsilon", "weight_decay", "max_grad_norm")
+    rate, epsilon, decay, clipping = ((f"trainer.{name}", setting(trainer, name)) for name in names)
+    betas = [setting(trainer, "adam_beta1"), setting(trainer, "adam_beta2")]
     return {
-        "train_micro_batch_size_per_gpu": ("trainer.per_device_train_batch_size", micro),
-        "gradient_accumulation_steps": ("trainer.gradient_accumulation_steps", steps),
-        "train_batch_size": (f"micro batch × accumulation × {ranks} ranks", micro * steps * ranks),
-        "gradient_clipping": ("trainer.max_grad_norm", field("max_grad_norm")),
-        "bf16.enabled": ("model.dtype=bfloat16", recipe.model.dtype == "bfloat16"),
+        "train_micro_batch_size_per_gpu": ("trainer.per_device_train_batch_size", batch.micro_batch),
+        "gradient_accumulation_steps": ("trainer.gradient_accumulation_steps", batch.accumulation_steps),
+        "train_batch_size": (f"micro batch × accumulation × {ranks} ranks", batch.global_batch(ranks)),
+        "gradient_clipping": clipping,
+        "optimizer.params.lr": rate,
+        "optimizer.params.betas": ("trainer.adam_beta1, adam_beta2", betas),
+        "optimizer.params.eps": epsilon,
+        "optimizer.params.weight_decay": decay,
+    }
+
+
+def _section_settings(zero: ZeroSection, model: ModelSection) -> dict[str, tuple[str, Any]]:
+    """The same for the other sections."""
+    return {
+        "bf16.enabled": ("model.dtype=bfloat16", model.dtype == "bfloat16"),
         "zero_optimization.stage": ("zero.stage", zero.stage),
         "zero_optimization.offload_optimizer.device": ("zero.offload_optimizer", zero.offload_optimizer),
         "zero_optimization.offload_param.device": ("zero.offload_parameters", zero.offload_parameters),
-        "optimizer.params.lr": ("trainer.learning_rate", field("learning_rate")),
-        "optimizer.params.betas": ("trainer.adam_beta1, adam_beta2", betas),
-        "optimizer.params.eps": ("trainer.adam_epsilon", field("adam_epsilon")),
-        "optimizer.params.weight_decay": ("trainer.weight_decay", field("weight_decay")),
     }
 
 
 def _at(config: Config, key: str) -> Any:
-    """The value at a dotted key; None where it is not there."""
-    found: Any = config
+    """The value at a dotted key; None where there is none."""
+    value: Any = config
     for name in key.split("."):
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def record_config(trainer: Any) -> None:
-    """Writes deepspeed.json into the run folder, as DeepSpeed gets it; rank 0 only, nothing without DeepSpeed."""
+    """Writes deepspeed.json into the run folder, as DeepSpeed gets it: from rank 0, and only where it is used."""
     plugin = trainer.accelerator.state.deepspeed_plugin
     if plugin is not None and trainer.args.process_index == 0:
         text = json.dumps(plugin.deepspeed_config, indent=2, default=str) + "\n"
-        write_whole(Path(trainer.args.output_dir) / "deepspeed.json", text)
+        write_whole(RunFolder(Path(trainer.args.output_dir)).deepspeed, text)

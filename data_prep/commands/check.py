@@ -15,8 +15,9 @@ from data_prep.filtering.filters import FILTERS, Filter
 from data_prep.ledger import Ledger
 from data_prep.traces.sources import read_source
 from recipes.command import split
-from recipes.data import DataSection, FiltersSection
+from recipes.data import DataSection
 from recipes.errors import UserError
+from recipes.filters import FiltersSection
 from recipes.loader import load
 from recipes.paths import find_path
 from recipes.schema import Recipe

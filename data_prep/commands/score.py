@@ -115,7 +115,7 @@ def labelled(recipe: Recipe) -> Iterator[tuple[Scored, Row | None]]:
         Labeller(tokenizer, think_format(section.format, tokenizer)), section.max_length_tokens, section.overlong
     )
     suites = [load_suite(suite) for suite in recipe.sweep.suites]
-    traces = read_and_filter(section.model_copy(update={"select": None}), Ledger(), suites)
+    traces = read_and_filter(section.changed(select=None), Ledger(), suites)
     while chunk := list(islice(traces, CHUNK_TRACES)):
         for trace, outcome in zip(chunk, work.labeller.label_all(chunk), strict=True):
             fitting = work.fitting(trace, outcome)

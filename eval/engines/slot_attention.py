@@ -39,14 +39,15 @@ def slot_attention(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
-    slot_blocks: Blocks | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """Output [rows, tokens, heads, head size].
 
     query [rows, heads, tokens, head size]; key, value [rows, key/value heads, width, head size]; attention_mask
     [rows, 1, tokens, width]: for several tokens whether a column is visible, for one token what is added to its score.
+    `slot_blocks` among the arguments is the engine's own (`blocks_of`); without it all rows are one block.
     """
+    blocks: Blocks = kwargs.pop("slot_blocks", None) or ((0, query.shape[0], key.shape[2]),)
     has_more = any(argument is not None for name, argument in kwargs.items() if name not in PLAIN)
     if query.shape[2] > 1 or query.device.type != "cpu" or attention_mask is None or has_more:
         output: tuple[torch.Tensor, None] = sdpa_attention_forward(
@@ -58,7 +59,7 @@ def slot_attention(
     # Query heads that share a key/value head are the rows of one product, so keys and values need not be repeated.
     scaled = (query * (size**-0.5 if scaling is None else scaling)).view(rows * kv_heads, heads // kv_heads, size)
     output_groups = query.new_empty(rows * kv_heads, heads // kv_heads, value.shape[3])
-    for first, last, width in slot_blocks or ((0, rows, key.shape[2]),):
+    for first, last, width in blocks:
         groups = slice(first * kv_heads, last * kv_heads)
         # [rows of the block * key/value heads, width, head size]: views of the cache, nothing is copied
         keys, values = (states[first:last, :, :width].reshape(-1, width, states.shape[3]) for states in (key, value))

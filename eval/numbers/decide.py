@@ -24,16 +24,14 @@ They are tried in this order: an improvement that is shown, however small, is PA
 a ruined model climbs from nothing, steeper than a healthy one, and fails at the level. "Not above" can never be shown
 of two equal models, so NOT RETURNED says "no more than the margin above".
 
-Intervals have 95 % where a sweep is judged alone. A run is judged at many sweeps, and its 5 % of error are shared among
-them beforehand: half to the last, the other half to all before it (`eval.numbers.sequences` has the rule, and why
-Student's interval with a correction for skewness, not a bootstrap). So in 95 % of runs no false RETURNED is said at
-any sweep. What is known of the two references alone does not change from sweep to sweep: its intervals have 95 %.
+Every interval is that of `eval.numbers.contrasts`, with 95 % where a sweep is judged alone; in a run the 5 % of error
+are shared among its sweeps (`eval.numbers.sequences`), so in 95 % of runs no false RETURNED is said at any sweep. What
+is known of the two references alone does not change from sweep to sweep: its intervals have 95 %.
 
 Problems that would decide: so many that, with the spread between problems that was seen, the interval would be short
 of the distance to the threshold by 0.84 standard errors; the statement is then shown in four of five repetitions, if
-the estimates are the truth. By simulation, with pilots of 12 … 48 problems: .78 … .94 of the repetitions are decided,
-mostly .82 (more where another word can be shown too). With fresh problems it is as good as the pilot was: .4 … 1.0.
-Before a run's last sweep the number is for the wider intervals of that sweep.
+the estimates are the truth (docs/statistics.md has what simulations found). Before a run's last sweep the number is for
+the wider intervals of that sweep.
 
 A budget of 0 (thinking off, a control) has no part in it.
 """
@@ -46,10 +44,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from eval.numbers.sequences import RUN_ERROR, Contrast, intervals, reach
-from eval.numbers.statistics import Array, gain_per_doubling, recovered_fraction, slope_scale, thinking_columns
+from eval.numbers.contrasts import Contrast, contrast, reach
+from eval.numbers.gains import gain_per_doubling, slope_scale, thinking_columns
+from eval.numbers.sequences import RUN_ERROR, interval_name
+from eval.numbers.statistics import Array
 from recipes.sweep import VerdictSection
 
 Word = Literal["RETURNED", "PARTIAL", "NOT RETURNED", "UNDECIDED"]
@@ -60,12 +58,13 @@ MOST_PROBLEMS = 1_000_000  # above this the honest answer is that problems will 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The word and what it rests on. Gains are accuracy a doubling; None where one budget or one problem allows no
+    """The word and what it rests on. Gains are accuracy per doubling; None where one budget or one problem allows no
     number.
 
     reasons: the statements that the word needed, or, for UNDECIDED, the one that is missing. recovered: the share of
     the lost accuracy at the largest budget that is back, None where no loss is shown. problems_needed: only for
-    UNDECIDED, and None where no number of problems up to a million would decide. error: what the intervals may miss.
+    UNDECIDED, and None where no number of problems up to a million would decide. error: the probability with which
+    each interval may miss.
     """
 
     word: Word
@@ -98,6 +97,7 @@ class Statement:
     def ratio(self) -> float:
         """How far it is from being shown: half width / distance (1: just shown, inf: looks false)."""
         ends = self.contrast.estimate - self.contrast.low, self.contrast.high - self.contrast.estimate
+        # Skewness makes the two ends differ; only the one towards the threshold matters.
         return ends[self.side] / self.distance if self.distance > 0 else math.inf
 
     def problems_needed(self, problems: int, error: float) -> int | None:
@@ -107,12 +107,30 @@ class Statement:
         return bisect_left(range(MOST_PROBLEMS), True, lo=problems, key=lambda count: self._shown_with(count, error))
 
     def _shown_with(self, problems: int, error: float) -> bool:
-        own = self.contrast
-        half = float(reach((own.deviation, own.skewness, own.scale), problems, error)[self.side])
-        return half + RESERVE * own.deviation / math.sqrt(problems) <= self.distance
+        c = self.contrast
+        half = float(reach(c.deviation, c.skewness, c.scale, problems, error)[self.side])
+        return half + RESERVE * c.deviation / math.sqrt(problems) <= self.distance
 
 
-Models = tuple[Array, Array, Array]  # run, unpruned, pruned: [P, K] each, rows are the same problems
+@dataclass(frozen=True)
+class Paired:
+    """Means of correct thoughts in [0, 1] of the three models, [problems, budgets] each. They travel together because
+    every row is the same problem in all three, and every column the same budget: all that is judged is paired by it.
+    """
+
+    run: Array
+    unpruned: Array
+    pruned: Array
+    budgets: Sequence[int]
+
+    def __post_init__(self) -> None:
+        shapes = [self.run.shape, self.unpruned.shape, self.pruned.shape]
+        if shapes != [(len(self.run), len(self.budgets))] * 3:
+            raise ValueError(
+                f"run, unpruned and pruned {shapes} are not the same problems at {len(self.budgets)} budgets"
+            )
+
+
 Claim = tuple[Statement, ...]  # statements that must all hold; the one of largest ratio decides
 
 
@@ -141,44 +159,44 @@ def _below(name: str, contrast: Contrast, threshold: float) -> Claim:
 
 
 def _span(contrast: Contrast) -> str:
-    return f"{contrast.estimate:+.3f} ({contrast.low:+.3f} … {contrast.high:+.3f})"
+    return f"{contrast.estimate:+.3f} [{contrast.low:+.3f}, {contrast.high:+.3f}]"
 
 
 def _ratio(claim: Claim) -> float:
+    # all statements must be shown, so the one farthest from it decides
     return max(statement.ratio for statement in claim)
 
 
 def _either(*claims: Claim) -> Claim:
+    # any claim suffices, so the one nearest to being shown counts
     return min(claims, key=_ratio)
 
 
-def measure(models: Models, budgets: Sequence[int], section: VerdictSection, error: float) -> Contrasts:
-    """The paired contrasts of three models, with the `error` share of this sweep; P and budgets above 0 at least 2."""
-    run, unpruned, pruned = models
-    gains = [gain_per_doubling(model, budgets) for model in models]
-    gap = unpruned[:, -1] - pruned[:, -1]
-    better = run[:, -1] - pruned[:, -1]
-    of_run = [
-        gains[0],
-        gains[0] - gains[1],
-        gains[0] - gains[2],
-        run[:, -1] - unpruned[:, -1],
-        better,
-        better - section.min_recovered * gap,
-    ]
-    slope = slope_scale(budgets)
+def measure(models: Paired, section: VerdictSection, error: float) -> Contrasts:
+    """The contrasts of the three models, with the `error` share of this sweep; two problems and two budgets above 0 at
+    least."""
+    run, unpruned, pruned = models.run, models.unpruned, models.pruned
+    gain, unpruned_gain, pruned_gain = (gain_per_doubling(m, models.budgets) for m in (run, unpruned, pruned))
+    gap, better = unpruned[:, -1] - pruned[:, -1], run[:, -1] - pruned[:, -1]
+    slope = slope_scale(models.budgets)
     return Contrasts(
-        *intervals(np.stack(of_run, axis=1), [slope] * 3 + [1.0] * 3, error),
-        *intervals(np.stack([gains[1], gap], axis=1), [slope, 1.0], RUN_ERROR),
+        gain=contrast(gain, slope, error),
+        gain_to_unpruned=contrast(gain - unpruned_gain, slope, error),
+        gain_to_pruned=contrast(gain - pruned_gain, slope, error),
+        accuracy_to_unpruned=contrast(run[:, -1] - unpruned[:, -1], 1.0, error),
+        accuracy_to_pruned=contrast(better, 1.0, error),
+        part_of_gap=contrast(better - section.min_recovered * gap, 1.0, error),
+        unpruned_gain=contrast(unpruned_gain, slope, RUN_ERROR),
+        gap=contrast(gap, 1.0, RUN_ERROR),
     )
 
 
 def claims(c: Contrasts, section: VerdictSection) -> dict[Word, Claim]:
     """What each word needs, as the module's text says it, in the order in which the words are tried."""
-    lost = c.gap.low > 0
+    # Without a shown loss a part of it means nothing: then the run is held to the unpruned model itself.
     name, level = (
         ("accuracy against the part that must be back", c.part_of_gap)
-        if lost
+        if c.gap.low > 0
         else ("accuracy against the unpruned model", c.accuracy_to_unpruned)
     )
     rises = _above("gain", c.gain, 0.0)
@@ -201,43 +219,38 @@ def claims(c: Contrasts, section: VerdictSection) -> dict[Word, Claim]:
     }
 
 
-def decide(run: Array, unpruned: Array, pruned: Array, budgets: Sequence[int], section: VerdictSection) -> Verdict:
-    """The verdict on `run` judged alone; all three [P, K], means of correct thoughts by problem in [0, 1], paired."""
-    return decide_at((run, unpruned, pruned), budgets, section, RUN_ERROR)
-
-
-def decide_at(models: Models, budgets: Sequence[int], section: VerdictSection, error: float) -> Verdict:
-    """The verdict on the first of `models` at one sweep of a run, whose `error` share is `sequences.sweep_error`.
+def decide(models: Paired, section: VerdictSection, error: float = RUN_ERROR) -> Verdict:
+    """The verdict on `models.run`: judged alone, or at one sweep of a run whose share is `sequences.sweep_error`.
 
     With one budget above 0 there is no gain, with one problem no interval: UNDECIDED, saying so.
     """
-    problems, few = len(models[0]), len(thinking_columns(budgets)) < 2
+    problems, largest = len(models.run), models.budgets[-1]
+    few = len(thinking_columns(models.budgets)) < 2
     if few or problems < 2:
         reason = "a gain needs at least two budgets above 0" if few else "an interval needs at least two problems"
-        return Verdict("UNDECIDED", None, None, None, None, None, None, budgets[-1], (reason,), problems, None, error)
-    contrasts = measure(models, budgets, section, error)
+        return Verdict("UNDECIDED", None, None, None, None, None, None, largest, (reason,), problems, None, error)
+    contrasts = measure(models, section, error)
     by_word = claims(contrasts, section)
     word: Word = next((word for word, claim in by_word.items() if _ratio(claim) < 1), "UNDECIDED")
-    back = recovered_fraction(*(model[:, -1:] for model in models))[0] if contrasts.gap.low > 0 else None
     if word == "UNDECIDED":
         nearest = max(_either(*by_word.values()), key=lambda statement: statement.ratio)
         reasons, needed = _not_shown(nearest, contrasts), nearest.problems_needed(problems, error)
     else:
         reasons, needed = tuple(dict.fromkeys(statement.text for statement in by_word[word])), None
-    gain = contrasts.gain
+    gain, gap = contrasts.gain, contrasts.gap
     return Verdict(
-        word,
-        gain.estimate,
-        gain.low,
-        gain.high,
-        contrasts.unpruned_gain.estimate,
-        gain.estimate - contrasts.gain_to_pruned.estimate,
-        back.estimate if back else None,
-        budgets[-1],
-        reasons,
-        problems,
-        needed,
-        error,
+        word=word,
+        gain=gain.estimate,
+        gain_low=gain.low,
+        gain_high=gain.high,
+        unpruned_gain=contrasts.unpruned_gain.estimate,
+        pruned_gain=gain.estimate - contrasts.gain_to_pruned.estimate,
+        recovered=contrasts.accuracy_to_pruned.estimate / gap.estimate if gap.low > 0 else None,
+        largest_budget=largest,
+        reasons=reasons,
+        problems=problems,
+        problems_needed=needed,
+        error=error,
     )
 
 
@@ -245,26 +258,32 @@ def _not_shown(missing: Statement, contrasts: Contrasts) -> tuple[str, ...]:
     reasons = (f"not shown: {missing.text}",)
     if contrasts.unpruned_gain.low > 0:
         return reasons
-    own = f"the unpruned model's own gain {_span(contrasts.unpruned_gain)} is not shown to be above 0 on this suite"
-    return (*reasons, own)
+    flat = f"the gain of the unpruned model {_span(contrasts.unpruned_gain)} is not shown to be above 0 on this suite"
+    return (*reasons, flat)
 
 
 def verdict_line(verdict: Verdict) -> str:
-    """One sentence: the word, the gain with interval, the unpruned gain, and what is back at the largest budget."""
+    """One sentence: the word, the gain with its interval, the unpruned gain, and what is back at the largest budget."""
     if verdict.gain is None or verdict.unpruned_gain is None:
         return f"{verdict.word}: {verdict.reasons[0]}"
-    span = f"{verdict.gain_low:.2f} … {verdict.gain_high:.2f}"
-    span += ", holding over all sweeps" if verdict.error < RUN_ERROR else ""
-    line = f"{verdict.word}: gain {verdict.gain:+.2f} per doubling ({span}), unpruned {verdict.unpruned_gain:+.2f}; "
+    interval = f"[{verdict.gain_low:+.2f}, {verdict.gain_high:+.2f}]"
+    named = f" ({interval_name(verdict.error)})" if verdict.error < RUN_ERROR else ""
     where = f"at {verdict.largest_budget} tokens"
-    line += (
-        f"no loss to the unpruned model was measured {where}"
+    level = (
+        f"the pruned model is not measurably worse than the unpruned one {where}"
         if verdict.recovered is None
-        else f"{verdict.recovered:.2f} of the lost accuracy {where} is back"
+        else f"{verdict.recovered:.2f} of the accuracy lost {where} is back"
     )
-    if verdict.word == "UNDECIDED":
-        needed = verdict.problems_needed
-        line += f"; {verdict.problems} problems, " + (
-            f"about {needed:,} would decide" if needed else "more would not decide"
-        )
-    return line
+    gains = f"gain {verdict.gain:+.2f} {interval} per doubling{named}, unpruned {verdict.unpruned_gain:+.2f}"
+    return f"{verdict.word}: {gains}; {level}{_remedy(verdict)}"
+
+
+def _remedy(verdict: Verdict) -> str:
+    """What would decide an UNDECIDED verdict; empty for all others."""
+    if verdict.word != "UNDECIDED":
+        return ""
+    if verdict.problems_needed:
+        return f"; {verdict.problems} problems are too few, about {verdict.problems_needed:,} would decide"
+    if verdict.recovered is None:
+        return ", so this suite cannot show recovery: use a harder suite or a larger budget"
+    return f"; {verdict.problems} problems, and more would not decide"

@@ -13,7 +13,7 @@ from recipes.errors import UserError
 
 
 def pass_at_k(correct_counts: Sequence[int], n: int, k: int) -> Array:
-    """Unbiased pass@k of each problem, [P]: 1 - C(n - c, k) / C(n, k) with c of n thoughts correct.
+    """Unbiased pass@k of each problem, [problems]: 1 - C(n - c, k) / C(n, k) with c of n thoughts correct.
 
     As the product over i = n-c+1 … n of (1 - k/i), which does not overflow (arXiv 2107.03374, section 2.1).
     Raises UserError for k outside 1 … n, or a count outside 0 … n.
@@ -22,7 +22,7 @@ def pass_at_k(correct_counts: Sequence[int], n: int, k: int) -> Array:
         raise UserError(f"pass@{k} needs 1 <= k <= samples, got samples={n}; draw more samples or lower k")
     if any(not 0 <= c <= n for c in correct_counts):
         raise UserError(
-            f"correct thoughts a problem must be 0 … {n}, got {min(correct_counts)} … {max(correct_counts)}"
+            f"correct thoughts per problem must be 0 … {n}, got {min(correct_counts)} … {max(correct_counts)}"
         )
     return np.array(
         [1.0 if n - c < k else 1.0 - float(np.prod(1.0 - k / np.arange(n - c + 1, n + 1))) for c in correct_counts]
@@ -33,13 +33,12 @@ def pass_rows(grades: Mapping[str, Sequence[bool]]) -> list[dict[str, Any]]:
     """pass@k for k = 1, 2, 4 … and the most thoughts that a problem has, from `grades` by problem.
 
     Each k is over the problems that have k thoughts or more (`problems`), each by its own number of thoughts, with the
-    95 % interval of their mean, clustered by problem (`statistics.accuracy_interval`; measured for pass@2 of 4: .945 …
-    .99, of 16 alike thoughts on 30 problems .925 where nearly all problems are solved).
+    95 % interval of their mean, clustered by problem (`statistics.accuracy_interval`).
     """
     most = max(map(len, grades.values()))
     rows = []
     for k in sorted({2**power for power in range(most.bit_length())} | {most}):
-        values = np.array([pass_at_k([sum(own)], len(own), k)[0] for own in grades.values() if len(own) >= k])
+        values = np.array([pass_at_k([sum(group)], len(group), k)[0] for group in grades.values() if len(group) >= k])
         low, high = accuracy_interval(values)
         rows.append({"k": k, "value": float(values.mean()), "low": low, "high": high, "problems": len(values)})
     return rows

@@ -1,4 +1,4 @@
-"""Why a model thinks worse: repetition, diversity and reflection in its thoughts, counted on their text.
+"""How a model's thoughts are written: repetition, diversity and reflection, counted on their text.
 
 Three things were seen to change when layers are cut (arXiv 2510.22228): thoughts repeat more, their steps are less
 diverse (self-BLEU), and they reflect less. All functions are pure; a word is what stands between blanks, in lower case.
@@ -27,7 +27,7 @@ import math
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from statistics import fmean
 from typing import Any, Literal
@@ -124,6 +124,7 @@ def self_bleu(sentences: Sequence[Sequence[str]]) -> float | None:
         sentences = [sentences[i] for i in sorted(drawn)]
     if len(sentences) < 2:
         return None
+    # Counts of the other sentences come from the two largest per n-gram (`_two_most`): n sentences cost n, not n².
     tables = [[Counter(_ngrams(sentence, n)) for n in range(1, NGRAM + 1)] for sentence in sentences]
     most = _two_most(tables)
     return fmean(_bleu(i, tables, most, [len(sentence) for sentence in sentences]) for i in range(len(sentences)))
@@ -134,10 +135,10 @@ Most = dict[tuple[str, ...], tuple[int, int]]  # n-gram of several sentences -> 
 
 
 def _two_most(tables: Tables) -> Most:
-    every = [counts for by_order in tables for counts in by_order]
-    sentences = Counter(chain.from_iterable(every))
+    counters = [counts for by_order in tables for counts in by_order]
+    sentences = Counter(chain.from_iterable(counters))
     most: Most = {gram: (0, 0) for gram, number in sentences.items() if number > 1}
-    for counts in every:
+    for counts in counters:
         for gram in counts.keys() & most.keys():
             first, second = most[gram]
             most[gram] = (counts[gram], first) if counts[gram] > first else (first, max(second, counts[gram]))
@@ -150,6 +151,7 @@ def _bleu(i: int, tables: Tables, most: Most, lengths: Sequence[int]) -> float:
         matched = 0
         for gram in counts.keys() & most.keys():
             first, second = most[gram]
+            # the largest count may be this sentence's own; then the others have the second largest
             matched += second if counts[gram] == first else counts[gram]
         added = 1 if order else 0
         share = (matched + added) / (lengths[i] - order + added)
@@ -176,58 +178,54 @@ def _opens_a_clause(text: str, start: int) -> bool:
 
 
 def style_row(texts: Sequence[str], judgements: Sequence[Judgement]) -> dict[str, Any]:
-    """The style of one sweep's finished thoughts; JSON-safe, None where no thought defines a number.
+    """The style of the whole thoughts `texts` of one sweep, and what a judge said of some; JSON-safe, None where no
+    thought defines a number.
 
-    texts: of the thoughts; judgements: of those that a judge was asked about.
-
-    Means over the thoughts that are long enough, with their number beside; `per_1000_words` is marks over all words,
-    `share` that of all thoughts with at least one mark.
+    Means are over the thoughts that are long enough, whose number is given too; `per_1000_words` is marks over all
+    words, `share` that of all thoughts with at least one mark.
     """
     words = [split_words(text) for text in texts]
+    rates = [rate for rate in map(ngram_repetition, words) if rate is not None]
+    scores = [score for score in (self_bleu(split_sentences(text)) for text in texts) if score is not None]
     total = sum(map(len, words))
-    marks = [reflection(text) for text in texts]
-    repeated = [rate for rate in map(ngram_repetition, words) if rate is not None]
-    alike = [self_bleu(split_sentences(text)) for text in texts]
-    defined = [score for score in alike if score is not None]
     return {
         "thoughts": len(texts),
         "words": total / len(texts) if texts else None,
-        "ngram_repetition": fmean(repeated) if repeated else None,
-        "ngram_repetition_thoughts": len(repeated),
-        "self_bleu": fmean(defined) if defined else None,
-        "self_bleu_thoughts": len(defined),
-        "reflection": {
-            behaviour: {
-                "per_1000_words": 1000 * sum(found[behaviour] for found in marks) / total if total else None,
-                "share": fmean(found[behaviour] > 0 for found in marks) if marks else None,
-            }
-            for behaviour in ANYWHERE
-        },
+        "ngram_repetition": fmean(rates) if rates else None,
+        "ngram_repetition_thoughts": len(rates),
+        "self_bleu": fmean(scores) if scores else None,
+        "self_bleu_thoughts": len(scores),
+        "reflection": _reflection_row([reflection(text) for text in texts], total),
         "judged": judged_row(judgements),
     }
 
 
-def judged_row(asked: Sequence[Judgement]) -> dict[str, Any] | None:
+def judged_row(judgements: Sequence[Judgement]) -> dict[str, Any] | None:
     """What the judge counted in the thoughts it was asked about; None where it was asked about none.
 
     thoughts: those judged; missing: those it failed on, which count for nothing, and `failure` the first reason; cut:
     those of which it saw a part. Marks are over the words that it saw.
     """
-    if not asked:
+    if not judgements:
         return None
-    counts = [one.counts for one in asked if one.counts is not None]
-    words = sum(one.words for one in asked if one.counts is not None)
+    counts = [judgement.counts for judgement in judgements if judgement.counts is not None]
+    words = sum(judgement.words for judgement in judgements if judgement.counts is not None)
     return {
-        "judge": asked[0].judge,
+        "judge": judgements[0].judge,
         "thoughts": len(counts),
-        "missing": len(asked) - len(counts),
-        "failure": next((one.failure for one in asked if one.counts is None), None),
-        "cut": sum(one.cut for one in asked),
-        "reflection": {
-            behaviour: {
-                "per_1000_words": 1000 * sum(found[behaviour] for found in counts) / words if words else None,
-                "share": fmean(found[behaviour] > 0 for found in counts) if counts else None,
-            }
-            for behaviour in ANYWHERE
-        },
+        "missing": len(judgements) - len(counts),
+        "failure": next((judgement.failure for judgement in judgements if judgement.counts is None), None),
+        "cut": sum(judgement.cut for judgement in judgements),
+        "reflection": _reflection_row(counts, words),
+    }
+
+
+def _reflection_row(counts: Sequence[Mapping[Any, int]], words: int) -> dict[str, Any]:
+    """Marks per 1,000 `words`, and the share of thoughts with a mark, by behaviour; one of `counts` per thought."""
+    return {
+        behaviour: {
+            "per_1000_words": 1000 * sum(marks[behaviour] for marks in counts) / words if words else None,
+            "share": fmean(marks[behaviour] > 0 for marks in counts) if counts else None,
+        }
+        for behaviour in ANYWHERE
     }

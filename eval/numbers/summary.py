@@ -1,34 +1,26 @@
-"""From a suite's scores to the rows of sweeps.jsonl: one a budget, and one with budget null that carries the sweep's
+"""From a suite's scores to the rows of sweeps.jsonl: one per budget, and one with budget null that carries the sweep's
 numbers.
 
-Also how those rows are read again: by tables, plots, the report and the comparison. Every value is JSON-safe: None,
-never NaN.
+Also how tables, plots, the report and the comparison find what they need among those rows. Every value is JSON-safe:
+None, never NaN.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 
-from eval.numbers.decide import Verdict, decide_at, verdict_line
+from eval.numbers.decide import Paired, Verdict, decide, verdict_line
+from eval.numbers.fractions import recovered_fraction
+from eval.numbers.gains import gain_row, level
 from eval.numbers.parallel import majority_at_n, pass_rows
 from eval.numbers.sequences import RUN_ERROR
-from eval.numbers.statistics import (
-    Array,
-    accuracy_interval,
-    gain_interval,
-    level,
-    recovered_fraction,
-    total_gain,
-)
+from eval.numbers.statistics import Array, accuracy_interval
 from eval.types import Score, SuiteSweep
-from recipes.errors import UserError
 from recipes.sweep import VerdictSection
 
 Row = dict[str, Any]
@@ -40,7 +32,7 @@ def problem_ids(sweep: SuiteSweep) -> list[str]:
 
 
 def problem_means(sweep: SuiteSweep, ids: Sequence[str]) -> Array:
-    """Share of correct thoughts by problem and budget, [P, K], rows in the order of `ids`.
+    """Share of correct thoughts, [problems, budgets], rows in the order of `ids`.
 
     Raises ValueError where one of `ids` has no score at a budget of the sweep.
     """
@@ -61,7 +53,7 @@ def paired_ids(sweeps: Sequence[SuiteSweep]) -> list[str]:
     return [problem for problem in problem_ids(sweeps[0]) if problem in common]
 
 
-def rows(
+def sweep_rows(
     sweep: SuiteSweep,
     unpruned: SuiteSweep | None,
     pruned: SuiteSweep | None,
@@ -71,10 +63,11 @@ def rows(
     """The rows of sweeps.jsonl for `sweep`; with both others (same suite, same budgets) also verdict and recovered
     fraction.
 
-    `error` is what the verdict's intervals may miss: 0.05 where the sweep is judged alone, `sequences.sweep_error`
-    where it is one of many sweeps of a run. All other intervals are 95 % ones of this sweep by itself. The verdict is
-    left None on a suite that `section.suite` does not name. Raises ValueError for a sweep of another suite or other
-    budgets, or where a problem lacks a score.
+    `error` is the probability with which the verdict's intervals may miss: 0.05 where the sweep is judged alone,
+    `sequences.sweep_error` where it is one of many sweeps of a run. The gain of a sweep that has a verdict is the
+    verdict's, interval and problems too; all other intervals are 95 % ones of this sweep by itself. The verdict is left
+    None on a suite that `section.suite` does not name. Raises ValueError for a sweep of another suite or other budgets,
+    or where a problem lacks a score.
     """
     for other in (unpruned, pruned):
         if other is not None and (other.suite, other.budgets) != (sweep.suite, sweep.budgets):
@@ -99,32 +92,31 @@ def rows(
         | counted
         for k, budget in enumerate(sweep.budgets)
     ]
-    gain = gain_interval(means, sweep.budgets, section.resamples)
-    whole = (
-        common
-        | {"budget": None}
-        | counted
-        | {
-            "level": level(means.mean(axis=0), sweep.budgets),
-            "gain_per_doubling": gain.estimate if gain else None,
-            "gain_low": gain.low if gain else None,
-            "gain_high": gain.high if gain else None,
-            "total_gain": total_gain(means.mean(axis=0), sweep.budgets),
-            "termination": at_budgets[-1]["closed"] if sweep.budgets[-1] else None,
-            "style": sweep.style,
-        }
-    )
-    return [*at_budgets, whole | _parallel(sweep, samples) | _compared(sweep, unpruned, pruned, section, error)]
+    models = _paired(sweep, unpruned, pruned)
+    decides = section.suite in (None, sweep.suite)
+    verdict = decide(models, section, error) if decides and models is not None and len(models.run) else None
+    if models is not None and verdict is not None and verdict.gain is not None:
+        gain = gain_row(models.run, sweep.budgets, error)
+    else:
+        gain = gain_row(means, sweep.budgets, RUN_ERROR)
+    of_sweep = {
+        "level": level(means.mean(axis=0), sweep.budgets),
+        **gain,
+        "termination": at_budgets[-1]["closed"] if sweep.budgets[-1] else None,
+        "style": sweep.style,
+    }
+    compared = _verdict_keys(verdict) | _recovered(models) | {"paired": None if models is None else len(models.run)}
+    return [*at_budgets, common | {"budget": None} | counted | of_sweep | _parallel(sweep, samples) | compared]
 
 
 def _samples(sweep: SuiteSweep) -> int:
-    """Thoughts a problem; where some are missing, of the problem that has most."""
+    """Thoughts per problem; where some are missing, of the problem that has most."""
     if sweep.missing:
         return max(Counter(score.problem for score in sweep.scores if score.budget == sweep.budgets[0]).values())
     per_problem = len(sweep.scores) / (len(problem_ids(sweep)) * len(sweep.budgets))
     if per_problem != int(per_problem):
         raise ValueError(
-            f"{sweep.model} on {sweep.suite}: {per_problem:.2f} samples a problem and budget, some scores are missing"
+            f"{sweep.model} on {sweep.suite}: {per_problem:.2f} samples per problem and budget, some scores are missing"
         )
     return int(per_problem)
 
@@ -137,7 +129,6 @@ def _accuracy(means: Array) -> Row:
 def _spent(scores: Sequence[Score]) -> Row:
     return {
         "tokens_spent": fmean(score.thinking_tokens for score in scores),
-        "control": fmean(score.thinking_tokens <= score.budget for score in scores),
         "closed": fmean(score.closed for score in scores),
         "cut": fmean(score.cut for score in scores),
         "looping": fmean(score.looping for score in scores),
@@ -145,7 +136,7 @@ def _spent(scores: Sequence[Score]) -> Row:
 
 
 def _parallel(sweep: SuiteSweep, samples: int) -> Row:
-    """pass@k and maj@n at the largest budget with their intervals; None for one thought a problem.
+    """pass@k and maj@n at the largest budget with their intervals; None for one thought per problem.
 
     maj@n is over the problems that have all n thoughts (`maj_problems`).
     """
@@ -155,40 +146,43 @@ def _parallel(sweep: SuiteSweep, samples: int) -> Row:
     for score in sweep.scores:
         if score.budget == sweep.budgets[-1]:
             thoughts[score.problem].append(score)
-    whole = [group for group in thoughts.values() if len(group) == samples]
-    votes = np.array([majority_at_n([s.extracted for s in group], [s.correct for s in group]) for group in whole])
+    complete = [group for group in thoughts.values() if len(group) == samples]
+    votes = np.array([majority_at_n([s.extracted for s in group], [s.correct for s in group]) for group in complete])
     low, high = accuracy_interval(votes)
     return {
         "pass_at_k": pass_rows({problem: [score.correct for score in group] for problem, group in thoughts.items()}),
         "maj_at_n": float(votes.mean()),
         "maj_low": low,
         "maj_high": high,
-        "maj_problems": len(whole),
+        "maj_problems": len(complete),
     }
 
 
-def _compared(
-    sweep: SuiteSweep, unpruned: SuiteSweep | None, pruned: SuiteSweep | None, section: VerdictSection, error: float
-) -> Row:
-    """The keys that need both references; `paired` counts the problems that all three have."""
+def _paired(sweep: SuiteSweep, unpruned: SuiteSweep | None, pruned: SuiteSweep | None) -> Paired | None:
+    """The three models on the problems that all of them have, maybe none; None without both references."""
     if unpruned is None or pruned is None:
-        return _verdict_keys(None) | {"paired": None, "recovered_fraction": None}
+        return None
     ids = paired_ids([sweep, unpruned, pruned])
-    if not ids:
-        return _verdict_keys(None) | {"paired": 0, "recovered_fraction": None}
-    models = (problem_means(sweep, ids), problem_means(unpruned, ids), problem_means(pruned, ids))
-    decides = section.suite in (None, sweep.suite)
-    verdict = decide_at(models, sweep.budgets, section, error) if decides else None
-    fractions = [
-        {
-            "budget": budget,
-            "fraction": f.estimate if f else None,
-            "low": f.low if f else None,
-            "high": f.high if f else None,
-        }
-        for budget, f in zip(sweep.budgets, recovered_fraction(*models), strict=True)
-    ]
-    return _verdict_keys(verdict) | {"paired": len(ids), "recovered_fraction": fractions}
+    shape = len(ids), len(sweep.budgets)  # of no problems too
+    run, of_unpruned, of_pruned = (problem_means(each, ids).reshape(shape) for each in (sweep, unpruned, pruned))
+    return Paired(run, of_unpruned, of_pruned, sweep.budgets)
+
+
+def _recovered(models: Paired | None) -> Row:
+    if models is None or not len(models.run):
+        return {"recovered_fraction": None}
+    fractions = recovered_fraction(models.run, models.unpruned, models.pruned)
+    return {
+        "recovered_fraction": [
+            {
+                "budget": budget,
+                "fraction": fraction.estimate if fraction else None,
+                "low": fraction.low if fraction else None,
+                "high": fraction.high if fraction else None,
+            }
+            for budget, fraction in zip(models.budgets, fractions, strict=True)
+        ]
+    }
 
 
 def _verdict_keys(verdict: Verdict | None) -> Row:
@@ -201,19 +195,6 @@ def _verdict_keys(verdict: Verdict | None) -> Row:
         "problems_needed": verdict.problems_needed,
         "verdict_error": verdict.error,
     }
-
-
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a sweeps.jsonl or metrics.jsonl; [] without the file. Raises UserError (file:line)."""
-    if not path.is_file():
-        return []
-    found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}:{number}: not JSON ({error.msg})") from None
-    return found
 
 
 def suites(rows: Iterable[Row]) -> list[str]:
@@ -235,14 +216,14 @@ def steps(rows: Iterable[Row], model: str, suite: str) -> list[int]:
 def at_step(rows: Iterable[Row], model: str, suite: str, step: int) -> tuple[list[Row], Row | None]:
     """(rows by increasing budget, the row with budget null) of one sweep; the later of two equal rows counts."""
     chosen = {row["budget"]: row for row in rows if (row["model"], row["suite"], row["step"]) == (model, suite, step)}
-    whole = chosen.pop(None, None)
-    return [chosen[budget] for budget in sorted(chosen)], whole
+    summary = chosen.pop(None, None)
+    return [chosen[budget] for budget in sorted(chosen)], summary
 
 
 def newest(rows: Sequence[Row], model: str, suite: str) -> tuple[list[Row], Row | None]:
     """`at_step` of the latest step; ([], None) where this model was never swept on this suite."""
-    found = steps(rows, model, suite)
-    return at_step(rows, model, suite, found[-1]) if found else ([], None)
+    swept = steps(rows, model, suite)
+    return at_step(rows, model, suite, swept[-1]) if swept else ([], None)
 
 
 def totals(metrics: Sequence[Row]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Accuracy curves on one axis: which there are, how they look, what is said of differing protocols.
+"""Accuracy curves on one axis: which there are, how they look, and the note on differing protocols.
 
 matplotlib by its object API on the Agg canvas: no window, no global figure. Colours are told apart by colour-blind
 readers and in grey: black for unpruned, vermilion dashes for pruned, blue from pale to dark for the recovered model as
@@ -19,6 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from eval.numbers.summary import Row, at_step, newest, steps
+from runtime.files import replacing
 
 UNPRUNED, PRUNED, RECOVERED, WARNING = "#9e9e9e", "#d55e00", "#08519c", "#a50026"
 LEGEND_STEPS = 6  # steps named in the legend at most; all are drawn
@@ -56,17 +57,17 @@ class Curve:
 def curves(rows: Sequence[Row], suite: str) -> list[Curve]:
     """The curves of one suite in drawing order: unpruned (broad: it shows under an equal one), pruned, steps."""
     pruned, unpruned = (tuple(newest(rows, model, suite)[0]) for model in ("pruned", "unpruned"))
-    found = [Curve("unpruned", unpruned, UNPRUNED, "-", 5.5, 0.2)] if unpruned else []
-    found += [Curve("pruned", pruned, PRUNED, "--", 2.0, 0.15)] if pruned else []
+    drawn = [Curve("unpruned", unpruned, UNPRUNED, "-", 5.5, 0.2)] if unpruned else []
+    drawn += [Curve("pruned", pruned, PRUNED, "--", 2.0, 0.15)] if pruned else []
     run_steps = steps(rows, "run", suite)
     for index, step in enumerate(run_steps):
         last = index == len(run_steps) - 1
         colour = RECOVERED if last else _blue(index, len(run_steps))
         label = f"recovered, step {step}"
-        found.append(
+        drawn.append(
             Curve(label, tuple(at_step(rows, "run", suite, step)[0]), colour, "-", 2.6 if last else 1.3, 0.18 * last)
         )
-    return found
+    return drawn
 
 
 def _blue(index: int, count: int) -> str:
@@ -77,7 +78,7 @@ def _blue(index: int, count: int) -> str:
 def draw_curves(axes: Axes, drawn: Sequence[Curve], axis: Axis = BUDGET) -> None:
     """Accuracy along `axis` (log2); bands are the 95 % intervals where a curve has one.
 
-    What lies at 0 has no place on such an axis: it is drawn apart on the left, as diamonds that no line joins.
+    A logarithmic axis has no 0: such points are drawn apart on the left, as diamonds that no line joins.
     """
     above = [row[axis.key] for curve in drawn for row in curve.rows if row[axis.key] > 0]
     apart = min(above) / 2 if above else 1.0
@@ -132,7 +133,7 @@ def _zero_name(row: Row, axis: Axis) -> str:
 
 
 def _ticks(above: Sequence[float], axis: Axis) -> list[float]:
-    """The budgets themselves; for tokens spent, which lie anywhere, at most nine powers of two between them."""
+    """The budgets themselves; for tokens spent, which are any numbers, at most nine powers of two between them."""
     values = sorted(set(above))
     if axis is BUDGET or not values:
         return values
@@ -166,7 +167,7 @@ def legend_entries(drawn: Sequence[Curve]) -> list[Curve]:
 
 
 def protocol_note(drawn: Sequence[Curve]) -> str:
-    """Empty where all curves were measured by one protocol; else what the figure must say about it."""
+    """Empty where all curves were measured by one protocol; else the warning that the figure must carry."""
     by_protocol: dict[str, list[str]] = {}
     for curve in drawn:
         for protocol in dict.fromkeys(str(row["protocol"]) for row in curve.rows):
@@ -199,8 +200,7 @@ def single_axes() -> tuple[Figure, Axes]:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write `figure` as PNG under a temporary name, then rename it to `path`; missing folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    figure.savefig(draft, format="png", facecolor="white")
-    return draft.replace(path)
+    """Write `figure` as PNG to `path`, whole or not at all; missing folders are made."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", facecolor="white")
+    return path

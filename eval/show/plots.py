@@ -1,4 +1,4 @@
-"""The figures of a run: accuracy against thinking budget or tokens spent, and the way back over training steps.
+"""The figures of a run: accuracy against thinking budget or tokens spent, and recovery over training steps.
 
 Rows are those of sweeps.jsonl.
 """
@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from eval.numbers.sequences import RUN_ERROR
 from eval.numbers.summary import Row, at_step, newest, steps, suites
 from eval.show.curves import (
     BUDGET,
@@ -55,7 +56,7 @@ def curves_figure(rows: Sequence[Row], suite: str, axis: Axis = BUDGET) -> Figur
 
 
 def training_figure(rows: Sequence[Row], suite: str) -> Figure:
-    """The way back from the pruned model at step 0: accuracy at each budget, gain per doubling, how thoughts end."""
+    """Recovery from the pruned model at step 0: accuracy at each budget, gain per doubling, how thoughts end."""
     figure = new_figure(10.8, 5.2)
     grid = figure.add_gridspec(2, 2, width_ratios=[1.7, 1])
     accuracy, gain, ending = (figure.add_subplot(place) for place in (grid[:, 0], grid[0, 1], grid[1, 1]))
@@ -64,7 +65,9 @@ def training_figure(rows: Sequence[Row], suite: str) -> Figure:
     references = {model: newest(rows, model, suite) for model in ("unpruned", "pruned")}
     _accuracy_by_step(accuracy, sweeps, references["unpruned"][0])
     _gain_by_step(
-        gain, [whole for _, whole in sweeps if whole], {name: whole for name, (_, whole) in references.items() if whole}
+        gain,
+        [summary for _, summary in sweeps if summary],
+        {name: summary for name, (_, summary) in references.items() if summary},
     )
     _ending_by_step(ending, sweeps, references["unpruned"][1])
     accuracy.set_title(
@@ -75,11 +78,11 @@ def training_figure(rows: Sequence[Row], suite: str) -> Figure:
 
 
 def _accuracy_by_step(axes: Axes, sweeps: Sequence[tuple[list[Row], Row | None]], unpruned: Sequence[Row]) -> None:
-    budgets = sorted({row["budget"] for found, _ in sweeps for row in found})
-    wholes = {row["budget"]: row["accuracy"] for row in unpruned}
+    budgets = sorted({row["budget"] for at_budgets, _ in sweeps for row in at_budgets})
+    references = {row["budget"]: row["accuracy"] for row in unpruned}
     for index, budget in enumerate(reversed(budgets)):
         colour = colormaps["viridis"](0.05 + 0.82 * index / max(1, len(budgets) - 1))
-        points = [row for found, _ in sweeps for row in found if row["budget"] == budget]
+        points = [row for at_budgets, _ in sweeps for row in at_budgets if row["budget"] == budget]
         at = [row["step"] for row in points]
         axes.plot(
             at, [row["accuracy"] for row in points], color=colour, marker="o", markersize=3.5, label=budget_name(budget)
@@ -87,10 +90,10 @@ def _accuracy_by_step(axes: Axes, sweeps: Sequence[tuple[list[Row], Row | None]]
         axes.fill_between(
             at, [row["low"] for row in points], [row["high"] for row in points], color=colour, alpha=0.13, linewidth=0
         )
-        if budget in wholes:
-            axes.axhline(wholes[budget], color=colour, linestyle=":", linewidth=1.3)
+        if budget in references:
+            axes.axhline(references[budget], color=colour, linestyle=":", linewidth=1.3)
     handles, _ = axes.get_legend_handles_labels()
-    dotted = [Line2D([], [], color=GREY, linestyle=":", label="unpruned, same budget")] if wholes else []
+    dotted = [Line2D([], [], color=GREY, linestyle=":", label="unpruned, same budget")] if references else []
     if handles:
         axes.legend(
             handles=[*handles, *dotted],
@@ -107,8 +110,8 @@ def _accuracy_by_step(axes: Axes, sweeps: Sequence[tuple[list[Row], Row | None]]
     axes.set_ylabel("accuracy (bands: 95 % intervals)")
 
 
-def _gain_by_step(axes: Axes, wholes: Sequence[Row], references: dict[str, Row]) -> None:
-    points = [row for row in wholes if row["gain_per_doubling"] is not None]
+def _gain_by_step(axes: Axes, summaries: Sequence[Row], references: dict[str, Row]) -> None:
+    points = [row for row in summaries if row["gain_per_doubling"] is not None]
     at = [row["step"] for row in points]
     axes.plot(
         at, [row["gain_per_doubling"] for row in points], color=RECOVERED, marker="o", markersize=3.5, linewidth=2
@@ -129,12 +132,14 @@ def _gain_by_step(axes: Axes, wholes: Sequence[Row], references: dict[str, Row])
     dress(axes)
     axes.autoscale(axis="y")
     axes.margins(y=0.12)
-    axes.set_title("gain per doubling of the budget", loc="left", fontsize=10, fontweight="bold")
+    in_a_run = any((row.get("verdict_error") or RUN_ERROR) < RUN_ERROR for row in points)
+    band = "band: simultaneous over all sweeps" if in_a_run else "band: 95 % intervals"
+    axes.set_title(f"gain per doubling of the budget ({band})", loc="left", fontsize=10, fontweight="bold")
     axes.tick_params(labelbottom=False)
 
 
 def _ending_by_step(axes: Axes, sweeps: Sequence[tuple[list[Row], Row | None]], unpruned: Row | None) -> None:
-    ended = [whole for _, whole in sweeps if whole and whole["termination"] is not None]
+    ended = [summary for _, summary in sweeps if summary and summary["termination"] is not None]
     axes.plot(
         [row["step"] for row in ended],
         [row["termination"] for row in ended],
@@ -144,7 +149,7 @@ def _ending_by_step(axes: Axes, sweeps: Sequence[tuple[list[Row], Row | None]], 
         linewidth=2,
         label="end by themselves",
     )
-    last = [found[-1] for found, _ in sweeps if found]
+    last = [at_budgets[-1] for at_budgets, _ in sweeps if at_budgets]
     axes.plot(
         [row["step"] for row in last],
         [row["looping"] for row in last],

@@ -1,10 +1,11 @@
-"""What the terminal shows after a sweep: models down, budgets across, plain text in 100 columns."""
+"""What the terminal shows after a sweep: one line per model, one column per budget, plain text in 100 columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import fill
 
+from eval.numbers.sequences import RUN_ERROR, interval_name
 from eval.numbers.summary import Row, newest, suites
 
 NAMES = {"unpruned": "unpruned", "pruned": "pruned", "run": "now"}
@@ -20,16 +21,25 @@ def share(value: float) -> str:
 
 
 def cell(row: Row) -> str:
-    """Accuracy with its 95 % interval, as in `0.98 [.95, 1.0]`, and the thoughts that could not be had, if any."""
-    lost = f" ({row['missing']} missing)" if row.get("missing") else ""
-    return f"{row['accuracy']:.2f} [{share(row['low'])}, {share(row['high'])}]{lost}"
+    """Accuracy with its 95 % interval, as in `0.98 [.95, 1.0]`, and the number of missing thoughts, if any."""
+    missing = f" ({row['missing']} missing)" if row.get("missing") else ""
+    return f"{row['accuracy']:.2f} [{share(row['low'])}, {share(row['high'])}]{missing}"
 
 
-def gain_cell(whole: Row | None) -> str:
-    """Gain per doubling with its interval, as in `+0.26 [+.24, +.28]`; `-` where it is not defined."""
-    if whole is None or whole["gain_per_doubling"] is None:
+def gain_cell(summary: Row | None) -> str:
+    """Gain per doubling with its interval, as in `+0.26 [+.24, +.28]`; `-` where it is not defined.
+
+    The interval is the verdict's where there is one (`gain_note` names it), else a 95 % one.
+    """
+    if summary is None or summary["gain_per_doubling"] is None:
         return "-"
-    return f"{whole['gain_per_doubling']:+.2f} [{_signed(whole['gain_low'])}, {_signed(whole['gain_high'])}]"
+    return f"{summary['gain_per_doubling']:+.2f} [{_signed(summary['gain_low'])}, {_signed(summary['gain_high'])}]"
+
+
+def gain_note(summary: Row | None) -> str:
+    """What must be said of the interval of `gain_cell`; empty where it is a 95 % interval of this sweep by itself."""
+    error = (summary or {}).get("verdict_error") or RUN_ERROR
+    return interval_name(error) if error < RUN_ERROR else ""
 
 
 def _signed(value: float) -> str:
@@ -62,27 +72,26 @@ def sweep_table(rows: Sequence[Row], suite: str) -> str:
 
     `rows` are those of sweeps.jsonl; models and suites that were not swept are left out.
     """
-    found = {model: newest(rows, model, suite) for model in NAMES}
-    present = {model: sweep for model, sweep in found.items() if sweep[0]}
+    sweeps = {model: newest(rows, model, suite) for model in NAMES}
+    present = {model: sweep for model, sweep in sweeps.items() if sweep[0]}
     if not present:
         return f"{suite}: not measured"
     parts = [_title(present, suite), _models(present), *_thoughts(present)]
     parts += [_short(rows, other) for other in suites(rows) if other != suite]
-    whole = present.get("run", ([], None))[1]
-    if whole is not None:
+    summary = present.get("run", ([], None))[1]
+    if summary is not None:
         largest = present["run"][0][-1]
-        kept = f", within budget {share(largest['control'])}" if "control" in largest else ""
-        parts.append(f"answers cut {share(largest['cut'])}{kept}, {largest['tokens_spent']:.0f} thinking tokens spent")
-        parts += fill(whole["verdict_line"], WIDTH).splitlines() if whole.get("verdict_line") else []
+        parts.append(f"answers truncated {share(largest['cut'])}, {largest['tokens_spent']:.0f} thinking tokens spent")
+        parts += fill(summary["verdict_line"], WIDTH).splitlines() if summary.get("verdict_line") else []
     return "\n".join(parts)
 
 
 def _title(present: dict[str, tuple[list[Row], Row | None]], suite: str) -> str:
     last = present.get("run") or next(iter(present.values()))
     row = last[0][-1]
-    asked = f"{row['problems']} problems x {row['samples']}"
-    asked += f" ({row['missing']} thoughts missing)" if row.get("missing") else ""
-    return f"step {row['step']}, {suite}: accuracy by thinking budget, {asked}, 95 % intervals"
+    size = f"{row['problems']} problems x {row['samples']}"
+    size += f" ({row['missing']} thoughts missing)" if row.get("missing") else ""
+    return f"step {row['step']}, {suite}: accuracy by thinking budget, {size}, 95 % intervals"
 
 
 def _models(present: dict[str, tuple[list[Row], Row | None]]) -> str:
@@ -92,8 +101,9 @@ def _models(present: dict[str, tuple[list[Row], Row | None]]) -> str:
     for model, (sweep, _) in present.items():
         cells = {row["budget"]: share(row["accuracy"]) if many else cell(row) for row in sweep}
         lines.append([NAMES[model], *(cells.get(budget, "-") for budget in budgets)])
-    gains = [f"{NAMES[model]} {gain_cell(whole)}" for model, (_, whole) in present.items()]
-    return align(lines) + "\ngain per doubling: " + " · ".join(gains)
+    gains = [f"{NAMES[model]} {gain_cell(summary)}" for model, (_, summary) in present.items()]
+    notes = [f"\n(gain now: {note})" for _, summary in present.values() if (note := gain_note(summary))]
+    return align(lines) + "\ngain per doubling: " + " · ".join(gains) + "".join(notes)
 
 
 def _short(rows: Sequence[Row], suite: str) -> str:
@@ -105,27 +115,27 @@ def _short(rows: Sequence[Row], suite: str) -> str:
 
 
 def _thoughts(present: dict[str, tuple[list[Row], Row | None]]) -> list[str]:
-    """How thoughts end and are written, a line a model; what a judge counted is a line of its own."""
+    """How thoughts end and are written, one line per model; what a judge counted is a line of its own."""
     budget = max(sweep[-1]["budget"] for sweep, _ in present.values())
     lines, notes = [[f"thoughts at {budget}", *THOUGHT_HEAD]], []
-    for model, (sweep, whole) in present.items():
-        if whole is not None:
-            lines.append([NAMES[model], *thought_cells(whole, sweep[-1])])
-            judged = (whole.get("style") or {}).get("judged")
+    for model, (sweep, summary) in present.items():
+        if summary is not None:
+            lines.append([NAMES[model], *thought_cells(summary, sweep[-1])])
+            judged = (summary.get("style") or {}).get("judged")
             lines += [[f"{NAMES[model]}, judged", *judged_cells(judged)]] if judged else []
             notes += [f"{NAMES[model]}: {judge_note(judged)}"] if judged and judged["missing"] else []
     return [*align(lines).splitlines(), *(line[:WIDTH] for line in notes)]
 
 
-def thought_cells(whole: Row, largest: Row) -> list[str]:
-    """A line under THOUGHT_HEAD of one sweep: its row with budget null and that of its largest budget.
+def thought_cells(summary: Row, largest: Row) -> list[str]:
+    """A line under THOUGHT_HEAD of one sweep: its row with budget null (`summary`) and that of its largest budget.
 
     Shares of thoughts that end by themselves and in a loop, then numbers of `eval.numbers.style`
     (marks in 1,000 words).
     """
-    style = whole.get("style")
+    style = summary.get("style")
     numbers = [style["ngram_repetition"], style["self_bleu"], *_marks(style)] if style else [None] * 5
-    ended = "-" if whole["termination"] is None else share(whole["termination"])
+    ended = "-" if summary["termination"] is None else share(summary["termination"])
     return [ended, share(largest["looping"]), *map(style_cell, numbers)]
 
 
@@ -136,12 +146,12 @@ def judged_cells(judged: Row) -> list[str]:
 
 def judge_note(judged: Row) -> str:
     """How many thoughts a judge failed on, and why."""
-    asked = judged["thoughts"] + judged["missing"]
-    return f"judge {judged['judge']}: {judged['missing']} of {asked} thoughts missing, {judged['failure']}"
+    thoughts = judged["thoughts"] + judged["missing"]
+    return f"judge {judged['judge']}: {judged['missing']} of {thoughts} thoughts missing, {judged['failure']}"
 
 
 def _marks(counted: Row) -> list[float | None]:
-    return [found["per_1000_words"] for found in counted["reflection"].values()]
+    return [marks["per_1000_words"] for marks in counted["reflection"].values()]
 
 
 def style_cell(value: float | None) -> str:

@@ -1,7 +1,7 @@
 """How often the 95 % intervals hold the truth: `python -m tests.bench.coverage [repetitions]`.
 
-Simulated sweeps whose truth is known, 30, 100 and 500 problems; one line a number of thoughts a problem and their
-likeness, one column a truth. Likeness is the correlation of two thoughts on one problem. Accuracies and pass@2 are
+Simulated sweeps whose truth is known, 30, 100 and 500 problems; one line per number of thoughts per problem and their
+likeness, one column per truth. Likeness is the correlation of two thoughts on one problem. Accuracies and pass@2 are
 beta-binomial. For gains, differences and recovered fractions a thought has luck in [0, 1] and is right at every budget
 whose accuracy is above it; the luck is the problem's own (for all models and thoughts) with chance sqrt(likeness).
 
@@ -16,21 +16,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from eval.numbers.contrasts import bounds
+from eval.numbers.fractions import ratio_intervals
+from eval.numbers.gains import gain_per_doubling, slope_scale
 from eval.numbers.parallel import pass_at_k
-from eval.numbers.statistics import (
-    Array,
-    Interval,
-    accuracy_interval,
-    contrast_intervals,
-    fieller,
-    slope_scale,
-    slope_weights,
-)
+from eval.numbers.statistics import ERROR, Array, Interval, accuracy_interval
 
 REPETITIONS = 4000
-RESAMPLES = 2000
 PROBLEMS = (30, 100, 500)
-THOUGHTS = ((1, 0.0), (4, 0.0), (4, 0.1), (4, 0.5), (4, 0.9), (16, 0.5))  # a problem, and their likeness
+THOUGHTS = ((1, 0.0), (4, 0.0), (4, 0.1), (4, 0.5), (4, 0.9), (16, 0.5))  # per problem, and their likeness
 BUDGETS = (8, 16, 32, 64, 128)
 ACCURACIES = {f"{p:g}": p for p in (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)}
 CURVES = {
@@ -46,11 +40,11 @@ TRIPLES = {  # run, unpruned, pruned
     ".25 .95 .2": (0.25, 0.95, 0.2),
     ".95 .9 .5": (0.95, 0.9, 0.5),
 }
-World = tuple[int, int, float]  # problems, thoughts a problem, likeness
+World = tuple[int, int, float]  # problems, thoughts per problem, likeness
 
 
 def beta_binomial(world: World, accuracy: float, repetitions: int) -> Array:
-    """Correct thoughts by repetition and problem, [R, P]."""
+    """Correct thoughts by repetition and problem, [repetitions, problems]."""
     problems, samples, likeness = world
     generator = np.random.default_rng(round(1000 * accuracy))
     chances = np.full((repetitions, problems), accuracy)
@@ -61,7 +55,7 @@ def beta_binomial(world: World, accuracy: float, repetitions: int) -> Array:
 
 
 def by_luck(world: World, models: tuple[tuple[float, ...], ...], repetitions: int) -> list[Array]:
-    """Means by problem, repetition and budget, [P, R, K], of each of `models` (its accuracies by budget)."""
+    """Means [problems, repetitions, budgets] of each of `models` (its accuracies by budget)."""
     problems, samples, likeness = world
     generator = np.random.default_rng(7)
     own = generator.random((problems, repetitions))
@@ -89,7 +83,7 @@ def of_accuracy(world: World, accuracy: float, repetitions: int) -> float:
 
 
 def of_pass_at_2(world: World, accuracy: float, repetitions: int) -> float:
-    """Coverage of the interval of pass@2; nan for one thought a problem."""
+    """Coverage of the interval of pass@2; nan for one thought per problem."""
     _, samples, likeness = world
     if samples < 2:
         return math.nan
@@ -100,15 +94,20 @@ def of_pass_at_2(world: World, accuracy: float, repetitions: int) -> float:
 
 def of_gain(world: World, curve: tuple[float, ...], repetitions: int) -> float:
     """Coverage of a gain's interval."""
-    gains = by_luck(world, (curve,), repetitions)[0] @ slope_weights(BUDGETS)
-    scales = [slope_scale(BUDGETS)] * repetitions
-    return held(contrast_intervals(gains, scales, RESAMPLES, 3), float(np.array(curve) @ slope_weights(BUDGETS)))
+    gains = gain_per_doubling(by_luck(world, (curve,), repetitions)[0], BUDGETS)
+    return _covered(gains, slope_scale(BUDGETS), float(gain_per_doubling(np.array(curve), BUDGETS)))
 
 
 def of_difference(world: World, pair: tuple[float, float], repetitions: int) -> float:
     """Coverage of the interval of a paired difference of two accuracies."""
     first, second = by_luck(world, tuple((accuracy,) for accuracy in pair), repetitions)
-    return held(contrast_intervals((first - second)[..., 0], [1.0] * repetitions, RESAMPLES, 3), pair[0] - pair[1])
+    return _covered((first - second)[..., 0], 1.0, pair[0] - pair[1])
+
+
+def _covered(contrasts: Array, scale: float, truth: float) -> float:
+    """Coverage of the intervals of `contrasts` [problems, repetitions]."""
+    low, high = bounds(contrasts, scale, ERROR)
+    return float(np.mean((low - 1e-9 <= truth) & (truth <= high + 1e-9)))
 
 
 def of_fraction(world: World, triple: tuple[float, float, float], repetitions: int) -> float:
@@ -116,8 +115,8 @@ def of_fraction(world: World, triple: tuple[float, float, float], repetitions: i
     run, unpruned, pruned = (
         one[..., 0] for one in by_luck(world, tuple((accuracy,) for accuracy in triple), repetitions)
     )
-    found = [fieller(run[:, i] - pruned[:, i], unpruned[:, i] - pruned[:, i]) for i in range(repetitions)]
-    shown = [one for one in found if one is not None]
+    intervals = ratio_intervals(run - pruned, unpruned - pruned)
+    shown = [interval for interval in intervals if interval is not None]
     truth = (triple[0] - triple[2]) / (triple[1] - triple[2])
     return held(shown, truth) if len(shown) >= 0.8 * repetitions else math.nan
 
@@ -132,7 +131,7 @@ KINDS: dict[str, tuple[Callable[..., float], dict]] = {
 
 
 def main(repetitions: int) -> None:
-    """Prints a table a kind of interval."""
+    """Prints one table per kind of interval."""
     for kind, (coverage, truths) in KINDS.items():
         print(f"\n{kind}\nproblems  thoughts  likeness  " + "  ".join(f"{name:>10}" for name in truths))
         for problems in PROBLEMS:

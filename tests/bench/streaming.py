@@ -21,8 +21,8 @@ import pyarrow.parquet
 
 from data_prep.filtering.pipeline import read_and_filter
 from data_prep.ledger import Ledger
-from recipes.data import DataSection, FileTraces, MixtureTraces
-from recipes.traces import MixturePart
+from recipes.data import DataSection
+from recipes.traces import FileTraces, MixturePart, MixtureTraces
 
 SIZES = (10_000, 100_000, 1_000_000)
 WORDS = [f"word{number}" for number in range(500)]

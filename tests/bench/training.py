@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.numbers.summary import read_rows
+from runtime.files import read_rows
 from tests.bench.launches import launch
 from tests.bench.worlds import WORLDS, World
 

@@ -18,9 +18,10 @@ from data_prep.trace import visible
 from data_prep.traces.rows import file_rows
 from data_prep.traces.sources import read_source
 from data_prep.traces.tags import TAG
-from recipes.data import DataSection, FileTraces
+from recipes.data import DataSection
 from recipes.errors import UserError
 from recipes.paths import ROOT
+from recipes.traces import FileTraces
 from tests.data_prep.trace_files import KINDS, write_rows
 
 ROWS_A_SEED = 1_500

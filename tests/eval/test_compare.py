@@ -7,7 +7,7 @@ import pytest
 from eval.compare import joint_curves, joint_figure, main, read_run
 from eval.show.curves import AXES
 from recipes.errors import UserError
-from tests.eval.show.test_tables import made_rows
+from tests.eval.show.made_rows import made_rows
 
 
 def _run(folder, **how):

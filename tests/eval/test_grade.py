@@ -136,7 +136,7 @@ def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
 
 def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "out.jsonl").write_text("mine")
-    with pytest.raises(UserError, match=r"out=.*out\.jsonl: the file is there already"):
+    with pytest.raises(UserError, match=r"out=.*out\.jsonl: exists already"):
         grade(tmp_path, ROWS)
     assert (tmp_path / "out.jsonl").read_text() == "mine"
 

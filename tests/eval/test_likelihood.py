@@ -16,7 +16,7 @@ from data_prep.problem import Problem, Suite
 from data_prep.suites.choices import likelihood_prompt
 from eval.kept_sweep import KeptSweep, Place
 from eval.likelihood import Continuation, graded_choice, log_probabilities, problem_continuations
-from eval.numbers.summary import rows
+from eval.numbers.summary import sweep_rows
 from eval.samples import read_sweep
 from eval.sweep import check_context, suite_sweep
 from eval.types import Weights
@@ -151,7 +151,7 @@ def test_a_sweep_asks_such_a_suite_without_budgets(tmp_path: Path) -> None:
     kept, place = nano_spec([SUITE], [0, 8]), Place(tmp_path, "run", 3)
     assert KeptSweep(kept, place, "", ALONE).run(lambda: Weights(nano())) == {"choices": sweep}
     assert read_sweep(place.file("choices")) == sweep
-    at, whole = rows(sweep, None, None, VerdictSection())
+    at, whole = sweep_rows(sweep, None, None, VerdictSection())
     assert (at["budget"], at["problems"], at["samples"], whole["budget"]) == (0, 9, 1, None)
 
 

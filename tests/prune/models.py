@@ -26,6 +26,8 @@ from transformers import (
 )
 
 LAYERS = 6
+IDLE = 2
+"""the layer that adds nothing in the model of the fixture `unpruned`"""
 SHAPE = {
     "vocab_size": 53,
     "hidden_size": 16,

@@ -1,4 +1,4 @@
-"""Cutting: a cut model is the unpruned one with layers skipped, in memory, with a cache and after a reload."""
+"""Carrying a plan out: a cut model is the unpruned one with layers skipped, in memory, with a cache and reloaded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from data_prep.nano_world import build_tokenizer
-from prune.families import check_cuttable, cut_values
+from prune.inspect import check_folder
 from prune.plan import PrunePlan, load
 from prune.surgery import apply_plan, load_existing, save_pruned
 from recipes.errors import UserError
@@ -69,8 +69,8 @@ def test_removing_a_layer_changes_the_logits(family: str) -> None:
 def test_greedy_tokens_are_the_same_with_and_without_a_cache(family: str, cache: str) -> None:
     model = apply_plan(build(family), plan(0, 3))
     greedy = GenerationConfig(max_new_tokens=12, do_sample=False, pad_token_id=0)
-    given = {"past_key_values": DynamicCache(config=model.config)} if cache == "from the config" else {}
-    cached = model.generate(TOKENS[:1], generation_config=greedy, **given)
+    caches = {"past_key_values": DynamicCache(config=model.config)} if cache == "from the config" else {}
+    cached = model.generate(TOKENS[:1], generation_config=greedy, **caches)
     no_cache = GenerationConfig(max_new_tokens=12, do_sample=False, pad_token_id=0, use_cache=False)
     assert cached.tolist() == model.generate(TOKENS[:1], generation_config=no_cache).tolist()
 
@@ -93,10 +93,6 @@ def test_the_sliding_windows_that_stay_are_those_of_the_kept_layers() -> None:
     ]
 
 
-def test_max_window_layers_counts_the_kept_layers_among_the_first() -> None:
-    assert cut_values(build("qwen2_derived").config, (0, 2, 3, 5))["max_window_layers"] == 2
-
-
 def test_a_cut_that_removes_every_sliding_layer_runs() -> None:
     model = build("qwen2_mixed")
     expected = logits_with_skipped(model, (1, 3, 5))
@@ -116,38 +112,6 @@ def test_refused_model_is_left_as_it_was() -> None:
     assert len(model.model.layers) == model.config.num_hidden_layers == LAYERS
 
 
-def test_unknown_list_with_one_entry_a_layer_is_refused_by_name() -> None:
-    model = build("llama")
-    model.config.rope_factor_by_layer = [1.0] * LAYERS
-    with pytest.raises(UserError, match="rope_factor_by_layer"):
-        check_cuttable(model)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("num_kv_shared_layers", 2),
-        ("scale_attn_by_inverse_layer_idx", True),
-        ("decoder_sparse_step", 2),
-        ("mlp_only_layers", [1]),
-        ("first_k_dense_replace", 1),
-        ("is_encoder_decoder", True),
-    ],
-)
-def test_config_that_depends_on_a_layers_place_is_refused_by_key(key: str, value: object) -> None:
-    model = build("llama")
-    setattr(model.config, key, value)
-    with pytest.raises(UserError, match=key):
-        check_cuttable(model)
-
-
-def test_hybrid_layers_are_refused() -> None:
-    model = build("qwen3")
-    model.config.layer_types = ["linear_attention", *["full_attention"] * (LAYERS - 1)]
-    with pytest.raises(UserError, match="linear_attention"):
-        check_cuttable(model)
-
-
 class ScaledByDepth(LlamaForCausalLM):
     """A model whose layers carry a value made from their place, which no config key tells."""
 
@@ -163,18 +127,36 @@ def test_layers_that_differ_by_their_place_are_refused() -> None:
         apply_plan(model, plan(0))
 
 
-def test_model_without_a_layer_list_is_refused() -> None:
-    model = build("llama")
-    del model.model.layers
-    with pytest.raises(UserError, match="model.layers"):
-        check_cuttable(model)
-
-
 def test_generation_config_with_a_temperature_but_no_sampling_can_be_saved(tmp_path: Path) -> None:
     model = build("llama")
     model.generation_config = GenerationConfig(temperature=0.6, top_p=0.9)
     save_pruned(apply_plan(model, plan(0)), build_tokenizer(), plan(0), tmp_path / "pruned")
     assert GenerationConfig.from_pretrained(tmp_path / "pruned").do_sample is True
+
+
+def test_model_with_a_broken_generation_config_is_refused_and_left_as_it_was() -> None:
+    model = build("llama")
+    model.generation_config.max_new_tokens = -1
+    with pytest.raises(UserError, match="max_new_tokens"):
+        apply_plan(model, plan(0))
+    assert len(model.model.layers) == model.config.num_hidden_layers == LAYERS
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma"])
+def test_merged_model_is_reloaded_with_its_weights_and_its_plan(family: str, tmp_path: Path) -> None:
+    merge = PrunePlan(method="laco", layers=LAYERS, removed=(2, 3), merged=((1, 2, 3),))
+    model = apply_plan(build(family), merge)
+    save_pruned(model, build_tokenizer(), merge, tmp_path / "pruned")
+    assert torch.equal(logits(AutoModelForCausalLM.from_pretrained(tmp_path / "pruned")), logits(model))
+    assert check_folder(tmp_path / "pruned").plan == merge
+
+
+def test_layers_that_do_not_match_are_not_merged_and_the_model_is_left_as_it_was() -> None:
+    model = build("llama")
+    model.model.layers[2].mlp.up_proj.bias = torch.nn.Parameter(torch.zeros(24))
+    with pytest.raises(UserError, match="layer 2 cannot be merged into layer 1"):
+        apply_plan(model, PrunePlan(method="laco", layers=LAYERS, removed=(2,), merged=((1, 2),)))
+    assert len(model.model.layers) == LAYERS
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma"])

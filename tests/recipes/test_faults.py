@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from recipes.errors import UserError
-from recipes.loader import load_recipe
-
 Refusal = Callable[..., str]
 
 UNKNOWN = {
@@ -98,39 +95,6 @@ def test_a_wrong_argument_is_refused_in_one_line(refusal: Refusal, argument: str
     assert refusal(argument) == message
 
 
-CHOICES = "{source: named, name: mmlu, method: likelihood}"
-PLAIN = "{source: nano, name: chain, family: chain, size: 4}"
-CANNOT_DECIDE = (
-    "sweep: suite mmlu is asked by likelihood and has no budgets, so it cannot decide the verdict; "
-    "name another as verdict.suite, or put another last"
-)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([f"sweep.suites=[{PLAIN}, {CHOICES}]"], CANNOT_DECIDE),
-        ([f"sweep.suites=[{CHOICES}, {PLAIN}]", "sweep.verdict.suite=mmlu"], CANNOT_DECIDE),
-        (
-            [f"sweep.suites=[{CHOICES}, {PLAIN}]", "sweep.engine={name: server, url: x, model: m}"],
-            "sweep: engine.name=server gives no likelihoods, and suite mmlu is asked by them; "
-            "use engine.name=hf or method=generate",
-        ),
-        (
-            ["sweep.suites=[{source: named, name: aime24, method: likelihood}]"],
-            "sweep.suites.0: method=likelihood: aime24 has no choices; write method=generate",
-        ),
-    ],
-)
-def test_likelihood_where_it_cannot_be(refusal: Refusal, arguments: list[str], message: str) -> None:
-    assert refusal(*arguments) == message
-
-
-def test_choices_by_likelihood_stand_beside_a_suite_that_decides(small: Path) -> None:
-    suites = load_recipe([f"recipe={small}", f"sweep.suites=[{CHOICES}, {PLAIN}]"]).recipe.sweep.suites
-    assert [suite.name for suite in suites] == ["mmlu", "chain"]
-
-
 def test_a_key_of_another_variant_names_that_variant(refusal: Refusal) -> None:
     assert refusal("adapter.method=none", "adapter.r=8") == (
         "adapter.r=8: not a key of the chosen variant; it belongs to adapter.method=lora or dora or qlora"
@@ -149,14 +113,6 @@ def test_a_missing_variant_is_named_with_the_choices(refusal: Refusal) -> None:
 
 def test_an_unknown_key_like_nothing_lists_the_keys_of_its_section(refusal: Refusal) -> None:
     assert refusal("wandb.qqq=1") == "wandb.qqq=1: unknown key; keys of wandb: entity, group, mode, project"
-
-
-def test_a_key_given_twice_is_refused(refusal: Refusal) -> None:
-    assert refusal("seed=1", "seed=2") == "seed: given twice, or together with a key above or below it; write it once"
-
-
-def test_a_key_inside_a_value_is_refused(refusal: Refusal) -> None:
-    assert "zero.stage: given twice" in refusal("zero=null", "zero.stage=1")
 
 
 def test_an_argument_that_is_no_yaml_is_refused(refusal: Refusal) -> None:
@@ -181,39 +137,3 @@ def test_a_fault_names_the_file_that_holds_it(small: Path, refusal: Refusal) -> 
 
 def test_no_message_uses_pydantics_words(refusal: Refusal) -> None:
     assert "pydantic" not in refusal("adapter.r=a", "model=3", "qqq=1").lower()
-
-
-BROKEN = {
-    "a: 1\nb: [\n": "{path}, line 3: while parsing a flow node, expected the node content, but found '<stream end>'",
-    "seed: 1\nseed: 2\n": "{path}, line 2: the key seed is given twice",
-    "seed: 1\nzero:\n  stage: 1\n  stage: 2\n": "{path}, line 4: the key stage is given twice",
-    "- 1\n": "{path}, line 1: must hold `key: value` lines, got [1]",
-    "just text\n": "{path}, line 1: must hold `key: value` lines, got just text",
-    "seed: 1\n2: 3\n": "{path}, line 2: the key 2 must be text",
-    "a: &a [*a]\n": "{path}, line 1: found unconstructable recursive node",
-    "extends: broken.yaml\n": "{path}: extends itself (broken.yaml -> broken.yaml)",
-    "extends: [a]\n": "{path}: extends must name one file, got ['a']",
-}
-
-
-@pytest.mark.parametrize(("text", "message"), BROKEN.items())
-def test_a_broken_file_is_refused_with_file_and_line(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "broken.yaml"
-    path.write_text(text)
-    with pytest.raises(UserError) as caught:
-        load_recipe([f"recipe={path}"])
-    assert str(caught.value) == message.format(path=path)
-
-
-def test_a_file_that_is_not_utf8_is_refused_with_its_line(tmp_path: Path) -> None:
-    path = tmp_path / "latin.yaml"
-    path.write_bytes(b"seed: 1\nname: \xe9\n")
-    with pytest.raises(UserError, match=r"latin\.yaml, line 2: not UTF-8 text$"):
-        load_recipe([f"recipe={path}"])
-
-
-def test_a_missing_parent_is_named_with_its_child(tmp_path: Path) -> None:
-    path = tmp_path / "child.yaml"
-    path.write_text("extends: nope.yaml\n")
-    with pytest.raises(UserError, match=r"child\.yaml: extends nope\.yaml: no such file"):
-        load_recipe([f"recipe={path}"])

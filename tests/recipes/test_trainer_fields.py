@@ -86,6 +86,8 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("seed", 9, "chainmend sets this field; use seed"),
     ("resume_from_checkpoint", "x", "chainmend sets this field; use run.resume"),
     ("trust_remote_code", True, "chainmend sets this field; use model.trust_remote_code"),
+    ("push_to_hub", True, "not supported; after the run: hf upload USER/NAME RUN/export"),
+    ("hub_model_id", "me/model", "not supported; after the run: hf upload USER/NAME RUN/export"),
     ("learnin_rate", 1, "not a field of TRL's SFTConfig; did you mean trainer.learning_rate?"),
     ("cutoff_len", 1, "not a field of TRL's SFTConfig; did you mean data.max_length_tokens?"),
     ("qqq", 1, "not a field of TRL's SFTConfig; --help lists the fields"),

@@ -13,10 +13,22 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from transformers import PreTrainedModel
 
 from recipes.loader import load_recipe
 from recipes.paths import ROOT
-from train.main import recover
+from recipes.schema import Recipe
+from runtime.ranks import ALONE, Ranks
+from runtime.run_folder import RunFolder
+from train import stages
+from train.arguments import make_arguments
+from train.exits import leaving
+from train.inputs import read_inputs
+from train.main import run_recipe
+from train.opening import find_resume, open_run
+from train.run import Run
+from train.tracking import NoTracker
+from train.trainer import RecoveryTrainer
 
 SCRIPT = str(ROOT / "launch" / "train.py")
 MODEL = ROOT / "data_prep" / "nano_model"
@@ -29,7 +41,6 @@ SMALL = (
     "sweep.suites.0.size=8",
     "sweep.suites.1.size=8",
     "sweep.suites.2.size=13",
-    "sweep.verdict.resamples=100",
     "data.traces.size=200",
     "wandb.mode=disabled",
 )
@@ -47,7 +58,29 @@ def small(recipe: str, folder: Path, cache: Path, *overrides: str) -> list[str]:
 def run_here(arguments: Sequence[str]) -> int:
     """The run in this process, on one thread; its exit code."""
     torch.set_num_threads(1)
-    return recover(load_recipe(arguments))
+    loaded = load_recipe(arguments)
+    return leaving(lambda: run_recipe(loaded))
+
+
+def run_in(folder: Path, ranks: Ranks = ALONE) -> Run:
+    """The run of a folder, as its hooks know it, without a tracker."""
+    return Run(RunFolder(folder), ranks, NoTracker())
+
+
+def opened(arguments: Sequence[str], ranks: Ranks = ALONE) -> Path | None:
+    """Opens the run folder as a start of the run does; the checkpoint from which it resumes."""
+    loaded = load_recipe(arguments)
+    assert loaded.recipe.run.dir is not None
+    folder = RunFolder(loaded.recipe.run.dir)
+    resume = find_resume(folder, loaded.recipe.run)
+    open_run(folder, resume, loaded, ranks)
+    return resume.checkpoint
+
+
+def trainer_of(recipe: Recipe, folder: Path, model: PreTrainedModel) -> RecoveryTrainer:
+    """The trainer of a recipe, put together by the stages of a run."""
+    inputs, arguments = read_inputs(recipe, ALONE), make_arguments(recipe, folder)
+    return stages.make_trainer(model, arguments, inputs, recipe, stages.make_loss(), run_in(folder))
 
 
 def environment(**more: str) -> dict[str, str]:

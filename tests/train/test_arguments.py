@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ from trl import SFTConfig
 
 from data_prep.models import load_model
 from recipes.loader import load
+from recipes.schema import Recipe
 from runtime.ranks import ALONE
-from tests.train.runs import rows, small
-from train import stages
-from train.arguments import arithmetic, checkpointing, make_arguments
+from tests.train.runs import small, trainer_of
+from train.arguments import arithmetic, checkpointing_kwargs, checkpoints_activations, make_arguments
+from train.inputs import read_inputs
 
 
 def arguments_of(*overrides: str) -> SFTConfig:
@@ -63,6 +63,20 @@ def test_checkpointing_raises_no_deprecation() -> None:
 
 
 @pytest.mark.parametrize(
+    ("trainer", "recomputed"),
+    [({}, True), ({"gradient_checkpointing": False}, False), ({"activation_checkpointing": False}, False)],
+)
+def test_activations_are_checkpointed_unless_the_section_says_otherwise(
+    trainer: dict[str, Any], recomputed: bool
+) -> None:
+    assert checkpoints_activations(trainer) is recomputed
+
+
+def kwargs_of(recipe: Recipe) -> dict[str, Any]:
+    return checkpointing_kwargs(recipe.trainer, recipe.adapter, recipe.zero)
+
+
+@pytest.mark.parametrize(
     ("overrides", "reentrant"),
     [(("zero.stage=3",), True), (("zero.stage=2",), None), (("zero.stage=3", "adapter={method: none}"), None)],
 )
@@ -70,7 +84,7 @@ def test_checkpointing_is_reentrant_where_zero_3_has_frozen_weights(
     overrides: tuple[str, ...], reentrant: bool | None
 ) -> None:
     recipe = load(small("lora", Path("run"), Path("cache"), "trainer.gradient_checkpointing=true", *overrides))
-    assert (checkpointing(recipe).get("use_reentrant")) is reentrant
+    assert kwargs_of(recipe).get("use_reentrant") is reentrant
 
 
 def test_the_kind_of_checkpointing_that_a_recipe_names_is_kept() -> None:
@@ -84,18 +98,18 @@ def test_the_kind_of_checkpointing_that_a_recipe_names_is_kept() -> None:
             "trainer.gradient_checkpointing_kwargs={use_reentrant: false}",
         )
     )
-    assert checkpointing(recipe) == {"use_reentrant": False}
+    assert kwargs_of(recipe) == {"use_reentrant": False}
 
 
 def test_a_global_batch_is_micro_batch_times_accumulation_times_ranks() -> None:
-    found = arithmetic(
+    batches = arithmetic(
         {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 3, "max_steps": 5},
         traces=100,
         sequences=100,
         tokens=1000,
         ranks=2,
     )
-    assert (found.global_batch, found.steps, found.tokens_per_step) == (24, 5, 240.0)
+    assert (batches.global_batch, batches.steps, batches.tokens_per_step) == (24, 5, 240.0)
 
 
 # 21 traces on 2 ranks in micro batches of 4: 3 batches a rank; accumulated by 2: 2 steps an epoch; 1.5 epochs: 3 steps
@@ -116,8 +130,8 @@ def test_epochs_become_steps(trainer: dict[str, Any], steps: int) -> None:
 
 def test_packed_traces_are_counted_as_what_they_are_packed_into() -> None:
     # 10 traces of 10 tokens in 4 sequences, in batches of 2
-    found = arithmetic({"per_device_train_batch_size": 2, "num_train_epochs": 1}, 10, 4, 100, ranks=1)
-    assert (found.steps, found.tokens_per_step) == (2, 50.0)
+    batches = arithmetic({"per_device_train_batch_size": 2, "num_train_epochs": 1}, 10, 4, 100, ranks=1)
+    assert (batches.steps, batches.tokens_per_step) == (2, 50.0)
 
 
 @pytest.mark.parametrize(
@@ -133,19 +147,7 @@ def test_the_real_trainer_comes_to_the_same_number_of_steps(overrides: tuple[str
     recipe = load(
         small("full", tmp_path, tmp_path, "zero.stage=0", "trainer.max_steps=-1", "data.traces.size=61", *overrides)
     )
-    inputs = stages.read_inputs(recipe, ALONE)
-    arguments = make_arguments(recipe, tmp_path)
-    trainer = stages.make_trainer(load_model(recipe.model.unpruned, recipe.model), arguments, inputs, recipe.adapter)
-    counted = trainer.set_initial_training_values(arguments, trainer.get_train_dataloader())
+    inputs = read_inputs(recipe, ALONE)
+    trainer = trainer_of(recipe, tmp_path, load_model(recipe.model.unpruned, recipe.model))
+    counted = trainer.set_initial_training_values(trainer.args, trainer.get_train_dataloader())
     assert inputs.arithmetic.steps == counted[-1]
-
-
-@pytest.mark.slow
-def test_two_ranks_with_accumulation_and_epochs_train_the_steps_that_were_announced(lora_zero2: Path) -> None:
-    state = json.loads((lora_zero2 / "checkpoint-3" / "trainer_state.json").read_text())
-    assert (state["max_steps"], state["global_step"]) == (3, 3)
-
-
-@pytest.mark.slow
-def test_the_last_step_of_the_last_epoch_is_swept(lora_zero2: Path) -> None:
-    assert {row["step"] for row in rows(lora_zero2 / "sweeps.jsonl") if row["model"] == "run"} == {3}

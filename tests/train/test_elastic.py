@@ -10,11 +10,12 @@ import pytest
 from recipes.errors import UserError
 from recipes.loader import load
 from runtime.ranks import ALONE, Ranks
+from runtime.run_folder import RunFolder
 from tests.train.cells import MATRIX, launch_cells
 from tests.train.conftest import cut_back
 from tests.train.runs import rows, small, weights
 from train.elastic import fit_checkpoint, fit_ranks, same_global_batch
-from train.run_record import RunFolder
+from train.opening import Resume
 
 Cells = Callable[[int, str], Path]
 GONE_ON = ("lora2", "full1", "full3")
@@ -45,6 +46,10 @@ def begun_on_two(folder: Path) -> RunFolder:
     return run
 
 
+def resume_of(run: RunFolder) -> Resume:
+    return Resume(run.checkpoint(2), run)
+
+
 @pytest.mark.parametrize(
     ("given", "count", "batch"), [("same", 1, (4, 1)), ("any", 1, (4, 2)), ("any", 2, (4, 1)), ("any", 4, (2, 1))]
 )
@@ -59,21 +64,21 @@ def test_only_a_run_that_may_changes_its_batch(given: str, count: int, batch: tu
             "trainer.gradient_accumulation_steps=1",
         )
     )
-    trainer = fit_ranks(begun_on_two(tmp_path), recipe, ranks_of(count)).trainer
+    trainer = fit_ranks(resume_of(begun_on_two(tmp_path)), recipe, ranks_of(count)).trainer
     assert (trainer["per_device_train_batch_size"], trainer["gradient_accumulation_steps"]) == batch
 
 
 def test_other_ranks_would_drop_other_batches_and_are_refused(tmp_path: Path) -> None:
     recipe = load(small("lora", tmp_path, tmp_path, "run.resume_ranks=any", "trainer.dataloader_drop_last=true"))
     with pytest.raises(UserError, match="with trainer.dataloader_drop_last=true"):
-        fit_ranks(begun_on_two(tmp_path), recipe, ranks_of(1))
+        fit_ranks(resume_of(begun_on_two(tmp_path)), recipe, ranks_of(1))
 
 
 def test_a_run_that_has_changed_its_ranks_keeps_its_global_batch_when_it_goes_on_as_it_is(tmp_path: Path) -> None:
     run = begun_on_two(tmp_path)
     run.add_facts({"ranks": 1})  # it went on with one rank since, and does so again without asking
     recipe = load(small("lora", tmp_path, tmp_path, "trainer.per_device_train_batch_size=4"))
-    assert fit_ranks(run, recipe, ranks_of(1)).trainer["gradient_accumulation_steps"] == 2
+    assert fit_ranks(resume_of(run), recipe, ranks_of(1)).trainer["gradient_accumulation_steps"] == 2
 
 
 def test_a_checkpoint_without_zero_is_refused_by_its_key(tmp_path: Path) -> None:
@@ -81,7 +86,7 @@ def test_a_checkpoint_without_zero_is_refused_by_its_key(tmp_path: Path) -> None
     for rank in (0, 1):
         (tmp_path / "checkpoint-2" / f"rng_state_{rank}.pth").touch()
     with pytest.raises(UserError, match=r"run.resume_ranks=any: .*checkpoint-2 was written without ZeRO"):
-        fit_checkpoint(tmp_path / "checkpoint-2", run, ALONE)
+        fit_checkpoint(resume_of(run), run, ALONE)
 
 
 @pytest.fixture(scope="module")

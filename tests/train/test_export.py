@@ -18,10 +18,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from recipes.errors import UserError
 from recipes.paths import ROOT
 from recipes.schema import ExportSection
+from runtime.run_folder import RunFolder
 from runtime.seal import COMPLETE
 from tests.train.runs import environment, same, weights
 from train.export import check_adapter, export_run, main
-from train.run_record import RunFolder
 
 PROMPT = "start 7 #1 +3 #2 *4 #3 -2 ?"
 

@@ -8,23 +8,24 @@ import pytest
 
 from recipes.errors import UserError
 from recipes.loader import load
+from recipes.schema import Recipe
 from recipes.zero import ZeroSection
-from tests.train.runs import MODEL, small, weights
+from tests.train.runs import small
 from train.offload import (
     Need,
-    Sizes,
+    _share_of_this_machine,
     check_operators,
     check_space,
     check_stage,
     check_zero,
-    count,
     free_bytes,
     missing_operators,
     needs,
     stages_of_the_build,
 )
+from train.sizes import Sizes
 
-SIZES = Sizes(parameters=1000, trainable=100, weight_bytes=2)
+SIZES = Sizes(unpruned=1200, total=1000, trainable=100, largest=50, persistent=10, head=50, layers=2, tied=True)
 
 
 def test_a_stage_that_the_build_lacks_is_named() -> None:
@@ -37,7 +38,7 @@ def test_the_installed_build_has_every_stage_that_a_recipe_can_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("zero", "wanted"),
+    ("zero", "needed"),
     [
         (ZeroSection(stage=2, offload_optimizer="cpu"), [("offload_optimizer", "cpu", 1600)]),
         (ZeroSection(stage=3, offload_parameters="cpu"), [("offload_parameters", "cpu", 2000)]),
@@ -47,22 +48,24 @@ def test_the_installed_build_has_every_stage_that_a_recipe_can_name() -> None:
         ),
     ],
 )
-def test_needs_by_hand(zero: ZeroSection, wanted: list[tuple[str, str, int]]) -> None:
-    assert [(each.key, each.place, each.needed_bytes) for each in needs(zero, SIZES, 1.0)] == wanted
+def test_needs_by_hand(zero: ZeroSection, needed: list[tuple[str, str, int]]) -> None:
+    assert [
+        (each.key, each.place, each.needed_bytes) for each in needs(zero, SIZES, weight_bytes=2, share=1.0)
+    ] == needed
 
 
 def test_a_machine_with_half_of_the_ranks_needs_half() -> None:
-    (need,) = needs(ZeroSection(stage=2, offload_optimizer="cpu"), SIZES, 0.5)
+    (need,) = needs(ZeroSection(stage=2, offload_optimizer="cpu"), SIZES, weight_bytes=2, share=0.5)
     assert need.needed_bytes == 800
 
 
 def test_offload_without_memory_is_refused_with_both_figures() -> None:
-    wanted = [Need("offload_optimizer", "cpu", 3e9), Need("offload_parameters", "cpu", 2e9)]
+    needed = [Need("offload_optimizer", "cpu", 3e9), Need("offload_parameters", "cpu", 2e9)]
     with pytest.raises(
         UserError,
         match="zero.offload_optimizer=cpu and zero.offload_parameters=cpu: about 5 GB of memory .* 4 GB are free",
     ):
-        check_space(wanted, {"cpu": 4 * 10**9})
+        check_space(needed, {"cpu": 4 * 10**9})
 
 
 def test_offload_without_disk_is_refused() -> None:
@@ -96,18 +99,14 @@ def test_nvme_is_let_through_where_deepspeed_can_build_its_operator_and_nowhere_
     assert bool(missing_operators(zero, "cpu")) is not AsyncIOBuilder().is_compatible(verbose=False)
 
 
-def test_a_model_is_counted_without_weights() -> None:
-    recipe = load(small("full", Path("run"), Path("cache")))
-    whole = sum(tensor.numel() for tensor in weights(MODEL).values())
-    assert count(recipe) == Sizes(whole, whole, 4)
-
-
-def test_an_adapter_is_counted_by_what_trains() -> None:
-    """Each linear of in x out gets r x (in + out); there are 8 layers."""
-    recipe = load(small("lora", Path("run"), Path("cache"), "adapter.r=2", "adapter.targets=[q_proj, v_proj]"))
-    (q, v) = (weights(MODEL)[f"model.layers.0.self_attn.{name}_proj.weight"].shape for name in "qv")
-    assert count(recipe).trainable == 8 * 2 * (sum(q) + sum(v))
+def check(recipe: Recipe) -> None:
+    check_zero(recipe.zero, recipe.model, recipe.prune, recipe.adapter, "cpu", 2)
 
 
 def test_a_small_model_finds_space(tmp_path: Path) -> None:
-    check_zero(load(small("full", tmp_path, tmp_path, "zero.offload_optimizer=cpu")), "cpu", 2)
+    check(load(small("full", tmp_path, tmp_path, "zero.offload_optimizer=cpu")))
+
+
+def test_a_machine_is_asked_for_the_share_of_its_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "1")
+    assert _share_of_this_machine(ranks=4) == 0.25

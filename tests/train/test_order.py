@@ -11,9 +11,7 @@ from torch.utils.data import BatchSampler
 
 from data_prep.models import load_model
 from recipes.loader import load
-from runtime.ranks import ALONE
-from tests.train.runs import small
-from train import stages
+from tests.train.runs import small, trainer_of
 from train.arguments import make_arguments
 from train.order import WholeEpochs, fillers
 
@@ -68,10 +66,7 @@ def order_of(tmp_path: Path, *overrides: str) -> list[list[int]]:
             *overrides,
         )
     )
-    inputs = stages.read_inputs(recipe, ALONE)
-    trainer = stages.make_trainer(
-        load_model(recipe.model.unpruned, recipe.model), make_arguments(recipe, tmp_path), inputs, recipe.adapter
-    )
+    trainer = trainer_of(recipe, tmp_path, load_model(recipe.model.unpruned, recipe.model))
     return [batch["input_ids"].flatten().tolist() for batch in trainer.get_train_dataloader()]
 
 
@@ -107,10 +102,7 @@ def test_the_order_of_one_rank_is_that_of_two(tmp_path: Path) -> None:
             "trainer.per_device_train_batch_size=4",
         )
     )
-    inputs = stages.read_inputs(recipe, ALONE)
-    trainer = stages.make_trainer(
-        load_model(recipe.model.unpruned, recipe.model), make_arguments(recipe, tmp_path), inputs, recipe.adapter
-    )
+    trainer = trainer_of(recipe, tmp_path, load_model(recipe.model.unpruned, recipe.model))
     drawn = [index for batch in trainer.get_train_dataloader().batch_sampler for index in batch]
     ours = WholeEpochs(21, 3, seed=recipe.seed)
     assert (drawn, [21, 22, 23]) == (list(ours)[:21], list(WholeEpochs(21, 3, seed=recipe.seed))[21:])

@@ -16,10 +16,10 @@ import torch
 
 from data_prep.filtering.pipeline import read_and_filter
 from data_prep.ledger import Ledger
-from recipes.data import FileTraces
 from recipes.errors import UserError
 from recipes.loader import load_recipe
 from recipes.schema import Recipe
+from recipes.traces import FileTraces
 from runtime.ranks import ALONE
 from tests.eval.endpoints import complete, endpoint
 from tests.eval.worlds import nano, nano_tokenizer

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.modeling_utils import AttentionInterface
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterface
 
+from eval.engines.slot_attention import SLOTS
+from eval.quiet import quiet
 from recipes.errors import UserError
 from tests.prune.models import FAMILIES, TOKENS, build
-from train.packed_attention import SplitCollator, can_split, check_packable, packed_collator
+from train.packed_attention import (
+    PACKED,
+    SplitCollator,
+    can_split,
+    check_packable,
+    compares_names,
+    packed_collator,
+)
 
 LENGTHS = [[9, 5, 3], [6, 7], [1, 2]]  # sliding windows of these models see 4 tokens
-
-
-@pytest.fixture(autouse=True)
-def _sdpa_as_it_was() -> Iterator[None]:
-    yield
-    AttentionInterface.register("sdpa", sdpa_attention_forward)
 
 
 def packed_examples() -> list[dict[str, Any]]:
@@ -113,6 +117,40 @@ def test_a_batch_by_hand() -> None:
     assert batch["labels"].tolist() == [[-100, 6, -100, 8, 9, -100, 4]]
     assert batch["position_ids"].tolist() == [[0, 1, 0, 1, 2, 0, 1]]
     assert (batch["cu_seq_lens_q"].tolist(), int(batch["attention_mask"].sum())) == ([0, 2, 5, 7], 7)
+
+
+def test_the_model_is_switched_and_the_sdpa_of_others_stays() -> None:
+    model, other = built("qwen3", "sdpa"), built("qwen3", "sdpa")
+    packed_collator(model, 0)
+    assert (model.config._attn_implementation, other.config._attn_implementation) == (PACKED, "sdpa")
+    assert ALL_ATTENTION_FUNCTIONS["sdpa"] is sdpa_attention_forward
+
+
+def test_a_model_that_is_switched_already_gets_the_same_collator() -> None:
+    model = built("qwen3", "sdpa")
+    assert isinstance(packed_collator(model, 0), SplitCollator) and isinstance(packed_collator(model, 0), SplitCollator)
+
+
+def test_nothing_that_is_saved_holds_the_name(tmp_path: Any) -> None:
+    model = built("qwen3", "sdpa")
+    packed_collator(model, 0)
+    model.save_pretrained(tmp_path)
+    saved = {file.name: file.read_text() for file in tmp_path.glob("*.json")}
+    assert json.loads(saved["config.json"])["model_type"] == "qwen3"
+    assert [name for name, text in saved.items() if PACKED in text] == []
+
+
+def test_evaluation_takes_the_slots_and_gives_the_split_attention_back() -> None:
+    model = built("qwen3", "sdpa")
+    packed_collator(model, 0)
+    with quiet(model):
+        inside = model.config._attn_implementation
+    assert (inside, model.config._attn_implementation) == (SLOTS, PACKED)
+
+
+@pytest.mark.parametrize(("family", "compares"), [("qwen3", False), ("llama", False), ("falcon", True)])
+def test_a_model_that_compares_the_name_of_its_attention_is_known(family: str, compares: bool) -> None:
+    assert compares_names(import_module(f"transformers.models.{family}.modeling_{family}")) is compares
 
 
 def test_a_model_with_attention_of_its_own_gets_the_mask_of_the_positions(monkeypatch: pytest.MonkeyPatch) -> None:

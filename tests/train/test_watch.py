@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from runtime.ranks import ALONE
+from runtime.run_folder import RunFolder
 from train.exits import StoppedAlone
-from train.run_record import RunFolder
 from train.watch import Watch
 
 

@@ -35,10 +35,10 @@ def whole(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 def watched(train: Callable[..., None]) -> Callable[..., None]:
     """`stages.train`, with a record of what moved beside the run's other files."""
 
-    def act(trainer: Any, resume: Path | None) -> None:
+    def act(trainer: Any, hooks: Any, checkpoint: Path | None) -> None:
         before = whole(trainer.model)
         trains = {name for name, parameter in trainer.model.named_parameters() if parameter.requires_grad}
-        train(trainer, resume)
+        train(trainer, hooks, checkpoint)
         after = whole(trainer.model)
         moved = {name for name in before if not torch.equal(before[name], after[name])}
         if trainer.args.process_index == 0:
@@ -51,7 +51,7 @@ def watched(train: Callable[..., None]) -> Callable[..., None]:
 def run_cells(cells: list[list[str]]) -> None:
     stages.train = watched(stages.train)  # type: ignore[assignment]
     for cell in cells:
-        assert main.recover(load_recipe(cell)) == 0
+        assert main.run_recipe(load_recipe(cell)) == 0
         AcceleratorState._reset_state(reset_partial_state=True)
         gc.collect()
 

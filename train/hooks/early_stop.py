@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState
+from transformers import TrainerControl, TrainerState
 from transformers import TrainingArguments as Args
 
-from eval.numbers.summary import Row, at_step, read_rows, steps
+from eval.numbers.summary import Row, at_step, steps
 from recipes.guard import EarlyStopSection, StopOnVerdict, sweep_metric
 from runtime.ranks import on_first_rank
-from train.hooks.checkpoints import metric_values
-from train.hooks.recorder import SweepRecorder
+from train.checkpoints import metric_values
+from train.hooks.hook import Hook, Order
+from train.hooks.sweep import SweepHook
+from train.run import Run
 
 
 def reason_to_stop(section: EarlyStopSection, rows: Sequence[Row], suite: str) -> str:
-    """Why a run with these sweeps ends; "" where it goes on. `suite` is the one that has a verdict."""
+    """Why a run with these sweeps ends; "" where it continues. `suite` is the one that has a verdict."""
     if isinstance(section, StopOnVerdict):
         words = [(at_step(rows, "run", suite, step)[1] or {}).get("verdict") for step in steps(rows, "run", suite)]
         returned = len(list(takewhile(lambda word: word == "RETURNED", reversed(words))))
@@ -28,40 +30,42 @@ def reason_to_stop(section: EarlyStopSection, rows: Sequence[Row], suite: str) -
     return f"{section.metric} has not risen above {best:.4g} in {since} sweeps" if since >= section.times else ""
 
 
-class Through(Exception):
-    """Nothing is left to train when a run goes on."""
+class NothingLeftToTrain(Exception):
+    """A resumed run has trained to its end already."""
 
 
-class EarlyStopCallback(TrainerCallback):
+class EarlyStopHook(Hook):
     """Ends the training after the sweep that decides, saved and recorded; without a section never."""
 
-    def __init__(self, section: EarlyStopSection | None, recorder: SweepRecorder) -> None:
-        self.section, self.recorder = section, recorder
+    order = Order.EARLY_STOP
+
+    def __init__(self, section: EarlyStopSection | None, run: Run, suite: str, sweeps: SweepHook) -> None:
+        self.section, self.run, self.suite, self.sweeps = section, run, suite, sweeps
 
     def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if self._ends(state.global_step) or state.global_step >= state.max_steps:  # by a sweep that was owed, too
-            raise Through
+        # a sweep that was owed when the run stopped, and was done just now, may decide too
+        if self._ends(state.global_step) or state.global_step >= state.max_steps:
+            raise NothingLeftToTrain
 
     def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if self._ends(state.global_step):
+        # only a new sweep can change the answer, and asking costs a collective
+        if self.sweeps.swept_step == state.global_step and self._ends(state.global_step):
             control.should_save = control.should_training_stop = True
 
     def _ends(self, step: int) -> bool:
         """Whether the run ends early at `step`, which is recorded and said."""
         reason = self.reason(step)
         if reason:
-            on_first_rank(self.recorder.ranks, lambda: self._record(step, reason))
+            on_first_rank(self.run.ranks, lambda: self._record(step, reason))
         return bool(reason)
 
     def reason(self, step: int) -> str:
         """Why the run ends at `step`, the same on all ranks; "" where it does not."""
-        return "" if self.section is None else on_first_rank(self.recorder.ranks, lambda: self._reason(step))
-
-    def _reason(self, step: int) -> str:
-        assert self.section is not None
-        rows = [row for row in read_rows(self.recorder.folder.path / "sweeps.jsonl") if row["step"] <= step]
-        return reason_to_stop(self.section, rows, str(self.recorder.verdict.suite))
+        section = self.section
+        if section is None:
+            return ""
+        return on_first_rank(self.run.ranks, lambda: reason_to_stop(section, self.run.sweep_rows(step), self.suite))
 
     def _record(self, step: int, reason: str) -> None:
-        self.recorder.folder.add_facts({"early_stop": {"step": step, "reason": reason}})
+        self.run.folder.add_facts({"early_stop": {"step": step, "reason": reason}})
         print(f"stops early at step {step}: {reason}", flush=True)

@@ -1,76 +1,67 @@
-"""What a sweep becomes: rows, a table, curves in W&B; and the clock that tells its time from that of training."""
+"""What a sweep becomes: rows, a table in the terminal, and curves in the tracker."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
-from eval.numbers.sequences import RUN_ERROR
-from eval.numbers.summary import Row, read_rows, rows
+from eval.numbers.sequences import sweep_error
+from eval.numbers.summary import Row, sweep_rows
 from eval.show.tables import sweep_table
 from eval.types import SWEEP_KEY, SuiteSweep
 from recipes.sweep import VerdictSection
-from runtime.ranks import Ranks
-from train.hooks.tracking import Tracker
-from train.model import References
-from train.run_record import RunFolder
+from runtime.files import put_rows
+from train.references import References
+from train.run import Run
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Wall seconds of a sweep, and the most memory that it took on rank 0 (0: not measured)."""
+    """Wall seconds of a sweep, and the most memory that it took on rank 0; None where it was not measured."""
 
-    seconds: float = 0.0
-    peak_memory_bytes: int = 0
+    seconds: float | None = None
+    peak_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Looks:
+    """When a run is swept: every so many steps, and after the last; what its error is shared among."""
+
+    every_steps: int
+    last_step: int
+
+    def is_due(self, step: int) -> bool:
+        return step > 0 and (step % self.every_steps == 0 or step >= self.last_step)
+
+    def error_at(self, step: int) -> float:
+        """The share of the run's error that the sweep at `step` may spend (`eval.numbers.sequences`)."""
+        return sweep_error(step, self.every_steps, self.last_step)
 
 
 @dataclass(frozen=True)
 class SweepRecorder:
-    """Turns sweeps into rows, a table in the terminal and curves in W&B; only rank 0 writes and prints."""
+    """Turns sweeps into rows, a table in the terminal and curves; only rank 0 writes and prints."""
 
-    folder: RunFolder
-    tracker: Tracker
+    run: Run
     references: References
     verdict: VerdictSection
-    ranks: Ranks
+    looks: Looks
 
-    def record(self, sweeps: dict[str, SuiteSweep], cost: Cost, error: float = RUN_ERROR) -> None:
+    def record(self, sweeps: dict[str, SuiteSweep], cost: Cost) -> None:
         """Rows of all suites; the run's own are compared with both references, at this sweep's share of the error."""
-        if self.ranks.rank != 0:
+        if not self.run.is_first_rank:
             return
-        found: list[Row] = []
-        measured = {"seconds": round(cost.seconds, 3), "peak_memory_bytes": cost.peak_memory_bytes or None}
-        for name, sweep in sweeps.items():
-            of_run = sweep.model == "run"
-            unpruned = self.references.unpruned[name] if of_run else None
-            pruned = self.references.pruned[name] if of_run else None
-            found += [row | measured for row in rows(sweep, unpruned, pruned, self.verdict, error)]
-        self.folder.put_rows("sweeps.jsonl", found, SWEEP_KEY)
-        model, step = found[0]["model"], found[0]["step"]
-        self.tracker.log_sweep(found, step)
-        if model == "run":
-            table = sweep_table(read_rows(self.folder.path / "sweeps.jsonl"), str(self.verdict.suite))
-            print(f"\n{table}\n", flush=True)
-
-
-class Clock:
-    """Seconds of training and of sweeps, and tokens, since the last lap."""
-
-    def __init__(self) -> None:
-        self.sweep_seconds = 0.0
-        self.tokens = 0
-        self.restart()
-
-    def restart(self) -> None:
-        self.last = time.perf_counter()
-
-    def lap(self, tokens_so_far: int) -> dict[str, float | int]:
-        """`tokens`, `seconds` (without sweeps) and `sweep_seconds` since the last lap."""
-        now = time.perf_counter()
-        lap = {
-            "tokens": tokens_so_far - self.tokens,
-            "seconds": round(now - self.last - self.sweep_seconds, 4),
-            "sweep_seconds": round(self.sweep_seconds, 4),
+        measured = {
+            "seconds": None if cost.seconds is None else round(cost.seconds, 3),
+            "peak_memory_bytes": cost.peak_memory_bytes,
         }
-        self.last, self.tokens, self.sweep_seconds = now, tokens_so_far, 0.0
-        return lap
+        new = [row | measured for name, sweep in sweeps.items() for row in self._rows(name, sweep)]
+        put_rows(self.run.folder.sweeps, new, SWEEP_KEY)
+        self.run.tracker.log_sweep(new, new[0]["step"])
+        if new[0]["model"] == "run":
+            print(f"\n{sweep_table(self.run.sweep_rows(), str(self.verdict.suite))}\n", flush=True)
+
+    def _rows(self, suite: str, sweep: SuiteSweep) -> list[Row]:
+        if sweep.model != "run":
+            return sweep_rows(sweep, None, None, self.verdict)
+        unpruned, pruned = self.references.unpruned[suite], self.references.pruned[suite]
+        return sweep_rows(sweep, unpruned, pruned, self.verdict, self.looks.error_at(sweep.step))

@@ -1,4 +1,4 @@
-"""The two ways in which a run sweeps itself: on the weights in training, or on saved ones in a process of its own."""
+"""Sweeps of saved weights, in a process of their own."""
 
 from __future__ import annotations
 
@@ -15,85 +15,24 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import torch
-
-from eval.engines.memory import PeakMemory
-from eval.kept_sweep import KeptSweep, Place
+from eval.kept_sweep import Place
 from eval.samples import read_sweep
 from eval.sweep import SweepSpec
-from eval.types import SuiteSweep, Weights
-from eval.weights_hash import weights_hash
 from recipes.errors import UserError
 from recipes.paths import ROOT
 from recipes.sweep import SweepSection
 from runtime.files import write_whole
 from runtime.pulse import beat, may_leave
 from runtime.ranks import environment_without_ranks, on_first_rank
-from train.hooks.recorder import Clock, Cost, SweepRecorder
-from train.model import whole_model
+from train.hooks.metrics import Clock
+from train.hooks.recorder import Cost, SweepRecorder
+from train.hooks.sweep import LiveSweeps, Sweeps
 from train.processes import POLL_SECONDS
 
 ORPHAN_SECONDS = 20.0
 """for a process that is asked to end; then it is killed"""
-
-
-class Sweeps(Protocol):
-    """What the callback asks for; all ranks call all of it, at the same steps."""
-
-    def begin(self, step: int) -> None: ...
-
-    def has(self, step: int) -> bool: ...
-
-    def poll(self) -> None: ...
-
-    def sweep(self, step: int, error: float) -> None: ...
-
-    def wait(self) -> None: ...
-
-    def leave(self) -> None: ...
-
-
-class LiveSweeps:
-    """On the weights in training, which are left as they were (`eval.quiet`); training waits."""
-
-    def __init__(self, trainer: Any, spec: SweepSpec, recorder: SweepRecorder, clock: Clock) -> None:
-        self.trainer, self.spec, self.recorder, self.clock = trainer, spec, recorder, clock
-
-    def begin(self, step: int) -> None:
-        pass
-
-    def has(self, step: int) -> bool:
-        return False
-
-    def poll(self) -> None:
-        pass
-
-    def sweep(self, step: int, error: float) -> None:
-        """One sweep. What a killed process had of it already is used, if the weights are the same to the bit."""
-        started, memory = time.perf_counter(), PeakMemory()
-        try:
-            sweeps = self._sweep(Place(self.recorder.folder.path / "samples", "run", step))
-        finally:  # a sweep that is left has taken its time too
-            seconds = time.perf_counter() - started
-            self.clock.sweep_seconds += seconds
-        # resident memory says nothing in a process that held more before: on a CPU only the benchmark measures it
-        cost = Cost(seconds, memory.bytes() if torch.cuda.is_available() else 0)
-        self.recorder.record(sweeps, cost, error)
-
-    def _sweep(self, place: Place) -> dict[str, SuiteSweep]:
-        ranks = self.recorder.ranks
-        with may_leave(), whole_model(self.trainer) as model:
-            kept = KeptSweep(self.spec, place, on_first_rank(ranks, lambda: weights_hash(model)), ranks)
-            on_first_rank(ranks, kept.set_others_aside)
-            return kept.run(lambda: Weights(model))
-
-    def wait(self) -> None:
-        pass
-
-    def leave(self) -> None:
-        pass
 
 
 @dataclass(frozen=True)
@@ -102,7 +41,6 @@ class Job:
 
     folder: Path
     step: int
-    error: float
 
     @property
     def samples(self) -> Path:
@@ -113,7 +51,7 @@ class Job:
         return self.folder / "pid"
 
 
-class SavedSweeps:
+class SavedSweeps(Sweeps):
     """On weights that are saved for it, by `python -m eval` in a process of its own, one sweep after the other.
 
     With `sweep.background` training goes on and each result is recorded at its own step when it is there; else training
@@ -125,18 +63,15 @@ class SavedSweeps:
         self, trainer: Any, spec: SweepSpec, section: SweepSection, recorder: SweepRecorder, clock: Clock
     ) -> None:
         self.trainer, self.spec, self.section, self.recorder, self.clock = trainer, spec, section, recorder, clock
+        self.run, self.folder = recorder.run, recorder.run.folder.sweeping
         self.waiting: deque[Job] = deque()
         self.running: tuple[Job, subprocess.Popen[bytes], float] | None = None
 
-    @property
-    def folder(self) -> Path:
-        return self.recorder.folder.path / "sweeping"
-
     def begin(self, step: int) -> None:
         """Takes up what was left, on all ranks; jobs of steps that are trained again are forgotten."""
-        if self.recorder.ranks.rank == 0:
+        if self.run.is_first_rank:
             for file in sorted(self.folder.glob("step-*/job.json")):
-                job = Job(file.parent, **json.loads(file.read_text(encoding="utf-8")))
+                job = Job(file.parent, json.loads(file.read_text(encoding="utf-8"))["step"])
                 end_orphan(job)
                 if job.step > step:
                     shutil.rmtree(job.folder)
@@ -146,13 +81,13 @@ class SavedSweeps:
         if not self.section.background:
             self.wait()
 
-    def sweep(self, step: int, error: float) -> None:
+    def sweep(self, step: int) -> None:
         """Saves the weights, on all ranks, and has them swept."""
         started = time.perf_counter()
-        job = Job(self.folder / f"step-{step:06d}", step, error)
+        job = Job(self.folder / f"step-{step:06d}", step)
         self.trainer.save_model(str(job.folder / "weights"), _internal_call=True)
-        if self.recorder.ranks.rank == 0:
-            write_whole(job.folder / "job.json", json.dumps({"step": step, "error": error}))
+        if self.run.is_first_rank:
+            write_whole(job.folder / "job.json", json.dumps({"step": step}))
             self.waiting.append(job)
         self.poll()
         if not self.section.background:
@@ -165,7 +100,7 @@ class SavedSweeps:
 
     def poll(self) -> None:
         """Records a result that has come and starts the next job; on rank 0."""
-        if self.recorder.ranks.rank != 0:
+        if not self.run.is_first_rank:
             return
         if self.running is not None and self.running[1].poll() is not None:
             job, process, started = self.running
@@ -176,9 +111,9 @@ class SavedSweeps:
             self.running = job, self._start(job), time.perf_counter()
 
     def wait(self) -> None:
-        """Until every job is recorded."""
+        """Until every job is recorded; all ranks wait for rank 0, which has the processes."""
         with may_leave():
-            on_first_rank(self.recorder.ranks, self._finish)
+            on_first_rank(self.run.ranks, self._finish)
 
     def leave(self) -> None:
         """Ends the process; its journal and its folder stay, and the same command goes on with them."""
@@ -205,7 +140,7 @@ class SavedSweeps:
             "eval",
             f"model={job.folder / 'weights'}",
             f"step={job.step}",
-            f"recipe={self.recorder.folder.path / 'recipe.yaml'}",
+            f"recipe={self.run.folder.recipe}",
             f"out={job.folder / 'out'}",
         ]
         with (job.folder / "log.txt").open("ab") as log:
@@ -233,11 +168,11 @@ class SavedSweeps:
         sweeps = {}
         for suite in self.spec.suites:
             source = Place(job.samples, "run", job.step).file(suite.name)
-            target = Place(self.recorder.folder.path / "samples", "run", job.step).file(suite.name)
+            target = Place(self.run.folder.samples, "run", job.step).file(suite.name)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
             sweeps[suite.name] = read_sweep(target)
-        self.recorder.record(sweeps, Cost(seconds), job.error)
+        self.recorder.record(sweeps, Cost(seconds))
         shutil.rmtree(job.folder)
 
 

@@ -6,12 +6,12 @@ What is left out depends on the clock, so such a run is not the same twice; whic
 from __future__ import annotations
 
 import time
-from typing import Any
 
-from eval.numbers.summary import read_rows, totals
+from eval.numbers.summary import totals
+from runtime.files import read_rows
 from runtime.ranks import on_first_rank
-from train.hooks.recorder import SweepRecorder
-from train.hooks.saved_sweeps import Sweeps
+from train.hooks.sweep import Sweeps
+from train.run import Run
 
 FACT = "sweeps_left_out"
 
@@ -25,37 +25,35 @@ def would_exceed(spent: float, sweeps: int, wall: float, share: float) -> bool:
     return spent + expected > share * (wall + expected)
 
 
-class SweepsWithinShare:
+class SweepsWithinShare(Sweeps):
     """Sweeps of which the first and the last are always done, and others where there is time for them.
 
     Rank 0 decides, by its own clock, which goes on from the seconds in the record of a run that is resumed.
     """
 
-    def __init__(self, sweeps: Sweeps, trainer: Any, recorder: SweepRecorder, share: float) -> None:
-        self.sweeps, self.trainer, self.recorder, self.share = sweeps, trainer, recorder, share
+    def __init__(self, sweeps: Sweeps, run: Run, last_step: int, share: float) -> None:
+        self.sweeps, self.run, self.last_step, self.share = sweeps, run, last_step, share
         self.done, self.spent, self.wall_before, self.began = 0, 0.0, 0.0, time.perf_counter()
 
     def begin(self, step: int) -> None:
-        folder = self.recorder.folder
-        before = totals([row for row in read_rows(folder.path / "metrics.jsonl") if row["step"] <= step])
-        rows = read_rows(folder.path / "sweeps.jsonl")
-        self.done = len({row["step"] for row in rows if row["model"] == "run" and row["step"] <= step})
+        before = totals([row for row in read_rows(self.run.folder.metrics) if row["step"] <= step])
+        self.done = len({row["step"] for row in self.run.sweep_rows(step) if row["model"] == "run"})
         self.spent = before.get("sweep_seconds", 0.0)
         self.wall_before = before.get("seconds", 0.0) + self.spent
         self.began = time.perf_counter()
-        on_first_rank(self.recorder.ranks, lambda: self._note([each for each in self._left_out() if each <= step]))
+        on_first_rank(self.run.ranks, lambda: self._note([each for each in self._left_out() if each <= step]))
         self.sweeps.begin(step)
 
     def poll(self) -> None:
         self.sweeps.poll()
 
-    def sweep(self, step: int, error: float) -> None:
+    def sweep(self, step: int) -> None:
         """One sweep, or a line that says why there is none."""
-        must = self.done == 0 or step >= self.trainer.state.max_steps
-        if on_first_rank(self.recorder.ranks, lambda: not must and self._leave_out(step)):
+        must = self.done == 0 or step >= self.last_step
+        if on_first_rank(self.run.ranks, lambda: not must and self._leave_out(step)):
             return
         started = time.perf_counter()
-        self.sweeps.sweep(step, error)
+        self.sweeps.sweep(step)
         self.spent += time.perf_counter() - started
         self.done += 1
 
@@ -83,13 +81,13 @@ class SweepsWithinShare:
         return True
 
     def _left_out(self) -> list[int]:
-        steps: list[int] = self.recorder.folder.facts().get(FACT, {}).get("steps", [])
+        steps: list[int] = self.run.folder.facts().get(FACT, {}).get("steps", [])
         return steps
 
     def _note(self, steps: list[int]) -> None:
-        self.recorder.folder.add_facts({FACT: {"max_share": self.share, "steps": steps}})
+        self.run.folder.add_facts({FACT: {"max_share": self.share, "steps": steps}})
 
 
-def within_share(sweeps: Sweeps, trainer: Any, recorder: SweepRecorder, share: float | None) -> Sweeps:
+def within_share(sweeps: Sweeps, run: Run, last_step: int, share: float | None) -> Sweeps:
     """The sweeps themselves where no share is given."""
-    return sweeps if share is None else SweepsWithinShare(sweeps, trainer, recorder, share)
+    return sweeps if share is None else SweepsWithinShare(sweeps, run, last_step, share)

@@ -1,7 +1,7 @@
-"""`python -m train.plan recipe=FILE gpus=8 gpu_memory_gb=80 [key=value …]`: what a run needs, before it is paid for.
+"""`python -m train.plan recipe=FILE gpus=8 gpu_memory_gb=80 [key=value …]`: what a run needs, before it is launched.
 
 No weights are loaded: the model is built from its config on the meta device. A model of the Hub is looked up as a run
-would; its traces are read where they are at hand, and given as counts where not.
+would; the traces are read where they are on this machine, and given as counts where they are not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from recipes.reading import parse_value
 from recipes.schema import Recipe
 
 OWN = {
-    "gpus": "GPUs of the run, one rank each; without it the plan is for processes on the CPUs of this machine",
+    "gpus": "GPUs of the run, one rank each; without it the run is one of processes on the CPUs of this machine",
     "gpu_memory_gb": "memory of one GPU in GiB; without it nothing is said of what fits",
     "gpus_per_node": "GPUs of one machine; default: 8, or all where there are fewer",
     "ranks": "processes of a run on CPUs; default 1",
@@ -26,40 +26,40 @@ OWN = {
     "base_gb": "what a rank takes before a model is loaded, in GiB; default: measured for CPUs, 1 assumed for a GPU",
     "traces": "number of traces, where they cannot be read here (with tokens)",
     "tokens": "their tokens in all (with traces)",
-    "flops_per_second": "what one rank really does in a second, measured by you; gives hours of training",
-    "tokens_per_second": "training tokens a second of the whole run, measured by you; gives hours of training",
-    "json": "file for the plan as JSON; json=- prints it in the place of the table",
+    "flops_per_second": "FLOPs per second of one rank, measured by you; gives hours of training",
+    "tokens_per_second": "training tokens per second of the whole run, measured by you; gives hours of training",
+    "json": "file for the estimate as JSON; json=- prints it instead of the table",
 }
 WHOLE = ("gpus", "gpus_per_node", "ranks", "traces", "tokens")
 
 
 def main(arguments: list[str]) -> None:
-    given, rest = split(["json=-" if each == "--json" else each for each in arguments], OWN, Recipe)
-    numbers = {key: _number(key, text) for key, text in given.items() if key != "json"}
+    texts, rest = split(["json=-" if word == "--json" else word for word in arguments], OWN, Recipe)
+    numbers = {key: _number(key, text) for key, text in texts.items() if key != "json"}
     _check_pairs(numbers)
-    from train.plan.estimate import plan_run
+    from train.plan.estimate import estimate_run  # torch and DeepSpeed load only when the arguments are sound
     from train.plan.table import table
 
-    plan = plan_run(rest, numbers)
-    text = json.dumps(plan.facts(), indent=2) + "\n"
-    if given.get("json") == "-":
-        print(text, end="")
+    estimate = estimate_run(rest, numbers)
+    facts = json.dumps(estimate.facts(), indent=2) + "\n"
+    if texts.get("json") == "-":
+        print(facts, end="")
         return
-    if "json" in given:
-        _write(Path(given["json"]), text)
-    print(table(plan))
+    if "json" in texts:
+        _write(Path(texts["json"]), facts)
+    print(table(estimate))
 
 
 def _number(key: str, text: str) -> float:
-    """The number above 0 that `text` is. UserError where it is none."""
+    """The number above 0 that `text` says. UserError where it says none."""
     try:
         value = parse_value(text)
     except ValueError:
         value = text
-    wanted = "a whole number" if key in WHOLE else "a number"
+    expected = "a whole number" if key in WHOLE else "a number"
     kinds = (int,) if key in WHOLE else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < math.inf:
-        raise UserError(f"{key}={text}: must be {wanted} above 0 ({OWN[key]})")
+        raise UserError(f"{key}={text}: must be {expected} above 0 ({OWN[key]})")
     return value
 
 

@@ -1,6 +1,6 @@
 """What a process of a run takes on a CPU before its model counts: measured, by a run of the embedded model.
 
-It is half a thousandth of a model worth planning, trained for two steps of one short trace: what it takes is Python,
+That model has half a million parameters and trains for two steps of one short trace, so what the run takes is Python,
 torch, DeepSpeed, TRL and what they build up, which no formula gives and which differs between machines.
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from recipes.errors import UserError
 from recipes.paths import ROOT
+from runtime.ranks import environment_without_ranks
 
 SMALL = (
     "recipe=full_recovery.yaml",
@@ -29,7 +30,6 @@ SMALL = (
     "sweep.suites.1.size=1",
     "sweep.suites.2.size=2",
     "sweep.engine.batch_size=1",
-    "sweep.verdict.resamples=100",
 )
 
 
@@ -37,26 +37,20 @@ def base_bytes(stage: int) -> int:
     """Peak resident memory of such a run in one process, in bytes; stage 0 goes without DeepSpeed.
 
     About half a minute. UserError where the run fails. The system counts what this process holds when it starts the
-    other one into that one's peak, so it is called before anything large is made.
+    other one into that one's peak, so call it before anything large is made.
     """
     with tempfile.TemporaryDirectory() as name:
         places = [f"run.dir={name}/run", f"run.cache_dir={name}/cache", f"data.cache_dir={name}/data"]
         command = [sys.executable, str(ROOT / "launch" / "train.py"), *SMALL, *places, f"zero.stage={stage}"]
         with (Path(name) / "log").open("wb") as log:
             process = subprocess.Popen(
-                command, cwd=name, env=_alone(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, cwd=name, env=environment_without_ranks(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-            _, status, usage = os.wait4(process.pid, 0)
+            _, status, usage = os.wait4(process.pid, 0)  # the only wait that gives the peak of one child alone
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             last = (Path(name) / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
             raise UserError(
                 f"the base of a process cannot be measured, its run failed ({' '.join(last)[:200]}); give base_gb=N"
             )
-    return usage.ru_maxrss * 1024
-
-
-def _alone() -> dict[str, str]:
-    """The environment of a run of one process, whatever launched this one."""
-    launched = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "LOCAL_SIZE", "MASTER_ADDR", "MASTER_PORT")
-    return {key: value for key, value in os.environ.items() if key not in launched}
+    return usage.ru_maxrss * 1024  # Linux counts it in KiB

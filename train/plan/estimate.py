@@ -1,77 +1,49 @@
-"""From a recipe and a machine to a plan: the model without weights, the traces, the sweeps, the memory, the way out."""
+"""From a recipe and a machine to an estimate: the model without weights, the traces, the sweeps, the memory, the way
+out where something does not fit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedModel
+
+from data_prep.models import DTYPES
 from eval.engines.memory import GIGABYTE
-from recipes.errors import UserError
 from recipes.loader import load_recipe
 from recipes.schema import Recipe
-from train.arguments import Arithmetic
-from train.plan.base_memory import base_bytes
-from train.plan.memory import Load, Moment, Setup, host_bytes, moments, nvme_bytes, peak
-from train.plan.model import PlannedModel, Sizes
+from train.arguments import Arithmetic, arithmetic
+from train.batch import Batch
+from train.plan.activations import Activations, measure_activations
+from train.plan.machine import Machine, Numbers, find_misfits, read_machine
+from train.plan.memory import Load, MemoryEstimate, estimate_memory
 from train.plan.remedies import Remedy, remedies
+from train.plan.states import Setup, nvme_bytes
 from train.plan.work import (
     SweepCost,
-    Traces,
-    batch_of,
+    TraceCounts,
     disk_bytes,
     given_traces,
+    largest_micro_batch,
     optimizer_of,
+    read_spec,
     read_traces,
     saves,
-    steps_of,
     sweep_cost,
-    sweep_plan,
     training_flops,
 )
-
-ASSUMED_CONTEXT_GB = 1.0
-Numbers = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where a run goes. Limits in bytes, 0 where none is known; base_bytes: what a rank takes before a model."""
-
-    device: str
-    ranks: int
-    ranks_per_node: int
-    rank_bytes: int
-    node_bytes: int
-    disk_bytes: int
-    base_bytes: int
-    base_origin: str
+from train.sizes import Sizes, skeleton
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The memory of one recipe on one machine."""
-
-    sizes: Sizes
-    setup: Setup
-    moments: tuple[Moment, ...]
-    host: dict[str, int]
-
-    @cached_property
-    def peak(self) -> Moment:
-        return peak(self.moments)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that is known of a run before it starts."""
+    """All that is known of a run before it starts. misfits: one line for each limit that it exceeds."""
 
     machine: Machine
-    estimate: Estimate
-    batch: Arithmetic
-    traces: Traces
+    memory: MemoryEstimate
+    batches: Arithmetic
+    traces: TraceCounts
     sweep: SweepCost
     flops: float
     sweep_flops: float
@@ -83,24 +55,23 @@ class Plan:
     @property
     def sweep_share(self) -> float:
         """Share of a run's FLOPs that goes to its own sweeps, not to the references."""
-        own = self.sweep_flops * self.sweep.sweeps
-        return own / (own + self.flops) if own else 0.0
+        sweeps = self.sweep_flops * self.sweep.sweeps
+        return sweeps / (sweeps + self.flops) if sweeps else 0.0
 
     def facts(self) -> dict[str, Any]:
-        """The plan for JSON: sizes in bytes."""
-        memory = [{"moment": moment.name, "total": moment.total, **moment.parts} for moment in self.estimate.moments]
+        """The estimate for JSON: sizes in bytes."""
         return {
             "machine": asdict(self.machine),
-            "parameters": asdict(self.estimate.sizes),
-            "setup": asdict(self.estimate.setup),
-            "memory": memory,
-            "peak": self.estimate.peak.name,
-            "peak_bytes": self.estimate.peak.total,
-            "host_bytes": self.estimate.host,
+            "parameters": asdict(self.memory.sizes),
+            "setup": asdict(self.memory.setup),
+            "memory": [{"moment": each.name, "total": each.total, **each.parts} for each in self.memory.moments],
+            "peak": self.memory.peak.name,
+            "peak_bytes": self.memory.peak.total,
+            "host_bytes": self.memory.host,
             "traces": asdict(self.traces),
-            "steps": self.batch.steps,
-            "global_batch": self.batch.global_batch,
-            "tokens": round(self.batch.steps * self.batch.tokens_per_step),
+            "steps": self.batches.steps,
+            "global_batch": self.batches.global_batch,
+            "tokens": round(self.batches.steps * self.batches.tokens_per_step),
             "sweep": asdict(self.sweep),
             "sweep_share": self.sweep_share,
             "flops": self.flops,
@@ -112,143 +83,118 @@ class Plan:
         }
 
 
-def plan_run(arguments: Sequence[str], numbers: Numbers) -> Plan:
-    """The plan of the recipe in `arguments`. UserError for what the user can mend."""
+def estimate_run(arguments: Sequence[str], numbers: Numbers) -> Estimate:
+    """The estimate for the recipe in `arguments`. UserError for what the user can put right.
+
+    `numbers`: the command's own arguments (see `train.plan.__main__.OWN`).
+    """
     recipe = load_recipe(arguments).recipe
-    machine = read_machine(numbers, recipe.zero.stage)
-    model = PlannedModel(recipe)
-    suites = sweep_plan(recipe)
+    machine = read_machine(numbers, recipe.zero.stage)  # first: what this process holds counts into a measured base
+    spec = read_spec(recipe)
     counts = {key: int(numbers[key]) for key in ("traces", "tokens") if key in numbers}
-    traces = given_traces(recipe, **counts) if counts else read_traces(recipe, suites)
-    batch = steps_of(recipe, traces, machine.ranks)
-    sweep = sweep_cost(recipe, suites, model, batch.steps, machine.ranks)
-    estimate = estimate_memory(recipe, machine, model, traces, sweep.memory_bytes)
-    tokens = batch.steps * batch.tokens_per_step
-    flops = training_flops(model.sizes, tokens, batch_of(recipe, traces).checkpointing)
-    offloaded = nvme_bytes(model.sizes, estimate.setup) * machine.ranks
-    disk = {**disk_bytes(recipe, model.sizes, saves(recipe, batch)), "offloaded states": offloaded}
-    misfits = find_misfits(machine, estimate, disk)
-
-    known = {_model_key(recipe, traces): model}
-
-    def again(keys: Sequence[str]) -> Estimate:
-        changed = load_recipe([*_without(arguments, keys), *keys]).recipe
-        shorter = replace(traces, longest=min(traces.longest, changed.data.max_length_tokens))
-        limit = (changed.sweep.engine.memory_gb or 0) * GIGABYTE
-        key = _model_key(changed, shorter)
-        known[key] = known.get(key) or PlannedModel(changed)
-        return estimate_memory(changed, machine, known[key], shorter, min(sweep.memory_bytes, int(limit)))
-
-    def faults(found: Estimate) -> bool:
-        return bool(find_misfits(machine, found, {}))
-
-    ways = remedies(recipe, estimate.peak.name, again, faults) if find_misfits(machine, estimate, {}) else ()
-    return Plan(
-        machine,
-        estimate,
-        batch,
-        traces,
-        sweep,
-        flops,
-        2.0 * model.sizes.total * sweep.tokens,
-        _hours(numbers, machine.ranks, flops, tokens),
-        disk,
-        misfits,
-        ways,
+    traces = given_traces(recipe.data, **counts) if counts else read_traces(recipe.data, spec)
+    batches = arithmetic(recipe.trainer, traces.traces, traces.sequences, traces.tokens, machine.ranks)
+    model = _measure(recipe, traces, machine)
+    sweep = sweep_cost(recipe.sweep, spec, model.unpruned, batches.steps, machine.ranks)
+    memory = _memory(recipe, machine, model, sweep.memory_bytes)
+    tokens = batches.steps * batches.tokens_per_step
+    flops = training_flops(model.sizes, tokens, largest_micro_batch(recipe, traces))
+    disk = {
+        **disk_bytes(recipe, model.sizes, saves(recipe.trainer, batches)),
+        "offloaded states": nvme_bytes(model.sizes, memory.setup) * machine.ranks,
+    }
+    retries = Retries(arguments, machine, traces, sweep.memory_bytes, {_model_key(recipe, traces): model})
+    return Estimate(
+        machine=machine,
+        memory=memory,
+        batches=batches,
+        traces=traces,
+        sweep=sweep,
+        flops=flops,
+        sweep_flops=2.0 * model.sizes.total * sweep.tokens,
+        hours=_hours(numbers, machine.ranks, flops, tokens),
+        disk=disk,
+        misfits=find_misfits(machine, memory, disk),
+        remedies=() if retries.fits(memory) else remedies(recipe, memory.peak.name, retries),
     )
 
 
-def _model_key(recipe: Recipe, traces: Traces) -> str:
+@dataclass(frozen=True)
+class Model:
+    """What is known of a recipe's model; `unpruned` has no weights."""
+
+    unpruned: PreTrainedModel
+    sizes: Sizes
+    activations: Activations
+
+
+@dataclass(frozen=True)
+class Retries:
+    """Estimates of the same run under other keys.
+
+    arguments: the recipe and its keys; sweep_bytes: what a sweep takes beside the weights; models: those measured so
+    far, since most keys change neither the model nor its micro batch.
+    """
+
+    arguments: Sequence[str]
+    machine: Machine
+    traces: TraceCounts
+    sweep_bytes: int
+    models: dict[str, Model]
+
+    def memory_with(self, keys: Sequence[str]) -> MemoryEstimate:
+        """UserError where the recipe does not take the keys."""
+        recipe = load_recipe([*_without(self.arguments, keys), *keys]).recipe
+        traces = replace(self.traces, longest=min(self.traces.longest, recipe.data.max_length_tokens))
+        limit = int((recipe.sweep.engine.memory_gb or 0) * GIGABYTE)
+        key = _model_key(recipe, traces)
+        if key not in self.models:
+            self.models[key] = _measure(recipe, traces, self.machine)
+        return _memory(recipe, self.machine, self.models[key], min(self.sweep_bytes, limit))
+
+    def fits(self, memory: MemoryEstimate) -> bool:
+        """Whether no limit of memory is exceeded; no key that is tried changes what is written to disk."""
+        return not find_misfits(self.machine, memory, {})
+
+
+def _measure(recipe: Recipe, traces: TraceCounts, machine: Machine) -> Model:
+    models = skeleton(recipe.model, recipe.prune, recipe.adapter)
+    activations = measure_activations(models, largest_micro_batch(recipe, traces), machine.device)
+    return Model(models.unpruned, models.sizes, activations)
+
+
+def _model_key(recipe: Recipe, traces: TraceCounts) -> str:
     """What the model and its activations depend on."""
     sections = (recipe.model, recipe.prune, recipe.adapter)
-    return " ".join([*(each.model_dump_json() if each else "" for each in sections), str(batch_of(recipe, traces))])
+    texts = [section.model_dump_json() if section else "" for section in sections]
+    return " ".join([*texts, str(largest_micro_batch(recipe, traces))])
 
 
 def _without(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
-    """The arguments but those that `keys` give anew."""
-    anew = {key.partition("=")[0] for key in keys}
-    return [each for each in arguments if each.partition("=")[0] not in anew]
+    """The arguments but those whose names `keys` have too."""
+    names = {key.partition("=")[0] for key in keys}
+    return [argument for argument in arguments if argument.partition("=")[0] not in names]
 
 
-def estimate_memory(
-    recipe: Recipe, machine: Machine, model: PlannedModel, traces: Traces, sweep_bytes: int
-) -> Estimate:
+def _memory(recipe: Recipe, machine: Machine, model: Model, sweep_bytes: int) -> MemoryEstimate:
     """What a rank holds at each moment."""
-    size = 4 if recipe.model.dtype == "float32" else 2
+    zero, weight_bytes = recipe.zero, DTYPES[recipe.model.dtype].itemsize
     setup = Setup(
         ranks=machine.ranks,
-        device="cuda" if machine.device == "cuda" else "cpu",
-        stage=recipe.zero.stage,
-        weight_bytes=size,
-        bucket_numel=recipe.zero.bucket_size,
-        optimizer=optimizer_of(recipe),
-        accumulation_steps=int(recipe.trainer.get("gradient_accumulation_steps", 1)),
-        offload_optimizer=recipe.zero.offload_optimizer != "none",
-        offload_parameters=recipe.zero.offload_parameters != "none",
-        optimizer_on_disk=recipe.zero.offload_optimizer == "nvme",
-        parameters_on_disk=recipe.zero.offload_parameters == "nvme",
+        device=machine.device,
+        stage=zero.stage,
+        weight_bytes=weight_bytes,
+        bucket_numel=zero.bucket_size,
+        optimizer=optimizer_of(recipe.trainer),
+        accumulation_steps=Batch.of(recipe.trainer).accumulation_steps,
+        offload_optimizer=zero.offload_optimizer != "none",
+        offload_parameters=zero.offload_parameters != "none",
+        optimizer_on_disk=zero.offload_optimizer == "nvme",
+        parameters_on_disk=zero.offload_parameters == "nvme",
     )
-    load = Load(
-        model.activations(batch_of(recipe, traces), machine.device),
-        machine.base_bytes,
-        sweep_bytes,
-        model.sizes.unpruned * size,
-    )
-    return Estimate(model.sizes, setup, moments(model.sizes, setup, load), host_bytes(model.sizes, setup))
-
-
-def read_machine(numbers: Numbers, stage: int) -> Machine:
-    """The machine that the user names, or this one's CPUs, where the base is measured."""
-    gpus = int(numbers.get("gpus", 0))
-    ranks = gpus or int(numbers.get("ranks", 1))
-    per_node = min(ranks, int(numbers.get("gpus_per_node", 8))) if gpus else ranks
-    if ranks % per_node:
-        raise UserError(f"gpus={ranks} are no whole number of machines with gpus_per_node={per_node}")
-    node = round(numbers.get("host_memory_gb", 0) * GIGABYTE) or (0 if gpus else total_memory_bytes())
-    base = round(numbers.get("base_gb", 0) * GIGABYTE)
-    measured = "assumed (CUDA context, libraries)" if gpus else "measured by a run of the embedded model"
-    if not base:
-        base = round(ASSUMED_CONTEXT_GB * GIGABYTE) if gpus else base_bytes(stage or int(ranks > 1))
-    rank = round(numbers.get("gpu_memory_gb", 0) * GIGABYTE) if gpus else node // ranks
-    return Machine(
-        "cuda" if gpus else "cpu",
-        ranks,
-        per_node,
-        rank,
-        node,
-        round(numbers.get("disk_gb", 0) * GIGABYTE),
-        base,
-        "as given" if "base_gb" in numbers else measured,
-    )
-
-
-def total_memory_bytes() -> int:
-    """Main memory of this machine; 0 where it cannot be read (not Linux)."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemTotal:")), 0)
-
-
-def find_misfits(machine: Machine, estimate: Estimate, disk: Mapping[str, int]) -> tuple[str, ...]:
-    """One line for each limit that is exceeded."""
-    needs = {
-        ("a GPU" if machine.device == "cuda" else "a rank", f"most at: {estimate.peak.name}"): (
-            estimate.peak.total,
-            machine.rank_bytes,
-        ),
-        ("main memory of a machine", "offloaded states"): (
-            sum(estimate.host.values()) * machine.ranks_per_node,
-            machine.node_bytes,
-        ),
-        ("disk", "what a run keeps"): (sum(disk.values()) - disk.get("a checkpoint", 0), machine.disk_bytes),
-    }
-    return tuple(
-        f"{what}: needs {need / GIGABYTE:.1f} GiB of {limit / GIGABYTE:.1f} ({why})"
-        for (what, why), (need, limit) in needs.items()
-        if limit and need > limit
-    )
+    unpruned_bytes = model.sizes.unpruned * weight_bytes
+    load = Load(model.activations, machine.base_bytes, sweep_bytes, unpruned_bytes)
+    return estimate_memory(model.sizes, setup, load)
 
 
 def _hours(numbers: Numbers, ranks: int, flops: float, tokens: float) -> float | None:

@@ -1,7 +1,7 @@
 """How many bytes tensors take while something runs, counted operation by operation.
 
-It works on fake tensors too, which have shapes and no storage: so the activations of a model that fits nowhere can be
-counted on a laptop.
+It works on fake tensors too, which have shapes and no memory: so the activations of a model that fits on no machine at
+hand are counted on a laptop.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from torch.utils._pytree import tree_leaves
 class LiveBytes(TorchDispatchMode):
     """Counts the storages that come into being under it until they are freed: `now` and `peak`, in bytes.
 
-    known: tensors that are there already (weights); they and their views count as nothing.
+    present: tensors that are there before (weights); they and their views count as nothing.
     """
 
-    def __init__(self, known: Iterable[torch.Tensor]) -> None:
+    def __init__(self, present: Iterable[torch.Tensor]) -> None:
         super().__init__()
         self.now = self.peak = 0
         self._seen: dict[int, weakref.ref[Any]] = {}
-        for tensor in known:
+        for tensor in present:
             self._see(tensor.untyped_storage(), 0)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -37,9 +37,10 @@ class LiveBytes(TorchDispatchMode):
         return result
 
     def _see(self, storage: torch.UntypedStorage, size_bytes: int) -> None:
-        key = storage._cdata
+        key = storage._cdata  # the C++ storage: every call of untyped_storage() wraps it in another Python object
         if key in self._seen:
             return
+        # The reference dies with the storage, whether autograd, a cache or a variable held it last.
         self._seen[key] = weakref.ref(storage, lambda _: self._forget(key, size_bytes))
         self.now += size_bytes
         self.peak = max(self.peak, self.now)

@@ -1,29 +1,35 @@
-"""What a run will train on and sweep, as far as it can be known before: tokens, steps, sweeps, FLOPs, files."""
+"""What a run will train on, sweep and write, as far as it is known before it starts: tokens, sweeps, FLOPs, files."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from data_prep.models import load_tokenizer
+from transformers import PreTrainedModel
+
+from data_prep.models import DTYPES, load_tokenizer
 from data_prep.prepared.prepare import Prepared, prepare
 from eval.engines.memory import GIGABYTE, lay_out_slots, row_tokens
 from eval.sweep import SweepSpec, make_sweep_spec, suite_requests
-from recipes.data import GenerateTraces
+from eval.types import Request
+from recipes.data import DataSection
 from recipes.errors import UserError
+from recipes.generation import GenerateTraces
 from recipes.schema import Recipe
 from recipes.sweep import SweepSection
-from train.arguments import Arithmetic, arithmetic
+from train.arguments import Arithmetic, checkpointing_kwargs, checkpoints_activations
+from train.batch import Batch, setting
 from train.feed import feed_of
-from train.plan.memory import STATES, UNKNOWN_OPTIMIZER
-from train.plan.model import Batch, PlannedModel, Sizes
-
-FLOAT32 = 4
+from train.plan.activations import MicroBatch
+from train.plan.memory import Teacher
+from train.plan.states import FLOAT32, STATES, UNKNOWN_OPTIMIZER
+from train.sizes import Sizes
 
 
 @dataclass(frozen=True)
-class Traces:
+class TraceCounts:
     """The recipe's traces, as counts. longest: tokens of the longest row that is trained on (packed ones count as
     their capacity); padded: whether rows of a micro batch differ in length; origin: where the counts come from."""
 
@@ -37,7 +43,7 @@ class Traces:
 
 @dataclass(frozen=True)
 class SweepCost:
-    """Sweeps of a run: how many on the way and of the references, problems by suite, the most tokens one takes
+    """Sweeps of a run: how many in training and of the references, problems by suite, the most tokens that one takes
     (0: not known), and its memory on a rank beside the weights."""
 
     sweeps: int
@@ -48,45 +54,44 @@ class SweepCost:
     note: str
 
 
-def read_traces(recipe: Recipe, plan: SweepSpec | UserError) -> Traces:
+def read_traces(section: DataSection, spec: SweepSpec | UserError) -> TraceCounts:
     """The prepared set's counts, made as a run would make it (and kept for it). UserError says what to give instead."""
     try:
-        if isinstance(plan, UserError):
-            raise plan
-        if isinstance(recipe.data.traces, GenerateTraces):
+        if isinstance(spec, UserError):
+            raise spec
+        if isinstance(section.traces, GenerateTraces):
             raise UserError("data.traces: the traces are still to be generated")
-        prepared = prepare(recipe.data, plan.tokenizer, plan.protocol.format, suites=plan.suites)
+        prepared = prepare(section, spec.tokenizer, spec.protocol.format, suites=spec.suites)
     except (UserError, OSError) as fault:
         raise UserError(
             f"the traces cannot be counted here ({str(fault).splitlines()[0]}); "
-            "give traces=N tokens=N, which the plan then takes as they are"
+            "give traces=N tokens=N, which are then taken as they are"
         ) from None
-    return _counted(recipe, prepared)
+    return _counted(section, prepared)
 
 
-def _counted(recipe: Recipe, prepared: Prepared) -> Traces:
+def _counted(section: DataSection, prepared: Prepared) -> TraceCounts:
     lengths = prepared.rows.lengths()
-    packing = recipe.data.packing
-    longest = recipe.data.max_length_tokens if packing else int(lengths.max())
-    return Traces(
-        len(lengths),
-        feed_of(recipe.data, prepared).sequences,
-        prepared.tokens,
-        longest,
+    packing = section.packing
+    return TraceCounts(
+        traces=len(lengths),
+        sequences=feed_of(section, prepared).sequences,
+        tokens=prepared.tokens,
+        longest=section.max_length_tokens if packing else int(lengths.max()),
         padded=not packing and len(set(lengths.tolist())) > 1,
         origin=f"prepared set {prepared.folder}",
     )
 
 
-def given_traces(recipe: Recipe, traces: int, tokens: int) -> Traces:
+def given_traces(section: DataSection, traces: int, tokens: int) -> TraceCounts:
     """Counts that the user gives; rows are then taken to be as long as the recipe allows."""
-    longest, packing = recipe.data.max_length_tokens, recipe.data.packing
-    sequences = min(traces, -(-tokens // longest)) if packing else traces
-    return Traces(traces, sequences, tokens, longest, padded=not packing, origin="as given")
+    longest, packing = section.max_length_tokens, section.packing
+    sequences = min(traces, math.ceil(tokens / longest)) if packing else traces
+    return TraceCounts(traces, sequences, tokens, longest, padded=not packing, origin="as given")
 
 
-def sweep_plan(recipe: Recipe) -> SweepSpec | UserError:
-    """The sweep's plan with its problems, or why it cannot be had on this machine."""
+def read_spec(recipe: Recipe) -> SweepSpec | UserError:
+    """What is swept, with its problems, or why that is not known on this machine."""
     try:
         tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
         return make_sweep_spec(recipe.sweep, recipe.data.format, tokenizer)
@@ -94,107 +99,120 @@ def sweep_plan(recipe: Recipe) -> SweepSpec | UserError:
         return fault
 
 
-def steps_of(recipe: Recipe, traces: Traces, ranks: int) -> Arithmetic:
-    """The batch arithmetic, as a run prints it."""
-    return arithmetic(recipe.trainer, traces.traces, traces.sequences, traces.tokens, ranks)
-
-
-def batch_of(recipe: Recipe, traces: Traces) -> Batch:
-    """The largest micro batch that can come: all rows as long as the longest. Packed rows go as one long row."""
-    rows, length = int(recipe.trainer.get("per_device_train_batch_size", 8)), traces.longest
-    checkpointing = _checkpointing(recipe.trainer)
-    reentrant = recipe.adapter.method != "none" and recipe.zero.stage == 3
+def largest_micro_batch(recipe: Recipe, traces: TraceCounts) -> MicroBatch:
+    """All rows as long as the longest: a run of any length meets such a batch. Packed rows go as one long row."""
+    trainer = recipe.trainer
+    rows, length = Batch.of(trainer).micro_batch, traces.longest
+    checkpointing = checkpoints_activations(trainer)
+    reentrant = bool(checkpointing_kwargs(trainer, recipe.adapter, recipe.zero).get("use_reentrant", False))
     if recipe.data.packing:
-        return Batch(1, rows * length, False, checkpointing, reentrant)
+        return MicroBatch(1, rows * length, False, checkpointing, reentrant)
+    # FlashAttention takes padded rows without a mask.
     padded = traces.padded and rows > 1 and recipe.model.attention != "flash_attention_2"
-    return Batch(rows, length, padded, checkpointing, reentrant)
-
-
-def _checkpointing(trainer: dict[str, Any]) -> bool:
-    given = [trainer[key] for key in ("gradient_checkpointing", "activation_checkpointing") if key in trainer]
-    return bool(given[0]) if given else True
+    return MicroBatch(rows, length, padded, checkpointing, reentrant)
 
 
 def sweep_count(steps: int, every_steps: int) -> int:
     """Sweeps of the model in training: every N steps, and after the last."""
-    return steps // every_steps + bool(steps % every_steps)
+    return math.ceil(steps / every_steps)
 
 
-def sweep_cost(recipe: Recipe, plan: SweepSpec | UserError, model: PlannedModel, steps: int, ranks: int) -> SweepCost:
-    """The most that a sweep can cost: every thought goes to the largest budget, every budget gets a whole answer."""
-    section = recipe.sweep
+def sweep_cost(
+    section: SweepSection, spec: SweepSpec | UserError, unpruned: PreTrainedModel, steps: int, ranks: int
+) -> SweepCost:
+    """The most that a sweep can cost: every thought goes to the largest budget, every budget gets a whole answer.
+
+    `unpruned` needs no weights: it is the largest model that is swept.
+    """
     count = sweep_count(steps, section.every_steps)
     limit = int((section.engine.memory_gb or 0) * GIGABYTE)
-    if isinstance(plan, UserError):
-        sizes = {suite.name: int(getattr(suite, "size", None) or 0) for suite in section.suites}
-        thoughts = sum(sizes.values()) * section.samples
-        return SweepCost(
-            count,
-            2,
-            sizes,
-            thoughts * _thought_tokens(section),
-            limit,
-            f"suites are not on this machine ({str(plan).splitlines()[0]}): sizes are the recipe's, "
-            "prompts are not counted, memory is the recipe's limit",
-        )
-    problems = {suite.name: len(suite.problems) for suite in plan.suites}
-    requests = [suite_requests(suite, plan) for suite in plan.suites if not suite.by_likelihood]
-    prompts = sum(one.longest_prompt_tokens for each in requests for one in each)
-    tokens = prompts + sum(map(len, requests)) * _thought_tokens(section)
-    memory = max((_memory(plan, model, each, ranks, limit) for each in requests), default=0) if limit else 0
-    return SweepCost(count, 2, problems, tokens, memory, "")
+    if isinstance(spec, UserError):
+        return _cost_by_recipe(section, spec, count, limit)
+    problems = {suite.name: len(suite.problems) for suite in spec.suites}
+    by_suite = [suite_requests(suite, spec) for suite in spec.suites if not suite.by_likelihood]
+    prompts = sum(request.longest_prompt_tokens for requests in by_suite for request in requests)
+    tokens = prompts + sum(map(len, by_suite)) * _thought_tokens(section)
+    memory = [_sweep_bytes(spec, unpruned, requests, ranks, limit) for requests in by_suite] if limit else []
+    return SweepCost(count, 2, problems, tokens, max(memory, default=0), "")
 
 
-def _memory(plan: SweepSpec, model: PlannedModel, requests: list[Any], ranks: int, limit: int) -> int:
-    """What the engine in process reckons for its share of a suite, by its own reckoning."""
-    capacity = row_tokens(plan.protocol, max(one.longest_prompt_tokens for one in requests))
-    most = min(plan.engine.thoughts_at_once, -(-len(requests) // ranks))
-    return lay_out_slots(model.unpruned, plan.protocol, capacity, most, limit).bytes
+def _cost_by_recipe(section: SweepSection, fault: UserError, count: int, limit_bytes: int) -> SweepCost:
+    """The cost where the suites cannot be read, for the reason that `fault` says."""
+    sizes = {suite.name: int(getattr(suite, "size", None) or 0) for suite in section.suites}
+    tokens = sum(sizes.values()) * section.samples * _thought_tokens(section)
+    note = (
+        f"suites are not on this machine ({str(fault).splitlines()[0]}): sizes are the recipe's, "
+        "prompts are not counted, memory is the recipe's limit"
+    )
+    return SweepCost(count, 2, sizes, tokens, limit_bytes, note)
+
+
+def _sweep_bytes(
+    spec: SweepSpec, unpruned: PreTrainedModel, requests: list[Request], ranks: int, limit_bytes: int
+) -> int:
+    """What the engine in process takes for its share of a suite, by its own layout."""
+    capacity = row_tokens(spec.protocol, max(request.longest_prompt_tokens for request in requests))
+    most = min(spec.engine.thoughts_at_once, math.ceil(len(requests) / ranks))
+    return lay_out_slots(unpruned, spec.protocol, capacity, most, limit_bytes).bytes
 
 
 def _thought_tokens(section: SweepSection) -> int:
-    """Tokens that one problem and sample is given at most."""
+    """The most tokens for one problem and sample."""
     return section.budgets[-1] + len(section.budgets) * section.answer_tokens
 
 
-def training_flops(sizes: Sizes, tokens: float, checkpointing: bool) -> float:
-    """2 N forward, 2 N for the gradients of activations, 2 T for those of weights, 2 N more where layers are recomputed
-    (arXiv 2001.08361, section 2.1); attention over the sequence is left out."""
-    return tokens * (2 * sizes.total * (2 + checkpointing) + 2 * sizes.trainable)
+def training_flops(sizes: Sizes, tokens: float, batch: MicroBatch, teacher: Teacher | None = None) -> float:
+    """With N parameters of which T train, per token: 2 N forward, 2 N for the gradients of activations, 2 T for those
+    of weights, 2 N more where layers are recomputed, and 2 per parameter of a teacher for its forward pass (arXiv
+    2001.08361, section 2.1). Attention over the sequence is left out."""
+    passes = 3 if batch.checkpointing else 2
+    per_token = 2 * sizes.total * passes + 2 * sizes.trainable
+    if teacher is not None:
+        per_token += 2 * teacher.parameters
+    return tokens * per_token
 
 
-def saves(recipe: Recipe, batch: Arithmetic) -> int:
+def saves(trainer: Mapping[str, Any], batches: Arithmetic) -> int:
     """How often a run writes a checkpoint; the last step is always written."""
-    strategy, every = recipe.trainer.get("save_strategy", "steps"), float(recipe.trainer.get("save_steps", 500))
+    strategy, every = setting(trainer, "save_strategy"), float(setting(trainer, "save_steps"))
     if strategy == "no":
         return 0
     if strategy == "epoch":
-        return max(1, math.ceil(batch.steps * batch.global_batch / batch.sequences))
-    return math.ceil(batch.steps / (every if every >= 1 else max(1, math.ceil(batch.steps * every))))
+        return max(1, math.ceil(batches.steps * batches.global_batch / batches.sequences))
+    every_steps = every if every >= 1 else max(1, math.ceil(batches.steps * every))  # below 1: a share of the run
+    return math.ceil(batches.steps / every_steps)
 
 
 def disk_bytes(recipe: Recipe, sizes: Sizes, written: int) -> dict[str, int]:
-    """Bytes on disk by what is kept: `written` checkpoints, or as many as the recipe keeps and the one being written.
+    """Bytes on disk by what is kept.
 
-    Under ZeRO a checkpoint holds the weights twice (plain, and DeepSpeed's own), float32 masters and optimizer states.
+    Of `written` checkpoints the recipe may keep fewer; the one being written comes on top of those.
     """
-    size = FLOAT32 if recipe.model.dtype == "float32" else 2
-    state, _ = STATES.get(optimizer_of(recipe), UNKNOWN_OPTIMIZER)
-    adapted = recipe.adapter.method != "none"
-    weights = (sizes.trainable if adapted else sizes.total) * size
-    checkpoint = weights + (weights + sizes.trainable * FLOAT32) * bool(recipe.zero.stage) + sizes.trainable * state
-    limit = recipe.trainer.get("save_total_limit")
+    weight_bytes, adapted = DTYPES[recipe.model.dtype].itemsize, recipe.adapter.method != "none"
+    limit = setting(recipe.trainer, "save_total_limit")
     kept = min(written, int(limit) + 1) if limit else written
-    base = sizes.total - sizes.trainable * adapted
-    exported = base * (FLOAT32 if recipe.export.dtype == "float32" else 2) * recipe.export.enabled
+    checkpoint = _checkpoint_bytes(recipe, sizes, weight_bytes)
+    merged = sizes.total - sizes.trainable if adapted else sizes.total  # an export is the model with its adapter merged
+    exported = merged * DTYPES[recipe.export.dtype].itemsize
     return {
-        "pruned model": base * size * (recipe.prune is not None),
+        "pruned model": merged * weight_bytes if recipe.prune is not None else 0,
         "a checkpoint": checkpoint,
         f"{kept} checkpoints": checkpoint * kept,
-        "export": exported,
+        "export": exported if recipe.export.enabled else 0,
     }
 
 
-def optimizer_of(recipe: Recipe) -> str:
-    """`trainer.optim`, or transformers' default."""
-    return str(recipe.trainer.get("optim", "adamw_torch_fused"))
+def _checkpoint_bytes(recipe: Recipe, sizes: Sizes, weight_bytes: int) -> int:
+    """What is trained, whole, and the optimizer's states; under ZeRO the weights twice (plain, and DeepSpeed's own) and
+    float32 masters."""
+    states, _ = STATES.get(optimizer_of(recipe.trainer), UNKNOWN_OPTIMIZER)
+    saved = sizes.total if recipe.adapter.method == "none" else sizes.trainable
+    plain = saved * weight_bytes + sizes.trainable * states
+    if recipe.zero.stage == 0:
+        return plain
+    return plain + saved * weight_bytes + sizes.trainable * FLOAT32
+
+
+def optimizer_of(trainer: Mapping[str, Any]) -> str:
+    """The name of the optimizer; a key of `STATES` where its memory is known."""
+    return str(setting(trainer, "optim"))

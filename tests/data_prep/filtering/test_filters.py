@@ -10,8 +10,10 @@ import pytest
 from data_prep.filtering.filters import FILTERS, filter_traces
 from data_prep.ledger import Ledger
 from data_prep.trace import Trace
-from recipes.data import DataSection, FiltersSection, NanoTraces
+from recipes.data import DataSection
+from recipes.filters import FiltersSection
 from recipes.paths import ROOT
+from recipes.traces import NanoTraces
 
 SHARED = ROOT / "../shared/data"
 SOUND = {"question": "Add 2 and 2.", "thinking": "2 and 2 make 4.", "answer": "4"}

@@ -10,8 +10,9 @@ import pytest
 from data_prep.filtering.pipeline import read_and_filter
 from data_prep.ledger import Ledger
 from data_prep.problem import Problem, Suite
-from recipes.data import DataSection, FileTraces
+from recipes.data import DataSection
 from recipes.errors import UserError
+from recipes.traces import FileTraces
 from tests.data_prep.trace_files import write_rows
 
 GOOD = {"question": "q", "thinking": "t", "answer": "a"}

@@ -15,10 +15,10 @@ from data_prep.traces.conversations import Lost
 from data_prep.traces.layouts import LAYOUTS
 from data_prep.traces.row_reader import RowReader
 from data_prep.traces.tags import PAIRS
-from recipes.data import FileTraces, FiltersSection
 from recipes.errors import UserError
+from recipes.filters import FiltersSection
 from recipes.paths import ROOT
-from recipes.traces import Layout
+from recipes.traces import FileTraces, Layout
 
 PAGE = (ROOT / "docs" / "trace_formats.md").read_text()
 BLOCKS = [

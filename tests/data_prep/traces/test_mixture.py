@@ -13,9 +13,8 @@ from data_prep.ledger import Ledger
 from data_prep.trace import Trace
 from data_prep.traces.mixture import interleave
 from data_prep.traces.sources import read_source
-from recipes.data import MixtureTraces
 from recipes.errors import UserError
-from recipes.traces import JsonlTraces, MixturePart
+from recipes.traces import JsonlTraces, MixturePart, MixtureTraces
 from tests.data_prep.trace_files import write_rows
 
 

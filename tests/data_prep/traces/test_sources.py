@@ -12,8 +12,8 @@ import pytest
 from data_prep.ledger import Ledger
 from data_prep.trace import Trace
 from data_prep.traces.sources import OnError, read_source
-from recipes.data import FileTraces, HubTraces, JsonlTraces, NanoTraces
 from recipes.errors import UserError
+from recipes.traces import FileTraces, HubTraces, JsonlTraces, NanoTraces
 
 GOOD = {"question": "q", "thinking": "t", "answer": "a"}
 

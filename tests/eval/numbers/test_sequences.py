@@ -1,13 +1,12 @@
-"""Verdicts at many sweeps: shares of the error, bounds at small shares, and how often a run cries wolf."""
-
-import math
+"""Verdicts at many sweeps: shares of the error, and how often a run says RETURNED falsely."""
 
 import numpy as np
 import pytest
 
-from eval.numbers.decide import decide, decide_at, verdict_line
-from eval.numbers.sequences import LAST_ERROR, RUN_ERROR, bounds, intervals, sweep_error
-from eval.numbers.statistics import slope_scale, slope_weights, student_quantile
+from eval.numbers.contrasts import bounds
+from eval.numbers.decide import Paired, decide, verdict_line
+from eval.numbers.gains import slope_scale, slope_weights
+from eval.numbers.sequences import LAST_ERROR, RUN_ERROR, interval_name, sweep_error
 from recipes.sweep import VerdictSection
 
 BUDGETS = (8, 16, 32, 64, 128)
@@ -34,51 +33,18 @@ def test_a_single_sweep_has_the_whole_error(every, most):
     assert sweep_error(most, every, most) == RUN_ERROR
 
 
-def _chance_of_failures(problems, rate):
-    """The chance of 0 … P failures, [P + 1]."""
-    k = np.arange(problems + 1)
-    logs = np.cumsum(np.log(np.r_[1, np.arange(1, problems + 1)]))
-    return np.exp(logs[-1] - logs - logs[::-1] + k * math.log(rate) + (problems - k) * math.log1p(-rate))
-
-
-@pytest.mark.parametrize("error", [0.05, 0.025, 1.25e-3, 2.5e-4])
-@pytest.mark.parametrize(("scale", "margin"), [(0.3, 0.05), (0.3, 0.1), (1.0, 0.05)])
-@pytest.mark.parametrize("problems", [30, 150, 600])
-def test_rare_failures_exactly_at_the_margin_are_missed_as_seldom_as_promised(problems, scale, margin, error):
-    failed = np.arange(problems)[:, None] < np.arange(problems + 1)  # a column each for 0 … P failures
-    low, _ = bounds(-scale * failed, [scale], error)
-    wrong = _chance_of_failures(problems, margin / scale)[low > -margin + 1e-9].sum()
-    assert wrong <= 1.5 * error / 2
-
-
-def test_bounds_move_outward_only_and_mirror():
-    draws = np.random.default_rng(3).exponential(size=(40, 5)) * [1, 2, 0.1, 0, 5]
-    low, high = bounds(draws, [0.0] * 5, 0.001)
-    half = student_quantile(39, 0.001) * draws.std(axis=0, ddof=1) / math.sqrt(40)
-    assert np.allclose(low, draws.mean(axis=0) - half) and np.all(high >= draws.mean(axis=0) + half - 1e-12)
-    assert np.allclose(bounds(-draws, [0.0] * 5, 0.001), (-high, -low))
-
-
-def test_agreement_and_one_problem():
-    (same,) = intervals(np.zeros((100, 1)), [1.0], 0.001)
-    assert same.estimate == 0 and same.low == -same.high < -0.09  # z² / (100 + z²) with z = 3.29
-    assert bounds(np.ones((1, 1)), [1.0], 0.05) == (-math.inf, math.inf)
-
-
 def _luck(generator, own, share):
     return np.where(generator.random(own.shape) < share, own, generator.random(own.shape))[..., None]
 
 
 def _returned(run, unpruned, pruned, error):
-    """Where RETURNED is said, [R], for models [P, R, K]: `eval.verdict` on all R runs at once."""
+    """Where RETURNED is said, [runs], for models [problems, runs, budgets]: `eval.verdict` on all runs at once."""
     gain = run @ SLOPE
     better, gap = run[..., -1] - pruned[..., -1], unpruned[..., -1] - pruned[..., -1]
-    part = bounds(better - SECTION.min_recovered * gap, [1.0], error)[0]
-    level = np.where(
-        bounds(gap, [1.0], RUN_ERROR)[0] > 0, part, bounds(run[..., -1] - unpruned[..., -1], [1.0], error)[0]
-    )
-    whole = bounds(gain - unpruned @ SLOPE, [SCALE], error)[0] > -SECTION.margin
-    return (bounds(gain, [SCALE], error)[0] > 0) & whole & (level > -SECTION.level_margin)
+    part = bounds(better - SECTION.min_recovered * gap, 1.0, error)[0]
+    level = np.where(bounds(gap, 1.0, RUN_ERROR)[0] > 0, part, bounds(run[..., -1] - unpruned[..., -1], 1.0, error)[0])
+    whole = bounds(gain - unpruned @ SLOPE, SCALE, error)[0] > -SECTION.margin
+    return (bounds(gain, SCALE, error)[0] > 0) & whole & (level > -SECTION.level_margin)
 
 
 def _share_of_runs(accuracies, problems, runs, errors, same_luck=0.5):
@@ -104,15 +70,27 @@ def test_the_simulation_says_what_the_verdict_says():
     said = _returned(*models, 0.01)
     assert 0 < said.sum() < 40
     for i, expected in enumerate(said):
-        words = decide_at(tuple(model[:, i] for model in models), BUDGETS, SECTION, 0.01).word
+        words = decide(Paired(*(model[:, i] for model in models), BUDGETS), SECTION, 0.01).word
         assert (words == "RETURNED") == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (0.05, "95 % interval"),
+        (0.025, "97.5 % interval, simultaneous over all sweeps of the run"),
+        (0.025 / 39, "99.94 % interval, simultaneous over all sweeps of the run"),
+    ],
+)
+def test_names_of_intervals(error, name):
+    assert interval_name(error) == name
 
 
 FORTY = [sweep_error(step, 1, 40) for step in range(1, 41)]
 EACH = [RUN_ERROR] * 40
 
 
-def test_watching_forty_sweeps_does_not_cry_wolf():
+def test_watching_forty_sweeps_inflates_no_false_positives():
     shared, each = _share_of_runs(NOT_YET["rare failures"], 80, 400, [FORTY, EACH])
     assert shared <= 0.05 and each > 0.2
 
@@ -137,10 +115,11 @@ def test_what_watching_costs_in_problems(step, times):
 
 def test_a_verdict_on_the_way_is_wider_and_says_so():
     own = np.random.default_rng(4).random((200, 1))
-    models = tuple((own < np.array(a)).astype(float) for a in (UNPRUNED, UNPRUNED, PRUNED))
-    alone, on_the_way = decide(*models, BUDGETS, SECTION), decide_at(models, BUDGETS, SECTION, 6e-4)
+    models = Paired(*((own < np.array(a)).astype(float) for a in (UNPRUNED, UNPRUNED, PRUNED)), BUDGETS)
+    alone, on_the_way = decide(models, SECTION), decide(models, SECTION, 6e-4)
     assert (alone.error, on_the_way.error) == (0.05, 6e-4)
     assert (
         on_the_way.gain == alone.gain and on_the_way.gain_low < alone.gain_low < alone.gain_high < on_the_way.gain_high
     )
-    assert "holding over all sweeps" in verdict_line(on_the_way) and "sweeps" not in verdict_line(alone)
+    assert "(99.94 % interval, simultaneous over all sweeps of the run)" in verdict_line(on_the_way)
+    assert "sweeps" not in verdict_line(alone)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from eval.numbers.decide import Paired, decide
 from eval.numbers.statistics import accuracy_interval
 from eval.numbers.summary import (
     at_step,
@@ -13,17 +14,16 @@ from eval.numbers.summary import (
     paired_ids,
     problem_ids,
     problem_means,
-    read_rows,
-    rows,
     steps,
     suites,
+    sweep_rows,
+    totals,
     verdict_suite,
 )
 from eval.types import Score, SuiteSweep
-from recipes.errors import UserError
 from recipes.sweep import VerdictSection
 
-SECTION = VerdictSection(resamples=300)
+SECTION = VerdictSection()
 BUDGET_KEYS = [
     "step",
     "model",
@@ -36,7 +36,6 @@ BUDGET_KEYS = [
     "samples",
     "missing",
     "tokens_spent",
-    "control",
     "closed",
     "cut",
     "looping",
@@ -79,12 +78,12 @@ def test_problem_means():
 
 
 def test_rows_have_the_keys_of_the_design_and_their_values():
-    first, second, whole = rows(_sweep(right=16), None, None, SECTION)
+    first, second, whole = sweep_rows(_sweep(right=16), None, None, SECTION)
     assert sorted(first) == sorted(second) == sorted(BUDGET_KEYS)
     assert first["accuracy"] == 0 and second["accuracy"] == 7 / 8 and second["low"] < 7 / 8 < second["high"]
     assert (first["tokens_spent"], second["tokens_spent"]) == (8, 10)
     assert (first["closed"], second["closed"], first["cut"], second["cut"], first["looping"]) == (0, 1, 1, 0, 0.25)
-    assert (first["control"], second["control"], first["method"], first["chance"]) == (1, 1, "generate", None)
+    assert (first["method"], first["chance"]) == ("generate", None)
     assert (first["problems"], first["samples"], first["step"], first["model"], first["protocol"]) == (
         4,
         2,
@@ -100,21 +99,16 @@ def test_rows_have_the_keys_of_the_design_and_their_values():
     assert whole["maj_at_n"] == 7 / 8 and whole["maj_low"] < 7 / 8 < whole["maj_high"]  # the tie on problem d is split
 
 
-def test_control_is_counted_and_not_taken_for_granted():
-    sweep = _sweep(budgets=(8, 16))
-    over = replace(sweep.scores[0], thinking_tokens=9)
-    found = rows(replace(sweep, scores=(over, *sweep.scores[1:])), None, None, SECTION)
-    assert [row["control"] for row in found[:2]] == [7 / 8, 1]
-
-
 def test_choices_by_likelihood_are_one_row_at_budget_0_and_the_sweep():
     scores = tuple(
         Score(p, 0, 0, right, "A", "likeliest", 0, 0, closed=False, cut=False, looping=False)
         for p, right in (("a", True), ("b", False))
     )
     sweep = SuiteSweep("run", 5, "mmlu", (0,), scores, "hash", method="likelihood", chance=0.25)
-    at, whole = rows(sweep, replace(sweep, model="unpruned"), replace(sweep, model="pruned"), VerdictSection(suite="x"))
-    assert (at["budget"], at["accuracy"], at["tokens_spent"], at["closed"], at["control"]) == (0, 0.5, 0, 0, 1)
+    at, whole = sweep_rows(
+        sweep, replace(sweep, model="unpruned"), replace(sweep, model="pruned"), VerdictSection(suite="x")
+    )
+    assert (at["budget"], at["accuracy"], at["tokens_spent"], at["closed"]) == (0, 0.5, 0, 0)
     assert (at["method"], at["chance"], whole["method"], whole["chance"]) == ("likelihood", 0.25) * 2
     assert whole["level"] is None
     assert whole["gain_per_doubling"] is whole["termination"] is whole["verdict"] is None
@@ -122,52 +116,82 @@ def test_choices_by_likelihood_are_one_row_at_budget_0_and_the_sweep():
 
 
 def test_verdict_and_recovered_fraction_need_both_references():
-    whole = rows(_sweep(), _sweep("unpruned"), _sweep("pruned", right=99), SECTION)[-1]
+    whole = sweep_rows(_sweep(), _sweep("unpruned"), _sweep("pruned", right=99), SECTION)[-1]
     assert whole["verdict"] in ("RETURNED", "PARTIAL", "NOT RETURNED", "UNDECIDED") and whole[
         "verdict_line"
     ].startswith(whole["verdict"])
     assert whole["paired"] == 4 and [one["budget"] for one in whole["recovered_fraction"]] == [8, 16]
     assert whole["recovered_fraction"][0]["fraction"] == pytest.approx(1)
-    assert rows(_sweep(), _sweep("unpruned"), None, SECTION)[-1]["recovered_fraction"] is None
+    assert sweep_rows(_sweep(), _sweep("unpruned"), None, SECTION)[-1]["recovered_fraction"] is None
 
 
-def test_a_verdict_on_the_way_of_a_run_keeps_all_other_intervals():
+JUDGED = [
+    *("verdict", "verdict_line", "verdict_reasons", "problems_needed", "verdict_error"),
+    *("gain_low", "gain_high", "total_low", "total_high"),
+]
+
+
+def test_a_verdict_on_the_way_of_a_run_changes_no_interval_but_that_of_the_gain():
     sweeps = [_sweep(), _sweep("unpruned"), _sweep("pruned", right=99)]
-    alone, on_the_way = rows(*sweeps, SECTION)[-1], rows(*sweeps, SECTION, 0.001)[-1]
-    assert (alone["verdict_error"], on_the_way["verdict_error"]) == (0.05, 0.001)
-    assert {key for key in alone if alone[key] != on_the_way[key]} <= {
-        "verdict", "verdict_line", "verdict_reasons", "problems_needed", "verdict_error"}  # fmt: skip
+    alone, on_the_way = sweep_rows(*sweeps, SECTION), sweep_rows(*sweeps, SECTION, 0.001)
+    assert alone[:-1] == on_the_way[:-1]
+    assert (alone[-1]["verdict_error"], on_the_way[-1]["verdict_error"]) == (0.05, 0.001)
+    assert {key for key in alone[-1] if alone[-1][key] != on_the_way[-1][key]} <= set(JUDGED)
+    assert on_the_way[-1]["gain_low"] < alone[-1]["gain_low"]
+
+
+@pytest.mark.parametrize("error", [0.05, 0.025, 0.001])
+@pytest.mark.parametrize("problems", ["abcd", "abc"])
+def test_the_gain_of_a_row_is_the_gain_of_its_verdict(error, problems):
+    """`problems`: those of the run; where the references lack one, the gain is that of the paired ones."""
+    sweeps = [_sweep(right=16), _sweep("unpruned", problems="abc"), _sweep("pruned", right=99)]
+    sweeps[0] = _sweep(right=16, problems=problems)
+    row = sweep_rows(*sweeps, SECTION, error)[-1]
+    means = [problem_means(sweep, list("abc")) for sweep in sweeps]
+    verdict = decide(Paired(*means, (8, 16)), SECTION, error)
+    assert (row["gain_per_doubling"], row["gain_low"], row["gain_high"]) == (
+        verdict.gain, verdict.gain_low, verdict.gain_high)  # fmt: skip
+    assert (
+        f"gain {row['gain_per_doubling']:+.2f} [{row['gain_low']:+.2f}, {row['gain_high']:+.2f}]" in row["verdict_line"]
+    )
+
+
+def test_a_suite_that_is_not_judged_has_95_percent_intervals():
+    sweeps = [_sweep(right=16), _sweep("unpruned"), _sweep("pruned", right=99)]
+    row = sweep_rows(*sweeps, VerdictSection(suite="other"), 0.001)[-1]
+    alone = sweep_rows(sweeps[0], None, None, SECTION)[-1]
+    assert (row["gain_low"], row["gain_high"]) == (alone["gain_low"], alone["gain_high"])
 
 
 def test_models_are_paired_on_the_problems_they_share():
     sweeps = [_sweep(problems="abc"), _sweep("unpruned", problems="dcba"), _sweep("pruned", problems="cbx")]
     assert paired_ids(sweeps) == ["b", "c"]
-    assert rows(*sweeps, SECTION)[-1]["paired"] == 2
-    assert rows(sweeps[0], sweeps[1], _sweep("pruned", problems="xyz"), SECTION)[-1]["paired"] == 0
+    assert sweep_rows(*sweeps, SECTION)[-1]["paired"] == 2
+    assert sweep_rows(sweeps[0], sweeps[1], _sweep("pruned", problems="xyz"), SECTION)[-1]["paired"] == 0
 
 
 def test_another_suite_than_the_deciding_one_has_no_verdict():
-    whole = rows(_sweep(), _sweep("unpruned"), _sweep("pruned"), VerdictSection(suite="other", resamples=300))[-1]
+    whole = sweep_rows(_sweep(), _sweep("unpruned"), _sweep("pruned"), VerdictSection(suite="other"))[-1]
     assert whole["verdict"] is None and whole["recovered_fraction"] is not None
 
 
 def test_rows_are_json_without_nan_even_for_one_budget():
     one = [_sweep(model, budgets=(8,), samples=1, problems="ab") for model in ("run", "unpruned", "pruned")]
-    found = rows(*one, SECTION)
+    found = sweep_rows(*one, SECTION)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert found[-1]["gain_per_doubling"] is None and found[-1]["total_gain"] is None and found[-1]["pass_at_k"] is None
 
 
 def test_references_of_other_budgets_are_refused():
     with pytest.raises(ValueError, match="cannot compare"):
-        rows(_sweep(), _sweep("unpruned", budgets=(8, 32)), None, SECTION)
+        sweep_rows(_sweep(), _sweep("unpruned", budgets=(8, 32)), None, SECTION)
 
 
 def test_problems_count_by_the_thoughts_they_have():
     # both thoughts of a are missing, and the second one of d, whose first is right
     kept = [s for s in _sweep().scores if s.problem != "a" and (s.problem, s.sample) != ("d", 1)]
     sweep = SuiteSweep("run", 5, "chain", (8, 16), tuple(kept), "hash", missing=3)
-    first, _, whole = rows(sweep, None, None, SECTION)
+    first, _, whole = sweep_rows(sweep, None, None, SECTION)
     assert [(row["problems"], row["samples"], row["missing"]) for row in (first, whole)] == [(3, 2, 3)] * 2
     assert first["accuracy"] == 1 and (first["low"], first["high"]) == accuracy_interval(np.ones(3))
     assert [(one["k"], one["problems"]) for one in whole["pass_at_k"]] == [(1, 3), (2, 2)]
@@ -177,13 +201,15 @@ def test_problems_count_by_the_thoughts_they_have():
 def test_thinking_off_is_an_ordinary_row_and_no_part_of_level_and_gain():
     budgets = (0, 8, 16)
     sweeps = [_sweep(m, right, budgets=budgets) for m, right in (("run", 8), ("unpruned", 8), ("pruned", 99))]
-    control, first, _, whole = rows(*sweeps, SECTION)
+    control, first, _, whole = sweep_rows(*sweeps, SECTION)
     assert (control["budget"], control["accuracy"]) == (0, 0) and sorted(control) == sorted(first)
-    plain = rows(*[_sweep("run"), _sweep("unpruned"), _sweep("pruned", 99)], SECTION)[-1]
-    same = ("level", "gain_per_doubling", "gain_low", "gain_high", "total_gain", "verdict_line", "verdict_reasons")
+    plain = sweep_rows(*[_sweep("run"), _sweep("unpruned"), _sweep("pruned", 99)], SECTION)[-1]
+    same = ("level", "gain_per_doubling", "gain_low", "gain_high", "total_low", "verdict_line", "verdict_reasons")
     assert {key: whole[key] for key in same} == {key: plain[key] for key in same}
     assert [one["budget"] for one in whole["recovered_fraction"]] == [0, 8, 16]
-    alone = rows(_sweep(budgets=(0,)), _sweep("unpruned", budgets=(0,)), _sweep("pruned", budgets=(0,)), SECTION)[-1]
+    alone = sweep_rows(_sweep(budgets=(0,)), _sweep("unpruned", budgets=(0,)), _sweep("pruned", budgets=(0,)), SECTION)[
+        -1
+    ]
     assert alone["level"] is alone["gain_per_doubling"] is alone["total_gain"] is None
     assert alone["verdict"] == "UNDECIDED"
 
@@ -191,19 +217,19 @@ def test_thinking_off_is_an_ordinary_row_and_no_part_of_level_and_gain():
 def test_missing_scores_are_refused():
     sweep = _sweep()
     with pytest.raises(ValueError, match="missing"):
-        rows(SuiteSweep("run", 5, "chain", sweep.budgets, sweep.scores[1:], "hash"), None, None, SECTION)
+        sweep_rows(SuiteSweep("run", 5, "chain", sweep.budgets, sweep.scores[1:], "hash"), None, None, SECTION)
 
 
-def test_reading_rows_again(tmp_path):
-    path = tmp_path / "sweeps.jsonl"
-    assert read_rows(path) == []
-    found = rows(_sweep(), None, None, SECTION)
-    later = [row | {"step": 9} for row in found]
-    path.write_text("".join(json.dumps(row) + "\n" for row in found + later + [later[0] | {"accuracy": 0.25}]))
-    again = read_rows(path)
-    assert suites(again) == ["chain"] and verdict_suite(again) == "chain" and steps(again, "run", "chain") == [5, 9]
-    assert [row["accuracy"] for row in newest(again, "run", "chain")[0]] == [0.25, 7 / 8]
-    assert at_step(again, "run", "chain", 5)[1] == found[-1] and newest(again, "pruned", "chain") == ([], None)
-    path.write_text("{}\n{")
-    with pytest.raises(UserError, match="jsonl:2"):
-        read_rows(path)
+def test_rows_are_found_by_model_suite_and_step():
+    first = sweep_rows(_sweep(), None, None, SECTION)
+    later = [row | {"step": 9} for row in first]
+    found = [*first, *later, later[0] | {"accuracy": 0.25}]
+    assert suites(found) == ["chain"] and verdict_suite(found) == "chain" and steps(found, "run", "chain") == [5, 9]
+    assert [row["accuracy"] for row in newest(found, "run", "chain")[0]] == [0.25, 7 / 8]
+    assert at_step(found, "run", "chain", 5)[1] == first[-1] and newest(found, "pruned", "chain") == ([], None)
+
+
+def test_totals_count_a_repeated_step_once():
+    assert totals([{"step": 1, "tokens": 5}, {"step": 2, "tokens": 7}, {"step": 2, "tokens": 8, "seconds": None}]) == {
+        "tokens": 13.0
+    }

@@ -5,9 +5,9 @@ import pytest
 from matplotlib import _pylab_helpers
 from matplotlib.image import imread
 
-from eval.show.curves import LEGEND_STEPS, SPENT, curves, draw_curves, legend_entries, protocol_note, save, single_axes
+from eval.show.curves import BUDGET, SPENT, save
 from eval.show.plots import curves_figure, training_figure
-from tests.eval.show.test_tables import by_likelihood, made_rows
+from tests.eval.show.made_rows import by_likelihood, made_rows
 
 
 def _is_a_picture(path):
@@ -38,73 +38,26 @@ def test_one_budget_and_undefined_gain(tmp_path):
     assert _is_a_picture(save(curves_figure(rows, "chain"), tmp_path / "b.png"))
 
 
-def test_the_last_step_is_the_strong_one():
-    drawn = curves(made_rows(run_steps=(0, 5, 10)), "chain")
-    assert [curve.label for curve in drawn] == [
-        "unpruned",
-        "pruned",
-        "recovered, step 0",
-        "recovered, step 5",
-        "recovered, step 10",
-    ]
-    assert max(drawn[2:], key=lambda curve: curve.width) is drawn[4] and drawn[2].band == 0 < drawn[4].band
-
-
-def test_an_equal_curve_does_not_hide_the_unpruned_one():
-    unpruned, _, *recovered = curves(made_rows(run_steps=(0, 5)), "chain")
-    assert unpruned.label == "unpruned" and unpruned.width > 2 * recovered[-1].width
-
-
-def test_the_way_back_begins_with_the_pruned_model():
+def test_recovery_begins_with_the_pruned_model():
     lines = training_figure(made_rows(run_steps=(5, 10)), "chain").axes[0].get_lines()
     assert list(lines[0].get_xdata()) == [0, 5, 10]
 
 
-def test_the_legend_stays_short():
-    labels = [curve.label for curve in legend_entries(curves(made_rows(run_steps=range(15)), "chain"))]
-    assert (
-        labels[:2] == ["unpruned", "pruned"] and len(labels) == 2 + LEGEND_STEPS and labels[-1] == "recovered, step 14"
-    )
-
-
 def test_differing_protocols_are_named_in_the_figure():
     mixed = [row | {"protocol": "other999"} if row["model"] == "run" else row for row in made_rows()]
-    assert protocol_note(curves(made_rows(), "chain")) == ""
-    note = protocol_note(curves(mixed, "chain"))
-    assert "other999 (recovered)" in note and "hash (unpruned, pruned)" in note
     for draw in (curves_figure, training_figure):
-        assert draw(mixed, "chain").get_suptitle() == note and draw(made_rows(), "chain").get_suptitle() == ""
+        assert "other999" in draw(mixed, "chain").get_suptitle() and draw(made_rows(), "chain").get_suptitle() == ""
 
 
-def _drawn(rows, suite="chain", *axis):
-    axes = single_axes()[1]
-    draw_curves(axes, curves(rows, suite), *axis)
-    return axes, {tick.get_text(): at for tick, at in zip(axes.get_xticklabels(), axes.get_xticks(), strict=True)}
+@pytest.mark.parametrize("axis", [BUDGET, SPENT])
+@pytest.mark.parametrize("rows", [made_rows(budgets=(0, 16, 32)), by_likelihood() + made_rows()])
+def test_thinking_off_and_other_suites_are_drawn_along_both_axes(axis, rows, tmp_path):
+    figure = curves_figure(rows, "chain", axis)
+    assert figure.axes[0].get_xlabel() == axis.label and _is_a_picture(save(figure, tmp_path / "a.png"))
 
 
-def test_thinking_off_is_drawn_apart_and_joined_to_nothing(tmp_path):
-    axes, ticks = _drawn(made_rows(budgets=(0, 16, 32)))
-    assert ticks == {"off": 8, "16": 16, "32": 32}
-    lines = [list(line.get_xdata()) for line in axes.get_lines()]
-    assert lines.count([16, 32]) == 4 and lines.count([8]) == 4  # unpruned, pruned and two steps
-    assert _is_a_picture(save(curves_figure(made_rows(budgets=(0, 16, 32)), "chain"), tmp_path / "a.png"))
-
-
-def test_along_tokens_spent_points_lie_at_what_was_spent(tmp_path):
-    axes, ticks = _drawn(made_rows(budgets=(0, 16, 64)), "chain", SPENT)
-    lines = [list(line.get_xdata()) for line in axes.get_lines()]
-    assert lines.count([16 * 0.8, 64 * 0.8]) == 4 and lines.count([6.4]) == 4
-    assert ticks == {"0": 6.4, "16": 16, "32": 32}
-    assert list(_drawn(made_rows(budgets=(70,)), "chain", SPENT)[1]) == ["56"]  # no power of two among the points
-    figure = curves_figure(made_rows(), "chain", SPENT)
-    assert figure.axes[0].get_xlabel() == "thinking tokens spent (mean)"
-    assert _is_a_picture(save(figure, tmp_path / "a.png"))
-
-
-def test_a_suite_by_likelihood_is_a_point_a_model_with_chance_under_it(tmp_path):
-    axes, ticks = _drawn(by_likelihood(), "mmlu")
-    assert list(ticks) == ["likelihood"]
-    assert [line.get_ydata()[0] for line in axes.get_lines() if line.get_label() == "chance"] == [0.25]
-    rows = by_likelihood() + made_rows()
-    for axis in ((), (SPENT,)):
-        assert _is_a_picture(save(curves_figure(rows, "chain", *axis), tmp_path / "a.png"))
+@pytest.mark.parametrize(("error", "band"), [(0.025, "simultaneous over all sweeps"), (0.05, "95 % intervals")])
+def test_the_band_of_the_gain_is_named(error, band):
+    rows = [row | {"verdict_error": error} if row.get("verdict_error") else row for row in made_rows()]
+    titles = [axes.get_title(loc="left") for axes in training_figure(rows, "chain").axes]
+    assert f"gain per doubling of the budget (band: {band})" in titles

@@ -2,79 +2,8 @@
 
 import pytest
 
-from eval.show.tables import THOUGHT_HEAD, align, budget_name, cell, gain_cell, share, sweep_table
-
-
-def made_style(repetition, marks=2.25):
-    """The style of a sweep as `eval.numbers.style.style_row` gives it."""
-    kinds = ("verification", "backtracking", "subgoals")
-    return {
-        "thoughts": 80,
-        "words": 412.4,
-        "ngram_repetition": repetition,
-        "ngram_repetition_thoughts": 80,
-        "self_bleu": 0.4,
-        "self_bleu_thoughts": 79,
-        "reflection": {kind: {"per_1000_words": marks, "share": 0.5} for kind in kinds},
-    }
-
-
-def made_rows(suite="chain", protocol="hash", run_steps=(0, 10), budgets=(8, 16, 32, 64, 128)):
-    """Rows as sweeps.jsonl has them: unpruned and pruned at step 0 and the run at `run_steps`."""
-    found = []
-    for model, step in [("unpruned", 0), ("pruned", 0), *(("run", step) for step in run_steps)]:
-        top = {"unpruned": 0.95, "pruned": 0.2, "run": 0.2 + 0.05 * step}[model]
-        common = {
-            "step": step,
-            "model": model,
-            "suite": suite,
-            "problems": 40,
-            "samples": 2,
-            "protocol": protocol,
-            "method": "generate",
-            "chance": None,
-        }
-        for k, budget in enumerate(budgets):
-            accuracy = top * (k + 1) / len(budgets)
-            found.append(
-                common
-                | {
-                    "budget": budget,
-                    "accuracy": accuracy,
-                    "low": max(0, accuracy - 0.06),
-                    "high": min(1, accuracy + 0.06),
-                    "tokens_spent": budget * 0.8,
-                    "control": 1.0,
-                    "closed": 0.7,
-                    "cut": 0.1,
-                    "looping": 0.05,
-                }
-            )
-        found.append(
-            common
-            | {
-                "budget": None,
-                "level": top / 5,
-                "gain_per_doubling": top / 5,
-                "gain_low": top / 5 - 0.02,
-                "gain_high": top / 5 + 0.02,
-                "total_gain": top * 0.8,
-                "termination": 0.7,
-                "maj_at_n": 0.8,
-                "pass_at_k": [{"k": 1, "value": 0.7}, {"k": 2, "value": 0.8}],
-                "verdict": "PARTIAL" if model == "run" else None,
-                "verdict_line": "PARTIAL: gain <b>" if model == "run" else None,
-                "verdict_reasons": ["because"] if model == "run" else None,
-                "problems_needed": None,
-                "verdict_error": 0.025 if model == "run" else None,
-                "paired": 40 if model == "run" else None,
-                "recovered_fraction": [
-                    {"budget": b, "fraction": None if b == 8 else 0.5, "low": 0.4, "high": 0.6} for b in budgets
-                ],
-                "style": made_style(0.31 if model == "pruned" else 0.02),
-            }
-        )
-    return found
+from eval.show.tables import THOUGHT_HEAD, align, budget_name, cell, gain_cell, gain_note, share, sweep_table
+from tests.eval.show.made_rows import by_likelihood, made_judged, made_rows, made_style
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.98, ".98"), (1.0, "1.0"), (0.0, ".00"), (0.999, "1.0"), (0.05, ".05")])
@@ -100,14 +29,14 @@ def test_the_table_fits_and_shows_the_newest_step():
     ]
     assert "0.95 [.89, 1.0]" in lines[2] and "0.70 [.64, .76]" in lines[4]
     assert any(line.startswith("knowledge at 128: unpruned 0.95") for line in lines)
-    assert lines[-2] == "answers cut .10, within budget 1.0, 102 thinking tokens spent"
+    assert lines[-2] == "answers truncated .10, 102 thinking tokens spent"
     assert lines[-1] == "PARTIAL: gain <b>" and text.isprintable() is False and "\x1b" not in text
 
 
 def _lines_of_thoughts(rows):
     lines = sweep_table(rows, "chain").splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith("thoughts at 128"))
-    last = lines.index("answers cut .10, within budget 1.0, 102 thinking tokens spent")
+    last = lines.index("answers truncated .10, 102 thinking tokens spent")
     return [line.split() for line in lines[first:last]]
 
 
@@ -140,12 +69,6 @@ def test_rows_from_before_style_was_counted():
     assert _lines_of_thoughts(rows)[1] == ["unpruned", ".70", ".05", *["-"] * 5]
 
 
-def made_judged(missing):
-    """What a judge counted, as `eval.numbers.style.judged_row` gives it."""
-    marks = {kind: {"per_1000_words": 12.5, "share": 0.4} for kind in ("verification", "backtracking", "subgoals")}
-    return {"judge": "wise", "thoughts": 98, "missing": missing, "failure": "HTTP 503", "cut": 0, "reflection": marks}
-
-
 def test_a_judge_has_a_line_of_its_own_and_says_what_it_missed():
     rows = made_rows()
     rows[-1]["style"]["judged"] = made_judged(missing=2)
@@ -159,12 +82,6 @@ def test_a_judge_has_a_line_of_its_own_and_says_what_it_missed():
 def test_missing_thoughts_are_said_in_the_head():
     rows = [row | {"missing": 3} for row in made_rows()]
     assert "40 problems x 2 (3 thoughts missing)" in sweep_table(rows, "chain")
-
-
-def by_likelihood(suite="mmlu"):
-    """The rows of a suite of choices that was asked by likelihood."""
-    asked = {"method": "likelihood", "chance": 0.25}
-    return [row | asked for row in made_rows(suite, budgets=(0,))]
 
 
 def test_suites_of_choices_say_how_they_were_asked_and_what_guessing_gives():
@@ -186,12 +103,12 @@ def test_names_of_budgets(budget, name):
     assert budget_name(budget) == name
 
 
-def test_rows_from_before_control_was_counted():
+def test_rows_from_before_the_method_was_recorded():
     rows = [
-        {key: value for key, value in row.items() if key not in ("control", "method", "chance")}
+        {key: value for key, value in row.items() if key not in ("method", "chance")}
         for row in made_rows("knowledge") + made_rows()
     ]
-    assert "within budget" not in sweep_table(rows, "chain") and "knowledge at 128: " in sweep_table(rows, "chain")
+    assert "knowledge at 128: " in sweep_table(rows, "chain")
 
 
 def test_many_budgets_and_missing_models():
@@ -200,3 +117,25 @@ def test_many_budgets_and_missing_models():
     assert max(map(len, text.splitlines())) <= 100 and "\npruned" not in text
     assert sweep_table(many, "other") == "other: not measured"
     assert sweep_table([], "chain") == "chain: not measured"
+
+
+@pytest.mark.parametrize(
+    ("whole", "note"),
+    [
+        (None, ""),
+        ({"verdict_error": None}, ""),
+        ({}, ""),
+        ({"verdict_error": 0.05}, ""),
+        ({"verdict_error": 0.025}, "97.5 % interval, simultaneous over all sweeps of the run"),
+    ],
+)
+def test_an_interval_that_is_not_of_this_sweep_alone_is_named(whole, note):
+    assert gain_note(whole) == note
+
+
+def test_the_table_names_the_interval_of_the_gain_under_it():
+    lines = sweep_table(made_rows(), "chain").splitlines()
+    gains = next(i for i, line in enumerate(lines) if line.startswith("gain per doubling: "))
+    assert lines[gains + 1] == "(gain now: 97.5 % interval, simultaneous over all sweeps of the run)"
+    alone = [row | {"verdict_error": 0.05} for row in made_rows()]
+    assert "simultaneous" not in sweep_table(alone, "chain")

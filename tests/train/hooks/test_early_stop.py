@@ -12,17 +12,27 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from recipes.guard import StopOnPlateau, StopOnVerdict, SweepMetric
 from recipes.sweep import VerdictSection
+from runtime.files import put_rows
 from runtime.ranks import ALONE
-from tests.train.runs import rows, run_here, same, small, weights
+from tests.train.runs import rows, run_here, run_in, same, small, weights
+from train.checkpoints import metric_values
 from train.export import main as export
-from train.hooks.checkpoints import best_step, metric_values
-from train.hooks.early_stop import EarlyStopCallback, Through, reason_to_stop
-from train.hooks.recorder import SWEEP_KEY, SweepRecorder
-from train.hooks.tracking import NoTracker
-from train.model import References
-from train.run_record import RunFolder
+from train.hooks.early_stop import EarlyStopHook, NothingLeftToTrain, reason_to_stop
+from train.hooks.preemption import PreemptionHook
+from train.hooks.recorder import SWEEP_KEY, Looks, SweepRecorder
+from train.hooks.sweep import SweepHook, Sweeps
+from train.references import References
+from train.run import Run
 
 GAIN = SweepMetric("chain", "gain")
+
+
+def swept(run: Run, step: int | None = None) -> SweepHook:
+    """The hook of sweeps whose newest one was at `step`."""
+    recorder = SweepRecorder(run, References({}, {}), VerdictSection(suite="chain"), Looks(1, 8))
+    hook = SweepHook(Sweeps(), recorder, PreemptionHook(ALONE))
+    hook.swept_step = step
+    return hook
 
 
 def sweeps(values: Sequence[float | None], words: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -42,22 +52,6 @@ def sweeps(values: Sequence[float | None], words: Sequence[str] = ()) -> list[di
             },
         ]
     return found
-
-
-def test_accuracy_is_that_of_the_largest_budget() -> None:
-    assert metric_values(sweeps([0.0, 0.0]), SweepMetric("chain", "accuracy")) == {1: 0.1, 2: 0.2}
-
-
-def test_other_models_and_suites_do_not_count() -> None:
-    others = [{**row, "model": "unpruned", "step": 9} for row in sweeps([9.0])]
-    assert metric_values([*sweeps([0.1, 0.3]), *others], GAIN) == {1: 0.1, 2: 0.3}
-    assert metric_values(sweeps([0.1]), SweepMetric("shallow", "gain")) == {}
-
-
-def test_the_best_is_the_first_of_equals_among_the_steps_that_are_there() -> None:
-    found = sweeps([0.1, 0.4, 0.4, 0.9, None])
-    assert best_step(found, GAIN, [1, 2, 3, 5]) == (2, 0.4)
-    assert best_step(found, GAIN, [5]) is None
 
 
 @pytest.mark.parametrize(
@@ -84,13 +78,22 @@ def test_so_many_sweeps_without_a_new_best_end_a_run(values: list[float], stops:
 
 
 def test_a_sweep_that_was_owed_and_decides_is_recorded_when_the_run_goes_on(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path)
-    folder.put_rows("sweeps.jsonl", sweeps([0.2, 0.1]), SWEEP_KEY)
-    recorder = SweepRecorder(folder, NoTracker(), References({}, {}), VerdictSection(suite="chain"), ALONE)
-    callback = EarlyStopCallback(StopOnPlateau(on="plateau", metric=str(GAIN), times=1), recorder)
-    with pytest.raises(Through):
-        callback.on_train_begin(TrainingArguments(), TrainerState(global_step=2, max_steps=8), TrainerControl())
-    assert folder.facts()["early_stop"]["step"] == 2
+    run = run_in(tmp_path)
+    put_rows(run.folder.sweeps, sweeps([0.2, 0.1]), SWEEP_KEY)
+    hook = EarlyStopHook(StopOnPlateau(on="plateau", metric=str(GAIN), times=1), run, "chain", swept(run))
+    with pytest.raises(NothingLeftToTrain):
+        hook.on_train_begin(TrainingArguments(), TrainerState(global_step=2, max_steps=8), TrainerControl())
+    assert run.folder.facts()["early_stop"]["step"] == 2
+
+
+@pytest.mark.parametrize(("swept_step", "stops"), [(2, True), (None, False), (1, False)])
+def test_only_a_sweep_of_this_step_can_end_a_run(swept_step: int | None, stops: bool, tmp_path: Path) -> None:
+    """At every other step the rows cannot have changed since the answer before, and nobody is asked."""
+    run, control = run_in(tmp_path), TrainerControl()
+    put_rows(run.folder.sweeps, sweeps([0.2, 0.1]), SWEEP_KEY)
+    hook = EarlyStopHook(StopOnPlateau(on="plateau", metric=str(GAIN), times=1), run, "chain", swept(run, swept_step))
+    hook.on_step_end(TrainingArguments(), TrainerState(global_step=2, max_steps=8), control)
+    assert control.should_training_stop is stops
 
 
 STOPPING = (

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from recipes.sweep import VerdictSection
-from runtime.ranks import ALONE, Ranks
+from runtime.files import write_rows
+from runtime.ranks import Ranks
+from runtime.run_folder import RunFolder
 from tests.runtime.threads import together
-from tests.train.runs import rows
-from train.hooks.recorder import SweepRecorder
+from tests.train.runs import rows, run_in
+from train.hooks.sweep import Sweeps
 from train.hooks.sweep_share import SweepsWithinShare, would_exceed
-from train.hooks.tracking import NoTracker
-from train.model import References
-from train.run_record import RunFolder
 
 
 @pytest.mark.parametrize(
@@ -33,25 +30,14 @@ def test_the_share_with_one_more_sweep_by_hand(spent: float, sweeps: int, wall: 
     assert would_exceed(spent, sweeps, wall, 0.2) == exceeds
 
 
-class Steps:
+class Steps(Sweeps):
     """Sweeps that take no time and leave nothing but their steps."""
 
     def __init__(self) -> None:
         self.done: list[int] = []
 
-    def begin(self, step: int) -> None: ...
-
-    def poll(self) -> None: ...
-
-    def sweep(self, step: int, error: float) -> None:
+    def sweep(self, step: int) -> None:
         self.done.append(step)
-
-    def wait(self) -> None: ...
-
-    def leave(self) -> None: ...
-
-    def has(self, step: int) -> bool:
-        return False
 
 
 @pytest.mark.parametrize(("sweep_seconds", "done", "left_out"), [(30, [8], [2, 4, 6]), (20, [6, 8], [2, 4])])
@@ -63,29 +49,27 @@ def test_a_resumed_run_goes_on_with_its_clock_and_its_record(
         json.dumps({"step": 4, "tokens": 1, "seconds": 100, "sweep_seconds": sweep_seconds}) + "\n"
     )
     (tmp_path / "sweeps.jsonl").write_text(json.dumps({"step": 1, "model": "run"}) + "\n")
-    folder = RunFolder(tmp_path)
-    folder.add_facts({"sweeps_left_out": {"max_share": 0.3, "steps": [2, 4, 6, 7]}})  # 6 and 7 are done again
-    recorder = SweepRecorder(folder, NoTracker(), References({}, {}), VerdictSection(), ALONE)
+    run = run_in(tmp_path)
+    run.folder.add_facts({"sweeps_left_out": {"max_share": 0.3, "steps": [2, 4, 6, 7]}})  # 6 and 7 are done again
     inner = Steps()
-    sweeps = SweepsWithinShare(inner, SimpleNamespace(state=SimpleNamespace(max_steps=8)), recorder, 0.3)
+    sweeps = SweepsWithinShare(inner, run, 8, 0.3)
     sweeps.begin(4)
     for step in (6, 8):
-        sweeps.sweep(step, 0.01)
-    assert (inner.done, folder.facts()["sweeps_left_out"]["steps"]) == (done, left_out)
+        sweeps.sweep(step)
+    assert (inner.done, run.folder.facts()["sweeps_left_out"]["steps"]) == (done, left_out)
 
 
 def test_a_rank_that_sees_older_files_does_as_the_first(tmp_path: Path) -> None:
     """Rank 1 knows of no sweep before, as over a network file system that lags; alone it would begin one."""
     first = RunFolder(tmp_path / "0")
-    first.put_rows("metrics.jsonl", [{"step": 4, "tokens": 1, "seconds": 100, "sweep_seconds": 90}], ("step",))
-    first.put_rows("sweeps.jsonl", [{"step": 1, "model": "run"}], ("step",))
+    write_rows(first.metrics, [{"step": 4, "tokens": 1, "seconds": 100, "sweep_seconds": 90}])
+    write_rows(first.sweeps, [{"step": 1, "model": "run"}])
 
     def swept(ranks: Ranks) -> list[int]:
-        folder, inner = RunFolder(tmp_path / str(ranks.rank)), Steps()
-        recorder = SweepRecorder(folder, NoTracker(), References({}, {}), VerdictSection(), ranks)
-        sweeps = SweepsWithinShare(inner, SimpleNamespace(state=SimpleNamespace(max_steps=8)), recorder, 0.3)
+        inner = Steps()
+        sweeps = SweepsWithinShare(inner, run_in(tmp_path / str(ranks.rank), ranks), 8, 0.3)
         sweeps.begin(4)
-        sweeps.sweep(6, 0.01)
+        sweeps.sweep(6)
         return inner.done
 
     assert together(swept) == [[], []]

@@ -1,0 +1,224 @@
+"""The tables of the report, each from the rows of sweeps.jsonl or metrics.jsonl: text cells, ready to be printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eval.numbers.summary import Row, at_step, newest, steps, suites, totals
+from eval.show.tables import (
+    THOUGHT_HEAD,
+    budget_name,
+    cell,
+    gain_cell,
+    judge_note,
+    judged_cells,
+    share,
+    thought_cells,
+    way_of_asking,
+)
+
+MODELS = {"unpruned": "unpruned", "pruned": "pruned", "run": "recovered"}
+LOST = 0.02  # differences between unpruned and pruned below this are not called a loss
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text cells; an empty `lines` is shown as "not measured"."""
+
+    head: list[str]
+    lines: list[list[str]]
+
+
+def by_budget(rows: Sequence[Row], suite: str) -> Table:
+    """One line per budget, one column per model: accuracy with its interval; the last line is the gain per doubling."""
+    sweeps = {name: newest(rows, model, suite) for model, name in MODELS.items()}
+    budgets = sorted({row["budget"] for at_budgets, _ in sweeps.values() for row in at_budgets})
+    lines = [[budget_name(budget), *(_at(rows, budget) for rows, _ in sweeps.values())] for budget in budgets]
+    lines += [["gain per doubling", *(gain_cell(summary) for _, summary in sweeps.values())]] if lines else []
+    return Table(["thinking budget (tokens)", *sweeps], lines)
+
+
+def _at(at_budgets: Sequence[Row], budget: int) -> str:
+    return next((cell(row) for row in at_budgets if row["budget"] == budget), "not measured")
+
+
+def other_suites(rows: Sequence[Row], suite: str) -> Table:
+    """One line per suite: how it was asked, what guessing gives, accuracy at the largest budget of each model."""
+    lines = []
+    for name in (name for name in suites(rows) if name != suite):
+        sweeps = [newest(rows, model, name)[0] for model in MODELS]
+        last = max((at_budgets[-1] for at_budgets in sweeps if at_budgets), key=lambda row: row["budget"])
+        guess = share(last["chance"]) if last.get("chance") else "-"
+        lines.append([name, way_of_asking(last), guess, *(_at(at_budgets, last["budget"]) for at_budgets in sweeps)])
+    return Table(["suite", "asked", "chance", *MODELS.values()], lines)
+
+
+def recovered(rows: Sequence[Row], suite: str) -> Table:
+    """The recovered fraction at each budget, with its interval."""
+    summary = newest(rows, "run", suite)[1] or {}
+    fractions = summary.get("recovered_fraction") or []
+    lines = [[budget_name(fraction["budget"]), _fraction(fraction)] for fraction in fractions]
+    return Table(["thinking budget (tokens)", "(recovered - pruned) / (unpruned - pruned)"], lines)
+
+
+def _fraction(fraction: Row) -> str:
+    if fraction["fraction"] is None:
+        return "undefined: the pruned model is not measurably worse here"
+    return f"{fraction['fraction']:.2f} [{fraction['low']:.2f}, {fraction['high']:.2f}]"
+
+
+def by_step(rows: Sequence[Row], suite: str) -> Table:
+    """Step by step: level, accuracy at the largest budget, gain, termination, looping; the references come first."""
+    lines = []
+    for model, title in MODELS.items():
+        for step in steps(rows, model, suite):
+            at_budgets, summary = at_step(rows, model, suite, step)
+            if summary and at_budgets:
+                name = f"step {step}" if model == "run" else title
+                lines.append(
+                    [
+                        name,
+                        "-" if summary["level"] is None else f"{summary['level']:.2f}",
+                        cell(at_budgets[-1]),
+                        gain_cell(summary),
+                        "-" if summary["termination"] is None else f"{summary['termination']:.2f}",
+                        f"{at_budgets[-1]['looping']:.2f}",
+                        summary.get("verdict") or "-",
+                    ]
+                )
+    return Table(
+        ["", "level", "accuracy at the largest budget", "gain per doubling", "termination", "looping", "verdict"], lines
+    )
+
+
+def half_recovered(rows: Sequence[Row], suite: str) -> Table:
+    """For termination, gain, level and accuracy at the largest budget: the first step with half of the loss back."""
+    sweeps = [(step, _values(*at_step(rows, "run", suite, step))) for step in steps(rows, "run", suite)]
+    unpruned, pruned = (_values(*newest(rows, model, suite)) for model in ("unpruned", "pruned"))
+    lines = []
+    for name in unpruned:
+        if name in pruned:
+            loss = unpruned[name] - pruned[name]
+            first = next((step for step, values in sweeps if values.get(name, -1.0) >= pruned[name] + loss / 2), None)
+            when = "not yet" if first is None else f"step {first}"
+            lines.append(
+                [name, f"{pruned[name]:.2f}", f"{unpruned[name]:.2f}", when if loss > LOST else "was not lost"]
+            )
+    return Table(["", "pruned", "unpruned", "half of the loss recovered at"], lines)
+
+
+def _values(at_budgets: Sequence[Row], summary: Row | None) -> dict[str, float]:
+    if summary is None or not at_budgets:
+        return {}
+    values = {
+        "termination": summary["termination"],
+        "gain per doubling": summary["gain_per_doubling"],
+        "level": summary["level"],
+        "accuracy at the largest budget": at_budgets[-1]["accuracy"],
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def endings(rows: Sequence[Row], suite: str) -> Table:
+    """How thoughts end, by model and budget: tokens spent; shares closed by themselves, looping, answer truncated."""
+    lines = [
+        [
+            name,
+            budget_name(row["budget"]),
+            f"{row['tokens_spent']:.0f}",
+            f"{row['closed']:.2f}",
+            f"{row['looping']:.2f}",
+            f"{row['cut']:.2f}",
+        ]
+        for model, name in MODELS.items()
+        for row in newest(rows, model, suite)[0]
+    ]
+    head = ["model", "budget (tokens)", "tokens spent", "closed", "looping", "answer truncated"]
+    return Table(head, lines)
+
+
+def style(rows: Sequence[Row], suite: str) -> Table:
+    """How the thoughts of each model and step end and are written (`eval.numbers.style`), and what a judge counted.
+
+    A sweep without thoughts has no line.
+    """
+    lines = []
+    for model, title in MODELS.items():
+        for step in steps(rows, model, suite):
+            at_budgets, summary = at_step(rows, model, suite, step)
+            counted = (summary or {}).get("style")
+            if summary and counted and counted["words"]:
+                name = f"step {step}" if model == "run" else title
+                lines.append([name, f"{counted['words']:.0f}", *thought_cells(summary, at_budgets[-1])])
+                lines += _judged(name, counted.get("judged"))
+    return Table(["", "words", *THOUGHT_HEAD], lines)
+
+
+def _judged(name: str, judged: Row | None) -> list[list[str]]:
+    if not judged:
+        return []
+    note = f" ({judge_note(judged)})" if judged["missing"] else f" ({judged['judge']}, {judged['thoughts']} thoughts)"
+    return [[f"{name}, judged{note}", "", *judged_cells(judged)]]
+
+
+def parallel(rows: Sequence[Row], suite: str) -> Table:
+    """pass@k and maj@n at the largest budget by model; no lines where there was one thought per problem."""
+    summaries = {name: newest(rows, model, suite)[1] for model, name in MODELS.items()}
+    sampled = {name: summary for name, summary in summaries.items() if summary and summary.get("pass_at_k")}
+    lines = [
+        [
+            name,
+            " · ".join(f"pass@{at_k['k']} {_bracketed(at_k['value'], at_k, '')}" for at_k in summary["pass_at_k"]),
+            _bracketed(summary["maj_at_n"], summary, "maj_"),
+            str(summary["samples"]),
+        ]
+        for name, summary in sampled.items()
+    ]
+    return Table(["model", "pass@k", "maj@n", "n"], lines)
+
+
+def _bracketed(value: float, row: Row, of: str) -> str:
+    """A number with its interval; without it where the row has none (rows of older runs)."""
+    low, high = row.get(f"{of}low"), row.get(f"{of}high")
+    return f"{value:.2f}" if low is None or high is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def training(metrics: Sequence[Row], record: dict[str, Any]) -> Table:
+    """Steps, tokens, seconds, the share of time in sweeps and what was left out for it, first and last loss."""
+    sums, losses = totals(metrics), [row["loss"] for row in metrics if row.get("loss") is not None]
+    lines = [["last logged step", str(metrics[-1]["step"])]] if metrics and "step" in metrics[-1] else []
+    lines += [["tokens trained on", f"{sums['tokens']:,.0f}"]] if "tokens" in sums else []
+    lines += [["seconds of training", f"{sums['seconds']:,.0f}"]] if "seconds" in sums else []
+    if sums.get("sweep_seconds") and "seconds" in sums:
+        in_sweeps = sums["sweep_seconds"] / (sums["seconds"] + sums["sweep_seconds"])
+        lines.append(["share of time in sweeps", f"{in_sweeps:.0%}"])
+    if left := (record.get("sweeps_left_out") or {}).get("steps"):
+        lines.append(
+            [
+                "sweeps left out",
+                f"{len(left)} (steps {', '.join(map(str, left))}), which would have taken "
+                f"more than {100 * record['sweeps_left_out']['max_share']:g} % of the time",
+            ]
+        )
+    lines += [["loss, first to last", f"{losses[0]:.3f} to {losses[-1]:.3f}"]] if losses else []
+    return Table(["", ""], lines)
+
+
+def sweep_costs(rows: Sequence[Row], suite: str) -> Table:
+    """Seconds of each sweep of all suites, and its peak memory on rank 0, weights not counted."""
+    lines = []
+    for step in steps(rows, "run", suite):
+        summary = at_step(rows, "run", suite, step)[1] or {}
+        seconds, peak = summary.get("seconds"), summary.get("peak_memory_bytes")
+        taken = "-" if seconds is None else f"{seconds:.1f}"
+        lines.append([f"step {step}", taken, f"{peak / 1e9:.2f} GB" if peak else "-"])
+    return Table(["", "seconds", "peak memory without the weights"], lines)
+
+
+def facts(record: Any) -> Table:
+    """Key and value of a JSON object, nested values as compact JSON; no lines for anything else."""
+    items = record.items() if isinstance(record, dict) else []
+    return Table(["", ""], [[str(key), value if isinstance(value, str) else json.dumps(value)] for key, value in items])

@@ -1,0 +1,77 @@
+"""A generation config that transformers agrees to save.
+
+A config that is unchanged since it was loaded is saved with a warning whatever it holds; once anything changes it, as
+training does, transformers refuses to save values that have no effect. Published checkpoints carry such values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any
+
+from transformers import GenerationConfig
+
+from recipes.errors import UserError
+
+SAMPLING: Mapping[str, Any] = {
+    "temperature": 1.0,
+    "top_k": 50,
+    "top_p": 1.0,
+    "min_p": None,
+    "top_h": None,
+    "typical_p": 1.0,
+    "epsilon_cutoff": 0.0,
+    "eta_cutoff": 0.0,
+}
+"""fields that only sampling reads, with the value that changes nothing"""
+
+Rule = tuple[Callable[[GenerationConfig], bool], Mapping[str, Any]]
+
+WITHOUT_EFFECT: tuple[Rule, ...] = (
+    (lambda config: config.do_sample is not True, SAMPLING),
+    (lambda config: not _has_beams(config), {"early_stopping": False, "length_penalty": 1.0}),
+    (lambda config: config.use_cache is False, {"cache_implementation": None, "cache_config": None}),
+    (
+        lambda config: config.return_dict_in_generate is not True,
+        dict.fromkeys(("output_attentions", "output_hidden_states", "output_scores", "output_logits"), False),
+    ),
+    # -1 stood for "none" in the configs of the first Llamas
+    (lambda config: (config.pad_token_id or 0) < 0, {"pad_token_id": None}),
+)
+"""(when, fields that are then not read, each with the value that changes nothing)"""
+
+
+def savable(generation: GenerationConfig) -> GenerationConfig:
+    """A copy that can be saved and means the same.
+
+    Where sampling values are set and nothing says how to decode, sampling is turned on: whoever publishes a temperature
+    means it to be used. Other values without effect are unset. UserError, with the field, for whatever else
+    transformers refuses to save.
+    """
+    config = deepcopy(generation)
+    if config.do_sample is None and not _has_beams(config) and _set(config, SAMPLING):
+        config.do_sample = True
+    for applies, fields in WITHOUT_EFFECT:
+        if applies(config):
+            for name in _set(config, fields):
+                setattr(config, name, None)
+    try:
+        config.validate(strict=True)
+    except ValueError as fault:
+        # the field is in the first line, or in the second where the first only says that something is wrong
+        reason = " ".join(line.strip() for line in str(fault).strip().splitlines()[:2])
+        raise UserError(
+            f"prune: transformers refuses to save the generation config of the unpruned model: {reason[:300]} "
+            "(correct generation_config.json there, or remove it)"
+        ) from None
+    return config
+
+
+def _has_beams(config: GenerationConfig) -> bool:
+    return (config.num_beams or 1) > 1
+
+
+def _set(config: GenerationConfig, fields: Mapping[str, Any]) -> list[str]:
+    """The fields that have a value which is not the one that changes nothing."""
+    return [name for name, neutral in fields.items() if getattr(config, name, None) not in (None, neutral)]

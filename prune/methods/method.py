@@ -1,0 +1,53 @@
+"""What a pruning method is.
+
+A new method is a section in `recipes/prune.py`, a file in this folder and an entry in `table.METHODS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from recipes.errors import UserError
+
+Batches = Sequence[Mapping[str, Tensor]]
+"""calibration traces, right-padded: `input_ids` and `attention_mask`, both [rows, longest]"""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a method decides about one model. Layer indices are 0-based in the unpruned model."""
+
+    removed: tuple[int, ...]
+    scores: tuple[float, ...] = ()
+    """one score per layer of the unpruned model; empty where the method measures nothing"""
+    merged: tuple[tuple[int, ...], ...] = ()
+    """groups of layers folded into their first one, see `PrunePlan.merged`; the folded ones are in `removed`"""
+
+
+class Method(Protocol):
+    """A method together with its section of the recipe."""
+
+    @property
+    def count(self) -> int:
+        """How many layers it removes."""
+
+    @property
+    def calibration_traces(self) -> int:
+        """On how many traces it measures, at most; 0 where it needs none, and then none are prepared."""
+
+    def check(self, total: int) -> None:
+        """UserError where it cannot be applied to a model of `total` layers. Needs no weights."""
+
+    def choose(self, model: PreTrainedModel, batches: Batches) -> Choice:
+        """The layers to remove from `model`, which is left as it was. `batches` is empty where it needs no traces."""
+
+
+def check_count(total: int, count: int) -> None:
+    """UserError unless removing `count` of `total` layers removes one and keeps one."""
+    if not 1 <= count < total:
+        raise UserError(f"prune: {count} of {total} layers would be removed; between 1 and {total - 1} can be")

@@ -1,0 +1,120 @@
+"""ShortGPT (arXiv 2403.03853): the layers of least block influence go.
+
+Block influence says how much a layer turns the hidden state (equation 1 there).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
+from transformers import PreTrainedModel
+
+from prune.families import decoder_layers
+from prune.methods.method import Batches, Choice, check_count
+from recipes.errors import UserError
+from recipes.prune import ShortGPTPrune
+
+
+@dataclass(frozen=True)
+class ShortGPT:
+    section: ShortGPTPrune
+
+    @property
+    def count(self) -> int:
+        return self.section.layers
+
+    @property
+    def calibration_traces(self) -> int:
+        return self.section.calibration_traces
+
+    def check(self, total: int) -> None:
+        check_count(total, self.count)
+
+    def choose(self, model: PreTrainedModel, batches: Batches) -> Choice:
+        influence = block_influence(model, batches)
+        return Choice(removed=least(influence, self.count), scores=tuple(influence))
+
+
+def least(influence: Sequence[float], count: int) -> tuple[int, ...]:
+    """The `count` layers of least influence, sorted by index; of equals the earlier one goes.
+
+    Every layer is eligible, the first and the last too, as in the paper: their score decides.
+    """
+    ranked = sorted(range(len(influence)), key=lambda i: (influence[i], i))
+    return tuple(sorted(ranked[:count]))
+
+
+def block_influence(model: PreTrainedModel, batches: Batches) -> list[float]:
+    """BI_i = 1 - E[cos(x_i, x_{i+1})] of every layer i, the expectation taken over all real tokens of all batches.
+
+    x_{i+1} is the layer's own output, so the last layer is scored before the final norm. Cosines are taken in float32
+    and summed in float64 whatever the model's dtype; rounding can give an influence a little below 0. The model is
+    left as it was.
+    Raises UserError where there is no token, or where an influence is not finite.
+    """
+    layers = decoder_layers(model)
+    meter, training = _Meter(len(layers)), model.training
+    hooks = [layer.register_forward_pre_hook(meter.enter, with_kwargs=True) for layer in layers]
+    hooks += [layer.register_forward_hook(meter.leave(i)) for i, layer in enumerate(layers)]
+    model.eval()
+    try:
+        with torch.no_grad():
+            for batch in batches:
+                meter.start(batch["attention_mask"])
+                inputs = {name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}
+                # the decoder alone: logits [rows, longest, vocabulary] would cost more memory than all the rest
+                model.get_decoder()(**inputs, use_cache=False)
+    finally:
+        model.train(training)
+        for hook in hooks:
+            hook.remove()
+    return _means(meter)
+
+
+class _Meter:
+    """Sums 1 - cos(before, after) of each layer over the real tokens of the batch that is being run."""
+
+    def __init__(self, layers: int) -> None:
+        self.sums, self.tokens = [0.0] * layers, 0
+        self.before: Tensor = torch.empty(0)  # the input of the layer being run, [rows, longest, hidden]
+        self.mask: Tensor = torch.empty(0, dtype=torch.bool)  # [rows, longest]
+
+    def start(self, mask: Tensor) -> None:
+        """Begins a batch: only tokens whose mask is not 0 count."""
+        self.mask = mask.bool()
+        self.tokens += int(self.mask.sum())
+
+    def enter(self, _module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        """Before a layer. One input is held at a time: layers run one after the other."""
+        self.before = arguments[0] if arguments else named["hidden_states"]
+
+    def leave(self, index: int) -> Callable[..., None]:
+        """What runs after layer `index`."""
+
+        def add(_module: nn.Module, _arguments: tuple[Any, ...], output: Any) -> None:
+            after = output if isinstance(output, Tensor) else output[0]
+            mask = self.mask.to(after.device)
+            # padding is dropped before the cosine: [real tokens, hidden] -> [real tokens]
+            cosine = cosine_similarity(self.before[mask].float(), after[mask].float(), dim=-1)
+            # cosines are near 1, so 1 - cos cancels; the sum over many tokens must not add rounding of its own
+            self.sums[index] += float((1.0 - cosine.double()).sum())
+
+        return add
+
+
+def _means(meter: _Meter) -> list[float]:
+    if meter.tokens == 0:
+        raise UserError("prune: no calibration tokens; give at least one trace (prune.calibration_traces, data.traces)")
+    means = [total / meter.tokens for total in meter.sums]
+    broken = [i for i, mean in enumerate(means) if not math.isfinite(mean)]
+    if broken:
+        raise UserError(
+            f"prune: the block influence of layers {broken} is not finite; use model.dtype=float32 or check the weights"
+        )
+    return means

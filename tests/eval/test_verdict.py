@@ -1,0 +1,131 @@
+"""`python -m eval.verdict`: rows of any tool in, numbers and verdict out."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from eval.verdict import main
+from recipes.errors import UserError
+from tests.eval.numbers.made_models import BUDGETS, PRUNED, UNPRUNED, model_means
+
+
+def _write(path, models, problems=120):
+    rows = [
+        {"model": name, "problem": f"p{p}", "sample": 0, "budget": b, "correct": bool(grade)}
+        for seed, (name, accuracies) in enumerate(models.items())
+        for p, row in enumerate(model_means(accuracies, problems, seed))
+        for b, grade in zip(BUDGETS, row, strict=True)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def test_the_command_on_rows_of_any_tool(tmp_path, capsys):
+    path = _write(tmp_path / "rows.jsonl", {"unpruned": UNPRUNED, "pruned": PRUNED, "run": UNPRUNED})
+    main([path, "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert report["verdict"]["word"] == "RETURNED" and report["paired"] == 120
+    assert [row["budget"] for row in report["models"]["run"]["accuracy"]] == list(BUDGETS)
+    main([path])
+    assert "RETURNED: gain" in capsys.readouterr().out
+
+
+def test_one_model_alone_has_gain_but_no_verdict(tmp_path, capsys):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(
+        "".join(
+            json.dumps({"problem": p, "sample": 0, "budget": b, "correct": b > 8}) + "\n"
+            for p in range(9)
+            for b in (8, 16)
+        )
+    )
+    main([str(path)])
+    out = capsys.readouterr().out
+    # all 9 problems agree, so each side reaches 1.96² / (9 + 1.96²) = 0.30
+    assert "gain +1.00 [+0.70, +1.30] per doubling" in out and "no rows of unpruned, pruned" in out
+
+
+GOOD = '{"problem": "a", "sample": 0, "budget": 8, "correct": true}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (GOOD + "{oops\n", ":2: not JSON"),
+        (GOOD + '{"problem": "a", "sample": 0}\n', ":2: no budget, correct"),
+        (GOOD + GOOD, ":2: problem 'a', sample 0, budget 8 of model run is given twice"),
+        (GOOD + '{"problem": "a", "sample": 0, "budget": 16, "correct": 0.5}\n', ":2: correct=0.5"),
+        (GOOD + '{"problem": "a", "sample": 0, "budget": 16, "correct": []}\n', ":2: correct=[]"),
+        (GOOD + '{"problem": "a", "sample": 0, "budget": -1, "correct": true}\n', ":2: problem='a'"),
+        (GOOD + '{"problem": "a", "sample": 0, "budget": 8, "correct": true, "model": "base"}\n', ":2: model='base'"),
+        (GOOD + GOOD.replace("8", "16").replace('"a"', '"b"'), "'a' of model run: sample 0 has no row at budget 16"),
+        ("", "no rows"),
+        ("[1]\n", ":1: no problem"),
+    ],
+)
+def test_bad_rows_name_file_and_line(tmp_path, text, says):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(text)
+    with pytest.raises(UserError, match="rows.jsonl") as fault:
+        main([str(path)])
+    assert says in str(fault.value)
+
+
+def test_problems_may_lack_thoughts_and_count_by_those_they_have(tmp_path, capsys):
+    rows = [("a", 0, True), ("a", 1, False), ("b", 0, True), ("c", 0, False), ("c", 1, False)]
+    path = tmp_path / "rows.jsonl"
+    keys = ("problem", "sample", "correct")
+    grades = [dict(zip(keys, row, strict=True)) | {"budget": budget} for row in rows for budget in (0, 8, 16)]
+    path.write_text("".join(json.dumps(grade) + "\n" for grade in grades))
+    main([str(path), "--json"])
+    run = json.loads(capsys.readouterr().out)["models"]["run"]
+    assert (run["problems"], run["samples"], run["missing"], run["level"]) == (3, 2, 1, 0.5)
+    assert [row["accuracy"] for row in run["accuracy"]] == [0.5] * 3  # the mean of 1/2, 1 and 0
+    assert [(row["k"], row["value"], row["problems"]) for row in run["pass_at_k"]] == [(1, 0.5, 3), (2, 0.5, 2)]
+    main([str(path)])
+    assert "3 problems x 2, 1 thoughts missing, level 0.50, gain +0.00 [" in capsys.readouterr().out
+
+
+def test_thinking_off_alone_has_neither_level_nor_gain(tmp_path, capsys):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"problem": p, "sample": 0, "budget": 0, "correct": True}) + "\n" for p in "ab"))
+    main([str(path)])
+    assert "level not defined, gain not defined" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["a.jsonl", "b.jsonl"], ["nowhere.jsonl"], ["a.jsonl", "margin=-1"], ["a.jsonl", "margni=1"]]
+)
+def test_bad_arguments(arguments):
+    with pytest.raises(UserError):
+        main(arguments)
+
+
+def test_the_run_has_one_gain_in_its_own_line_and_in_the_verdict(tmp_path, capsys):
+    path = _write(tmp_path / "rows.jsonl", {"unpruned": UNPRUNED, "pruned": PRUNED, "run": UNPRUNED})
+    main([path, "--json"])
+    report = json.loads(capsys.readouterr().out)
+    run, verdict = report["models"]["run"], report["verdict"]
+    assert (run["gain_per_doubling"], run["gain_low"], run["gain_high"]) == (
+        verdict["gain"], verdict["gain_low"], verdict["gain_high"])  # fmt: skip
+    main([path])
+    lines = capsys.readouterr().out.splitlines()
+    said = f"gain {verdict['gain']:+.2f} [{verdict['gain_low']:+.2f}, {verdict['gain_high']:+.2f}] per doubling"
+    assert [said in line for line in lines if line.startswith(("run", "RETURNED"))] == [True, True]
+
+
+def test_the_gain_of_a_judged_run_is_that_of_the_paired_problems(tmp_path, capsys):
+    path = Path(_write(tmp_path / "rows.jsonl", {"unpruned": UNPRUNED, "pruned": PRUNED, "run": UNPRUNED}))
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    few = [row for row in rows if row["model"] == "run" or int(row["problem"][1:]) < 80]
+    path.write_text("".join(json.dumps(row) + "\n" for row in few))
+    main([str(path), "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert (report["paired"], report["models"]["run"]["problems"]) == (80, 120)
+    assert report["models"]["run"]["gain_low"] == report["verdict"]["gain_low"]
+
+
+def test_resamples_is_refused_with_the_reason():
+    with pytest.raises(UserError, match=r"resamples=500: no longer a key: no interval is made by resampling"):
+        main(["a.jsonl", "resamples=500"])

@@ -1,0 +1,145 @@
+"""The plan: what it refuses, and that it survives a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from prune.plan import PrunePlan, describe_merges, from_json, load, save, to_json
+from recipes.errors import UserError
+
+PLAN = PrunePlan(
+    method="shortgpt",
+    layers=4,
+    removed=(1, 2),
+    scores=(0.5, 0.1, 0.1, 1 / 3),
+    unpruned="some/model",
+    source="sha256:00",
+    details={"request": {"prune": {"layers": 2}}, "calibration_tokens": 7},
+)
+
+
+def test_kept_layers_are_the_others_in_order() -> None:
+    assert PLAN.kept == (0, 3)
+
+
+def test_removed_layers_are_sorted() -> None:
+    assert PrunePlan(method="layers", layers=4, removed=(3, 0)).removed == (0, 3)
+
+
+def test_plan_survives_json() -> None:
+    assert from_json(to_json(PLAN)) == PLAN
+
+
+def test_plan_survives_a_folder(tmp_path: Path) -> None:
+    save(PLAN, tmp_path)
+    assert load(tmp_path) == PLAN
+
+
+@pytest.mark.parametrize(
+    ("removed", "scores", "message"),
+    [
+        ((4,), (), "layers 0 to 3"),
+        ((-1,), (), "layers 0 to 3"),
+        ((1, 1), (), "twice"),
+        ((), (), "nothing"),
+        ((0, 1, 2, 3), (), "keep at least one"),
+        ((1,), (0.5,), "4 finite numbers"),
+        ((1,), (0.5, 0.5, 0.5, float("nan")), "4 finite numbers"),
+    ],
+)
+def test_impossible_plan_is_refused(removed: tuple[int, ...], scores: tuple[float, ...], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        PrunePlan(method="layers", layers=4, removed=removed, scores=scores)
+
+
+def test_missing_plan_names_file_and_remedy(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="prune_plan.json.*python -m prune"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"kept": [0], "surprise": 1, "removed": [], "scores": []}'])
+def test_damaged_plan_names_the_file(text: str, tmp_path: Path) -> None:
+    (tmp_path / "prune_plan.json").write_text(text)
+    with pytest.raises(UserError, match="prune_plan.json: not a prune plan"):
+        load(tmp_path)
+
+
+def test_plan_that_contradicts_itself_is_refused() -> None:
+    with pytest.raises(UserError, match=r"removes \[1, 2\] of 4 layers but says that it keeps \[0, 1\]"):
+        from_json(to_json(PLAN).replace("0,\n    3", "0,\n    1"))
+
+
+AS_WRITTEN_BEFORE_MERGES = """{
+  "method": "tail",
+  "layers": 4,
+  "removed": [
+    3
+  ],
+  "scores": [],
+  "unpruned": "some/model",
+  "source": "sha256:00",
+  "details": {
+    "calibration_tokens": 0
+  },
+  "kept": [
+    0,
+    1,
+    2
+  ]
+}
+"""
+
+
+def test_a_plan_without_merges_is_read_and_written_byte_for_byte() -> None:
+    assert to_json(from_json(AS_WRITTEN_BEFORE_MERGES)) == AS_WRITTEN_BEFORE_MERGES
+
+
+MERGE = PrunePlan(method="laco", layers=6, removed=(2, 3, 4), merged=((1, 2, 3, 4),))
+
+
+def test_a_merge_survives_json() -> None:
+    assert from_json(to_json(MERGE)) == MERGE
+
+
+def test_a_merged_layer_is_the_first_with_the_differences_of_the_others() -> None:
+    """theta_1 + (theta_2 - theta_1) + (theta_3 - theta_1) + (theta_4 - theta_1)"""
+    assert MERGE.mixes == {0: {0: 1}, 1: {1: -2, 2: 1, 3: 1, 4: 1}, 5: {5: 1}}
+
+
+def test_one_layer_folded_into_another_takes_its_place() -> None:
+    """theta_1 + (theta_2 - theta_1) = theta_2"""
+    assert PrunePlan(method="laco", layers=3, removed=(2,), merged=((1, 2),)).mixes == {0: {0: 1}, 1: {2: 1}}
+
+
+def test_a_merged_layer_may_be_merged_again() -> None:
+    """2' = theta_3 + theta_4 - theta_2, then 1 + (2' - 1) + (5 - 1) = 2' + 5 - 1."""
+    twice = PrunePlan(method="laco", layers=6, removed=(2, 3, 4, 5), merged=((2, 3, 4), (1, 2, 5)))
+    assert twice.mixes == {0: {0: 1}, 1: {1: -1, 2: -1, 3: 1, 4: 1, 5: 1}}
+
+
+def test_without_a_merge_every_kept_layer_is_itself() -> None:
+    assert PLAN.mixes == {0: {0: 1}, 3: {3: 1}}
+
+
+def test_merges_in_words() -> None:
+    assert describe_merges([(5, 6, 7), (1, 2)]) == "6, 7 into 5; 2 into 1"
+
+
+@pytest.mark.parametrize(
+    ("removed", "merged", "message"),
+    [
+        ((2,), ((1,),), r"\[1\] must name two or more"),
+        ((2,), ((1, 2, 2),), r"\[1, 2, 2\] must name two or more different"),
+        ((2,), ((1, 9),), r"layers \[9\] are not in the model"),
+        ((2,), ((1, 3),), r"layers \[3\] are folded into others but not removed"),
+        ((1, 2), ((1, 2),), r"layers \[1\] take in others but are removed"),
+        ((2, 3), ((1, 2), (0, 2, 3)), r"\[0, 2, 3\]: layers \[2\] were folded into another layer before"),
+    ],
+)
+def test_impossible_merge_is_refused(
+    removed: tuple[int, ...], merged: tuple[tuple[int, ...], ...], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        PrunePlan(method="laco", layers=4, removed=removed, merged=merged)

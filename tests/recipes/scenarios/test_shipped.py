@@ -1,0 +1,59 @@
+"""The recipes in the folder: each loads, and each survives being written and read again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from recipes.loader import load, load_recipe, to_yaml
+from recipes.nano import NanoRecipe
+from recipes.paths import SHIPPED, shipped_recipes
+from recipes.schema import LoraAdapter, NoAdapter
+
+RUNS = [name for name in shipped_recipes() if name != "nano_world.yaml"]
+CHILDREN = ["lora_recovery.yaml", "full_recovery.yaml", "qwen3_8b_lora.yaml", "qwen3_8b_full.yaml"]
+
+
+def test_every_expected_recipe_is_shipped() -> None:
+    assert set(CHILDREN) | {"nano_world.yaml", "nano_recovery.yaml", "qwen3_8b.yaml"} <= set(shipped_recipes())
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_shipped_recipe_loads_under_its_name(name: str) -> None:
+    assert load_recipe([f"recipe={name}"]).name == name.removesuffix(".yaml")
+
+
+def test_the_embedded_reasoners_recipe_loads() -> None:
+    assert load(["recipe=nano_world.yaml"], NanoRecipe).model.layers == 8
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_written_recipe_loads_to_an_equal_one(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe([f"recipe={name}"]).recipe
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(to_yaml(recipe))
+    assert load_recipe([f"recipe={copy}"]).recipe == recipe
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_written_recipe_means_the_same_to_any_yaml_reader(name: str) -> None:
+    recipe = load_recipe([f"recipe={name}"]).recipe
+    assert yaml.safe_load(to_yaml(recipe)) == recipe.model_dump(mode="json")
+
+
+@pytest.mark.parametrize("name", [*CHILDREN, "nano_world.yaml"])
+def test_the_header_gives_the_command(name: str) -> None:
+    assert f"recipe={name}" in (SHIPPED / name).read_text().split("\n")[1]
+
+
+def test_lora_and_full_recovery_differ_in_adapter_and_learning_rate_alone() -> None:
+    lora, full = (load_recipe([f"recipe={name}"]).recipe for name in CHILDREN[:2])
+    assert isinstance(lora.adapter, LoraAdapter) and isinstance(full.adapter, NoAdapter)
+    same = full.changed(adapter=lora.adapter, trainer={**full.trainer, "learning_rate": 5e-3})
+    assert same == lora
+
+
+def test_qwen_recipes_use_zero_2_for_lora_and_zero_3_for_full() -> None:
+    assert [load_recipe([f"recipe={name}"]).recipe.zero.stage for name in CHILDREN[2:]] == [2, 3]

@@ -1,0 +1,103 @@
+"""Whole writes, new folders, and rows of JSON Lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recipes.errors import UserError
+from runtime.files import append_row, new_folder, put_rows, read_rows, replacing, write_rows, write_whole
+
+
+def test_a_file_is_written_with_the_folders_above_it(tmp_path: Path) -> None:
+    write_whole(tmp_path / "a" / "b" / "file", "text")
+    assert (tmp_path / "a" / "b" / "file").read_text() == "text"
+
+
+def test_after_a_fault_the_file_before_is_there_and_nothing_else(tmp_path: Path) -> None:
+    write_whole(tmp_path / "file", "before")
+
+    def write() -> None:
+        with replacing(tmp_path / "file") as temporary:
+            temporary.write_text("half")
+            raise KeyError("broken")
+
+    with pytest.raises(KeyError):
+        write()
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "before")]
+
+
+def test_rows_come_back(tmp_path: Path) -> None:
+    rows = [{"a": 1}, {"a": "ä\u2028b\n"}, {"a": None}]
+    write_rows(tmp_path / "rows.jsonl", rows)
+    assert read_rows(tmp_path / "rows.jsonl") == rows
+
+
+def test_without_a_file_there_are_no_rows(tmp_path: Path) -> None:
+    assert read_rows(tmp_path / "rows.jsonl") == []
+
+
+def test_added_rows_come_last(tmp_path: Path) -> None:
+    for number in range(3):
+        append_row(tmp_path / "folder" / "rows.jsonl", {"n": number})
+    assert read_rows(tmp_path / "folder" / "rows.jsonl") == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+
+def test_a_row_that_a_kill_cut_is_not_there_yet(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"n": 0}\n{"n": 1')
+    assert read_rows(tmp_path / "rows.jsonl") == [{"n": 0}]
+
+
+def test_a_broken_row_is_named_by_its_line(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"n": 0}\nnothing\n')
+    with pytest.raises(UserError, match=r"rows\.jsonl:2: not JSON"):
+        read_rows(tmp_path / "rows.jsonl")
+
+
+def test_a_row_of_the_same_key_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    put_rows(tmp_path / "rows.jsonl", [{"step": 1, "v": 1}, {"step": 2, "v": 2}], ("step",))
+    put_rows(tmp_path / "rows.jsonl", [{"step": 1, "v": 3}, {"step": 3, "v": 4}], ("step",))
+    assert read_rows(tmp_path / "rows.jsonl") == [{"step": 1, "v": 3}, {"step": 2, "v": 2}, {"step": 3, "v": 4}]
+
+
+def test_text_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
+    for text in ("old", "né"):
+        write_whole(tmp_path / "made" / "a.txt", text)
+    assert [(path.name, path.read_bytes()) for path in (tmp_path / "made").iterdir()] == [("a.txt", "né".encode())]
+
+
+def stop_half_way(file: Path) -> None:
+    file.write_text("half")
+    raise RuntimeError
+
+
+def test_file_that_is_not_finished_leaves_what_was_there(tmp_path: Path) -> None:
+    write_whole(tmp_path / "a.txt", "old")
+    with pytest.raises(RuntimeError), replacing(tmp_path / "a.txt") as temporary:
+        stop_half_way(temporary)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "old")]
+
+
+def test_folder_appears_when_it_is_filled(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "made" / "model") as temporary:
+        (temporary / "a.txt").write_text("a")
+        assert not (tmp_path / "made" / "model").exists()
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [
+        "made",
+        "made/model",
+        "made/model/a.txt",
+    ]
+
+
+def test_folder_may_take_the_place_of_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    with new_folder(tmp_path / "model") as temporary:
+        (temporary / "a.txt").write_text("a")
+    assert (tmp_path / "model" / "a.txt").read_text() == "a"
+
+
+def test_folder_that_is_not_finished_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), new_folder(tmp_path / "model") as temporary:
+        stop_half_way(temporary / "a.txt")
+    assert list(tmp_path.iterdir()) == []

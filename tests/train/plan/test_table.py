@@ -1,0 +1,36 @@
+"""An estimate as text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from train.plan.estimate import Estimate, estimate_run
+from train.plan.table import size, table
+
+
+@pytest.fixture(scope="module")
+def estimate() -> Estimate:
+    return estimate_run(["recipe=full_recovery.yaml"], {"gpus": 1, "traces": 100, "tokens": 5000})
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0.0 MiB"), (3 << 19, "1.5 MiB"), (5 << 28, "1.25 GiB")])
+def test_bytes_are_shown_in_the_unit_that_suits_them(count: int, text: str) -> None:
+    assert size(count) == text
+
+
+def test_the_parts_of_the_peak_end_with_their_total(estimate: Estimate) -> None:
+    shown = table(estimate)
+    total = f"  {'total':28} {size(estimate.memory.peak.total):>12}"
+    assert total in shown.splitlines()
+    assert f"memory of a rank at its peak ({estimate.memory.peak.name})" in shown
+
+
+def test_without_a_limit_nothing_is_said_of_what_fits(estimate: Estimate) -> None:
+    assert table(estimate).endswith("no limit was given, so whether it fits is not known: give gpu_memory_gb=N")
+
+
+def test_what_fits_is_shown_as_a_share_of_the_limit(estimate: Estimate) -> None:
+    limited = replace(estimate, machine=replace(estimate.machine, rank_bytes=4 * estimate.memory.peak.total))
+    assert "it fits (25% of " in table(limited)

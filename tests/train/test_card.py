@@ -1,0 +1,75 @@
+"""The model card of an export, from a run's record and rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime.files import write_rows, write_whole
+from runtime.run_folder import RunFolder
+from train.card import model_card
+
+FACTS: dict[str, Any] = {
+    "name": "mine",
+    "id": "abc",
+    "commit": "f00",
+    "recipe": {"model": {"unpruned": "big/model"}, "adapter": {"method": "lora"}},
+    "prune_plan": {"method": "tail", "layers": 8, "removed": [6, 7]},
+    "data": {"traces_kept": 12, "hash": "cafe"},
+}
+
+
+def row(model: str, step: int, budget: int | None, **more: Any) -> dict[str, Any]:
+    return {"model": model, "step": step, "suite": "chain", "budget": budget, **more}
+
+
+def accuracy(value: float) -> dict[str, float]:
+    return {"accuracy": value, "low": value - 0.1, "high": value + 0.1}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    folder = RunFolder(tmp_path / "run")
+    folder.add_facts(FACTS)
+    write_whole(folder.recipe, "seed: 1\n")
+    write_rows(
+        folder.sweeps,
+        [
+            row("unpruned", 0, 16, **accuracy(0.8)),
+            row("unpruned", 0, None),
+            row("pruned", 0, 16, **accuracy(0.2)),
+            row("pruned", 0, None),
+            row("run", 4, 16, **accuracy(0.5)),
+            row("run", 4, None, verdict="PARTIAL", verdict_line="PARTIAL: half is back"),
+            row("run", 8, 16, **accuracy(0.7)),
+            row("run", 8, None, verdict="RETURNED", verdict_line="RETURNED: all is back"),
+        ],
+    )
+    return folder
+
+
+def card_of(folder: RunFolder, step: int, out: Path) -> str:
+    model_card(folder, folder.checkpoint(step), 1e-5, out)
+    return (out / "README.md").read_text()
+
+
+def test_the_lineage_names_model_cut_adapter_and_data(folder: RunFolder, tmp_path: Path) -> None:
+    card = card_of(folder, 8, tmp_path / "out")
+    for line in ("- unpruned: `big/model`", "layers [6, 7] of 8 removed", "- data: 12 traces, hash `cafe`"):
+        assert line in card
+
+
+@pytest.mark.parametrize(("step", "verdict"), [(8, "RETURNED: all is back"), (4, "PARTIAL: half is back")])
+def test_the_verdict_is_that_of_the_exported_step(step: int, verdict: str, folder: RunFolder, tmp_path: Path) -> None:
+    assert verdict in card_of(folder, step, tmp_path / "out").splitlines()
+
+
+def test_a_checkpoint_between_sweeps_shows_the_sweep_before(folder: RunFolder, tmp_path: Path) -> None:
+    assert "| step 4 |" in card_of(folder, 6, tmp_path / "out")
+
+
+def test_without_sweeps_it_says_so(folder: RunFolder, tmp_path: Path) -> None:
+    folder.sweeps.unlink()
+    assert "not measured" in card_of(folder, 8, tmp_path / "out").splitlines()

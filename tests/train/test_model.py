@@ -1,0 +1,52 @@
+"""The models of a run: what is recorded of the pruned one, and the adapter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from prune.plan import PrunePlan, save
+from recipes.errors import UserError
+from recipes.schema import LoraAdapter, NoAdapter
+from train.model import check_local, peft_config, plan_facts
+
+
+def test_a_ready_model_without_a_plan_has_no_facts(tmp_path: Path) -> None:
+    assert plan_facts(str(tmp_path)) is None
+
+
+def test_the_facts_are_those_of_the_plan(tmp_path: Path) -> None:
+    save(PrunePlan(method="tail", layers=8, removed=(6, 7), unpruned="big", source="f00"), tmp_path)
+    assert plan_facts(str(tmp_path)) == {
+        "method": "tail",
+        "layers": 8,
+        "removed": [6, 7],
+        "scores": [],
+        "unpruned": "big",
+        "source": "f00",
+    }
+
+
+def test_weights_that_are_not_there_are_refused_by_their_folder(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UserError, match=str(tmp_path)):
+        check_local(str(tmp_path))
+
+
+def test_a_model_of_the_hub_that_is_not_here_is_not_looked_at() -> None:
+    check_local("nobody/nothing")
+
+
+def test_without_an_adapter_every_parameter_trains() -> None:
+    assert peft_config(NoAdapter()) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "dora", "rank_stabilised"), [("lora", False, False), ("dora", True, False), ("lora", False, True)]
+)
+def test_the_adapter_is_what_the_recipe_says(method: str, dora: bool, rank_stabilised: bool) -> None:
+    section = LoraAdapter.model_validate({"method": method, "r": 4, "alpha": 9, "rank_stabilised": rank_stabilised})
+    config = peft_config(section)
+    assert config is not None
+    assert (config.r, config.lora_alpha, config.use_dora, config.use_rslora) == (4, 9, dora, rank_stabilised)

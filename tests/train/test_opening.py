@@ -1,0 +1,72 @@
+"""Opening a run folder: where a run starts, and what it forgets where it goes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recipes.errors import UserError
+from recipes.run import RunSection
+from runtime.files import append_row, read_rows, write_rows
+from runtime.run_folder import RunFolder
+from train.opening import Resume, find_resume, forget_after
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    """A run with checkpoints at steps 2 and 4, of which the second is complete, and one at 6 that is not."""
+    folder = RunFolder(tmp_path / "run")
+    folder.add_facts({"ranks": 1, "ranks_begun": 2})
+    for step in (2, 4, 6):
+        folder.checkpoint(step).mkdir()
+        if step < 6:
+            (folder.checkpoint(step) / "COMPLETE").touch()
+    return folder
+
+
+def test_auto_takes_the_newest_complete_checkpoint(folder: RunFolder) -> None:
+    resume = find_resume(folder, RunSection())
+    assert (resume.checkpoint, resume.step, resume.ranks_begun(5)) == (folder.checkpoint(4), 4, 2)
+
+
+def test_auto_begins_where_there_is_none(tmp_path: Path) -> None:
+    resume = find_resume(RunFolder(tmp_path), RunSection())
+    assert (resume, resume.step, resume.ranks_begun(5)) == (Resume(None, RunFolder(tmp_path)), -1, 5)
+
+
+def test_a_path_is_of_the_run_beside_it(folder: RunFolder, tmp_path: Path) -> None:
+    resume = find_resume(RunFolder(tmp_path / "new"), RunSection(resume=str(folder.checkpoint(2))))
+    assert resume == Resume(folder.checkpoint(2), folder)
+
+
+def test_a_path_that_is_not_complete_is_refused(folder: RunFolder) -> None:
+    with pytest.raises(UserError, match="no complete checkpoint there"):
+        find_resume(folder, RunSection(resume=str(folder.checkpoint(6))))
+
+
+def test_never_refuses_a_folder_with_a_run(folder: RunFolder) -> None:
+    with pytest.raises(UserError, match="holds a run already"):
+        find_resume(folder, RunSection(resume="never"))
+
+
+def test_what_was_noted_of_steps_that_are_done_again_is_forgotten(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.add_facts({"skipped_steps": [3, 6], "early_stop": {"step": 8, "reason": ""}, "best": {"step": 4}})
+    write_rows(folder.skipped, [{"step": 3}, {"step": 6}])
+    forget_after(folder, 4)
+    assert folder.facts() == {"skipped_steps": [3], "early_stop": None, "best": {"step": 4}}
+    assert read_rows(folder.skipped) == [{"step": 3}]
+
+
+def test_a_row_that_a_kill_cut_does_not_spoil_the_next_one(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.metrics.write_text('{"step": 1}\n{"step": 2, "lo')
+    forget_after(folder, 1)
+    append_row(folder.metrics, {"step": 2})
+    assert read_rows(folder.metrics) == [{"step": 1}, {"step": 2}]
+
+
+def test_later_checkpoints_are_not_complete_any_more(folder: RunFolder) -> None:
+    forget_after(folder, 2)
+    assert folder.complete_checkpoints() == [folder.checkpoint(2)]

@@ -1,0 +1,155 @@
+"""Checkpoints of a run: sealed when all is written, verified before they are read, the newest and the best kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+
+from eval.numbers.summary import Row
+from recipes.errors import UserError
+from recipes.guard import METRICS, SweepMetric, sweep_metric
+from runtime.files import read_rows, write_whole
+from runtime.pulse import beat
+from runtime.ranks import Ranks, from_every_rank, on_first_rank
+from runtime.run_folder import RunFolder, step_of
+from runtime.seal import COMPLETE, Facts, damage, damage_of, facts_of, files_of, read_seal, seal_text, share_of
+from train.exits import Stopped
+
+
+def complete(checkpoint: Path, step: int, ranks: Ranks) -> None:
+    """Marks a checkpoint as complete once every rank has written its part; each rank hashes its share of the files.
+
+    Stopped where a weight that was saved is no finite number: such a checkpoint is never marked.
+    """
+    ranks.meet()
+    names: Sequence[str] = on_first_rank(ranks, lambda: files_of(checkpoint))
+
+    def hashed() -> tuple[dict[str, Facts], list[str]]:
+        facts, broken = {}, []
+        for name in share_of(names, ranks.rank, ranks.count):
+            facts[name] = facts_of(checkpoint / name)
+            broken += _broken_tensors(checkpoint / name)
+            beat()
+        return facts, broken
+
+    shares = from_every_rank(ranks, hashed)
+    files = {name: facts for of_rank, _ in shares for name, facts in of_rank.items()}
+    broken = [name for _, of_rank in shares for name in of_rank]
+    if broken:
+        raise Stopped(
+            f"{checkpoint.name} is not marked as complete: {len(broken)} tensors hold numbers that are not "
+            f"finite, the first is {broken[0]}; go on from the checkpoint before with a lower learning rate"
+        )
+    on_first_rank(ranks, lambda: write_whole(checkpoint / COMPLETE, seal_text(step, files)))
+
+
+def _broken_tensors(file: Path) -> list[str]:
+    """Names of tensors with NaN or infinity in a safetensors file."""
+    if file.suffix != ".safetensors":
+        return []
+    with safe_open(file, "pt") as opened:
+        return [
+            name
+            for name in opened.keys()  # noqa: SIM118 - not a dict
+            if not bool(torch.isfinite(opened.get_tensor(name)).all())
+        ]
+
+
+def verify(checkpoint: Path, ranks: Ranks) -> None:
+    """UserError, on all ranks, where a file of a checkpoint is missing, cut or changed; each rank reads its share."""
+
+    def readable() -> dict[str, tuple[int, str]] | None:
+        try:
+            return read_seal(checkpoint)
+        except (ValueError, KeyError, TypeError) as fault:
+            raise UserError(_refusal(checkpoint, [f"{COMPLETE} is damaged ({fault})"])) from None
+
+    marked = on_first_rank(ranks, readable)
+    if marked is None:
+        on_first_rank(
+            ranks,
+            lambda: print(
+                f"resume {checkpoint}: its mark is an earlier version's without hashes, so its files are not verified",
+                flush=True,
+            ),
+        )
+        return
+    mine = share_of(sorted(marked, key=lambda name: -marked[name][0]), ranks.rank, ranks.count)
+    found = [line for lines in from_every_rank(ranks, lambda: damage(checkpoint, mine, marked)) for line in lines]
+    if found:
+        raise UserError(_refusal(checkpoint, found))
+
+
+def check_whole(checkpoint: Path) -> None:
+    """`verify` by one process that reads all of it."""
+    found = damage_of(checkpoint)
+    if found:
+        raise UserError(_refusal(checkpoint, found))
+
+
+def _refusal(checkpoint: Path, found: Sequence[str]) -> str:
+    """What is wrong, and how to go on from the checkpoint before."""
+    folder = RunFolder(checkpoint.parent)
+    before = [each for each in folder.complete_checkpoints() if step_of(each) < step_of(checkpoint)]
+    more = f" (and {len(found) - 3} more files)" if len(found) > 3 else ""
+    remedy = (
+        f"run.resume={before[-1]} goes on from the one before"
+        if before
+        else "there is no complete one before it; bring the file back, or begin anew in another run.dir"
+    )
+    return f"{checkpoint} is damaged: {'; '.join(found[:3])}{more}; {remedy}"
+
+
+def best_step(rows: Sequence[Row], metric: SweepMetric, steps: Sequence[int]) -> tuple[int, float] | None:
+    """(step, value) of the best sweep among those at `steps`, the earlier one of two equals; None without any."""
+    values = metric_values(rows, metric)
+    there = [(step, values[step]) for step in sorted(steps) if step in values]
+    return max(there, key=lambda pair: (pair[1], -pair[0])) if there else None
+
+
+def metric_values(rows: Sequence[Row], metric: SweepMetric) -> dict[int, float]:
+    """The metric at every step at which the run was swept, in the order of the steps."""
+    own = sorted(
+        (row for row in rows if (row["model"], row["suite"]) == ("run", metric.suite)),
+        key=lambda row: (row["step"], row["budget"] is None, row["budget"] or 0),
+    )
+    found: dict[int, float] = {}
+    for row in own:
+        of_a_budget = row["budget"] is not None
+        value = row.get(METRICS[metric.name])
+        if of_a_budget == (metric.name == "accuracy") and value is not None:
+            found[row["step"]] = float(value)  # of the largest budget, which comes last
+    return found
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Which checkpoints stay: the `newest` so many (None: all), and the best by a metric where there is one."""
+
+    newest: int | None
+    best: str | None = None
+
+    def best_of(self, folder: RunFolder) -> tuple[int, float] | None:
+        """(step, value) of the best complete checkpoint that was swept."""
+        if self.best is None:
+            return None
+        steps = [step_of(each) for each in folder.complete_checkpoints()]
+        return best_step(read_rows(folder.sweeps), sweep_metric(self.best), steps)
+
+
+def no_room(folder: RunFolder, said: str) -> str:
+    """The message of a full disk; half a checkpoint is taken away, since nobody can use it."""
+    whole = folder.complete_checkpoints()
+    for half in folder.path.glob("checkpoint-*"):
+        if half not in whole and step_of(half) > (step_of(whole[-1]) if whole else -1):
+            shutil.rmtree(half, ignore_errors=True)
+    last = f"the last complete checkpoint is {whole[-1]}, untouched" if whole else "there is no complete checkpoint yet"
+    return (
+        f"run.dir={folder.path}: a file could not be written ({said}); {shutil.disk_usage(folder.path).free:,} "
+        f"bytes are free there\n{last}; make room, and the same command goes on"
+    )

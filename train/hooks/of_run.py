@@ -1,0 +1,59 @@
+"""The hooks of a run: made in one place, handed to the trainer in their order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from recipes.schema import Recipe
+from train.checkpoints import Kept
+from train.hooks.checkpoint import CheckpointHook
+from train.hooks.early_stop import EarlyStopHook
+from train.hooks.guard import GuardHook
+from train.hooks.hook import Hook, in_order
+from train.hooks.metrics import Clock, MetricsHook
+from train.hooks.preemption import PreemptionHook
+from train.hooks.progress import ProgressHook
+from train.hooks.recorder import SweepRecorder
+from train.hooks.saved_sweeps import make_sweeps
+from train.hooks.sweep import SweepHook
+from train.hooks.sweep_share import within_share
+from train.hooks.universal import UniversalHook, reads_universal
+from train.inputs import Inputs
+from train.trainer import RecoveryTrainer
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What happens at the steps of a run. Those with a name are asked by the stages too."""
+
+    preemption: PreemptionHook
+    sweeps: SweepHook
+    early_stop: EarlyStopHook
+    others: tuple[Hook, ...]
+
+    def install(self, trainer: RecoveryTrainer) -> None:
+        """Hands all hooks to the trainer, in their order."""
+        for hook in in_order((self.preemption, self.sweeps, self.early_stop, *self.others)):
+            trainer.add_callback(hook)
+
+
+def make_hooks(
+    trainer: RecoveryTrainer, inputs: Inputs, recipe: Recipe, recorder: SweepRecorder, checkpoint: Path | None
+) -> Hooks:
+    """Sweeps, metrics, checkpoints, preemption, the guard's state and a quiet progress bar."""
+    run, clock, preemption = recorder.run, Clock(), PreemptionHook(recorder.run.ranks)
+    made = make_sweeps(trainer, inputs.spec, recipe.sweep, recorder, clock)
+    sweeps = SweepHook(within_share(made, run, recorder.looks.last_step, recipe.sweep.max_share), recorder, preemption)
+    kept = Kept(recipe.trainer.get("save_total_limit"), recipe.keep_best)
+    others: list[Hook] = [
+        GuardHook(trainer.guard),
+        CheckpointHook(run, kept, sweeps),
+        MetricsHook(run, clock, trainer.guard),
+    ]
+    if not trainer.args.disable_tqdm:
+        others.append(ProgressHook())
+    if checkpoint is not None and reads_universal(checkpoint):
+        others.append(UniversalHook(trainer, checkpoint))
+    early_stop = EarlyStopHook(recipe.early_stop, run, str(recorder.verdict.suite), sweeps)
+    return Hooks(preemption, sweeps, early_stop, tuple(others))

@@ -1,0 +1,127 @@
+"""Sweeps of a run while it trains: when they are due, and those on the weights in training."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from transformers import TrainerControl, TrainerState
+from transformers import TrainingArguments as Args
+
+from eval.engines.memory import PeakMemory
+from eval.kept_sweep import KeptSweep, Place
+from eval.sweep import SweepSpec
+from eval.types import SuiteSweep, Weights
+from eval.weights_hash import weights_hash
+from runtime.pulse import ToLeave, may_leave
+from runtime.ranks import on_first_rank
+from train.hooks.hook import Hook, Order
+from train.hooks.metrics import Clock
+from train.hooks.preemption import PreemptionHook
+from train.hooks.recorder import Cost, SweepRecorder
+from train.model import gathered_model
+
+
+class Sweeps:
+    """The sweeps of a run; all ranks call all of it, at the same steps.
+
+    What may wait or run beside the training is the backlog: here it is empty.
+    """
+
+    def sweep(self, step: int) -> None:
+        """The sweep of this step: done, or put into the backlog."""
+        raise NotImplementedError
+
+    def begin(self, step: int) -> None:
+        """Takes up the backlog of an earlier start of the run, which resumes from `step`."""
+
+    def has(self, step: int) -> bool:
+        """Whether no sweep of this step is owed: it is in the backlog, or was left out. On rank 0."""
+        return False
+
+    def poll(self) -> None:
+        """Records what has come meanwhile."""
+
+    def wait(self) -> None:
+        """Until the backlog is empty."""
+
+    def leave(self) -> None:
+        """Lets the backlog be: the run stops, and takes it up when it resumes."""
+
+
+class LiveSweeps(Sweeps):
+    """On the weights in training, which are left as they were (`eval.quiet`); training waits."""
+
+    def __init__(self, trainer: Any, spec: SweepSpec, recorder: SweepRecorder, clock: Clock) -> None:
+        self.trainer, self.spec, self.recorder, self.clock = trainer, spec, recorder, clock
+        self.run = recorder.run
+
+    def sweep(self, step: int) -> None:
+        """What a killed process had of this sweep already is used, if the weights are the same to the bit."""
+        started, memory = time.perf_counter(), PeakMemory()
+        try:
+            sweeps = self._sweep(Place(self.run.folder.samples, "run", step))
+        finally:  # a sweep that is left has taken its time too
+            seconds = time.perf_counter() - started
+            self.clock.sweep_seconds += seconds
+        # resident memory says nothing in a process that held more before: on a CPU only the benchmark measures it
+        self.recorder.record(sweeps, Cost(seconds, memory.bytes() if torch.cuda.is_available() else None))
+
+    def _sweep(self, place: Place) -> dict[str, SuiteSweep]:
+        ranks = self.run.ranks
+        with may_leave(), gathered_model(self.trainer) as model:
+            kept = KeptSweep(self.spec, place, on_first_rank(ranks, lambda: weights_hash(model)), ranks)
+            on_first_rank(ranks, kept.set_others_aside)
+            return kept.run(lambda: Weights(model))
+
+
+class SweepHook(Hook):
+    """Sweeps every N steps and after the last one; `swept_step` is the step of the newest one.
+
+    A sweep that is left when the run is asked to stop is done when it resumes, before the next step.
+    """
+
+    order = Order.SWEEP
+
+    def __init__(self, sweeps: Sweeps, recorder: SweepRecorder, preemption: PreemptionHook) -> None:
+        self.sweeps, self.recorder, self.preemption = sweeps, recorder, preemption
+        self.swept_step: int | None = None
+
+    def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.sweeps.begin(state.global_step)
+        if self.is_owed(state.global_step):
+            self._sweep(state.global_step)
+
+    def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.sweeps.poll()
+        if self.preemption.preempted or not self.recorder.looks.is_due(state.global_step):
+            return
+        try:
+            self._sweep(state.global_step)
+        except ToLeave:
+            self.preemption.stop(control)
+
+    def _sweep(self, step: int) -> None:
+        self.sweeps.sweep(step)
+        self.swept_step = step
+
+    def is_owed(self, step: int) -> bool:
+        """Whether the sweep of a step that is done was left, and needs the weights of that step."""
+        due = self.recorder.looks.is_due(step)
+        return due and on_first_rank(self.recorder.run.ranks, lambda: not self._is_done(step))
+
+    def _is_done(self, step: int) -> bool:
+        rows = self.recorder.run.sweep_rows()
+        return self.sweeps.has(step) or any((row["model"], row["step"]) == ("run", step) for row in rows)
+
+    def finish(self, step: int) -> None:
+        """Does what was left of the sweeps of a run that has trained to its end."""
+        self.sweeps.begin(step)
+        self.sweeps.wait()
+
+    def on_train_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if self.preemption.preempted:
+            self.sweeps.leave()
+        else:
+            self.sweeps.wait()

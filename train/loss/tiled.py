@@ -1,0 +1,87 @@
+"""The loss for float32 on CPUs: a tile of logits at a time, each logit computed once.
+
+The logits of a whole batch are the largest thing in memory: labelled positions x vocabulary. So they are made some rows
+at a time, and the gradient is taken while a row's logits are there: it is (softmax - one-hot), and only the factor in
+front of the sum comes later. TRL's kernels (`train.loss.fused`) keep less and compute every logit a second time, which
+is right for a GPU.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+from trl.trainer.utils import maybe_gather_lm_head_ctx
+
+from train.loss.base import Metrics, NegativeLogLikelihood
+from train.loss.head import head_of
+
+TILE_ELEMENTS = 2**23
+"""logits at a time: 32 MiB in float32, which the caches of a CPU partly hold"""
+
+
+class TiledLoss(NegativeLogLikelihood):
+    """For a plain linear head in full precision (`is_plain`)."""
+
+    def summed(
+        self, model: PreTrainedModel, hidden: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[torch.Tensor, Metrics]:
+        weight = model.get_output_embeddings().weight
+        with maybe_gather_lm_head_ctx(weight):
+            loss, correct = TiledLogLikelihood.apply(hidden, weight, targets)
+        return loss, {"labelled": correct.new_tensor(len(targets)), "mean_token_accuracy": correct}
+
+
+def is_plain(model: PreTrainedModel, device: torch.device) -> bool:
+    """Whether `model`'s output layer is a plain linear one in full precision, on a CPU.
+
+    device: where it trains; DeepSpeed moves the weights there later than this is asked.
+    """
+    head = head_of(model)
+    exact = head.weight.dtype in (torch.float32, torch.float64)
+    return head.bias is None and head.softcap is None and head.scale == 1.0 and device.type == "cpu" and exact
+
+
+class TiledLogLikelihood(torch.autograd.Function):
+    """hidden [positions, hidden], weight [vocabulary, hidden], targets [positions] to the summed negative
+    log-likelihood and the number of targets that are the likeliest token."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        of_hidden, of_weight = (
+            torch.zeros_like(each) if needed else None
+            for each, needed in zip((hidden, weight), ctx.needs_input_grad, strict=False)
+        )
+        loss, correct = hidden.new_zeros(()), targets.new_zeros(())
+        rows = max(1, TILE_ELEMENTS // weight.shape[0])
+        for start in range(0, len(hidden), rows):
+            states, wanted = hidden[start : start + rows], targets[start : start + rows]
+            tile = states @ weight.T
+            largest, likeliest = tile.max(-1, keepdim=True)
+            correct += (likeliest[:, 0] == wanted).sum()
+            logits = tile.gather(-1, wanted[:, None])
+            sums = tile.sub_(largest).exp_().sum(-1, keepdim=True)
+            loss += (largest + sums.log() - logits).sum()
+            if of_hidden is None and of_weight is None:
+                continue
+            gradient = tile.div_(sums)
+            gradient[torch.arange(len(wanted)), wanted] -= 1
+            if of_hidden is not None:
+                torch.mm(gradient, weight, out=of_hidden[start : start + rows])
+            if of_weight is not None:
+                of_weight.addmm_(gradient.T, states)
+        ctx.save_for_backward(of_hidden, of_weight)
+        ctx.mark_non_differentiable(correct)
+        return loss, correct
+
+    @staticmethod
+    def backward(ctx: Any, factor: torch.Tensor, _: Any) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
+        of_hidden, of_weight = ctx.saved_tensors
+        return (
+            None if of_hidden is None else of_hidden.mul_(factor),
+            None if of_weight is None else of_weight.mul_(factor),
+            None,
+        )

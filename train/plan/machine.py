@@ -1,0 +1,86 @@
+"""The machine of a run, from what the user says of it, and what of a run does not fit on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import psutil
+
+from eval.engines.memory import GIGABYTE
+from recipes.errors import UserError
+from train.plan.base_memory import base_bytes
+from train.plan.memory import MemoryEstimate
+
+ASSUMED_CONTEXT_GB = 1.0
+Numbers = Mapping[str, float]
+"""the command's own arguments that are numbers, under their keys; `_gb` are GiB"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a run goes. Limits in bytes, 0 where none is known; base_bytes: what a rank takes before a model."""
+
+    device: Literal["cuda", "cpu"]
+    ranks: int
+    ranks_per_node: int
+    rank_bytes: int
+    node_bytes: int
+    disk_bytes: int
+    base_bytes: int
+    base_origin: str
+
+
+def read_machine(numbers: Numbers, stage: int) -> Machine:
+    """The machine that the user names, or this one's CPUs, where the base is measured by a run at ZeRO `stage`."""
+    gpus = int(numbers.get("gpus", 0))
+    ranks = gpus or int(numbers.get("ranks", 1))
+    per_node = min(ranks, int(numbers.get("gpus_per_node", 8))) if gpus else ranks
+    if ranks % per_node:
+        raise UserError(f"gpus={ranks} is not a whole number of machines with gpus_per_node={per_node}")
+    node_bytes = _bytes(numbers, "host_memory_gb")
+    if not node_bytes and not gpus:
+        node_bytes = psutil.virtual_memory().total
+    base, base_origin = _base(numbers, stage or int(ranks > 1))
+    return Machine(
+        device="cuda" if gpus else "cpu",
+        ranks=ranks,
+        ranks_per_node=per_node,
+        rank_bytes=_bytes(numbers, "gpu_memory_gb") if gpus else node_bytes // ranks,
+        node_bytes=node_bytes,
+        disk_bytes=_bytes(numbers, "disk_gb"),
+        base_bytes=base,
+        base_origin=base_origin,
+    )
+
+
+def _bytes(numbers: Numbers, key: str) -> int:
+    """0 where the key is not given."""
+    return round(numbers.get(key, 0) * GIGABYTE)
+
+
+def _base(numbers: Numbers, stage: int) -> tuple[int, str]:
+    """What a rank takes before a model, in bytes, and where that figure comes from."""
+    if "base_gb" in numbers:
+        return _bytes(numbers, "base_gb"), "as given"
+    if "gpus" in numbers:
+        return round(ASSUMED_CONTEXT_GB * GIGABYTE), "assumed (CUDA context, libraries)"
+    return base_bytes(stage), "measured by a run of the embedded model"
+
+
+def find_misfits(machine: Machine, memory: MemoryEstimate, disk: Mapping[str, int]) -> tuple[str, ...]:
+    """One line for each limit that is exceeded."""
+    on_rank = "a GPU" if machine.device == "cuda" else "a rank"
+    in_main_memory = sum(memory.host.values()) * machine.ranks_per_node
+    on_disk = sum(disk.values()) - disk.get("a checkpoint", 0)  # it is one of the checkpoints, shown by itself as well
+    rows = (
+        (on_rank, memory.peak.total, machine.rank_bytes, f"most at: {memory.peak.name}"),
+        ("main memory of a machine", in_main_memory, machine.node_bytes, "offloaded states"),
+        ("disk", on_disk, machine.disk_bytes, "what a run keeps"),
+    )
+    return tuple(
+        f"{place}: needs {needed / GIGABYTE:.1f} GiB of {limit / GIGABYTE:.1f} ({what})"
+        for place, needed, limit, what in rows
+        if limit and needed > limit
+    )

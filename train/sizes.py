@@ -1,0 +1,126 @@
+"""How many parameters the models of a run have, counted on the meta device: from configs, without weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from peft import get_peft_model
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from data_prep.models import DTYPES, load_config
+from prune.families import cut_values
+from prune.methods.table import method_of
+from recipes.errors import UserError
+from recipes.prune import PruneSection
+from recipes.schema import AdapterSection, ModelSection
+from train.model import peft_config
+
+PERSISTENT_NUMEL = 100_000
+"""stage3_param_persistence_threshold: smaller parameters stay whole under ZeRO-3"""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Parameters, as counts; shared ones count once. `head` is the output projection, `largest` the largest module's
+    own ones, `persistent` those that ZeRO-3 leaves whole, `quantised` those held in 4 bits."""
+
+    unpruned: int
+    total: int
+    trainable: int
+    largest: int
+    persistent: int
+    head: int
+    layers: int
+    tied: bool
+    quantised: int = 0
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The models of a run without storage: `unpruned`, `pruned`, and `trained`, the pruned one with its adapter."""
+
+    unpruned: PreTrainedModel
+    pruned: PreTrainedModel
+    trained: torch.nn.Module
+    sizes: Sizes
+
+
+def skeleton(section: ModelSection, prune: PruneSection | None, adapter: AdapterSection) -> Skeleton:
+    """UserError where a config is not on this machine, or transformers cannot build it, or layers or an adapter's
+    targets are not in it."""
+    unpruned, pruned = (_build(config, section) for config in _configs(section, prune))
+    quantised = _linear_parameters(pruned) if adapter.method == "qlora" else 0  # before the adapter adds its own
+    trained = _with_adapter(pruned, adapter)
+    return Skeleton(unpruned, pruned, trained, _count(unpruned, pruned, trained, quantised))
+
+
+def _with_adapter(pruned: PreTrainedModel, adapter: AdapterSection) -> torch.nn.Module:
+    lora = peft_config(adapter)
+    if lora is None:
+        return pruned
+    with torch.device("meta"):
+        try:
+            return get_peft_model(pruned, lora)
+        except ValueError as fault:
+            raise UserError(f"adapter: does not fit this model ({str(fault).splitlines()[0][:200]})") from None
+
+
+def _configs(section: ModelSection, prune: PruneSection | None) -> tuple[Any, Any]:
+    """The configs of the unpruned and of the pruned model.
+
+    Which layers go matters for their number only, so a method that measures needs no measurement here.
+    """
+    unpruned = load_config(section.unpruned, section)
+    if prune is None:
+        return unpruned, load_config(section.pruned or section.unpruned, section)
+    layers = int(unpruned.num_hidden_layers)
+    method = method_of(prune)
+    method.check(layers)
+    pruned = load_config(section.unpruned, section)
+    for key, value in cut_values(unpruned, range(layers - method.count)).items():
+        setattr(pruned, key, value)
+    return unpruned, pruned
+
+
+def _build(config: Any, section: ModelSection) -> PreTrainedModel:
+    """The model without weights. Its attention is eager, which every family has; nothing is counted by it."""
+    with torch.device("meta"):
+        try:
+            model: PreTrainedModel = AutoModelForCausalLM.from_config(
+                config,
+                dtype=DTYPES[section.dtype],
+                attn_implementation="eager",
+                trust_remote_code=section.trust_remote_code,
+            )
+        except ValueError as fault:
+            raise UserError(f"model: cannot be built from its config ({str(fault).splitlines()[0][:200]})") from None
+    return model
+
+
+def _linear_parameters(model: PreTrainedModel) -> int:
+    """The weights that bitsandbytes would hold in 4 bits: of every linear layer but the head."""
+    head = model.get_output_embeddings()
+    return sum(
+        module.weight.numel()
+        for module in model.modules()
+        if isinstance(module, torch.nn.Linear) and module is not head
+    )
+
+
+def _count(unpruned: PreTrainedModel, pruned: PreTrainedModel, trained: torch.nn.Module, quantised: int) -> Sizes:
+    head = pruned.get_output_embeddings().weight
+    counts = [(parameter.numel(), parameter.requires_grad) for parameter in trained.parameters()]  # shared ones once
+    modules = ([weights.numel() for weights in module.parameters(recurse=False)] for module in trained.modules())
+    return Sizes(
+        unpruned=unpruned.num_parameters(),
+        total=sum(numel for numel, _ in counts),
+        trainable=sum(numel for numel, trains in counts if trains),
+        largest=max(map(sum, modules)),
+        persistent=sum(numel for numel, _ in counts if numel < PERSISTENT_NUMEL),
+        head=head.numel(),
+        layers=int(pruned.config.num_hidden_layers),
+        tied=head is pruned.get_input_embeddings().weight,
+        quantised=quantised,
+    )
