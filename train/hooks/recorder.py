@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from eval.numbers.sequences import sweep_error
 from eval.numbers.summary import Row, sweep_rows
 from eval.show.tables import sweep_table
-from eval.types import SuiteSweep
+from eval.types import SWEEP_KEY, SuiteSweep
 from recipes.sweep import VerdictSection
 from runtime.files import put_rows
 from train.references import References
 from train.run import Run
-
-SWEEP_KEY = ("step", "model", "suite", "budget")
 
 
 @dataclass(frozen=True)
