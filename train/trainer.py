@@ -39,6 +39,7 @@ class RecoveryTrainer(EpochTrainer):
             or self.label_smoother is not None
             or self.aux_loss_enabled
             or self.accelerator.parallelism_config is not None
+            or self.args.torch_compile  # a compiled model would be compiled again for a forward that changes
             or not has_linear_head(self.base)
         )
 
