@@ -13,6 +13,7 @@ from recipes.paths import find_path
 from recipes.schema import ModelSection
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+UNLIMITED_TOKENS = 10**9
 
 
 def load_tokenizer(path: str, section: ModelSection) -> PreTrainedTokenizerBase:
@@ -41,6 +42,11 @@ def load_config(path: str, section: ModelSection) -> Any:
             f"model: no model at {path!r} ({_first_line(error)}); "
             "name a folder of a Hugging Face checkpoint or a Hub id"
         ) from None
+
+
+def context_tokens(path: str, section: ModelSection) -> int:
+    """The longest sequence that the model at `path` was made for; `UNLIMITED_TOKENS` where its config names none."""
+    return int(getattr(load_config(path, section), "max_position_embeddings", UNLIMITED_TOKENS))
 
 
 def load_model(path: str, section: ModelSection, **more: Any) -> PreTrainedModel:

@@ -16,13 +16,15 @@ class Problem:
 
     choices: the texts of a multiple choice in the order that is shown; the question then holds them as lettered lines
     and the answer is a letter. Where a suite is scored by likelihood, the question is the whole prompt. For the grader
-    `reasoning_gym` the answer is JSON (`data_prep.suites.reasoning_gym`).
+    `reasoning_gym` the answer is JSON (`data_prep.suites.reasoning_gym`). group: what it shares with others (a subject,
+    a contest's year, a template), "" where nothing is known; intervals are then clustered by it.
     """
 
     id: str
     question: str
     answer: str
     choices: tuple[str, ...] = ()
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,16 @@ class Suite:
         return sum(1 / count for count in counts) / len(counts) if counts and all(counts) else None
 
     @property
+    def groups(self) -> dict[str, str] | None:
+        """The group of each problem that has one, by its id; None where none has."""
+        return {problem.id: problem.group for problem in self.problems if problem.group} or None
+
+    @property
     def hash(self) -> str:
         """SHA-256 (16 hex digits) over questions, answers and choices, and the grader's name.
 
-        Equal hash, equal suite. An instruction counts: it stands in every question.
+        Equal hash, equal suite. An instruction counts: it stands in every question. A group does not: no answer
+        depends on it.
         """
         rows = [[p.id, p.question, p.answer, *p.choices] for p in self.problems]
         return hashlib.sha256(json.dumps([self.grader, rows]).encode()).hexdigest()[:16]

@@ -1,17 +1,16 @@
 """`python -m eval model=DIR[,DIR …] recipe=FILE [out=DIR]`: the recipe's budget sweep on checkpoints in folders.
 
-The same road as in training, so the numbers are the same. With `out` the rows (sweeps.jsonl) and samples of each
-model are kept.
+It is the sweep of a run in training, so the numbers are the same. With `out` the rows (sweeps.jsonl) and samples of
+each model are kept.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from recipes.command import run, split
 from recipes.errors import UserError
@@ -20,84 +19,81 @@ from recipes.schema import Recipe
 
 
 def main(arguments: list[str]) -> None:
-    """Sweeps each model and prints one table a suite."""
+    """Sweeps each model and prints one table per suite."""
     keys = {
         "model": "folder or Hub id of a checkpoint, or the folder of a LoRA adapter; several with commas",
-        "out": "folder to keep rows and samples; a sweep that was killed goes on there",
+        "out": "folder to keep rows and samples; a sweep that was killed resumes from there",
         "step": "training step that the rows carry (default 0)",
     }
-    own, rest = split(arguments, keys, Recipe)
+    values, rest = split(arguments, keys, Recipe)
     recipe = load_recipe(rest).recipe
-    if not own.get("model"):
+    if not values.get("model"):
         raise UserError("eval: model=DIR is missing, the checkpoint to sweep")
-    out = Path(own["out"]) if own.get("out") else None
-    names, step = own["model"].split(","), own.get("step", "0")
+    out = Path(values["out"]) if values.get("out") else None
+    names, step = values["model"].split(","), values.get("step", "0")
     if not step.isdigit():
         raise UserError(f"step={step}: must be a whole number of training steps")
     folders = [Path(name).name for name in names]
     if out and len(set(folders)) < len(folders):
         raise UserError(
-            f"model={own['model']}: with out= each model is kept in a folder of its own name, and "
+            f"model={values['model']}: with out= each model is kept in a folder of its own name, and "
             f"{', '.join(folders)} are not different; sweep them one by one, each with its own out="
         )
-    found = {name: sweep_checkpoint(name, recipe, out / Path(name).name if out else None, int(step)) for name in names}
+    rows = {name: sweep_checkpoint(name, recipe, out / Path(name).name if out else None, int(step)) for name in names}
     for suite in recipe.sweep.suites:
-        print(suite_table(found, suite.name) + "\n")
+        print(suite_table(rows, suite.name) + "\n")
 
 
-def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> list[dict[str, object]]:
+def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> list[dict[str, Any]]:
     """The rows of one checkpoint on every suite of the recipe.
 
-    Under `out`, where it is given, everything is kept: a sweep that was killed goes on, one that is whole is not done
-    again.
+    Under `out`, where it is given, everything is kept: a killed sweep resumes, and a complete one is not done again.
     """
-    from data_prep.models import load_config
+    from data_prep.models import context_tokens
     from eval.checkpoint import checkpoint_hash, checkpoint_tokenizer, checkpoint_weights, fetch, find_checkpoint
     from eval.engines.choose import version_of
     from eval.kept_sweep import KeptSweep, Place
     from eval.numbers.summary import sweep_rows
     from eval.sweep import check_context, make_sweep_spec
+    from eval.types import SWEEP_KEY
+    from runtime.files import put_rows
     from runtime.ranks import ALONE
 
-    version_of(recipe.sweep.engine)  # an engine that is not there says so before anything is loaded
+    version_of(recipe.sweep.engine)  # a missing engine is an error before anything is loaded
     checkpoint = find_checkpoint(path)
-    if recipe.sweep.engine.name != "server":
+    if recipe.sweep.engine.takes_checkpoints:
         fetch(checkpoint)
     spec = make_sweep_spec(recipe.sweep, recipe.data.format, checkpoint_tokenizer(checkpoint, recipe.model))
     print(f"{path}: format {spec.protocol.format}")
-    check_context(spec, int(getattr(load_config(checkpoint.base, recipe.model), "max_position_embeddings", 10**9)))
+    check_context(spec, context_tokens(checkpoint.base, recipe.model), "sweep.budgets")
     with nullcontext(out) if out is not None else TemporaryDirectory() as folder:
-        kept = KeptSweep(
-            spec, Place(Path(folder) / "samples", "run", step), checkpoint_hash(checkpoint, recipe.model), ALONE
+        place = Place(Path(folder) / "samples", "run", step)
+        sweeps = KeptSweep(spec, place, checkpoint_hash(checkpoint, recipe.model), ALONE).run(
+            lambda: checkpoint_weights(checkpoint, recipe.model, recipe.sweep.engine)
         )
-        sweeps = kept.run(lambda: checkpoint_weights(checkpoint, recipe.model, recipe.sweep.engine))
-    found = [row for sweep in sweeps.values() for row in sweep_rows(sweep, None, None, recipe.sweep.verdict)]
+    groups = {suite.name: suite.groups for suite in spec.suites}
+    rows = [
+        row
+        for name, sweep in sweeps.items()
+        for row in sweep_rows(sweep, None, None, recipe.sweep.verdict, groups=groups[name])
+    ]
     if out is not None:
-        write_rows(out / "sweeps.jsonl", found)
-    return found
+        put_rows(out / "sweeps.jsonl", rows, SWEEP_KEY)
+    return rows
 
 
-def write_rows(path: Path, rows: Sequence[dict[str, object]]) -> None:
-    """Adds rows to those of other steps and suites that are there; written whole or not at all."""
-    from runtime.files import read_rows
-
-    kept = {(row["step"], row["model"], row["suite"], row["budget"]): row for row in [*read_rows(path), *rows]}
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text("".join(json.dumps(row) + "\n" for row in kept.values()), encoding="utf-8")
-    draft.replace(path)
-
-
-def suite_table(found: dict[str, list[dict[str, object]]], suite: str) -> str:
-    """Accuracy with its interval by budget, and the gain, a line a model."""
+def suite_table(rows: dict[str, list[dict[str, Any]]], suite: str) -> str:
+    """Accuracy with its interval by budget, and the gain, one line per model; `rows` by the model's name."""
     from eval.numbers.summary import newest
     from eval.show.tables import align, cell, gain_cell, way_of_asking
 
     lines: list[Sequence[str]] = []
-    for name, rows in found.items():
-        at_budgets, whole = newest(rows, "run", suite)
+    for name, of_model in rows.items():
+        at_budgets, of_sweep = newest(of_model, "run", suite)
         if not lines:
-            lines.append([suite, *(way_of_asking(row).removeprefix("at ") for row in at_budgets), "gain per doubling"])
-        lines.append([name, *map(cell, at_budgets), gain_cell(whole)])
+            heads = [f"{row['budget']:,}" if row["budget"] else way_of_asking(row) for row in at_budgets]
+            lines.append([suite, *heads, "gain per doubling"])
+        lines.append([name, *map(cell, at_budgets), gain_cell(of_sweep)])
     return align(lines)
 
 

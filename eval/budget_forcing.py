@@ -1,16 +1,15 @@
 """Budget forcing of one thought as a state machine, apart from any model: an engine feeds it the chosen tokens.
 
-The thought is decoded once. Where it has reached a budget, the machine leaves it for a moment: it remembers the next
-thinking token, has the close and the cue fed, collects the answer, and then goes back to the thought by shortening the
-cache to where it was. So K budgets cost one thought and K answers, need no copy of the cache, and give the tokens of K
-separate runs.
+The thought is decoded once. Where it reaches a budget, the machine interrupts it: it remembers the next thinking token,
+has the close and the cue fed, collects the answer, and then returns to the thought by shortening the cache to where it
+was. So K budgets cost one thought and K answers, need no copy of the cache, and give the tokens of K separate runs.
 
 Budget 0 comes first: the answer with thinking off is decoded after a prompt of its own (`off_ids`), and the thought
-begins where the two prompts part. A loop (`stop_loops`) ends a thought like a budget, for all budgets that are left.
+begins where the two prompts differ. A loop (`stop_loops`) ends a thought like a budget, for all remaining budgets.
 
-An engine drives it so: feed `queue` at position `length`, in order (then `length` grows by as much and the queue is
-empty); choose a token from the last logits (`uniform` is the random number to choose with, `answering` says whether the
-marks are banned); call `accept(token)`; again, until `done`.
+How an engine drives it: feed the tokens of `queue` from position `length` on (`length` grows by as many, and the queue
+is then empty); choose a token from the last logits (`uniform` is the random number to choose with, `answering` says
+whether the think marks are banned); call `accept(token)`; repeat until `done`.
 """
 
 from __future__ import annotations
@@ -26,9 +25,10 @@ from eval.types import Answer, Request, Stop, Thought
 
 
 class ForcedThought:
-    """One thought under way.
+    """One thought in progress.
 
-    length: tokens in the cache that count; queue: tokens to feed next; done: nothing is left to do.
+    length: tokens of the cache that are valid; queue: tokens to feed next; done: the thought and its answers are
+    finished.
     """
 
     def __init__(self, request: Request, protocol: Protocol) -> None:
@@ -39,15 +39,16 @@ class ForcedThought:
         self.done = False
         self.answering = False
         self._thinking: list[int] = []
-        self._forced: list[int] = []
-        self._stop: Stop | None = None
+        self._forced: list[int] = []  # the rest of a wait text, taken in place of the model's own tokens
+        self._stop: Stop | None = None  # why the thought ended; None while it may continue
         self._extensions = 0
-        self._pending = list(protocol.budgets)
+        self._pending = list(protocol.budgets)  # those without an answer yet
         self._answers: list[Answer] = []
         self._answer: list[int] = []
-        self._served: tuple[int, ...] = ()
-        self._kept = 0
-        self._next: int | None = None
+        self._served: tuple[int, ...] = ()  # budgets of the answer in progress
+        self._kept = 0  # thinking tokens before that answer
+        self._next: int | None = None  # the thinking token that was chosen where a budget interrupted the thought
+        # One number more than tokens: an engine chooses a token at the last budget too, which is then not used.
         self._think_stream = self._uniforms(protocol.budgets[-1] + 1, "think")
         self._answer_stream = np.empty(0)
         self._watcher = LoopWatcher()
@@ -62,7 +63,7 @@ class ForcedThought:
     def _begin_without_thinking(self) -> None:
         assert self.request.off_ids, "budget 0 needs a prompt with thinking off"
         self._begin_answer((self._pending.pop(0),), 0, ())
-        self.length, self.queue = 0, list(self.request.off_ids)
+        self.length, self.queue = 0, list(self.request.off_ids)  # close and cue are part of this prompt
         self._stop = None if self._pending else "budget"
 
     @property
@@ -77,7 +78,7 @@ class ForcedThought:
         if self.answering:
             self._accept_answer(token)
         elif self._next is not None:
-            self._resume()
+            self._resume()  # tokens were fed again to fill the cache; the one after them has been chosen already
         elif self._pending and len(self._thinking) == self._pending[0]:
             self._cut(token)
         else:
@@ -106,31 +107,32 @@ class ForcedThought:
         if tuple(self._thinking[-len(mark) :]) == mark:
             self._end_by_itself("close", len(self._thinking) - len(mark))
         elif self.protocol.stop_loops and self._watcher.add(token):
+            # As at a budget: the beginning of a close mark must not stand before the forced close.
             self._answer_all("loop", len(self._thinking) - self._partial_mark())
         else:
             self.queue = [token]
 
     def _end_by_itself(self, stop: Stop, kept: int) -> None:
-        """The model ended its thought after `kept` tokens: extend it, or answer for all budgets that are left."""
+        """The model ended its thought after `kept` tokens: extend it, or answer for all remaining budgets."""
         del self._thinking[kept:]
-        self.length = self.prompt_tokens + kept
+        self.length = self.prompt_tokens + kept  # a close mark of several tokens is in the cache, but for its last
         if kept < self.protocol.extend_to and self._extensions < self.protocol.max_extensions:
             self._extensions += 1
             self._forced = list(self.protocol.format.wait_ids)
-            self._watcher = LoopWatcher(self._thinking)
-            self._accept_thinking(-1)
+            self._watcher = LoopWatcher(self._thinking)  # without the tokens of the close that was taken back
+            self._accept_thinking(-1)  # takes the first token of the wait text, whatever is passed
             return
         self._answer_all(stop, kept)
 
     def _answer_all(self, stop: Stop, kept: int) -> None:
-        """The thought is over after `kept` tokens: one answer for all budgets that are left."""
+        """The thought has ended after `kept` tokens: one answer for all remaining budgets."""
         self._stop = stop
         served, self._pending = tuple(self._pending), []
         fmt = self.protocol.format
         self._begin_answer(served, kept, fmt.own_close_ids if stop == "close" else fmt.forced_close_ids)
 
     def _cut(self, following: int) -> None:
-        """The thought has reached a budget: answer from here, and go on with `following` later if one is left."""
+        """The thought has reached a budget: answer from here; `following` is its next token if a budget remains."""
         budget = self._pending.pop(0)
         kept = budget - self._partial_mark()
         if self._pending:
@@ -148,7 +150,7 @@ class ForcedThought:
     def _begin_answer(self, served: tuple[int, ...], kept: int, close_ids: tuple[int, ...]) -> None:
         self.answering, self._answer, self._served, self._kept = True, [], served, kept
         self._answer_stream = self._uniforms(self.protocol.answer_tokens, "answer", kept)
-        in_cache = min(kept, self.length - self.prompt_tokens)  # the token that closes a loop is not in it yet
+        in_cache = min(kept, self.length - self.prompt_tokens)  # the token that completes a loop is not in it yet
         self.length = self.prompt_tokens + in_cache
         self.queue = [*self._thinking[in_cache:kept], *close_ids]
 
@@ -173,16 +175,19 @@ class ForcedThought:
             prompt = self.request.prompt_ids
             pairs = zip(prompt, self.request.off_ids, strict=False)
             shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-            self.length = min(shared, len(prompt) - 1)  # the last token's logits choose the first thinking token
+            # The last prompt token is always fed again: its logits choose the first thinking token.
+            self.length = min(shared, len(prompt) - 1)
             self.queue = list(prompt[self.length :])
         else:
+            # The answer has overwritten the cache from here on. The tokens of a half close mark that were left out
+            # before the answer are fed again; usually there are none.
             self.length = self.prompt_tokens + self._kept
             self.queue = self._thinking[self._kept :]
             if not self.queue:
                 self._resume()
 
     def _resume(self) -> None:
-        """Goes on with the thought where the budget had interrupted it."""
+        """Continues the thought where the budget interrupted it."""
         token, self._next = self._next, None
         assert token is not None
         self._accept_thinking(token)

@@ -1,4 +1,4 @@
-"""A checkpoint that a user names: a whole model, or the folder of a LoRA adapter that names the model it belongs to."""
+"""A checkpoint that a user names: a whole model, or the folder of a LoRA adapter, which names its model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from data_prep.fingerprint import fingerprint
 from data_prep.models import DTYPES, load_model, load_tokenizer
 from eval.types import Weights
-from recipes.engines import EngineSection, HFEngine
+from recipes.engines import EngineSection
 from recipes.errors import UserError
 from recipes.paths import find_path
 from recipes.schema import ModelSection
@@ -35,12 +35,12 @@ class Checkpoint:
 
 
 def find_checkpoint(path: str) -> Checkpoint:
-    """What lies at `path`. UserError where an adapter does not say which model it belongs to, or where a run's
+    """The checkpoint at `path`. UserError where an adapter does not say which model it belongs to, or where a run's
     checkpoint is not as it was saved."""
     folder = Path(find_path(path))
-    wrong = damage_of(folder, READ_HERE)
-    if wrong:
-        raise UserError(f"model={path} is damaged: {'; '.join(wrong[:3])}; name another checkpoint")
+    damage = damage_of(folder, READ_HERE)
+    if damage:
+        raise UserError(f"model={path} is damaged: {'; '.join(damage[:3])}; name another checkpoint")
     if not (folder / ADAPTER_CONFIG).is_file() or (folder / "config.json").is_file():
         return Checkpoint(find_path(path))
     base = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("base_model_name_or_path")
@@ -53,19 +53,19 @@ def find_checkpoint(path: str) -> Checkpoint:
 
 
 def fetch(checkpoint: Checkpoint) -> None:
-    """Brings a model of the Hub here, so that its weights can be told from others. UserError where it cannot be had."""
+    """Downloads a model of the Hub, so that its weights can be identified. UserError where that fails."""
     if fingerprint(checkpoint.base) or Path(checkpoint.base).is_dir():
         return
     try:
         snapshot_download(checkpoint.base, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.jinja"])
     except (OSError, ValueError) as fault:
         raise UserError(
-            f"model={checkpoint.base}: the weights cannot be had ({str(fault).strip().splitlines()[0][:200]})"
+            f"model={checkpoint.base}: the weights cannot be downloaded ({str(fault).strip().splitlines()[0][:200]})"
         ) from None
 
 
 def checkpoint_hash(checkpoint: Checkpoint, section: ModelSection) -> str:
-    """What tells its weights from any others; "" where they are not on this machine."""
+    """Identifies its weights in the dtype that they are swept in; "" where they are not on this machine."""
     base = fingerprint(checkpoint.base).removeprefix("sha256:")[:16]
     if checkpoint.adapter is None or not base:
         return f"{base}-{section.dtype}" if base else ""
@@ -76,14 +76,15 @@ def checkpoint_hash(checkpoint: Checkpoint, section: ModelSection) -> str:
 
 def checkpoint_tokenizer(checkpoint: Checkpoint, section: ModelSection) -> PreTrainedTokenizerBase:
     """The adapter's own tokenizer where one was saved with it, else that of its model."""
-    own = checkpoint.adapter is not None and (Path(checkpoint.adapter) / "tokenizer_config.json").is_file()
-    return load_tokenizer(str(checkpoint.adapter) if own else checkpoint.base, section)
+    if checkpoint.adapter is not None and (Path(checkpoint.adapter) / "tokenizer_config.json").is_file():
+        return load_tokenizer(checkpoint.adapter, section)
+    return load_tokenizer(checkpoint.base, section)
 
 
 def checkpoint_weights(checkpoint: Checkpoint, section: ModelSection, engine: EngineSection) -> Weights:
-    """The weights for an engine: loaded for the one in process, on the GPU where there is one; else where they lie."""
+    """The weights for an engine: loaded for the one in process (on a GPU where there is one), else as a folder."""
     model = None
-    if isinstance(engine, HFEngine):
+    if engine.in_process:
         gpu = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         model = _load(checkpoint, section)
         model.to(gpu if torch.cuda.is_available() else torch.device("cpu"))  # type: ignore[arg-type]

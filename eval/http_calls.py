@@ -1,6 +1,6 @@
-"""Calls to an OpenAI-compatible endpoint: one client, tries with growing pauses, and a reason where nothing came.
+"""Calls to an OpenAI-compatible endpoint: one client, retries with growing pauses, and a reason where all failed.
 
-The key comes from the environment variable that the recipe names; no reason that is given ever holds it.
+The key comes from the environment variable that the recipe names; it never appears in a reason.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Endpoint(Protocol):
 
 @dataclass(frozen=True)
 class NoReply:
-    """A call that gave nothing after all its tries, and why; `status` is the last HTTP status, 0 where none came."""
+    """A call that failed after all its tries, and why; `status` is the last HTTP status, 0 where there was no reply."""
 
     reason: str
     status: int
@@ -58,7 +58,7 @@ def open_client(endpoint: Endpoint) -> httpx.Client:
 
 
 def post(client: httpx.Client, path: str, body: dict[str, Any], retries: int) -> httpx.Response | NoReply:
-    """The response (status 200) to `body`; faults that may pass are tried again after pauses of 0.5, 1, 2 … seconds."""
+    """The response (status 200) to `body`; transient faults are tried again after pauses of 0.5, 1, 2 … seconds."""
     reason, status = "", 0
     for attempt in range(retries + 1):
         if attempt:
@@ -78,7 +78,7 @@ def post(client: httpx.Client, path: str, body: dict[str, Any], retries: int) ->
 
 
 def without_key(text: str, headers: Mapping[str, str]) -> str:
-    """The text on one line, without the key and without anything a terminal would obey."""
+    """The text on one line, without the key and without control characters, which a terminal would obey."""
     key = headers.get("Authorization", "").removeprefix("Bearer ")
-    kept = text.replace(key, "[key]") if key else text
-    return "".join(letter if letter.isprintable() else " " for letter in kept)
+    without = text.replace(key, "[key]") if key else text
+    return "".join(letter if letter.isprintable() else " " for letter in without)

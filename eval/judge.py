@@ -1,8 +1,8 @@
 """Reflection counted by a model behind a chat completions endpoint, beside the word lists of `eval.numbers.style`.
 
-A thought goes out as data between marks, at temperature 0, at most `max_characters` of it; a small JSON object with
-three counts comes back. What is not that object is a failure with its reason: missing, never a count of 0. A thought
-may try to talk to the judge; counts above its number of words are refused, more cannot be held off.
+A thought is sent as data between tags, at temperature 0, at most `max_characters` of it; the reply is a small JSON
+object with three counts. Any other reply is a failure with its reason: missing, never a count of 0. A thought may try
+to influence the judge; counts above its number of words are refused, but smaller false ones cannot be detected.
 """
 
 from __future__ import annotations
@@ -54,17 +54,18 @@ def request_body(thinking: str, section: JudgeSection) -> dict[str, Any]:
 def read_counts(text: str, most: int) -> dict[str, int] | None:
     """The counts in the last JSON object of a reply, each 0 … `most`; None where there is no such object.
 
-    Whatever stands round the object (a fence, the judge's own reasoning) is passed over.
+    Text around the object (a fence, the judge's own reasoning) is ignored.
     """
-    found = FLAT_OBJECT.findall(text)
+    objects = FLAT_OBJECT.findall(text)
     try:
-        counts = json.loads(found[-1]) if found else None
+        counts = json.loads(objects[-1]) if objects else None
     except (ValueError, RecursionError):
         return None
     if not isinstance(counts, dict) or set(counts) != set(ANYWHERE):
         return None
-    sound = all(type(count) is int and 0 <= count <= most for count in counts.values())
-    return {behaviour: counts[behaviour] for behaviour in ANYWHERE} if sound else None
+    # `type`, not isinstance: true and false are integers for Python, but not counts
+    are_counts = all(type(count) is int and 0 <= count <= most for count in counts.values())
+    return {behaviour: counts[behaviour] for behaviour in ANYWHERE} if are_counts else None
 
 
 def _reply_text(response: httpx.Response) -> str | None:
@@ -76,7 +77,7 @@ def _reply_text(response: httpx.Response) -> str | None:
 
 
 def read_judgement(reply: httpx.Response | NoReply, thinking: str, section: JudgeSection) -> Judgement:
-    """What the endpoint's reply to a thought says, or why it says nothing."""
+    """The judgement in the endpoint's reply to a thought, or why there is none."""
     words = len(split_words(thinking[: section.max_characters]))
     cut = len(thinking) > section.max_characters
     if isinstance(reply, NoReply):
@@ -86,30 +87,32 @@ def read_judgement(reply: httpx.Response | NoReply, thinking: str, section: Judg
         failure = without_key(f"no chat completion: {reply.text[:SHOWN_CHARACTERS]!r}", key_header(section))
         return Judgement(section.model, words, cut, None, failure)
     counts = read_counts(text, words)
-    said = without_key(f"no counts in the reply: {text[-SHOWN_CHARACTERS:]!r}", key_header(section))
-    failure = "" if counts else said
-    return Judgement(section.model, words, cut, counts, failure)
+    if counts is None:
+        failure = without_key(f"no counts in the reply: {text[-SHOWN_CHARACTERS:]!r}", key_header(section))
+        return Judgement(section.model, words, cut, None, failure)
+    return Judgement(section.model, words, cut, counts)
 
 
 def judge_thoughts(
     thoughts: Sequence[GradedThought], problems: Collection[str], section: JudgeSection
 ) -> list[GradedThought]:
-    """`thoughts` with a judgement at those of `problems` that hold a word; the others are not asked about.
+    """`thoughts` with a judgement of those of `problems` that contain a word; the others have none.
 
-    The first is asked about alone: an endpoint that is not there, or lets nobody in, costs one call and its retries,
-    and all are missing for its reason.
+    The first is sent alone: an endpoint that cannot be reached or refuses the key costs one call and its retries, and
+    all judgements are then missing for its reason.
     """
-    asked = [i for i, one in enumerate(thoughts) if one.problem in problems and one.thinking.strip()]
-    if not asked:
+    indices = [i for i, thought in enumerate(thoughts) if thought.problem in problems and thought.thinking.strip()]
+    if not indices:
         return list(thoughts)
     with open_client(section) as client, ThreadPoolExecutor(section.concurrency) as pool:
 
-        def ask(index: int) -> httpx.Response | NoReply:
+        def send(index: int) -> httpx.Response | NoReply:
             body = request_body(thoughts[index].thinking, section)
             return post(client, "chat/completions", body, section.retries)
 
-        first = ask(asked[0])
+        first = send(indices[0])
         closed = isinstance(first, NoReply) and first.status in CLOSED
-        replies = [first] * len(asked) if closed else [first, *pool.map(ask, asked[1:])]
-    judged = {i: read_judgement(reply, thoughts[i].thinking, section) for i, reply in zip(asked, replies, strict=True)}
-    return [replace(one, judged=judged.get(i)) for i, one in enumerate(thoughts)]
+        replies = [first] * len(indices) if closed else [first, *pool.map(send, indices[1:])]
+    by_index = dict(zip(indices, replies, strict=True))
+    judged = {i: read_judgement(reply, thoughts[i].thinking, section) for i, reply in by_index.items()}
+    return [replace(thought, judged=judged.get(i)) for i, thought in enumerate(thoughts)]

@@ -1,8 +1,8 @@
-"""A sweep that is kept: a kill loses no finished thought, and nothing that is there is done again.
+"""A sweep whose results survive a kill: no finished thought is lost, and nothing that is finished is done twice.
 
-Every finished thought goes into a journal at once; a suite that is whole becomes its samples file, and the journal
-goes. Both carry what they were made of (protocol, weights, step): what is there of the same making is used, what is
-there of another is never overwritten.
+Every finished thought goes into a journal at once; a suite that is complete becomes its samples file, and the journal
+is removed. The header of both says what they were made from (protocol, weights, step): files with the same header are
+used again, files with another one are never overwritten.
 """
 
 from __future__ import annotations
@@ -39,112 +39,137 @@ class Place:
 
 
 class KeptSweep:
-    """The sweep of `spec` at `place`; `mark` tells the weights from any others ("" where they are not known)."""
+    """The sweep of `spec` at `place`; `weights_hash` identifies the weights ("" where they are not known)."""
 
-    def __init__(self, spec: SweepSpec, place: Place, mark: str, ranks: Ranks) -> None:
-        self.spec, self.place, self.mark, self.ranks = spec, place, mark, ranks
+    def __init__(self, spec: SweepSpec, place: Place, weights_hash: str, ranks: Ranks) -> None:
+        self.spec, self.place, self.weights_hash, self.ranks = spec, place, weights_hash, ranks
 
     def run(self, load: Callable[[], Weights]) -> dict[str, SuiteSweep]:
         """The sweep of every suite, the same on every rank; `load` is called only where something is left to do.
 
-        UserError where files of another making are in the place.
+        UserError where the place holds files of another sweep.
         """
-        there = on_first_rank(self.ranks, lambda: {suite.name: self._there(suite) for suite in self.spec.suites})
-        whole = {name: sweep for name, sweep in there.items() if sweep is not None}
-        if len(whole) == len(there):
-            return whole
+        complete = on_first_rank(self.ranks, self._complete_suites)
+        if len(complete) == len(self.spec.suites):
+            return complete
         weights = load()
         with engine_on(weights, self.spec) as engine:
             return {
-                suite.name: there[suite.name] or self._sweep((engine, weights), suite) for suite in self.spec.suites
+                suite.name: complete.get(suite.name) or self._sweep(engine, weights, suite)
+                for suite in self.spec.suites
             }
 
     def set_others_aside(self) -> None:
-        """Renames files of another making to `<name>.other-1` …, so that `run` need not refuse them; on rank 0."""
+        """Renames files of other sweeps to `<name>.other-1` …, so that `run` need not refuse them; on rank 0."""
         for suite in self.spec.suites:
             file = self.place.file(suite.name)
             for path in (file, *Journal(file, {}).files()):
-                if path.is_file() and differences(_header(path), self._making(suite)):
+                if path.is_file() and differences(_read_header(path), self._header(suite)):
                     number = len(list(path.parent.glob(f"{glob.escape(path.name)}.other-*"))) + 1
                     path.replace(path.with_name(f"{path.name}.other-{number}"))
 
-    def _making(self, suite: Suite) -> dict[str, Any]:
-        """What a sweep of `suite` is made of; the header of its files."""
+    def _header(self, suite: Suite) -> dict[str, Any]:
+        """What the sweep of `suite` is made from; the first line of its files."""
         judge = self.spec.judge
         return {
             "model": self.place.model,
             "step": self.place.step,
             "suite": suite.name,
             "budgets": [0] if suite.by_likelihood else list(self.spec.protocol.budgets),
-            "protocol": self._hashes[suite.name],
+            "protocol": self._protocols[suite.name],
             "method": suite.method,
             "chance": suite.chance,
-            "weights": self.mark,
+            "weights": self.weights_hash,
             "judge": judge and judge.model_dump(mode="json"),
         }
 
     @cached_property
-    def _hashes(self) -> Mapping[str, str]:
+    def _protocols(self) -> Mapping[str, str]:
         return {suite.name: self.spec.protocol_hash(suite) for suite in self.spec.suites}
 
-    def _there(self, suite: Suite) -> SuiteSweep | None:
-        """The sweep of a suite that is there, whole and of the same making."""
-        file = self.place.file(suite.name)
-        if not file.is_file():
-            return None
-        said = differences(_header(file), self._making(suite))
-        if said:
-            raise UserError(
-                f"{file} holds another sweep: {said}; put the values back, name another place to write to, or remove it"
-            )
-        return read_sweep(file)
+    def _complete_suites(self) -> dict[str, SuiteSweep]:
+        """The sweeps of suites whose samples file exists; UserError where one is of another sweep."""
+        complete: dict[str, SuiteSweep] = {}
+        for suite in self.spec.suites:
+            file = self.place.file(suite.name)
+            if not file.is_file():
+                continue
+            different = differences(_read_header(file), self._header(suite))
+            if different:
+                raise UserError(
+                    f"{file} holds another sweep: {different}; put the values back, name another place to write to, "
+                    "or remove it"
+                )
+            complete[suite.name] = read_sweep(file)
+        return complete
 
-    def _sweep(self, thinker: tuple[Engine, Weights], suite: Suite) -> SuiteSweep:
-        file, making = self.place.file(suite.name), self._making(suite)
+    def _sweep(self, engine: Engine, weights: Weights, suite: Suite) -> SuiteSweep:
+        file, header = self.place.file(suite.name), self._header(suite)
         file.parent.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as opened:
-            writers: list[JournalWriter] = []
-            name, rows = on_first_rank(self.ranks, lambda: _begun(file, making, opened, writers))
-            journal = Journal(file.with_name(name), making)
-            writer = writers[0] if writers else opened.enter_context(journal.writer(self.ranks.rank))
+        with SuiteJournal(file, header) as journal:
+            name, rows = on_first_rank(self.ranks, journal.take)
+            writer = journal.join(name, self.ranks.rank)
             kind = GradedThought if suite.by_likelihood else Thought
-            notes: Notes[Any] = Notes(
-                {(row["problem"], row["sample"]): kind.of_row(row) for row in rows}, lambda one: writer.add(one.row())
-            )
-            thoughts = sweep_suite(thinker, suite, self.spec, self.ranks, notes)
-        self.ranks.meet()  # every writer has left its file
+            finished = {(row["problem"], row["sample"]): kind.of_row(row) for row in rows}
+            notes: Notes[Any] = Notes(finished, lambda thought: writer.add(thought.row()))
+            thoughts = sweep_suite(engine, weights, suite, self.spec, self.ranks, notes)
+        self.ranks.meet()  # every rank has closed its journal, so that rank 0 may remove them
         if self.ranks.rank == 0:
-            write_samples(file, making, thoughts)
-            journal.remove()
-            remove_left_journals(file.parent, _own_name(file, "*"))
+            write_samples(file, header, thoughts)
+            Journal(file.with_name(name), header).remove()
+            remove_left_journals(file.parent, _process_name(file, "*"))
         return suite_sweep(suite, self.spec, thoughts, self.place.model, self.place.step)
 
 
-def _begun(
-    file: Path, making: Mapping[str, Any], opened: ExitStack, writers: list[JournalWriter]
-) -> tuple[str, list[Row]]:
-    """The name under which a journal is kept, and its rows; rank 0's writer is in `writers` from here on, so that no
-    other process takes the name meanwhile. Where one is at it, a name of our own: both then do the same work, and the
-    last one to end leaves the same file."""
+class SuiteJournal:
+    """The journal of one suite's sweep, with one file per rank, open while the context lasts.
 
-    def begin(name: str) -> tuple[str, list[Row]]:
-        journal = Journal(file.with_name(name), making)
+    Rank 0 calls `take` before any rank calls `join`: it holds its file from then on, so that no other process can take
+    the name while the ranks agree on it.
+    """
+
+    def __init__(self, file: Path, header: Mapping[str, Any]) -> None:
+        self.file, self.header = file, header
+        self._opened = ExitStack()
+        self._writer: JournalWriter | None = None
+
+    def __enter__(self) -> SuiteJournal:
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        self._opened.close()
+
+    def take(self) -> tuple[str, list[Row]]:
+        """The name under which the journal is kept, and its rows; on rank 0.
+
+        Where another process is writing the same sweep, this one takes a name of its own: both then do the same work,
+        and the last one to finish leaves the same file.
+        """
+        try:
+            return self._take(self.file.name)
+        except Busy:
+            return self._take(_process_name(self.file, str(os.getpid())))
+
+    def _take(self, name: str) -> tuple[str, list[Row]]:
+        journal = Journal(self.file.with_name(name), self.header)
         rows = journal.rows()
-        writers.append(opened.enter_context(journal.writer(0)))
+        self._writer = self._opened.enter_context(journal.writer(0))
         return name, rows
 
-    try:
-        return begin(file.name)
-    except Busy:
-        return begin(_own_name(file, str(os.getpid())))
+    def join(self, name: str, rank: int) -> JournalWriter:
+        """The writer of this rank; the one that `take` has opened already on rank 0."""
+        if self._writer is None:
+            journal = Journal(self.file.with_name(name), self.header)
+            self._writer = self._opened.enter_context(journal.writer(rank))
+        return self._writer
 
 
-def _own_name(file: Path, process: str) -> str:
+def _process_name(file: Path, process: str) -> str:
     return f"{file.stem}-{process}{file.suffix}"
 
 
-def _header(path: Path) -> dict[str, Any]:
-    """The first line of a samples file or a journal; {} where it is none."""
+def _read_header(path: Path) -> dict[str, Any]:
+    """The first line of a samples file or a journal; {} where it is not a header."""
     with path.open(encoding="utf-8", errors="replace") as file:
         try:
             header = json.loads(file.readline())

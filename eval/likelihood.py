@@ -1,9 +1,9 @@
-"""Multiple choice by likelihood: no thinking and no decoding, the choice that the model finds likeliest is its answer.
+"""Multiple choice by likelihood: no thinking and no decoding, the likeliest choice is the model's answer.
 
 As EleutherAI's lm-evaluation-harness does it, without examples and without a chat template:
 
     letter            question, choices as lettered lines, "Answer:", then " A", " B" … (its task mmlu)
-    text              "Question: …", "Answer:", then a blank and the whole text of the choice (arc_challenge, acc)
+    text              "Question: …", "Answer:", then a blank and the text of the choice (arc_challenge, acc)
     text_normalised   the same, each log-probability divided by the number of the choice's characters (acc_norm)
 
 The tokens of a choice are those of prompt and choice together that come after the prompt's own. Ties go to the first.
@@ -43,22 +43,25 @@ class Continuation:
 
 
 def likelihood_hash(suite: Suite, tokenizer: PreTrainedTokenizerBase, versions: tuple[str, ...]) -> str:
-    """16 hex digits over all that a score depends on beside the weights; budgets and sampling are not among it."""
+    """16 hex digits over all that a score depends on beside the weights; it does not depend on budgets and sampling."""
     parts = ["likelihood", LIKELIHOOD_VERSION, suite.hash, suite.grader, len(tokenizer), _start(tokenizer), versions]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def problem_continuations(problem: Problem, grader: str, tokenizer: PreTrainedTokenizerBase) -> list[Continuation]:
-    """One a choice, in order; UserError where a choice has no token of its own."""
+    """One per choice, in order; UserError where a choice has no token of its own."""
     start = _start(tokenizer)
     context = (*start, *encode(problem.question, tokenizer))
-    whole = [(*start, *encode(problem.question + text, tokenizer)) for text in continuations(problem.choices, grader)]
-    if any(len(ids) <= len(context) for ids in whole):
+    # Question and choice are encoded together, since a tokenizer may join the characters where they meet. The context
+    # of a choice is therefore a part of its own ids, as long as the question alone.
+    texts = [problem.question + text for text in continuations(problem.choices, grader)]
+    sequences = [(*start, *encode(text, tokenizer)) for text in texts]
+    if any(len(ids) <= len(context) for ids in sequences):
         raise UserError(
             f"sweep.suites: a choice of problem {problem.id} melts into the tokens of the prompt before it "
             "and has none of its own to score; use method=generate"
         )
-    return [Continuation(ids[: len(context)], ids[len(context) :]) for ids in whole]
+    return [Continuation(ids[: len(context)], ids[len(context) :]) for ids in sequences]
 
 
 def _start(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
@@ -69,53 +72,55 @@ def _start(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
 
 @torch.no_grad()
 def log_probabilities(
-    model: PreTrainedModel, wanted: Sequence[Continuation], most_rows: int = MOST_ROWS
+    model: PreTrainedModel, targets: Sequence[Continuation], most_rows: int = MOST_ROWS
 ) -> list[float]:
     """The summed natural log-probability of each continuation, in order; NaN where the model gives one.
 
-    A row of a batch is what stands before a last token, padded on the right; continuations that differ in their last
-    token alone share it, so the letters of a problem cost one row.
+    A row of a batch is a sequence without its last token, padded on the right; continuations that differ in their last
+    token only share a row, so the letters of a problem cost one row.
     """
     by_row: dict[tuple[int, ...], list[Continuation]] = {}
-    for one in wanted:
-        by_row.setdefault((*one.context, *one.ids)[:-1], []).append(one)
+    for target in targets:
+        by_row.setdefault((*target.context, *target.ids)[:-1], []).append(target)
     rows = sorted(by_row, key=len, reverse=True)
     sums: dict[Continuation, float] = {}
     for first in range(0, len(rows), most_rows):
         beat()
         sums |= _score_batch(model, {row: by_row[row] for row in rows[first : first + most_rows]})
-    return [sums[one] for one in wanted]
+    return [sums[target] for target in targets]
 
 
 def _score_batch(model: PreTrainedModel, batch: dict[tuple[int, ...], list[Continuation]]) -> dict[Continuation, float]:
-    """The sums of all continuations of the rows; logits are made at the positions alone that some row needs."""
-    start = min(len(row) - len(one.ids) for row, scored in batch.items() for one in scored)
+    """The sums of all continuations of the rows; logits are made only at positions that some row needs."""
+    start = min(len(row) - len(target.ids) for row, targets in batch.items() for target in targets)
     padded = {key: value.to(model.device) for key, value in pad_right([list(row) for row in batch], pad_id=0).items()}
     columns = torch.arange(start, padded["input_ids"].shape[1], device=model.device)
-    logits = model(**padded, use_cache=False, logits_to_keep=columns).logits
-    found = {}
-    for i, (row, scored) in enumerate(batch.items()):
-        for one in scored:
-            last = len(row) - start
-            own = logits[i, last - len(one.ids) : last].float().log_softmax(dim=-1)
-            found[one] = float(own.gather(1, torch.tensor(one.ids, device=own.device)[:, None]).sum())
-    return found
+    logits = model(**padded, use_cache=False, logits_to_keep=columns).logits  # [rows, columns, vocabulary]
+    sums = {}
+    for i, (row, targets) in enumerate(batch.items()):
+        end = len(row) - start
+        for target in targets:
+            # The logits at a position are those of the token after it: the row's last column scores the target's last.
+            log_softmax = logits[i, end - len(target.ids) : end].float().log_softmax(dim=-1)
+            ids = torch.tensor(target.ids, device=logits.device)[:, None]  # [tokens, 1]
+            sums[target] = float(log_softmax.gather(1, ids).sum())
+    return sums
 
 
 def choose_likeliest(
     model: PreTrainedModel, problems: Sequence[Problem], grader: str, tokenizer: PreTrainedTokenizerBase
 ) -> list[GradedThought]:
-    """One graded choice a problem, in order, in the shape of a thought without thinking at budget 0."""
-    wanted = [problem_continuations(problem, grader, tokenizer) for problem in problems]
-    sums = iter(log_probabilities(model, [one for of_problem in wanted for one in of_problem]))
+    """One graded choice per problem, in order, in the form of a thought without thinking at budget 0."""
+    by_problem = [problem_continuations(problem, grader, tokenizer) for problem in problems]
+    sums = iter(log_probabilities(model, [continuation for choices in by_problem for continuation in choices]))
     return [graded_choice(problem, [next(sums) for _ in problem.choices], grader) for problem in problems]
 
 
 def graded_choice(problem: Problem, sums: Sequence[float], grader: str) -> GradedThought:
     """The choice that the summed log-probabilities make likeliest, graded; wrong where one of them is not finite."""
     lengths = [len(choice) for choice in problem.choices]
-    scores = [each / length for each, length in zip(sums, lengths, strict=True)] if "normalised" in grader else sums
-    text = ", ".join(f"{letter} {each:.4f}" for letter, each in zip(LETTERS, sums, strict=False))
+    scores = [value / length for value, length in zip(sums, lengths, strict=True)] if "normalised" in grader else sums
+    text = ", ".join(f"{letter} {value:.4f}" for letter, value in zip(LETTERS, sums, strict=False))
     answer = GradedAnswer(
         budgets=(0,),
         thinking_tokens=0,

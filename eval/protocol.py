@@ -1,4 +1,4 @@
-"""What defines a sweep: budgets, caps, sampling and strings. Scores compare only where their protocol hash is one."""
+"""What defines a sweep: budgets, caps, sampling and strings. Only scores with equal protocol hashes are comparable."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ PROTOCOL_VERSION = 3
 class Protocol:
     """The rules by which an engine thinks and answers; all counts in tokens.
 
-    budgets: increasing; 0, which may come first, is the answer with thinking off. stop_loops: a thought that goes round
-    in a circle (`eval.looping`) is stopped there. vocabulary_size: ids from here on belong to no token and are never
-    sampled.
+    budgets: increasing; 0, which may come first, is the answer with thinking off. stop_loops: a thought that loops
+    (`eval.looping`) is stopped there. vocabulary_size: ids from here on belong to no token and are never sampled.
     """
 
     budgets: tuple[int, ...]
@@ -46,7 +45,7 @@ class Protocol:
 def make_protocol(section: SweepSection, fmt: ThinkFormat, vocabulary_size: int) -> Protocol:
     """The protocol of a recipe's sweep section for one tokenizer.
 
-    UserError where a thought is to be extended by nothing.
+    UserError where thoughts are to be extended and the format has no text for it.
     """
     if section.extend_to and not fmt.wait_ids:
         raise UserError(
@@ -71,7 +70,7 @@ def make_protocol(section: SweepSection, fmt: ThinkFormat, vocabulary_size: int)
 def protocol_hash(protocol: Protocol, suite: Suite, samples: int, versions: tuple[str, ...]) -> str:
     """16 hex digits over all that a score depends on beside the weights; `versions`: those of engine and grader.
 
-    A format counts by its strings and ids, not by the name under which they were found, nor by the day that its
+    A format enters by its strings and ids, not by the name under which they were found, nor by the day that its
     template may write: the same sweep on another day is the same protocol.
     """
     rules = asdict(protocol)

@@ -36,7 +36,7 @@ def quiet(model: PreTrainedModel) -> Iterator[None]:
     Attention is the slots', or eager where the model has no SDPA: FlashAttention knows no slot masks. All is restored
     at the end.
     """
-    modes = [(module, module.training) for module in model.modules()]
+    modes = [(module, module.training) for module in model.modules()]  # one by one: a frozen block may be in eval mode
     states = random.getstate(), np.random.get_state()
     implementation = model.config._attn_implementation
     try:

@@ -1,7 +1,7 @@
 """Rejection sampling: which thoughts of a model become traces, and how hard each problem was for it.
 
-A thought is verified where it ended by itself, its answer ended by itself, neither goes round in a circle, it can be
-trained as it stands, and the answer is graded right. Everything here is a pure function of the thoughts.
+A thought is verified if it ended by itself, its answer ended by itself, neither loops, it can be trained as it is, and
+the answer is graded correct. Everything here is a pure function of the thoughts.
 """
 
 from __future__ import annotations
@@ -35,23 +35,22 @@ class Sample:
 def chosen(samples: Sequence[Sample], keep: str, per_problem: int, seed: int) -> tuple[list[Sample], Counter[str]]:
     """The traces of one problem to keep, in the order of the samples, and how many verified ones are left out and why.
 
-    Of equal ones the first stands for all. `random` draws by a hash of (seed, problem, sample), so that it depends on
-    nothing else.
+    Of equal traces the first is kept. `random` draws by a hash of (seed, problem, sample), and so depends on nothing
+    else.
     """
+    verified = [sample for sample in samples if sample.verdict == VERIFIED]
     different: dict[tuple[str, str], Sample] = {}
-    for each in samples:
-        if each.verdict == VERIFIED:
-            different.setdefault((each.trace.thinking, each.trace.answer), each)
-    ranked = {
-        "all": lambda each: each.sample,
-        "shortest": lambda each: (_tokens(each), each.sample),
-        "random": lambda each: hashlib.sha256(f"{seed} {each.problem} {each.sample}".encode()).digest(),
+    for sample in verified:
+        different.setdefault((sample.trace.thinking, sample.trace.answer), sample)
+    orders = {
+        "all": lambda sample: sample.sample,
+        "shortest": lambda sample: (_tokens(sample), sample.sample),
+        "random": lambda sample: hashlib.sha256(f"{seed} {sample.problem} {sample.sample}".encode()).digest(),
     }
-    best = sorted(different.values(), key=ranked[keep])
+    best = sorted(different.values(), key=orders[keep])
     kept = best if keep == "all" else best[:per_problem]
-    verified = sum(each.verdict == VERIFIED for each in samples)
-    left = {SAME: verified - len(different), NOT_CHOSEN: len(different) - len(kept)}
-    return sorted(kept, key=lambda each: each.sample), Counter({why: count for why, count in left.items() if count})
+    left = {SAME: len(verified) - len(different), NOT_CHOSEN: len(different) - len(kept)}
+    return sorted(kept, key=lambda sample: sample.sample), Counter({why: count for why, count in left.items() if count})
 
 
 def _tokens(sample: Sample) -> int:
@@ -59,21 +58,21 @@ def _tokens(sample: Sample) -> int:
 
 
 def problem_row(problem: str, samples: Sequence[Sample], kept: int) -> dict[str, Any]:
-    """How hard one problem was: pass rate, what became of its samples, tokens of a thought on average."""
-    right = sum(each.verdict == VERIFIED for each in samples)
+    """How hard one problem was: pass rate, the verdicts on its samples, mean tokens per thought."""
+    correct = sum(sample.verdict == VERIFIED for sample in samples)
     return {
         "problem": problem,
         "samples": len(samples),
-        "correct": right,
-        "pass_rate": round(right / len(samples), 4),
+        "correct": correct,
+        "pass_rate": round(correct / len(samples), 4),
         "kept": kept,
-        "verdicts": dict(sorted(Counter(each.verdict for each in samples).items())),
-        "mean_thinking_tokens": round(sum(each.thinking_tokens for each in samples) / len(samples), 1),
+        "verdicts": dict(sorted(Counter(sample.verdict for sample in samples).items())),
+        "mean_thinking_tokens": round(sum(sample.thinking_tokens for sample in samples) / len(samples), 1),
     }
 
 
 def summary(suite: Suite, rows: Sequence[dict[str, Any]], left: Counter[str]) -> str:
-    """What a generation gave, for the terminal: verdicts, traces kept, and the problems by pass rate."""
+    """The result of a generation, for the terminal: verdicts, traces kept, and the problems by pass rate."""
     verdicts: Counter[str] = Counter()
     for row in rows:
         verdicts.update(row["verdicts"])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from eval.looping import is_looping
 from eval.numbers.style import style_row
 from eval.protocol import Protocol
 from eval.types import Answer, Judgement, Missing, Score, Stop, SuiteSweep, Thought
+from runtime.files import write_rows
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class GradedAnswer:
 
 @dataclass(frozen=True)
 class GradedThought:
-    """One thought as text with its graded answers; `failure` says why there is none, then there are no answers."""
+    """One thought as text with its graded answers; a missing one has none, and `failure` says why."""
 
     problem: str
     sample: int
@@ -49,7 +50,7 @@ class GradedThought:
     judged: Judgement | None = None
 
     def scores(self) -> list[Score]:
-        """One score a budget."""
+        """One score per budget."""
         return [
             Score(
                 problem=self.problem,
@@ -72,17 +73,17 @@ class GradedThought:
         """The row of a samples file."""
         answers = [
             {
-                "budgets": list(a.budgets),
-                "thinking_tokens": a.thinking_tokens,
-                "answer_tokens": a.answer_tokens,
-                "finished": a.finished,
-                "looping": a.looping,
-                "text": a.text,
-                "correct": a.grade.correct,
-                "extracted": a.grade.extracted,
-                "reason": a.grade.reason,
+                "budgets": list(answer.budgets),
+                "thinking_tokens": answer.thinking_tokens,
+                "answer_tokens": answer.answer_tokens,
+                "finished": answer.finished,
+                "looping": answer.looping,
+                "text": answer.text,
+                "correct": answer.grade.correct,
+                "extracted": answer.grade.extracted,
+                "reason": answer.grade.reason,
             }
-            for a in self.answers
+            for answer in self.answers
         ]
         return {
             "problem": self.problem,
@@ -100,15 +101,15 @@ class GradedThought:
         """The inverse of `row`."""
         answers = tuple(
             GradedAnswer(
-                budgets=tuple(a["budgets"]),
-                thinking_tokens=a["thinking_tokens"],
-                answer_tokens=a["answer_tokens"],
-                finished=a["finished"],
-                looping=a["looping"],
-                text=a["text"],
-                grade=Grade(a["correct"], a["extracted"], a["reason"]),
+                budgets=tuple(answer["budgets"]),
+                thinking_tokens=answer["thinking_tokens"],
+                answer_tokens=answer["answer_tokens"],
+                finished=answer["finished"],
+                looping=answer["looping"],
+                text=answer["text"],
+                grade=Grade(answer["correct"], answer["extracted"], answer["reason"]),
             )
-            for a in row["answers"]
+            for answer in row["answers"]
         )
         return GradedThought(
             problem=row["problem"],
@@ -123,14 +124,14 @@ class GradedThought:
 
 
 def grade_thoughts(
-    found: Sequence[Thought | Missing], suite: Suite, protocol: Protocol, tokenizer: PreTrainedTokenizerBase
+    results: Sequence[Thought | Missing], suite: Suite, protocol: Protocol, tokenizer: PreTrainedTokenizerBase
 ) -> list[GradedThought]:
-    """Grades every answer of every thought; what is graded is the cue and the answer, never the thought."""
-    thoughts = [one for one in found if isinstance(one, Thought)]
+    """Grades every answer of every thought, missing ones last; the cue and the answer are graded, never the thought."""
+    thoughts = [result for result in results if isinstance(result, Thought)]
     missing = [
-        GradedThought(one.problem, one.sample, "budget", 0, "", (), one.reason)
-        for one in found
-        if isinstance(one, Missing)
+        GradedThought(result.problem, result.sample, "budget", 0, "", (), result.reason)
+        for result in results
+        if isinstance(result, Missing)
     ]
     gold = {problem.id: problem.answer for problem in suite.problems}
     answers = [(thought, answer) for thought in thoughts for answer in thought.answers]
@@ -151,38 +152,37 @@ def grade_thoughts(
         )
     return [
         GradedThought(
-            problem=t.problem,
-            sample=t.sample,
-            stop=t.stop,
-            extensions=t.extensions,
-            thinking=str(tokenizer.decode(list(t.thinking_ids))),
-            answers=tuple(graded[t.problem, t.sample]),
+            problem=thought.problem,
+            sample=thought.sample,
+            stop=thought.stop,
+            extensions=thought.extensions,
+            thinking=str(tokenizer.decode(list(thought.thinking_ids))),
+            answers=tuple(graded[thought.problem, thought.sample]),
         )
-        for t in thoughts
+        for thought in thoughts
     ] + missing
 
 
 def _loops(thought: Thought, answer: Answer) -> bool:
-    """A thought that a loop stopped loops there, also where the beginning of a close mark was taken off its end."""
+    """Whether the thinking before an answer ends in a loop.
+
+    A thought that was stopped for its loop counts even where the last token of the loop was taken off again, because it
+    was also the first token of a close mark.
+    """
     stopped = thought.stop == "loop" and answer is thought.answers[-1]
     return stopped or is_looping(thought.thinking_ids[: answer.thinking_tokens])
 
 
 def answer_text(answer_ids: Sequence[int], protocol: Protocol, tokenizer: PreTrainedTokenizerBase) -> str:
-    """What stands after the close: the cue and the answer, as one text."""
+    """The text after the close: the cue and the answer."""
     fmt = protocol.format
     text = str(tokenizer.decode([*fmt.own_close_ids, *answer_ids], skip_special_tokens=False))
     return text.rsplit(fmt.close_tag, 1)[-1].strip()
 
 
 def write_samples(path: Path, sweep_header: dict[str, Any], thoughts: Iterable[GradedThought]) -> None:
-    """A header line and one line a thought; written whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        for row in [sweep_header, *(thought.row() for thought in thoughts)]:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    temporary.replace(path)
+    """A header line and one line per thought; written whole or not at all."""
+    write_rows(path, chain([sweep_header], (thought.row() for thought in thoughts)))
 
 
 def read_sweep(path: Path) -> SuiteSweep:

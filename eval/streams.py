@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 LIKELIEST = 256
-"""tokens of a row that are looked at first; a real model's nucleus is nearly always smaller"""
+"""tokens of a row that are looked at first; the nucleus of a real model is nearly always smaller"""
 
 
 @dataclass(frozen=True)
@@ -46,47 +46,58 @@ def sample_tokens(logits: torch.Tensor, uniform: torch.Tensor, sampling: Samplin
     """
     scaled = logits.float() / sampling.temperature
     vocabulary = scaled.shape[1]
-    chosen, decided = _draw(scaled, uniform, sampling, min(sampling.top_k + LIKELIEST, vocabulary))
-    if not decided.all():
-        left = (~decided).nonzero().squeeze(1)
-        chosen[left] = _draw(scaled[left], uniform.to(left.device)[left], sampling, vocabulary)[0]
-    return chosen
+    tokens, is_decided = _draw(scaled, uniform, sampling, min(sampling.top_k + LIKELIEST, vocabulary))
+    if not is_decided.all():
+        undecided = (~is_decided).nonzero().squeeze(1)
+        tokens[undecided] = _draw(scaled[undecided], uniform.to(undecided.device)[undecided], sampling, vocabulary)[0]
+    return tokens
 
 
 def _draw(
     scaled: torch.Tensor, uniform: torch.Tensor, sampling: Sampling, count: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids [rows] as far as the `count` likeliest tokens tell them, and whether they do [rows]."""
-    ordered, ids = _ordered(scaled, count)
-    whole = count == scaled.shape[1]
-    known = torch.ones_like(ids, dtype=torch.bool) if whole else ordered > ordered[:, -1:]
+    """Token ids [rows] as far as the `count` likeliest tokens tell them, and whether they do [rows].
+
+    Below, tensors of [rows, count] hold the likeliest tokens of each row by descending probability.
+    """
+    ordered, ids = _ordered(scaled, count)  # [rows, count]
+    is_whole = count == scaled.shape[1]
+    # Of tokens that tie with the last of `ordered`, others may have been left out, so its place among them is open.
+    has_sure_place = torch.ones_like(ids, dtype=torch.bool) if is_whole else ordered > ordered[:, -1:]
     if sampling.top_k:
         ordered[:, sampling.top_k :] = -torch.inf
     weights = (ordered - ordered[:, :1]).exp()
-    all_weights = weights if whole or sampling.top_k else (scaled - ordered[:, :1]).exp()
+    # With top_k all that counts is among the likeliest; without it, the sum needs the whole vocabulary, unsorted.
+    all_weights = weights if is_whole or sampling.top_k else (scaled - ordered[:, :1]).exp()
+    # In float64, since over a large vocabulary float32 sums lose more than the probability of a rare token.
     probabilities = weights.double() / all_weights.sum(dim=-1, keepdim=True, dtype=torch.float64)
     before = probabilities.cumsum(dim=-1) - probabilities
     kept = (before < sampling.top_p) & (probabilities >= sampling.min_p * probabilities[:, :1]) & (probabilities > 0)
     cumulative = (probabilities * kept).cumsum(dim=-1)
-    is_cut = ~kept.all(dim=-1, keepdim=True)
+    # Where a cut falls among the likeliest, what is kept is all there is and is scaled to one (by scaling the target);
+    # where none does, the likeliest are a part of the distribution, whose mass is one already.
+    is_cut = ~kept.all(dim=-1, keepdim=True)  # [rows, 1], as are all below
     mass = torch.where(is_cut, cumulative[:, -1:], 1.0)
     target = uniform.to(cumulative).unsqueeze(1) * mass
     place = torch.searchsorted(cumulative, target, right=True)
-    at = place.minimum(kept.sum(dim=-1, keepdim=True) - 1).clamp(min=0)  # nothing is kept of a row that is not finite
+    last_kept = (kept.sum(dim=-1, keepdim=True) - 1).clamp(min=0)  # nothing is kept of a row that is not finite
+    at = place.minimum(last_kept)
+    # Without a cut the target may lie beyond the likeliest; with top_p or min_p, the cut itself may.
     nothing_to_cut = sampling.top_p >= 1 and sampling.min_p == 0
-    decided = known.gather(1, at) & (is_cut | whole | ((place < count) & nothing_to_cut))
-    return ids.gather(1, at).squeeze(1), decided.squeeze(1)
+    is_decided = has_sure_place.gather(1, at) & (is_cut | is_whole | ((place < count) & nothing_to_cut))
+    return ids.gather(1, at).squeeze(1), is_decided.squeeze(1)
 
 
 def _ordered(scaled: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The `count` largest of each row and their ids, largest first, ties by id.
+    """The `count` largest of each row and their ids, both [rows, count], largest first, ties by id.
 
-    Which of those that equal the smallest are among them is left open, unless all of the row is asked for.
+    Which of those that equal the smallest are among them is left open, unless all of the row is taken.
     """
     if count == scaled.shape[1]:
         ordered, ids = torch.sort(scaled, dim=-1, descending=True, stable=True)
         return ordered, ids
     values, ids = torch.topk(scaled, count, dim=-1)
+    # topk promises no order among ties: sorted by id first, the stable sort by value then keeps ties in that order
     ids, by_id = ids.sort(dim=-1)
     ordered, by_value = values.gather(1, by_id).sort(dim=-1, descending=True, stable=True)
     return ordered, ids.gather(1, by_value)

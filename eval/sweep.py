@@ -1,4 +1,4 @@
-"""The budget sweep of one model: every suite, every budget, one thought a (problem, sample)."""
+"""The budget sweep of one model: every suite, every budget, one thought per (problem, sample)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from runtime.pulse import beat
 from runtime.ranks import Ranks, from_every_rank
 
 GROUP = 16
-"""problems of a suite by likelihood that are scored, and noted, together"""
+"""problems of a suite by likelihood that are scored and noted together"""
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,11 @@ def make_sweep_spec(section: SweepSection, fmt: FormatSection, tokenizer: PreTra
     )
 
 
-def check_context(spec: SweepSpec, context_tokens: int) -> None:
-    """UserError where a prompt, the largest budget and an answer, or a scored choice, do not fit into the context."""
+def check_context(spec: SweepSpec, context_tokens: int, budget_key: str) -> None:
+    """UserError where a prompt, the largest budget and an answer, or a scored choice, do not fit into the context.
+
+    budget_key: the recipe's key that sets the budgets, which the error names.
+    """
     fmt, budget = spec.protocol.format, spec.protocol.budgets[-1]
     closing = max(len(fmt.forced_close_ids), len(fmt.own_close_ids))
     for suite in spec.suites:
@@ -75,24 +78,22 @@ def check_context(spec: SweepSpec, context_tokens: int) -> None:
             _check_choices(suite, spec, context_tokens)
             continue
         requests = suite_requests(suite, replace(spec, samples=1))
-        prompt, off = (
-            max(len(ids) for ids in each)
-            for each in zip(*((one.prompt_ids, one.off_ids) for one in requests), strict=True)
-        )
+        prompt = max(len(request.prompt_ids) for request in requests)
+        off = max(len(request.off_ids) for request in requests)
         needed = max(prompt + budget + closing, off) + spec.protocol.answer_tokens
         if needed > context_tokens:
             raise UserError(
-                f"sweep.budgets: {budget} thinking tokens with a prompt of {prompt} (suite {suite.name}) and an "
+                f"{budget_key}: {budget} thinking tokens with a prompt of {prompt} (suite {suite.name}) and an "
                 f"answer of {spec.protocol.answer_tokens} need {needed} tokens, the model's context has "
-                f"{context_tokens}; lower the largest budget or answer_tokens"
+                f"{context_tokens}; lower {budget_key} or answer_tokens"
             )
 
 
 def _check_choices(suite: Suite, spec: SweepSpec, context_tokens: int) -> None:
     longest = max(
-        len(one.context) + len(one.ids)
+        len(choice.context) + len(choice.ids)
         for problem in suite.problems
-        for one in problem_continuations(problem, suite.grader, spec.tokenizer)
+        for choice in problem_continuations(problem, suite.grader, spec.tokenizer)
     )
     if longest > context_tokens:
         raise UserError(
@@ -106,27 +107,13 @@ Noted = TypeVar("Noted", Thought, GradedThought)
 
 @dataclass(frozen=True)
 class Notes(Generic[Noted]):
-    """Thoughts that are known already, by (problem, sample), and where each new one is noted as soon as it is whole.
+    """Finished thoughts by (problem, sample), and where each new one is noted as soon as it is finished.
 
     A suite by likelihood has no thoughts to note; there it is choices that are graded already.
     """
 
-    known: Mapping[tuple[str, int], Noted]
+    finished: Mapping[tuple[str, int], Noted]
     add: Callable[[Noted], None]
-
-
-NO_NOTES: Notes[Any] = Notes({}, lambda thought: None)
-
-
-def sweep_model(model: PreTrainedModel | None, spec: SweepSpec, ranks: Ranks) -> dict[str, list[GradedThought]]:
-    """Graded thoughts of every suite, in problem order, the same on every rank; each rank thinks its share.
-
-    `model` is whole on this rank (under ZeRO-3 the caller has gathered it) and is left exactly as it was; None where
-    the engine has a model of its own. UserError where not one thought of a suite could be had.
-    """
-    weights = Weights(model)
-    with engine_on(weights, spec) as engine:
-        return {suite.name: sweep_suite((engine, weights), suite, spec, ranks) for suite in spec.suites}
 
 
 @contextmanager
@@ -138,50 +125,60 @@ def engine_on(weights: Weights, spec: SweepSpec) -> Iterator[Engine]:
 
 
 def sweep_suite(
-    thinker: tuple[Engine, Weights], suite: Suite, spec: SweepSpec, ranks: Ranks, notes: Notes[Any] = NO_NOTES
+    engine: Engine, weights: Weights, suite: Suite, spec: SweepSpec, ranks: Ranks, notes: Notes[Any]
 ) -> list[GradedThought]:
-    """`sweep_model` for one suite, on an engine and its weights; what `notes` know is not thought again."""
+    """Graded thoughts of a suite in problem order, the same on every rank; each rank thinks its share.
+
+    engine: on `weights`, as `engine_on` opens it. A model in this process is whole on this rank (under ZeRO-3 the
+    caller has gathered it) and is left exactly as it was. What `notes` hold is not thought again. UserError where no
+    thought of the suite succeeded.
+    """
     if suite.by_likelihood:
-        return _by_likelihood(thinker[1].model, suite, spec, ranks, notes)
+        return _by_likelihood(weights.model, suite, spec, ranks, notes)
     requests = suite_requests(suite, spec)
-    known = [notes.known[key] for request in requests if (key := (request.problem, request.sample)) in notes.known]
-    new = [request for request in requests if (request.problem, request.sample) not in notes.known]
+    finished = [notes.finished[key] for request in requests if (key := _key(request)) in notes.finished]
+    unfinished = [request for request in requests if _key(request) not in notes.finished]
 
     def graded_share() -> list[GradedThought]:
-        share = [
-            *known[ranks.rank :: ranks.count],
-            *think_twice(thinker[0], new[ranks.rank :: ranks.count], notes.add),
+        # every n-th thought, not a block, so that a stretch of hard problems is shared among all ranks
+        thoughts = [
+            *finished[ranks.rank :: ranks.count],
+            *think_twice(engine, unfinished[ranks.rank :: ranks.count], notes.add),
         ]
-        thoughts = grade_thoughts(share, suite, spec.protocol, spec.tokenizer)
+        graded = grade_thoughts(thoughts, suite, spec.protocol, spec.tokenizer)
         if spec.judge is None:
-            return thoughts
+            return graded
         judged = {problem.id for problem in suite.problems[: spec.judge.problems]}
-        return judge_thoughts(thoughts, judged, spec.judge)
+        return judge_thoughts(graded, judged, spec.judge)
 
     graded = [thought for share in from_every_rank(ranks, graded_share) for thought in share]
     failures = [thought.failure for thought in graded if thought.failure]
     if failures and len(failures) == len(graded):
-        raise UserError(f"sweep.engine: no thought of suite {suite.name} could be had; the first one: {failures[0]}")
+        raise UserError(f"sweep.engine: every thought of suite {suite.name} failed; the first one: {failures[0]}")
     return _in_order(graded, suite)
+
+
+def _key(thought: Request | Missing) -> tuple[str, int]:
+    return thought.problem, thought.sample
 
 
 def think_twice(
     engine: Engine, requests: Sequence[Request], note: Callable[[Thought], None]
 ) -> list[Thought | Missing]:
-    """A thought for each request; what could not be had is asked for once more, and is then missing."""
+    """A thought for each request; one that fails is tried once more, and is then missing."""
     thoughts: list[Thought | Missing] = []
     missing: list[Missing] = []
     for _ in range(2):
         missing = []
-        for one in engine.think(requests):
-            if isinstance(one, Missing):
-                missing.append(one)
+        for thought in engine.think(requests):
+            if isinstance(thought, Missing):
+                missing.append(thought)
             else:
-                note(one)
-                thoughts.append(one)
+                note(thought)
+                thoughts.append(thought)
             beat()
-        lost = {(one.problem, one.sample) for one in missing}
-        requests = [request for request in requests if (request.problem, request.sample) in lost]
+        failed = {_key(thought) for thought in missing}
+        requests = [request for request in requests if _key(request) in failed]
         if not requests:
             break
     return [*thoughts, *missing]
@@ -190,23 +187,25 @@ def think_twice(
 def _by_likelihood(
     model: PreTrainedModel | None, suite: Suite, spec: SweepSpec, ranks: Ranks, notes: Notes[GradedThought]
 ) -> list[GradedThought]:
-    """Graded choices, scored by groups that depend on the suite alone, so that a sweep that goes on gives the same."""
+    """Graded choices of a suite in problem order, the same on every rank."""
     assert model is not None, "a recipe allows likelihood on the engine in process alone"
+    # Groups depend on the suite alone, not on what is finished: rounding depends on which rows share a batch, and a
+    # sweep that is resumed must give the same numbers as one that was never interrupted.
     groups = [suite.problems[first : first + GROUP] for first in range(0, len(suite.problems), GROUP)]
 
-    def mine() -> list[GradedThought]:
-        return [one for group in groups[ranks.rank :: ranks.count] for one in choices_of(group)]
+    def share() -> list[GradedThought]:
+        return [choice for group in groups[ranks.rank :: ranks.count] for choice in choices_of(group)]
 
     def choices_of(group: Sequence[Problem]) -> list[GradedThought]:
-        known = [notes.known[problem.id, 0] for problem in group if (problem.id, 0) in notes.known]
-        if len(known) == len(group):
-            return known
-        found = choose_likeliest(model, group, suite.grader, spec.tokenizer)
-        for one in found:
-            notes.add(one)
-        return found
+        finished = [notes.finished[problem.id, 0] for problem in group if (problem.id, 0) in notes.finished]
+        if len(finished) == len(group):
+            return finished
+        choices = choose_likeliest(model, group, suite.grader, spec.tokenizer)
+        for choice in choices:
+            notes.add(choice)
+        return choices
 
-    return _in_order([one for share in from_every_rank(ranks, mine) for one in share], suite)
+    return _in_order([choice for choices in from_every_rank(ranks, share) for choice in choices], suite)
 
 
 def _in_order(graded: list[GradedThought], suite: Suite) -> list[GradedThought]:
@@ -215,15 +214,21 @@ def _in_order(graded: list[GradedThought], suite: Suite) -> list[GradedThought]:
 
 
 def suite_requests(suite: Suite, spec: SweepSpec) -> list[Request]:
-    """One request a (problem, sample); with the prompt for thinking off where the budgets begin with 0."""
+    """One request per (problem, sample); with the prompt for thinking off where the budgets begin with 0."""
+    requests: list[Request] = []
+    for problem in suite.problems:
+        prompt_ids, off_ids = _prompts(problem.question, spec)
+        requests += [Request(problem.id, sample, prompt_ids, off_ids) for sample in range(spec.samples)]
+    return requests
+
+
+def _prompts(question: str, spec: SweepSpec) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The prompt with thinking on, and the one with thinking off; () where no budget is 0."""
     fmt, tokenizer = spec.protocol.format, spec.tokenizer
-    renderers = [render_prompt, render_off_prompt][: 1 + (spec.protocol.budgets[0] == 0)]
-    return [
-        Request(problem.id, sample, *prompts)
-        for problem in suite.problems
-        for prompts in [[encode(render(problem.question, tokenizer, fmt), tokenizer) for render in renderers]]
-        for sample in range(spec.samples)
-    ]
+    prompt_ids = encode(render_prompt(question, tokenizer, fmt), tokenizer)
+    if spec.protocol.budgets[0] > 0:
+        return prompt_ids, ()
+    return prompt_ids, encode(render_off_prompt(question, tokenizer, fmt), tokenizer)
 
 
 def suite_sweep(
@@ -239,6 +244,6 @@ def suite_sweep(
         budgets=(0,) if suite.by_likelihood else spec.protocol.budgets,
         scores=tuple(score for thought in thoughts for score in thought.scores()),
         protocol=spec.protocol_hash(suite),
-        missing=sum(bool(t.failure) for t in thoughts),
+        missing=sum(bool(thought.failure) for thought in thoughts),
         style=sweep_style(suite.method, thoughts),
     )

@@ -1,8 +1,9 @@
-"""A model writes traces: one thought a (problem, sample) through the sweep's engines, into a journal, then to a file.
+"""A model writes traces: one thought per (problem, sample) by the sweep's engines, into a journal, then to a file.
 
-`plan_generation` fixes what is asked and how; `write_thoughts` thinks what the journal lacks; `finish` judges all
-thoughts and writes the result. Each thought has its own random stream by (seed, problem, sample), and rows are written
-in the order of the problems, so the files depend neither on kills nor on how many processes share the work.
+`make_generation` fixes problems, prompts and sampling; `write_thoughts` thinks what the journal lacks; `write_traces`
+grades all thoughts and writes the result. Each thought has its own random stream by (seed, problem, sample), and rows
+are written in the order of the problems, so the files depend neither on interruptions nor on how many processes share
+the work.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from data_prep.fingerprint import fingerprint
 from data_prep.grading.grade import grade_all
-from data_prep.models import load_config, load_tokenizer
+from data_prep.models import context_tokens, load_tokenizer
 from data_prep.problem import Problem, Suite
 from data_prep.tokens.prompts import ThinkFormat, think_format
 from data_prep.tokens.tokenize import Labeller, Unwritable
@@ -29,7 +30,6 @@ from eval.rejection import VERIFIED, Sample, chosen, problem_row, summary
 from eval.samples import answer_text
 from eval.sweep import SweepSpec, check_context, engine_on, make_sweep_spec, suite_requests
 from eval.types import Missing, Request, Thought
-from recipes.engines import ServerEngine
 from recipes.errors import UserError
 from recipes.generation import GenerateTraces
 from recipes.schema import ModelSection, Recipe
@@ -42,7 +42,7 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True)
 class Generation:
-    """What is asked and how. `spec`: one suite, one budget, no cue; `format`: the one that traces are trained in."""
+    """One generation. `spec`: one suite, one budget, no cue; `format`: the one that traces are trained in."""
 
     section: GenerateTraces
     model: ModelSection
@@ -74,12 +74,12 @@ class Generation:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def plan_generation(recipe: Recipe) -> Generation:
-    """The generation that a recipe's `data.traces` (source: generate) asks for; needs no weights.
+def make_generation(recipe: Recipe) -> Generation:
+    """The generation that a recipe's `data.traces` (source: generate) describes; needs no weights.
 
     The model answers as it was trained to, without the sweep's cue: after its own close it writes what it likes. A
-    thought that goes round in a circle is stopped, since it would not be kept.
-    UserError where a problem has no gold answer or a thought would not fit into the model's context.
+    thought that loops is stopped, since it would not be kept. UserError where a problem has no gold answer or a thought
+    would not fit into the model's context.
     """
     section = recipe.data.traces
     assert isinstance(section, GenerateTraces)
@@ -97,47 +97,39 @@ def plan_generation(recipe: Recipe) -> Generation:
         stop_loops=True,
     )
     spec = make_sweep_spec(sweep, recipe.data.format, tokenizer)
-    marks = spec.protocol.format.close_tag_ids
-    bare = replace(spec.protocol.format, cue="", own_close_ids=marks, forced_close_ids=marks)
+    close_ids = spec.protocol.format.close_tag_ids
+    bare = replace(spec.protocol.format, cue="", own_close_ids=close_ids, forced_close_ids=close_ids)
     spec = replace(spec, protocol=replace(spec.protocol, format=bare))
-    context = int(getattr(load_config(recipe.model.unpruned, recipe.model), "max_position_embeddings", 10**9))
-    try:
-        check_context(spec, context)
-    except UserError as fault:
-        raise UserError(
-            f"data.traces.thinking_tokens={section.thinking_tokens}: too many for this model ("
-            f"{str(fault).removeprefix('sweep.budgets: ')})"
-        ) from None
+    check_context(spec, context_tokens(recipe.model.unpruned, recipe.model), "data.traces.thinking_tokens")
     return Generation(section, recipe.model, spec, think_format(recipe.data.format, tokenizer))
 
 
 def fetch_weights(generation: Generation) -> None:
-    """Brings a model of the Hub here, so that its fingerprint can be told; an endpoint has its own copy."""
-    if not isinstance(generation.section.engine, ServerEngine):
+    """Downloads a model of the Hub, so that its fingerprint is known; an endpoint has its own copy."""
+    if generation.section.engine.takes_checkpoints:
         fetch(find_checkpoint(generation.model.unpruned))
 
 
-def journal_of(generation: Generation, out: Path) -> Journal:
-    """The journal of the thoughts for `out`."""
+def thought_journal(generation: Generation, out: Path) -> Journal:
+    """The journal of the thoughts that become the trace file `out`."""
     return Journal(out, generation.lineage())
 
 
-def finished(journal: Journal) -> dict[Key, Row]:
+def finished_thoughts(journal: Journal) -> dict[Key, Row]:
     """The journal's thoughts by (problem, sample)."""
     return {(row["problem"], row["sample"]): row for row in journal.rows()}
 
 
-def missing_requests(generation: Generation, done: set[Key]) -> list[Request]:
+def unfinished_requests(generation: Generation, done: set[Key]) -> list[Request]:
     """What is still to be thought, in the order of the problems."""
-    return [
-        each for each in suite_requests(generation.suite, generation.spec) if (each.problem, each.sample) not in done
-    ]
+    requests = suite_requests(generation.suite, generation.spec)
+    return [request for request in requests if (request.problem, request.sample) not in done]
 
 
 def write_thoughts(generation: Generation, requests: Sequence[Request], journal: Journal, rank: int) -> None:
-    """Thinks about `requests` and adds each thought to the rank's journal as soon as it is whole.
+    """Thinks about `requests` and adds each thought to the rank's journal as soon as it is finished.
 
-    UserError at the end where some could not be had; the journal keeps the others.
+    UserError at the end where some failed; the journal keeps the others.
     """
     failures: list[str] = []
     with journal.writer(rank) as writer:
@@ -148,15 +140,14 @@ def write_thoughts(generation: Generation, requests: Sequence[Request], journal:
                 writer.add(_journal_row(thought, generation))
     if failures:
         raise UserError(
-            f"data.traces.engine: {len(failures)} of {len(requests)} thoughts could not be had "
-            f"(problem {failures[0]}); the others are kept in {journal.out.name}.journal-*.jsonl, and the "
-            "same command goes on from there"
+            f"data.traces.engine: {len(failures)} of {len(requests)} thoughts failed (problem {failures[0]}); the "
+            f"others are kept in {journal.out.name}.journal-*.jsonl, and the same command resumes from there"
         )
 
 
 def _think(generation: Generation, requests: Sequence[Request]) -> Iterator[Thought | Missing]:
     """The thoughts, by the engine that the recipe names for them."""
-    if not requests:
+    if not requests:  # no weights need to be loaded
         return
     spec = generation.spec
     weights = checkpoint_weights(find_checkpoint(generation.model.unpruned), generation.model, spec.engine)
@@ -172,6 +163,7 @@ def _journal_row(thought: Thought, generation: Generation) -> Row:
         "problem": thought.problem,
         "sample": thought.sample,
         "stop": thought.stop,
+        # blanks before the mark belong to the close, which the renderer of a trace writes itself
         "thinking": text.removesuffix(close[: len(close) - len(close.lstrip())]),
         "answer": answer_text(answer.answer_ids, protocol, tokenizer),
         "finished": answer.finished,
@@ -181,14 +173,14 @@ def _journal_row(thought: Thought, generation: Generation) -> Row:
     }
 
 
-def judge(rows: Sequence[Row], generation: Generation) -> list[Sample]:
-    """A verdict for every thought, graded together."""
+def grade_samples(rows: Sequence[Row], generation: Generation) -> list[Sample]:
+    """The journal's thoughts as traces, each with its verdict."""
     problems = {problem.id: problem for problem in generation.suite.problems}
     traces = [_trace(row, problems[row["problem"]], generation.suite) for row in rows]
     labelled = Labeller(generation.spec.tokenizer, generation.format).label_all(traces)
     verdicts = [
-        _flaw(row) or (each.reason if isinstance(each, Unwritable) else "")
-        for row, each in zip(rows, labelled, strict=True)
+        _flaw(row) or (label.reason if isinstance(label, Unwritable) else "")
+        for row, label in zip(rows, labelled, strict=True)
     ]
     sound = [i for i, flaw in enumerate(verdicts) if not flaw]
     grades = grade_all(
@@ -204,7 +196,7 @@ def judge(rows: Sequence[Row], generation: Generation) -> list[Sample]:
 
 
 def _trace(row: Row, problem: Problem, suite: Suite) -> Trace:
-    """The trace of a thought; the gold of a Reasoning Gym task is no text to compare with, so it stays away."""
+    """The trace of a thought; without the gold of a Reasoning Gym task, which is not a text to compare with."""
     return Trace(
         id=f"{suite.name}/{problem.id}#{row['sample']}",
         question=problem.question,
@@ -216,7 +208,7 @@ def _trace(row: Row, problem: Problem, suite: Suite) -> Trace:
 
 
 def _flaw(row: Row) -> str:
-    """Why a thought is no trace whatever its answer is; "" where it is sound."""
+    """Why a thought cannot be a trace whatever its answer is; "" where it can."""
     if row["looping"]:
         return "looping"
     if row["stop"] != "close":
@@ -226,38 +218,38 @@ def _flaw(row: Row) -> str:
     return "" if row["answer"] else "empty answer"
 
 
-def finish(generation: Generation, out: Path, journal: Journal) -> str:
-    """Judges all thoughts of the journal, writes `out` and its pass rates, takes the journal away. What to print."""
-    found = finished(journal)
-    samples = {
-        problem.id: [found[problem.id, sample] for sample in range(generation.section.samples)]
-        for problem in generation.suite.problems
-    }
-    judged = judge([row for rows in samples.values() for row in rows], generation)
+def write_traces(generation: Generation, out: Path, journal: Journal) -> str:
+    """Grades all thoughts of the journal, writes `out` and its pass rates, removes the journal.
+
+    Returns what to print.
+    """
+    section, thoughts = generation.section, finished_thoughts(journal)
+    problems = [problem.id for problem in generation.suite.problems]
+    keys = [(problem, sample) for problem in problems for sample in range(section.samples)]
+    graded = grade_samples([thoughts[key] for key in keys], generation)
     lineage = {**generation.lineage(), "commit": commit()}
-    statistics: list[dict[str, Any]] = []
+    problem_rows: list[dict[str, Any]] = []
     left: Counter[str] = Counter()
     with new_file(out) as file:
-        for place, problem in enumerate(samples):
-            own = judged[place * generation.section.samples : (place + 1) * generation.section.samples]
-            kept, why = chosen(
-                own, generation.section.keep, generation.section.per_problem, generation.section.sampling_seed
-            )
-            statistics.append(problem_row(problem, own, len(kept)))
+        for first, problem in zip(range(0, len(graded), section.samples), problems, strict=True):
+            samples = graded[first : first + section.samples]
+            kept, why = chosen(samples, section.keep, section.per_problem, section.sampling_seed)
+            problem_rows.append(problem_row(problem, samples, len(kept)))
             left += why
-            for each in kept:
-                write_row(file, _file_row(each, statistics[-1]["pass_rate"], lineage))
+            for sample in kept:
+                write_row(file, _file_row(sample, problem_rows[-1]["pass_rate"], lineage))
+        # The pass rates are written before `out` appears (at the end of its block): where `out` exists, all is done.
         rates = rates_file(out)
-        rates.unlink(missing_ok=True)  # left by a process that was killed here; the journal is whole
-        with new_file(rates) as rows:
-            for row in statistics:
-                write_row(rows, row)
+        rates.unlink(missing_ok=True)  # left by a process that was killed here; the journal still has everything
+        with new_file(rates) as rates_out:
+            for row in problem_rows:
+                write_row(rates_out, row)
     journal.remove()
-    return f"{summary(generation.suite, statistics, left)}\ntraces {out}\npass rates {rates}"
+    return f"{summary(generation.suite, problem_rows, left)}\ntraces {out}\npass rates {rates}"
 
 
 def rates_file(out: Path) -> Path:
-    """Where the pass rates of the problems lie."""
+    """Where the pass rates of the problems are written, beside `out`."""
     return out.with_name(out.name + ".problems.jsonl")
 
 

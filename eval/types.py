@@ -1,4 +1,4 @@
-"""What the evaluation speaks in: a thought, its forced answers, their grades, and the sweep of one suite."""
+"""The types of an evaluation: a thought, its forced answers, their grades, and the sweep of one suite."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ if TYPE_CHECKING:
 
 Stop = Literal["close", "eos", "budget", "loop"]
 WhichModel = Literal["unpruned", "pruned", "run"]
+SWEEP_KEY = ("step", "model", "suite", "budget")
+"""the fields by which a row of sweeps.jsonl is unique"""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One thought to be had: `prompt_ids` end with the think-open string.
+    """One thought that an engine is to write.
 
-    off_ids: the whole prompt of the answer with thinking off, cue included; needed where the budgets begin with 0.
+    prompt_ids: end with the think-open string. off_ids: the whole prompt of the answer with thinking off, including the
+    cue; needed where the budgets begin with 0.
     """
 
     problem: str
@@ -33,7 +36,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model answers when its thought ends after `thinking_tokens` tokens; it serves all of `budgets`."""
+    """The model's answer where its thought ends after `thinking_tokens` tokens; it counts for all of `budgets`."""
 
     budgets: tuple[int, ...]
     thinking_tokens: int
@@ -68,7 +71,7 @@ class Thought:
 
 @dataclass(frozen=True)
 class Missing:
-    """A thought that could not be had, and why; it is never counted as wrong."""
+    """A thought that failed, and why; it is never counted as wrong."""
 
     problem: str
     sample: int
@@ -79,8 +82,8 @@ class Missing:
 class Weights:
     """The weights that are swept: `model` for the engine in process, `folder` for one that loads them itself.
 
-    folder: a checkpoint's folder or Hub id; adapter: the folder of a LoRA adapter on top of it;
-    devices: the GPUs of an engine with a process of its own (None: all that this process sees). An endpoint needs none.
+    folder: a checkpoint's folder or Hub id; adapter: the folder of a LoRA adapter on top of it; devices: the GPUs of an
+    engine with a process of its own (None: all that this process sees). An endpoint needs none of these.
     """
 
     model: PreTrainedModel | None = None
@@ -92,7 +95,7 @@ class Weights:
 
 
 class Engine(Protocol):
-    """Decodes thoughts and their answers by the protocol; yields each thought as soon as it is whole, in any order."""
+    """Decodes thoughts and their answers by the protocol; yields each as soon as it is finished, in any order."""
 
     def think(self, requests: Sequence[Request]) -> Iterator[Thought | Missing]: ...
 
@@ -120,9 +123,9 @@ class Score:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a judge counted in one thought, by behaviour; None with the reason in `failure` where it could not.
+    """What a judge counted in one thought, by behaviour; None with the reason in `failure` where it failed.
 
-    words: of the part that it saw; cut: that part was not all.
+    words: of the part that it saw; cut: that part was not the whole thought.
     """
 
     judge: str
@@ -136,7 +139,7 @@ class Judgement:
 class SuiteSweep:
     """All scores of one model on one suite at one training step. `scores` hold every (problem, sample, budget) once.
 
-    missing: thoughts that could not be had; they have no score. method: generate or likelihood (then the only budget is
+    missing: thoughts that failed; they have no score. method: generate or likelihood (then the only budget is
     0); chance: the accuracy of guessing among choices, where there are any.
     """
 

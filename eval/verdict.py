@@ -1,4 +1,6 @@
-"""The verdict on graded thoughts from any tool: a JSON Lines file of rows {problem, sample, budget, correct[, model]}.
+"""The verdict on graded thoughts from any tool, a JSON Lines file.
+
+Its rows are {problem, sample, budget, correct[, model][, group]}.
 
 The command is `python -m eval.verdict FILE.jsonl [--json]`; this file reads the rows, judges them and prints the
 result.
@@ -6,6 +8,9 @@ result.
 Problems may have different numbers of samples (a missing thought has no row): a problem counts by the mean of those it
 has, and the number of missing ones is printed. A sample must have a row at every budget, since budgets are compared on
 the same thoughts. Budget 0 is thinking off, a control without part in gain and verdict.
+
+`group` names what problems have in common (a subject, a contest's year, a template): all intervals are then clustered
+by it. Either all rows have one, the same for all rows of a problem, or none has.
 """
 
 from __future__ import annotations
@@ -21,17 +26,22 @@ import numpy as np
 from pydantic import ValidationError
 
 from eval.numbers import gains
-from eval.numbers.decide import Paired, decide, verdict_line
+from eval.numbers.decide import Verdict, decide, verdict_line
+from eval.numbers.fractions import share_row
+from eval.numbers.groups import clustered, groups_of
 from eval.numbers.parallel import pass_rows
+from eval.numbers.retention import Paired
 from eval.numbers.sequences import RUN_ERROR
 from eval.numbers.statistics import Array, accuracy_interval
+from eval.numbers.summary import Groups
+from eval.numbers.token_factors import factor_text, token_factor_rows
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.given_up import GIVEN_UP
 from recipes.sweep import VerdictSection
 
 MODELS = ("unpruned", "pruned", "run")
-ROW_FORM = '{"problem", "sample", "budget", "correct"[, "model"]}'
+ROW_FORM = '{"problem", "sample", "budget", "correct"[, "model"][, "group"]}'
 
 Grades = dict[str, dict[int, dict[int, bool]]]  # problem -> budget, increasing -> sample -> correct
 
@@ -60,18 +70,33 @@ def _row(text: str, place: str) -> tuple[str, str, int, int, bool]:
     return model or "run", str(problem), sample, budget, bool(correct)
 
 
-def read_models(path: Path) -> dict[str, Grades]:
-    """The grades by model, problem and budget of a JSON Lines file of graded thoughts.
+def _add_group(groups: dict[str, str | None], text: str, problem: str, place: str) -> None:
+    """Notes the group of a row that `_row` has read; UserError where it differs from that of an earlier row."""
+    group = json.loads(text).get("group")
+    if not isinstance(group, str | int | None) or isinstance(group, bool):
+        raise UserError(f"{place}: group={group!r} must be a name")
+    group = None if group is None else str(group)
+    if groups.setdefault(problem, group) != group:
+        raise UserError(f"{place}: problem {problem!r} has group {group!r} here and {groups[problem]!r} before")
+    if (group is None) != (next(iter(groups.values())) is None):
+        raise UserError(f"{place}: some rows have a group and some have none; give one to all problems or to none")
+
+
+def read_models(path: Path) -> tuple[dict[str, Grades], dict[str, str] | None]:
+    """The grades by model, problem and budget of a JSON Lines file of graded thoughts, and the group of each problem
+    (None where the rows have none).
 
     Raises UserError (file:line) for a bad or repeated row, and where a sample lacks a budget.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; give a JSON Lines file of rows {ROW_FORM}")
     grades: dict[str, Grades] = {}
+    groups: dict[str, str | None] = {}
     for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if not text.strip():
             continue
         model, problem, sample, budget, correct = _row(text, f"{path}:{number}")
+        _add_group(groups, text, problem, f"{path}:{number}")
         at_budget = grades.setdefault(model, {}).setdefault(problem, {}).setdefault(budget, {})
         if sample in at_budget:
             raise UserError(
@@ -85,10 +110,12 @@ def read_models(path: Path) -> dict[str, Grades]:
     for model, problems in grades.items():
         for problem, by_budget in problems.items():
             _complete(by_budget, budgets, f"{path}: problem {problem!r} of model {model}")
-    return {
+    in_order = {
         model: {problem: dict(sorted(by_budget.items())) for problem, by_budget in problems.items()}
         for model, problems in grades.items()
     }
+    named = {problem: group for problem, group in groups.items() if group is not None}
+    return in_order, named or None
 
 
 def _complete(by_budget: dict[int, dict[int, bool]], budgets: Sequence[int], whose: str) -> None:
@@ -107,36 +134,51 @@ def _means(grades: Grades, problems: Sequence[str]) -> Array:
     return np.array([[fmean(samples.values()) for samples in grades[problem].values()] for problem in problems])
 
 
-def judge(models: dict[str, Grades], section: VerdictSection) -> dict[str, Any]:
-    """Level, gain and intervals of every model, and the verdict where unpruned, pruned and run are all there;
-    JSON-safe. The gain of a run that has a verdict is the verdict's, of the paired problems."""
+def judge(models: dict[str, Grades], section: VerdictSection, groups: Groups | None = None) -> dict[str, Any]:
+    """Base, level, gain and intervals of every model, and the verdict where unpruned, pruned and run are all there;
+    JSON-safe. The gain of a run that has a verdict is the verdict's, of the paired problems. `groups`: that of each
+    problem, by which intervals are clustered."""
     budgets = list(next(iter(next(iter(models.values())).values())))
-    described = {name: describe(grades, budgets) for name, grades in models.items()}
+    described = {name: describe(grades, budgets, groups) for name, grades in models.items()}
     if set(models) != set(MODELS):
-        return {"models": described, "paired": None, "verdict": None}
+        return {"models": described, "paired": None, "verdict": None, "token_factor": None}
     paired = [problem for problem in models["run"] if problem in models["unpruned"] and problem in models["pruned"]]
     if not paired:
         raise UserError("the models unpruned, pruned and run share no problem; a verdict is paired by problem")
     run, unpruned, pruned = (_means(models[name], paired) for name in ("run", "unpruned", "pruned"))
-    means = Paired(run, unpruned, pruned, budgets)
+    means = Paired(run, unpruned, pruned, budgets).grouped(groups_of(paired, groups))
     verdict = decide(means, section)
     if verdict.gain is not None:
         described["run"] |= gains.gain_row(means.run, budgets, verdict.error)
-    return {"models": described, "paired": len(paired), "verdict": asdict(verdict) | {"line": verdict_line(verdict)}}
+    return {
+        "models": described,
+        "paired": len(paired),
+        "verdict": _verdict_keys(verdict),
+        "token_factor": token_factor_rows(means, budgets, budgets),
+    }
 
 
-def describe(grades: Grades, budgets: Sequence[int]) -> dict[str, Any]:
-    """Accuracy by budget, level, gain, pass@k and intervals of one model; JSON-safe (None where undefined).
+def _verdict_keys(verdict: Verdict) -> dict[str, Any]:
+    """The verdict for JSON; an interval's end that nothing bounds is None."""
+    gain = asdict(verdict.gain) if verdict.gain else {}
+    shares = {name: share_row(getattr(verdict, name)) for name in ("level_share", "gain_share")}
+    numbers = {"gain": gain.get("estimate"), "gain_low": gain.get("low"), "gain_high": gain.get("high")}
+    return asdict(verdict) | numbers | shares | {"line": verdict_line(verdict)}
+
+
+def describe(grades: Grades, budgets: Sequence[int], groups: Groups | None = None) -> dict[str, Any]:
+    """Accuracy by budget, base, level, gain, pass@k and intervals of one model; JSON-safe (None where undefined).
 
     samples: of the problem that has most; missing: how many thoughts the others have fewer. pass_at_k: at the
     largest budget, None for one thought per problem.
     """
-    means = _means(grades, list(grades))
+    means = clustered(_means(grades, list(grades)), list(grades), groups)
     thoughts = {problem: list(by_budget[budgets[-1]].values()) for problem, by_budget in grades.items()}
     samples = max(map(len, thoughts.values()))
     at_budgets = [(float(means[:, k].mean()), *accuracy_interval(means[:, k])) for k in range(len(budgets))]
     return {
-        "problems": len(means),
+        "problems": len(grades),
+        "groups": len(means) if groups else None,
         "samples": samples,
         "missing": sum(samples - len(group) for group in thoughts.values()),
         "accuracy": [
@@ -144,8 +186,9 @@ def describe(grades: Grades, budgets: Sequence[int]) -> dict[str, Any]:
             for b, (p, low, high) in zip(budgets, at_budgets, strict=True)
         ],
         "level": gains.level(means.mean(axis=0), budgets),
+        "base": gains.base(means.mean(axis=0), budgets),
         **gains.gain_row(means, budgets, RUN_ERROR),
-        "pass_at_k": pass_rows(thoughts) if samples > 1 else None,
+        "pass_at_k": pass_rows(thoughts, groups) if samples > 1 else None,
     }
 
 
@@ -156,7 +199,8 @@ def _head(name: str, numbers: dict[str, Any]) -> str:
     if numbers["gain_per_doubling"] is not None:
         interval = f"[{numbers['gain_low']:+.2f}, {numbers['gain_high']:+.2f}]"
         gain = f"gain {numbers['gain_per_doubling']:+.2f} {interval} per doubling"
-    return f"{name}: {numbers['problems']} problems x {numbers['samples']}{missing}, level {level}, {gain}"
+    groups = f" in {numbers['groups']} groups" if numbers["groups"] else ""
+    return f"{name}: {numbers['problems']} problems x {numbers['samples']}{groups}{missing}, level {level}, {gain}"
 
 
 def _text(report: dict[str, Any]) -> str:
@@ -171,6 +215,10 @@ def _text(report: dict[str, Any]) -> str:
     else:
         shared = f"{report['paired']} problems that all three models have"
         lines += [f"verdict on the {shared}:", report["verdict"]["line"], *report["verdict"]["reasons"]]
+        lines += [
+            f"tokens for the unpruned accuracy at {row['budget']}, in multiples of that: {factor_text(row)}"
+            for row in report["token_factor"] or []
+        ]
     return "\n".join(lines)
 
 
@@ -179,7 +227,7 @@ def _span(value: float, row: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """`python -m eval.verdict FILE.jsonl [--json] [margin=… level_margin=… min_recovered=…]`."""
+    """`python -m eval.verdict FILE.jsonl [--json] [returned_share=… not_returned_share=… delta=…]`."""
     keys = {name: field.description or "" for name, field in VerdictSection.model_fields.items() if name != "suite"}
     values, rest = split(arguments, keys)
     paths = [argument for argument in rest if argument != "--json"]
@@ -188,15 +236,19 @@ def main(arguments: list[str]) -> None:
             raise UserError(f"{argument}: {said}")
     if len(paths) != 1:
         raise UserError(
-            f"give one JSON Lines file, got {paths}: python -m eval.verdict FILE.jsonl [--json] [margin=0.05 …]"
+            f"give one JSON Lines file, got {paths}: python -m eval.verdict FILE.jsonl [--json] [delta=0.05 …]"
         )
     try:
         section = VerdictSection.model_validate(values)
     except ValidationError as error:
         raise UserError(
-            "\n".join(f"{fault['loc'][0]}={fault['input']!r}: {fault['msg']}" for fault in error.errors())
+            "\n".join(
+                f"{fault['loc'][0]}={fault['input']!r}: {fault['msg']}" if fault["loc"] else fault["msg"]
+                for fault in error.errors()
+            )
         ) from None
-    report = judge(read_models(Path(paths[0])), section)
+    models, groups = read_models(Path(paths[0]))
+    report = judge(models, section, groups)
     print(json.dumps(report, indent=2) if "--json" in rest else _text(report))
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:] = [str(HERE.parent)] + [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
 
-from train.threads import share_cores  # noqa: E402
+from train.environment import prepare  # noqa: E402
 
-share_cores(os.environ, len(os.sched_getaffinity(0)))
+prepare(os.environ, len(os.sched_getaffinity(0)))
 
 from train.main import command  # noqa: E402
 

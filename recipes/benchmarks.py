@@ -21,6 +21,7 @@ class Columns:
     answer: tuple[str, ...] = ("answer",)
     choices: tuple[str, ...] = ("choices",)
     wrong: tuple[str, ...] = ()
+    group: tuple[str, ...] = ("group",)
 
 
 @dataclass(frozen=True)

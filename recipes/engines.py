@@ -1,9 +1,20 @@
-"""The engines of a sweep: what decodes, where its weights are, and what it may use of a machine."""
+"""The engines of a sweep: what decodes, where its weights are, and what it may use of a machine.
+
+Every section says what its engine can do, so that no other place needs its name or class:
+
+    in_process           whether it decodes on weights loaded into this process; if not, rank 0 alone drives it
+    takes_checkpoints    whether it runs the checkpoint it is given; an endpoint serves weights of its own
+    thoughts_at_once     most thoughts that are decoded side by side
+    memory_gb            what it may take of a rank beside the weights; None where it runs in a process of its own
+    gpu_memory_share     share of a GPU that it reserves for itself; None where it reserves none
+
+A new engine is a section here, a file in `eval/engines` and an entry in the table of `eval.engines.choose`.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,27 +22,40 @@ from recipes.section import Section
 
 
 class HFEngine(Section):
+    in_process: ClassVar[bool] = True
+    takes_checkpoints: ClassVar[bool] = True
+    gpu_memory_share: ClassVar[None] = None
+
     name: Literal["hf"] = Field(default="hf", description="in process, on the training weights")
     batch_size: int = Field(default=256, ge=1, description="most thoughts decoded side by side on a rank")
     memory_gb: float = Field(
         default=4.0,
         gt=0,
-        description="what a sweep may take on a rank beside the weights (cache, logits); fewer thoughts go side by "
-        "side where more would not fit",
+        description="what a sweep may take on a rank beside the weights (cache, logits); fewer thoughts are decoded "
+        "side by side where more would not fit",
     )
+
+    @property
+    def thoughts_at_once(self) -> int:
+        return self.batch_size
 
 
 class ServerEngine(Section):
+    in_process: ClassVar[bool] = False
+    takes_checkpoints: ClassVar[bool] = False
+    memory_gb: ClassVar[None] = None
+    gpu_memory_share: ClassVar[None] = None
+
     name: Literal["server"] = Field(
         description="an OpenAI-compatible completions endpoint that serves the model (not in training); which weights "
-        "lie behind it is not known, so give each its own `out`"
+        "it serves is not known, so give each its own `out`"
     )
     url: str = Field(description="base address, such as http://127.0.0.1:8000/v1")
     model: str = Field(description="the model's name at the endpoint")
     key_variable: str = Field(
         default="OPENAI_API_KEY", description="environment variable that holds the key, if one is needed"
     )
-    concurrency: int = Field(default=16, ge=1, description="thoughts under way at once, each with one call")
+    concurrency: int = Field(default=16, ge=1, description="thoughts in progress at once, each with one call")
     prompt_as: Literal["ids", "text"] = Field(
         default="ids",
         description="how prompts are sent: token ids (vLLM, SGLang, llama.cpp), or text where none are taken (TGI)",
@@ -39,8 +63,16 @@ class ServerEngine(Section):
     retries: int = Field(default=4, ge=0, description="tries after a failed call, with growing pauses")
     timeout_seconds: float = Field(default=600.0, gt=0, description="longest wait for one call")
 
+    @property
+    def thoughts_at_once(self) -> int:
+        return self.concurrency
+
 
 class VllmEngine(Section):
+    in_process: ClassVar[bool] = False
+    takes_checkpoints: ClassVar[bool] = True
+    memory_gb: ClassVar[None] = None
+
     name: Literal["vllm"] = Field(
         description="vLLM offline, in a process of its own that loads the checkpoint (a folder or an adapter folder)"
     )
@@ -49,7 +81,7 @@ class VllmEngine(Section):
         description="the python of the environment that has vLLM; default: the one that runs chainmend. "
         "vLLM pins another transformers, so give it an environment of its own",
     )
-    max_sequences: int = Field(default=256, ge=1, description="thoughts under way at once (vLLM's max_num_seqs)")
+    max_sequences: int = Field(default=256, ge=1, description="thoughts in progress at once (vLLM's max_num_seqs)")
     context_tokens: int | None = Field(
         default=None,
         ge=1,
@@ -66,8 +98,12 @@ class VllmEngine(Section):
     )
     start_seconds: float = Field(default=900.0, gt=0, description="longest wait until vLLM has loaded the model")
     silent_seconds: float = Field(
-        default=300.0, gt=0, description="a vLLM that says nothing for so long is taken for dead"
+        default=300.0, gt=0, description="a vLLM that sends nothing for so long is considered dead"
     )
+
+    @property
+    def thoughts_at_once(self) -> int:
+        return self.max_sequences
 
 
 EngineSection = Annotated[HFEngine | ServerEngine | VllmEngine, Field(discriminator="name")]

@@ -124,10 +124,7 @@ def read_layers(path: Path) -> list[tuple[str, dict[str, Any]]]:
 def _parent(name: Any, child: Path) -> Path:
     if not isinstance(name, str):
         raise UserError(f"{child}: extends must name one file, got {name}")
-    try:
-        return find_recipe(name, beside=child.parent)
-    except UserError as error:
-        raise UserError(f"{child}: extends {str(error).removeprefix('recipe=')}") from None
+    return find_recipe(name, beside=child.parent, named_by=f"{child}: extends ")
 
 
 def _validated(layers: list[tuple[str, dict[str, Any]]], schema: type[T], faults: list[str]) -> T:

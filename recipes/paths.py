@@ -27,14 +27,15 @@ def shipped_recipes() -> list[str]:
     return sorted(path.name for path in SHIPPED.glob("*.yaml"))
 
 
-def find_recipe(name: str, beside: Path | None = None) -> Path:
+def find_recipe(name: str, beside: Path | None = None, named_by: str = "recipe=") -> Path:
     """The recipe file that `name` means: a path (relative to `beside` or the current folder), else a shipped recipe.
 
-    Raises UserError naming the shipped recipes where there is no such file.
+    named_by: what the user wrote before the name. Raises UserError naming the shipped recipes where there is no such
+    file.
     """
     names = [name] if name.endswith((".yaml", ".yml")) else [name, name + ".yaml"]
     folders = [beside or Path(), SHIPPED, ROOT]
     for path in (folder / Path(text).expanduser() for folder in folders for text in names):
         if path.is_file():
             return path
-    raise UserError(f"recipe={name}: no such file, here or in {SHIPPED}; shipped: {', '.join(shipped_recipes())}")
+    raise UserError(f"{named_by}{name}: no such file, here or in {SHIPPED}; shipped: {', '.join(shipped_recipes())}")

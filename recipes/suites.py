@@ -35,6 +35,13 @@ METHOD: Any = Field(
 )
 
 
+GROUP: Any = Field(
+    default="group",
+    description="column that names what problems share (a subject, a contest's year, a template), where there is one; "
+    "intervals are then clustered by it, and a few groups bound little",
+)
+
+
 class RowsSuite(Section):
     """What suites that are read from rows have in common."""
 
@@ -46,6 +53,7 @@ class RowsSuite(Section):
     choices: str = Field(
         default="choices", description="column of the choices, where there are any; they are put under the question"
     )
+    group: str = GROUP
     grader: Literal["auto", "exact", "integer", "math", "choice"] = Field(
         default="auto",
         description="how an answer is compared with the gold answer; auto: choice where rows have choices, else math",
@@ -104,6 +112,7 @@ class NamedSuite(Section):
         default=None,
         description=f"what is scored by likelihood; default: text_normalised for {AS_TEXT}, else letter",
     )
+    group: str = GROUP
     size: int | None = Field(default=None, ge=1, description="how many problems, drawn by the seed; default: all")
     seed: int = Field(default=0, description="seed of the draw and of the order of choices")
 

@@ -63,7 +63,7 @@ class SweepSection(Section):
     budgets: list[int] = Field(
         min_length=1, description="thinking budgets in tokens, increasing; a first 0 is thinking off, a control"
     )
-    suites: list[SuiteSection] = Field(min_length=1, description="what is asked")
+    suites: list[SuiteSection] = Field(min_length=1, description="what is measured")
     every_steps: int = Field(
         ge=1, description="sweep every N optimizer steps; also before the first and after the last"
     )
@@ -76,7 +76,7 @@ class SweepSection(Section):
         "run is not the same twice; default: every sweep is done",
     )
     answer_tokens: int = Field(ge=1, description="longest answer after the close")
-    samples: int = Field(default=1, ge=1, description="thoughts a problem")
+    samples: int = Field(default=1, ge=1, description="thoughts per problem")
     temperature: float = Field(default=0.0, ge=0, description="0 is greedy decoding")
     top_p: float = Field(default=1.0, gt=0, le=1, description="nucleus sampling")
     top_k: int = Field(default=0, ge=0, description="sample among the k likeliest tokens; 0: among all")
@@ -86,11 +86,11 @@ class SweepSection(Section):
         le=1,
         description="sample among tokens with at least this share of the likeliest one's probability (after top_p)",
     )
-    stop_loops: bool = Field(
-        default=False, description="stop a thought as soon as it goes round in a circle, and answer there once"
-    )
+    stop_loops: bool = Field(default=False, description="stop a thought as soon as it loops, and answer there once")
     extend_to: int = Field(
-        default=0, ge=0, description="a thought that closes before so many tokens goes on with the wait text; 0: never"
+        default=0,
+        ge=0,
+        description="a thought that closes before so many tokens continues with the wait text; 0: never",
     )
     max_extensions: int = Field(default=0, ge=0, description="how often one thought is extended at most")
     seed: int = Field(default=0, description="seed of the sampling streams")
@@ -141,7 +141,7 @@ class SweepSection(Section):
         """ValueError where a suite by likelihood stands where budgets are needed, or where no model is at hand."""
         by_likelihood = [s.name for s in self.suites if getattr(s, "method", "generate") == "likelihood"]
         decides = self.verdict.suite or self.suites[-1].name
-        if by_likelihood and self.engine.name != "hf":
+        if by_likelihood and not self.engine.in_process:
             raise ValueError(
                 f"engine.name={self.engine.name} gives no likelihoods, and suite {by_likelihood[0]} is "
                 "asked by them; use engine.name=hf or method=generate"

@@ -70,6 +70,10 @@ def _curve(path: Path, step: int) -> list[str]:
         models[f"step {swept[-1]}"] = at_step(rows, "run", suite, swept[-1])
     budgets = [row["budget"] for row in models["unpruned"][0]]
     table = [f"| {suite} | " + " | ".join(map(budget_name, budgets)) + " |", "|---" * (len(budgets) + 1) + "|"]
-    table += [f"| {name} | " + " | ".join(map(cell, found)) + " |" for name, (found, _) in models.items() if found]
+    table += [
+        f"| {name} | " + " | ".join(map(cell, at_budgets)) + " |"
+        for name, (at_budgets, _) in models.items()
+        if at_budgets
+    ]
     verdict = models.get(f"step {swept[-1]}" if swept else "", ([], None))[1]
     return [*table, "", (verdict or {}).get("verdict_line") or "no verdict"]

@@ -37,6 +37,7 @@ def complete(checkpoint: Path, step: int, ranks: Ranks) -> None:
             beat()
         return facts, broken
 
+    # hashing takes minutes for large weights; each rank reads its share, and whoever is through waits for the others
     shares = from_every_rank(ranks, hashed)
     files = {name: facts for of_rank, _ in shares for name, facts in of_rank.items()}
     broken = [name for _, of_rank in shares for name in of_rank]
@@ -80,29 +81,30 @@ def verify(checkpoint: Path, ranks: Ranks) -> None:
         )
         return
     mine = share_of(sorted(marked, key=lambda name: -marked[name][0]), ranks.rank, ranks.count)
-    found = [line for lines in from_every_rank(ranks, lambda: damage(checkpoint, mine, marked)) for line in lines]
-    if found:
-        raise UserError(_refusal(checkpoint, found))
+    shares = from_every_rank(ranks, lambda: damage(checkpoint, mine, marked))
+    damages = [line for share in shares for line in share]
+    if damages:
+        raise UserError(_refusal(checkpoint, damages))
 
 
 def check_whole(checkpoint: Path) -> None:
     """`verify` by one process that reads all of it."""
-    found = damage_of(checkpoint)
-    if found:
-        raise UserError(_refusal(checkpoint, found))
+    damages = damage_of(checkpoint)
+    if damages:
+        raise UserError(_refusal(checkpoint, damages))
 
 
-def _refusal(checkpoint: Path, found: Sequence[str]) -> str:
+def _refusal(checkpoint: Path, damages: Sequence[str]) -> str:
     """What is wrong, and how to go on from the checkpoint before."""
     folder = RunFolder(checkpoint.parent)
-    before = [each for each in folder.complete_checkpoints() if step_of(each) < step_of(checkpoint)]
-    more = f" (and {len(found) - 3} more files)" if len(found) > 3 else ""
+    before = [other for other in folder.complete_checkpoints() if step_of(other) < step_of(checkpoint)]
+    more = f" (and {len(damages) - 3} more files)" if len(damages) > 3 else ""
     remedy = (
         f"run.resume={before[-1]} goes on from the one before"
         if before
         else "there is no complete one before it; bring the file back, or begin anew in another run.dir"
     )
-    return f"{checkpoint} is damaged: {'; '.join(found[:3])}{more}; {remedy}"
+    return f"{checkpoint} is damaged: {'; '.join(damages[:3])}{more}; {remedy}"
 
 
 def best_step(rows: Sequence[Row], metric: SweepMetric, steps: Sequence[int]) -> tuple[int, float] | None:
@@ -114,17 +116,17 @@ def best_step(rows: Sequence[Row], metric: SweepMetric, steps: Sequence[int]) ->
 
 def metric_values(rows: Sequence[Row], metric: SweepMetric) -> dict[int, float]:
     """The metric at every step at which the run was swept, in the order of the steps."""
-    own = sorted(
+    of_suite = sorted(
         (row for row in rows if (row["model"], row["suite"]) == ("run", metric.suite)),
         key=lambda row: (row["step"], row["budget"] is None, row["budget"] or 0),
     )
-    found: dict[int, float] = {}
-    for row in own:
+    values: dict[int, float] = {}
+    for row in of_suite:
         of_a_budget = row["budget"] is not None
         value = row.get(METRICS[metric.name])
         if of_a_budget == (METRICS[metric.name] == "accuracy") and value is not None:
-            found[row["step"]] = float(value)  # of the largest budget, which comes last
-    return found
+            values[row["step"]] = float(value)  # of the largest budget, which comes last
+    return values
 
 
 @dataclass(frozen=True)
@@ -138,17 +140,21 @@ class Kept:
         """(step, value) of the best complete checkpoint that was swept."""
         if self.best is None:
             return None
-        steps = [step_of(each) for each in folder.complete_checkpoints()]
+        steps = [step_of(checkpoint) for checkpoint in folder.complete_checkpoints()]
         return best_step(read_rows(folder.sweeps), sweep_metric(self.best), steps)
 
 
 def no_room(folder: RunFolder, said: str) -> str:
     """The message of a full disk; half a checkpoint is taken away, since nobody can use it."""
-    whole = folder.complete_checkpoints()
+    complete = folder.complete_checkpoints()
     for half in folder.path.glob("checkpoint-*"):
-        if half not in whole and step_of(half) > (step_of(whole[-1]) if whole else -1):
+        if half not in complete and step_of(half) > (step_of(complete[-1]) if complete else -1):
             shutil.rmtree(half, ignore_errors=True)
-    last = f"the last complete checkpoint is {whole[-1]}, untouched" if whole else "there is no complete checkpoint yet"
+    last = (
+        f"the last complete checkpoint is {complete[-1]}, untouched"
+        if complete
+        else "there is no complete checkpoint yet"
+    )
     return (
         f"run.dir={folder.path}: a file could not be written ({said}); {shutil.disk_usage(folder.path).free:,} "
         f"bytes are free there\n{last}; make room, and the same command goes on"

@@ -70,7 +70,9 @@ def fit_checkpoint(resume: Resume, folder: RunFolder, ranks: Ranks) -> Path | No
 
 
 def _fit(checkpoint: Path, folder: RunFolder, ranks: int) -> Path:
-    states, random = (len(list(checkpoint.glob(each))) for each in ("global_step*/*_optim_states.pt", "rng_state*.pth"))
+    states, random = (
+        len(list(checkpoint.glob(pattern))) for pattern in ("global_step*/*_optim_states.pt", "rng_state*.pth")
+    )
     if random == ranks:  # every rank writes one of each
         return checkpoint
     if not states:
@@ -87,8 +89,9 @@ def universal(checkpoint: Path, to: Path) -> Path:
 
     shutil.rmtree(to.parent, ignore_errors=True)
     (states,) = checkpoint.glob("global_step*")
+    # everything but the sharded states, which the converter writes anew by parameter
     shutil.copytree(checkpoint, to, ignore=shutil.ignore_patterns(states.name, "latest"))
-    asked = SimpleNamespace(
+    arguments = SimpleNamespace(
         input_folder=str(states),
         output_folder=str(to / states.name),
         num_extract_workers=1,
@@ -98,7 +101,7 @@ def universal(checkpoint: Path, to: Path) -> Path:
         inject_missing_state=True,
     )
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-        ds_to_universal.main(asked)
+        ds_to_universal.main(arguments)
     (to / LATEST).write_text(states.name)
     if (to / "rng_state_0.pth").is_file() and not (to / "rng_state.pth").exists():
         shutil.copy(to / "rng_state_0.pth", to / "rng_state.pth")  # the name that one rank alone looks for

@@ -94,10 +94,10 @@ def _pruned_folder(folder: RunFolder, model: ModelSection) -> Path:
     """Where the weights lie on which the run was trained: in the run folder, or where the recipe names them."""
     if model.pruned is None:
         return folder.pruned
-    found = local_folder(model.pruned)
-    if found is None:
+    folder_of_weights = local_folder(model.pruned)
+    if folder_of_weights is None:
         raise UserError(f"model.pruned={model.pruned}: not on this machine, and the export needs it; bring it back")
-    return found
+    return folder_of_weights
 
 
 def _check_parity(parity: Parity, section: ExportSection, rejected: Path) -> None:
@@ -119,19 +119,19 @@ def _write(checkpoint: Path, pruned: Path, exact: ModelSection, section: ExportS
     random = torch.Generator().manual_seed(0)
     probes = torch.randint(trained.config.vocab_size, (PROBES, PROBE_TOKENS), generator=random)
     with torch.inference_mode():
-        wanted = trained(input_ids=probes).logits
+        expected = trained(input_ids=probes).logits
         merged = trained.merge_and_unload(safe_merge=True) if isinstance(trained, PeftModel) else trained
-        merged_difference = float((merged(input_ids=probes).logits - wanted).abs().max())
+        merged_difference = float((merged(input_ids=probes).logits - expected).abs().max())
         merged.to(DTYPES[section.dtype])  # type: ignore[arg-type]
         merged.config.use_cache = True
         merged.save_pretrained(folder)
         load_tokenizer(str(pruned), exact).save_pretrained(folder)
         exported = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
         logits = exported(input_ids=probes).logits
-    agreement = (logits.argmax(-1) == wanted.argmax(-1)).float().mean()
+    agreement = (logits.argmax(-1) == expected.argmax(-1)).float().mean()
     return Parity(
         merged_difference=merged_difference,
-        cast_difference=float((logits - wanted).abs().max()),
+        cast_difference=float((logits - expected).abs().max()),
         agreement=float(agreement),
         tolerance=section.tolerance,
     )
@@ -158,7 +158,7 @@ def check_adapter(checkpoint: Path) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    own, rest = split(
+    options, rest = split(
         arguments,
         {
             "run": "a run folder",
@@ -167,18 +167,18 @@ def main(arguments: list[str]) -> None:
             "dtype": "float32 or bfloat16; default: the recipe's export.dtype",
         },
     )
-    if rest or "run" not in own or "out" not in own:
+    if rest or "run" not in options or "out" not in options:
         wrong = f", not {' '.join(rest)}" if rest else ""
         raise UserError(f"train.export: write run=DIR out=DIR [checkpoint=best] [dtype=bfloat16]{wrong}")
-    folder, out = RunFolder(Path(own["run"])), Path(own["out"])
+    folder, out = RunFolder(Path(options["run"])), Path(options["out"])
     if is_occupied(out):
         raise UserError(f"out={out} is not empty; name a new folder")
-    if own.get("dtype", "float32") not in DTYPES:
-        raise UserError(f"dtype={own['dtype']}: allowed are {', '.join(DTYPES)}")
-    if own.get("checkpoint", "last") not in ("last", "best"):
-        raise UserError(f"checkpoint={own['checkpoint']}: allowed are last, best")
+    if options.get("dtype", "float32") not in DTYPES:
+        raise UserError(f"dtype={options['dtype']}: allowed are {', '.join(DTYPES)}")
+    if options.get("checkpoint", "last") not in ("last", "best"):
+        raise UserError(f"checkpoint={options['checkpoint']}: allowed are last, best")
     recipe = folder.facts().get("recipe", {})
-    chosen = {key: own[key] for key in ("dtype", "checkpoint") if key in own}
+    chosen = {key: options[key] for key in ("dtype", "checkpoint") if key in options}
     section = ExportSection.model_validate({**recipe.get("export", {}), **chosen})
     parity = export_run(folder, out, section)
     print(

@@ -81,5 +81,5 @@ class _Joined:
         return {
             "input_ids": np.concatenate(ids),
             "labels": np.concatenate(labels),
-            "seq_lengths": [len(each) for each in ids],
+            "seq_lengths": [len(trace) for trace in ids],
         }

@@ -22,8 +22,8 @@ def return_freed_memory(model: torch.nn.Module) -> bool:
     gives stands. Nothing happens on a GPU or with another libc. What ZeRO-3 has sharded already counts whole.
     """
     parameters = list(model.parameters())
-    on_cpu = all(each.device.type == "cpu" for each in parameters)
-    size = sum(each.element_size() * getattr(each, "ds_numel", each.numel()) for each in parameters)
+    on_cpu = all(parameter.device.type == "cpu" for parameter in parameters)
+    size = sum(parameter.element_size() * getattr(parameter, "ds_numel", parameter.numel()) for parameter in parameters)
     change = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if not on_cpu or size < LARGE_MODEL_BYTES or GIVEN in os.environ or change is None:
         return False

@@ -7,19 +7,18 @@ from pathlib import Path
 
 import torch
 
-from data_prep.models import load_config, load_tokenizer
+from data_prep.models import context_tokens, load_config, load_tokenizer
 from data_prep.prepared.manifest import describe
 from data_prep.prepared.prepare import Prepared, open_prepared, prepare
 from eval.show.tables import budget_name
 from eval.sweep import SweepSpec, check_context, make_sweep_spec
 from prune.methods.table import method_of
-from recipes.engines import VllmEngine
 from recipes.errors import UserError
 from recipes.schema import Recipe
 from runtime.ranks import Ranks, on_every_rank, on_first_rank
 from train.arguments import Arithmetic, arithmetic
 from train.feed import Feed, feed_of
-from train.model import check_local, context_tokens
+from train.model import check_local
 from train.offload import check_zero
 from train.processes import device, uses_deepspeed
 from train.quantised import check_quantised
@@ -83,7 +82,7 @@ def _read_spec(recipe: Recipe) -> SweepSpec:
         raise UserError(
             f"data.max_length_tokens={longest}: the model's context has {context} tokens; write at most {context}"
         )
-    check_context(spec, context)
+    check_context(spec, context, "sweep.budgets")
     if recipe.prune is not None:
         layers = int(load_config(recipe.model.unpruned, recipe.model).num_hidden_layers)
         method_of(recipe.prune).check(layers)
@@ -94,20 +93,18 @@ def _check_sections(recipe: Recipe) -> None:
     """UserError where sections that are sound by themselves do not go together, or not with this machine."""
     if recipe.model.attention == "flash_attention_2" and not torch.cuda.is_available():
         raise UserError("model.attention=flash_attention_2 needs a GPU, and there is none here; use auto or sdpa")
-    if recipe.sweep.engine.name == "server":
-        raise UserError(
-            "sweep.engine.name=server: an endpoint does not serve the weights that a run trains; use hf or "
-            "vllm here, and server with python -m eval"
-        )
     engine = recipe.sweep.engine
-    if isinstance(engine, VllmEngine) and recipe.sweep.devices is None and torch.cuda.is_available():
-        share = engine.gpu_memory_share
-        if share > MOST_OF_A_SHARED_GPU:
-            raise UserError(
-                f"sweep.engine.gpu_memory_share={share:g}: vLLM would want that much of a GPU that trains; "
-                "give it GPUs of its own with sweep.devices, or a share of at most "
-                f"{MOST_OF_A_SHARED_GPU:g}"
-            )
+    if not engine.takes_checkpoints:
+        raise UserError(
+            f"sweep.engine.name={engine.name}: an endpoint does not serve the weights that a run trains; use hf or "
+            f"vllm here, and {engine.name} with python -m eval"
+        )
+    share = engine.gpu_memory_share or 0.0
+    if share > MOST_OF_A_SHARED_GPU and recipe.sweep.devices is None and torch.cuda.is_available():
+        raise UserError(
+            f"sweep.engine.gpu_memory_share={share:g}: {engine.name} would want that much of a GPU that trains; "
+            f"give it GPUs of its own with sweep.devices, or a share of at most {MOST_OF_A_SHARED_GPU:g}"
+        )
     if recipe.model.dtype == "bfloat16" and not uses_deepspeed(recipe.zero):
         raise UserError(
             "zero.stage=0 with model.dtype=bfloat16: without DeepSpeed there are no float32 master "

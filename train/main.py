@@ -65,7 +65,7 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
         facts = on_first_rank(ranks, lambda: stages.facts_of(recipe, pruned, inputs, loss))
         run = stages.start_run(folder, resume, recipe, facts, ranks)
         stages.keep_figure(inputs, run)
-        recorder = stages.make_recorder(run, references, recipe.sweep, inputs.arithmetic.steps)
+        recorder = stages.make_recorder(run, references, recipe.sweep, inputs)
         arguments = make_arguments(recipe, folder.path, ranks.count)
         model = stages.load_to_train(pruned, recipe)
         trainer = stages.make_trainer(model, arguments, inputs, recipe, loss, run)

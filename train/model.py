@@ -10,14 +10,13 @@ from peft import LoraConfig, PeftModel
 from transformers import PreTrainedModel
 
 from data_prep.fingerprint import local_folder
-from data_prep.models import load_config
 from data_prep.prepared.prepare import Prepared, quiet
 from eval.sweep import SweepSpec
 from prune.calibration import calibration_set
 from prune.inspect import check_folder
 from prune.make import make_pruned
 from prune.plan import load as load_plan
-from recipes.schema import AdapterSection, LoraAdapter, ModelSection, Recipe
+from recipes.schema import AdapterSection, LoraAdapter, Recipe
 from runtime.ranks import Ranks, on_first_rank
 from runtime.run_folder import RunFolder
 
@@ -43,17 +42,17 @@ def pruned_path(recipe: Recipe, spec: SweepSpec, prepared: Prepared, folder: Run
 
 def check_local(model: str) -> None:
     """UserError where the weights at `model` do not fit their config; what is not on this machine is not checked."""
-    found = local_folder(model)
-    if found is not None:
-        check_folder(found)
+    folder = local_folder(model)
+    if folder is not None:
+        check_folder(folder)
 
 
 def plan_facts(pruned: str) -> dict[str, Any] | None:
     """The prune plan beside the weights, for the run record; None where a ready model came without one."""
-    found = local_folder(pruned)
-    if found is None or not (found / "prune_plan.json").is_file():
+    folder = local_folder(pruned)
+    if folder is None or not (folder / "prune_plan.json").is_file():
         return None
-    plan = load_plan(found)
+    plan = load_plan(folder)
     return {
         "method": plan.method,
         "layers": plan.layers,
@@ -78,11 +77,6 @@ def peft_config(adapter: AdapterSection) -> LoraConfig | None:
         use_dora=adapter.method == "dora",
         task_type="CAUSAL_LM",
     )
-
-
-def context_tokens(path: str, section: ModelSection) -> int:
-    """The longest sequence that the model was made for."""
-    return int(getattr(load_config(path, section), "max_position_embeddings", 10**9))
 
 
 @contextmanager

@@ -38,7 +38,7 @@ class WholeEpochs(Sampler[int]):
         return self.sequences + self.fillers
 
     def __iter__(self) -> Iterator[int]:
-        yield from self.order
+        yield from self.order  # a new permutation for each epoch, the same on every rank
         yield from range(self.sequences, len(self))
 
     def set_epoch(self, epoch: int) -> None:

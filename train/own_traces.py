@@ -9,12 +9,12 @@ from data_prep.suites.load import load_suite
 from eval.trace_writer import (
     Generation,
     fetch_weights,
-    finish,
-    finished,
-    journal_of,
-    missing_requests,
-    plan_generation,
+    finished_thoughts,
+    make_generation,
+    thought_journal,
+    unfinished_requests,
     write_thoughts,
+    write_traces,
 )
 from recipes.errors import UserError
 from recipes.generation import GenerateTraces
@@ -35,7 +35,7 @@ def with_generated_traces(recipe: Recipe, ranks: Ranks) -> Recipe:
     """
     if not isinstance(recipe.data.traces, GenerateTraces):
         return recipe
-    generation = on_every_rank(ranks, lambda: plan_generation(recipe))
+    generation = on_every_rank(ranks, lambda: make_generation(recipe))
     folder = recipe.run.cache_dir / "generated"
     if not recipe.dry_run:
         on_first_rank(ranks, lambda: fetch_weights(generation))
@@ -47,22 +47,22 @@ def with_generated_traces(recipe: Recipe, ranks: Ranks) -> Recipe:
                 "cannot be checked; start without dry_run, or write them with python -m eval.generate"
             )
         _write_once(generation, out, ranks)
-    on_first_rank(ranks, lambda: print(f"traces {out}{also_asked(generation, recipe.sweep)}", flush=True))
+    on_first_rank(ranks, lambda: print(f"traces {out}{overlap_warning(generation, recipe.sweep)}", flush=True))
     data = recipe.data.changed(traces=FileTraces(source="file", path=out))
     return recipe.changed(data=data)
 
 
 def _write_once(generation: Generation, out: Path, ranks: Ranks) -> None:
     """Writes `out`, unless another run that is waited for has done so."""
-    journal = journal_of(generation, out)
+    journal = thought_journal(generation, out)
     with ExitStack() as held:
         on_first_rank(ranks, lambda: _wait_for_others(out, held))
         if on_first_rank(ranks, out.is_file):
             return
-        done = on_first_rank(ranks, lambda: set(finished(journal)))
-        mine = missing_requests(generation, done)[ranks.rank :: ranks.count]
+        done = on_first_rank(ranks, lambda: set(finished_thoughts(journal)))
+        mine = unfinished_requests(generation, done)[ranks.rank :: ranks.count]
         on_every_rank(ranks, lambda: write_thoughts(generation, mine, journal, ranks.rank))
-        said = on_first_rank(ranks, lambda: finish(generation, out, journal))
+        said = on_first_rank(ranks, lambda: write_traces(generation, out, journal))
         if ranks.rank == 0:
             print(said, flush=True)
 
@@ -73,7 +73,7 @@ def _wait_for_others(out: Path, held: ExitStack) -> None:
     held.enter_context(hold_lock(out, lambda text: print(text, flush=True)))
 
 
-def also_asked(generation: Generation, sweep: SweepSection) -> str:
+def overlap_warning(generation: Generation, sweep: SweepSection) -> str:
     """A warning where the sweep asks the same questions: a model that learned them would be measured on them.
 
     The closed sets of the embedded world are known by heart by design and not looked at.

@@ -6,11 +6,13 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import torch
 
+from recipes.errors import UserError
 from recipes.zero import ZeroSection
 from runtime.pulse import PULSE
 from runtime.ranks import ALONE, Ranks
@@ -35,6 +37,10 @@ def start_ranks(zero: ZeroSection, stall_seconds: float) -> Ranks:
 
     A collective that lasts longer than a stall fails by itself, a little after the watchdog (`train.watch`).
     """
+    if torch.cuda.is_available():
+        check_gpus(torch.cuda.device_count(), os.environ)
+        # cuDNN builds a plan for every new length, and every packed trace has one of its own
+        torch.backends.cuda.enable_cudnn_sdp(False)
     if not uses_deepspeed(zero):
         return ALONE
     for name, value in (("RANK", "0"), ("LOCAL_RANK", "0"), ("WORLD_SIZE", "1"), ("MASTER_ADDR", "127.0.0.1")):
@@ -53,6 +59,16 @@ def start_ranks(zero: ZeroSection, stall_seconds: float) -> Ranks:
     )
     rank, count = torch.distributed.get_rank(), torch.distributed.get_world_size()
     return Ranks(rank, count, _gather, _meeting(rank, count)) if count > 1 else Ranks(rank, count, _gather)
+
+
+def check_gpus(gpus: int, environment: Mapping[str, str]) -> None:
+    """UserError, on every rank, where this machine has fewer GPUs than ranks."""
+    ranks = int(environment.get("LOCAL_WORLD_SIZE", environment.get("LOCAL_SIZE", "1")))
+    if ranks > gpus:
+        raise UserError(
+            f"{ranks} ranks on this machine and {gpus} GPU(s) that they may use: each rank needs one of its own; start "
+            f"at most {gpus} (deepspeed --num_gpus {gpus}), or let CUDA_VISIBLE_DEVICES name more"
+        )
 
 
 def _skip_compiled_communication(deepspeed: Any) -> None:

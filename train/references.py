@@ -27,7 +27,7 @@ def reference_sweep(
     which: WhichModel, path: str, section: ModelSection, spec: SweepSpec, cache: ReferenceCache
 ) -> dict[str, SuiteSweep]:
     """The sweep of a model that does not train, by suite; from the cache where the same was swept before."""
-    if spec.engine.name == "hf":
+    if spec.engine.in_process:
         return cache.sweep(which, path, section, spec, cache.ranks)
 
     def by_first_rank() -> None:
@@ -56,14 +56,15 @@ class ReferenceCache:
         """The sweep of every suite; the model is loaded only where something is not there."""
         checkpoint = find_checkpoint(path)
         on_first_rank(ranks, lambda: fetch(checkpoint))
-        weights = checkpoint_hash(checkpoint, section)
+        weights_hash = checkpoint_hash(checkpoint, section)
         load = cached(lambda: replace(checkpoint_weights(checkpoint, section, spec.engine), devices=self.devices))
         sweeps: dict[str, SuiteSweep] = {}
+        # suite by suite, each under its own protocol: a recipe that adds a suite finds the others in the cache
         for suite in spec.suites:
-            folder = self.folder / weights / spec.protocol_hash(suite) if weights else self.samples
+            folder = self.folder / weights_hash / spec.protocol_hash(suite) if weights_hash else self.samples
             place = Place(folder, which, 0)
-            sweeps |= KeptSweep(replace(spec, suites=(suite,)), place, weights, ranks).run(load)
-            if weights and ranks.rank == 0:
+            sweeps |= KeptSweep(replace(spec, suites=(suite,)), place, weights_hash, ranks).run(load)
+            if weights_hash and ranks.rank == 0:
                 target = Place(self.samples, which, 0).file(suite.name)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(place.file(suite.name), target)

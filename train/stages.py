@@ -114,11 +114,12 @@ def _group(model: ModelSection, plan: dict[str, Any] | None) -> str:
     return f"{Path(model.unpruned).name}-{plan.get('method', 'pruned')}-{len(plan.get('removed', []))}"
 
 
-def make_recorder(run: Run, references: References, sweep: SweepSection, last_step: int) -> SweepRecorder:
+def make_recorder(run: Run, references: References, sweep: SweepSection, inputs: Inputs) -> SweepRecorder:
     """The recorder of sweeps; the references become its first rows."""
     suite = sweep.verdict.suite or sweep.suites[-1].name
     verdict = sweep.verdict.changed(suite=suite)
-    recorder = SweepRecorder(run, references, verdict, Looks(sweep.every_steps, last_step))
+    groups = {suite.name: suite.groups for suite in inputs.spec.suites}
+    recorder = SweepRecorder(run, references, verdict, Looks(sweep.every_steps, inputs.arithmetic.steps), groups)
     for sweeps in (references.unpruned, references.pruned):
         recorder.record(sweeps, Cost())
     return recorder

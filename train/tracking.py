@@ -96,8 +96,8 @@ def wandb_mode(section: WandbSection) -> str:
     if os.environ.get("WANDB_MODE") in ("online", "offline", "disabled"):
         return os.environ["WANDB_MODE"]
     netrc = Path.home() / ".netrc"
-    known = "WANDB_API_KEY" in os.environ or (netrc.is_file() and "wandb" in netrc.read_text(errors="replace"))
-    return "online" if known else "offline"
+    has_key = "WANDB_API_KEY" in os.environ or (netrc.is_file() and "wandb" in netrc.read_text(errors="replace"))
+    return "online" if has_key else "offline"
 
 
 def start_tracker(section: WandbSection, folder: Path, facts: Mapping[str, Any], group: str) -> Tracker:

@@ -39,6 +39,7 @@ class RecoveryTrainer(EpochTrainer):
             or self.label_smoother is not None
             or self.aux_loss_enabled
             or self.accelerator.parallelism_config is not None
+            or self.args.torch_compile  # a compiled model would be compiled again for a forward that changes
             or not has_linear_head(self.base)
         )
 
@@ -71,6 +72,7 @@ class RecoveryTrainer(EpochTrainer):
         self.tokens += real_tokens(inputs)
         for name, value in metrics.items():
             self.sums[name] = self.sums.get(name, 0) + value.double()
+        # the Trainer counts the labels of the whole global batch; without that count it is this micro batch's own mean
         items = metrics["labelled"] if num_items_in_batch is None else num_items_in_batch
         loss: torch.Tensor = summed / torch.as_tensor(items).clamp(min=1)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:

@@ -76,6 +76,7 @@ class Watch:
         self.token: str = on_first_rank(self.ranks, self._make_folder)
         self.leave_file = self.folder / f".leave-{self.token}"
         self.log: IO[str] = self.log_of(self.ranks.rank).open("a", encoding="utf-8")
+        # logs are opened before the ranks exchange where they are, so that each can look at all others' from then on
         self._note(f"rank {self.ranks.rank} of {self.ranks.count}, process {os.getpid()} on {socket.gethostname()}")
         me = (self.ranks.rank, socket.gethostname(), os.getpid())
         self.peers = [
@@ -138,6 +139,8 @@ class Watch:
     def _watch(self) -> None:
         asked_at: float | None = None
         while not self.over.is_set():
+            # the signal handler of the main thread cannot run while that thread waits in a collective; the byte that
+            # Python writes for it (`set_wakeup_fd`) arrives here all the same
             if select.select([self.sleeper], [], [], POLL_SECONDS)[0]:
                 heard = self.sleeper.recv(64)
                 if any(number in heard for number in SIGNALS.numbers):
@@ -154,6 +157,7 @@ class Watch:
             self._look_at_others()
             if PULSE.watched and PULSE.silence_seconds() > self.stall_seconds:
                 self._stalled()
+            # a rank that waits for others gives no sign of life of its own; it is their silence that counts then
             if PULSE.waits and any(peer.is_silent(max(self.stall_seconds, SILENT_SECONDS)) for peer in self.peers):
                 self._stalled()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,9 @@ def _named_suite(section: NamedSuite, where: str) -> Suite:
         else hub_rows(benchmark.hub, benchmark.config, benchmark.split, where)
     )
     order = f"{section.seed}" if benchmark.shuffle_choices else ""
-    rules = RowRules(benchmark.columns, grader, instruction, benchmark.gold_after, order)
+    rules = RowRules(
+        replace(benchmark.columns, group=(section.group,)), grader, instruction, benchmark.gold_after, order
+    )
     return _rows_suite(section, rows, rules, where)
 
 
@@ -103,7 +105,7 @@ LOADERS: Mapping[type[Any], Callable[[Any, str], Suite]] = {
 def _own_rules(section: JsonlSuite | HubSuite) -> RowRules:
     """The rules of rows whose columns and grader the recipe names."""
     problem = ("problem", "question") if section.problem == "problem" else (section.problem,)
-    columns = Columns(problem=problem, answer=(section.answer,), choices=(section.choices,))
+    columns = Columns(problem=problem, answer=(section.answer,), choices=(section.choices,), group=(section.group,))
     order = f"{section.seed}" if section.shuffle_choices else ""
     grader = section.grader if section.method == "generate" else f"{LIKELIHOOD}{section.likelihood}"
     return RowRules(columns, grader, section.instruction, order=order)
@@ -190,7 +192,14 @@ def _problem(row: Any, number: str, rules: RowRules) -> Problem:
         if rules.order:
             choices, right = shuffled(choices, right, f"{rules.order} {identity}")
         gold = LETTERS[right]
-    return Problem(id=identity, question=_prompt(question, choices, rules), answer=gold, choices=choices)
+    _, group = _column(row, columns.group)
+    return Problem(
+        id=identity,
+        question=_prompt(question, choices, rules),
+        answer=gold,
+        choices=choices,
+        group="" if group is None else str(group).strip(),
+    )
 
 
 def _prompt(question: str, choices: Sequence[str], rules: RowRules) -> str:

@@ -1,44 +1,83 @@
-"""The engine that a recipe names."""
+"""The engine that a recipe names: one table from the section of a recipe to what opens it and its version."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from eval.engines.completions import Completer, CompletionEngine
-from eval.engines.hf import HFEngine, engine_version
+from eval.engines.completions import CompletionEngine
+from eval.engines.hf import HFEngine, hf_version
 from eval.engines.memory import GIGABYTE
 from eval.engines.server import ServerCompleter, server_version
 from eval.engines.vllm import VllmCompleter, vllm_version
 from eval.protocol import Protocol
 from eval.types import Engine, Weights
 from recipes.engines import EngineSection, ServerEngine, VllmEngine
+from recipes.engines import HFEngine as HFSection
+from recipes.section import Section
 
 
 @contextmanager
+def _open_hf(
+    section: HFSection, protocol: Protocol, tokenizer: PreTrainedTokenizerBase, weights: Weights
+) -> Iterator[Engine]:
+    assert weights.model is not None, "the engine in process needs a loaded model"
+    yield HFEngine(weights.model, protocol, section.batch_size, int(section.memory_gb * GIGABYTE))
+
+
+@contextmanager
+def _open_server(
+    section: ServerEngine, protocol: Protocol, tokenizer: PreTrainedTokenizerBase, weights: Weights
+) -> Iterator[Engine]:
+    with closing(ServerCompleter(section, protocol, tokenizer)) as completer:
+        yield CompletionEngine(completer, protocol)
+
+
+@contextmanager
+def _open_vllm(
+    section: VllmEngine, protocol: Protocol, tokenizer: PreTrainedTokenizerBase, weights: Weights
+) -> Iterator[Engine]:
+    with closing(VllmCompleter(section, protocol, weights)) as completer:
+        yield CompletionEngine(completer, protocol)
+
+
+@dataclass(frozen=True)
+class EngineKind:
+    """What the sweep needs of an engine.
+
+    open: the engine for (section, protocol, tokenizer, weights) while a context lasts; version: what a protocol hash
+    says of it, from the section alone, or UserError where the engine is not installed.
+    """
+
+    open: Callable[[Any, Protocol, PreTrainedTokenizerBase, Weights], AbstractContextManager[Engine]]
+    version: Callable[[Any], str]
+
+
+KINDS: dict[type[Section], EngineKind] = {
+    HFSection: EngineKind(_open_hf, lambda section: hf_version()),
+    ServerEngine: EngineKind(_open_server, server_version),
+    VllmEngine: EngineKind(_open_vllm, vllm_version),
+}
+
+
 def open_engine(
     section: EngineSection, protocol: Protocol, tokenizer: PreTrainedTokenizerBase, weights: Weights
-) -> Iterator[Engine]:
+) -> AbstractContextManager[Engine]:
     """An engine for `protocol` on `weights`; what it has started (a process, a thread) ends with the context."""
-    if not isinstance(section, ServerEngine | VllmEngine):
-        assert weights.model is not None
-        yield HFEngine(weights.model, protocol, section.batch_size, int(section.memory_gb * GIGABYTE))
-        return
-    completer: Completer = (
-        VllmCompleter(section, protocol, weights)
-        if isinstance(section, VllmEngine)
-        else ServerCompleter(section, protocol, tokenizer)
-    )
-    try:
-        yield CompletionEngine(completer, protocol)
-    finally:
-        completer.close()
+    return _kind(section).open(section, protocol, tokenizer, weights)
 
 
 def version_of(section: EngineSection) -> str:
     """What a protocol hash says of the engine."""
-    if isinstance(section, VllmEngine):
-        return vllm_version(section)
-    return server_version(section) if isinstance(section, ServerEngine) else engine_version()
+    return _kind(section).version(section)
+
+
+def _kind(section: Section) -> EngineKind:
+    kind = KINDS.get(type(section))
+    if kind is None:
+        raise TypeError(f"{type(section).__name__} has no engine; add it to eval.engines.choose.KINDS")
+    return kind

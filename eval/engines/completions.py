@@ -1,8 +1,8 @@
 """Engines that complete whole texts elsewhere: the state machine of `eval.budget_forcing` driven by completions.
 
-A completer is asked for many tokens at once; the machine takes them one by one, goes off to an answer where a budget
-is reached (one more completion), and comes back to the thinking tokens it had not used yet. So every engine follows the
-one protocol, and a thought costs one completion and one more an answer.
+A completer gives many tokens at once; the machine takes them one by one, turns to an answer where a budget is reached
+(one more completion), and returns to the thinking tokens it had not used yet. So every engine follows the one protocol,
+and a thought costs one completion, plus one per answer.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Completion:
-    """The tokens that came, the end included where one ended them. Tokens after an end do no harm."""
+    """The tokens that came, with the end where one ended them. Tokens after an end do no harm."""
 
     ids: tuple[int, ...]
 
@@ -47,9 +47,10 @@ class Failure:
 
 
 class Completer(Interface):
-    """Works on up to `width` calls at once and gives each result as soon as it is there.
+    """Works on up to `width` calls at once and gives each result as soon as it is finished.
 
-    `close` ends all that runs, calls under way included, and leaves no thread or process behind; safe at any time.
+    `close` ends everything that runs, including calls in progress, and leaves no thread or process behind; it may be
+    called at any time.
     """
 
     width: int
@@ -58,13 +59,13 @@ class Completer(Interface):
         """Begins a call and returns at once."""
 
     def finished(self) -> tuple[int, Completion | Failure]:
-        """Waits for the next call that is done, in whatever order."""
+        """Waits for the next call that is finished, in any order."""
 
     def close(self) -> None: ...
 
 
 class DrivenThought:
-    """One thought whose tokens come in completions. `call` says what to ask for next; None where nothing is left."""
+    """One thought whose tokens come in completions. `call`: the next completion it needs; None when it is finished."""
 
     def __init__(self, request: Request, protocol: Protocol) -> None:
         self.machine, self.protocol, self.request = ForcedThought(request, protocol), protocol, request
@@ -77,7 +78,7 @@ class DrivenThought:
         self._advance()
 
     def take(self, completion: Completion) -> None:
-        """Uses the tokens of the completion that `call` asked for."""
+        """Uses the tokens of the completion of `call`."""
         if self.machine.answering:
             self._answer = list(completion.ids)
         else:
@@ -96,7 +97,7 @@ class DrivenThought:
             was_answering = self.machine.answering
             self.machine.accept(token)
             if self.machine.answering and not was_answering:
-                self._answer = []
+                self._answer = []  # tokens that an earlier completion gave after the end of its answer
 
     def _feed(self) -> None:
         machine = self.machine
@@ -108,6 +109,8 @@ class DrivenThought:
         """The next token, where a completion has brought it already."""
         if self.machine.answering:
             return self._answer.pop(0) if self._answer else None
+        # After an answer the machine is back in the middle of a thought that was completed further than it had read.
+        # An extension leaves that completion (a wait text takes the place of the close), and a new one is needed.
         ahead = len(self._context) - len(self._thinking_context)
         fits = 0 <= ahead < len(self._thinking) and self._context == self._thinking_context + self._thinking[:ahead]
         return self._thinking[ahead] if fits else None
@@ -115,11 +118,12 @@ class DrivenThought:
     def _next_call(self) -> Call:
         rules, machine = self.protocol, self.machine
         self._calls += 1
-        own = uniforms(1, rules.seed, self.request.problem, self.request.sample, "call", self._calls)
-        seed = int(own[0] * 2**31)
+        (uniform,) = uniforms(1, rules.seed, self.request.problem, self.request.sample, "call", self._calls)
+        seed = int(uniform * 2**31)
         stops = tuple((token,) for token in rules.format.stop_ids)
         if machine.answering:
             return Call(tuple(self._context), rules.answer_tokens, stops, rules.format.banned_ids, seed)
+        # one token more than the budget: the machine chooses one there too, and would need a call of its own for it
         left = max(1, rules.budgets[-1] - (len(self._context) - machine.prompt_tokens) + 1)
         return Call(tuple(self._context), left, (rules.format.close_tag_ids, *stops), (), seed)
 
@@ -131,10 +135,10 @@ class CompletionEngine:
         self.completer, self.protocol = completer, protocol
 
     def think(self, requests: Sequence[Request]) -> Iterator[Thought | Missing]:
-        """Yields each thought as soon as it is whole; a thought with a failed call is missing, never wrong.
+        """Yields each thought as soon as it is finished; a thought with a failed call is missing, never wrong.
 
-        A thought waits for no other: its next call starts when its last one is done, and the next request when a
-        thought has ended. Left early, it closes the completer.
+        No thought waits for another: its next call starts when its last one has finished, and the next request when a
+        thought has ended. If the caller stops early, the completer is closed.
         """
         waiting, keys = iter(requests), count()
         active: dict[int, DrivenThought] = {}
@@ -143,28 +147,28 @@ class CompletionEngine:
                 for request in islice(waiting, self.completer.width - len(active)):
                     key = next(keys)
                     active[key] = DrivenThought(request, self.protocol)
-                    self._go_on(key, active[key])
+                    self._start_call(key, active[key])
                 if not active:
                     return
-                key, result = self.completer.finished()
-                found = self._take(key, active[key], result)
-                if found is not None:
+                key, completion = self.completer.finished()
+                result = self._take(key, active[key], completion)
+                if result is not None:
                     del active[key]
-                    yield found
+                    yield result
         except BaseException:  # also an interrupt, and a caller that has seen enough
             self.completer.close()
             raise
 
-    def _take(self, key: int, thought: DrivenThought, result: Completion | Failure) -> Thought | Missing | None:
-        """What became of the thought with this result; None where it goes on."""
-        if isinstance(result, Failure):
-            return Missing(thought.request.problem, thought.request.sample, result.reason)
-        thought.take(result)
+    def _take(self, key: int, thought: DrivenThought, completion: Completion | Failure) -> Thought | Missing | None:
+        """The thought where this completion ends it; None where it continues."""
+        if isinstance(completion, Failure):
+            return Missing(thought.request.problem, thought.request.sample, completion.reason)
+        thought.take(completion)
         if thought.call is None:
             return thought.machine.thought()
-        self._go_on(key, thought)
+        self._start_call(key, thought)
         return None
 
-    def _go_on(self, key: int, thought: DrivenThought) -> None:
+    def _start_call(self, key: int, thought: DrivenThought) -> None:
         assert thought.call is not None
         self.completer.start(key, thought.call)

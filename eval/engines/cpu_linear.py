@@ -16,13 +16,16 @@ import torch
 from torch.nn import Linear
 
 LARGE_WEIGHT = 1 << 19
-"""weights of so many numbers go to oneDNN even for one row"""
+"""weights of at least so many numbers go to oneDNN even for one row"""
 LARGE_PRODUCT = 1 << 22
-"""smaller weights do for so many multiplications at once, as in a prefill"""
+"""smaller weights do for products of at least so many multiplications, as in a prefill"""
 
 
 def _forward(layer: Linear, states: torch.Tensor) -> torch.Tensor:
-    """What a linear layer's forward is while `onednn_linears` holds; weights are looked up at every call."""
+    """A linear layer's forward within `onednn_linears`: [..., inputs] to [..., outputs].
+
+    The weight is looked up at every call, since training may replace it between sweeps.
+    """
     if not _is_worth_it(states, layer.weight) or torch.is_grad_enabled():  # oneDNN's product has no gradient
         return torch.nn.functional.linear(states, layer.weight, layer.bias)
     product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(states, layer.weight, layer.bias, "none", [], "")
@@ -37,7 +40,7 @@ def _is_worth_it(states: torch.Tensor, weight: torch.Tensor) -> bool:
 
 
 def has_onednn() -> bool:
-    """True where this torch has oneDNN and its product for plain weights."""
+    """Whether this torch has oneDNN and its product for plain weights."""
     return bool(torch.backends.mkldnn.is_available()) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
@@ -47,8 +50,9 @@ def onednn_linears(model: torch.nn.Module) -> Iterator[None]:
 
     A layer whose forward something else has replaced is left as it is.
     """
-    found = [module for module in model.modules() if type(module) is Linear and "forward" not in vars(module)]
-    layers = found if has_onednn() else []
+    layers: list[Linear] = []
+    if has_onednn():
+        layers = [module for module in model.modules() if type(module) is Linear and "forward" not in vars(module)]
     try:
         for layer in layers:
             layer.forward = partial(_forward, layer)  # type: ignore[method-assign]

@@ -1,7 +1,7 @@
-"""How many thoughts fit side by side into a memory limit, and how much memory a sweep really took at its peak.
+"""How many thoughts fit side by side into a memory limit, and how much memory a sweep took at its peak.
 
-What is counted is what a sweep takes beside the weights: the key/value cache, the logits and what sampling makes of
-them, the widest layer of a step, and a prefill. `tests/bench/middle.py` holds it against the measured peak.
+The limit is for what a sweep takes beside the weights: the key/value cache, the logits and what sampling makes of them,
+the widest layer of a step, and a prefill. `tests/bench/middle.py` compares the estimate with the measured peak.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ GIGABYTE = 1 << 30
 
 @dataclass(frozen=True)
 class SlotLayout:
-    """Rows side by side, tokens a row may have, and the bytes that they take at most."""
+    """Rows side by side, most tokens of a row, and the bytes that all of them take at most."""
 
     slots: int
     capacity: int
@@ -49,8 +49,10 @@ def lay_out_slots(model: Any, protocol: Protocol, capacity: int, most: int, limi
 def _row_bytes(model: Any, protocol: Protocol, capacity: int) -> int:
     """One row: its cache, its logits (sorted and summed in float64 where they are sampled), scores and masks."""
     config, size = model.config, model.dtype.itemsize
-    cache = 2 * config.num_hidden_layers * _key_values(config) * size
-    scores = 2 * config.num_attention_heads * 4 + 16
+    cache = 2 * config.num_hidden_layers * _key_values(config) * size  # keys and values of all layers
+    scores = 2 * config.num_attention_heads * 4 + 16  # before and after the softmax in float32, and the mask
+    # Per id: the logit and its copies in float32; sampling adds what `eval.streams` makes of them (sorted values and
+    # their ids, probabilities and their sums in float64).
     choosing = size + 8 + (48 if protocol.temperature > 0 else 0)
     return capacity * (cache + scores) + config.vocab_size * choosing + _token_bytes(config, size)
 
@@ -60,7 +62,7 @@ def _prefill_bytes(model: Any, capacity: int) -> int:
 
 
 def _token_bytes(config: Any, size: int) -> int:
-    """What one token holds at the widest moment of a layer."""
+    """Bytes of activations per token at the widest moment of a layer."""
     queries = config.num_attention_heads * _head_size(config)
     return (6 * config.hidden_size + 3 * config.intermediate_size + 4 * queries + 6 * _key_values(config)) * size
 
@@ -75,9 +77,9 @@ def _head_size(config: Any) -> int:
 
 
 class PeakMemory:
-    """The peak of this process since it was made, over what it held then: GPU memory, else resident memory (Linux).
+    """The peak of this process since this object was made, above what it held then.
 
-    0 where neither can be read.
+    GPU memory where there is a GPU, else resident memory (Linux); 0 where neither can be read.
     """
 
     def __init__(self) -> None:
@@ -90,14 +92,14 @@ class PeakMemory:
             self._before = _resident("VmRSS")
 
     def bytes(self) -> int:
-        """Bytes over the start, at the highest moment so far."""
+        """Bytes above the start, at the highest moment so far."""
         peak = torch.cuda.max_memory_allocated() if self._gpu else _resident("VmHWM")
         return max(0, peak - self._before)
 
 
 def _reset_resident_peak() -> None:
     try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # 5: set VmHWM back to VmRSS (proc(5))
     except OSError:
         return
 

@@ -34,7 +34,7 @@ class ServerCompleter:
 
     def __init__(self, section: ServerEngine, protocol: Protocol, tokenizer: PreTrainedTokenizerBase) -> None:
         self.section, self.protocol, self.tokenizer = section, protocol, tokenizer
-        self.width = section.concurrency
+        self.width = section.thoughts_at_once
         self.reader = ReplyReader(protocol, tokenizer)
         self.headers = key_header(section)
         self._results: queue.SimpleQueue[tuple[int, Completion | Failure]] = queue.SimpleQueue()
@@ -81,7 +81,7 @@ class ServerCompleter:
     async def _answer(self, key: int, call: Call) -> None:
         try:
             result = await self._complete(call)
-        except Exception as fault:  # whatever it is, the other side waits for this call
+        except Exception as fault:  # whatever it is: an error that is lost here would leave `finished` waiting for ever
             result = Failure(f"{type(fault).__name__}: {fault}")
         if isinstance(result, Failure):
             result = Failure(without_key(result.reason, self.headers))
@@ -109,7 +109,7 @@ class ServerCompleter:
         return Failure(f"{reason} (after {attempt + 1} tries{hint})")
 
     def _body(self, call: Call) -> dict[str, Any]:
-        """The request. Endpoints pass over the fields that they do not know; each is known to one of them."""
+        """The request. Endpoints ignore fields that they do not know; each field is known to at least one of them."""
         rules = self.protocol
         body: dict[str, Any] = {
             "model": self.section.model,
@@ -122,9 +122,9 @@ class ServerCompleter:
             "skip_special_tokens": False,
             "add_special_tokens": False,
             "return_token_ids": True,  # vLLM
-            "include_stop_str_in_output": True,
-            "no_stop_trim": True,
-        }  # vLLM and SGLang: keep the end in the text
+            "include_stop_str_in_output": True,  # vLLM: keep the end in the text
+            "no_stop_trim": True,  # SGLang: the same
+        }
         if rules.top_k:
             body["top_k"] = rules.top_k
         if rules.min_p:

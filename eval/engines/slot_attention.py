@@ -1,7 +1,7 @@
-"""Attention of the in-process engine on a CPU: one query token a row against a slice of the slot cache.
+"""Attention of the in-process engine on a CPU: one query token per row against a slice of the slot cache.
 
-transformers' SDPA road copies nothing here either, but torch's kernel for masked single queries is slow on a CPU: two
-batched products do the same sum in 0.4–0.8 of the time. All else (prompts, GPUs) goes to transformers' own function.
+transformers' SDPA function copies nothing here either, but torch's kernel for masked single queries is slow on a CPU:
+two batched products do the same sum in 0.4–0.8 of the time. All else (prompts, GPUs) goes to transformers' function.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ SLOTS = "chainmend_slots"
 PLAIN = {"dropout", "scaling", "is_causal", "sliding_window", "position_ids", "use_cache", "cache_position"}
 """arguments that change nothing for one query token whose mask is given"""
 
-
 Blocks = tuple[tuple[int, int, int], ...]
 """(first row, last row + 1, columns that these rows need) of neighbouring slots"""
 BLOCK_ROWS = 64
 
 
 def blocks_of(positions: Sequence[int]) -> Blocks:
-    """Blocks of 64 rows for the rows' `positions` of the token that is fed: none reads farther than its longest row."""
+    """Blocks of 64 rows, each as wide as its longest row needs; `positions` [rows] of the token that is fed."""
     starts = range(0, len(positions), BLOCK_ROWS)
     return tuple(
         (start, min(start + BLOCK_ROWS, len(positions)), max(positions[start : start + BLOCK_ROWS]) + 1)
@@ -40,29 +39,35 @@ def slot_attention(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
-    slot_blocks: Blocks | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Output [rows, 1, heads, head size]; `query` [rows, heads, tokens, head size], `key` and `value` with their own
-    number of heads, `attention_mask` [rows, 1, tokens, width], true or 0 where a column is seen."""
-    extra = any(value is not None for name, value in kwargs.items() if name not in PLAIN)
-    if query.shape[2] > 1 or query.device.type != "cpu" or attention_mask is None or extra:
-        whole: tuple[torch.Tensor, None] = sdpa_attention_forward(
+    """Output [rows, tokens, heads, head size].
+
+    query [rows, heads, tokens, head size]; key, value [rows, key/value heads, width, head size]; attention_mask
+    [rows, 1, tokens, width]: for several tokens whether a column is visible, for one token what is added to its score.
+    `slot_blocks` among the arguments is the engine's own (`blocks_of`); without it all rows are one block.
+    """
+    blocks: Blocks = kwargs.pop("slot_blocks", None) or ((0, query.shape[0], key.shape[2]),)
+    has_more = any(argument is not None for name, argument in kwargs.items() if name not in PLAIN)
+    if query.shape[2] > 1 or query.device.type != "cpu" or attention_mask is None or has_more:
+        output: tuple[torch.Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **kwargs
         )
-        return whole
+        return output
     rows, heads, _, size = query.shape
     kv_heads = key.shape[1]
+    # Query heads that share a key/value head are the rows of one product, so keys and values need not be repeated.
     scaled = (query * (size**-0.5 if scaling is None else scaling)).view(rows * kv_heads, heads // kv_heads, size)
-    output = query.new_empty(rows * kv_heads, heads // kv_heads, value.shape[3])
-    for first, last, width in slot_blocks or ((0, rows, key.shape[2]),):
+    output_groups = query.new_empty(rows * kv_heads, heads // kv_heads, value.shape[3])
+    for first, last, width in blocks:
         groups = slice(first * kv_heads, last * kv_heads)
+        # [rows of the block * key/value heads, width, head size]: views of the cache, nothing is copied
         keys, values = (states[first:last, :, :width].reshape(-1, width, states.shape[3]) for states in (key, value))
         scores = torch.bmm(scaled[groups], keys.transpose(1, 2)).view(last - first, heads, width)
         scores = scores.add_(attention_mask[first:last, 0, :, :width])
         weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
-        torch.bmm(weights.view(-1, heads // kv_heads, width), values, out=output[groups])
-    return output.view(rows, 1, heads, -1), None
+        torch.bmm(weights.view(-1, heads // kv_heads, width), values, out=output_groups[groups])
+    return output_groups.view(rows, 1, heads, -1), None
 
 
 AttentionInterface.register(SLOTS, slot_attention)

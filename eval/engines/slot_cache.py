@@ -1,4 +1,7 @@
-"""A key/value cache of slots: each row has its own length, shrinks at no cost, and leaves without moving others."""
+"""A key/value cache of slots: each row has its own length, shrinks at no cost, and is freed without moving others.
+
+Nothing is ever cut from it: the mask hides what lies beyond a row's length, and later tokens overwrite it.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,7 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 
 
 class SlotLayer(CacheLayerMixin):
-    """Keys and values of one layer, [slots, heads, capacity, head size]; the owning `SlotCache` tells where to write.
-
-    On a CPU the keys lie in memory with their columns last: a query's product with them then reads whole lines, which
-    takes 0.7 of the time. Both start as zeros: a masked column still meets a weight of 0, and 0 times an uninitialised
-    NaN is NaN.
-    """
+    """Keys and values of one layer, [slots, heads, capacity, head size]; the owning `SlotCache` says where to write."""
 
     def __init__(self, owner: SlotCache) -> None:
         super().__init__()
@@ -20,6 +18,8 @@ class SlotLayer(CacheLayerMixin):
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         slots, heads, capacity = self.owner.slots, key_states.shape[1], self.owner.capacity
+        # Zeros, not empty: a masked column has a weight of 0, and 0 times an uninitialised NaN is NaN.
+        # On a CPU the columns of the keys are contiguous in memory: the product with a query takes 0.7 of the time.
         if key_states.device.type == "cpu":
             self.keys = key_states.new_zeros(slots, heads, key_states.shape[3], capacity).transpose(2, 3)
         else:
@@ -38,14 +38,15 @@ class SlotLayer(CacheLayerMixin):
             first, (rows, _, tokens, _) = self.owner.first_slot, key_states.shape
             self.keys[first : first + rows, :, :tokens] = key_states
             self.values[first : first + rows, :, :tokens] = value_states
-            return key_states, value_states
+            return key_states, value_states  # a prompt sees itself alone, so the cache need not be read
         for states, fresh in ((self.keys, key_states), (self.values, value_states)):
-            states[self.owner.rows, :, self.owner.positions] = fresh[:, :, 0]
+            states[self.owner.rows, :, self.owner.positions] = fresh[:, :, 0]  # [rows, heads, head size]
         return (
             self.keys[: len(key_states), :, : self.owner.width],
             self.values[: len(value_states), :, : self.owner.width],
         )
 
+    # the rest of CacheLayerMixin's interface; masks are given by the engine, so transformers makes none from these
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self.owner.width, 0
 
@@ -57,12 +58,12 @@ class SlotLayer(CacheLayerMixin):
 
 
 class SlotCache(Cache):
-    """`slots` rows of at most `capacity` tokens. Rows in use are kept at the front, so a step reads a plain slice."""
+    """`slots` rows of at most `capacity` tokens. Rows in use come first, so that a step reads a plain slice."""
 
     def __init__(self, layers: int, slots: int, capacity: int) -> None:
         super().__init__(layers=[SlotLayer(self) for _ in range(layers)])
         self.slots, self.capacity = slots, capacity
-        self.first_slot: int | None = None
+        self.first_slot: int | None = None  # of a prefill; None in a step
         self.positions = torch.empty(0, dtype=torch.long)
         self.rows = torch.empty(0, dtype=torch.long)
         self.width = 0
@@ -72,7 +73,7 @@ class SlotCache(Cache):
         self.first_slot, self.width = first_slot, tokens
 
     def for_step(self, positions: torch.Tensor, width: int) -> None:
-        """The next forward writes one token a row at `positions` [rows] and reads the first `width` columns."""
+        """The next forward writes one token per row at `positions` [rows] and reads the first `width` columns."""
         self.first_slot, self.positions, self.width = None, positions, width
         self.rows = torch.arange(len(positions), device=positions.device)
 

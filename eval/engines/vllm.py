@@ -61,18 +61,18 @@ def _version_at(python: str) -> str:
 class VllmCompleter:
     """Calls to one vLLM process, all under way at once; vLLM batches them and keeps the caches of common prefixes.
 
-    The process starts at once and lives until `close`. Where it dies or falls silent, the calls in hand fail with its
-    last words, and it is started once more; dies it again, all calls fail.
+    The process starts at once and lives until `close`. If it dies or falls silent, the calls in progress fail with its
+    last words, and it is started once more; if it dies again, all calls fail.
     """
 
     def __init__(self, section: VllmEngine, protocol: Protocol, weights: Weights) -> None:
         if not weights.folder:
             raise UserError(
                 "sweep.engine.name=vllm loads a checkpoint from its folder, and the weights in training "
-                "lie in none; use sweep.engine.name=hf in training, or sweep the saved checkpoint"
+                "have none; use sweep.engine.name=hf in training, or sweep the saved checkpoint"
             )
         self.section, self.protocol, self.weights = section, protocol, weights
-        self.width = section.max_sequences
+        self.width = section.thoughts_at_once
         self._deaths, self._death = 0, ""
         self._in_hand: set[int] = set()
         self._failed: deque[tuple[int, Failure]] = deque()

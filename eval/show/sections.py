@@ -106,7 +106,10 @@ def token_factors(rows: Sequence[Row], suite: str) -> Table:
 
 
 def by_step(rows: Sequence[Row], suite: str) -> Table:
-    """Step by step: base and level (accuracy at the smallest and the largest budget), gain, termination, looping; the references come first."""
+    """Step by step: base and level (accuracy at the smallest and the largest budget), gain, termination, looping.
+
+    The references come first.
+    """
     lines = []
     for model, title in MODELS.items():
         for step in steps(rows, model, suite):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from data_prep.models import attention, load_config, load_model, load_tokenizer
+from data_prep.models import UNLIMITED_TOKENS, attention, context_tokens, load_config, load_model, load_tokenizer
 from recipes.errors import UserError
 from recipes.schema import ModelSection
 from tests.eval.worlds import FOLDER, fresh_nano
@@ -45,3 +45,12 @@ def test_pickled_weights_are_never_loaded(tmp_path: Path) -> None:
     torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
     with pytest.raises(UserError, match=r"the weights at .* cannot be loaded"):
         load_model(str(tmp_path), SECTION)
+
+
+def test_the_context_is_what_the_config_names() -> None:
+    assert context_tokens(FOLDER, SECTION) == 512
+
+
+def test_a_config_without_a_limit_has_none(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "bloom"}')  # ALiBi: no table of positions
+    assert context_tokens(str(tmp_path), SECTION) == UNLIMITED_TOKENS

@@ -17,20 +17,20 @@ import torch
 
 from eval.kept_sweep import KeptSweep, Place
 from eval.samples import read_sweep
-from eval.sweep import SweepSpec, engine_on, suite_requests, suite_sweep, sweep_model
+from eval.sweep import SweepSpec, engine_on, suite_requests, suite_sweep
 from eval.types import Thought, Weights
 from recipes.engines import HFEngine
 from recipes.errors import UserError
 from runtime.journal import Busy, Journal
 from runtime.ranks import ALONE, Ranks
-from tests.eval.worlds import nano, nano_spec, nano_suite
+from tests.eval.worlds import nano, nano_spec, nano_suite, sweep_model
 
 SUITES = [nano_suite("shallow", 3), nano_suite("chain", 6)]
 SPEC = nano_spec(SUITES, [8, 24])
 
 
-def kept(folder: Path, spec: SweepSpec = SPEC, mark: str = "weights") -> KeptSweep:
-    return KeptSweep(spec, Place(folder, "run", 20), mark, ALONE)
+def kept(folder: Path, spec: SweepSpec = SPEC, weights_hash: str = "weights") -> KeptSweep:
+    return KeptSweep(spec, Place(folder, "run", 20), weights_hash, ALONE)
 
 
 def load() -> Weights:
@@ -83,10 +83,10 @@ def begin(folder: Path, change: Callable[[Thought], Thought]) -> str:
     content = file(folder).read_text()
     file(folder).unlink()
     with engine_on(load(), SPEC) as engine:
-        found = [one for one in engine.think(suite_requests(SUITES[1], SPEC)) if isinstance(one, Thought)]
+        thoughts = [one for one in engine.think(suite_requests(SUITES[1], SPEC)) if isinstance(one, Thought)]
     journal = Journal(file(folder), json.loads(content.splitlines()[0]))
     with journal.writer(0) as writer:
-        for thought in found[:3]:
+        for thought in thoughts[:3]:
             writer.add(change(thought).row())
     (path,) = journal.files()
     path.write_bytes(path.read_bytes()[:-9])
@@ -112,16 +112,18 @@ def test_finished_thoughts_are_not_thought_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "mark", "said"),
+    ("spec", "weights_hash", "said"),
     [
         (SPEC, "others", r"weights \(weights there, others now\)"),
         (nano_spec(SUITES, [8, 30]), "weights", r"budgets \(\[8, 24\] there, \[8, 30\] now\), protocol \("),
     ],
 )
-def test_files_of_another_making_are_refused_and_stay(whole: Path, spec: SweepSpec, mark: str, said: str) -> None:
+def test_files_of_another_making_are_refused_and_stay(
+    whole: Path, spec: SweepSpec, weights_hash: str, said: str
+) -> None:
     before = file(whole).read_text()
     with pytest.raises(UserError, match=f"run-000020.jsonl holds another sweep: {said}"):
-        kept(whole, spec, mark).run(never)
+        kept(whole, spec, weights_hash).run(never)
     assert file(whole).read_text() == before
 
 
@@ -129,12 +131,12 @@ def test_a_journal_of_other_weights_is_refused(tmp_path: Path) -> None:
     begin(tmp_path, lambda thought: thought)
     (tmp_path / "shallow" / "run-000020.jsonl").unlink()
     with pytest.raises(UserError, match=r"journal-0.jsonl belongs to other work: weights \(weights there"):
-        kept(tmp_path, mark="others").run(load)
+        kept(tmp_path, weights_hash="others").run(load)
 
 
 def test_others_set_aside_are_kept_under_another_name(whole: Path) -> None:
     before = file(whole).read_text()
-    sweep = kept(whole, mark="others")
+    sweep = kept(whole, weights_hash="others")
     sweep.set_others_aside()
     sweep.run(load)
     assert file(whole).with_name("run-000020.jsonl.other-1").read_text() == before

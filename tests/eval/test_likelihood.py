@@ -18,14 +18,14 @@ from eval.kept_sweep import KeptSweep, Place
 from eval.likelihood import Continuation, graded_choice, log_probabilities, problem_continuations
 from eval.numbers.summary import sweep_rows
 from eval.samples import read_sweep
-from eval.sweep import check_context, suite_sweep, sweep_model
+from eval.sweep import check_context, suite_sweep
 from eval.types import Weights
 from recipes.errors import UserError
 from recipes.sweep import VerdictSection
 from runtime.journal import Journal
 from runtime.ranks import ALONE, Ranks
 from tests.data_prep.tokenizers import byte_tokenizer, qwen_like
-from tests.eval.worlds import nano, nano_spec, nano_suite, nano_tokenizer
+from tests.eval.worlds import nano, nano_spec, nano_suite, nano_tokenizer, sweep_model
 from tests.prune.models import build
 
 RAGGED = [
@@ -203,6 +203,6 @@ def test_a_choice_beyond_the_context_is_refused() -> None:
         for problem in SUITE.problems
         for one in problem_continuations(problem, SUITE.grader, nano_tokenizer())
     )
-    check_context(spec, longest)
+    check_context(spec, longest, "sweep.budgets")
     with pytest.raises(UserError, match=rf"\(choices\): a question with its choice has {longest} tokens"):
-        check_context(spec, longest - 1)
+        check_context(spec, longest - 1, "sweep.budgets")

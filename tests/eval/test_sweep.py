@@ -1,10 +1,8 @@
-"""The budget sweep of a model: the same on any number of ranks, kept in files; and what the shipped world shows."""
+"""The budget sweep of a model: the same on any number of ranks, scored once, and within the model's context."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
-from itertools import pairwise
 
 import pytest
 import torch
@@ -18,15 +16,13 @@ from eval.sweep import (
     make_sweep_spec,
     suite_requests,
     suite_sweep,
-    sweep_model,
 )
 from recipes.data import FormatSection
-from recipes.engines import HFEngine
 from recipes.errors import UserError
 from recipes.sweep import SweepSection
 from runtime.ranks import ALONE, Ranks
 from tests.data_prep.tokenizers import QWEN_MARKS, byte_tokenizer, qwen_like
-from tests.eval.worlds import nano, nano_format, nano_spec, nano_suite, nano_tokenizer, rambling
+from tests.eval.worlds import nano, nano_format, nano_spec, nano_suite, nano_tokenizer, rambling, sweep_model
 
 SUITES = [nano_suite("shallow", 7), nano_suite("chain", 9)]
 SPECS = {
@@ -108,9 +104,9 @@ def test_context_is_counted_to_the_token() -> None:
     suite = Suite("s", (Problem("a", "start 7 #1 +3 #2 *4 ?", "7"),), "exact")
     spec = nano_spec([suite], [20])
     needed = 11 + 20 + 2 + 4  # prompt, budget, close and cue, answer
-    check_context(spec, needed)
+    check_context(spec, needed, "sweep.budgets")
     with pytest.raises(UserError, match=r"sweep\.budgets: 20 .* prompt of 11 \(suite s\).*need 37 tokens.*has 36"):
-        check_context(spec, needed - 1)
+        check_context(spec, needed - 1, "sweep.budgets")
 
 
 def test_a_prompt_with_thinking_off_counts_too() -> None:
@@ -119,10 +115,12 @@ def test_a_prompt_with_thinking_off_counts_too() -> None:
     tokenizer = byte_tokenizer(QWEN_MARKS, template, "<|im_end|>", "<|endoftext|>")
     section = SECTION.model_copy(update={"budgets": [0, 20]})
     spec = dataclasses.replace(make_sweep_spec(section, FormatSection(), tokenizer), suites=(suite,))
-    check_context(spec, 4 + 99 + 4)  # without thinking: question, what the template adds, and an answer
+    # without thinking: question, what the template adds, and an answer
+    check_context(spec, 4 + 99 + 4, "sweep.budgets")
     with pytest.raises(UserError, match=r"need 107 tokens.*has 106"):
-        check_context(spec, 106)
-    check_context(dataclasses.replace(spec, protocol=dataclasses.replace(spec.protocol, budgets=(20,))), 106)
+        check_context(spec, 106, "sweep.budgets")
+    without_off = dataclasses.replace(spec, protocol=dataclasses.replace(spec.protocol, budgets=(20,)))
+    check_context(without_off, 106, "sweep.budgets")
 
 
 def test_requests_carry_the_prompt_without_thinking_where_budget_0_is_asked() -> None:
@@ -148,7 +146,13 @@ def test_the_prompt_of_most_tokens_counts_not_that_of_most_letters() -> None:
     short, long = Problem("a", "1 2 3 4 5 6", "7"), Problem("b", "incomprehensibilities", "7")  # 6 tokens, 1 token
     spec = nano_spec([Suite("s", (long, short), "exact")], [20])
     with pytest.raises(UserError, match="a prompt of 10 "):
-        check_context(spec, 30)
+        check_context(spec, 30, "sweep.budgets")
+
+
+def test_the_error_names_the_key_that_sets_the_budget() -> None:
+    key = "data.traces.thinking_tokens"
+    with pytest.raises(UserError, match=f"^{key}: 20 thinking tokens .*; lower {key} or answer_tokens$"):
+        check_context(nano_spec(SUITES, [20]), 30, key)
 
 
 SECTION = SweepSection.model_validate(
@@ -162,7 +166,7 @@ SECTION = SweepSection.model_validate(
 )
 
 
-def test_a_plan_follows_the_recipe() -> None:
+def test_a_spec_follows_the_recipe() -> None:
     assert make_sweep_spec(SECTION, FORMAT, nano_tokenizer()) == SPECS["greedy"]
 
 
@@ -171,40 +175,8 @@ def test_ids_from_the_tokenizers_length_on_are_out_of_bounds() -> None:
     assert make_sweep_spec(SECTION, FormatSection(), tokenizer).protocol.vocabulary_size == len(tokenizer) == 263
 
 
-def test_suites_of_a_plan_have_hashes_of_their_own() -> None:
+def test_suites_of_a_spec_have_hashes_of_their_own() -> None:
     spec = SPECS["greedy"]
     hashes = {spec.protocol_hash(suite) for suite in spec.suites}
     hashes.add(dataclasses.replace(spec, samples=2).protocol_hash(spec.suites[0]))
     assert len(hashes) == 3
-
-
-@pytest.fixture(scope="module")
-def shipped() -> dict[str, dict[int, float]]:
-    """Accuracy of the shipped model by suite and budget."""
-    sizes = {"knowledge": 64, "shallow": 128, "chain": 256}
-    spec = nano_spec([nano_suite(family, size) for family, size in sizes.items()], [16, 32, 64, 96, 128])
-    spec = dataclasses.replace(spec, engine=HFEngine(batch_size=128))
-    right: dict[str, dict[int, float]] = {}
-    for family, thoughts in sweep_model(nano(), spec, ALONE).items():
-        by_budget = defaultdict(list)
-        for score in (score for thought in thoughts for score in thought.scores()):
-            by_budget[score.budget].append(score.correct)
-        right[family] = {budget: sum(flags) / sizes[family] for budget, flags in by_budget.items()}
-    return right
-
-
-def test_the_shipped_model_needs_thinking_for_chains(shipped: dict[str, dict[int, float]]) -> None:
-    assert shipped["chain"][16] <= 0.30
-    assert shipped["chain"][128] >= 0.90
-
-
-def test_the_shipped_models_chain_accuracy_rises_with_every_budget(shipped: dict[str, dict[int, float]]) -> None:
-    accuracies = [shipped["chain"][budget] for budget in (16, 32, 64, 96)]
-    assert all(b - a > 0.1 for a, b in pairwise(accuracies))
-
-
-@pytest.mark.parametrize("family", ["knowledge", "shallow"])
-def test_the_shipped_model_knows_the_closed_families_without_thinking(
-    shipped: dict[str, dict[int, float]], family: str
-) -> None:
-    assert shipped[family][16] >= 0.95

@@ -14,11 +14,13 @@ from data_prep.nano_world import nano_problems
 from data_prep.problem import Suite
 from data_prep.tokens.prompts import ThinkFormat, encode, render_off_prompt, render_prompt, think_format
 from eval.protocol import Protocol
-from eval.sweep import SweepSpec
-from eval.types import Request
+from eval.samples import GradedThought
+from eval.sweep import Notes, SweepSpec, engine_on, sweep_suite
+from eval.types import Request, Weights
 from recipes.engines import HFEngine
 from recipes.paths import ROOT
 from recipes.schema import ModelSection
+from runtime.ranks import Ranks
 from tests.eval.scripted import make_protocol
 
 FOLDER = str(ROOT / "data_prep" / "nano_model")
@@ -73,6 +75,13 @@ def nano_requests(family: str, size: int, samples: int = 1) -> list[Request]:
         for p in nano_suite(family, size).problems
         for sample in range(samples)
     ]
+
+
+def sweep_model(model: PreTrainedModel | None, spec: SweepSpec, ranks: Ranks) -> dict[str, list[GradedThought]]:
+    """Graded thoughts of every suite, keeping nothing on the way; None where the engine has a model of its own."""
+    weights, no_notes = Weights(model), Notes[Any]({}, lambda thought: None)
+    with engine_on(weights, spec) as engine:
+        return {suite.name: sweep_suite(engine, weights, suite, spec, ranks, no_notes) for suite in spec.suites}
 
 
 def nano_spec(suites: Sequence[Suite], budgets: Sequence[int], samples: int = 1, **changes: Any) -> SweepSpec:

@@ -21,8 +21,8 @@ from tests.train.runs import (
     start_rank,
     weights,
 )
+from train.environment import share_cores
 from train.opening import folder_name
-from train.threads import share_cores
 
 TWO_STEPS = ("trainer.max_steps=2", "export.enabled=false")
 

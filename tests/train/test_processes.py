@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from torch.distributed import TCPStore
 
+from recipes.errors import UserError
 from recipes.zero import ZeroSection
 from runtime.pulse import PULSE
-from train.processes import Meeting, uses_deepspeed
+from train.processes import Meeting, check_gpus, uses_deepspeed
 
 
 @pytest.mark.parametrize(("stage", "world", "used"), [(0, "1", False), (0, "2", True), (1, "1", True), (3, "2", True)])
@@ -73,3 +74,13 @@ def test_who_waits_is_not_silent() -> None:
     with PULSE.waiting():
         assert PULSE.silence_seconds() == 0.0
     assert PULSE.silence_seconds() < 500.0
+
+
+def test_more_ranks_than_gpus_are_refused_with_both_numbers() -> None:
+    with pytest.raises(UserError, match=r"2 ranks on this machine and 1 GPU\(s\)"):
+        check_gpus(1, {"LOCAL_WORLD_SIZE": "2"})
+
+
+@pytest.mark.parametrize("environment", [{}, {"LOCAL_SIZE": "2"}, {"LOCAL_WORLD_SIZE": "1"}])
+def test_as_many_gpus_as_ranks_will_do(environment: dict[str, str]) -> None:
+    check_gpus(2, environment)

@@ -40,7 +40,7 @@ def wait(where: str, ranks: Ranks) -> Any:
     suite = nano_choices(1) if where == "likelihood" else nano_suite("shallow", 1)
     spec, weights = nano_spec([suite], [8]), Weights(nano())
     with engine_on(weights, spec) as engine:
-        return len(sweep_suite((engine, weights), suite, spec, ranks, Notes({}, lambda thought: work(ranks))))
+        return len(sweep_suite(engine, weights, suite, spec, ranks, Notes({}, lambda thought: work(ranks))))
 
 
 def main(waits: list[str]) -> None:

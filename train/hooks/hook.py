@@ -18,18 +18,19 @@ from transformers import TrainingArguments as Args
 class Order(IntEnum):
     """The places of hooks, first to last; within an event (a step's end, a save) they are called in this order."""
 
-    PROGRESS = 1
-    GUARD = 2
+    GUARD = 1
     """before all that may end the training, so that its state is in every checkpoint"""
-    PREEMPTION = 3
+    PREEMPTION = 2
     """before sweeps: none begins in a step after which the run stops"""
-    SWEEP = 4
-    EARLY_STOP = 5
+    SWEEP = 3
+    EARLY_STOP = 4
     """after sweeps, which decide"""
-    CHECKPOINT = 6
+    CHECKPOINT = 5
     """after all that may ask for a save"""
-    METRICS = 7
+    METRICS = 6
     """after all that may end the training or ask for a save, which is logged too"""
+    PROGRESS = 7
+    """after the metrics, which it shows"""
     UNIVERSAL = 8
     """once, after a resume with another number of ranks"""
 

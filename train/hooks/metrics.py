@@ -13,6 +13,7 @@ from runtime.files import append_row
 from train.guard import Guard
 from train.hooks.hook import Hook, Order
 from train.run import Run
+from train.speed import Speedometer, peak_memory
 
 LOGGED = ("loss", "learning_rate", "grad_norm", "epoch", "mean_token_accuracy", "entropy")
 """what is taken of the Trainer's own log, where it is there"""
@@ -42,15 +43,15 @@ class Clock:
 
 
 class MetricsHook(Hook):
-    """Writes loss, tokens and seconds since the row before; on rank 0 only.
+    """Writes loss, tokens, seconds, speed and memory since the row before; on rank 0 only.
 
     The last step and every step that is saved are logged too, so that a row never spans a resume.
     """
 
     order = Order.METRICS
 
-    def __init__(self, run: Run, clock: Clock, guard: Guard) -> None:
-        self.run, self.clock, self.guard = run, clock, guard
+    def __init__(self, run: Run, clock: Clock, guard: Guard, speed: Speedometer) -> None:
+        self.run, self.clock, self.guard, self.speed = run, clock, guard, speed
 
     def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self.clock.restart()
@@ -73,12 +74,14 @@ class MetricsHook(Hook):
         if not state.is_world_process_zero or not logs or "loss" not in logs:
             return
         numbers = {key: finite_or_none(logs[key]) for key in LOGGED if key in logs}
-        numbers |= self.clock.lap(int(logs.get("num_tokens", 0)))
+        lap = self.clock.lap(int(logs.get("num_tokens", 0)))
+        numbers |= {**lap, **self.speed.row(int(lap["tokens"]), lap["seconds"]), **peak_memory()}
         if self.guard.skipped:
             numbers["skipped_steps"] = self.guard.skipped
         # the Trainer logs a step once, and a resume forgets the rows of steps that are done again
         append_row(self.run.folder.metrics, {"step": state.global_step, **numbers})
-        self.run.tracker.log(numbers, state.global_step)
+        self.run.tracker.log({key: value for key, value in numbers.items() if value is not None}, state.global_step)
+        logs["tokens_per_second"] = numbers["tokens_per_second"]  # for the progress bar, whose turn comes after
 
 
 def finite_or_none(value: float) -> float | None:

@@ -20,6 +20,7 @@ from train.hooks.sweep import SweepHook
 from train.hooks.sweep_share import within_share
 from train.hooks.universal import UniversalHook, reads_universal
 from train.inputs import Inputs
+from train.speed import speedometer
 from train.trainer import RecoveryTrainer
 
 
@@ -49,7 +50,7 @@ def make_hooks(
     others: list[Hook] = [
         GuardHook(trainer.guard),
         CheckpointHook(run, kept, sweeps),
-        MetricsHook(run, clock, trainer.guard),
+        MetricsHook(run, clock, trainer.guard, speedometer(trainer.model, recipe.model.dtype, run.ranks.count)),
     ]
     if not trainer.args.disable_tqdm:
         others.append(ProgressHook())

@@ -11,7 +11,7 @@ from train.hooks.hook import Hook, Order
 
 
 class ProgressHook(ProgressCallback, Hook):
-    """The Trainer's bar with the loss beside it, in place of one line for each logged step."""
+    """The Trainer's bar with loss and speed beside it, in place of one line for each logged step."""
 
     order = Order.PROGRESS
 
@@ -24,4 +24,6 @@ class ProgressHook(ProgressCallback, Hook):
         **kwargs: Any,
     ) -> None:
         if self.training_bar is not None and logs and "loss" in logs:
-            self.training_bar.set_postfix_str(f"loss {float(logs['loss']):.4f}")
+            speed = logs.get("tokens_per_second")
+            said = "" if speed is None else f", {speed:,.0f} tokens/s"
+            self.training_bar.set_postfix_str(f"loss {float(logs['loss']):.4f}{said}")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from eval.numbers.sequences import sweep_error
-from eval.numbers.summary import Row, sweep_rows
+from eval.numbers.summary import Groups, Row, sweep_rows
 from eval.show.tables import sweep_table
-from eval.types import SuiteSweep
+from eval.types import SWEEP_KEY, SuiteSweep
 from recipes.sweep import VerdictSection
 from runtime.files import put_rows
 from train.references import References
 from train.run import Run
-
-SWEEP_KEY = ("step", "model", "suite", "budget")
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,16 @@ class Looks:
 
 @dataclass(frozen=True)
 class SweepRecorder:
-    """Turns sweeps into rows, a table in the terminal and curves; only rank 0 writes and prints."""
+    """Turns sweeps into rows, a table in the terminal and curves; only rank 0 writes and prints.
+
+    groups: by suite, the group of each problem where problems have one.
+    """
 
     run: Run
     references: References
     verdict: VerdictSection
     looks: Looks
+    groups: Mapping[str, Groups | None] = field(default_factory=dict)
 
     def record(self, sweeps: dict[str, SuiteSweep], cost: Cost) -> None:
         """Rows of all suites; the run's own are compared with both references, at this sweep's share of the error."""
@@ -64,6 +67,8 @@ class SweepRecorder:
 
     def _rows(self, suite: str, sweep: SuiteSweep) -> list[Row]:
         if sweep.model != "run":
-            return sweep_rows(sweep, None, None, self.verdict)
+            return sweep_rows(sweep, None, None, self.verdict, groups=self.groups.get(suite))
         unpruned, pruned = self.references.unpruned[suite], self.references.pruned[suite]
-        return sweep_rows(sweep, unpruned, pruned, self.verdict, self.looks.error_at(sweep.step))
+        return sweep_rows(
+            sweep, unpruned, pruned, self.verdict, self.looks.error_at(sweep.step), self.groups.get(suite)
+        )

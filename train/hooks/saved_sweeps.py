@@ -143,6 +143,7 @@ class SavedSweeps(Sweeps):
             f"recipe={self.run.folder.recipe}",
             f"out={job.folder / 'out'}",
         ]
+        # files, not pipes: nobody reads while training goes on, and a full pipe would stop the sweep
         with (job.folder / "log.txt").open("ab") as log:
             process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         atexit.register(process.terminate)
@@ -196,6 +197,6 @@ def end_orphan(job: Job) -> None:
 
 def make_sweeps(trainer: Any, spec: SweepSpec, section: SweepSection, recorder: SweepRecorder, clock: Clock) -> Sweeps:
     """The way that the recipe asks for: saved weights in the background, and for an engine that is not in process."""
-    if section.engine.name == "hf" and not section.background:
+    if section.engine.in_process and not section.background:
         return LiveSweeps(trainer, spec, recorder, clock)
     return SavedSweeps(trainer, spec, section, recorder, clock)

@@ -41,7 +41,7 @@ class SweepsWithinShare(Sweeps):
         self.spent = before.get("sweep_seconds", 0.0)
         self.wall_before = before.get("seconds", 0.0) + self.spent
         self.began = time.perf_counter()
-        on_first_rank(self.run.ranks, lambda: self._note([each for each in self._left_out() if each <= step]))
+        on_first_rank(self.run.ranks, lambda: self._note([left for left in self._left_out() if left <= step]))
         self.sweeps.begin(step)
 
     def poll(self) -> None:

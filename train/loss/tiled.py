@@ -52,23 +52,24 @@ class TiledLogLikelihood(torch.autograd.Function):
         ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         of_hidden, of_weight = (
-            torch.zeros_like(each) if needed else None
-            for each, needed in zip((hidden, weight), ctx.needs_input_grad, strict=False)
+            torch.zeros_like(tensor) if needed else None
+            for tensor, needed in zip((hidden, weight), ctx.needs_input_grad, strict=False)
         )
         loss, correct = hidden.new_zeros(()), targets.new_zeros(())
         rows = max(1, TILE_ELEMENTS // weight.shape[0])
         for start in range(0, len(hidden), rows):
-            states, wanted = hidden[start : start + rows], targets[start : start + rows]
-            tile = states @ weight.T
+            states, labels = hidden[start : start + rows], targets[start : start + rows]
+            tile = states @ weight.T  # [rows, vocabulary], the only logits that exist at a time
             largest, likeliest = tile.max(-1, keepdim=True)
-            correct += (likeliest[:, 0] == wanted).sum()
-            logits = tile.gather(-1, wanted[:, None])
+            correct += (likeliest[:, 0] == labels).sum()
+            logits = tile.gather(-1, labels[:, None])  # taken before the tile is overwritten in place
             sums = tile.sub_(largest).exp_().sum(-1, keepdim=True)
             loss += (largest + sums.log() - logits).sum()
             if of_hidden is None and of_weight is None:
                 continue
+            # softmax - one-hot, in the tile's own memory: it is not needed as logits any more
             gradient = tile.div_(sums)
-            gradient[torch.arange(len(wanted)), wanted] -= 1
+            gradient[torch.arange(len(labels)), labels] -= 1
             if of_hidden is not None:
                 torch.mm(gradient, weight, out=of_hidden[start : start + rows])
             if of_weight is not None:

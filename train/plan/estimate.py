@@ -146,7 +146,7 @@ class Retries:
         """UserError where the recipe does not take the keys."""
         recipe = load_recipe([*_without(self.arguments, keys), *keys]).recipe
         traces = replace(self.traces, longest=min(self.traces.longest, recipe.data.max_length_tokens))
-        limit = int(getattr(recipe.sweep.engine, "memory_gb", 0) * GIGABYTE)
+        limit = int((recipe.sweep.engine.memory_gb or 0) * GIGABYTE)
         key = _model_key(recipe, traces)
         if key not in self.models:
             self.models[key] = _measure(recipe, traces, self.machine)

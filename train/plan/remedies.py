@@ -61,7 +61,7 @@ def _tried(keys: tuple[str, ...], retry: Retry) -> Remedy | None:
 def changes(recipe: Recipe, peak: str) -> Iterator[tuple[str, ...]]:
     """Changes that can help, those that change the least about the training first."""
     zero, batch = recipe.zero, Batch.of(recipe.trainer)
-    if "sweep" in peak and hasattr(recipe.sweep.engine, "memory_gb"):
+    if "sweep" in peak and recipe.sweep.engine.memory_gb is not None:
         yield (f"sweep.engine.memory_gb={recipe.sweep.engine.memory_gb / 2:g}",)
     if batch.micro_batch > 1:  # the global batch stays
         steps = batch.micro_batch * batch.accumulation_steps

@@ -15,7 +15,6 @@ from eval.engines.memory import GIGABYTE, lay_out_slots, row_tokens
 from eval.sweep import SweepSpec, make_sweep_spec, suite_requests
 from eval.types import Request
 from recipes.data import DataSection
-from recipes.engines import HFEngine
 from recipes.errors import UserError
 from recipes.generation import GenerateTraces
 from recipes.schema import Recipe
@@ -126,7 +125,7 @@ def sweep_cost(
     `unpruned` needs no weights: it is the largest model that is swept.
     """
     count = sweep_count(steps, section.every_steps)
-    limit = int(section.engine.memory_gb * GIGABYTE) if isinstance(section.engine, HFEngine) else 0
+    limit = int((section.engine.memory_gb or 0) * GIGABYTE)
     if isinstance(spec, UserError):
         return _cost_by_recipe(section, spec, count, limit)
     problems = {suite.name: len(suite.problems) for suite in spec.suites}
@@ -153,7 +152,7 @@ def _sweep_bytes(
 ) -> int:
     """What the engine in process takes for its share of a suite, by its own layout."""
     capacity = row_tokens(spec.protocol, max(request.longest_prompt_tokens for request in requests))
-    most = min(getattr(spec.engine, "batch_size", 1), math.ceil(len(requests) / ranks))
+    most = min(spec.engine.thoughts_at_once, math.ceil(len(requests) / ranks))
     return lay_out_slots(unpruned, spec.protocol, capacity, most, limit_bytes).bytes
 
 

@@ -13,13 +13,13 @@ from train.hooks.hook import Hook, Order, in_order
 from train.hooks.preemption import PreemptionHook
 
 ORDER = [
-    "ProgressHook",
     "GuardHook",
     "PreemptionHook",
     "SweepHook",
     "EarlyStopHook",
     "CheckpointHook",
     "MetricsHook",
+    "ProgressHook",
     "UniversalHook",
 ]
 

@@ -15,13 +15,14 @@ from runtime.ranks import ALONE
 from tests.train.runs import run_in
 from train.guard import Guard
 from train.hooks.metrics import Clock, MetricsHook, finite_or_none
+from train.speed import Speedometer
 
 
 @pytest.fixture
 def hook(tmp_path: Path) -> MetricsHook:
     run = run_in(tmp_path)
     rows: StoredRows | None = None  # the guard looks traces up only where a step is bad
-    return MetricsHook(run, Clock(), Guard(GuardSection(), rows, run.folder, ALONE))  # type: ignore[arg-type]
+    return MetricsHook(run, Clock(), Guard(GuardSection(), rows, run.folder, ALONE), Speedometer(6.0, None))  # type: ignore[arg-type]
 
 
 def log(hook: MetricsHook, step: int, **logs: float) -> None:
@@ -61,3 +62,11 @@ def test_the_rows_before_are_not_written_again(hook: MetricsHook) -> None:
 )
 def test_what_json_does_not_know_is_null(value: float, written: float | None) -> None:
     assert finite_or_none(value) == written
+
+
+def test_a_row_says_how_fast_it_was_and_what_memory_it_took(hook: MetricsHook) -> None:
+    hook.clock.last -= 10.0
+    log(hook, 1, loss=2.0, num_tokens=1000)
+    (row,) = read_rows(hook.run.folder.metrics)
+    assert row["tokens_per_second"] == pytest.approx(1000 / row["seconds"], rel=1e-3)
+    assert (row["mfu"], row["memory_allocated_bytes"], row["memory_reserved_bytes"]) == (None, None, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from train.hooks.progress import ProgressHook
@@ -14,11 +15,15 @@ class Bar:
         self.said = text
 
 
-def test_the_loss_stands_beside_the_bar() -> None:
+@pytest.mark.parametrize(
+    ("logs", "said"),
+    [({"loss": 1.23456}, "loss 1.2346"), ({"loss": 1.0, "tokens_per_second": 12345.6}, "loss 1.0000, 12,346 tokens/s")],
+)
+def test_loss_and_speed_stand_beside_the_bar(logs: dict[str, float], said: str) -> None:
     hook, bar = ProgressHook(), Bar()
     hook.training_bar = bar
-    hook.on_log(TrainingArguments(), TrainerState(), TrainerControl(), {"loss": 1.23456})
-    assert bar.said == "loss 1.2346"
+    hook.on_log(TrainingArguments(), TrainerState(), TrainerControl(), logs)
+    assert bar.said == said
 
 
 def test_logs_without_a_loss_change_nothing() -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from data_prep.models import load_model, load_tokenizer
 from eval.numbers.summary import sweep_rows
-from eval.sweep import make_sweep_spec, suite_sweep, sweep_model
+from eval.sweep import make_sweep_spec, suite_sweep
 from recipes.loader import load
 from runtime.ranks import ALONE
+from tests.eval.worlds import sweep_model
 from tests.train.runs import ours, rows, small
 
 pytestmark = pytest.mark.slow

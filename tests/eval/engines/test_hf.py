@@ -8,16 +8,16 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from transformers import PreTrainedModel
+from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedModel
 
 from eval.engines.hf import HFEngine, attention_windows, prefill_chunks
-from eval.engines.slot_attention import SLOTS, blocks_of
+from eval.engines.slot_attention import SLOTS
 from eval.looping import is_looping
 from eval.protocol import Protocol
 from eval.types import Missing, Request, Thought
 from tests.eval.scripted import FORMAT, by_budget, make_protocol, reference
 from tests.eval.worlds import fresh_nano, nano, nano_format, nano_protocol, nano_requests, rambling
-from tests.prune.models import build
+from tests.prune.models import SHAPE, build
 
 Key = tuple[str, int]
 MIXED = [*nano_requests("chain", 8), *nano_requests("knowledge", 3), *nano_requests("shallow", 3)]
@@ -175,11 +175,8 @@ FAMILIES = ["qwen3", "qwen2_mixed", "qwen2_derived", "mistral", "gemma", "gemma3
 ATTENTIONS = [*((family, kind) for family in FAMILIES for kind in ("sdpa", "eager", SLOTS)), ("gemma2", "eager")]
 
 
-@pytest.mark.parametrize(("family", "attention"), ATTENTIONS)
-def test_slots_equal_uncached_forwards_of_every_family(family: str, attention: str) -> None:
-    model = build(family)
-    model.set_attn_implementation(attention)
-    protocol = make_protocol([0, 5, 11], FORMAT, vocabulary_size=53)
+def by_forward(model: PreTrainedModel, protocol: Protocol) -> dict[Key, dict[int, object]]:
+    """The thoughts of SHORT by uncached forwards over whole sequences, one budget at a time."""
 
     def choose(tokens: tuple[int, ...], banned: frozenset[int], uniform: float) -> int:
         with torch.no_grad():
@@ -187,9 +184,28 @@ def test_slots_equal_uncached_forwards_of_every_family(family: str, attention: s
         logits[list(banned)] = -torch.inf
         return int(logits.argmax())
 
-    alone = {b: dataclasses.replace(protocol, budgets=(b,)) for b in protocol.budgets}
-    expected = {(r.problem, 0): {b: reference(choose, rules, r) for b, rules in alone.items()} for r in SHORT}
-    assert {key: by_budget(t) for key, t in think(model, protocol, SHORT, batch_size=2).items()} == expected
+    single = {b: dataclasses.replace(protocol, budgets=(b,)) for b in protocol.budgets}
+    return {(r.problem, 0): {b: reference(choose, rules, r) for b, rules in single.items()} for r in SHORT}
+
+
+@pytest.mark.parametrize(("family", "attention"), ATTENTIONS)
+def test_slots_equal_uncached_forwards_of_every_family(family: str, attention: str) -> None:
+    model, protocol = build(family), make_protocol([0, 5, 11], FORMAT, vocabulary_size=53)
+    model.set_attn_implementation(attention)
+    thoughts = think(model, protocol, SHORT, batch_size=2)
+    assert {key: by_budget(thought) for key, thought in thoughts.items()} == by_forward(model, protocol)
+
+
+def test_the_layers_of_a_model_need_not_be_at_model_layers() -> None:
+    shape = {name: SHAPE[name] for name in ("vocab_size", "hidden_size", "num_attention_heads", "initializer_range")}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = GPTNeoXConfig(**shape, num_hidden_layers=2, intermediate_size=24, max_position_embeddings=64)
+        model = GPTNeoXForCausalLM(config).eval()
+    assert not hasattr(model, "model")
+    protocol = make_protocol([0, 5, 11], FORMAT, vocabulary_size=53)
+    thoughts = think(model, protocol, SHORT, batch_size=2)
+    assert {key: by_budget(thought) for key, thought in thoughts.items()} == by_forward(model, protocol)
 
 
 @pytest.mark.parametrize(
@@ -222,10 +238,6 @@ def test_prompts_are_run_together_up_to_32_rows_and_4096_tokens(
     lengths: list[int], chunks: list[tuple[int, int]]
 ) -> None:
     assert list(prefill_chunks(lengths)) == chunks
-
-
-def test_a_block_of_64_rows_reads_as_far_as_its_longest() -> None:
-    assert blocks_of([9, *[4] * 64]) == ((0, 64, 10), (64, 65, 5))
 
 
 @pytest.mark.parametrize("attention", ["sdpa", SLOTS])

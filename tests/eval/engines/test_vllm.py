@@ -153,7 +153,7 @@ def test_an_interpreter_without_vllm_is_named_before_anything_starts(tmp_path: P
 
 
 def test_weights_that_lie_in_no_folder_are_refused() -> None:
-    with pytest.raises(UserError, match="the weights in training lie in none; use sweep.engine.name=hf"):
+    with pytest.raises(UserError, match="the weights in training have none; use sweep.engine.name=hf"):
         VllmCompleter(VllmEngine(name="vllm"), PROTOCOL, Weights())
 
 

@@ -14,13 +14,12 @@ from eval.engines.completions import Call, CompletionEngine
 from eval.engines.hf import HFEngine
 from eval.engines.server import ServerCompleter
 from eval.protocol import Protocol
-from eval.sweep import sweep_model
 from eval.types import Missing, Request, Thought
 from recipes.engines import ServerEngine
 from recipes.errors import UserError
 from runtime.ranks import ALONE
 from tests.eval.endpoints import complete, endpoint
-from tests.eval.worlds import nano, nano_protocol, nano_requests, nano_spec, nano_suite, nano_tokenizer
+from tests.eval.worlds import nano, nano_protocol, nano_requests, nano_spec, nano_suite, nano_tokenizer, sweep_model
 
 BUDGETS = (4, 8, 16, 32)
 PROTOCOL = nano_protocol(BUDGETS)
@@ -155,7 +154,7 @@ def test_what_is_no_completion_is_missing_with_its_reason(reply: tuple[int, Any]
 def test_an_endpoint_that_is_not_there_ends_the_sweep_with_its_reason() -> None:
     section = ServerEngine(name="server", url="http://127.0.0.1:9/v1", model="m", retries=0)
     spec = nano_spec([nano_suite("shallow", 2)], BUDGETS, engine=section)
-    with pytest.raises(UserError, match="no thought of suite shallow could be had; the first one: ConnectError"):
+    with pytest.raises(UserError, match="every thought of suite shallow failed; the first one: ConnectError"):
         sweep_model(None, spec, ALONE)
 
 

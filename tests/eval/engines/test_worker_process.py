@@ -10,7 +10,7 @@ import pytest
 
 from eval.engines import worker_process
 from eval.engines.worker_process import WorkerProcess
-from tests.eval.processes import is_running
+from tests.eval.processes import has_ended, is_running
 
 Start = Callable[[str], WorkerProcess]
 ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
@@ -77,4 +77,4 @@ def test_closing_ends_what_it_has_started_though_they_do_not_listen(
     heard = process.hear(30)
     assert heard is not None and is_running(heard["child"])
     process.close()
-    assert not is_running(process.pid) and not is_running(heard["child"])
+    assert has_ended(process.pid) and has_ended(heard["child"])

@@ -1,0 +1,37 @@
+"""What is set for a process before torch is imported: its share of the cores, and the allocator of GPU memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from train.environment import ALLOCATOR, prepare, share_cores
+
+
+@pytest.mark.parametrize(
+    ("environment", "threads"),
+    [
+        ({}, "8"),
+        ({"LOCAL_WORLD_SIZE": "2"}, "4"),
+        ({"LOCAL_SIZE": "3"}, "2"),
+        ({"LOCAL_WORLD_SIZE": "16"}, "1"),
+        ({"LOCAL_WORLD_SIZE": "2", "OMP_NUM_THREADS": "7"}, "7"),
+    ],
+)
+def test_ranks_share_eight_cores(environment: dict[str, str], threads: str) -> None:
+    share_cores(environment, 8)
+    assert environment["OMP_NUM_THREADS"] == threads
+
+
+@pytest.mark.parametrize(
+    ("environment", "allocator"),
+    [
+        ({}, "expandable_segments:True"),
+        ({"PYTORCH_ALLOC_CONF": "backend:cudaMallocAsync"}, "backend:cudaMallocAsync"),
+        ({"PYTORCH_CUDA_ALLOC_CONF": "max_split_size_mb:64"}, None),
+    ],
+)
+def test_segments_of_gpu_memory_grow_unless_the_user_says_otherwise(
+    environment: dict[str, str], allocator: str | None
+) -> None:
+    prepare(environment, 8)
+    assert environment.get(ALLOCATOR) == allocator
