@@ -14,7 +14,8 @@ from textwrap import indent
 
 from matplotlib.figure import Figure
 
-from eval.numbers.summary import Row, newest, totals, verdict_suite
+from eval.numbers.pairs import differences
+from eval.numbers.summary import Row, newest, paired_ids, problem_means, totals, verdict_suite
 from eval.show.curves import (
     AXES,
     BUDGET,
@@ -46,13 +47,15 @@ KEYS = {
 
 @dataclass(frozen=True)
 class Finished:
-    """A run's name, its rows of the latest sweep after training on `suite`, all its rows, and its summed metrics."""
+    """A run's name, its rows of the latest sweep after training on `suite`, all its rows, the file of that sweep's
+    thoughts, and its summed metrics."""
 
     name: str
     suite: str
     final: tuple[Row, ...]
     summary: Row
     rows: tuple[Row, ...]
+    samples: Path
     totals: dict[str, float]
 
 
@@ -70,9 +73,9 @@ def read_run(folder: Path) -> Finished:
         raise UserError(
             f"{folder}: unfinished, its sweeps.jsonl has no sweep after training; resume the run or leave it out"
         )
-    return Finished(
-        folder.resolve().name, suite, tuple(final), summary, tuple(rows), totals(read_rows(RunFolder(folder).metrics))
-    )
+    samples = RunFolder(folder).samples / suite / f"run-{summary['step']:06d}.jsonl"
+    summed = totals(read_rows(RunFolder(folder).metrics))
+    return Finished(folder.resolve().name, suite, tuple(final), summary, tuple(rows), samples, summed)
 
 
 def comparison(runs: Sequence[Finished]) -> str:
@@ -105,15 +108,44 @@ def comparison(runs: Sequence[Finished]) -> str:
     return f"{runs[0].suite}: accuracy by thinking budget\n{align(lines)}" + (f"\n{note}" if note else "")
 
 
+def paired_lines(runs: Sequence[Finished]) -> list[str]:
+    """One line per pair of runs and number: the paired difference by problem, with Holm's correction over all pairs.
+
+    A line says why there are none: a run without its samples, other budgets, or other protocols.
+    """
+    if len(runs) < 2:
+        return []
+    lacking = [run.name for run in runs if not run.samples.is_file()]
+    budgets = {tuple(row["budget"] for row in run.final) for run in runs}
+    if lacking or len(budgets) > 1 or protocol_note(final_curves(runs)):
+        why = f"no samples of {', '.join(lacking)}" if lacking else "budgets or protocols differ"
+        return [f"no paired differences: {why}"]
+    from eval.samples import read_sweep  # transformers is not needed where there is nothing to pair
+
+    sweeps = {run.name: read_sweep(run.samples) for run in runs}
+    problems = paired_ids(list(sweeps.values()))
+    means = {name: problem_means(sweep, problems) for name, sweep in sweeps.items()}
+    lines = [["paired difference", "", "first - second, 95 % interval", "p", "p by Holm"]]
+    for each in differences(means, budgets.pop()):
+        where = "" if each.budget is None or each.what == "level" else f" at {budget_name(each.budget)}"
+        number = f"{each.estimate:+.3f} [{each.low:+.3f}, {each.high:+.3f}]"
+        pair = f"{each.first} - {each.second}"
+        lines.append([pair, each.what + where, number, f"{each.p:.2g}", f"{each.adjusted:.2g}"])
+    return [f"{len(problems)} problems that all runs have", *align(lines).splitlines()]
+
+
 def _total(run: Finished, key: str) -> str:
     return f"{run.totals[key]:,.0f}" if key in run.totals else "not measured"
 
 
+def final_curves(runs: Sequence[Finished]) -> list[Curve]:
+    """The final curve of each run."""
+    return [Curve(run.name, run.final, COLOURS[index % len(COLOURS)], "-", 2.2, 0.13) for index, run in enumerate(runs)]
+
+
 def joint_curves(runs: Sequence[Finished]) -> list[Curve]:
     """The final curve of each run and the references; a reference that runs share (same rows) is drawn once."""
-    joint = [
-        Curve(run.name, run.final, COLOURS[index % len(COLOURS)], "-", 2.2, 0.13) for index, run in enumerate(runs)
-    ]
+    joint = final_curves(runs)
     for model, colour, line in REFERENCES:
         references = [(run.name, tuple(newest(run.rows, model, run.suite)[0])) for run in runs]
         # keyed by content; reversed, so that of equal references the first run's name stays
@@ -148,7 +180,7 @@ def main(arguments: list[str]) -> None:
     if chosen.get("axis", "budget") not in AXES:
         raise UserError(f"axis={chosen['axis']}: not something to draw along; allowed: {', '.join(AXES)}")
     runs = [read_run(Path(folder)) for folder in folders]
-    text = comparison(runs)
+    text = "\n".join([comparison(runs), *paired_lines(runs)])
     out = Path(chosen.get("out", "runs/compare"))
     picture = save(joint_figure(runs, AXES[chosen.get("axis", "budget")]), out / "compare.png")
     write_whole(out / "compare.txt", text + "\n")

@@ -13,8 +13,8 @@ from runtime.files import read_rows, write_whole
 from runtime.run_folder import RunFolder, step_of
 
 
-def model_card(folder: RunFolder, checkpoint: Path, difference: float, out: Path) -> None:
-    """Writes README.md (and the figure, where it is drawn) to `out`."""
+def model_card(folder: RunFolder, checkpoint: Path, difference: float, out: Path, note: str = "") -> None:
+    """Writes README.md (and the figure, where it is drawn) to `out`; `note`: what must be said under the curve."""
     facts, step = folder.facts(), step_of(checkpoint)
     figure = folder.figures / "accuracy_by_budget.png"
     if figure.is_file():
@@ -45,6 +45,7 @@ def model_card(folder: RunFolder, checkpoint: Path, difference: float, out: Path
         "",
         *_curve(folder.sweeps, step),
         "",
+        *([note, ""] if note else []),
         *(["![accuracy against thinking budget](accuracy_by_budget.png)", ""] if figure.is_file() else []),
         "## Recipe",
         "",

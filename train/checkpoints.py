@@ -144,6 +144,17 @@ class Kept:
         return best_step(read_rows(folder.sweeps), sweep_metric(self.best), steps)
 
 
+def selection_note(folder: RunFolder, metric: str) -> str:
+    """What must be said of the figures of a checkpoint that was chosen as the best of several sweeps; "" for one."""
+    sweeps = len(metric_values(read_rows(folder.sweeps), sweep_metric(metric)))
+    if sweeps < 2:
+        return ""
+    return (
+        f"Best of {sweeps} sweeps by {metric}, uncorrected: it was chosen on the problems that its figures come from, "
+        "so they are too high by the luck of the choice, and their intervals do not know of it."
+    )
+
+
 def no_room(folder: RunFolder, said: str) -> str:
     """The message of a full disk; half a checkpoint is taken away, since nobody can use it."""
     complete = folder.complete_checkpoints()

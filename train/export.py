@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -25,7 +25,7 @@ from recipes.schema import ExportSection, ModelSection, Recipe
 from runtime.files import write_whole
 from runtime.run_folder import RunFolder
 from train.card import model_card
-from train.checkpoints import Kept, check_whole
+from train.checkpoints import Kept, check_whole, selection_note
 from train.quantised import as_trained
 
 PROBES, PROBE_TOKENS = 8, 48
@@ -36,13 +36,15 @@ class Parity:
     """How the export differs from the trained model on random token sequences.
 
     merged_difference: largest logit difference of the float32 merge; cast_difference: of the exported weights as they
-    are read back; agreement: share of positions with the same likeliest token after the cast.
+    are read back; agreement: share of positions with the same likeliest token after the cast; note: what must be said of the figures of a
+    checkpoint that was chosen as the best.
     """
 
     merged_difference: float
     cast_difference: float
     agreement: float
     tolerance: float
+    note: str = ""
 
 
 def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
@@ -66,12 +68,14 @@ def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
     temporary = out.with_name(f".{out.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     parity = _write(checkpoint, pruned, exact, section, temporary)
+    if section.checkpoint == "best":
+        parity = replace(parity, note=selection_note(folder, str(recipe.keep_best)))
     report = {"checkpoint": checkpoint.name, "dtype": section.dtype, **asdict(parity)}
     write_whole(temporary / "export_report.json", json.dumps(report, indent=2) + "\n")
     _check_parity(parity, section, temporary)
     if (pruned / "prune_plan.json").is_file():
         shutil.copy(pruned / "prune_plan.json", temporary)
-    model_card(folder, checkpoint, parity.merged_difference, temporary)
+    model_card(folder, checkpoint, parity.merged_difference, temporary, parity.note)
     check_folder(temporary)
     shutil.rmtree(out, ignore_errors=True)
     temporary.rename(out)
@@ -184,7 +188,7 @@ def main(arguments: list[str]) -> None:
     print(
         f"exported to {out}: largest logit difference {parity.merged_difference:.1e} after the merge, "
         f"{parity.cast_difference:.1e} as saved in {section.dtype}; "
-        f"same likeliest token at {parity.agreement:.1%} of the positions"
+        f"same likeliest token at {parity.agreement:.1%} of the positions" + (f"\n{parity.note}" if parity.note else "")
     )
 
 

@@ -10,6 +10,7 @@ import torch
 from data_prep.models import context_tokens, load_config, load_tokenizer
 from data_prep.prepared.manifest import describe
 from data_prep.prepared.prepare import Prepared, open_prepared, prepare
+from eval.numbers.foresight import Foresight, foresee
 from eval.show.tables import budget_name
 from eval.sweep import SweepSpec, check_context, make_sweep_spec
 from prune.methods.table import method_of
@@ -36,6 +37,7 @@ class Inputs:
     prepared: Prepared
     feed: Feed
     arithmetic: Arithmetic
+    foresight: Foresight | None
 
     def describe(self) -> str:
         """The lines shown before anything is loaded."""
@@ -45,6 +47,7 @@ class Inputs:
             f"batch  {str(self.arithmetic).replace(chr(10), chr(10) + '       ')}\n"
             f"format {self.spec.protocol.format}\n"
             f"sweep  budgets {', '.join(map(budget_name, self.spec.protocol.budgets))} tokens; problems: {suites}"
+            + (f"\n       {self.foresight}" if self.foresight else "")
         )
 
 
@@ -66,7 +69,9 @@ def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
     prepared = open_prepared(Path(folder))
     feed = feed_of(recipe.data, prepared)
     counts = (len(prepared.rows), feed.sequences, prepared.tokens)
-    return Inputs(spec, prepared, feed, arithmetic(recipe.trainer, *counts, ranks.count))
+    batches = arithmetic(recipe.trainer, *counts, ranks.count)
+    problems = {suite.name: len(suite.problems) for suite in spec.suites}
+    return Inputs(spec, prepared, feed, batches, foresee(recipe.sweep, problems, batches.steps))
 
 
 def _read_spec(recipe: Recipe) -> SweepSpec:

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from data_prep.models import DTYPES
 from eval.engines.memory import GIGABYTE
+from eval.numbers.foresight import Foresight, foresee
 from recipes.loader import load_recipe
 from recipes.schema import Recipe
 from train.arguments import Arithmetic, arithmetic
@@ -45,6 +46,7 @@ class Estimate:
     batches: Arithmetic
     traces: TraceCounts
     sweep: SweepCost
+    foresight: Foresight | None
     flops: float
     sweep_flops: float
     hours: float | None
@@ -74,6 +76,7 @@ class Estimate:
             "tokens": round(self.batches.steps * self.batches.tokens_per_step),
             "sweep": asdict(self.sweep),
             "sweep_share": self.sweep_share,
+            "foresight": asdict(self.foresight) if self.foresight else None,
             "flops": self.flops,
             "sweep_flops": self.sweep_flops,
             "hours": self.hours,
@@ -110,6 +113,7 @@ def estimate_run(arguments: Sequence[str], numbers: Numbers) -> Estimate:
         batches=batches,
         traces=traces,
         sweep=sweep,
+        foresight=foresee(recipe.sweep, sweep.problems, batches.steps),
         flops=flops,
         sweep_flops=2.0 * model.sizes.total * sweep.tokens,
         hours=_hours(numbers, machine.ranks, flops, tokens),

@@ -54,6 +54,8 @@ def _cost(estimate: Estimate) -> Iterator[str]:
         f"\nsweeps      {sweep.sweeps} in training and {sweep.references} of references; problems: {problems}; "
         f"each at most {sweep.tokens:,} tokens"
     )
+    if estimate.foresight:
+        yield f"verdict     {estimate.foresight}"
     if sweep.note:
         yield f"            {sweep.note}"
     yield (
