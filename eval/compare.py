@@ -122,7 +122,9 @@ def paired_lines(runs: Sequence[Finished]) -> list[str]:
         return [f"no paired differences: {why}"]
     from eval.samples import read_sweep  # transformers is not needed where there is nothing to pair
 
-    sweeps = {run.name: read_sweep(run.samples) for run in runs}
+    names = [run.name for run in runs]
+    labels = [f"{name} ({number})" if names.count(name) > 1 else name for number, name in enumerate(names, start=1)]
+    sweeps = {label: read_sweep(run.samples) for label, run in zip(labels, runs, strict=True)}
     problems = paired_ids(list(sweeps.values()))
     means = {name: problem_means(sweep, problems) for name, sweep in sweeps.items()}
     lines = [["paired difference", "", "first - second, 95 % interval", "p", "p by Holm"]]

@@ -36,8 +36,8 @@ class Parity:
     """How the export differs from the trained model on random token sequences.
 
     merged_difference: largest logit difference of the float32 merge; cast_difference: of the exported weights as they
-    are read back; agreement: share of positions with the same likeliest token after the cast; note: what must be said of the figures of a
-    checkpoint that was chosen as the best.
+    are read back; agreement: share of positions with the same likeliest token after the cast; note: what must be said
+    of the figures of a checkpoint that was chosen as the best.
     """
 
     merged_difference: float

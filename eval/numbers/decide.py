@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 from eval.numbers.fractions import ratio_intervals, share_row, share_text
 from eval.numbers.gains import gain_per_doubling, thinking_columns
-from eval.numbers.retention import Contrasts, Paired, Word, claims, measure, refutation, share_contrasts
+from eval.numbers.retention import Contrasts, Paired, Word, claims, measure, refutation, share_contrasts, word_of
 from eval.numbers.sequences import RUN_ERROR, interval_name
 from eval.numbers.statements import Claim, ProblemRange, either, is_shown, span
 from eval.numbers.statistics import Interval
@@ -96,11 +96,6 @@ def decide(models: Paired, section: VerdictSection, error: float = RUN_ERROR) ->
         unit=models.unit,
         at_least=at_least,
     )
-
-
-def word_of(by_word: dict[Word, Claim]) -> Word:
-    """The first word whose claim is shown, else UNDECIDED."""
-    return next((word for word, claim in by_word.items() if is_shown(claim)), "UNDECIDED")
 
 
 def _pruned_gain(models: Paired) -> float:

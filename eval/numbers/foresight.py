@@ -17,7 +17,7 @@ with `reach` as in `eval.numbers.contrasts`. Other suites and models differ; the
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -86,7 +86,10 @@ def foresee(section: SweepSection, problems: Mapping[str, int], steps: int) -> F
         return None
     kind = "nano" if deciding.source == "nano" else next(name for name in CURVES if deciding.name.startswith(name))
     unpruned, pruned = (np.interp(np.log2(budgets), np.log2([budgets[0], budgets[-1]]), ends) for ends in CURVES[kind])
-    means = simulated([unpruned, unpruned, pruned], section.samples)
+    generator = np.random.default_rng(0)
+    means = simulated(
+        [unpruned, unpruned, pruned], section.samples, generator, generator.standard_normal((SIMULATED, 1))
+    )
     needed = _needed(means, (unpruned, pruned), budgets, section.verdict, error)
     loss, gain = float(unpruned[-1] - pruned[-1]), float(gain_per_doubling(unpruned, budgets))
     off = means[0] - means[1]
@@ -95,18 +98,19 @@ def foresee(section: SweepSection, problems: Mapping[str, int], steps: int) -> F
     return Foresight(deciding.name, count, section.samples, float(level_half), float(gain_half), needed, loss, gain)
 
 
-def simulated(accuracies: list[Array], samples: int, problems: int = SIMULATED) -> list[Array]:
+def simulated(
+    accuracies: Sequence[Sequence[float] | Array], samples: int, generator: np.random.Generator, own: Array
+) -> list[Array]:
     """Means [problems, budgets] of models with these `accuracies` [budgets] on the same problems, as the module's text
-    says; the same for the same arguments."""
-    generator, scale = np.random.default_rng(0), {name: math.sqrt(part) for name, part in VARIANCES.items()}
-    own = scale["problem"] * generator.standard_normal((problems, 1))
+    says; `own` [problems, 1]: the normal variable of each problem."""
+    scale = {name: math.sqrt(part) for name, part in VARIANCES.items()}
     means = []
     for accuracy in accuracies:
         below = np.array([NormalDist().inv_cdf(min(max(float(p), 1e-9), 1 - 1e-9)) for p in accuracy])
-        of_model = own + scale["model"] * generator.standard_normal((problems, 1))
-        total = np.zeros((problems, len(accuracy)))
+        of_model = scale["problem"] * own + scale["model"] * generator.standard_normal(own.shape)
+        total = np.zeros((len(own), len(accuracy)))
         for _ in range(samples):
-            thought = of_model + scale["thought"] * generator.standard_normal((problems, 1))
+            thought = of_model + scale["thought"] * generator.standard_normal(own.shape)
             total += thought + scale["budget"] * generator.standard_normal(total.shape) < below
         means.append(total / samples)
     return means

@@ -160,6 +160,11 @@ def claims(c: Contrasts, section: VerdictSection) -> dict[Word, Claim]:
     return by_word
 
 
+def word_of(by_word: dict[Word, Claim]) -> Word:
+    """The first word whose claim is shown, else UNDECIDED."""
+    return next((word for word, claim in by_word.items() if is_shown(claim)), "UNDECIDED")
+
+
 def _shortfall(c: Contrasts, section: VerdictSection) -> tuple[str, Contrast, float]:
     budget, shortfall = c.shortfall_half
     name = f"accuracy less the unpruned one at {budget:,} tokens"

@@ -1,4 +1,6 @@
-"""How often the 95 % intervals hold the truth: `python -m tests.bench.coverage [repetitions]`.
+"""How often the 95 % intervals hold the truth, and what the verdict says (`tests.bench.verdicts`).
+
+`python -m tests.bench.coverage [repetitions]`; `python -m tests.bench.coverage verdicts` prints the verdicts alone.
 
 Simulated sweeps whose truth is known, 30, 100 and 500 problems; one line per number of thoughts per problem and their
 likeness, one column per truth. Likeness is the correlation of two thoughts on one problem. Accuracies and pass@2 are
@@ -21,8 +23,10 @@ from eval.numbers.fractions import ratio_intervals
 from eval.numbers.gains import gain_per_doubling, slope_scale
 from eval.numbers.parallel import pass_at_k
 from eval.numbers.statistics import ERROR, Array, Interval, accuracy_interval
+from tests.bench.verdicts import tables
 
 REPETITIONS = 4000
+VERDICTS = 200  # sweeps per cell of the table of verdicts
 PROBLEMS = (30, 100, 500)
 THOUGHTS = ((1, 0.0), (4, 0.0), (4, 0.1), (4, 0.5), (4, 0.9), (16, 0.5))  # per problem, and their likeness
 BUDGETS = (8, 16, 32, 64, 128)
@@ -142,4 +146,7 @@ def main(repetitions: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else REPETITIONS)
+    numbers = [int(argument) for argument in sys.argv[1:] if argument.isdigit()]
+    if "verdicts" not in sys.argv:
+        main(numbers[0] if numbers else REPETITIONS)
+    tables(numbers[0] if "verdicts" in sys.argv and numbers else VERDICTS)

@@ -1,6 +1,7 @@
 """Runs side by side."""
 
 import json
+import re
 
 import pytest
 
@@ -45,6 +46,67 @@ def test_differing_protocols_are_named(tmp_path, capsys):
 def test_shared_references_are_drawn_once(tmp_path):
     runs = [read_run(tmp_path / name) for name in ("one", "two") if _run(tmp_path / name)]
     assert [curve.label for curve in joint_curves(runs)] == ["one", "two", "pruned", "unpruned"]
+
+
+def _samples(folder, step, right):
+    """The thoughts of a sweep of 60 problems at two budgets; `right`: how many are right at each."""
+    (folder / "samples/chain").mkdir(parents=True)
+    header = {
+        "model": "run",
+        "step": step,
+        "suite": "chain",
+        "budgets": [8, 16],
+        "protocol": "hash",
+        "method": "generate",
+    }
+    rows = [
+        {
+            "problem": f"p{p}",
+            "sample": 0,
+            "stop": "close",
+            "extensions": 0,
+            "thinking": "so",
+            "answers": [
+                {
+                    "budgets": [budget],
+                    "thinking_tokens": budget,
+                    "answer_tokens": 1,
+                    "finished": True,
+                    "looping": False,
+                    "text": "7",
+                    "correct": p < count,
+                    "extracted": "7",
+                    "reason": "equal",
+                }
+                for budget, count in zip((8, 16), right, strict=True)
+            ],
+            "failure": "",
+        }
+        for p in range(60)
+    ]
+    file = folder / "samples/chain" / f"run-{step:06d}.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in [header, *rows]))
+
+
+def test_runs_are_compared_by_problem_with_holms_correction(tmp_path, capsys):
+    for name, right in (("one", (20, 50)), ("two", (20, 20))):
+        _run(tmp_path / name, budgets=(8, 16))
+        _samples(tmp_path / name, 10, right)
+    main([str(tmp_path / "one"), str(tmp_path / "two"), f"out={tmp_path}"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("one - two")]
+    # half of the problems differ at 16 tokens, none at 8: a gain and a level of 0.5
+    assert [re.split(" {2,}", line)[1] for line in lines] == [
+        "gain per doubling", "level", "accuracy at 8", "accuracy at 16"]  # fmt: skip
+    assert [("+0.500" in line, "+0.000" in line) for line in lines] == [(True, False)] * 2 + [
+        (False, True),
+        (True, False),
+    ]
+    assert "60 problems that all runs have" in (tmp_path / "compare.txt").read_text()
+
+
+def test_runs_without_samples_say_why_they_are_not_paired(tmp_path, capsys):
+    main([_run(tmp_path / "one"), _run(tmp_path / "two"), f"out={tmp_path}"])
+    assert "no paired differences: no samples of one, two" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,9 @@ def test_the_command_on_rows_of_any_tool(tmp_path, capsys):
     assert report["verdict"]["word"] == "RETURNED" and report["paired"] == 120
     assert [row["budget"] for row in report["models"]["run"]["accuracy"]] == list(BUDGETS)
     main([path])
-    assert "RETURNED: gain" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "\nRETURNED: " in out and "of the level lost at 128 tokens is back, the gain is" in out
+    assert "tokens for the unpruned accuracy at 128, in multiples of that: " in out
 
 
 def test_one_model_alone_has_gain_but_no_verdict(tmp_path, capsys):
@@ -95,7 +97,15 @@ def test_thinking_off_alone_has_neither_level_nor_gain(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["a.jsonl", "b.jsonl"], ["nowhere.jsonl"], ["a.jsonl", "margin=-1"], ["a.jsonl", "margni=1"]]
+    "arguments",
+    [
+        [],
+        ["a.jsonl", "b.jsonl"],
+        ["nowhere.jsonl"],
+        ["a.jsonl", "delta=-1"],
+        ["a.jsonl", "detla=1"],
+        ["a.jsonl", "not_returned_share=0.9"],
+    ],
 )
 def test_bad_arguments(arguments):
     with pytest.raises(UserError):
@@ -124,6 +134,51 @@ def test_the_gain_of_a_judged_run_is_that_of_the_paired_problems(tmp_path, capsy
     report = json.loads(capsys.readouterr().out)
     assert (report["paired"], report["models"]["run"]["problems"]) == (80, 120)
     assert report["models"]["run"]["gain_low"] == report["verdict"]["gain_low"]
+
+
+def test_rows_of_groups_are_clustered(tmp_path, capsys):
+    path = Path(_write(tmp_path / "rows.jsonl", {"unpruned": UNPRUNED, "pruned": PRUNED, "run": UNPRUNED}))
+    main([str(path), "--json"])
+    plain = json.loads(capsys.readouterr().out)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row | {"group": int(row["problem"][1:]) % 30}) + "\n" for row in rows))
+    main([str(path), "--json"])
+    report = json.loads(capsys.readouterr().out)
+    run = report["models"]["run"]
+    assert (run["groups"], run["problems"], report["verdict"]["unit"], report["verdict"]["problems"]) == (
+        30, 120, "groups", 30)  # fmt: skip
+    assert run["gain_per_doubling"] == pytest.approx(plain["models"]["run"]["gain_per_doubling"])
+    assert run["gain_low"] != plain["models"]["run"]["gain_low"]
+    main([str(path)])
+    assert "120 problems x 1 in 30 groups, level" in capsys.readouterr().out
+
+
+GROUPED = GOOD.replace("}", ', "group": "x"}')
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (GROUPED + GOOD.replace('"a"', '"b"'), ":2: some rows have a group and some have none"),
+        (
+            GROUPED + GROUPED.replace("8", "16").replace('"x"', '"y"'),
+            ":2: problem 'a' has group 'y' here and 'x' before",
+        ),
+        (GOOD.replace("}", ', "group": [1]}'), ":1: group=[1] must be a name"),
+    ],
+)
+def test_bad_groups_name_file_and_line(tmp_path, text, says):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(text)
+    with pytest.raises(UserError, match="rows.jsonl") as fault:
+        main([str(path)])
+    assert says in str(fault.value)
+
+
+@pytest.mark.parametrize("key", ["margin", "level_margin", "min_recovered"])
+def test_the_keys_of_the_earlier_rule_name_the_new_ones(key):
+    with pytest.raises(UserError, match=rf"{key}=0\.1: no longer a key: .*sweep\.verdict\."):
+        main(["a.jsonl", f"{key}=0.1"])
 
 
 def test_resamples_is_refused_with_the_reason():

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from recipes.given_up import GIVEN_UP, without_given_up
 from recipes.keys import keys_of
 from recipes.schema import Recipe
+from recipes.sweep import VerdictSection
 
 KEY = "sweep.verdict.resamples"
 
@@ -17,9 +20,17 @@ def test_a_recipe_that_has_one_is_told_why_and_what_to_do(refusal: Callable[...,
 
 
 def test_a_record_loses_them_and_nothing_else() -> None:
-    record = {"seed": 1, "sweep": {"budgets": [8], "verdict": {"margin": 0.1, "resamples": 10_000}}}
-    assert without_given_up(record) == {"seed": 1, "sweep": {"budgets": [8], "verdict": {"margin": 0.1}}}
+    record = {"seed": 1, "sweep": {"budgets": [8], "verdict": {"delta": 0.1, "margin": 0.05, "resamples": 10_000}}}
+    assert without_given_up(record) == {"seed": 1, "sweep": {"budgets": [8], "verdict": {"delta": 0.1}}}
     assert record["sweep"]["verdict"]["resamples"] == 10_000  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("key", "new"), [("margin", "returned_share"), ("level_margin", "delta"), ("min_recovered", "returned_share")]
+)
+def test_the_margins_of_the_verdict_name_what_took_their_place(key: str, new: str, refusal: Callable[..., str]) -> None:
+    assert f"sweep.verdict.{new}" in refusal(f"sweep.verdict.{key}=0.05")
+    assert new in VerdictSection.model_fields
 
 
 def test_a_record_without_the_section_stays() -> None:

@@ -19,7 +19,7 @@ def test_a_suite_may_have_a_slash_in_its_name() -> None:
 
 @pytest.mark.parametrize("text", ["chain/gain", "sweep/chain", "sweep/chain/speed", "sweep//gain", ""])
 def test_what_is_not_a_metric_is_refused_with_those_there_are(text: str) -> None:
-    with pytest.raises(ValueError, match="with one of level, gain, total_gain, accuracy, termination as metric"):
+    with pytest.raises(ValueError, match="with one of level, base, gain, total_gain, accuracy, termination as metric"):
         sweep_metric(text)
 
 

@@ -20,8 +20,10 @@ def test_facts_are_merged(tmp_path: Path) -> None:
 
 def test_recipe_keys_of_earlier_versions_are_left_out_of_their_records(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.add_facts({"recipe": {"seed": 1, "sweep": {"verdict": {"margin": 0.05, "resamples": 10_000}}}})
-    assert folder.facts() == {"recipe": {"seed": 1, "sweep": {"verdict": {"margin": 0.05}}}}
+    folder.add_facts(
+        {"recipe": {"seed": 1, "sweep": {"verdict": {"delta": 0.05, "margin": 0.05, "resamples": 10_000}}}}
+    )
+    assert folder.facts() == {"recipe": {"seed": 1, "sweep": {"verdict": {"delta": 0.05}}}}
 
 
 def test_complete_checkpoints_come_by_their_steps(tmp_path: Path) -> None:

@@ -70,6 +70,14 @@ def test_a_checkpoint_between_sweeps_shows_the_sweep_before(folder: RunFolder, t
     assert "| step 4 |" in card_of(folder, 6, tmp_path / "out")
 
 
+def test_what_must_be_said_of_the_figures_stands_under_the_curve(folder: RunFolder, tmp_path: Path) -> None:
+    model_card(folder, folder.checkpoint(8), 1e-5, tmp_path / "out", "Best of 2 sweeps, uncorrected.")
+    lines = (tmp_path / "out/README.md").read_text().splitlines()
+    assert (
+        lines.index("RETURNED: all is back") < lines.index("Best of 2 sweeps, uncorrected.") < lines.index("## Recipe")
+    )
+
+
 def test_without_sweeps_it_says_so(folder: RunFolder, tmp_path: Path) -> None:
     folder.sweeps.unlink()
     assert "not measured" in card_of(folder, 8, tmp_path / "out").splitlines()

@@ -15,7 +15,16 @@ from runtime.ranks import ALONE
 from runtime.run_folder import RunFolder
 from runtime.seal import COMPLETE
 from tests.runtime.threads import together
-from train.checkpoints import Kept, best_step, check_whole, complete, metric_values, no_room, verify
+from train.checkpoints import (
+    Kept,
+    best_step,
+    check_whole,
+    complete,
+    metric_values,
+    no_room,
+    selection_note,
+    verify,
+)
 from train.exits import Stopped
 
 GAIN = SweepMetric("chain", "gain")
@@ -37,6 +46,10 @@ def test_a_metric_is_read_from_the_row_that_has_it() -> None:
         {"step": 2, "model": "run", "suite": "shallow", "budget": 32, "accuracy": 0.7},
     ]
     assert metric_values(rows, SweepMetric("chain", "accuracy")) == {2: 0.4}
+    # rows of earlier versions called another number the level
+    older = [*rows, {"step": 2, "model": "run", "suite": "chain", "budget": None, "level": 0.2}]
+    assert metric_values(older, SweepMetric("chain", "level")) == {2: 0.4}
+    assert metric_values(older, SweepMetric("chain", "base")) == {}
 
 
 @pytest.mark.parametrize(
@@ -53,6 +66,14 @@ def test_the_best_step_by_hand(
     values: dict[int, float | None], steps: list[int], best: tuple[int, float] | None
 ) -> None:
     assert best_step(gains(values), GAIN, steps) == best
+
+
+def test_the_best_of_several_sweeps_says_that_it_was_chosen(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    write_rows(folder.sweeps, gains({2: 0.1, 4: 0.5, 6: 0.3}))
+    assert selection_note(folder, str(GAIN)).startswith("Best of 3 sweeps by sweep/chain/gain, uncorrected")
+    write_rows(folder.sweeps, gains({2: 0.1}))
+    assert selection_note(folder, str(GAIN)) == ""
 
 
 def test_the_best_is_among_the_complete_checkpoints(tmp_path: Path) -> None:

@@ -36,6 +36,23 @@ def test_missing_ids_are_row_numbers(tmp_path: Path) -> None:
     ]
 
 
+def test_the_group_of_a_problem_is_a_column_and_no_part_of_the_hash(tmp_path: Path) -> None:
+    rows = [GOOD | {"group": 2024, "subject": "sums"}, GOOD | {"id": "p2"}]
+    suite, plain = load(tmp_path, *rows), load(tmp_path, GOOD, GOOD | {"id": "p2"})
+    assert (suite.groups, plain.groups, suite.hash == plain.hash) == ({"p1": "2024"}, None, True)
+    path = tmp_path / "suite.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    section = {"source": "jsonl", "name": "s", "path": path, "grader": "exact", "group": "subject"}
+    assert load_suite(JsonlSuite.model_validate(section)).groups == {"p1": "sums"}
+
+
+def test_a_known_benchmark_has_the_group_column_that_the_recipe_names(tmp_path: Path) -> None:
+    path = tmp_path / "math.jsonl"
+    path.write_text(json.dumps({"unique_id": "a", "problem": "2+2?", "answer": "4", "subject": "Algebra"}) + "\n")
+    section = NamedSuite.model_validate({"source": "named", "name": "math500", "path": path, "group": "subject"})
+    assert load_suite(section).groups == {"a": "Algebra"}
+
+
 def test_nano_suite() -> None:
     suite = load_suite(NanoSuite(source="nano", name="facts", family="knowledge", size=64))
     assert (suite.name, suite.grader, len(suite.problems)) == ("facts", "exact", 64)

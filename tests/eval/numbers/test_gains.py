@@ -1,4 +1,4 @@
-"""Level, total gain and gain per doubling."""
+"""Base, level, total gain and gain per doubling."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,8 @@ def test_thinking_off_has_no_part_in_any_gain():
     assert gains.slope_weights(budgets)[0] == 0 and gains.slope_scale(budgets) == gains.slope_scale(budgets[1:])
     with_control, without = (gains.gain_row(accuracy[:, k:], budgets[k:], 0.05) for k in (0, 1))
     assert with_control == pytest.approx(without)
-    assert gains.level(np.array([0.9, 0.1, 0.2, 0.7]), budgets) == 0.1
+    assert gains.base(np.array([0.9, 0.1, 0.2, 0.7]), budgets) == 0.1
+    assert gains.level(np.array([0.9, 0.1, 0.2, 0.7]), budgets) == 0.7
 
 
 @pytest.mark.parametrize("budgets", [(0,), (64,), (0, 64)])
@@ -44,7 +45,8 @@ def test_one_budget_has_no_gain(budgets):
     accuracy = np.full((9, len(budgets)), 0.5)
     assert np.all(np.isnan(gains.gain_per_doubling(accuracy, budgets)))
     assert gains.gain_row(accuracy, budgets, 0.05) == dict.fromkeys(KEYS)
-    assert gains.level(accuracy[0], budgets) == (None if budgets == (0,) else 0.5)
+    expected = None if budgets == (0,) else 0.5
+    assert gains.level(accuracy[0], budgets) == gains.base(accuracy[0], budgets) == expected
 
 
 def test_one_problem_has_no_interval():

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eval.numbers.decide import Paired, decide
+from eval.numbers.decide import decide
+from eval.numbers.retention import Paired
 from eval.numbers.statistics import accuracy_interval
 from eval.numbers.summary import (
     at_step,
@@ -33,6 +34,7 @@ BUDGET_KEYS = [
     "low",
     "high",
     "problems",
+    "groups",
     "samples",
     "missing",
     "tokens_spent",
@@ -91,7 +93,13 @@ def test_rows_have_the_keys_of_the_design_and_their_values():
         "run",
         "hash",
     )
-    assert whole["budget"] is None and whole["level"] == 0 and whole["termination"] == 1 and whole["verdict"] is None
+    assert (
+        whole["budget"] is None
+        and whole["base"] == 0
+        and whole["level"] == 7 / 8
+        and whole["termination"] == 1
+        and whole["verdict"] is None
+    )
     assert whole["gain_per_doubling"] == whole["total_gain"] == pytest.approx(7 / 8)
     assert whole["gain_low"] < 7 / 8 < whole["gain_high"]
     assert [(one["k"], one["value"], one["problems"]) for one in whole["pass_at_k"]] == [(1, 7 / 8, 4), (2, 1.0, 4)]
@@ -110,28 +118,27 @@ def test_choices_by_likelihood_are_one_row_at_budget_0_and_the_sweep():
     )
     assert (at["budget"], at["accuracy"], at["tokens_spent"], at["closed"]) == (0, 0.5, 0, 0)
     assert (at["method"], at["chance"], whole["method"], whole["chance"]) == ("likelihood", 0.25) * 2
-    assert whole["level"] is None
+    assert whole["level"] is whole["base"] is None
     assert whole["gain_per_doubling"] is whole["termination"] is whole["verdict"] is None
     assert json.loads(json.dumps([at, whole], allow_nan=False)) == [at, whole]
 
 
 def test_verdict_and_recovered_fraction_need_both_references():
     whole = sweep_rows(_sweep(), _sweep("unpruned"), _sweep("pruned", right=99), SECTION)[-1]
-    assert whole["verdict"] in ("RETURNED", "PARTIAL", "NOT RETURNED", "UNDECIDED") and whole[
-        "verdict_line"
-    ].startswith(whole["verdict"])
+    assert whole["verdict"] in ("RETURNED", "UNDECIDED") and whole["verdict_line"].startswith(whole["verdict"])
     assert whole["paired"] == 4 and [one["budget"] for one in whole["recovered_fraction"]] == [8, 16]
     assert whole["recovered_fraction"][0]["fraction"] == pytest.approx(1)
     assert sweep_rows(_sweep(), _sweep("unpruned"), None, SECTION)[-1]["recovered_fraction"] is None
 
 
 JUDGED = [
-    *("verdict", "verdict_line", "verdict_reasons", "problems_needed", "verdict_error"),
+    *("verdict", "verdict_line", "verdict_reasons", "verdict_at_least", "problems_needed", "verdict_error"),
+    *("level_share", "gain_share", "recovered_fraction"),
     *("gain_low", "gain_high", "total_low", "total_high"),
 ]
 
 
-def test_a_verdict_on_the_way_of_a_run_changes_no_interval_but_that_of_the_gain():
+def test_a_verdict_on_the_way_of_a_run_changes_no_interval_but_those_of_the_verdict():
     sweeps = [_sweep(), _sweep("unpruned"), _sweep("pruned", right=99)]
     alone, on_the_way = sweep_rows(*sweeps, SECTION), sweep_rows(*sweeps, SECTION, 0.001)
     assert alone[:-1] == on_the_way[:-1]
@@ -150,7 +157,7 @@ def test_the_gain_of_a_row_is_the_gain_of_its_verdict(error, problems):
     means = [problem_means(sweep, list("abc")) for sweep in sweeps]
     verdict = decide(Paired(*means, (8, 16)), SECTION, error)
     assert (row["gain_per_doubling"], row["gain_low"], row["gain_high"]) == (
-        verdict.gain, verdict.gain_low, verdict.gain_high)  # fmt: skip
+        verdict.gain.estimate, verdict.gain.low, verdict.gain.high)  # fmt: skip
     assert (
         f"gain {row['gain_per_doubling']:+.2f} [{row['gain_low']:+.2f}, {row['gain_high']:+.2f}]" in row["verdict_line"]
     )
@@ -204,7 +211,16 @@ def test_thinking_off_is_an_ordinary_row_and_no_part_of_level_and_gain():
     control, first, _, whole = sweep_rows(*sweeps, SECTION)
     assert (control["budget"], control["accuracy"]) == (0, 0) and sorted(control) == sorted(first)
     plain = sweep_rows(*[_sweep("run"), _sweep("unpruned"), _sweep("pruned", 99)], SECTION)[-1]
-    same = ("level", "gain_per_doubling", "gain_low", "gain_high", "total_low", "verdict_line", "verdict_reasons")
+    same = (
+        "base",
+        "level",
+        "gain_per_doubling",
+        "gain_low",
+        "gain_high",
+        "total_low",
+        "verdict_line",
+        "verdict_reasons",
+    )
     assert {key: whole[key] for key in same} == {key: plain[key] for key in same}
     assert [one["budget"] for one in whole["recovered_fraction"]] == [0, 8, 16]
     alone = sweep_rows(_sweep(budgets=(0,)), _sweep("unpruned", budgets=(0,)), _sweep("pruned", budgets=(0,)), SECTION)[
@@ -212,6 +228,38 @@ def test_thinking_off_is_an_ordinary_row_and_no_part_of_level_and_gain():
     ]
     assert alone["level"] is alone["gain_per_doubling"] is alone["total_gain"] is None
     assert alone["verdict"] == "UNDECIDED"
+
+
+def test_the_recovered_fraction_at_the_largest_budget_is_the_share_of_the_verdict():
+    row = sweep_rows(_sweep(right=16), _sweep("unpruned"), _sweep("pruned", right=99), SECTION, 0.001)[-1]
+    last = row["recovered_fraction"][-1]
+    assert {key: last[key] for key in ("fraction", "low", "high")} == row["level_share"]
+
+
+def test_tokens_are_compared_as_they_were_spent():
+    row = sweep_rows(_sweep(right=16), _sweep("unpruned"), _sweep("pruned", right=99), SECTION)[-1]
+    # the unpruned model has 7/8 with 8 tokens already, the run with the 10 that it spends of 16
+    assert [(each["budget"], each["factor"]) for each in row["token_factor"]] == [
+        (8, pytest.approx(10 / 8)), (16, pytest.approx(1))]  # fmt: skip
+
+
+def test_groups_widen_the_intervals_and_move_no_estimate():
+    sweeps = [_sweep(right=16), _sweep("unpruned"), _sweep("pruned", right=99)]
+    groups = {"a": "x", "b": "x", "c": "y", "d": "y"}
+    plain, grouped = sweep_rows(*sweeps, SECTION), sweep_rows(*sweeps, SECTION, groups=groups)
+    assert [row["groups"] for row in (plain[0], grouped[0], grouped[-1])] == [None, 2, 2]
+    for before, after in zip(plain[:-1], grouped[:-1], strict=True):
+        assert after["accuracy"] == pytest.approx(before["accuracy"])
+        assert after["high"] - after["low"] > before["high"] - before["low"]
+    assert grouped[-1]["total_gain"] == pytest.approx(plain[-1]["total_gain"])
+    assert grouped[-1]["gain_low"] < plain[-1]["gain_low"] and grouped[-1]["maj_low"] < plain[-1]["maj_low"]
+
+
+def test_rows_of_earlier_versions_called_the_base_level():
+    *rows, summary = sweep_rows(_sweep(right=16), None, None, SECTION)
+    older = {key: value for key, value in summary.items() if key != "base"} | {"level": 0.0}
+    read = at_step([*rows, older], "run", "chain", 5)[1]
+    assert (read["base"], read["level"]) == (0.0, 7 / 8)
 
 
 def test_missing_scores_are_refused():

@@ -25,6 +25,7 @@ def made_rows(suite="chain", protocol="hash", run_steps=(0, 10), budgets=(8, 16,
             "model": model,
             "suite": suite,
             "problems": 40,
+            "groups": None,
             "samples": 2,
             "protocol": protocol,
             "method": "generate",
@@ -49,7 +50,8 @@ def made_rows(suite="chain", protocol="hash", run_steps=(0, 10), budgets=(8, 16,
             common
             | {
                 "budget": None,
-                "level": top / 5,
+                "level": top,
+                "base": top / len(budgets),
                 "gain_per_doubling": top / 5,
                 "gain_low": top / 5 - 0.02,
                 "gain_high": top / 5 + 0.02,
@@ -62,6 +64,14 @@ def made_rows(suite="chain", protocol="hash", run_steps=(0, 10), budgets=(8, 16,
                 "verdict": "PARTIAL" if model == "run" else None,
                 "verdict_line": "PARTIAL: gain <b>" if model == "run" else None,
                 "verdict_reasons": ["because"] if model == "run" else None,
+                "verdict_at_least": False if model == "run" else None,
+                "level_share": {"fraction": 0.67, "low": 0.55, "high": 0.8} if model == "run" else None,
+                "gain_share": {"fraction": 0.74, "low": 0.6, "high": None} if model == "run" else None,
+                "token_factor": [
+                    {"budget": b, "factor": 1.5, "low": 1.2, "high": None, "at_most": False} for b in budgets if b
+                ]
+                if model == "run"
+                else None,
                 "problems_needed": None,
                 "verdict_error": 0.025 if model == "run" else None,
                 "paired": 40 if model == "run" else None,

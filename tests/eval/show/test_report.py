@@ -35,6 +35,9 @@ def test_a_full_report(run_dir):
         "0.70 [.64, .76]",
         "undefined: the pruned model is not measurably worse here",
         "0.50 [0.40, 0.60]",
+        "0.67 [0.55, 0.80]",
+        "0.74 [0.60, ..]",
+        "<td>128</td><td>0.95</td><td>1.5 [1.2, ..]</td>",
         "pass@2 0.80",
         "1,000",
         "10%",
@@ -65,7 +68,9 @@ def test_thinking_off_and_likelihood_are_shown(tmp_path):
 
 def test_thinking_off_alone_has_no_termination(tmp_path):
     """With budget 0 alone nothing is thought: level, gain and termination are undefined."""
-    undefined = dict.fromkeys(("level", "gain_per_doubling", "gain_low", "gain_high", "total_gain", "termination"))
+    undefined = dict.fromkeys(
+        ("level", "base", "gain_per_doubling", "gain_low", "gain_high", "total_gain", "termination")
+    )
     rows = [row | (undefined if row["budget"] is None else {}) for row in made_rows(budgets=(0,))]
     (tmp_path / "sweeps.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     page = write_report(tmp_path).read_text()

@@ -42,7 +42,7 @@ def test_sweeps_that_were_left_out_are_shown():
 
 def test_when_half_of_each_loss_was_recovered():
     lines = {line[0]: line[-1] for line in half_recovered(made_rows(run_steps=(0, 5, 8, 10)), "chain").lines}
-    assert lines["accuracy at the largest budget"] == "step 8"  # 0.2 + 0.05 * 8 = 0.60 is past (0.2 + 0.95) / 2
+    assert lines["level"] == "step 8"  # 0.2 + 0.05 * 8 = 0.60 is past (0.2 + 0.95) / 2
     assert lines["termination"] == "was not lost"
 
 

@@ -53,6 +53,12 @@ def test_a_sweep_that_is_done_again_takes_the_place_of_its_rows(tmp_path: Path) 
     assert [row["seconds"] for row in read_rows(tmp_path / "sweeps.jsonl")] == [2.0] * 3
 
 
+def test_rows_are_clustered_by_the_groups_of_the_suite(tmp_path: Path) -> None:
+    groups = {"p0": "x", "p1": "x", "p2": "y", "p3": "y"}
+    replace(recorder(tmp_path), groups={"chain": groups}).record({"chain": sweep("run", 2)}, Cost())
+    assert {row["groups"] for row in read_rows(tmp_path / "sweeps.jsonl")} == {2}
+
+
 def test_only_the_first_rank_writes(tmp_path: Path) -> None:
     recorder(tmp_path, replace(ALONE, rank=1, count=2)).record({"chain": sweep("run", 2)}, Cost())
     assert not (tmp_path / "sweeps.jsonl").exists()
