@@ -1,9 +1,9 @@
 r"""Equality by math-verify, for a worker process: what is read is read whole, and what is compared is compared exactly.
 
-math-verify reads a part of an answer where it cannot read all of it (`1101_2` as 1101, `2 3` as 5), and rounds to six decimals
-(6.63e-34 is 1.6e-19 then). So LaTeX goes to its parser without the search for something that can be read, what the parser would
-drop is refused before, and its comparison of numbers is replaced by one that is exact, or relative where a decimal stands for a
-value that no decimal can write (`numerals.same_number`).
+math-verify reads a part of an answer where it cannot read all of it (`1101_2` as 1101, `2 3` as 5), and rounds to six
+decimals (6.63e-34 is 1.6e-19 then). So LaTeX goes to its parser without the search for something that can be read;
+what the parser would drop is refused before; and its comparison of numbers is replaced by one that is exact, or
+relative where a decimal stands for a value that no decimal can write (`numerals.same_number`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Any
 
-from data_prep.grading.numerals import ENOUGH_DIGITS, Numeral, same_number
+from data_prep.grading.numerals import Numeral, same_number
 
-DROPPED = re.compile(
-    r"['\"_]\s*$|(?<![A-Za-z])'|[A-Za-z}]'|[0-9]\s+[0-9]|\\pmod|\\bmod|\\mod(?![a-z])|\\ldots|\\approx|\\sim(?![a-z])|\\ [0-9]"
+DROPPED = re.compile(  # by the parser, or by what is done to the text before it
+    r"\\ [0-9]|['\"]|_\s*$|[0-9]\s+[0-9]|\\pmod|\\bmod|\\mod(?![a-z])|\\ldots|\\approx|\\sim(?![a-z])"
     r"|[0-9)]_|\\circ|[0-9]\s*\\\\\s*[0-9]+\s*$|\^\s?\{?\s?(?:T|\\top|\\intercal|\\prime)\s?\}?|\\equiv"
 )
 MATRIX = re.compile(r"\\begin\s*\{")
@@ -51,25 +51,55 @@ def read(tidied: str) -> Any | None:
     config = replace(LatexExtractionConfig().normalization_config, units=False, boxed="none")
     latex = normalize_latex(IMAGINARY.sub(" i", tidied), config)
     try:
-        return parser(is_real=not grader.should_treat_as_complex(latex)).parse(latex)
+        value = parser(is_real=not grader.should_treat_as_complex(latex)).parse(latex)
     except Exception:  # the grammar raises bare exceptions, sympy many others; none of them reads the answer
         return None
+    return _with_imaginary(value)
+
+
+def _with_imaginary(value: Any) -> Any:
+    """The value with the imaginary unit for the letter i where the parser took numbers to be complex."""
+    from sympy import I, Symbol
+
+    try:
+        return value.xreplace({Symbol("i", real=False): I})
+    except (ValueError, TypeError):  # i counts the terms of a sum
+        return value
 
 
 def _in_prose(tidied: str) -> bool:
     """Whether words stand beside mathematics: the parser would take them for factors."""
     words = PROSE.search(tidied)
-    return words is not None and words.group().strip() != tidied.strip() and not tidied[words.end() :].lstrip().startswith("=")
+    return (
+        words is not None
+        and words.group().strip() != tidied.strip()
+        and not tidied[words.end() :].lstrip().startswith("=")
+    )
 
 
 def equal(gold: Any, given: Any) -> bool:
     """Whether two objects that were read are equal. May be slow, or never end."""
     _, grader = _library()
+    vectors = _entries(gold), _entries(given)
+    if all(entries is not None for entries in vectors) and len({type(gold), type(given)}) > 1:
+        first, second = vectors
+        return len(first) == len(second) and all(equal(a, b) for a, b in zip(first, second, strict=True))  # type: ignore[arg-type]
     return bool(grader.verify(gold, given, timeout_seconds=None, allow_set_relation_comp=True))
 
 
+def _entries(value: Any) -> list[Any] | None:
+    """The entries of a vector: a matrix of one row or column, or a tuple, which is an open interval if it has two."""
+    from sympy import Interval, MatrixBase, Tuple
+
+    if isinstance(value, MatrixBase) and 1 in value.shape:
+        return list(value.flat())
+    if isinstance(value, Tuple):
+        return list(value.args)
+    return [value.start, value.end] if isinstance(value, Interval) and value.is_open else None
+
+
 def numbers_equal(one: Any, other: Any, *_: int) -> bool:
-    """What math-verify calls to compare numbers, in place of its own; False for what is no number, which goes to algebra."""
+    """Whether two numbers are equal, in place of math-verify's own comparison; False sends both to its algebra."""
     from sympy import MatrixBase
     from sympy.matrices.expressions.matexpr import MatrixExpr
 
@@ -101,7 +131,7 @@ def _same(one: Any, other: Any) -> bool:
     if _zero(first - second):
         return True
     for decimal, literal, exact in ((one, first, second), (other, second, first)):
-        if literal.is_Rational and exact.is_real and _numeral(decimal, literal).digits >= ENOUGH_DIGITS:
+        if literal.is_Rational and exact.is_real and _numeral(decimal, literal).approximates:
             half = Fraction(10) ** -_numeral(decimal, literal).places / 2
             return bool(abs(literal - exact) <= half)
     return False

@@ -1,8 +1,9 @@
 r"""Grading of multiple choice: a letter A to J, or the letter of its place in another script.
 
-The letter stands in the box (`D`, `(D)`, `\text{Option D}`, `D: 14 metres`), in `<answer>…</answer>`, behind a cue ("the answer
-is D", "the correct option is (D)", "答案：D"), first in the text, alone on a line, or is the last in brackets. A box without a letter
-is passed over for a cue or a line. Two letters are no choice, nor is a letter that two scripts read in two ways (a Cyrillic В).
+The letter stands in the box (`D`, `(D)`, `\text{Option D}`, `D: 14 metres`), in `<answer>…</answer>`, behind a cue
+("the answer is D", "the correct option is (D)", and so in other languages), first in the text, alone on a line, or is
+the last in brackets. A box without a letter is passed over for a cue or a line. Two letters are no choice, nor is a
+letter that two scripts read in two ways (a Cyrillic one that looks like a B and is the third).
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ LATIN = {letter: latin for script in SCRIPTS for letter, latin in zip(script, "A
 OTHERS = "".join(LATIN)
 CLOSED = rf"A-J{OTHERS}"
 
-LETTER = rf"(?:[(\[]([A-Ja-j{OTHERS}])[)\]]|([A-HJ{OTHERS}]|I(?! [a-z]))(?![\w'’]))"
-NAME = r"(?:(?:the )?(?:final |correct |right |best )?(?:answer|option|choice|letter)|选项|選項|答案|선택지|विकल्प|вариант|ответ)"
+LETTER = rf"(?:[(\[]([A-Ja-j{OTHERS}])[)\]]|((?:[A-HJ]|I(?! [a-z]))(?![A-Za-z0-9'])|[{OTHERS}](?!\w)))"
+NAME = (
+    r"(?:(?:the )?(?:final |correct |right |best )?(?:answer|option|choice|letter)"
+    r"|选项|選項|答案|선택지|विकल्प|вариант|ответ)"
+)
 BOXED_CHOICE = re.compile(
     rf"(?i:{NAME}(?: (?:is|option|choice))?\s?[:：]? ?)*[(\[]?([A-Ja-j{OTHERS}])(?:[)\]]? ?[.:]?|[)\].:][.:]? .*)"
 )
@@ -29,14 +33,23 @@ SEVERAL_BOXED = re.compile(
     rf"(?i:{NAME}s?:? ?)?[(\[]?[{CLOSED}][)\]]?(?: ?(?:,|and|or|&|/|和|或) ?(?:option )?[(\[]?[{CLOSED}][)\]]?){{1,9}}"
 )
 CUED_CHOICE = re.compile(
-    rf"(?i:(?:{CUE_WORDS})(?: choice| option| letter)?|\b(?:correct|right|best) (?:choice|option|letter)|(?:故|应|因此)?选(?:择|项)?"
+    rf"(?i:(?:{CUE_WORDS})(?: choice| option| letter)?|\b(?:correct|right|best) (?:choice|option|letter)"
+    r"|(?:故|应|因此)?选(?:择|项)?"
     r"|보기|選択肢)"
-    rf"(?i: ?(?:is|would be|must be|should be|has to be|:|=|是|为|は|est|ist|es|è)){{0,3}}(?i: ?(?:the )?{NAME})? ?:? ?{LETTER}"
+    rf"(?i: ?(?:is|would be|must be|should be|has to be|:|=|是|为|は|est|ist|es|è)){{0,3}}"
+    rf"(?i: ?(?:the )?{NAME})? ?:? ?{LETTER}"
+)
+ASSERTED_CHOICE = re.compile(
+    rf"(?i:\b(?:choose|select|pick)(?: option| choice)?|选项|選択肢は?) ?{LETTER}"
+    rf"|(?<!\bif )(?<!\bnor )(?<!\bthat )(?<!\band )(?<!\bor )(?<!\bneither )(?<!\bwhether )\b{LETTER}"
+    r" is (?:the )?(?:only )?(?:correct|right|best)\b"
 )
 FIRST_CHOICE = re.compile(rf"\s*(?:\(([{CLOSED}])\)|([{CLOSED}])[.:)])(?:\s|$)")
 LINE_CHOICE = re.compile(rf"^ ?[(\[]?([{CLOSED}])[)\]]?[.:]? ?$", re.MULTILINE)
 BRACKETED_CHOICE = re.compile(rf"\(([{CLOSED}])\)")
-ANOTHER_CHOICE = re.compile(rf"[)\]]? ?(?:,|/|&|and\b|or\b|和|或) ?(?:option |choice )?[(\[]?[A-HJ{OTHERS}](?![\w'’])")
+ANOTHER_CHOICE = re.compile(
+    rf"[)\]]? ?(?:,|/|&|and\b|or\b|和|或) ?(?:option |choice )?[(\[]?(?:[A-HJ](?![A-Za-z0-9'])|[{OTHERS}](?!\w))"
+)
 GOLD_CHOICE = re.compile(r"[(\[]?\s*([^\W\d_])\s*[)\]]?[.:]?")
 
 
@@ -61,13 +74,12 @@ def latin(letter: str) -> str:
 
 def _choice(text: str) -> str | None:
     """The letter, several letters as they are written, or None."""
-    box = boxed(text)
-    if box is not None and (choice := _in_box(box)) is not None:
+    every = boxes(text)
+    if every and (choice := _in_box(boxed(text) or "")) is not None:
         return choice
-    tagged = TAGGED.findall(text)
+    tagged = TAGGED.findall(text) if "<" in text else []
     if tagged and (choice := _in_box(tagged[-1])) is not None:
         return choice
-    every = boxes(text)
     return _in_words(_without_boxes(text, every), passed_over=bool(every)) or _earlier_box(every)
 
 
@@ -90,16 +102,16 @@ def _without_boxes(text: str, every: list[Box]) -> str:
         if box.start >= at:
             parts.append(text[at : box.start])
             at = box.end
-    return " ; ".join([*parts, text[at:]])
+    return " ; ".join([*parts, text[at:]]) if every else text
 
 
 def _in_words(text: str, passed_over: bool) -> str | None:
     """The letter that the words give; only a cue or a line of its own where a box was passed over."""
     lines = re.sub(r"[ \t\r\f\v]+", " ", re.sub(r'[*`"$]', "", unwrap(without_denials(text))))
     flat = " ".join(lines.split())
-    places = [(CUED_CHOICE, flat), (LINE_CHOICE, lines)]
+    places = [(CUED_CHOICE, flat), (ASSERTED_CHOICE, flat), (LINE_CHOICE, lines)]
     if not passed_over:
-        places = [places[0], (FIRST_CHOICE, lines), places[1], (BRACKETED_CHOICE, flat)]
+        places = [*places[:2], (FIRST_CHOICE, lines), places[2], (BRACKETED_CHOICE, flat)]
     for pattern, place in places:
         matches = [pattern.match(place)] if pattern is FIRST_CHOICE else list(pattern.finditer(place))
         if matches and (match := matches[-1]):

@@ -1,7 +1,7 @@
 r"""Finding the answer in a text: boxes, what follows a cue such as "the answer is", the last number.
 
-Everything here is one pass over the text, so that no text can make it slow. What an answer is said not to be is no answer
-(`without_denials`), and boxes that are joined by "and" or a comma are one answer in parts (`boxed`).
+Everything here is one pass over the text, so that no text can make it slow. What an answer is said not to be is no
+answer (`without_denials`), and boxes that are joined by "and" or a comma are one answer in parts (`boxed`).
 """
 
 from __future__ import annotations
@@ -23,31 +23,46 @@ JOINT = re.compile(
 TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 
 VALUE = (
-    r"(?:(?:option|choice) )?(?:\$[^$\n]{1,60}\$|\\\([^\n]{1,60}?\\\)|[-+]?[0-9]+(?:[.,/][0-9]+)*%?|\(?[A-J]\)?(?![A-Za-z0-9']))"
+    r"(?:(?:option|choice) )?(?:\$[^$\n]{1,60}\$|\\\([^\n]{1,60}?\\\)"
+    r"|[-+]?[0-9]+(?:[.,/][0-9]+)*%?|\(?[A-J]\)?(?![A-Za-z0-9']))"
 )
 NOT = (
-    r"(?:\bnot|n't|\bcannot|\bnever|\bneither)(?: possibly)?(?: (?:be|equal(?: to)?))?|不是|并非|不等于|n'est pas|\bnicht|\bno es|\bnão é|\bне\b"
+    r"(?:\bnot|n't|\bcannot|\bnever|\bneither)(?: possibly)?(?: (?:be|equal(?: to)?))?"
+    r"|不是|并非|不等于|n'est pas|\bnicht|\bno es|\bnão é|\bне\b"
 )
 INSTEAD = (
     r"(?:\s*[,;.]?\s*(?:\bbut\b|\brather\b|\binstead\b|而是|\bsondern\b|\bmais\b|\bsino\b|\bа\b)?[ ,]*"
-    r"(?:\b(?:it|that|this)(?:'s\b| (?:is|must be|has to be|should be)\b))?(?: (?:rather|instead))?(?=\s*(?:[-+$\\(0-9]|[A-J]\b)))?"
+    r"(?:\b(?:it|that|this)(?:'s\b| (?:is|must be|has to be|should be)\b))?(?: (?:rather|instead))?"
+    r"(?=\s*(?:[-+$\\(0-9]|[A-J]\b)))?"
 )
-DENIED = re.compile(
-    rf"(?:{NOT})\s*{VALUE}{INSTEAD}|(?:\brather than|\binstead of) {VALUE}|{VALUE}\s?(?:では|じゃ)な(?:い|く)[、,て]*"
-    rf"|{VALUE} (?:is|was) (?:(?:not|never) )(?:(?:the|a|my) )?(?:(?:final|correct|right) )?(?:answer|correct|right|choice)"
+DENIED = re.compile(rf"(?:{NOT})\s*{VALUE}{INSTEAD}|(?:\brather than|\binstead of) {VALUE}", re.IGNORECASE)
+REFUTED = re.compile(
+    rf"{VALUE}\s?(?:では|じゃ)な(?:い|く)[、,て]*"
+    rf"|{VALUE} (?:is|was)(?: not| never|n't) (?:(?:the|a|my) )?(?:(?:final|correct|right) )?"
+    r"(?:answer|correct|right|choice)"
     rf"|{VALUE} (?:is|was) (?:wrong|incorrect|false)\b",
     re.IGNORECASE,
 )
+REFUTATION = re.compile(r"(?:is|was)(?: (?:not|never|wrong|incorrect|false)|n't)|(?:では|じゃ)な")
+DENIALS = ("not", "n't", "ever ", "either ", "rather", "instead", "wrong", "incorrect", "false", "nicht", "no es")
 CUE_WORDS = (
     r"\banswer\b|答案|答え|答案|答\s?[:是]|정답|답은|답:|\bответ\w*|\bantwort\b|\bréponse\b|\brespuesta\b|\brisposta\b|\bresposta\b"
     r"|\bjawaban\b|\bjibu\b|\bcevap\b|الجواب|الإجابة|उत्तर|উত্তর|คำตอบ|\bđáp án\b|సమాధానం"
 )
-SAYS = r"(?:\bis\b|\bare\b|\bbe\b|\bequals?\b|:|=|是|为|為|は|\best\b|\bist\b|\bes\b|\bè\b|\bé\b)"
-CUE = re.compile(rf"(?:####|(?:{CUE_WORDS})(?:[^\n.:=$]{{0,80}}?{SAYS})?)[\s*_:=]*(?:{SAYS}[\s*_]*)?", re.IGNORECASE)
+SAYS = r"(?:\bis\b|\bare\b|\bbe\b|\bequals?\b|是|为|為|は|\best\b|\bist\b|\bes\b|\bè\b|\bé\b)"
+CUE = re.compile(
+    rf"(?:####|(?:{CUE_WORDS})(?:[^\n.:=$0-9]{{0,80}}?({SAYS}))?)(?P<sign>[\s*_]*[:=])?[\s*_:=]*({SAYS}[\s*_]*)?",
+    re.IGNORECASE,
+)
+ASCII_CUES = ("answer", "####", "antwort", "respuesta", "risposta", "resposta", "jawaban", "jibu", "cevap")
+VALUE_AHEAD = re.compile(r"[-+$€£¥(\\0-9]")
 RETRACTED = re.compile(r"\b(?:wait|actually|no,|sorry|correction|mistake|hmm)\b", re.IGNORECASE)
 SENTENCE_END = re.compile(r"(?:(?<![A-Z])(?<!\bRs)(?<!\bapprox)[.!?](?=\s|$|[*\"')])|\n)")
 
-FORMULA = r"\$\$[^$]{1,600}\$\$|(?<!\\)\$(?![\s$])[^$\n]{0,300}[^\s$\\]\$(?![0-9])|\\\([^\n]{1,300}?\\\)|\\\[.{1,600}?\\\]"
+DIGIT = re.compile("[0-9]")
+FORMULA = (
+    r"\$\$[^$]{1,600}\$\$|(?<!\\)\$(?![\s$])[^$\n]{0,300}[^\s$\\]\$(?![0-9])|\\\([^\n]{1,300}?\\\)|\\\[.{1,600}?\\\]"
+)
 NUMERAL = (
     r"(?:\\[dt]?frac\s?\{[0-9.,]{1,20}\}\s?\{[0-9.,]{1,20}\}"
     r"|(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}(?![0-9])|[0-9]+)(?:\.[0-9]+)?(?:e[-+]?[0-9]{1,3}\b)?)"
@@ -71,16 +86,19 @@ def boxes(text: str) -> list[Box]:
     r"""Every complete `\boxed{…}` or `\fbox{…}`, braces balanced, in the order in which they begin; `\boxed 9` too."""
     opened: list[re.Match[str]] = []
     complete = []
-    for brace in BRACES.finditer(text):
-        if brace.group()[-1] == "{" and brace.group() != "\\{":
+    first = min((at for command in ("\\boxed", "\\fbox", "\\framebox") if (at := text.find(command)) >= 0), default=-1)
+    if first < 0:
+        return []
+    for brace in BRACES.finditer(text, first):
+        sign = brace.group()
+        if sign == "{" or len(sign) > 2:
             opened.append(brace)
-        elif brace.group() == "}" and opened:
+        elif sign == "}" and opened:
             partner = opened.pop()
             if len(partner.group()) > 1:
                 complete.append(Box(partner.start(), brace.end(), text[partner.end() : brace.start()]))
-    if "\\boxed" in text or "\\fbox" in text:
-        for bare in BARE_BOX.finditer(text):
-            complete.append(Box(bare.start(), bare.end(), bare.group(1).rstrip(".,;")))
+    for bare in BARE_BOX.finditer(text, first):
+        complete.append(Box(bare.start(), bare.end(), bare.group(1).rstrip(".,;")))
     return sorted(complete, key=lambda box: box.start)
 
 
@@ -107,7 +125,17 @@ def boxed(text: str) -> str | None:
 
 def without_denials(text: str) -> str:
     """The text without what it says that the answer is not: `not 8, it is 13` leaves `13`."""
+    if not _has_any(text, DENIALS):
+        return text
+    if REFUTATION.search(text):
+        text = REFUTED.sub(" ", text)
     return DENIED.sub(" ", text)
+
+
+def _has_any(text: str, words: tuple[str, ...]) -> bool:
+    """Whether a text may hold one of the words, or others that are not ASCII: quicker than to search for all of them."""
+    lowered = text.lower()
+    return not text.isascii() or any(word in lowered for word in words)
 
 
 def short_answer(text: str) -> str:
@@ -121,8 +149,17 @@ def short_answer(text: str) -> str:
 
 
 def cued(text: str) -> list[str]:
-    """What follows each cue, up to the end of its sentence, the last first; none where the last was taken back."""
-    cues = list(CUE.finditer(text))
+    """What follows each cue, up to the end of its sentence, the last first; none where the last was taken back.
+
+    The word answer alone, without "is" or a colon, is a cue only where a value follows at once.
+    """
+    if not _has_any(text, ASCII_CUES):
+        return []
+    cues = [
+        cue
+        for cue in CUE.finditer(text)
+        if any(cue.groups()) or "#" in cue.group() or VALUE_AHEAD.match(text, cue.end())
+    ]
     if not cues or RETRACTED.search(text, cues[-1].end()):
         return []
     return [_sentence(text, cue.end()) for cue in reversed(cues)]
@@ -134,7 +171,7 @@ def _sentence(text: str, start: int) -> str:
 
 
 def stated_number(text: str, is_number: Callable[[str], bool]) -> str | None:
-    """The number that a text without a box gives: the first behind the last cue that has one, else the last of the text.
+    """The number that a text without a box gives: the first behind the last cue that has one, else the last of all.
 
     `is_number` says of a formula whether it is one. A letter that stands for an unknown is none.
     """
@@ -143,10 +180,11 @@ def stated_number(text: str, is_number: Callable[[str], bool]) -> str | None:
         for token in TOKEN.finditer(sentence):
             if (number := _number(token, is_number)) is not None:
                 return number
-    last = None
-    for token in TOKEN.finditer(text):
-        last = _number(token, is_number) or last
-    return last
+    for part in [text] if "$$" in text or "\\[" in text else reversed(text.split("\n")):
+        numbers = [_number(token, is_number) for token in TOKEN.finditer(part)] if DIGIT.search(part) else []
+        if any(numbers):
+            return [number for number in numbers if number][-1]
+    return None
 
 
 def _number(token: re.Match[str], is_number: Callable[[str], bool]) -> str | None:

@@ -1,14 +1,15 @@
 r"""One spelling for LaTeX: `tidy` takes away what only sets type, and writes short hands out.
 
-    \sqrt17, \frac12, \dfrac\pi2       as models mean them: \sqrt{17}, \frac{1}{2}, \frac{\pi}{2}
-    \varnothing, \{\}                  \emptyset
-    \langle 1,2\rangle, \lvert x\rvert (1,2), |x|
+\sqrt17, \frac12, \dfrac\pi2       as models mean them: \sqrt{17}, \frac{1}{2}, \frac{\pi}{2}
+\varnothing, \{\}                  \emptyset
+\langle 1,2\rangle, \lvert x\rvert (1,2), |x|
 """
 
 from __future__ import annotations
 
 import re
 
+from data_prep.grading.numerals import TEX_GROUPS
 from data_prep.grading.signs import as_latex, plain
 
 WRAPPER = re.compile(
@@ -16,7 +17,7 @@ WRAPPER = re.compile(
     r"\s*\{([^{}]*)\}"
 )
 SIZES = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|limits)(?![A-Za-z])\.?(?=[^A-Za-z]|$)|\\!")
-SPACES = re.compile(r"\\(?:quad|qquad|enspace|thinspace)(?![A-Za-z])|\\[,;: ](?!\s?[0-9]{3}(?![0-9]))|~(?![0-9]{3}(?![0-9]))")
+SPACES = re.compile(r"(\\\\)|\\(?:quad|qquad|enspace|thinspace)(?![A-Za-z])|\\[,;: ]|~")
 OUTER = re.compile(r"\s*(?:\$\$?|\\[(\[])(.*?)(?:\$\$?|\\[)\]])\s*", re.DOTALL)
 SAME = {
     "dfrac": "frac",
@@ -37,6 +38,9 @@ SAME = {
     "lvert": "|",
     "rvert": "|",
     "vert": "|",
+    "lVert": r"\|",
+    "rVert": r"\|",
+    "Vert": r"\|",
     "lbrace": r"\{",
     "rbrace": r"\}",
     "lbrack": "[",
@@ -74,7 +78,8 @@ def tidy(answer: str) -> str:
     while (outer := OUTER.fullmatch(text)) is not None and "$" not in outer.group(1):
         text = outer.group(1).strip()
     if "\\" in text:
-        text = SPACES.sub(" ", SIZES.sub("", text))
+        text = TEX_GROUPS.sub("", text)  # before the blanks go that part the groups
+        text = SPACES.sub(lambda blank: blank.group(1) or " ", SIZES.sub("", text))
         text = COMMAND.sub(_command, text)
         text = NO_ELEMENTS.sub(r"\\emptyset", text)
         text = SQRT.sub(_root, text)
@@ -112,7 +117,7 @@ def spelling(tidied: str) -> str:
 
 
 def are_words(tidied: str) -> bool:
-    r"""Whether an answer is words that only equal words can answer: `\text{east}`, `Evelyn`; not `xy`, a product, nor `abc`."""
+    r"""Whether an answer is words that only equal words can answer: `\text{east}`, `Evelyn`; not the product `abc`."""
     text = unwrap(tidied).strip()
     if not text.isascii():
         return text.isalpha()

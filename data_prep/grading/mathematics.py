@@ -1,8 +1,9 @@
 r"""Grading of mathematics: the box, or what the text states (`extraction`), against the gold answer.
 
-What a rule can decide is settled at once (`settle`): equal spelling, words, numbers, numerals with a base, residues, patterns with an
-ellipsis, units. Everything else goes to math-verify (`verify_math`), which runs in a worker process that can be killed
-(`pool`). Both begin with the same reading of an answer (`read_answer`). docs/grading.md has every rule with a near miss.
+What a rule can decide is settled at once (`settle`): equal spelling, words, numbers, numerals with a base, residues,
+patterns with an ellipsis, units. Everything else goes to math-verify (`verify_math`), which runs in a worker process
+that can be killed (`pool`). Both begin with the same reading of an answer (`read_answer`). docs/grading.md has every
+rule.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from data_prep.grading.units import split_unit, units_differ
 LONGEST_BOX = 2000  # characters; a longer answer is right only where the gold answer is long too
 NOT_READ = "the gold answer cannot be read"
 ANSWER_NOT_READ = "the answer cannot be read"
-EMPTY = {r"\emptyset", r"\{\emptyset\}", "emptyset", "theemptyset", "nosolution", "nosolutions", "therearenosolutions"}
+EMPTY = {r"\emptyset", "emptyset", "theemptyset", "nosolution", "nosolutions", "therearenosolutions"}
 OPEN_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 NAMED = re.compile(r"([A-Za-z](?:_\{?[A-Za-z0-9]\}?)?)\s*=\s*([^=]+)")
 FUNCTION = r"\\(?:sin|cos|tan|cot|sec|csc)(?:\s?\^\s?\{?[0-9]\}?)?"
-IN_FUNCTION = re.compile(rf"({FUNCTION}\s?[({{]?\s?)(-?[0-9.]+)\s?(?:\^\s?\{{?\s?\\circ\s?\}}?|°)")
-MODULUS = re.compile(r"(?:[a-zA-Z]\s*(?:\\equiv|=)\s*)?(.+?)\s*\(?\s*\\?[pb]?mod(?:ulo)?(?![a-z])\s*\{?\s*([0-9]+)\s*\}?\s*\)?")
+IN_FUNCTION = re.compile(rf"({FUNCTION}\s?[({{]?\s?)(-?[0-9.]+)\s?(?:\^\s?\{{\s?\\circ\s?\}}|\^\s?\\circ|°)")
+MODULUS = re.compile(
+    r"(?:[a-zA-Z]\s*(?:\\equiv|=)\s*)?(.+?)\s*\(?\s*\\?[pb]?mod(?:ulo)?(?![a-z])\s*\{?\s*([0-9]+)\s*\}?\s*\)?"
+)
 DECIMAL_COMMA = re.compile(r"-?(?:[0-9]+,[0-9]{1,2}|0,[0-9]+)")
 ARITHMETIC = re.compile(r"(?:[-+*/^(){}0-9., ]|\\(?:frac|cdot|times|sqrt|pi|div)(?![a-z])){1,200}")
 E_NUMBER = re.compile(r"-?[0-9]+[eE]-[0-9]")
@@ -55,13 +58,20 @@ class Answer:
 def read_answer(answer: str) -> Answer:
     """What is compared of an answer. Rules alone, so any text is read at once."""
     tidied = tidy(answer)
-    body = IN_FUNCTION.sub(lambda part: f"{part.group(1)}\\frac{{{part.group(2)}\\pi}}{{180}}", tidied)
+    body = _not_approximated(tidied)
+    body = IN_FUNCTION.sub(lambda part: f"{part.group(1)}\\frac{{{part.group(2)}\\pi}}{{180}}", body)
     values, unknown = as_set(join_groups(body))
     value, unit = split_unit(values)
     value = spell_powers(join_groups(value))
     named = NAMED.fullmatch(value)
     number = read_number((named.group(2) if named else value).removesuffix(r"\%"))
     return Answer(tidied, spelling(tidied), value, unit, unknown, named.group(1) if named else "", number)
+
+
+def _not_approximated(tidied: str) -> str:
+    r"""`\sqrt{2}` of `\sqrt{2} \approx 1.41`, and `1.41` of `x \approx 1.41`."""
+    exact, _, rounded = tidied.partition(r"\approx")
+    return rounded.strip() if re.fullmatch(r"\\?[A-Za-z]+\s*", exact) and rounded else exact.strip()
 
 
 def settle(text: str, gold: str) -> Grade | None:
@@ -127,11 +137,14 @@ def _is_empty(answer: Answer) -> bool:
 
 def _bases(wanted: Answer, given: Answer) -> bool | None:
     r"""Numerals with a base: the digits are the same, and so are the bases where both are named."""
-    numerals = [split_base(unwrap(answer.tidied)) for answer in (wanted, given)]
-    if not any(numerals):
+    (digits, base), (given_digits, given_base) = _with_base(wanted), _with_base(given)
+    if not base and not given_base:
         return None
-    digits, bases = zip(*[numeral or (answer.spelling.lower(), 0) for numeral, answer in zip(numerals, (wanted, given), strict=True)])
-    return digits[0] == digits[1] and (bases[0] == bases[1] or 0 in bases)
+    return digits == given_digits and (base == given_base or 0 in (base, given_base))
+
+
+def _with_base(answer: Answer) -> tuple[str, int]:
+    return split_base(" ".join(unwrap(answer.tidied).split())) or (answer.spelling.lower(), 0)
 
 
 def _residues(wanted: Answer, given: Answer) -> bool | None:
@@ -139,7 +152,10 @@ def _residues(wanted: Answer, given: Answer) -> bool | None:
     read = [MODULUS.fullmatch(" ".join(unwrap(answer.tidied).split())) for answer in (wanted, given)]
     if not any(read):
         return None
-    numbers = [read_number(match.group(1)) if match else answer.number for match, answer in zip(read, (wanted, given), strict=True)]
+    numbers = [
+        read_number(match.group(1)) if match else answer.number
+        for match, answer in zip(read, (wanted, given), strict=True)
+    ]
     if numbers[0] is None or numbers[1] is None:
         return False
     moduli = {int(match.group(2)) for match in read if match}
@@ -151,19 +167,26 @@ def _residues(wanted: Answer, given: Answer) -> bool | None:
 
 def _numbers(wanted: Answer, given: Answer) -> bool | None:
     if wanted.number is None or given.number is None:
-        comma = wanted.number is not None and wanted.number.digits and DECIMAL_COMMA.fullmatch(given.spelling)
-        number = read_number(given.spelling.replace(",", ".")) if comma else None
-        return True if wanted.number and number and same_number(wanted.number, number) else None
+        return _decimal_comma(wanted, given)
     if wanted.name and given.name and wanted.name.lower() != given.name.lower():
         return False
     if same_number(wanted.number, given.number):
         return True
     if wanted.percent != given.percent:  # the sign left off is settled above; else 0.35 is 35 %
-        share, number = (wanted, given) if wanted.percent else (given, wanted)
-        return same_number(Numeral(share.number.value / 100), number.number)  # type: ignore[union-attr, arg-type]
+        share, plain_value = (wanted, given) if wanted.percent else (given, wanted)
+        assert share.number is not None and plain_value.number is not None
+        return same_number(Numeral(share.number.value / 100), plain_value.number)
     if E_NUMBER.search(wanted.spelling) or E_NUMBER.search(given.spelling):
         return None
     return False
+
+
+def _decimal_comma(wanted: Answer, given: Answer) -> bool | None:
+    """`3,5` is the list of 3 and 5, but where the gold answer is a decimal, which no list equals, it is 3.5."""
+    if wanted.number is None or not wanted.number.digits or not DECIMAL_COMMA.fullmatch(given.spelling):
+        return None
+    number = read_number(given.spelling.replace(",", "."))
+    return True if number is not None and same_number(wanted.number, number) else None
 
 
 def verify_math(text: str, gold: str) -> tuple[bool, str, str]:
@@ -179,9 +202,7 @@ def verify_math(text: str, gold: str) -> tuple[bool, str, str]:
 def by_algebra(wanted: Answer, given: Answer) -> tuple[bool, str]:
     """(whether the answers are equal, the reason); both must be read whole."""
     as_relations = wanted.unknown and given.unknown and wanted.unknown != given.unknown
-    gold, answer = (
-        algebra.read(answer.tidied if as_relations else answer.value) for answer in (wanted, given)
-    )
+    gold, answer = (algebra.read(answer.tidied if as_relations else answer.value) for answer in (wanted, given))
     if gold is None:
         return False, NOT_READ
     if answer is None:

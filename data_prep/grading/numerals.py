@@ -1,8 +1,8 @@
 r"""Numbers as they are written: digit groups, decimals, powers of ten, fractions; each as an exact value.
 
-    4 250 000 · 4'250'000 · 4.250.000 · 4\,250\,000 · 42,50,000      groups (a blank or a point only where it can be nothing else)
-    1.234,56 · 3{,}5                                                 a decimal comma, where it can be nothing else
-    6.63e-34 · 6.63 \times 10^{-34} · 5 million is for `units`       powers of ten
+    4 250 000 · 4'250'000 · 4.250.000 · 4\,250\,000 · 42,50,000   groups, where they can be nothing else
+    1.234,56 · 3{,}5                                              a decimal comma, where it can be nothing else
+    6.63e-34 · 6.63 \times 10^{-34}                               powers of ten
 
 A number counts as read only if all of the text is it.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-ENOUGH_DIGITS = 6  # with fewer a decimal is no approximation of a value that decimals cannot write
+ENOUGH_DIGITS = 6  # with fewer, significant and behind the point, a decimal approximates nothing
 FLOAT_DIGITS = 15  # a decimal of so many digits may be a binary float printed whole
 LARGEST_POWER = 400
 LONGEST_NUMBER = 4000
@@ -29,13 +29,16 @@ TEX_COMMA = re.compile(r"(?<=[0-9])\{,\}(?=[0-9])")
 E_NOTATION = re.compile(r"(?<![0-9A-Za-z.])(-?[0-9]+(?:\.[0-9]+)?)[eE]\{?([+-]?[0-9]{1,6})\}?(?![0-9A-Za-z.])")
 PLAIN = re.compile(rf"([-+]?) ?((?:{COMMA_GROUPS}|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+)")
 TEN = re.compile(r"(?:\\times|\\cdot|\*|x)? ?10 ?(?:\^|\*\*) ?\{?\(?([-+]?[0-9]{1,3})\)?\}?")
-FRACTION = re.compile(r"([-+]?) ?\\frac ?\{ ?([-+]?[0-9.,]+) ?\} ?\{ ?([-+]?[0-9.,]+) ?\}|([-+]?[0-9.,]+) ?/ ?([0-9.,]+)")
+FRACTION = re.compile(
+    r"([-+]?) ?\\frac ?\{ ?([-+]?[0-9.,]+) ?\} ?\{ ?([-+]?[0-9.,]+) ?\}|([-+]?[0-9.,]+) ?/ ?([0-9.,]+)"
+)
 MIXED = re.compile(r"([-+]?) ?([0-9]+) ?\\frac ?\{([0-9]+)\} ?\{([0-9]+)\}")
 BASED = re.compile(
     r"\(?([0-9A-Za-z]+(?:\.[0-9A-Za-z]+)?)\)?_ ?\{? ?\(?(?:\\text ?\{ ?)?([0-9]{1,2}|[a-z]+)\}?\)? ?\}?"
     r"|([0-9A-Fa-f]+) ?(?:,? ?\(?(?:in )?base[- ]?([0-9]{1,2}|[a-z]+)\)?)"
 )
-BASES = {name: i for i, name in enumerate("two three four five six seven eight nine ten eleven twelve".split(), 2)}
+COUNTED = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+BASES = {name: i for i, name in enumerate(COUNTED, 2)}
 BASES |= {"sixteen": 16, "hex": 16, "bin": 2, "oct": 8, "dec": 10}
 
 
@@ -46,6 +49,11 @@ class Numeral:
     value: Fraction
     digits: int = 0
     places: int = 0  # the last digit stands for 10 ** -places
+
+    @property
+    def approximates(self) -> bool:
+        """Whether it is precise enough to stand for a value that decimals cannot write."""
+        return self.digits >= ENOUGH_DIGITS and (self.places >= ENOUGH_DIGITS or self.places < 0)
 
 
 def join_groups(text: str) -> str:
@@ -114,16 +122,16 @@ def _fraction(text: str) -> Numeral | None:
     fraction = FRACTION.fullmatch(text)
     if fraction is None:
         return None
-    sign, above, below = fraction.group(1) or "", fraction.group(2) or fraction.group(4), fraction.group(3)
-    above, below = PLAIN.fullmatch(above), PLAIN.fullmatch(below or fraction.group(5))  # type: ignore[assignment]
+    sign, *parts = fraction.groups()
+    above, below = (PLAIN.fullmatch(part) for part in parts if part is not None)
     if above is None or below is None:
         return None
-    top, bottom = (_decimal(part.group(1), part.group(2), 0).value for part in (above, below))  # type: ignore[attr-defined]
+    top, bottom = (_decimal(part.group(1), part.group(2), 0).value for part in (above, below))
     return Numeral((-top if sign == "-" else top) / bottom) if bottom else None
 
 
 def same_number(one: Numeral, other: Numeral) -> bool:
-    """Exactly equal; or one is a decimal of six digits or more, and it is the other rounded to them.
+    """Exactly equal; or one is a decimal that is precise enough, and it is the other rounded to its digits.
 
     An integer is never an approximation, nor approximated: 12345678 is not 12345678.4, nor 1.23457e7.
     """
@@ -131,7 +139,7 @@ def same_number(one: Numeral, other: Numeral) -> bool:
         return True
     for decimal, exact in ((one, other), (other, one)):
         whole = exact.value.denominator == 1 and not exact.digits
-        if decimal.digits >= ENOUGH_DIGITS and not whole and (exact.digits == 0 or exact.digits > decimal.digits):
+        if decimal.approximates and not whole and (exact.digits == 0 or exact.digits > decimal.digits):
             return abs(decimal.value - exact.value) * 2 <= Fraction(10) ** -decimal.places
     if max(one.digits, other.digits) >= FLOAT_DIGITS and one.digits and other.digits:
         return abs(one.value - other.value) <= max(abs(one.value), abs(other.value)) / 10 ** (FLOAT_DIGITS - 1)
@@ -145,7 +153,11 @@ def split_base(text: str) -> tuple[str, int] | None:
         return None
     digits, name = match.group(1) or match.group(3), match.group(2) or match.group(4)
     base = int(name) if name.isdigit() else BASES.get(name, 0)
-    if not 2 <= base <= 36 or not all(character == "." or int(character, 36) < base for character in digits):
+    if (
+        not 2 <= base <= 36
+        or not any(character.isdecimal() for character in digits)
+        or not all(character == "." or int(character, 36) < base for character in digits)
+    ):
         return None
     return digits.lower().lstrip("0") or "0", base
 

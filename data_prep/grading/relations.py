@@ -1,6 +1,7 @@
 r"""Inequalities in one unknown as the sets that they are: `a \le x < b` is `[a,b)`, `x<-1 \text{ or } x>4` a union.
 
-Everything is text: the unknown has to stand alone on its side, and what bounds it must hold neither a relation nor the unknown.
+Everything is text: the unknown has to stand alone on its side, and what bounds it must hold neither a relation nor the
+unknown.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ REVERSED = re.compile(rf"{BOUND}\s*{REL}\s*{VARIABLE}")
 CHAIN = re.compile(rf"{BOUND}\s*{REL}\s*{VARIABLE}\s*{REL}\s*{BOUND}")
 SPLIT_OR = re.compile(r"\s*(?:,?\s*\bor\b|\\lor(?![a-z])|\\cup(?![a-z]))\s*")
 SPLIT_AND = re.compile(r"\s*(?:,?\s*\band\b|\\land(?![a-z]))\s*")
-BUILDER = re.compile(rf"\\\{{\s*[A-Za-z](?:\s*\\in\s*\\mathbb\s*\{{?R\}}?)?\s*(?:\\mid|\\vert|\||:)\s*(.*?)\\\}}")
+BUILDER = re.compile(r"\\\{\s*[A-Za-z](?:\s*\\in\s*\\mathbb\s*\{?R\}?)?\s*(?:\\mid|\\vert|\||:)\s*(.*?)\\\}")
 IN = re.compile(rf"{VARIABLE}\s*\\in(?![a-z])\s*(.+)")
 FLIPPED = {"<": ">", ">": "<", "le": "ge", "ge": "le", "ne": "ne"}
 SETS = re.compile(r"\\in(?![a-z])|[<>]|\\(?:le|ge|ne|mid|lor|land)(?![a-z])")
@@ -75,7 +76,11 @@ def _bounds(text: str) -> tuple[Bound, Bound, str]:
         return None, None, ""
     if direction == "ne":
         return (bound, False), (bound, False), _free(unknown, bound)
-    return (None, (bound, closed), _free(unknown, bound)) if direction == "<" else ((bound, closed), None, _free(unknown, bound))
+    return (
+        (None, (bound, closed), _free(unknown, bound))
+        if direction == "<"
+        else ((bound, closed), None, _free(unknown, bound))
+    )
 
 
 def _sign(sign: str) -> tuple[str, bool]:

@@ -18,8 +18,12 @@ from data_prep.grading.signs import plain
 from data_prep.grading.units import MULTIPLIERS, NO_UNIT, split_unit
 
 BOXED_INTEGER = re.compile(
-    rf"(?:[A-Za-z][A-Za-z ]*(?: |: ?))?\+?({NUMBER.pattern})(?:st|nd|rd|th)?(?P<unit> [A-Za-z][A-Za-z.]+(?: [A-Za-z.]+)*)?"
+    rf"(?:[A-Za-z][A-Za-z ]*(?: |: ?))?\+?({NUMBER.pattern})(?:st|nd|rd|th)?"
+    r"(?P<unit> [A-Za-z][A-Za-z.]+(?: [A-Za-z.]+)*)?"
 )
+
+
+INTEGER = re.compile(r"-?[0-9]{1,4000}")
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ def grade_integer(text: str, gold: str) -> Grade:
 
 def boxed_integer(box: str) -> str | None:
     """The one number that a box holds, as it is written; None for another expression, and for several numbers."""
+    if INTEGER.fullmatch(box.strip()):
+        return box.strip()
     value = join_groups(tidy(box[:20_000])).rpartition("=")[2].strip()
     while value.startswith("{") and value.endswith("}"):
         value = value[1:-1].strip()

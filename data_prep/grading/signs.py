@@ -1,8 +1,8 @@
 r"""One spelling for signs: what Unicode writes in many ways becomes ASCII (`plain`), then LaTeX (`as_latex`).
 
 `plain` is put in front of every grader and replaces characters one by one: digits of any script, full-width and other
-compatibility forms, dashes, blanks; characters that are not seen (zero-width blanks, byte order marks) go. `as_latex` is for
-mathematics alone: `½` is `\frac{1}{2}`, `x²` is `x^{2}`, `√7` is `\sqrt{7}`, `≤` is `\le`.
+compatibility forms, dashes, blanks; characters that are not seen (zero-width blanks, byte order marks) go. `as_latex`
+is for mathematics alone: `½` is `\frac{1}{2}`, `x²` is `x^{2}`, `√7` is `\sqrt{7}`, `≤` is `\le`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ NAMES = {
     "ℚ": "mathbb{Q}",
     "ℂ": "mathbb{C}",
 }
-GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho _ sigma tau upsilon phi"
+GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho _ sigma tau upsilon phi"
+)
 NAMES |= {chr(0x3B1 + i): name for i, name in enumerate([*GREEK.split(), "chi", "psi", "omega"]) if name != "_"}
 NAMES |= {"µ": "mu", "Δ": "Delta", "Γ": "Gamma", "Θ": "Theta", "Λ": "Lambda", "Π": "Pi", "Σ": "Sigma", "Φ": "Phi"}
 NAMES |= {"Ψ": "Psi", "Ω": "Omega", "ϕ": "phi", "ϵ": "epsilon"}
@@ -99,7 +101,7 @@ def _plain(character: str) -> str:
     if category in ("Zs", "Zl", "Zp"):
         return " " if category == "Zs" else "\n"
     folded = unicodedata.normalize("NFKC", character)
-    return folded if folded.isascii() else character
+    return folded if folded.isascii() or "\uff00" <= character <= "\uffef" else character
 
 
 def as_latex(text: str) -> str:

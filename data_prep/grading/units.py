@@ -1,9 +1,9 @@
-r"""Units by rule: `5 \text{ cm}` is the value `5` and the unit cm, `€18` is 18 euros, `36元` 36 yuan, `12^{\text{th}}` is 12.
+r"""Units by rule: `5 \text{ cm}` is the value `5` and the unit cm, `€18` is 18 euros, `36元` 36 yuan, `12th` 12.
 
-A unit counts only where the gold answer and the given one both have one: then one must hold the words of the other ("apples",
-"green apples"), and known units must be the same. Nothing is converted, and powers of a unit (cm, cm²) are not told apart.
-A word that makes another number ("5 million", "5万") is multiplied; words that may do so in other ways ("5 squared",
-"5 more than x", "5 or 6") are no unit, and the answer stays as it is.
+A unit counts only where the gold answer and the given one both have one: then one must hold the words of the other
+("apples", "green apples"), and known units must be the same. Nothing is converted, and powers of a unit (cm, cm²) are
+not told apart. A word that makes another number ("5 million") is multiplied; words that may do so in other ways ("5
+squared", "5 more than x", "5 or 6") are no unit, and the answer stays as it is.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SPELLINGS = {
     "dollar": "usd $ us$",
     "cent": "¢",
     "euro": "eur €",
-    "pound": "gbp £",
+    "gbp": "£",
     "yuan": "cny rmb 元 ¥",
     "yen": "jpy 円",
     "rupee": "inr rs ₹",
@@ -61,7 +61,8 @@ SPELLINGS = {
     "f": "fahrenheit",
 }
 COMPOUND = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "kmph": "km/h"}
-BARE = set("mm cm km ft yd kg lb lbs oz mph kph kmh deg sec min hr ml mg am pm usd eur gbp cny inr".split())
+BARE_WORDS = "mm cm km ft yd kg lb lbs oz mph kph kmh deg sec min hr ml mg am pm usd eur gbp cny inr"
+BARE = frozenset(BARE_WORDS.split())
 """a letter or two after a number may be variables: these count outside \\text{…} as well"""
 CANON = {
     word + plural: unit
@@ -70,44 +71,27 @@ CANON = {
     for plural in ("", "s")
     if plural == "" or (len(word) > 2 and word.isascii())
 }
-FILLERS = set("square cubic sq cu per a an the of us each".split())
-NO_UNIT = set(
-    "and or mod modulo base than if for when where with to by plus minus over squared cubed factorial half halves third thirds"
-    " quarter quarters fourth fourths fifth fifths sixth sixths eighth eighths tenth tenths hundredth hundredths thousandth"
-    " thousandths pi sqrt sin cos tan log ln exp choose is are not infinity i e x y z und oder et ou o но и или 和 或 mod dozen"
-    " score root power is equals".split()
-)
+FILLER_WORDS = "square cubic sq cu per a an the of us each"
+FILLERS = frozenset(FILLER_WORDS.split())
+NO_UNIT_WORDS = """
+and or mod modulo base than if for when where with to by plus minus over squared cubed factorial half halves third
+thirds quarter quarters fourth fourths fifth fifths sixth sixths eighth eighths tenth tenths hundredth hundredths
+thousandth thousandths pi sqrt sin cos tan log ln exp choose is are not infinity i e x y z und oder et ou o но и или 和 或
+dozen score root power equals
+"""
+NO_UNIT = frozenset(NO_UNIT_WORDS.split())
+THOUSANDS = ("thousand", "千", "тысяч", "тысячи", "тыс", "mil", "mille", "tausend")
+MILLIONS = ("million", "millions", "млн", "миллионов", "миллиона", "millones", "millionen")
 MULTIPLIERS = {
-    "hundred": 10**2,
-    "thousand": 10**3,
-    "million": 10**6,
-    "millions": 10**6,
-    "billion": 10**9,
-    "trillion": 10**12,
-    "百": 10**2,
-    "千": 10**3,
-    "万": 10**4,
-    "萬": 10**4,
-    "億": 10**8,
-    "亿": 10**8,
-    "만": 10**4,
-    "억": 10**8,
-    "тысяч": 10**3,
-    "тысячи": 10**3,
-    "тыс": 10**3,
-    "млн": 10**6,
-    "миллионов": 10**6,
-    "миллиона": 10**6,
-    "лакх": 10**5,
-    "lakh": 10**5,
-    "crore": 10**7,
-    "लाख": 10**5,
-    "करोड़": 10**7,
-    "millones": 10**6,
-    "millionen": 10**6,
-    "mil": 10**3,
-    "mille": 10**3,
-    "tausend": 10**3,
+    **dict.fromkeys(("hundred", "百"), 10**2),
+    **dict.fromkeys(THOUSANDS, 10**3),
+    **dict.fromkeys(("万", "萬", "만"), 10**4),
+    **dict.fromkeys(("lakh", "लाख"), 10**5),
+    **dict.fromkeys(MILLIONS, 10**6),
+    **dict.fromkeys(("crore", "करोड़"), 10**7),
+    **dict.fromkeys(("億", "亿", "억"), 10**8),
+    **dict.fromkeys(("billion", "billions"), 10**9),
+    **dict.fromkeys(("trillion", "trillions"), 10**12),
 }
 POWER = r"(?:\s?\^\s?\{?-?[0-9]\}?)"
 WORD = rf"(?:[^\W\d_]|\.(?=[^\W\d_]))+[.']?{POWER}?"
@@ -117,6 +101,7 @@ UNIT = re.compile(rf"{AFTER_VALUE}({WORD}(?:{JOIN}{WORD}){{0,5}})$")
 PER_CENT = re.compile(r"(?:\\?%|\s*\\text\s?\{\s*(?:percent|per cent)\s*\}|\s*(?:percent|per cent|pct))$")
 DEGREES = re.compile(r"(?:\^\{?\s?\\circ\s?\}?|°)\s*([CF]?)$")
 ORDINAL = re.compile(r"(?<=[0-9])\s?(?:\^\s?\{?\s?)?\{?(?:st|nd|rd|th)\b\s?\}?\}?(?:\s*[A-Za-z ]*)?$")
+RATE = re.compile(r"(?:m|mi|km|ft|g|kg|l)/(?:s|h|min|l|ml)")
 MONEY = "$€£¥₹₽₩"
 PREFIX = re.compile(
     rf"(-?)\s*(?:[A-Z]{{0,3}}\s?\\?([{MONEY}])|(Rs|USD|EUR|GBP|RMB|CNY|INR)\b\.?)\s*(?=[-+]?[0-9.(]|\\frac)"
@@ -179,10 +164,9 @@ def _words(unit: str, faces: bool) -> list[str] | None:
 
 def _clearly_words(words: list[str]) -> bool:
     """Whether letters without `\\text{…}` are a unit, and no product of variables."""
-    known = all(word in CANON or word in COMPOUND or word == "/" for word in words)
     if any(word in BARE or (len(word) > 3 and re.search("[aeiouy]", word)) for word in words):
         return True
-    return known and ("/" in words or any(len(word) > 3 for word in words))
+    return bool(RATE.fullmatch("".join(words)))
 
 
 def _multiplier_first(words: list[str]) -> list[str]:

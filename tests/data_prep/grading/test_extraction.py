@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from data_prep.grading.extraction import last_box, short_answer
-from data_prep.grading.numerals import join_groups as join_thousands, plain_number
+from data_prep.grading.numerals import join_groups as join_thousands
+from data_prep.grading.numerals import plain_number
 
 
 @pytest.mark.parametrize(
