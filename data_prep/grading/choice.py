@@ -10,7 +10,16 @@ from __future__ import annotations
 
 import re
 
-from data_prep.grading.extraction import CUE_WORDS, LONGEST_EXTRACTED, TAGGED, Box, boxed, boxes, without_denials
+from data_prep.grading.extraction import (
+    CUE_WORDS,
+    LONGEST_EXTRACTED,
+    MOST_PARTS,
+    Box,
+    boxed,
+    boxes,
+    tagged,
+    without_denials,
+)
 from data_prep.grading.latex import tidy, unwrap
 from data_prep.grading.rules import Grade, judge
 from data_prep.grading.signs import plain
@@ -26,9 +35,7 @@ NAME = (
     r"(?:(?:the )?(?:final |correct |right |best )?(?:answer|option|choice|letter)"
     r"|选项|選項|答案|선택지|विकल्प|вариант|ответ)"
 )
-BOXED_CHOICE = re.compile(
-    rf"(?i:{NAME}(?: (?:is|option|choice))?\s?[:：]? ?)*[(\[]?([A-Ja-j{OTHERS}])(?:[)\]]? ?[.:]?|[)\].:][.:]? .*)"
-)
+BOXED_CHOICE = re.compile(rf"(?i:{NAME}(?: is)? ?:? ?){{0,3}}[(\[]?([A-Ja-j{OTHERS}])(?:[)\]]? ?[.:]?|[)\].:][.:]? .*)")
 SEVERAL_BOXED = re.compile(
     rf"(?i:{NAME}s?:? ?)?[(\[]?[{CLOSED}][)\]]?(?: ?(?:,|and|or|&|/|和|或) ?(?:option )?[(\[]?[{CLOSED}][)\]]?){{1,9}}"
 )
@@ -77,14 +84,14 @@ def _choice(text: str) -> str | None:
     every = boxes(text)
     if every and (choice := _in_box(boxed(text) or "")) is not None:
         return choice
-    tagged = TAGGED.findall(text) if "<" in text else []
-    if tagged and (choice := _in_box(tagged[-1])) is not None:
+    inside = tagged(text)
+    if inside is not None and (choice := _in_box(inside)) is not None:
         return choice
     return _in_words(_without_boxes(text, every), passed_over=bool(every)) or _earlier_box(every)
 
 
 def _in_box(box: str) -> str | None:
-    inside = " ".join(re.sub(r"[*$^]|\\%", " ", unwrap(tidy(box))).split())[:LONGEST_EXTRACTED]
+    inside = " ".join(re.sub(r"[*$^]|\\%", " ", unwrap(tidy(box[:LONGEST_EXTRACTED]))).split())[:LONGEST_EXTRACTED]
     if SEVERAL_BOXED.fullmatch(inside):
         return inside
     match = BOXED_CHOICE.fullmatch(inside)
@@ -92,7 +99,7 @@ def _in_box(box: str) -> str | None:
 
 
 def _earlier_box(every: list[Box]) -> str | None:
-    return next(filter(None, (_in_box(box.content) for box in reversed(every))), None)
+    return next(filter(None, (_in_box(box.content) for box in every[: -MOST_PARTS - 1 : -1])), None)
 
 
 def _without_boxes(text: str, every: list[Box]) -> str:

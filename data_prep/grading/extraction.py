@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 LONGEST_EXTRACTED = 400
 MOST_PARTS = 16
+MOST_CUES = 16
+LONGEST_SENTENCE = 600
 NUMBER = re.compile(r"-?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?")
 AFTER_CUE = re.compile(r"answer(?:\s*(?:is\b|:|=))*\s*(.*)", re.IGNORECASE | re.DOTALL)
 BRACES = re.compile(r"\\\\|\\(?:boxed|fbox|framebox)\s{0,9}\{|\\[{}]|[{}]")
@@ -20,7 +22,6 @@ LABEL = r"(?:\\?\(?[A-Za-z0-9]{1,2}\)|[A-Za-z](?:_\{?\w\}?)?\s?(?:=|:))"
 JOINT = re.compile(
     rf"[\s$]*(?:,|;|&|\\quad|\\qquad|\\text\{{)?\s*(?:,|;|&|\band\b|\bor\b|\\quad|\\qquad)[\s$}}]*(?:{LABEL}[\s$]*)?"
 )
-TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 
 VALUE = (
     r"(?:(?:option|choice) )?(?:\$[^$\n]{1,60}\$|\\\([^\n]{1,60}?\\\)"
@@ -123,6 +124,13 @@ def boxed(text: str) -> str | None:
     return parts[-1].content if len(contents) == 1 else ", ".join(contents)
 
 
+def tagged(text: str) -> str | None:
+    """What the last `<answer>…</answer>` holds."""
+    end = text.rfind("</answer>")
+    start = text.rfind("<answer>", 0, end) if end >= 0 else -1
+    return text[start + len("<answer>") : end].strip() if start >= 0 else None
+
+
 def without_denials(text: str) -> str:
     """The text without what it says that the answer is not: `not 8, it is 13` leaves `13`."""
     if not _has_any(text, DENIALS):
@@ -133,7 +141,7 @@ def without_denials(text: str) -> str:
 
 
 def _has_any(text: str, words: tuple[str, ...]) -> bool:
-    """Whether a text may hold one of the words, or others that are not ASCII: quicker than to search for all of them."""
+    """Whether a text may hold one of the words, or others that are not ASCII: quicker than a search for them."""
     lowered = text.lower()
     return not text.isascii() or any(word in lowered for word in words)
 
@@ -162,12 +170,13 @@ def cued(text: str) -> list[str]:
     ]
     if not cues or RETRACTED.search(text, cues[-1].end()):
         return []
-    return [_sentence(text, cue.end()) for cue in reversed(cues)]
+    return [_sentence(text, cue.end()) for cue in cues[: -MOST_CUES - 1 : -1]]
 
 
 def _sentence(text: str, start: int) -> str:
-    end = SENTENCE_END.search(text, start)
-    return text[start : end.start() if end else len(text)].strip()
+    limit = min(len(text), start + LONGEST_SENTENCE)
+    end = SENTENCE_END.search(text, start, limit)
+    return text[start : end.start() if end else limit].strip()
 
 
 def stated_number(text: str, is_number: Callable[[str], bool]) -> str | None:
@@ -175,7 +184,7 @@ def stated_number(text: str, is_number: Callable[[str], bool]) -> str | None:
 
     `is_number` says of a formula whether it is one. A letter that stands for an unknown is none.
     """
-    text = without_denials(text)
+    text = without_denials(tagged(text) or text)
     for sentence in cued(text):
         for token in TOKEN.finditer(sentence):
             if (number := _number(token, is_number)) is not None:
@@ -201,9 +210,8 @@ def stated_formula(text: str) -> str | None:
     Without a cue it is the last formula, else a text that is short enough to be an answer as it stands.
     """
     text = without_denials(text)
-    tagged = TAGGED.findall(text)
-    if tagged:
-        return str(tagged[-1]).strip()
+    if (inside := tagged(text)) is not None:
+        return inside
     sentences = [sentence for sentence in cued(text) if sentence]
     if sentences:
         formulas = _formulas(sentences[0])

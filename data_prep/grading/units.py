@@ -76,8 +76,8 @@ FILLERS = frozenset(FILLER_WORDS.split())
 NO_UNIT_WORDS = """
 and or mod modulo base than if for when where with to by plus minus over squared cubed factorial half halves third
 thirds quarter quarters fourth fourths fifth fifths sixth sixths eighth eighths tenth tenths hundredth hundredths
-thousandth thousandths pi sqrt sin cos tan log ln exp choose is are not infinity i e x y z und oder et ou o но и или 和 或
-dozen score root power equals
+thousandth thousandths pi sqrt sin cos tan log ln exp choose is are not infinity i e x y z und oder et ou o
+но и или 和 或 dozen score root power equals
 """
 NO_UNIT = frozenset(NO_UNIT_WORDS.split())
 THOUSANDS = ("thousand", "千", "тысяч", "тысячи", "тыс", "mil", "mille", "tausend")
