@@ -63,6 +63,8 @@ SAME = {
 }
 COMMAND = re.compile(r"\\([A-Za-z]+)")
 DOTS = re.compile(r"(?<![.0-9])\.\.\.+|(?<=[0-9])\.\.\.+")
+STARS = re.compile(r"(?<=[0-9A-Za-z)}])\*\*(?=[-0-9A-Za-z({])")
+BRACED = re.compile(r"([_^])\{([0-9A-Za-z])\}")
 NO_ELEMENTS = re.compile(r"\\\{\s*\\\}")
 ARGUMENT = r"(\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}|\\[A-Za-z]+(?:\{[^{}]*\})?|[0-9A-Za-z])"
 FRAC = re.compile(rf"\\frac(?![A-Za-z])\s*{ARGUMENT}\s*{ARGUMENT}")
@@ -85,7 +87,7 @@ def tidy(answer: str) -> str:
         text = SQRT.sub(_root, text)
         for _ in range(3):  # a fraction may stand in a fraction
             text = FRAC.sub(lambda frac: f"\\frac{_braced(frac.group(1))}{_braced(frac.group(2))}", text)
-    text = DOTS.sub(r"\\ldots ", text)
+    text = STARS.sub("^", DOTS.sub(r"\\ldots ", text))
     return " ".join(text.split()).rstrip(". ") if text.strip(". ") else ""
 
 
@@ -113,6 +115,7 @@ def unwrap(text: str) -> str:
 def spelling(tidied: str) -> str:
     """A key that is equal for two tidied answers that differ only in type faces and blanks."""
     text = BETWEEN.sub("", " ".join(unwrap(tidied).split()))
+    text = BRACED.sub(r"\1\2", text)
     return COMMAND_BEFORE.sub(r"\1", text).strip().strip("$").rstrip(".")
 
 

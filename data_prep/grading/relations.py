@@ -36,7 +36,7 @@ def as_set(tidied: str) -> tuple[str, str]:
         return member.group(2), member.group(1)
     parts = [_part(part) for part in SPLIT_OR.split(text)]
     unknowns = {unknown.lower() for _, unknown in parts}
-    if any(not interval for interval, _ in parts) or len(unknowns) != 1:
+    if any(not interval for interval, _ in parts) or len(unknowns) != 1 or "" in unknowns:
         return tidied, ""
     return r" \cup ".join(interval for interval, _ in parts), unknowns.pop()
 

@@ -164,7 +164,7 @@ def _words(unit: str, faces: bool) -> list[str] | None:
 
 def _clearly_words(words: list[str]) -> bool:
     """Whether letters without `\\text{…}` are a unit, and no product of variables."""
-    if any(word in BARE or (len(word) > 3 and re.search("[aeiouy]", word)) for word in words):
+    if any(word.replace(".", "") in BARE or (len(word) > 3 and re.search("[aeiouy]", word)) for word in words):
         return True
     return bool(RATE.fullmatch("".join(words)))
 

@@ -36,6 +36,32 @@ CHOICES = [
             "it cannot be (A), so it is (B)",
             "the best choice is: B",
             "final answer\n\nB",
+            r"\boxed{\text{Option B}}",
+            r"\boxed{\text{Answer: (B)}}",
+            r"\boxed{B: Paris}",
+            r"\fbox{B}",
+            r"\boxed B",
+            r"\boxed{Ｂ}",
+            r"\boxed{Ⓑ}",
+            "<answer>B</answer>",
+            "<answer>Option B</answer>",
+            r"The root is \boxed{x=3}. **Answer: B**",
+            r"\boxed{3\text{ m}} So the correct option is (B).",
+            "\\boxed{x=3}\nB",
+            r"\boxed{B} because \boxed{x=3}",
+            "The answer is not A but B.",
+            "The answer isn't A, it's B.",
+            "A is not the answer. The answer is B.",
+            "答案：B",
+            "故选B。",
+            "选项B是正确的",
+            "정답: B",
+            "Ответ: Б",
+            "الإجابة: ب",
+            "答えはイ",
+            "उत्तर: ख",
+            "Option B is correct.",
+            "I choose B.",
         )
     ],
     *[
@@ -49,12 +75,27 @@ CHOICES = [
             r"\boxed{}",
             "the answer is Berlin",
             "The answer is I think",
+            "The answer is not B.",
+            "B is not the answer.",
+            "Ответ: В",  # the third letter of its script, and like a B
+            r"\boxed{x=3} as in (B) above",
+            "if B is correct, then so is the rest",
+            r"\boxed{\text{Option Berlin}}",
+            "选择北京",
             "7",
         )
     ],
     *[
         (text, "several")
-        for text in ("answer: A or B", "The answer is A, B", r"\boxed{A, B}", r"\boxed{A \text{ and } B}")
+        for text in (
+            "answer: A or B",
+            "The answer is A, B",
+            r"\boxed{A, B}",
+            r"\boxed{A} and \boxed{B}",
+            "答案：A或B",
+            r"\boxed{\text{Options A and B}}",
+            r"\boxed{A \text{ and } B}",
+        )
     ],
 ]
 
@@ -70,3 +111,10 @@ def test_choice(text: str, letter: str | None) -> None:
 
 def test_a_gold_choice_that_is_no_letter_is_named() -> None:
     assert grade_choice("B", "Paris") == Grade(False, "", "the gold answer cannot be read")
+
+
+@pytest.mark.parametrize("gold", ["C", "c", "(C)", "C.", r"\text{C}", "Ｃ", "Γ", "в", "甲"])
+def test_gold_letters(gold: str) -> None:
+    right = {"甲": "A"}.get(gold, "C")
+    grade = grade_choice(f"answer: {right}", gold)
+    assert grade.correct is (gold != "в")
