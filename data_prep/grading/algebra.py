@@ -19,7 +19,7 @@ from typing import Any
 from data_prep.grading.numerals import Numeral, same_number
 
 DROPPED = re.compile(  # by the parser, or by what is done to the text before it
-    r"\\ [0-9]|['\"]|_\s*$|[0-9]\s+[0-9]|\\pmod|\\bmod|\\mod(?![a-z])|\\ldots|\\approx|\\sim(?![a-z])"
+    r"\\ [0-9]|['\"]|_\s*$|(?<![_0-9])[0-9]+\s+[0-9]|\\pmod|\\bmod|\\mod(?![a-z])|\\ldots|\\approx|\\sim(?![a-z])"
     r"|[0-9)]_|\\circ|[0-9]\s*\\\\\s*[0-9]+\s*$|\^\s?\{?\s?(?:T|\\top|\\intercal|\\prime)\s?\}?|\\equiv"
 )
 MATRIX = re.compile(r"\\begin\s*\{")

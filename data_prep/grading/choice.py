@@ -43,7 +43,7 @@ CUED_CHOICE = re.compile(
     rf"(?i:(?:{CUE_WORDS})(?: choice| option| letter)?|\b(?:correct|right|best) (?:choice|option|letter)"
     r"|(?:故|应|因此)?选(?:择|项)?"
     r"|보기|選択肢)"
-    rf"(?i: ?(?:is|would be|must be|should be|has to be|:|=|是|为|は|est|ist|es|è)){{0,3}}"
+    rf"(?i: ?(?:is|would be|must be|should be|has to be|:|=|-|是|为|は|est|ist|es|è)){{0,3}}"
     rf"(?i: ?(?:the )?{NAME})? ?:? ?{LETTER}"
 )
 ASSERTED_CHOICE = re.compile(

@@ -20,15 +20,16 @@ BRACES = re.compile(r"\\\\|\\(?:boxed|fbox|framebox)\s{0,9}\{|\\[{}]|[{}]")
 BARE_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s{0,9}(?![\s{])((?:[^\s${}]|\{[^{}]{0,60}\}){1,60})")
 LABEL = r"(?:\\?\(?[A-Za-z0-9]{1,2}\)|[A-Za-z](?:_\{?\w\}?)?\s?(?:=|:))"
 JOINT = re.compile(
+    rf"[\s$]*\n[\s$]*\([b-z2-9]\)[\s$]*|"
     rf"[\s$]*(?:,|;|&|\\quad|\\qquad|\\text\{{)?\s*(?:,|;|&|\band\b|\bor\b|\\quad|\\qquad)[\s$}}]*(?:{LABEL}[\s$]*)?"
 )
 
 VALUE = (
-    r"(?:(?:option|choice) )?(?:\$[^$\n]{1,60}\$|\\\([^\n]{1,60}?\\\)"
+    r"(?:(?:option|choice) )?(?:\$[^$\n]{1,60}\$|\\\([^\n]{1,60}?\\\)|-?\\[dt]?frac\{[^{}]{1,20}\}\{[^{}]{1,20}\}"
     r"|[-+]?[0-9]+(?:[.,/][0-9]+)*%?|\(?[A-J]\)?(?![A-Za-z0-9']))"
 )
 NOT = (
-    r"(?:\bnot|n't|\bcannot|\bnever|\bneither)(?: possibly)?(?: (?:be|equal(?: to)?))?"
+    r"(?:\bnot|n't|\bcannot|\bnever|\bneither|\bnor|\bno longer|\bunlikely to)(?: possibly)?(?: (?:be|equal(?: to)?))?"
     r"|不是|并非|不等于|n'est pas|\bnicht|\bno es|\bnão é|\bне\b"
 )
 INSTEAD = (
@@ -44,8 +45,28 @@ REFUTED = re.compile(
     rf"|{VALUE} (?:is|was) (?:wrong|incorrect|false)\b",
     re.IGNORECASE,
 )
+EMPHASIS = re.compile(r"\*{1,3}([A-Za-z]{1,20})\*{1,3}")
+DENIED_CUE = re.compile(
+    r"(?:not|never|cannot|can't|neither|no longer|unlikely)\b[^,;]*(?:[,;]\s*)?"
+    r"(?:but\s+)?(?:(?:it|that) (?:is|must be) )?"
+)
 REFUTATION = re.compile(r"(?:is|was)(?: (?:not|never|wrong|incorrect|false)|n't)|(?:では|じゃ)な")
-DENIALS = ("not", "n't", "ever ", "either ", "rather", "instead", "wrong", "incorrect", "false", "nicht", "no es")
+DENIALS = (
+    "not",
+    "n't",
+    "nor ",
+    "no longer",
+    "unlikely",
+    "ever ",
+    "either ",
+    "rather",
+    "instead",
+    "wrong",
+    "incorrect",
+    "false",
+    "nicht",
+    "no es",
+)
 CUE_WORDS = (
     r"\banswer\b|答案|答え|答案|答\s?[:是]|정답|답은|답:|\bответ\w*|\bantwort\b|\bréponse\b|\brespuesta\b|\brisposta\b|\bresposta\b"
     r"|\bjawaban\b|\bjibu\b|\bcevap\b|الجواب|الإجابة|उत्तर|উত্তর|คำตอบ|\bđáp án\b|సమాధానం"
@@ -66,7 +87,9 @@ FORMULA = (
 )
 NUMERAL = (
     r"(?:\\[dt]?frac\s?\{[0-9.,]{1,20}\}\s?\{[0-9.,]{1,20}\}"
-    r"|(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}(?![0-9])|[0-9]+)(?:\.[0-9]+)?(?:e[-+]?[0-9]{1,3}\b)?)"
+    r"|(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}(?![0-9])"
+    r"|[1-9][0-9]{0,2}(?: [0-9]{3})+(?![0-9])|(?<!\()[0-9]+,[0-9]{1,2}(?![0-9,)])|[0-9]+)"
+    r"(?:\.[0-9]+)?(?:e[-+]?[0-9]{1,3}\b)?)"
 )
 SIGNED = rf"(?:(?<![\w)\]}}^])-|(?<![\w)\]}}^])\+)?(?:\\?[$€£¥₹₽]\s?)?{NUMERAL}"
 BEFORE = r"(?<![A-Za-z_^0-9.])(?<![_^]\{)(?<![_^]\{-)(?<![_^]-)"
@@ -135,6 +158,7 @@ def without_denials(text: str) -> str:
     """The text without what it says that the answer is not: `not 8, it is 13` leaves `13`."""
     if not _has_any(text, DENIALS):
         return text
+    text = EMPHASIS.sub(r"\1", text)
     if REFUTATION.search(text):
         text = REFUTED.sub(" ", text)
     return DENIED.sub(" ", text)
@@ -176,7 +200,9 @@ def cued(text: str) -> list[str]:
 def _sentence(text: str, start: int) -> str:
     limit = min(len(text), start + LONGEST_SENTENCE)
     end = SENTENCE_END.search(text, start, limit)
-    return text[start : end.start() if end else limit].strip()
+    sentence = text[start : end.start() if end else limit].strip()
+    denied = DENIED_CUE.match(sentence)
+    return sentence[denied.end() :] if denied else sentence
 
 
 def stated_number(text: str, is_number: Callable[[str], bool]) -> str | None:

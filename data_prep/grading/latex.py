@@ -16,7 +16,10 @@ WRAPPER = re.compile(
     r"\\(?:text|textbf|textit|textrm|textnormal|texttt|mathrm|mathbf|mathsf|mathit|operatorname|boldsymbol|bm|mbox|hbox|bf|rm)\*?"
     r"\s*\{([^{}]*)\}"
 )
-SIZES = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|limits)(?![A-Za-z])\.?(?=[^A-Za-z]|$)|\\!")
+SIZES = re.compile(
+    r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|limits)(?![A-Za-z])\.?(?=[^A-Za-z]|$)|\\!"
+    r"|\\(?:text)?color\s?\{[A-Za-z]+\}|\\(?:begin|end)\s?\{(?:aligned|align\*?|gathered|split)\}"
+)
 SPACES = re.compile(r"(\\\\)|\\(?:quad|qquad|enspace|thinspace)(?![A-Za-z])|\\[,;: ]|~")
 OUTER = re.compile(r"\s*(?:\$\$?|\\[(\[])(.*?)(?:\$\$?|\\[)\]])\s*", re.DOTALL)
 SAME = {
@@ -64,10 +67,11 @@ SAME = {
 COMMAND = re.compile(r"\\([A-Za-z]+)")
 DOTS = re.compile(r"(?<![.0-9])\.\.\.+|(?<=[0-9])\.\.\.+")
 STARS = re.compile(r"(?<=[0-9A-Za-z)}])\*\*(?=[-0-9A-Za-z({])")
-BRACED = re.compile(r"([_^])\{([0-9A-Za-z])\}")
+BRACED = re.compile(r"([_^])\{(\\[A-Za-z]+|[0-9A-Za-z])\}")
 NO_ELEMENTS = re.compile(r"\\\{\s*\\\}")
 ARGUMENT = r"(\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}|\\[A-Za-z]+(?:\{[^{}]*\})?|[0-9A-Za-z])"
-FRAC = re.compile(rf"\\frac(?![A-Za-z])\s*{ARGUMENT}\s*{ARGUMENT}")
+FRAC = re.compile(rf"\\(frac|binom)(?![A-Za-z])\s*(?:{ARGUMENT}\s*{ARGUMENT})")
+BRACED_FIRST = re.compile(r"(\\frac\s*\{[^{}]*\})\s*([0-9]{2,})")
 SQRT = re.compile(r"(\\sqrt(?![A-Za-z])\s*(?:\[[^\[\]]*\])?)\s*([0-9]+(?:\.[0-9]+)?|[A-Za-z]|\\[a-z]+|\([^()]*\))")
 BETWEEN = re.compile(r"(?<![0-9A-Za-z])\s+|\s+(?![0-9A-Za-z])")
 COMMAND_BEFORE = re.compile(r"(\\[A-Za-z]+) (?![A-Za-z])")
@@ -85,8 +89,9 @@ def tidy(answer: str) -> str:
         text = COMMAND.sub(_command, text)
         text = NO_ELEMENTS.sub(r"\\emptyset", text)
         text = SQRT.sub(_root, text)
+        text = BRACED_FIRST.sub(r"\1{\2}", text)
         for _ in range(3):  # a fraction may stand in a fraction
-            text = FRAC.sub(lambda frac: f"\\frac{_braced(frac.group(1))}{_braced(frac.group(2))}", text)
+            text = FRAC.sub(lambda frac: f"\\{frac[1]}{_braced(frac[2])}{_braced(frac[3])}", text)
     text = STARS.sub("^", DOTS.sub(r"\\ldots ", text))
     return " ".join(text.split()).rstrip(". ") if text.strip(". ") else ""
 

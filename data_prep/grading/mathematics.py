@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from data_prep.grading import algebra
 from data_prep.grading.extraction import LONGEST_EXTRACTED, boxed, stated_formula, stated_number
-from data_prep.grading.latex import are_words, same_words, spelling, tidy, unwrap
+from data_prep.grading.latex import WRAPPER, are_words, same_words, spelling, tidy, unwrap
 from data_prep.grading.numerals import Numeral, join_groups, read_number, same_number, spell_powers, split_base
 from data_prep.grading.relations import as_set
 from data_prep.grading.rules import Grade
@@ -26,8 +26,12 @@ NOT_READ = "the gold answer cannot be read"
 ANSWER_NOT_READ = "the answer cannot be read"
 EMPTY = {r"\emptyset", "emptyset", "theemptyset", "nosolution", "nosolutions", "therearenosolutions"}
 OPEN_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
-NAMED = re.compile(r"([A-Za-z](?:_\{?[A-Za-z0-9]\}?)?)\s*=\s*([^=]+)")
+NAMED = re.compile(
+    r"([A-Za-z](?:_\{?[A-Za-z0-9]\}?)?|\\?\|[^=|]{1,20}\||[A-Za-z]\([^=()]{1,20}\)|[A-Z]{2,3})\s*=\s*([^=]+)"
+)
+LABEL = re.compile(r"(?:\\text\s?\{)?\s*(?:the )?(?:final |correct )?answer(?: is)?\s?:?\s*\}?\s*", re.IGNORECASE)
 FUNCTION = r"\\(?:sin|cos|tan|cot|sec|csc)(?:\s?\^\s?\{?[0-9]\}?)?"
+FUNCTION_NAME = re.compile(FUNCTION)
 IN_FUNCTION = re.compile(rf"({FUNCTION}\s?[({{]?\s?)(-?[0-9.]+)\s?(?:\^\s?\{{\s?\\circ\s?\}}|\^\s?\\circ|°)")
 MODULUS = re.compile(
     r"(?:[a-zA-Z]\s*(?:\\equiv|=)\s*)?(.+?)\s*\(?\s*\\?[pb]?mod(?:ulo)?(?![a-z])\s*\{?\s*([0-9]+)\s*\}?\s*\)?"
@@ -58,14 +62,23 @@ class Answer:
 def read_answer(answer: str) -> Answer:
     """What is compared of an answer. Rules alone, so any text is read at once."""
     tidied = tidy(answer)
-    body = _not_approximated(tidied)
+    body = _not_approximated(_bare(tidied))
     body = IN_FUNCTION.sub(lambda part: f"{part.group(1)}\\frac{{{part.group(2)}\\pi}}{{180}}", body)
     values, unknown = as_set(join_groups(body))
-    value, unit = split_unit(values)
+    in_function = r"\circ" in values and FUNCTION_NAME.search(values) is not None
+    value, unit = (values, "") if in_function else split_unit(values)
     value = spell_powers(join_groups(value))
     named = NAMED.fullmatch(value)
     number = read_number((named.group(2) if named else value).removesuffix(r"\%"))
     return Answer(tidied, spelling(tidied), value, unit, unknown, named.group(1) if named else "", number)
+
+
+def _bare(tidied: str) -> str:
+    r"""`5 cm` of `\text{Answer: 5 cm}`: without the face that is around all of it, and without the word answer."""
+    face = WRAPPER.fullmatch(tidied)
+    text = face.group(1) if face and any(sign.isdigit() for sign in tidied) else tidied
+    label = LABEL.match(text)
+    return text[label.end() :] if label and label.end() < len(text) else text
 
 
 def _not_approximated(tidied: str) -> str:

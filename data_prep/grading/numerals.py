@@ -34,7 +34,7 @@ FRACTION = re.compile(
 )
 MIXED = re.compile(r"([-+]?) ?([0-9]+) ?\\frac ?\{([0-9]+)\} ?\{([0-9]+)\}")
 BASED = re.compile(
-    r"\(?([0-9A-Za-z]+(?:\.[0-9A-Za-z]+)?)\)?_ ?\{? ?\(?(?:\\text ?\{ ?)?([0-9]{1,2}|[a-z]+)\}?\)? ?\}?"
+    r"\(?([0-9A-Za-z]+(?:\.[0-9A-Za-z]+)?)\)?_ ?\{? ?\(?(?:\\text ?\{ ?)?(?:base ?)?([0-9]{1,2}|[a-z]+)\}?\)? ?\}?"
     r"|([0-9A-Fa-f]+) ?(?:,? ?\(?(?:in )?base[- ]?([0-9]{1,2}|[a-z]+)\)?)"
 )
 COUNTED = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]

@@ -32,7 +32,7 @@ SPELLINGS = {
     "oz": "ounce",
     "s": "sec second 秒",
     "min": "minute 分钟",
-    "h": "hr hour 小时 時間",
+    "h": "hr hour hrs 小时 時間",
     "d": "day 天",
     "wk": "week",
     "yr": "year",
@@ -48,6 +48,19 @@ SPELLINGS = {
     "rupee": "inr rs ₹",
     "ruble": "rub ₽ рублей рубля рубль руб",
     "won": "krw ₩ 원",
+    "chf": "",
+    "krone": "kr sek nok dkk",
+    "złoty": "zł pln",
+    "₿": "",
+    "₫": "đ",
+    "฿": "บาท",
+    "₺": "",
+    "₪": "",
+    "₦": "",
+    "₴": "",
+    "₱": "",
+    "₸": "",
+    "₡": "",
     "unit": "",
     "am": "a.m. a.m",
     "pm": "p.m. p.m",
@@ -61,7 +74,9 @@ SPELLINGS = {
     "f": "fahrenheit",
 }
 COMPOUND = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "kmph": "km/h"}
-BARE_WORDS = "mm cm km ft yd kg lb lbs oz mph kph kmh deg sec min hr ml mg am pm usd eur gbp cny inr"
+BARE_WORDS = (
+    "mm cm km ft yd kg lb lbs oz mph kph kmh deg sec min hr ml mg am pm usd eur gbp cny inr chf jpy krw kr hrs kwh"
+)
 BARE = frozenset(BARE_WORDS.split())
 """a letter or two after a number may be variables: these count outside \\text{…} as well"""
 CANON = {
@@ -93,8 +108,9 @@ MULTIPLIERS = {
     **dict.fromkeys(("billion", "billions"), 10**9),
     **dict.fromkeys(("trillion", "trillions"), 10**12),
 }
+MARKS = "\u0300-\u036f\u0900-\u0dff\u0e00-\u0eff"  # the signs of scripts that write vowels above and below
 POWER = r"(?:\s?\^\s?\{?-?[0-9]\}?)"
-WORD = rf"(?:[^\W\d_]|\.(?=[^\W\d_]))+[.']?{POWER}?"
+WORD = rf"(?:[^\W\d_]|[{MARKS}]|\.(?=[^\W\d_]))+[.']?{POWER}?"
 JOIN = r"\s*(?:/|-|\\cdot\s)?\s*"
 AFTER_VALUE = r"(?<=[0-9})])\s*"
 UNIT = re.compile(rf"{AFTER_VALUE}({WORD}(?:{JOIN}{WORD}){{0,5}})$")
@@ -102,9 +118,9 @@ PER_CENT = re.compile(r"(?:\\?%|\s*\\text\s?\{\s*(?:percent|per cent)\s*\}|\s*(?
 DEGREES = re.compile(r"(?:\^\{?\s?\\circ\s?\}?|°)\s*([CF]?)$")
 ORDINAL = re.compile(r"(?<=[0-9])\s?(?:\^\s?\{?\s?)?\{?(?:st|nd|rd|th)\b\s?\}?\}?(?:\s*[A-Za-z ]*)?$")
 RATE = re.compile(r"(?:m|mi|km|ft|g|kg|l)/(?:s|h|min|l|ml)")
-MONEY = "$€£¥₹₽₩"
+MONEY = "$€£¥₹₽₩₿₫฿₺₪₦₴₱₸₡"
 PREFIX = re.compile(
-    rf"(-?)\s*(?:[A-Z]{{0,3}}\s?\\?([{MONEY}])|(Rs|USD|EUR|GBP|RMB|CNY|INR)\b\.?)\s*(?=[-+]?[0-9.(]|\\frac)"
+    rf"(-?)\s*(?:[A-Z]{{0,3}}\s?\\?([{MONEY}])|(Rs|USD|EUR|GBP|RMB|CNY|INR|CHF|JPY|KRW)\b\.?)\s*(?=[-+]?[0-9.(]|\\frac)"
 )
 
 
@@ -151,7 +167,7 @@ def _currency(answer: str) -> tuple[str, str]:
 
 def _words(unit: str, faces: bool) -> list[str] | None:
     """The words of what stands after a number, or None where it may be something else than a unit."""
-    words = re.findall(r"(?:[^\W\d_]|\.(?=[^\W\d_]))+|/", re.sub(POWER, "", unit))
+    words = re.findall(rf"(?:[^\W\d_]|[{MARKS}]|\.(?=[^\W\d_]))+|/", re.sub(POWER, "", unit))
     if not words:
         return None
     lowered = [word.lower() for word in words]
@@ -164,9 +180,9 @@ def _words(unit: str, faces: bool) -> list[str] | None:
 
 def _clearly_words(words: list[str]) -> bool:
     """Whether letters without `\\text{…}` are a unit, and no product of variables."""
-    if any(word.replace(".", "") in BARE or (len(word) > 3 and re.search("[aeiouy]", word)) for word in words):
-        return True
-    return bool(RATE.fullmatch("".join(words)))
+    if any(len(word) == 1 and word not in FILLERS and word != "/" for word in words):
+        return bool(RATE.fullmatch("".join(words)))
+    return any(word.replace(".", "") in BARE or (len(word) > 3 and bool(re.search("[aeiouy]", word))) for word in words)
 
 
 def _multiplier_first(words: list[str]) -> list[str]:

@@ -27,6 +27,8 @@ from data_prep.grading.signs import as_latex, plain
         ("Ⓒ", "C"),
         ("Ｃ", "C"),
         ("ｘ＝2", "x=2"),
+        ("9º", "9°"),
+        ("9℃", "9°C"),
         ("½", "½"),
         ("x²", "x²"),
         ("Zürich", "Zürich"),
