@@ -9,14 +9,15 @@ letter that two scripts read in two ways (a Cyrillic one that looks like a B and
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from data_prep.grading.extraction import (
     CUE_WORDS,
     LONGEST_EXTRACTED,
     MOST_PARTS,
     Box,
-    boxed,
     boxes,
+    joined,
     tagged,
     without_denials,
 )
@@ -39,13 +40,17 @@ BOXED_CHOICE = re.compile(rf"(?i:{NAME}(?: is)? ?:? ?){{0,3}}[(\[]?([A-Ja-j{OTHE
 SEVERAL_BOXED = re.compile(
     rf"(?i:{NAME}s?:? ?)?[(\[]?[{CLOSED}][)\]]?(?: ?(?:,|and|or|&|/|和|或) ?(?:option )?[(\[]?[{CLOSED}][)\]]?){{1,9}}"
 )
-CUED_CHOICE = re.compile(
-    rf"(?i:(?:{CUE_WORDS})(?: choice| option| letter)?|\b(?:correct|right|best) (?:choice|option|letter)"
-    r"|(?:故|应|因此)?选(?:择|项)?"
-    r"|보기|選択肢)"
-    rf"(?i: ?(?:is|would be|must be|should be|has to be|:|=|-|是|为|は|est|ist|es|è)){{0,3}}"
+RIGHT = r"\b(?:correct|right|best) (?:choice|option|letter)"
+CUE = rf"(?:(?:{CUE_WORDS})(?: choice| option| letter)?|{RIGHT}|(?:故|应|因此)?选(?:择|项)?|보기|選択肢)"
+ASCII_CUE = (
+    rf"(?:\banswer(?: choice| option| letter)?|{RIGHT}|\b(?:antwort|respuesta|resposta|risposta|jawaban|jibu|cevap))"
+)
+BEHIND_CUE = (
+    r"(?i: ?(?:is|would be|must be|should be|has to be|:|=|-|是|为|は|est|ist|es|è)){0,3}"
     rf"(?i: ?(?:the )?{NAME})? ?:? ?{LETTER}"
 )
+CUED_CHOICE = re.compile(rf"(?i:{CUE}){BEHIND_CUE}")
+CUED_ASCII_CHOICE = re.compile(rf"(?i:{ASCII_CUE}){BEHIND_CUE}")  # quicker
 ASSERTED_CHOICE = re.compile(
     rf"(?i:\b(?:choose|select|pick)(?: option| choice)?|选项|選択肢は?) ?{LETTER}"
     rf"|(?<!\bif )(?<!\bnor )(?<!\bthat )(?<!\band )(?<!\bor )(?<!\bneither )(?<!\bwhether )\b{LETTER}"
@@ -62,9 +67,8 @@ GOLD_CHOICE = re.compile(r"[(\[]?\s*([^\W\d_])\s*[)\]]?[.:]?")
 
 def grade_choice(text: str, gold: str) -> Grade:
     """The letter that the text gives is the gold letter."""
-    letter = GOLD_CHOICE.fullmatch(unwrap(plain(gold)).strip())
-    wanted = latin(letter.group(1)) if letter else ""
-    if wanted not in "ABCDEFGHIJ" or not wanted:
+    wanted = _gold_letter(gold)
+    if not wanted:
         return Grade(False, "", "the gold answer cannot be read")
     choice = _choice(plain(text))
     if choice is None:
@@ -72,6 +76,13 @@ def grade_choice(text: str, gold: str) -> Grade:
     if len(choice) > 1:
         return Grade(False, choice[:LONGEST_EXTRACTED], "several choices")
     return judge(choice == wanted, choice)
+
+
+@lru_cache(maxsize=1024)
+def _gold_letter(gold: str) -> str:
+    letter = GOLD_CHOICE.fullmatch(unwrap(plain(gold)).strip())
+    wanted = latin(letter.group(1)) if letter else ""
+    return wanted if wanted and wanted in "ABCDEFGHIJ" else ""
 
 
 def latin(letter: str) -> str:
@@ -82,7 +93,7 @@ def latin(letter: str) -> str:
 def _choice(text: str) -> str | None:
     """The letter, several letters as they are written, or None."""
     every = boxes(text)
-    if every and (choice := _in_box(boxed(text) or "")) is not None:
+    if every and (choice := _in_box(joined(text, every))) is not None:
         return choice
     inside = tagged(text)
     if inside is not None and (choice := _in_box(inside)) is not None:
@@ -91,6 +102,8 @@ def _choice(text: str) -> str | None:
 
 
 def _in_box(box: str) -> str | None:
+    if len(box) == 1 and box in "ABCDEFGHIJ":
+        return box
     inside = " ".join(re.sub(r"[*$^]|\\%", " ", unwrap(tidy(box[:LONGEST_EXTRACTED]))).split())[:LONGEST_EXTRACTED]
     if SEVERAL_BOXED.fullmatch(inside):
         return inside
@@ -116,7 +129,11 @@ def _in_words(text: str, passed_over: bool) -> str | None:
     """The letter that the words give; only a cue or a line of its own where a box was passed over."""
     lines = re.sub(r"[ \t\r\f\v]+", " ", re.sub(r'[*`"$]', "", unwrap(without_denials(text))))
     flat = " ".join(lines.split())
-    places = [(CUED_CHOICE, flat), (ASSERTED_CHOICE, flat), (LINE_CHOICE, lines)]
+    places = [
+        (CUED_ASCII_CHOICE if flat.isascii() else CUED_CHOICE, flat),
+        (ASSERTED_CHOICE, flat),
+        (LINE_CHOICE, lines),
+    ]
     if not passed_over:
         places = [*places[:2], (FIRST_CHOICE, lines), places[2], (BRACKETED_CHOICE, flat)]
     for pattern, place in places:

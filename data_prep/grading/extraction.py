@@ -110,6 +110,8 @@ def boxes(text: str) -> list[Box]:
     r"""Every complete `\boxed{…}` or `\fbox{…}`, braces balanced, in the order in which they begin; `\boxed 9` too."""
     opened: list[re.Match[str]] = []
     complete = []
+    if "box" not in text:
+        return []
     first = min((at for command in ("\\boxed", "\\fbox", "\\framebox") if (at := text.find(command)) >= 0), default=-1)
     if first < 0:
         return []
@@ -135,8 +137,11 @@ def last_box(text: str) -> str | None:
 def boxed(text: str) -> str | None:
     """The answer that stands in boxes: the last one, with those before it that are joined to it as its parts."""
     every = boxes(text)
-    if not every:
-        return None
+    return joined(text, every) if every else None
+
+
+def joined(text: str, every: list[Box]) -> str:
+    """What the last of the boxes of a text holds, and those before it that are joined to it."""
     parts = [every[-1]]
     for box in reversed(every[:-1]):
         between = text[box.end : parts[0].start]
@@ -166,8 +171,10 @@ def without_denials(text: str) -> str:
 
 def _has_any(text: str, words: tuple[str, ...]) -> bool:
     """Whether a text may hold one of the words, or others that are not ASCII: quicker than a search for them."""
+    if not text.isascii():
+        return True
     lowered = text.lower()
-    return not text.isascii() or any(word in lowered for word in words)
+    return any(map(lowered.__contains__, words))
 
 
 def short_answer(text: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 from data_prep.grading.choice import grade_choice
-from data_prep.grading.extraction import LONGEST_EXTRACTED, last_box
+from data_prep.grading.extraction import LONGEST_EXTRACTED, boxed
 from data_prep.grading.mathematics import settle
 from data_prep.grading.pool import GradingPool, shared_pool
 from data_prep.grading.rules import Grade, grade_exact, grade_integer
@@ -46,5 +46,5 @@ def grade_all(texts: Sequence[str], golds: Sequence[str], grader: str, pool: Gra
 
 def _with_text(grade: Grade, text: str) -> Grade:
     """What was given up keeps its answer, as far as that can be seen without the grader."""
-    box = last_box(text)
+    box = boxed(text)
     return Grade(grade.correct, (text.strip() if box is None else box)[-LONGEST_EXTRACTED:], grade.reason)
