@@ -3,7 +3,8 @@
     python -m eval.grade FILE.jsonl out=FILE [grader=math] [open=<think>] [close=</think>] [opened=text|prompt]
 
 A row {id, gold, text} gains {correct, extracted, reason}; its other keys and the order of rows stay. The text may be a
-whole transcript with its thinking: only what follows the last close is graded.
+whole transcript with its thinking: only what follows the last close is graded. `gold` is a text, a number, or a list:
+one entry is the gold answer, several are one answer in parts (grader=math). What counts as equal: docs/grading.md.
 
     open … close answer     the answer is graded
     … close answer          the same: the prompt had opened the thought
@@ -16,8 +17,10 @@ The accuracy is printed with its 95 % interval, clustered by id.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +58,16 @@ def main(arguments: list[str]) -> None:
     opened = chosen.get("opened", "text")
     if opened not in ("text", "prompt"):
         raise UserError(f"opened={opened}: not a place where a thought is opened; allowed: text, prompt")
-    rows = read_rows(Path(files[0]))
+    rows = read_rows(Path(files[0]), grader)
     opening = marks[0] if opened == "prompt" else ""
-    grades = grade_texts([opening + row["text"] for row in rows], [str(row["gold"]) for row in rows], grader, marks)
+    grades = grade_texts(
+        [opening + row["text"] for row in rows], [gold_text(row["gold"], grader) for row in rows], grader, marks
+    )
     write_rows(out, rows, grades)
     print(summary(rows, grades))
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
+def read_rows(path: Path, grader: str = "math") -> list[dict[str, Any]]:
     """The rows of a file; UserError with file:line where one lacks an id, a gold answer or a text."""
     rows = []
     try:
@@ -71,7 +76,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
                 raise UserError(f"{where}: {row}")
             if not isinstance(row, dict):
                 raise UserError(f"{where}: a row must be an object {{id, gold, text}}, got {type(row).__name__}")
-            _check(where, row)
+            _check(where, row, grader)
             rows.append(row)
     except (OSError, RecursionError) as fault:
         raise UserError(f"eval.grade: {path} cannot be read ({fault})") from None
@@ -80,14 +85,32 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _check(where: str, row: dict[str, Any]) -> None:
-    gold = row.get("gold")
+def _check(where: str, row: dict[str, Any], grader: str) -> None:
     if not isinstance(row.get("id"), str | int):
         raise UserError(f"{where}: 'id' must be a text or an integer, got {row.get('id')!r}")
-    if not isinstance(gold, str | int | float) or not str(gold).strip():
-        raise UserError(f"{where}: 'gold' must be a text or a number that is not empty, got {gold!r}")
+    try:
+        gold_text(row.get("gold"), grader)
+    except ValueError as fault:
+        raise UserError(f"{where}: {fault}") from None
     if not isinstance(row.get("text"), str):
         raise UserError(f"{where}: 'text' must be text, got {type(row.get('text')).__name__}")
+
+
+def gold_text(gold: Any, grader: str) -> str:
+    """A gold answer as text: numbers without an exponent, a list's parts with commas. ValueError for anything else."""
+    if isinstance(gold, list):
+        if not gold or any(isinstance(part, list) for part in gold):
+            raise ValueError(f"'gold' must be a text, a number, or a list of those that is not empty, got {gold!r}")
+        if len(gold) > 1 and grader != "math":
+            raise ValueError(f"'gold' has {len(gold)} parts: only grader=math reads an answer in parts, got {gold!r}")
+        return ", ".join(gold_text(part, grader) for part in gold)
+    if not isinstance(gold, str | int | float) or not str(gold).strip():
+        raise ValueError(f"'gold' must be a text or a number that is not empty, got {gold!r}")
+    if not isinstance(gold, float):
+        return str(gold)
+    if not math.isfinite(gold):
+        raise ValueError(f"'gold' must be a finite number, got {gold!r}")
+    return f"{Decimal(repr(gold)):f}".removesuffix(".0")
 
 
 def grade_texts(texts: Sequence[str], golds: Sequence[str], grader: str, marks: tuple[str, str]) -> list[Grade]:

@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from data_prep.grading.extraction import LONGEST_EXTRACTED, last_box
+from data_prep.grading.choice import grade_choice
+from data_prep.grading.extraction import LONGEST_EXTRACTED, boxed
 from data_prep.grading.mathematics import settle
 from data_prep.grading.pool import GradingPool, shared_pool
-from data_prep.grading.rules import Grade, grade_choice, grade_exact, grade_integer
+from data_prep.grading.rules import Grade, grade_exact, grade_integer
 
 __all__ = ["GRADERS", "Grade", "grade_all", "grader_version"]
 
 LONGEST_ANSWER = 20_000
 RULES: dict[str, Callable[[str, str], Grade]] = {"exact": grade_exact, "integer": grade_integer, "choice": grade_choice}
-RULE_VERSIONS = {"exact": 2, "integer": 3, "choice": 1, "math": 3, "reasoning_gym": 1}
+RULE_VERSIONS = {"exact": 3, "integer": 4, "choice": 2, "math": 4, "reasoning_gym": 2}
 LIBRARIES = {"math": ("math-verify", "sympy"), "reasoning_gym": ("reasoning-gym",)}
 GRADERS = tuple(RULE_VERSIONS)
 
@@ -45,5 +46,5 @@ def grade_all(texts: Sequence[str], golds: Sequence[str], grader: str, pool: Gra
 
 def _with_text(grade: Grade, text: str) -> Grade:
     """What was given up keeps its answer, as far as that can be seen without the grader."""
-    box = last_box(text)
+    box = boxed(text)
     return Grade(grade.correct, (text.strip() if box is None else box)[-LONGEST_EXTRACTED:], grade.reason)

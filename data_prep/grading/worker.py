@@ -64,11 +64,10 @@ def load(grader: str) -> Verify:
 
         warm_up()
         return score
-    import math_verify  # noqa: F401
-
+    from data_prep.grading.algebra import equal, read
     from data_prep.grading.mathematics import verify_math
 
-    verify_math("$1$", "1")
+    equal(read("x+1"), read("1+x"))  # imports all that a comparison needs
     return verify_math
 
 

@@ -7,8 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from data_prep.grading.choice import GOLD_CHOICE, latin
+from data_prep.grading.signs import plain
+
 LETTERS = "ABCDEFGHIJ"
-LETTER = re.compile(rf"\s*\(?[{LETTERS}]\)?\s*")
+LETTER = re.compile(r"\s*[(（]?[A-JＡ-Ｊ][)）]?\s*")
 """a gold answer that stands for a choice"""
 
 
@@ -41,7 +44,7 @@ def shuffled(choices: Sequence[str], right: int, key: str) -> tuple[tuple[str, .
 def read_choices(value: Any, answer: Any) -> tuple[tuple[str, ...], int]:
     """(choices, 0-based index of the right one) of a row's values; ValueError says what is wrong.
 
-    `found` is a list of texts, or {"text": […], "label": […]} as in ARC; `answer` a letter, a label or a 0-based index.
+    `value` is a list of texts, or {"text": […], "label": […]} as in ARC; `answer` a letter, a label or a 0-based index.
     """
     labels: list[str] = []
     if isinstance(value, Mapping):
@@ -62,6 +65,8 @@ def _index(answer: Any, labels: Sequence[str], count: int) -> int:
     text = str(answer).strip()
     if text in labels:
         return labels.index(text)
+    letter = GOLD_CHOICE.fullmatch(plain(text)) if isinstance(answer, str) else None
+    text = latin(letter.group(1)) if letter else text  # `(B)`, a full-width B, or the second letter of another script
     if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < count:
         return answer
     if isinstance(answer, str) and len(text) == 1 and text.upper() in letters:

@@ -111,13 +111,40 @@ def test_graders(tmp_path: Path, grader: str, gold: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("gold", "grader", "text"),
+    [
+        (4e-9, "math", "0.000000004"),
+        (4.0, "math", "4"),
+        (6e22, "math", "60000000000000000000000"),
+        (0.1 + 0.2, "math", "0.3"),
+        (2.5e6, "integer", "2,500,000"),
+        (["12"], "math", "12"),
+        ([12], "integer", "12"),
+        (["B"], "choice", "B"),
+        (["5", 2.5], "math", "5/2, 5"),
+    ],
+)
+def test_gold_answers_that_are_numbers_or_lists(tmp_path: Path, gold: Any, grader: str, text: str) -> None:
+    rows = [{"id": i, "gold": gold, "text": f"\\boxed{{{answer}}}"} for i, answer in enumerate((text, "7"))]
+    assert [row["correct"] for row in grade(tmp_path, rows, f"grader={grader}")] == [True, False]
+
+
+def test_only_mathematics_has_an_answer_in_parts(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"in\.jsonl:1: 'gold' has 2 parts: only grader=math reads an answer in parts"):
+        grade(tmp_path, [{"id": 1, "gold": ["1", "2"], "text": "1"}], "grader=integer")
+
+
+@pytest.mark.parametrize(
     ("row", "says"),
     [
         ([1], "a row must be an object {id, gold, text}, got list"),
         ({"gold": "7", "text": "7"}, "'id' must be a text or an integer, got None"),
         ({"id": 1, "text": "7"}, "'gold' must be a text or a number that is not empty, got None"),
         ({"id": 1, "gold": " ", "text": "7"}, "'gold' must be a text or a number that is not empty, got ' '"),
-        ({"id": 1, "gold": ["7"], "text": "7"}, "'gold' must be a text or a number"),
+        ({"id": 1, "gold": [], "text": "7"}, "'gold' must be a text, a number, or a list of those that is not empty"),
+        ({"id": 1, "gold": [["7"]], "text": "7"}, "'gold' must be a text, a number, or a list of those"),
+        ({"id": 1, "gold": {"a": 7}, "text": "7"}, "'gold' must be a text or a number"),
+        ({"id": 1, "gold": float("inf"), "text": "7"}, "'gold' must be a finite number, got inf"),
         ({"id": 1, "gold": "7"}, "'text' must be text, got NoneType"),
     ],
 )

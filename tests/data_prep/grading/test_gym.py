@@ -74,4 +74,4 @@ def test_an_unknown_task_is_named() -> None:
 
 
 def test_version() -> None:
-    assert grader_version("reasoning_gym").startswith("reasoning_gym 1, reasoning-gym ")
+    assert grader_version("reasoning_gym").startswith("reasoning_gym 2, reasoning-gym ")

@@ -17,7 +17,7 @@ from recipes.paths import ROOT
 
 @pytest.mark.slow
 def test_too_slow_and_dead_are_told_apart_and_the_others_are_graded(pool: GradingPool) -> None:
-    slow, good = r"\boxed{9^{9^{9^{9}}}}", r"\boxed{\frac{14}{2}}"
+    slow, good = r"\boxed{9^{9^{9^{9}}}}", r"\boxed{\sqrt{49}}"
     started = time.perf_counter()
     grades = grade_all([good, slow, good, slow, good], ["7", "3", "7", "3", "8"], "math", pool)
     assert grades[1] == grades[3] == Grade(False, "9^{9^{9^{9}}}", "grader timeout")
@@ -65,7 +65,7 @@ def test_a_worker_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_shared_pool_ends_with_its_process() -> None:
     code = (
         r"from data_prep.grading.grade import grade_all; from data_prep.grading.pool import shared_pool; "
-        r"(grade,) = grade_all([r'\boxed{\frac{14}{2}}'], ['7'], 'math'); "
+        r"(grade,) = grade_all([r'\boxed{\sqrt{49}}'], ['7'], 'math'); "
         r"print(grade.correct, shared_pool('math').workers[0].process.pid)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)

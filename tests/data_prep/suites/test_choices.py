@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from data_prep.suites.choices import LETTERS, render_choices, shuffled
+from data_prep.suites.choices import LETTERS, read_choices, render_choices, shuffled
 from recipes.errors import UserError
 from tests.data_prep.suite_files import ROW, jsonl, write
 
@@ -116,3 +116,23 @@ def test_a_broken_choice_is_named_by_its_line(tmp_path: Path, row: dict[str, Any
     path = write(tmp_path / "s.jsonl", [ROW, {**ROW, "id": "b", **row}])
     with pytest.raises(UserError, match=rf"s\.jsonl:2: {says}"):
         jsonl(path, method="likelihood")
+
+
+@pytest.mark.parametrize(
+    ("answer", "index"),
+    [("B", 1), ("b", 1), ("(B)", 1), ("B.", 1), ("Ｂ", 1), ("Б", 1), ("乙", 1), ("イ", 1), (1, 1), ("Γ", 2)],
+)
+def test_the_right_choice_in_other_scripts(answer: str | int, index: int) -> None:
+    assert read_choices(["one", "two", "three"], answer)[1] == index
+
+
+@pytest.mark.parametrize(
+    "answer", ["В", "D", "(1)", "AB", ""]
+)  # the first looks like a B and is the third of its script
+def test_what_names_no_choice_is_refused(answer: str) -> None:
+    with pytest.raises(ValueError, match="the answer must be a letter A to C or an index 0 to 2"):
+        read_choices(["one", "two", "three"], answer)
+
+
+def test_labels_of_the_row_come_first() -> None:
+    assert read_choices({"text": ["one", "two"], "label": ["Б", "А"]}, "А") == (("one", "two"), 1)
