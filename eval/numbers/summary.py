@@ -17,6 +17,7 @@ import numpy as np
 from eval.numbers.decide import Paired, Verdict, decide, verdict_line
 from eval.numbers.fractions import recovered_fraction
 from eval.numbers.gains import gain_row, level
+from eval.numbers.majority import majority_rows
 from eval.numbers.parallel import majority_at_n, pass_rows
 from eval.numbers.sequences import RUN_ERROR
 from eval.numbers.statistics import Array, accuracy_interval
@@ -88,7 +89,7 @@ def sweep_rows(
         common
         | {"budget": budget}
         | _accuracy(means[:, k])
-        | _spent([s for s in sweep.scores if s.budget == budget])
+        | _spent([s for s in sweep.scores if s.budget == budget], sweep.missing)
         | counted
         for k, budget in enumerate(sweep.budgets)
     ]
@@ -105,6 +106,7 @@ def sweep_rows(
         "termination": at_budgets[-1]["closed"] if sweep.budgets[-1] else None,
         "style": sweep.style,
     }
+    of_sweep |= _majority(sweep, samples)
     compared = _verdict_keys(verdict) | _recovered(models) | {"paired": None if models is None else len(models.run)}
     return [*at_budgets, common | {"budget": None} | counted | of_sweep | _parallel(sweep, samples) | compared]
 
@@ -126,9 +128,13 @@ def _accuracy(means: Array) -> Row:
     return {"accuracy": float(means.mean()), "low": low, "high": high}
 
 
-def _spent(scores: Sequence[Score]) -> Row:
-    return {
+def _spent(scores: Sequence[Score], missing: int) -> Row:
+    """Tokens and shares at one budget; where thoughts are missing, also the accuracy if all of them were wrong."""
+    bound = {"accuracy_if_missing_wrong": sum(s.correct for s in scores) / (len(scores) + missing)} if missing else {}
+    return bound | {
         "tokens_spent": fmean(score.thinking_tokens for score in scores),
+        "answer_tokens": fmean(score.answer_tokens for score in scores),
+        "total_tokens": fmean(score.thinking_tokens + score.answer_tokens for score in scores),
         "closed": fmean(score.closed for score in scores),
         "cut": fmean(score.cut for score in scores),
         "looping": fmean(score.looping for score in scores),
@@ -147,7 +153,7 @@ def _parallel(sweep: SuiteSweep, samples: int) -> Row:
         if score.budget == sweep.budgets[-1]:
             thoughts[score.problem].append(score)
     complete = [group for group in thoughts.values() if len(group) == samples]
-    votes = np.array([majority_at_n([s.extracted for s in group], [s.correct for s in group]) for group in complete])
+    votes = np.array([majority_at_n([s.candidate for s in group], [s.correct for s in group]) for group in complete])
     low, high = accuracy_interval(votes)
     return {
         "pass_at_k": pass_rows({problem: [score.correct for score in group] for problem, group in thoughts.items()}),
@@ -156,6 +162,18 @@ def _parallel(sweep: SuiteSweep, samples: int) -> Row:
         "maj_high": high,
         "maj_problems": len(complete),
     }
+
+
+def _majority(sweep: SuiteSweep, samples: int) -> Row:
+    """maj@k at the largest budget; None for one thought per problem."""
+    if samples < 2:
+        return {"maj_at_k": None}
+    votes: defaultdict[str, tuple[list[str], list[bool]]] = defaultdict(lambda: ([], []))
+    for score in sweep.scores:
+        if score.budget == sweep.budgets[-1]:
+            votes[score.problem][0].append(score.candidate)
+            votes[score.problem][1].append(score.correct)
+    return {"maj_at_k": majority_rows(votes)}
 
 
 def _paired(sweep: SuiteSweep, unpruned: SuiteSweep | None, pruned: SuiteSweep | None) -> Paired | None:

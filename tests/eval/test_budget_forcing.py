@@ -31,7 +31,7 @@ from tests.eval.scripted import (
 MARK_A, MARK_B, MARK_C = 40, 41, 42
 LONG_MARK = dataclasses.replace(
     FORMAT,
-    close_tag_ids=(MARK_A, MARK_B, MARK_C),
+    close_mark=((MARK_A,), (MARK_B,), (MARK_C,)),
     forced_close_ids=(LINE, MARK_A, MARK_B, MARK_C, CUE),
     own_close_ids=(MARK_A, MARK_B, MARK_C, TAIL, CUE),
     banned_ids=(MARK_A,),
@@ -76,9 +76,29 @@ def test_a_close_right_after_a_budget_is_forced_there_and_own_later() -> None:
     assert thought.answers == (answer((2,), 2, 105), answer((3,), 2, 104))
 
 
-def test_a_close_right_after_the_last_budget_is_never_seen() -> None:
+def test_a_close_right_after_the_last_budget_counts_and_is_forced_there() -> None:
     thought = drive(script([20, 21, CLOSE]), make_protocol([2]))
-    assert (thought.stop, thought.answers) == ("budget", (answer((2,), 2, 105),))
+    assert (thought.stop, thought.thinking_ids) == ("close", (20, 21))
+    assert thought.answers == (answer((2,), 2, 105),)
+
+
+@pytest.mark.parametrize("written", [[20, 21, MARK_A, MARK_B, MARK_C], [20, MARK_A, MARK_B, MARK_A, MARK_B, MARK_C]])
+@pytest.mark.parametrize("over", [0, 1, 2])
+def test_a_close_of_several_tokens_right_after_the_last_budget_counts(written: list[int], over: int) -> None:
+    thought = drive(script(written), make_protocol([len(written) - 3 + over], LONG_MARK))
+    assert (thought.stop, list(thought.thinking_ids)) == ("close", written[:-3])
+
+
+@pytest.mark.parametrize("following", [[22], [MARK_A, 22], [MARK_A, MARK_B, 22], [MARK_A, EOS], [MARK_A, MARK_A, 22]])
+def test_what_only_begins_like_a_close_after_the_last_budget_is_no_part_of_the_thought(following: list[int]) -> None:
+    thought = drive(script([20, 21, *following]), make_protocol([2], LONG_MARK))
+    assert (thought.stop, thought.thinking_ids) == ("budget", (20, 21))
+    assert thought.answers == (answer((2,), 2, 106),)
+
+
+def test_a_close_after_the_last_budget_that_would_be_extended_does_not_count() -> None:
+    thought = drive(script([20, 21, CLOSE]), make_protocol([2], extend_to=3, max_extensions=1))
+    assert (thought.stop, thought.thinking_ids, thought.extensions) == ("budget", (20, 21), 0)
 
 
 def test_an_immediate_close_gives_an_empty_thought() -> None:
@@ -101,7 +121,7 @@ def test_own_close_of_several_tokens() -> None:
 @pytest.mark.parametrize("budget", [3, 4])
 def test_a_close_mark_that_a_budget_cuts_is_stripped(budget: int) -> None:
     thought = drive(script([20, 21, MARK_A, MARK_B, MARK_C]), make_protocol([budget], LONG_MARK))
-    assert (thought.stop, thought.answers) == ("budget", (answer((budget,), 2, 106),))
+    assert (thought.stop, thought.answers) == ("close", (answer((budget,), 2, 106),))
 
 
 def test_a_thought_goes_on_after_a_cut_mark() -> None:
@@ -226,19 +246,28 @@ def random_model(seed: int) -> Choose:
 
     Every third model looks at the last two tokens alone, so that it goes round in circles.
     """
-    menu = [CLOSE, EOS, OPEN, MARK_A, MARK_A, MARK_A, MARK_B, WAIT_A, *range(20, 28)]
+    menu = [CLOSE, EOS, OPEN, MARK_A, MARK_A, MARK_A, MARK_B, 43, 44, WAIT_A, *range(20, 28)]
 
     def choose(tokens: tuple[int, ...], banned: frozenset[int], uniform: float) -> int:
         seen = (seed, *tokens[-2:]) if seed % 3 == 0 else (seed, uniform, *tokens)
         rng = random.Random(hash(seen))
-        follow = {MARK_A: MARK_B, MARK_B: MARK_C}.get(tokens[-1])
-        if follow is not None and rng.random() < 0.6:
-            return follow
+        follow = {MARK_A: [MARK_B], 43: [MARK_B], OPEN: [MARK_B], MARK_B: [MARK_C, 44]}.get(tokens[-1], [])
+        allowed = [token for token in follow if token not in banned]
+        if allowed and rng.random() < 0.6:
+            return rng.choice(allowed)
         return rng.choice([token for token in menu if token not in banned])
 
     return choose
 
 
+TEXT_MARK = dataclasses.replace(
+    FORMAT,
+    close_mark=((MARK_A, 43), (MARK_B,), (MARK_C, 44)),
+    forced_close_ids=(LINE, MARK_A, MARK_B, MARK_C, CUE),
+    own_close_ids=(MARK_A, MARK_B, MARK_C, TAIL, CUE),
+    banned_ids=(),
+    banned_marks=(((OPEN,), (MARK_B,)), ((MARK_A, 43), (MARK_B,), (MARK_C, 44))),
+)
 OFF_PROMPTS = [(1, 2, OPEN, LINE, CLOSE, CUE), (1, 2, OPEN, CUE), (1, 2, CLOSE, CUE), (5, CUE), REQUEST.prompt_ids]
 
 
@@ -247,7 +276,7 @@ def random_case(seed: int, temperature: float) -> tuple[Choose, Protocol, Reques
     budgets = sorted(rng.sample(range(1, rng.choice([25, 50])), rng.randint(1, 6)))
     protocol = make_protocol(
         [*rng.choice([(), (0,)]), *budgets],
-        rng.choice([FORMAT, LONG_MARK]),
+        rng.choice([FORMAT, LONG_MARK, TEXT_MARK]),
         answer_tokens=rng.randint(1, 4),
         temperature=temperature,
         extend_to=rng.choice([0, 0, 5, 30]),
@@ -284,6 +313,8 @@ def test_how_a_thought_stopped_is_the_same_in_one_pass_and_in_separate_runs(stop
         model, protocol, request = random_case(seed, 0.0)
         whole = drive(model, protocol, request)
         own = set(whole.answers[-1].budgets) if whole.stop == stop else set()
+        if stop == whole.stop == "close":  # a thought of exactly a budget's tokens, too
+            own |= {budget for budget in protocol.budgets if budget > 0 and len(whole.thinking_ids) <= budget}
         single = {b: drive(model, alone(protocol, b), request) for b in protocol.budgets}
         assert own == {b for b, thought in single.items() if thought.stop == stop}, f"seed {seed}, {protocol}"
 
