@@ -146,5 +146,15 @@ def test_the_default_wait_text_of_a_tokenizer_without_it_is_none() -> None:
     assert (fmt.wait, fmt.wait_ids) == ("", ())
 
 
+@pytest.mark.parametrize("section", [{"name": "think"}, {"open": "<think>\n"}], ids=["by name", "by its strings"])
+def test_marks_of_plain_text_are_taken_where_they_are_named(section: dict[str, str]) -> None:
+    fmt = think_format(FormatSection(**section, cue="A:"), templates.qwen25())
+    assert (fmt.open, fmt.close, fmt.close_tag_ids) == ("<think>\n", "\n</think>\n\n", tuple(b"</think>"))
+    assert fmt.forced_close_ids == (10, *b"</think>", TWO_LINES, *b"A:")
+    assert fmt.own_close_ids == (*b"</think>", TWO_LINES, *b"A:")
+    assert (fmt.banned_ids, len(fmt.banned_marks)) == ((), 2)
+    assert "as plain text" in str(fmt)
+
+
 def test_encoding_adds_nothing() -> None:
     assert encode("<|endoftext|>12", QWEN) == (PAD, 257)

@@ -268,16 +268,6 @@ def test_strings_without_a_name_are_a_custom_format_as_before() -> None:
     assert (fmt.name, fmt.open, fmt.close) == ("custom", "<think>", "\n</think>\n\n")
 
 
-@pytest.mark.parametrize("section", [{"name": "think"}, {"open": "<think>\n"}], ids=["by name", "by its strings"])
-def test_marks_of_plain_text_are_taken_where_they_are_named(section: dict[str, Any]) -> None:
-    fmt = think_format(FormatSection(**section, cue="A:"), templates.qwen25())
-    assert (fmt.open, fmt.close, fmt.close_tag_ids) == ("<think>\n", "\n</think>\n\n", tuple(b"</think>"))
-    assert fmt.forced_close_ids == (10, *b"</think>", TWO_LINES, *b"A:")
-    assert fmt.own_close_ids == (*b"</think>", TWO_LINES, *b"A:")
-    assert (fmt.banned_ids, len(fmt.banned_marks)) == ((), 2)
-    assert "as plain text" in str(fmt)
-
-
 def test_a_template_that_writes_the_tags_as_plain_text_shows_the_format() -> None:
     tokenizer = byte_tokenizer(QWEN_MARKS[:3], QWEN_TEMPLATE, "<|im_end|>", "<|endoftext|>")
     fmt = think_format(FormatSection(), tokenizer)

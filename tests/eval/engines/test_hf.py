@@ -5,21 +5,16 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any
 
 import pytest
 import torch
-from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
+from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedModel
 
-from data_prep.tokens.prompts import encode, render_off_prompt, render_prompt, think_format
 from eval.engines.hf import HFEngine, attention_windows, prefill_chunks
 from eval.engines.slot_attention import SLOTS
 from eval.looping import is_looping
 from eval.protocol import Protocol
 from eval.types import Missing, Request, Thought
-from recipes.data import FormatSection
-from tests.data_prep.tokenizers import DOT_END, END, IN, SHUT_LINES, TH, text_mark_tokenizer
 from tests.eval.scripted import FORMAT, by_budget, make_protocol, reference
 from tests.eval.worlds import fresh_nano, nano, nano_format, nano_protocol, nano_requests, rambling
 from tests.prune.models import SHAPE, build
@@ -201,64 +196,6 @@ def test_slots_equal_uncached_forwards_of_every_family(family: str, attention: s
     model.set_attn_implementation(attention)
     thoughts = think(model, protocol, SHORT, batch_size=2)
     assert {key: by_budget(thought) for key, thought in thoughts.items()} == by_forward(model, protocol)
-
-
-TEXT, SEEDS = text_mark_tokenizer(), (0, 1, 3, 5)
-SPELLED = {ord("<"): [TH], END: [TH], DOT_END: [TH], TH: [IN], IN: [ord("k")], ord("k"): [ord(">"), SHUT_LINES]}
-"""what follows what in the tags `<think>` and `</think>`, with the tokens that they are merged into"""
-BEGINNINGS = [ord("<"), END, DOT_END]
-
-
-def eager_for_text_marks(seed: int) -> PreTrainedModel:
-    """A small model with a liking for the tokens of marks that are plain text, mostly each after the one before it."""
-    shape = SHAPE | {"vocab_size": len(TEXT), "bos_token_id": None, "eos_token_id": TEXT.eos_token_id}
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = Qwen3ForCausalLM(Qwen3Config(**shape)).eval()
-        liking = torch.randn(len(TEXT), len(TEXT)) * 2
-    for token in range(len(TEXT)):
-        liking[token, SPELLED.get(token, BEGINNINGS)] += 7 if token in SPELLED else 4
-
-    def like(module: torch.nn.Module, args: object, kwargs: dict[str, torch.Tensor], output: Any) -> None:
-        output.logits += liking[kwargs["input_ids"]][:, -output.logits.shape[1] :]
-
-    model.register_forward_hook(like, with_kwargs=True)
-    return model
-
-
-def text_mark_case(seed: int, **rules: Any) -> tuple[PreTrainedModel, Protocol, list[Request]]:
-    fmt = think_format(FormatSection(open="<think>", close="</think>\n\n", cue="A:"), TEXT)
-    protocol = make_protocol([0, 3, 5, 6, 17, 40], fmt, vocabulary_size=len(TEXT), answer_tokens=12, **rules)
-    requests = [
-        Request(
-            question, 0, *(encode(render(question, TEXT, fmt), TEXT) for render in (render_prompt, render_off_prompt))
-        )
-        for question in ("2+2", "a.", "why", "12 in", "k")
-    ]
-    return eager_for_text_marks(seed), protocol, requests
-
-
-@pytest.mark.parametrize(
-    ("seed", "rules"), [*((seed, {}) for seed in SEEDS), (5, {"extend_to": 20, "max_extensions": 2})]
-)
-def test_marks_of_plain_text_equal_uncached_forwards(seed: int, rules: dict[str, int]) -> None:
-    model, protocol, requests = text_mark_case(seed, **rules)
-    requests = requests[:2]  # the independent road runs the model on whole sequences, token by token
-    thoughts = think(model, protocol, requests, batch_size=2)
-    assert {key: by_budget(t) for key, t in thoughts.items()} == by_forward(model, protocol, requests)
-
-
-def test_the_models_eager_for_text_marks_close_in_every_spelling_and_are_cut_inside_marks() -> None:
-    cases = [text_mark_case(seed) for seed in SEEDS]
-    thoughts = [thought for case in cases for thought in think(*case).values()]
-    assert {thought.stop for thought in thoughts} >= {"close", "budget"}
-    cut_inside = {b - a.thinking_tokens for t in thoughts for a in t.answers[1:-1] for b in a.budgets}
-    assert cut_inside > {0}
-    unfinished = [t for t in thoughts if (END, TH) in pairwise(t.thinking_ids)]
-    assert unfinished
-    texts = [TEXT.decode(list(answer.answer_ids)) for thought in thoughts for answer in thought.answers]
-    assert any("<think" in text or "</think" in text for text in texts)
-    assert not any("<think>" in text or "</think>" in text for text in texts)
 
 
 def test_the_layers_of_a_model_need_not_be_at_model_layers() -> None:
