@@ -54,6 +54,7 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
     from eval.engines.choose import version_of
     from eval.kept_sweep import KeptSweep, Place
     from eval.numbers.summary import sweep_rows
+    from eval.show.answers import room_to_reason
     from eval.sweep import check_context, make_sweep_spec
     from eval.types import SWEEP_KEY
     from runtime.files import put_rows
@@ -65,6 +66,8 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
         fetch(checkpoint)
     spec = make_sweep_spec(recipe.sweep, recipe.data.format, checkpoint_tokenizer(checkpoint, recipe.model))
     print(f"{path}: format {spec.protocol.format}")
+    if room := room_to_reason(spec.protocol.budgets, spec.protocol.answer_tokens):
+        print(f"{path}: {room}")
     check_context(spec, context_tokens(checkpoint.base, recipe.model), "sweep.budgets")
     with nullcontext(out) if out is not None else TemporaryDirectory() as folder:
         place = Place(Path(folder) / "samples", "run", step)
@@ -83,18 +86,24 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
 
 
 def suite_table(rows: dict[str, list[dict[str, Any]]], suite: str) -> str:
-    """Accuracy with its interval by budget, and the gain, one line per model; `rows` by the model's name."""
+    """Accuracy with its interval by budget, the gain, and the tokens of an answer, one line per model; warnings below.
+
+    rows: by the model's name.
+    """
     from eval.numbers.summary import newest
+    from eval.show.answers import answer_cell, long_answers
     from eval.show.tables import align, cell, gain_cell, way_of_asking
 
     lines: list[Sequence[str]] = []
+    warnings: list[str] = []
     for name, of_model in rows.items():
+        warnings += [f"{name}: {warning.removeprefix('run: ')}" for warning in long_answers(of_model, suite)]
         at_budgets, of_sweep = newest(of_model, "run", suite)
         if not lines:
             heads = [f"{row['budget']:,}" if row["budget"] else way_of_asking(row) for row in at_budgets]
-            lines.append([suite, *heads, "gain per doubling"])
-        lines.append([name, *map(cell, at_budgets), gain_cell(of_sweep)])
-    return align(lines)
+            lines.append([suite, *heads, "gain per doubling", "answer tokens"])
+        lines.append([name, *map(cell, at_budgets), gain_cell(of_sweep), answer_cell(at_budgets[-1])])
+    return "\n".join([align(lines), *warnings])
 
 
 if __name__ == "__main__":

@@ -7,9 +7,12 @@ was. So K budgets cost one thought and K answers, need no copy of the cache, and
 Budget 0 comes first: the answer with thinking off is decoded after a prompt of its own (`off_ids`), and the thought
 begins where the two prompts differ. A loop (`stop_loops`) ends a thought like a budget, for all remaining budgets.
 
+A thought that has exactly the length of a budget and closes with its very next tokens counts as closed there. So after
+the answer at the largest budget the machine reads on while what follows may still be a close, and no further.
+
 How an engine drives it: feed the tokens of `queue` from position `length` on (`length` grows by as many, and the queue
-is then empty); choose a token from the last logits (`uniform` is the random number to choose with, `answering` says
-whether the think marks are banned); call `accept(token)`; repeat until `done`.
+is then empty); choose a token from the last logits (`uniform` is the random number to choose with, `banned_ids` are the
+tokens that must not be chosen); call `accept(token)`; repeat until `done`.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from itertools import takewhile
 
 import numpy as np
 
+from data_prep.tokens.marks import begun, completing, ends_with
 from eval.looping import LoopWatcher
 from eval.protocol import Protocol
 from eval.streams import uniforms
@@ -48,8 +52,8 @@ class ForcedThought:
         self._served: tuple[int, ...] = ()  # budgets of the answer in progress
         self._kept = 0  # thinking tokens before that answer
         self._next: int | None = None  # the thinking token that was chosen where a budget interrupted the thought
-        # One number more than tokens: an engine chooses a token at the last budget too, which is then not used.
-        self._think_stream = self._uniforms(protocol.budgets[-1] + 1, "think")
+        # After the last budget a close may still be read, and one token is chosen there in any case.
+        self._think_stream = self._uniforms(protocol.budgets[-1] + len(protocol.format.close_mark), "think")
         self._answer_stream = np.empty(0)
         self._watcher = LoopWatcher()
         if self._pending[0] == 0:
@@ -72,6 +76,19 @@ class ForcedThought:
         if self.answering:
             return float(self._answer_stream[len(self._answer)])
         return float(self._think_stream[len(self._thinking)])
+
+    @property
+    def banned_ids(self) -> tuple[int, ...]:
+        """The tokens that must not be chosen next: in an answer, think marks and what would complete one."""
+        if not self.answering:
+            return ()
+        fmt = self.protocol.format
+        return fmt.banned_ids + completing(self._answer, fmt.banned_marks)
+
+    @property
+    def answer_tokens_left(self) -> int:
+        """How many tokens the answer in progress may still have."""
+        return self.protocol.answer_tokens - len(self._answer)
 
     def accept(self, token: int) -> None:
         """Takes the token chosen from the logits that followed the last of the queue."""
@@ -103,20 +120,27 @@ class ForcedThought:
             self._end_by_itself("eos", len(self._thinking))
             return
         self._thinking.append(token)
-        mark = self.protocol.format.close_tag_ids
-        if tuple(self._thinking[-len(mark) :]) == mark:
+        mark = self.protocol.format.close_mark
+        if ends_with(self._thinking, mark):
             self._end_by_itself("close", len(self._thinking) - len(mark))
         elif self.protocol.stop_loops and self._watcher.add(token):
             # As at a budget: the beginning of a close mark must not stand before the forced close.
             self._answer_all("loop", len(self._thinking) - self._partial_mark())
+        elif self._pending or len(self._thinking) - self._partial_mark() <= self.protocol.budgets[-1]:
+            self.queue = [token]  # also beyond the last budget, while a close may begin there
         else:
-            self.queue = [token]
+            self._finish("budget", self.protocol.budgets[-1])  # what followed the last budget was no close
 
     def _end_by_itself(self, stop: Stop, kept: int) -> None:
         """The model ended its thought after `kept` tokens: extend it, or answer for all remaining budgets."""
+        is_extended = kept < self.protocol.extend_to and self._extensions < self.protocol.max_extensions
+        if not self._pending:
+            is_closed = stop == "close" and not is_extended
+            self._finish("close" if is_closed else "budget", kept if is_closed else self.protocol.budgets[-1])
+            return
         del self._thinking[kept:]
         self.length = self.prompt_tokens + kept  # a close mark of several tokens is in the cache, but for its last
-        if kept < self.protocol.extend_to and self._extensions < self.protocol.max_extensions:
+        if is_extended:
             self._extensions += 1
             self._forced = list(self.protocol.format.wait_ids)
             self._watcher = LoopWatcher(self._thinking)  # without the tokens of the close that was taken back
@@ -126,26 +150,40 @@ class ForcedThought:
 
     def _answer_all(self, stop: Stop, kept: int) -> None:
         """The thought has ended after `kept` tokens: one answer for all remaining budgets."""
+        if not self._pending:
+            self._finish("budget", self.protocol.budgets[-1])
+            return
         self._stop = stop
         served, self._pending = tuple(self._pending), []
         fmt = self.protocol.format
         self._begin_answer(served, kept, fmt.own_close_ids if stop == "close" else fmt.forced_close_ids)
 
+    def _finish(self, stop: Stop, kept: int) -> None:
+        """All budgets have their answers, and what followed the last one has been read."""
+        del self._thinking[kept:]
+        self._stop, self.queue, self.done = stop, [], True
+
     def _cut(self, following: int) -> None:
-        """The thought has reached a budget: answer from here; `following` is its next token if a budget remains."""
+        """The thought has reached a budget: answer from here; `following` is its next token."""
         budget = self._pending.pop(0)
         kept = budget - self._partial_mark()
-        if self._pending:
+        if self._pending or self._may_close(following):
             self._next = following
         else:
             self._stop = "budget"
         self._begin_answer((budget,), kept, self.protocol.format.forced_close_ids)
 
+    def _may_close(self, following: int) -> bool:
+        """Whether the thought would end in a close mark, or the beginning of one, with this token."""
+        if self._forced:
+            return False  # a wait text stands there instead
+        mark = self.protocol.format.close_mark
+        tail = [*self._thinking[-len(mark) :], following]
+        return ends_with(tail, mark) or begun(tail, mark) > 0
+
     def _partial_mark(self) -> int:
-        """How many tokens at the end are the beginning of a close mark that the budget cut short."""
-        mark = self.protocol.format.close_tag_ids
-        sizes = range(len(mark) - 1, 0, -1)
-        return next((n for n in sizes if tuple(self._thinking[-n:]) == mark[:n]), 0)
+        """How many tokens at the end are the beginning of a close mark that is not complete."""
+        return begun(self._thinking, self.protocol.format.close_mark)
 
     def _begin_answer(self, served: tuple[int, ...], kept: int, close_ids: tuple[int, ...]) -> None:
         self.answering, self._answer, self._served, self._kept = True, [], served, kept

@@ -41,7 +41,8 @@ COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7
 REFERENCES: tuple[tuple[str, str, Line], ...] = (("pruned", PRUNED, "--"), ("unpruned", UNPRUNED, "-"))
 KEYS = {
     "out": "folder of compare.png and compare.txt; default runs/compare",
-    "axis": "what runs along the figure: budget (default), or spent, the thinking tokens really spent",
+    "axis": "what runs along the figure: budget (default), spent, the thinking tokens really spent, or total, "
+    "those of answers too",
 }
 
 

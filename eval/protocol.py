@@ -12,7 +12,7 @@ from eval.streams import Sampling
 from recipes.errors import UserError
 from recipes.sweep import SweepSection
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,5 @@ def protocol_hash(protocol: Protocol, suite: Suite, samples: int, versions: tupl
     """
     rules = asdict(protocol)
     del rules["format"]["name"], rules["format"]["date"]
-    rules["format"]["close_mark_ids"] = rules["format"].pop("close_tag_ids")  # the name that earlier hashes hold
     parts = [PROTOCOL_VERSION, rules, suite.hash, suite.grader, samples, versions]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -24,7 +24,7 @@ from runtime.files import write_rows
 class GradedAnswer:
     """One answer as text with its grade; it serves every budget in `budgets`.
 
-    looping: the thinking before it ends in a loop.
+    looping: the thinking before it ends in a loop; voted: see `Score`.
     """
 
     budgets: tuple[int, ...]
@@ -34,6 +34,7 @@ class GradedAnswer:
     looping: bool
     text: str
     grade: Grade
+    voted: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,11 @@ class GradedThought:
     judged: Judgement | None = None
 
     def scores(self) -> list[Score]:
-        """One score per budget."""
+        """One score per budget.
+
+        The thought is closed at a budget where its own close follows as many thinking tokens as the budget, or fewer.
+        """
+        closed_after = self.answers[-1].thinking_tokens if self.stop == "close" and self.answers else None
         return [
             Score(
                 problem=self.problem,
@@ -61,9 +66,10 @@ class GradedThought:
                 reason=answer.grade.reason,
                 thinking_tokens=answer.thinking_tokens,
                 answer_tokens=answer.answer_tokens,
-                closed=self.stop == "close" and answer is self.answers[-1],
+                closed=closed_after is not None and budget > 0 and closed_after <= budget,
                 cut=not answer.finished,
                 looping=answer.looping,
+                voted=answer.voted,
             )
             for answer in self.answers
             for budget in answer.budgets
@@ -82,6 +88,7 @@ class GradedThought:
                 "correct": answer.grade.correct,
                 "extracted": answer.grade.extracted,
                 "reason": answer.grade.reason,
+                **({"voted": answer.voted} if answer.voted else {}),
             }
             for answer in self.answers
         ]
@@ -108,6 +115,7 @@ class GradedThought:
                 looping=answer["looping"],
                 text=answer["text"],
                 grade=Grade(answer["correct"], answer["extracted"], answer["reason"]),
+                voted=answer.get("voted", ""),
             )
             for answer in row["answers"]
         )

@@ -104,8 +104,9 @@ class Engine(Protocol):
 class Score:
     """The grade of one (problem, sample, budget).
 
-    closed: the model ended the thought by itself within the budget; cut: the answer hit the token limit;
-    looping: the thinking up to this budget ends in a repetition.
+    closed: the model ended the thought by itself after as many tokens as the budget, or fewer (its close is not
+    counted); cut: the answer hit the token limit; looping: the thinking up to this budget ends in a repetition;
+    voted: what the answer votes for, "" for the extracted text itself.
     """
 
     problem: str
@@ -119,6 +120,12 @@ class Score:
     closed: bool
     cut: bool
     looping: bool
+    voted: str = ""
+
+    @property
+    def candidate(self) -> str:
+        """The candidate of a vote among thoughts; "" where the answer gives none."""
+        return self.voted or self.extracted
 
 
 @dataclass(frozen=True)

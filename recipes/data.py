@@ -15,12 +15,13 @@ from recipes.traces import TracesSection
 
 
 class FormatSection(Section):
-    """How a thought is written. The tags (open and close without white space) must be tokens of the tokenizer."""
+    """How a thought is written. The tags (open and close without white space) are tokens of the tokenizer, or plain
+    text that is more than words."""
 
     name: Literal["auto", "qwen3", "qwq", "deepseek_r1", "s1", "think", "custom"] = Field(
         default="auto",
-        description="a known format (think: any tokenizer with <think> and </think>), or custom: open and close are "
-        "given; auto: custom where they are, else by the tokenizer's template",
+        description="a known format (think: <think> and </think>, as tokens or as plain text), or custom: open and "
+        "close are given; auto: custom where they are, else by the tokenizer's template",
     )
     open: str | None = Field(
         default=None,
@@ -32,7 +33,9 @@ class FormatSection(Section):
         description="text between thought and answer, and what budget forcing appends; default: the named one",
     )
     cue: str = Field(
-        default="", description="answer cue appended after the close in a sweep, so that the answer comes at once"
+        default="",
+        description="answer cue appended after every close in a sweep, forced or the model's own, so that the answer "
+        "comes at once and budgets are compared on one form; such as one that ends in \\boxed{",
     )
     wait: str = Field(default="Wait", description="text appended where the thought is extended")
     stop: str | None = Field(

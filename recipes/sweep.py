@@ -75,7 +75,11 @@ class SweepSection(Section):
         "the first and the last are always done, those left out are counted, and as the clock decides the "
         "run is not the same twice; default: every sweep is done",
     )
-    answer_tokens: int = Field(ge=1, description="longest answer after the close")
+    answer_tokens: int = Field(
+        ge=1,
+        description="longest answer after close and cue; one that is long beside a budget has room to reason outside "
+        "it",
+    )
     samples: int = Field(default=1, ge=1, description="thoughts per problem")
     temperature: float = Field(default=0.0, ge=0, description="0 is greedy decoding")
     top_p: float = Field(default=1.0, gt=0, le=1, description="nucleus sampling")

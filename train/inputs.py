@@ -11,6 +11,7 @@ from data_prep.models import context_tokens, load_config, load_tokenizer
 from data_prep.prepared.manifest import describe
 from data_prep.prepared.prepare import Prepared, open_prepared, prepare
 from eval.numbers.foresight import Foresight, foresee
+from eval.show.answers import room_to_reason
 from eval.show.tables import budget_name
 from eval.sweep import SweepSpec, check_context, make_sweep_spec
 from prune.methods.table import method_of
@@ -42,12 +43,14 @@ class Inputs:
     def describe(self) -> str:
         """The lines shown before anything is loaded."""
         suites = ", ".join(f"{suite.name} {len(suite.problems)}" for suite in self.spec.suites)
+        room = room_to_reason(self.spec.protocol.budgets, self.spec.protocol.answer_tokens)
         return (
             f"data   {describe(self.prepared.manifest).replace(chr(10), chr(10) + '       ')}\n"
             f"batch  {str(self.arithmetic).replace(chr(10), chr(10) + '       ')}\n"
             f"format {self.spec.protocol.format}\n"
             f"sweep  budgets {', '.join(map(budget_name, self.spec.protocol.budgets))} tokens; problems: {suites}"
             + (f"\n       {self.foresight}" if self.foresight else "")
+            + (f"\n       {room}" if room else "")
         )
 
 

@@ -18,7 +18,9 @@ AT_BUDGET = {
     "high": "high",
     "closed": "closed",
     "looping": "looping",
+    "cut": "cut",
     "tokens_spent": "tokens",
+    "answer_tokens": "answer_tokens",
 }
 OF_A_SWEEP = ("level", "base", "gain_per_doubling", "gain_low", "gain_high", "termination", "verdict")
 INIT_SECONDS = "30"

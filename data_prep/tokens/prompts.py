@@ -3,7 +3,8 @@
 A rendered trace is   prompt + open | thinking + close + answer + stop   with the labels to the right of the bar.
 A forced answer is    prompt + open + thinking[:budget] + close + cue    and the model continues from there.
 With thinking off it is the template's own prompt for that, or prompt + open + close, and the cue.
-The tags (open and close without surrounding white space, such as `</think>`) are what is detected and banned.
+The tags (open and close without surrounding white space, such as `</think>`) are what is detected and banned, as token
+sequences (`marks`): a tag may be one token or plain text of several.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
+from data_prep.tokens.marks import Mark, is_plain, mark_of, own_ids
 from data_prep.tokens.templates import render_template, template_date
 from data_prep.tokens.think_formats import resolve, say_fitting
 from data_prep.trace import Trace
@@ -26,8 +28,11 @@ class ThinkFormat:
     """The strings of a model's thinking format and their token ids.
 
     open: ends every prompt; close: between thought and answer; cue: appended after a close in a sweep;
-    wait: appended where a thought is extended; stop: ends an answer. name: the named format that was taken, or custom;
-    template: hash of the chat template that writes the prompts; date: the day that it writes, "" where it writes none.
+    wait: appended where a thought is extended; stop: ends an answer. close_mark: what ends a thought; forced_close_ids:
+    close and cue where a budget ends it; own_close_ids: the same after a close of the model's own, which is not written
+    twice. banned_ids: tokens that never stand in an answer; banned_marks: marks of plain text, which are never
+    completed in one. name: the named format that was taken, or custom; template: hash of the chat template that writes
+    the prompts; date: the day that it writes, "" where it writes none.
     """
 
     open: str
@@ -35,18 +40,22 @@ class ThinkFormat:
     cue: str
     wait: str
     stop: str
-    close_tag_ids: tuple[int, ...]
+    close_mark: Mark
     forced_close_ids: tuple[int, ...]
     own_close_ids: tuple[int, ...]
     wait_ids: tuple[int, ...]
     banned_ids: tuple[int, ...]
     stop_ids: tuple[int, ...]
+    banned_marks: tuple[Mark, ...] = ()
     name: str = "custom"
     template: str = ""
     date: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name} (a thought between {self.open!r} and {self.close!r}; {self.stop!r} ends an answer)"
+        as_text = " as plain text" if self.banned_marks else ""
+        return (
+            f"{self.name} (a thought between {self.open!r} and {self.close!r}{as_text}; {self.stop!r} ends an answer)"
+        )
 
     def facts(self) -> dict[str, str]:
         """What a run record says of it."""
@@ -61,22 +70,22 @@ class ThinkFormat:
     def close_tag(self) -> str:
         return self.close.strip()
 
+    @property
+    def close_tag_ids(self) -> tuple[int, ...]:
+        """The tokens with which the tokenizer itself writes the close tag."""
+        return own_ids(self.close_mark)
+
 
 def think_format(section: FormatSection, tokenizer: PreTrainedTokenizerBase) -> ThinkFormat:
     """The format of `section` in the ids of `tokenizer`; UserError where the tokenizer cannot express it."""
     date = template_date(section.date, tokenizer)
     name, opening, close = resolve(section, tokenizer, date)
     stop = section.stop or tokenizer.eos_token
-    for key, tag in (("open", opening.strip()), ("close", close.strip()), ("stop", stop)):
-        _check_tag(key, tag, tokenizer)
-    open_ids, close_ids = encode(opening.strip(), tokenizer), encode(close.strip(), tokenizer)
-    tail = close[len(close.rstrip()) :]
-    stop_id = encode(stop, tokenizer)[0]
-    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == stop_id:
-        raise UserError(
-            f"the tokenizer's pad token {tokenizer.pad_token!r} must exist and differ from the stop token {stop!r}, "
-            "or the model never learns to stop; set another pad token in the model's tokenizer_config.json"
-        )
+    marks = [_mark(key, text.strip(), tokenizer) for key, text in (("open", opening), ("close", close))]
+    stop_id = _stop_id(stop, tokenizer)
+    _check_cue(close, section.cue, tokenizer)
+    wait = _wait(section, tokenizer)
+    plain = [mark for mark in marks if len(mark) > 1 and is_plain(own_ids(mark), tokenizer)]
     return ThinkFormat(
         name=name,
         template=_template_hash(tokenizer),
@@ -84,28 +93,83 @@ def think_format(section: FormatSection, tokenizer: PreTrainedTokenizerBase) -> 
         open=opening,
         close=close,
         cue=section.cue,
-        wait=section.wait,
+        wait=wait,
         stop=stop,
-        close_tag_ids=close_ids,
+        close_mark=marks[1],
         forced_close_ids=encode(close + section.cue, tokenizer),
-        # after a close of the model's own, only its white space and the cue are still to be written
-        own_close_ids=close_ids + encode(tail + section.cue, tokenizer),
-        wait_ids=encode(section.wait, tokenizer),
-        banned_ids=tuple(sorted({open_ids[0], close_ids[0]})),
+        own_close_ids=_own_close_ids(close, section.cue, tokenizer),
+        wait_ids=encode(wait, tokenizer),
+        # an added token that begins a mark is nothing else; the first token of plain text may begin anything
+        banned_ids=tuple(sorted({token for mark in marks if mark not in plain for token in mark[0]})),
+        banned_marks=tuple(plain),
         stop_ids=tuple(sorted({stop_id, tokenizer.eos_token_id} - {None})),
     )
 
 
-def _check_tag(key: str, tag: str, tokenizer: PreTrainedTokenizerBase) -> None:
-    """A tag must begin with a token of its own (a special or added one), or it cannot be told from ordinary text."""
+def _mark(key: str, tag: str, tokenizer: PreTrainedTokenizerBase) -> Mark:
+    """The mark that a tag writes: a token of its own, or plain text that is more than words."""
     ids = encode(tag, tokenizer) if tag else ()
-    if not ids or (tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids):
+    if not ids or _has_unknown(ids, tokenizer):
         raise UserError(f"data.format.{key}: the tokenizer cannot write {tag!r}; name the string this model uses")
-    if ids[0] not in tokenizer.added_tokens_decoder:
+    if is_plain(ids, tokenizer) and all(letter.isalnum() or letter.isspace() for letter in tag):
         raise UserError(
-            f"data.format.{key}: {tag!r} is not a token of this model's tokenizer (it falls into {len(ids)} pieces), "
-            f"so it is not a thinking model in this format; {say_fitting(tokenizer)}"
+            f"data.format.{key}: {tag!r} is neither a token of this tokenizer nor more than words, so it cannot be "
+            f"told from ordinary text; give a mark with a sign, such as <think>; {say_fitting(tokenizer)}"
         )
+    return mark_of(ids, tokenizer)
+
+
+def _stop_id(stop: str, tokenizer: PreTrainedTokenizerBase) -> int:
+    ids = encode(stop, tokenizer) if stop else ()
+    if not ids or _has_unknown(ids, tokenizer) or ids[0] not in tokenizer.added_tokens_decoder:
+        raise UserError(
+            f"data.format.stop: {stop!r} is not a token of this model's tokenizer; name the token that ends its answers"
+        )
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == ids[0]:
+        raise UserError(
+            f"the tokenizer's pad token {tokenizer.pad_token!r} must exist and differ from the stop token {stop!r}, "
+            "or the model never learns to stop; set another pad token in the model's tokenizer_config.json"
+        )
+    return ids[0]
+
+
+def _check_cue(close: str, cue: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    """UserError where the text before an answer holds an unknown token: every answer after it would be wrong."""
+    for text in (close + cue, _tail(close) + cue):
+        if _has_unknown(encode(text, tokenizer), tokenizer):
+            raise UserError(
+                f"data.format.cue={cue!r}: after the close {close!r} the tokenizer writes an unknown token "
+                f"({tokenizer.unk_token}) before every answer; give a cue, or a close, of texts that it has tokens for"
+            )
+
+
+def _wait(section: FormatSection, tokenizer: PreTrainedTokenizerBase) -> str:
+    """The wait text; "" for a default that this tokenizer cannot write, which is refused where it is needed."""
+    if not _has_unknown(encode(section.wait, tokenizer), tokenizer):
+        return section.wait
+    if section.wait == FormatSection.model_fields["wait"].default:
+        return ""
+    raise UserError(
+        f"data.format.wait={section.wait!r}: the tokenizer writes an unknown token ({tokenizer.unk_token}) for it; "
+        "give a text that it has tokens for"
+    )
+
+
+def _has_unknown(ids: tuple[int, ...], tokenizer: PreTrainedTokenizerBase) -> bool:
+    return tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids
+
+
+def _tail(close: str) -> str:
+    """The white space after the tag of a close."""
+    return close[len(close.rstrip()) :]
+
+
+def _own_close_ids(close: str, cue: str, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """The close tag, its white space and the cue, as they follow a thought that the model has closed itself."""
+    tag_ids = encode(close.strip(), tokenizer)
+    if is_plain(tag_ids, tokenizer):
+        return encode(close.lstrip() + cue, tokenizer)  # plain text merges with what follows, as in training
+    return tag_ids + encode(_tail(close) + cue, tokenizer)
 
 
 def _template_hash(tokenizer: PreTrainedTokenizerBase) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
@@ -13,7 +14,7 @@ from recipes.errors import UserError
 
 @dataclass(frozen=True)
 class NamedFormat:
-    """What opens and closes a thought; `tokens`: those that a tokenizer must have."""
+    """What opens and closes a thought; `tokens`: those that a tokenizer must have (none: the marks may be text)."""
 
     open: str
     close: str
@@ -21,12 +22,13 @@ class NamedFormat:
 
 
 THINK = ("<think>\n", "\n</think>\n\n")
+TAGS = ("<think>", "</think>")
 FORMATS = {
     "qwen3": NamedFormat(*THINK, ("<|im_start|>", "<think>", "</think>")),
     "qwq": NamedFormat(*THINK, ("<|im_start|>", "<think>", "</think>")),
     "deepseek_r1": NamedFormat(*THINK, ("<｜Assistant｜>", "<think>", "</think>")),
     "s1": NamedFormat("<|im_start|>think\n", "\n<|im_start|>answer\n", ("<|im_start|>",)),
-    "think": NamedFormat(*THINK, ("<think>", "</think>")),
+    "think": NamedFormat(*THINK, ()),
 }
 PROBE = "?"
 
@@ -42,8 +44,8 @@ def resolve(section: FormatSection, tokenizer: PreTrainedTokenizerBase, date: st
     name = section.name if section.name != "auto" else found_in_template(tokenizer, date)
     if name is None:
         raise UserError(
-            "data.format.name=auto: the tokenizer has no tokens <think> and </think>, so its template does "
-            f"not show how this model thinks; {say_fitting(tokenizer)}"
+            "data.format.name=auto: neither tokens nor template of this tokenizer show how the model thinks; "
+            + say_fitting(tokenizer)
         )
     missing = [token for token in FORMATS[name].tokens if token not in tokenizer.get_added_vocab()]
     if missing:
@@ -54,11 +56,13 @@ def resolve(section: FormatSection, tokenizer: PreTrainedTokenizerBase, date: st
 
 
 def say_fitting(tokenizer: PreTrainedTokenizerBase) -> str:
-    """What a user can do: the named formats that the tokenizer has the tokens of, and the way without a name."""
+    """What a user can do: the named formats that the tokenizer can write, and the way without a name."""
     added = tokenizer.get_added_vocab()
     names = [name for name, fmt in FORMATS.items() if all(token in added for token in fmt.tokens)]
+    if not all(tag in added for tag in TAGS):
+        names[names.index("think")] += " (as plain text)"
     return (
-        f"formats that fit it: {', '.join(names) or 'none'}; set data.format to the one it was trained with, "
+        f"formats that fit it: {', '.join(names)}; set data.format.name to the one it was trained with, "
         "or give its strings as data.format.open and close"
     )
 
@@ -66,11 +70,12 @@ def say_fitting(tokenizer: PreTrainedTokenizerBase) -> str:
 def found_in_template(tokenizer: PreTrainedTokenizerBase, date: str = "") -> str | None:
     """The format by the tokenizer's own tokens and its template on a `date`; None where they do not show one.
 
-    s1 is never found: its models carry the plain template of the model they were made from.
+    Tags that are no tokens are taken for plain text where the template names one. s1 is never found: its models carry
+    the plain template of the model they were made from.
     """
     added = tokenizer.get_added_vocab()
-    if not all(token in added for token in FORMATS["think"].tokens):
-        return None
+    if not all(tag in added for tag in TAGS):
+        return "think" if any(tag in json.dumps(tokenizer.chat_template) for tag in TAGS) else None
     if all(token in added for token in FORMATS["deepseek_r1"].tokens):
         return "deepseek_r1"
     if all(token in added for token in FORMATS["qwen3"].tokens):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
+from data_prep.tokens.marks import holds
 from data_prep.tokens.prompts import ThinkFormat, encode, render_completion, render_prompt
 from data_prep.tokens.spelling import Speller, first_difference
 from data_prep.trace import Trace
@@ -94,23 +95,29 @@ class Labeller:
         return None
 
     def _prove(self, labelled: Labelled) -> Labelled | Unwritable:
-        """`labelled` if its completion ids spell the completion and end with the stop token.
+        """`labelled` if its completion ids spell the completion, close the thought and end with the stop token.
 
         Where the tokenizer's own normalisation (such as NFC) stands between, the normalised text is taken.
         """
         text = render_completion(labelled.trace, self.fmt)
         ids = labelled.completion_ids
         if self.speller.spells(ids, text):
-            return (
-                labelled
-                if ids[-1] in self.fmt.stop_ids
-                else Unwritable("stop not last", f"the stop token {self.fmt.stop!r} is not the last of its ids")
-            )
+            return self._ending(labelled)
         normal = normalised(labelled.trace, self.tokenizer)
         if normal != labelled.trace:
             return self._prove(Labelled(normal, labelled.prompt_ids, self.completion(normal)))
         difference = first_difference(text, self.speller.read(ids))
         return Unwritable("not spelled", f"the tokenizer does not give the trace back: {difference}")
+
+    def _ending(self, labelled: Labelled) -> Labelled | Unwritable:
+        """`labelled` if a sweep would see its thought closed and its answer stopped."""
+        ids, fmt = labelled.completion_ids, self.fmt
+        if ids[-1] not in fmt.stop_ids:
+            return Unwritable("stop not last", f"the stop token {fmt.stop!r} is not the last of its ids")
+        # only a close of plain text may be merged with its neighbours so that a sweep would read over it
+        if fmt.close_mark in fmt.banned_marks and not holds(ids, fmt.close_mark):
+            return Unwritable("close not read", f"the tokenizer merges {fmt.close_tag!r} with the text beside it")
+        return labelled
 
 
 def _is_unicode(text: str) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import count, islice
 from typing import Protocol as Interface
 
+from data_prep.tokens.marks import Mark, exactly
 from eval.budget_forcing import ForcedThought
 from eval.protocol import Protocol
 from eval.streams import uniforms
@@ -22,12 +23,12 @@ from eval.types import Missing, Request, Thought
 class Call:
     """One completion: what stands before it, how many tokens at most, and a seed of its own.
 
-    ends: token sequences each of which ends it; banned_ids: tokens that must not come.
+    ends: marks each of which ends it; banned_ids: tokens that must not come.
     """
 
     prompt_ids: tuple[int, ...]
     max_tokens: int
-    ends: tuple[tuple[int, ...], ...]
+    ends: tuple[Mark, ...]
     banned_ids: tuple[int, ...]
     seed: int
 
@@ -108,6 +109,9 @@ class DrivenThought:
     def _known_token(self) -> int | None:
         """The next token, where a completion has brought it already."""
         if self.machine.answering:
+            # The rest of an answer that completes a mark of plain text is void: the mark was not known to the call.
+            if self._answer and self._answer[0] in self.machine.banned_ids:
+                self._answer = []
             return self._answer.pop(0) if self._answer else None
         # After an answer the machine is back in the middle of a thought that was completed further than it had read.
         # An extension leaves that completion (a wait text takes the place of the close), and a new one is needed.
@@ -120,12 +124,16 @@ class DrivenThought:
         self._calls += 1
         (uniform,) = uniforms(1, rules.seed, self.request.problem, self.request.sample, "call", self._calls)
         seed = int(uniform * 2**31)
-        stops = tuple((token,) for token in rules.format.stop_ids)
+        stops = tuple(exactly([token]) for token in rules.format.stop_ids)
         if machine.answering:
-            return Call(tuple(self._context), rules.answer_tokens, stops, rules.format.banned_ids, seed)
-        # one token more than the budget: the machine chooses one there too, and would need a call of its own for it
-        left = max(1, rules.budgets[-1] - (len(self._context) - machine.prompt_tokens) + 1)
-        return Call(tuple(self._context), left, (rules.format.close_tag_ids, *stops), (), seed)
+            banned = machine.banned_ids
+            # What would complete a mark is banned for one token only; endpoints ban by the call.
+            most = machine.answer_tokens_left if banned == rules.format.banned_ids else 1
+            return Call(tuple(self._context), most, stops, banned, seed)
+        # so many tokens beyond the budget as a close has: the machine reads on there, and would need another call
+        mark = rules.format.close_mark
+        left = max(1, rules.budgets[-1] - (len(self._context) - machine.prompt_tokens) + len(mark))
+        return Call(tuple(self._context), left, (mark, *stops), (), seed)
 
 
 class CompletionEngine:

@@ -168,9 +168,10 @@ class HFEngine:
     def _choose(self, logits: torch.Tensor, active: list[ForcedThought]) -> list[int]:
         """The next token of each row; never an id beyond the tokenizer, nor a think mark in an answer."""
         logits = logits[:, : self.protocol.vocabulary_size].float()
-        answering = torch.tensor([thought.answering for thought in active], device=logits.device)
-        banned = torch.tensor(self.protocol.format.banned_ids, device=logits.device)
-        logits[:, banned] = logits[:, banned].masked_fill(answering[:, None], -torch.inf)
+        banned = [(row, token) for row, thought in enumerate(active) for token in thought.banned_ids]
+        if banned:
+            rows, tokens = torch.tensor(banned, device=logits.device).unbind(1)
+            logits[rows, tokens] = -torch.inf
         if self.protocol.temperature == 0:
             return logits.argmax(dim=-1).tolist()
         # A row that still has tokens to feed chooses none: its number is not used.

@@ -13,6 +13,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from data_prep.tokens.marks import Mark, ends_with, exactly, own_ids
 from data_prep.tokens.prompts import encode
 from eval.engines.completions import Call, Completion, Failure
 from eval.protocol import Protocol
@@ -27,9 +28,9 @@ class ReplyReader:
     def __init__(self, protocol: Protocol, tokenizer: PreTrainedTokenizerBase) -> None:
         self.protocol, self.tokenizer = protocol, tokenizer
         fmt = protocol.format
-        self.names: dict[tuple[int, ...], str] = {
-            fmt.close_tag_ids: fmt.close_tag,
-            **{(stop,): str(tokenizer.decode([stop])) for stop in fmt.stop_ids},
+        self.names: dict[Mark, str] = {
+            fmt.close_mark: fmt.close_tag,
+            **{exactly([stop]): str(tokenizer.decode([stop])) for stop in fmt.stop_ids},
         }
 
     def read(self, reply: str, call: Call) -> Completion | Failure:
@@ -43,7 +44,7 @@ class ReplyReader:
         fault = self._fault(ids, reason, call)
         if fault:
             return Failure(fault)
-        if reason in ENDED and not any(tuple(ids[-len(end) :]) == end for end in call.ends):
+        if reason in ENDED and not any(ends_with(ids, end) for end in call.ends):
             ids = [*ids, *self._cut_end(choice, call)]
         return Completion(tuple(ids[: call.max_tokens])) if ids else Failure("the endpoint gave no token")
 
@@ -80,5 +81,6 @@ class ReplyReader:
         for key in ("stop_reason", "matched_stop"):
             if key in choice:
                 named = choice[key]
-                return next((end for end in call.ends if named in (self.names[end], *end[:1])), stop)
-        return stop if choice["finish_reason"] == "eos_token" else call.ends[0]
+                ends = (end for end in call.ends if named == self.names[end] or named in end[0])
+                return own_ids(next(ends, stop))
+        return own_ids(stop if choice["finish_reason"] == "eos_token" else call.ends[0])

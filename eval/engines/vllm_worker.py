@@ -44,11 +44,22 @@ def listen(inbox: queue.Queue[dict[str, Any]]) -> None:
 
 
 class UnderWay:
-    """A call: its key, its ends of several tokens (vLLM knows single ones only), and what has come."""
+    """A call: its key, its ends of several tokens (vLLM knows single ones only), and what has come.
 
-    def __init__(self, key: int, marks: list[list[int]]) -> None:
+    An end is a mark: by place, the tokens that may stand there.
+    """
+
+    def __init__(self, key: int, marks: list[list[list[int]]]) -> None:
         self.key, self.marks = key, marks
         self.ids: list[int] = []
+
+    def is_marked(self) -> bool:
+        """Whether one of the ends has come."""
+        return any(
+            len(self.ids) >= len(mark)
+            and all(token in place for token, place in zip(self.ids[-len(mark) :], mark, strict=True))
+            for mark in self.marks
+        )
 
 
 class Engine:
@@ -97,7 +108,7 @@ class Engine:
             max_tokens=call["max_tokens"],
             logit_bias=bias or None,
             ignore_eos=True,
-            stop_token_ids=[end[0] for end in call["ends"] if len(end) == 1],
+            stop_token_ids=[token for end in call["ends"] if len(end) == 1 for token in end[0]],
             detokenize=False,
             output_kind=RequestOutputKind.DELTA,
         )
@@ -114,7 +125,7 @@ class Engine:
             if call is None:
                 continue  # it was ended at its mark; vLLM had gone on
             call.ids.extend(fresh.token_ids)
-            marked = any(call.ids[-len(mark) :] == mark for mark in call.marks)
+            marked = call.is_marked()
             if marked and not output.finished:
                 self.engine.abort_request([request])
             if marked or output.finished:

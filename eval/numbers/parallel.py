@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from eval.numbers.groups import clustered
+from eval.numbers.majority import majority_at_k
 from eval.numbers.statistics import Array, accuracy_interval
 from recipes.errors import UserError
 
@@ -49,12 +49,7 @@ def pass_rows(grades: Mapping[str, Sequence[bool]], groups: Mapping[str, str] | 
 def majority_at_n(answers: Sequence[str], correct: Sequence[bool]) -> float:
     """maj@n of one problem in [0, 1]: is the answer that most thoughts gave correct? Ties are split evenly.
 
-    A thought without an answer (an empty string) does not vote; without any vote the score is 0.
+    Answers are grouped as in `majority.majority_at_k`: those graded correct are one candidate. A wrong thought without
+    an answer (an empty string) does not vote; without any vote the score is 0.
     """
-    votes = Counter(answer for answer in answers if answer)
-    if not votes:
-        return 0.0
-    most = max(votes.values())
-    leaders = {answer for answer, count in votes.items() if count == most}
-    grades = [float(grade) for answer, grade in zip(answers, correct, strict=True) if answer in leaders]
-    return sum(grades) / len(grades)
+    return float(majority_at_k(answers, correct, [len(answers)])[0])

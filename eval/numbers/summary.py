@@ -19,6 +19,7 @@ from eval.numbers.decide import Verdict, decide, verdict_line
 from eval.numbers.fractions import recovered_fraction, share_row
 from eval.numbers.gains import base, gain_row, level
 from eval.numbers.groups import clustered, groups_of
+from eval.numbers.majority import majority_rows
 from eval.numbers.parallel import majority_at_n, pass_rows
 from eval.numbers.retention import Paired
 from eval.numbers.sequences import RUN_ERROR
@@ -107,7 +108,7 @@ def sweep_rows(
         common
         | {"budget": budget}
         | _accuracy(means[:, k])
-        | _spent([s for s in sweep.scores if s.budget == budget])
+        | _spent([s for s in sweep.scores if s.budget == budget], sweep.missing)
         | counted
         for k, budget in enumerate(sweep.budgets)
     ]
@@ -119,10 +120,8 @@ def sweep_rows(
         "style": sweep.style,
     }
     compared = _compared(sweep, unpruned, pruned, section, error, groups)
-    return [
-        *at_budgets,
-        common | {"budget": None} | counted | of_sweep | _parallel(sweep, samples, groups) | compared,
-    ]
+    of_sweep |= _majority(sweep, samples) | _parallel(sweep, samples, groups)
+    return [*at_budgets, common | {"budget": None} | counted | of_sweep | compared]
 
 
 def _compared(
@@ -179,9 +178,13 @@ def _accuracy(means: Array) -> Row:
     return {"accuracy": float(means.mean()), "low": low, "high": high}
 
 
-def _spent(scores: Sequence[Score]) -> Row:
-    return {
+def _spent(scores: Sequence[Score], missing: int) -> Row:
+    """Tokens and shares at one budget; where thoughts are missing, also the accuracy if all of them were wrong."""
+    bound = {"accuracy_if_missing_wrong": sum(s.correct for s in scores) / (len(scores) + missing)} if missing else {}
+    return bound | {
         "tokens_spent": fmean(score.thinking_tokens for score in scores),
+        "answer_tokens": fmean(score.answer_tokens for score in scores),
+        "total_tokens": fmean(score.thinking_tokens + score.answer_tokens for score in scores),
         "closed": fmean(score.closed for score in scores),
         "cut": fmean(score.cut for score in scores),
         "looping": fmean(score.looping for score in scores),
@@ -201,7 +204,7 @@ def _parallel(sweep: SuiteSweep, samples: int, groups: Groups | None) -> Row:
             thoughts[score.problem].append(score)
     complete = {problem: scores for problem, scores in thoughts.items() if len(scores) == samples}
     votes = np.array(
-        [majority_at_n([s.extracted for s in scores], [s.correct for s in scores]) for scores in complete.values()]
+        [majority_at_n([s.candidate for s in scores], [s.correct for s in scores]) for scores in complete.values()]
     )
     low, high = accuracy_interval(clustered(votes, list(complete), groups))
     grades = {problem: [score.correct for score in scores] for problem, scores in thoughts.items()}
@@ -212,6 +215,18 @@ def _parallel(sweep: SuiteSweep, samples: int, groups: Groups | None) -> Row:
         "maj_high": high,
         "maj_problems": len(complete),
     }
+
+
+def _majority(sweep: SuiteSweep, samples: int) -> Row:
+    """maj@k at the largest budget; None for one thought per problem."""
+    if samples < 2:
+        return {"maj_at_k": None}
+    votes: defaultdict[str, tuple[list[str], list[bool]]] = defaultdict(lambda: ([], []))
+    for score in sweep.scores:
+        if score.budget == sweep.budgets[-1]:
+            votes[score.problem][0].append(score.candidate)
+            votes[score.problem][1].append(score.correct)
+    return {"maj_at_k": majority_rows(votes)}
 
 
 def verdict_row(verdict: Verdict | None) -> Row:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -39,7 +39,10 @@ class Axis:
 
 BUDGET = Axis("budget", "accuracy by thinking budget", "thinking budget (tokens)", "off")
 SPENT = Axis("tokens_spent", "accuracy by thinking tokens really spent", "thinking tokens spent (mean)", "0")
-AXES = {"budget": BUDGET, "spent": SPENT}
+TOTAL = Axis(
+    "total_tokens", "accuracy by all tokens spent, answers too", "thinking and answer tokens spent (mean)", "0"
+)
+AXES = {"budget": BUDGET, "spent": SPENT, "total": TOTAL}
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,10 @@ def _blue(index: int, count: int) -> str:
 def draw_curves(axes: Axes, drawn: Sequence[Curve], axis: Axis = BUDGET) -> None:
     """Accuracy along `axis` (log2); bands are the 95 % intervals where a curve has one.
 
-    A logarithmic axis has no 0: such points are drawn apart on the left, as diamonds that no line joins.
+    A logarithmic axis has no 0: such points are drawn apart on the left, as diamonds that no line joins. Rows of older
+    runs that lack the axis are left out.
     """
+    drawn = [replace(curve, rows=tuple(row for row in curve.rows if axis.key in row)) for curve in drawn]
     above = [row[axis.key] for curve in drawn for row in curve.rows if row[axis.key] > 0]
     apart = min(above) / 2 if above else 1.0
     for curve in drawn:

@@ -18,7 +18,8 @@ from jinja2 import Environment, FileSystemLoader
 
 from eval.numbers.summary import Row, newest, steps, suites, verdict_suite
 from eval.show import sections
-from eval.show.curves import SPENT, save
+from eval.show.answers import long_answers
+from eval.show.curves import SPENT, TOTAL, save
 from eval.show.plots import curves_figure, training_figure
 from eval.show.tables import gain_note
 from runtime.files import read_rows, write_whole
@@ -55,6 +56,7 @@ def write_report(run_dir: Path) -> Path:
         by_step=sections.by_step(rows, suite),
         half_back=sections.half_recovered(rows, suite),
         endings=sections.endings(rows, suite),
+        long_answers=long_answers(rows, suite),
         style=sections.style(rows, suite),
         parallel=sections.parallel(rows, suite),
         training=sections.training(metrics, record),
@@ -98,6 +100,7 @@ def _figures(folder: Path, rows: Sequence[Row], suite: str) -> dict[str, str]:
     paths = [
         save(curves_figure(rows, suite), folder / "accuracy_by_budget.png"),
         save(curves_figure(rows, suite, SPENT), folder / "accuracy_by_tokens_spent.png"),
+        save(curves_figure(rows, suite, TOTAL), folder / "accuracy_by_total_tokens.png"),
     ]
     paths += [save(training_figure(rows, suite), folder / "way_back.png")] if steps(rows, "run", suite) else []
     return {path.stem: base64.b64encode(path.read_bytes()).decode("ascii") for path in paths}

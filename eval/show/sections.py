@@ -10,6 +10,7 @@ from typing import Any
 from eval.numbers.fractions import share_text
 from eval.numbers.summary import Row, at_step, newest, steps, suites, totals
 from eval.numbers.token_factors import factor_text
+from eval.show.answers import answer_cell
 from eval.show.tables import (
     THOUGHT_HEAD,
     budget_name,
@@ -159,7 +160,8 @@ def _values(at_budgets: Sequence[Row], summary: Row | None) -> dict[str, float]:
 
 
 def endings(rows: Sequence[Row], suite: str) -> Table:
-    """How thoughts end, by model and budget: tokens spent; shares closed by themselves, looping, answer truncated."""
+    """How thoughts end, by model and budget: tokens spent; shares closed by themselves, looping, answer truncated; and
+    the tokens of an answer."""
     lines = [
         [
             name,
@@ -168,11 +170,12 @@ def endings(rows: Sequence[Row], suite: str) -> Table:
             f"{row['closed']:.2f}",
             f"{row['looping']:.2f}",
             f"{row['cut']:.2f}",
+            answer_cell(row),
         ]
         for model, name in MODELS.items()
         for row in newest(rows, model, suite)[0]
     ]
-    head = ["model", "budget (tokens)", "tokens spent", "closed", "looping", "answer truncated"]
+    head = ["model", "budget (tokens)", "tokens spent", "closed", "looping", "answer truncated", "answer tokens"]
     return Table(head, lines)
 
 
@@ -201,19 +204,23 @@ def _judged(name: str, judged: Row | None) -> list[list[str]]:
 
 
 def parallel(rows: Sequence[Row], suite: str) -> Table:
-    """pass@k and maj@n at the largest budget by model; no lines where there was one thought per problem."""
+    """pass@k and maj@k at the largest budget by model; no lines where there was one thought per problem."""
     summaries = {name: newest(rows, model, suite)[1] for model, name in MODELS.items()}
     sampled = {name: summary for name, summary in summaries.items() if summary and summary.get("pass_at_k")}
     lines = [
         [
             name,
-            " · ".join(f"pass@{at_k['k']} {_bracketed(at_k['value'], at_k, '')}" for at_k in summary["pass_at_k"]),
-            _bracketed(summary["maj_at_n"], summary, "maj_"),
+            _by_k("pass", summary["pass_at_k"]),
+            _by_k("maj", summary.get("maj_at_k") or []) or _bracketed(summary["maj_at_n"], summary, "maj_"),
             str(summary["samples"]),
         ]
         for name, summary in sampled.items()
     ]
-    return Table(["model", "pass@k", "maj@n", "n"], lines)
+    return Table(["model", "pass@k", "maj@k", "n"], lines)
+
+
+def _by_k(name: str, curve: Sequence[Row]) -> str:
+    return " · ".join(f"{name}@{at_k['k']} {_bracketed(at_k['value'], at_k, '')}" for at_k in curve)
 
 
 def _bracketed(value: float, row: Row, of: str) -> str:

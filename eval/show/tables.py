@@ -7,6 +7,7 @@ from textwrap import fill
 
 from eval.numbers.sequences import RUN_ERROR, interval_name
 from eval.numbers.summary import Row, newest, suites
+from eval.show.answers import answer_cell, long_answers
 
 NAMES = {"unpruned": "unpruned", "pruned": "pruned", "run": "now"}
 WIDTH = 100
@@ -21,8 +22,10 @@ def share(value: float) -> str:
 
 
 def cell(row: Row) -> str:
-    """Accuracy with its 95 % interval, as in `0.98 [.95, 1.0]`, and the number of missing thoughts, if any."""
-    missing = f" ({row['missing']} missing)" if row.get("missing") else ""
+    """Accuracy with its 95 % interval, as in `0.98 [.95, 1.0]`; the number of missing thoughts, if any, and the
+    accuracy if all of them were wrong."""
+    bound = f": >= {share(row['accuracy_if_missing_wrong'])}" if "accuracy_if_missing_wrong" in row else ""
+    missing = f" ({row['missing']} missing{bound})" if row.get("missing") else ""
     return f"{row['accuracy']:.2f} [{share(row['low'])}, {share(row['high'])}]{missing}"
 
 
@@ -81,7 +84,11 @@ def sweep_table(rows: Sequence[Row], suite: str) -> str:
     summary = present.get("run", ([], None))[1]
     if summary is not None:
         largest = present["run"][0][-1]
-        parts.append(f"answers truncated {share(largest['cut'])}, {largest['tokens_spent']:.0f} thinking tokens spent")
+        parts.append(
+            f"answers truncated {share(largest['cut'])}, {answer_cell(largest)} tokens long; "
+            f"{largest['tokens_spent']:.0f} thinking tokens spent"
+        )
+        parts += [line for warning in long_answers(rows, suite) for line in fill(warning, WIDTH).splitlines()]
         parts += fill(summary["verdict_line"], WIDTH).splitlines() if summary.get("verdict_line") else []
     return "\n".join(parts)
 

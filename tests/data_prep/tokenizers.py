@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
@@ -27,12 +29,28 @@ def spelled_bytes() -> dict[int, str]:
     return {**{byte: chr(byte) for byte in plain}, **{byte: chr(256 + i) for i, byte in enumerate(others)}}
 
 
-def byte_tokenizer(marks: tuple[str, ...], template: str, eos: str, pad: str) -> PreTrainedTokenizerFast:
-    """A byte-level BPE in which id = byte, "\\n\\n" is 256, "12" is 257, and the marks follow from 258 on."""
-    letters = spelled_bytes()
-    vocabulary = {letter: byte for byte, letter in letters.items()}
-    vocabulary |= {letters[10] * 2: 256, "12": 257}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[(letters[10], letters[10]), ("1", "2")]))
+LINE = spelled_bytes()[10]
+PIECES = [("a", "<"), ("t", "h"), ("i", "n"), ("<", "/"), (".", "</"), (LINE, LINE), (">", LINE * 2)]
+"""merges of a tokenizer that writes <think> as `<`, `th`, `in`, `k`, `>`; their tokens have the ids from 256 on"""
+TH, IN, END, DOT_END, LINES, SHUT_LINES = range(257, 263)
+
+
+def text_mark_tokenizer() -> PreTrainedTokenizerFast:
+    """A byte-level BPE whose marks of a thought are plain text, merged with what stands beside them."""
+    return byte_tokenizer(QWEN_MARKS[:3], QWEN_TEMPLATE, "<|im_end|>", "<|endoftext|>", PIECES)
+
+
+def byte_tokenizer(
+    marks: tuple[str, ...],
+    template: str,
+    eos: str,
+    pad: str,
+    merges: Sequence[tuple[str, str]] = ((LINE, LINE), ("1", "2")),
+) -> PreTrainedTokenizerFast:
+    """A byte-level BPE in which id = byte; the merges' tokens follow from 256 on ("\\n\\n", "12"), then the marks."""
+    vocabulary = {letter: byte for byte, letter in spelled_bytes().items()}
+    vocabulary |= {left + right: 256 + place for place, (left, right) in enumerate(merges)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=list(merges)))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_tokens([AddedToken(mark, special=not mark.endswith("think>"), normalized=False) for mark in marks])

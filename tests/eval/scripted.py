@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
+from data_prep.tokens.marks import Mark
 from data_prep.tokens.prompts import ThinkFormat
 from eval.budget_forcing import ForcedThought
 from eval.looping import is_looping
@@ -21,7 +23,7 @@ FORMAT = ThinkFormat(
     cue="c",
     wait="w",
     stop="<eos>",
-    close_tag_ids=(CLOSE,),
+    close_mark=((CLOSE,),),
     forced_close_ids=(LINE, CLOSE, TAIL, CUE),
     own_close_ids=(CLOSE, TAIL, CUE),
     wait_ids=(WAIT_A, WAIT_B),
@@ -64,8 +66,7 @@ def drive(choose: Choose, protocol: Protocol, request: Request = REQUEST) -> Tho
             assert thought.length <= len(cells), "a gap in the cache"
             cells[thought.length :] = [thought.queue.pop(0)]
             thought.length += 1
-        banned = frozenset(protocol.format.banned_ids if thought.answering else ())
-        thought.accept(choose(tuple(cells[: thought.length]), banned, thought.uniform))
+        thought.accept(choose(tuple(cells[: thought.length]), frozenset(thought.banned_ids), thought.uniform))
     return thought.thought()
 
 
@@ -76,9 +77,9 @@ def reference(
     (budget,), fmt = protocol.budgets, protocol.format
     if budget == 0:
         return (), _answer(choose, protocol, list(request.off_ids))
-    mark, thinking, forced, extensions = fmt.close_tag_ids, list[int](), list[int](), 0
+    mark, thinking, forced, extensions = fmt.close_mark, list[int](), list[int](), 0
     while True:
-        closed, ended = tuple(thinking[-len(mark) :]) == mark, False
+        closed, ended = stands_at_the_end(thinking, mark), False
         loops = protocol.stop_loops and not closed and is_looping(thinking)
         if not closed and not loops and len(thinking) < budget:
             token = forced.pop(0) if forced else choose((*request.prompt_ids, *thinking), frozenset(), 0.0)
@@ -93,16 +94,24 @@ def reference(
             continue
         break
     if not closed and not ended:
-        cut = [n for n in range(1, len(mark)) if tuple(thinking[-n:]) == mark[:n]]
+        cut = [n for n in range(1, len(mark)) if stands_at_the_end(thinking, mark[:n])]
         thinking = thinking[: len(thinking) - max(cut, default=0)]
     closing = fmt.own_close_ids if closed else fmt.forced_close_ids
     return tuple(thinking), _answer(choose, protocol, [*request.prompt_ids, *thinking, *closing])
 
 
+def stands_at_the_end(ids: Sequence[int], mark: Mark) -> bool:
+    """Whether the last tokens write the mark: tried against every spelling of it, spelled out."""
+    return tuple(ids[-len(mark) :]) in set(product(*mark)) if mark else True
+
+
 def _answer(choose: Choose, protocol: Protocol, context: list[int]) -> tuple[int, ...]:
     answer: list[int] = []
     while len(answer) < protocol.answer_tokens:
-        token = choose((*context, *answer), frozenset(protocol.format.banned_ids), 0.0)
+        banned = set(protocol.format.banned_ids)
+        for mark in protocol.format.banned_marks:
+            banned |= {token for token in mark[-1] if stands_at_the_end([*answer, token], mark)}
+        token = choose((*context, *answer), frozenset(banned), 0.0)
         if token in protocol.format.stop_ids:
             break
         answer.append(token)

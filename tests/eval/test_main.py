@@ -33,9 +33,9 @@ def row(budget: int | None, **more: Any) -> dict[str, Any]:
 def test_a_table_has_a_line_per_model_and_a_column_per_budget() -> None:
     rows = [row(0), row(1024), row(None)]
     assert suite_table({"a": rows, "longer/name": rows}, "s").splitlines() == [
-        "s            thinking off     1,024            gain per doubling",
-        "a            0.50 [.25, .75]  0.50 [.25, .75]  -",
-        "longer/name  0.50 [.25, .75]  0.50 [.25, .75]  -",
+        "s            thinking off     1,024            gain per doubling  answer tokens",
+        "a            0.50 [.25, .75]  0.50 [.25, .75]  -                  -",
+        "longer/name  0.50 [.25, .75]  0.50 [.25, .75]  -                  -",
     ]
 
 

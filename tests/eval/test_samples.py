@@ -6,11 +6,15 @@ import dataclasses
 import json
 from pathlib import Path
 
+import pytest
+
 from data_prep.grading.grade import Grade
 from data_prep.problem import Problem, Suite
+from data_prep.tokens.prompts import encode, think_format
 from eval.numbers.style import style_row
 from eval.samples import GradedAnswer, GradedThought, answer_text, grade_thoughts, read_sweep, write_samples
 from eval.types import Answer, Score, Stop, SuiteSweep, Thought
+from recipes.data import FormatSection
 from tests.data_prep.tokenizers import qwen_like
 from tests.eval.worlds import nano_protocol, nano_tokenizer
 
@@ -54,12 +58,42 @@ def test_an_answer_is_the_cue_and_what_follows() -> None:
 
 
 def test_an_answer_of_a_byte_level_tokenizer_keeps_its_letters() -> None:
-    from data_prep.tokens.prompts import think_format
-    from recipes.data import FormatSection
-
     tokenizer = qwen_like()
     protocol = dataclasses.replace(nano_protocol([4]), format=think_format(FormatSection(cue="Final:"), tokenizer))
     assert answer_text(tuple(" é √2\n".encode()), protocol, tokenizer) == "Final: é √2"
+
+
+@pytest.mark.parametrize(
+    ("answer", "grade"), [("12}<|im_end|>", True), ("12}. So 13", True), ("12", True), ("13}", False)]
+)
+def test_a_box_that_the_cue_opens_is_whole_for_the_grader(answer: str, grade: bool) -> None:
+    tokenizer = qwen_like()
+    fmt = think_format(FormatSection(cue="**Final Answer**\n\n\\boxed{"), tokenizer)
+    protocol = dataclasses.replace(nano_protocol([4]), format=fmt)
+    thought = Thought("p", 0, (65,), "close", 0, (Answer((4,), 1, encode(answer, tokenizer), True),))
+    suite = Suite("s", (Problem("p", "q", "12"),), "integer")
+    (graded,) = grade_thoughts([thought], suite, protocol, tokenizer)
+    assert graded.answers[0].text.startswith("**Final Answer**\n\n\\boxed{1")
+    assert graded.answers[0].grade.correct is grade
+
+
+def test_a_close_right_after_a_budget_counts_there_and_thinking_off_is_never_closed() -> None:
+    answers = [dataclasses.replace(FORCED, budgets=(b,), thinking_tokens=n) for b, n in ((0, 0), (2, 2), (3, 3))]
+    thought = dataclasses.replace(
+        THOUGHT, answers=(*answers, dataclasses.replace(OWN, budgets=(9,), thinking_tokens=3))
+    )
+    assert [(score.budget, score.closed) for score in thought.scores()] == [
+        (0, False),
+        (2, False),
+        (3, True),
+        (9, True),
+    ]
+
+
+def test_what_an_answer_votes_for_is_kept() -> None:
+    thought = dataclasses.replace(THOUGHT, answers=(dataclasses.replace(OWN, voted="0.5"),))
+    assert GradedThought.of_row(json.loads(json.dumps(thought.row()))) == thought
+    assert [score.candidate for score in (*thought.scores(), *THOUGHT.scores())] == ["0.5", "0.5", "8 “é”", "7", "7"]
 
 
 def test_a_right_answer_is_right() -> None:

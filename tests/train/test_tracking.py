@@ -209,7 +209,9 @@ def test_values_of_a_sweep_by_name() -> None:
         "high": 0.6,
         "closed": 1.0,
         "looping": 0.0,
+        "cut": 0.25,
         "tokens_spent": 9.0,
+        "answer_tokens": 2.0,
     }
     whole = {"model": "run", "suite": "chain", "budget": None, "level": 0.5, "gain_per_doubling": 0.1, "verdict": None}
     assert sweep_values([at_budget, whole]) == {
@@ -218,7 +220,9 @@ def test_values_of_a_sweep_by_name() -> None:
         "sweep/chain/high@b16": 0.6,
         "sweep/chain/closed@b16": 1.0,
         "sweep/chain/looping@b16": 0.0,
+        "sweep/chain/cut@b16": 0.25,
         "sweep/chain/tokens@b16": 9.0,
+        "sweep/chain/answer_tokens@b16": 2.0,
         "sweep/chain/level": 0.5,
         "sweep/chain/gain_per_doubling": 0.1,
     }

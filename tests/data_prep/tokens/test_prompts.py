@@ -6,6 +6,7 @@ import datetime
 
 import pytest
 
+from data_prep.nano_world import build_tokenizer
 from data_prep.problem import Problem, Suite
 from data_prep.tokens.prompts import encode, render_off_prompt, render_prompt, think_format
 from data_prep.tokens.tokenize import IGNORED, label_trace
@@ -97,8 +98,9 @@ def test_a_tokenizer_without_end_of_sequence_stops_by_the_recipe() -> None:
 
 
 def test_a_tokenizer_without_think_tokens_is_refused() -> None:
-    tokenizer = byte_tokenizer(QWEN_MARKS[:3], QWEN_TEMPLATE, "<|im_end|>", "<|endoftext|>")
-    with pytest.raises(UserError, match=r"data\.format\.name=auto: .* no tokens <think>.*set data\.format"):
+    template = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    tokenizer = byte_tokenizer(QWEN_MARKS[:3], template, "<|im_end|>", "<|endoftext|>")
+    with pytest.raises(UserError, match=r"data\.format\.name=auto: neither tokens nor template .*set data\.format"):
         think_format(FormatSection(), tokenizer)
 
 
@@ -121,6 +123,37 @@ def test_a_pad_token_that_is_the_stop_token_is_refused() -> None:
     tokenizer = byte_tokenizer(QWEN_MARKS, QWEN_TEMPLATE, eos="<|im_end|>", pad="<|im_end|>")
     with pytest.raises(UserError, match=r"pad token .* must exist and differ from the stop token"):
         think_format(FormatSection(), tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("section", "says"),
+    [
+        ({"cue": ""}, r"data\.format\.cue='': after the close '</think> ' the tokenizer writes an unknown token"),
+        ({"cue": "Therefore"}, r"data\.format\.cue='Therefore': after the close '</think> ' the tokenizer writes"),
+        (
+            {"cue": "answer", "wait": "Hmm"},
+            r"data\.format\.wait='Hmm': the tokenizer writes an unknown token \(<unk>\)",
+        ),
+    ],
+)
+def test_an_unknown_token_before_an_answer_or_in_an_extension_is_refused(section: dict[str, str], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        think_format(FormatSection(open="<think>", close="</think> ", **section), build_tokenizer())
+
+
+def test_the_default_wait_text_of_a_tokenizer_without_it_is_none() -> None:
+    fmt = think_format(FormatSection(open="<think>", close="</think> ", cue="answer"), build_tokenizer())
+    assert (fmt.wait, fmt.wait_ids) == ("", ())
+
+
+@pytest.mark.parametrize("section", [{"name": "think"}, {"open": "<think>\n"}], ids=["by name", "by its strings"])
+def test_marks_of_plain_text_are_taken_where_they_are_named(section: dict[str, str]) -> None:
+    fmt = think_format(FormatSection(**section, cue="A:"), templates.qwen25())
+    assert (fmt.open, fmt.close, fmt.close_tag_ids) == ("<think>\n", "\n</think>\n\n", tuple(b"</think>"))
+    assert fmt.forced_close_ids == (10, *b"</think>", TWO_LINES, *b"A:")
+    assert fmt.own_close_ids == (*b"</think>", TWO_LINES, *b"A:")
+    assert (fmt.banned_ids, len(fmt.banned_marks)) == ((), 2)
+    assert "as plain text" in str(fmt)
 
 
 def test_encoding_adds_nothing() -> None:

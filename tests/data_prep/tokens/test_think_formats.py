@@ -25,7 +25,7 @@ from data_prep.trace import Trace
 from recipes.data import FormatSection
 from recipes.errors import UserError
 from tests.data_prep import templates
-from tests.data_prep.tokenizers import TWO_LINES, qwen_like, r1_like
+from tests.data_prep.tokenizers import QWEN_MARKS, QWEN_TEMPLATE, TWO_LINES, byte_tokenizer, qwen_like, r1_like
 
 QUESTION = "2+2?"
 PAD, START, END, THINK, CLOSE = range(258, 263)  # ChatML marks, then those of a thought
@@ -226,14 +226,15 @@ def test_the_format_that_a_template_shows(tokenizer: PreTrainedTokenizerFast, na
         (
             templates.qwen25(),
             {},
-            "data.format.name=auto: the tokenizer has no tokens <think> and </think>, so its template "
-            "does not show how this model thinks; formats that fit it: s1; set data.format",
+            "data.format.name=auto: neither tokens nor template of this tokenizer show how the model thinks; "
+            "formats that fit it: s1, think (as plain text); set data.format.name",
         ),
-        (templates.own(), {}, "formats that fit it: none; set data.format to the one it was trained with, or give"),
+        (templates.own(), {}, "formats that fit it: think (as plain text); set data.format.name to the one it was"),
         (
             templates.qwen25(),
             {"name": "qwen3"},
-            "data.format.name=qwen3: this tokenizer has no token <think>, </think>; formats that fit it: s1;",
+            "data.format.name=qwen3: this tokenizer has no token <think>, </think>; formats that fit it: s1, "
+            "think (as plain text);",
         ),
         (
             templates.qwen3(),
@@ -248,9 +249,9 @@ def test_the_format_that_a_template_shows(tokenizer: PreTrainedTokenizerFast, na
         ),
         (
             templates.qwen25(),
-            {"open": "<think>\n"},
-            "data.format.open: '<think>' is not a token of this model's tokenizer "
-            "(it falls into 7 pieces), so it is not a thinking model in this format; formats that fit it: s1;",
+            {"open": "Thoughts:", "close": "The end"},
+            "data.format.close: 'The end' is neither a token of this tokenizer nor more than words, so it cannot be "
+            "told from ordinary text; give a mark with a sign, such as <think>; formats that fit it: s1,",
         ),
     ],
 )
@@ -265,6 +266,14 @@ def test_a_format_that_does_not_fit_is_refused_with_those_that_do(
 def test_strings_without_a_name_are_a_custom_format_as_before() -> None:
     fmt = think_format(FormatSection(open="<think>"), templates.qwen3())
     assert (fmt.name, fmt.open, fmt.close) == ("custom", "<think>", "\n</think>\n\n")
+
+
+def test_a_template_that_writes_the_tags_as_plain_text_shows_the_format() -> None:
+    tokenizer = byte_tokenizer(QWEN_MARKS[:3], QWEN_TEMPLATE, "<|im_end|>", "<|endoftext|>")
+    fmt = think_format(FormatSection(), tokenizer)
+    assert (found_in_template(tokenizer), fmt.name) == ("think", "think")
+    prompt = render_prompt("2+2?", tokenizer, fmt)
+    assert prompt == "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n<think>\n"
 
 
 def test_a_switch_for_another_format_is_not_taken_for_this_one() -> None:

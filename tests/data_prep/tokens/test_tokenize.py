@@ -13,9 +13,23 @@ from data_prep.tokens.prompts import think_format
 from data_prep.tokens.tokenize import IGNORED, Labeller, Row, Unwritable, label_trace
 from data_prep.trace import Trace
 from recipes.data import FormatSection
-from tests.data_prep.tokenizers import CLOSE, IM_END, IM_START, THINK, TWO_LINES, qwen_like, r1_like
+from tests.data_prep.tokenizers import (
+    CLOSE,
+    DOT_END,
+    END,
+    IM_END,
+    IM_START,
+    IN,
+    SHUT_LINES,
+    TH,
+    THINK,
+    TWO_LINES,
+    qwen_like,
+    r1_like,
+    text_mark_tokenizer,
+)
 
-NANO, QWEN, R1 = build_tokenizer(), qwen_like(), r1_like()
+NANO, QWEN, R1, TEXT = build_tokenizer(), qwen_like(), r1_like(), text_mark_tokenizer()
 CHAIN = Trace(id="t", question="start 7 #1 +3 #2 *4 ?", thinking="#1 +3 7 10 #2 *4 10 7", answer="answer 7", source="f")
 SUM = Trace(id="t", question="2+2?", thinking="2+2=4", answer="4", source="f")
 QWEN_PROMPT = [IM_START, *b"user\n2+2?", IM_END, 10, IM_START, *b"assistant\n", THINK, 10]
@@ -27,6 +41,25 @@ def qwen_row(**changes: str) -> Row:
 
 def labelled(row: Row) -> list[int]:
     return [label for label in row.labels if label != IGNORED]
+
+
+def test_labels_of_marks_of_plain_text() -> None:
+    row = label_trace(SUM, TEXT, think_format(FormatSection(), TEXT))
+    assert labelled(row) == [*b"2+2=4\n", END, TH, IN, ord("k"), SHUT_LINES, ord("4"), TEXT.eos_token_id]
+    assert row.input_ids[: -len(labelled(row))][-6:] == [ord("<"), TH, IN, ord("k"), ord(">"), 10]
+
+
+@pytest.mark.parametrize(("thinking", "close"), [("so.", [DOT_END]), ("so", [ord("o"), END])])
+def test_a_close_merged_with_the_thinking_is_a_close_all_the_same(thinking: str, close: list[int]) -> None:
+    fmt = think_format(FormatSection(open="<think>", close="</think>"), TEXT)
+    ids = labelled(label_trace(dataclasses.replace(SUM, thinking=thinking), TEXT, fmt))
+    assert ids[: ids.index(TH)][-len(close) :] == close
+
+
+def test_a_close_that_the_tokenizer_merges_beyond_recognition_is_not_trained() -> None:
+    fmt = think_format(FormatSection(open="<think>", close="</think>"), TEXT)
+    (outcome,) = Labeller(TEXT, fmt).label_all([dataclasses.replace(SUM, thinking="so a")])  # "a<" is one token
+    assert isinstance(outcome, Unwritable) and outcome.reason == "close not read"
 
 
 def test_labels_of_a_nano_trace() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from eval.engines.completions import Call, Completion, CompletionEngine, Failure
 from eval.protocol import Protocol
 from eval.types import Missing, Request, Thought
-from tests.eval.scripted import OPEN, drive, make_protocol, summing
+from tests.eval.scripted import FORMAT, OPEN, drive, make_protocol, stands_at_the_end, summing
 
 PROTOCOL = make_protocol([2, 5, 9], answer_tokens=2)
 REQUESTS = [Request(f"p{i}", 0, (20 + i, OPEN)) for i in range(6)]
@@ -21,12 +22,13 @@ class InHand:
     def __init__(self, width: int, pick: Callable[[dict[int, Call]], int]) -> None:
         self.width, self.pick = width, pick
         self.calls: dict[int, Call] = {}
-        self.most, self.closed = 0, False
+        self.most, self.single_tokens, self.closed = 0, 0, False
 
     def start(self, key: int, call: Call) -> None:
         assert key not in self.calls
         self.calls[key] = call
         self.most = max(self.most, len(self.calls))
+        self.single_tokens += call.max_tokens == 1 and bool(call.banned_ids)
 
     def finished(self) -> tuple[int, Completion | Failure]:
         key = self.pick(self.calls)
@@ -38,7 +40,7 @@ class InHand:
 
 def complete(call: Call) -> Completion:
     ids: list[int] = []
-    while len(ids) < call.max_tokens and not any(tuple(ids[-len(end) :]) == end for end in call.ends):
+    while len(ids) < call.max_tokens and not any(stands_at_the_end(ids, end) for end in call.ends):
         ids.append(summing((*call.prompt_ids, *ids), frozenset(call.banned_ids), 0.0))
     return Completion(tuple(ids))
 
@@ -61,6 +63,23 @@ def test_thoughts_are_those_of_single_steps_whatever_comes_first(
 ) -> None:
     thoughts = list(CompletionEngine(InHand(width, pick), protocol).think(REQUESTS))
     assert sorted(thoughts, key=lambda t: t.problem) == [drive(summing, protocol, request) for request in REQUESTS]
+
+
+TEXT_MARKS = dataclasses.replace(
+    FORMAT,
+    close_mark=((20, 30), (31, 32, 33)),
+    banned_ids=(),
+    banned_marks=tuple(((first,), (second,)) for first in range(20, 39) for second in range(20, 39, 3)),
+)
+"""so many marks that `summing` completes one in most answers"""
+
+
+def test_marks_of_plain_text_are_banned_by_calls_of_one_token() -> None:
+    protocol = make_protocol([2, 5, 9], TEXT_MARKS, answer_tokens=6)
+    completer = InHand(3, first)
+    thoughts = list(CompletionEngine(completer, protocol).think(REQUESTS))
+    assert sorted(thoughts, key=lambda t: t.problem) == [drive(summing, protocol, request) for request in REQUESTS]
+    assert completer.single_tokens > 5
 
 
 def test_a_whole_thought_is_given_while_others_are_under_way() -> None:

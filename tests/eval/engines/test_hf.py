@@ -175,17 +175,19 @@ FAMILIES = ["qwen3", "qwen2_mixed", "qwen2_derived", "mistral", "gemma", "gemma3
 ATTENTIONS = [*((family, kind) for family in FAMILIES for kind in ("sdpa", "eager", SLOTS)), ("gemma2", "eager")]
 
 
-def by_forward(model: PreTrainedModel, protocol: Protocol) -> dict[Key, dict[int, object]]:
-    """The thoughts of SHORT by uncached forwards over whole sequences, one budget at a time."""
+def by_forward(
+    model: PreTrainedModel, protocol: Protocol, requests: Sequence[Request] = SHORT
+) -> dict[Key, dict[int, object]]:
+    """The thoughts of `requests` by uncached forwards over whole sequences, one budget at a time."""
 
     def choose(tokens: tuple[int, ...], banned: frozenset[int], uniform: float) -> int:
         with torch.no_grad():
-            logits = model(torch.tensor([tokens]), use_cache=False).logits[0, -1]
+            logits = model(input_ids=torch.tensor([tokens]), use_cache=False).logits[0, -1]
         logits[list(banned)] = -torch.inf
         return int(logits.argmax())
 
     single = {b: dataclasses.replace(protocol, budgets=(b,)) for b in protocol.budgets}
-    return {(r.problem, 0): {b: reference(choose, rules, r) for b, rules in single.items()} for r in SHORT}
+    return {(r.problem, 0): {b: reference(choose, rules, r) for b, rules in single.items()} for r in requests}
 
 
 @pytest.mark.parametrize(("family", "attention"), ATTENTIONS)

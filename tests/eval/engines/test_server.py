@@ -108,7 +108,7 @@ def test_closing_drops_calls_under_way_and_their_thread() -> None:
     with endpoint(answer) as (url, _):
         calls = completer(url)
         for key, thought in enumerate(nano_requests("shallow", 2)):
-            calls.start(key, Call(thought.prompt_ids, 1, ((3,),), (), 0))
+            calls.start(key, Call(thought.prompt_ids, 1, (((3,),),), (), 0))
         held.wait()
         calls.close()
         names = [thread.name for thread in threading.enumerate()]

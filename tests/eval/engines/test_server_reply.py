@@ -18,8 +18,8 @@ TOKENIZER = qwen_like()
 FORMAT = think_format(FormatSection(), TOKENIZER)
 READER = ReplyReader(make_protocol([8], FORMAT, vocabulary_size=len(TOKENIZER)), TOKENIZER)
 H, E = ord("h"), ord("e")
-THINKING = Call((1,), 8, ((CLOSE,), (IM_END,)), (), seed=0)
-ANSWERING = Call((1,), 8, ((IM_END,),), (THINK, CLOSE), seed=0)
+THINKING = Call((1,), 8, (((CLOSE,),), ((IM_END,),)), (), seed=0)
+ANSWERING = Call((1,), 8, (((IM_END,),),), (THINK, CLOSE), seed=0)
 
 
 def read(call: Call = THINKING, reader: ReplyReader = READER, **choice: Any) -> Completion | Failure:
@@ -79,7 +79,7 @@ def test_more_tokens_than_were_asked_for_are_cut() -> None:
 def test_a_close_of_several_tokens_is_put_back_whole() -> None:
     fmt = think_format(FormatSection(open="<|im_start|>think\n", close="<|im_start|>answer\n"), TOKENIZER)
     reader = ReplyReader(make_protocol([8], fmt, vocabulary_size=len(TOKENIZER)), TOKENIZER)
-    call = Call((1,), 20, (fmt.close_tag_ids, (IM_END,)), (), seed=0)
+    call = Call((1,), 20, (fmt.close_mark, ((IM_END,),)), (), seed=0)
     whole = Completion((H, E, IM_START, *b"answer"))
     assert read(call, reader, text="he", finish_reason="stop", stop_reason="<|im_start|>answer") == whole
     assert read(call, reader, text="he<|im_start|>answer", finish_reason="stop") == whole

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from data_prep.tokens.marks import exactly
 from eval.engines import vllm
 from eval.engines.completions import CompletionEngine
 from eval.engines.vllm import VllmCompleter, lora_rank, vllm_version
@@ -52,7 +53,9 @@ def think(protocol: Any = PROTOCOL, requests: list[Request] = REQUESTS, **change
     [
         PROTOCOL,
         make_protocol([9], extend_to=6, max_extensions=2),
-        make_protocol([9], dataclasses.replace(FORMAT, close_tag_ids=MARK, forced_close_ids=MARK, own_close_ids=MARK)),
+        make_protocol(
+            [9], dataclasses.replace(FORMAT, close_mark=exactly(MARK), forced_close_ids=MARK, own_close_ids=MARK)
+        ),
     ],
     ids=["budgets", "extended", "a mark of two tokens"],
 )

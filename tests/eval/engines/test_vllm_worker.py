@@ -39,7 +39,7 @@ def worker(environment: dict[str, str]) -> Iterator[WorkerProcess]:
 
 
 def call(**changes: Any) -> dict[str, Any]:
-    return {"key": 5, "prompt": [1, 2, 20], "max_tokens": 6, "ends": [[EOS]], "banned": [], "seed": 0, **changes}
+    return {"key": 5, "prompt": [1, 2, 20], "max_tokens": 6, "ends": [[[EOS]]], "banned": [], "seed": 0, **changes}
 
 
 def written(prompt: list[int], banned: frozenset[int] = frozenset(), most: int = 6) -> list[int]:
@@ -64,7 +64,7 @@ def test_calls_run_side_by_side(worker: WorkerProcess) -> None:
 
 def test_an_end_of_several_tokens_ends_a_call_after_its_last(worker: WorkerProcess) -> None:
     ids = written([1, 2, 20])
-    worker.tell(call(ends=[[EOS], ids[1:3]]))
+    worker.tell(call(ends=[[[EOS]], [[LINE, ids[1]], [ids[2]]]]))
     assert worker.hear(60) == {"key": 5, "ids": ids[:3]}
 
 

@@ -38,6 +38,8 @@ BUDGET_KEYS = [
     "samples",
     "missing",
     "tokens_spent",
+    "answer_tokens",
+    "total_tokens",
     "closed",
     "cut",
     "looping",
@@ -84,6 +86,7 @@ def test_rows_have_the_keys_of_the_design_and_their_values():
     assert sorted(first) == sorted(second) == sorted(BUDGET_KEYS)
     assert first["accuracy"] == 0 and second["accuracy"] == 7 / 8 and second["low"] < 7 / 8 < second["high"]
     assert (first["tokens_spent"], second["tokens_spent"]) == (8, 10)
+    assert (first["answer_tokens"], first["total_tokens"], second["total_tokens"]) == (3, 11, 13)
     assert (first["closed"], second["closed"], first["cut"], second["cut"], first["looping"]) == (0, 1, 1, 0, 0.25)
     assert (first["method"], first["chance"]) == ("generate", None)
     assert (first["problems"], first["samples"], first["step"], first["model"], first["protocol"]) == (
@@ -104,6 +107,7 @@ def test_rows_have_the_keys_of_the_design_and_their_values():
     assert whole["gain_low"] < 7 / 8 < whole["gain_high"]
     assert [(one["k"], one["value"], one["problems"]) for one in whole["pass_at_k"]] == [(1, 7 / 8, 4), (2, 1.0, 4)]
     assert (whole["pass_at_k"][0]["low"], whole["pass_at_k"][0]["high"]) == (second["low"], second["high"])
+    assert [(one["k"], one["value"], one["problems"]) for one in whole["maj_at_k"]] == [(1, 7 / 8, 4), (2, 7 / 8, 4)]
     assert whole["maj_at_n"] == 7 / 8 and whole["maj_low"] < 7 / 8 < whole["maj_high"]  # the tie on problem d is split
 
 
@@ -121,6 +125,23 @@ def test_choices_by_likelihood_are_one_row_at_budget_0_and_the_sweep():
     assert whole["level"] is whole["base"] is None
     assert whole["gain_per_doubling"] is whole["termination"] is whole["verdict"] is None
     assert json.loads(json.dumps([at, whole], allow_nan=False)) == [at, whole]
+
+
+def test_missing_thoughts_counted_as_wrong_bound_the_accuracy():
+    sweep = _sweep(right=16)
+    kept = tuple(score for score in sweep.scores if (score.problem, score.sample) != ("a", 1))
+    first, second, _ = sweep_rows(replace(sweep, scores=kept, missing=1), None, None, SECTION)
+    assert (first["accuracy_if_missing_wrong"], second["accuracy_if_missing_wrong"]) == (0, 6 / 8)
+    assert second["accuracy"] == 7 / 8
+
+
+def test_votes_are_for_the_candidate_where_one_is_named():
+    wrong = ["0.5", "1/2", "2"]
+    scores = [replace(_score("a", i, 8, False), extracted=text) for i, text in enumerate(wrong)]
+    scores += [replace(_score("a", i, 8, True), extracted="3") for i in (3, 4)]
+    sweep = SuiteSweep("run", 5, "chain", (8,), tuple(scores), "hash")
+    named = replace(sweep, scores=tuple(replace(s, voted="1/2" if s.extracted == "0.5" else "") for s in scores))
+    assert [sweep_rows(each, None, None, SECTION)[-1]["maj_at_n"] for each in (sweep, named)] == [1.0, 0.5]
 
 
 def test_verdict_and_recovered_fraction_need_both_references():

@@ -1,6 +1,16 @@
 """Curves on one axis: which are drawn, where, and what the note on protocols says."""
 
-from eval.show.curves import LEGEND_STEPS, SPENT, curves, draw_curves, legend_entries, protocol_note, save, single_axes
+from eval.show.curves import (
+    LEGEND_STEPS,
+    SPENT,
+    TOTAL,
+    curves,
+    draw_curves,
+    legend_entries,
+    protocol_note,
+    save,
+    single_axes,
+)
 from tests.eval.show.made_rows import by_likelihood, made_rows
 
 
@@ -54,6 +64,13 @@ def test_along_tokens_spent_points_lie_at_what_was_spent():
     assert lines.count([16 * 0.8, 64 * 0.8]) == 4 and lines.count([6.4]) == 4
     assert ticks == {"0": 6.4, "16": 16, "32": 32}
     assert list(_drawn(made_rows(budgets=(70,)), "chain", SPENT)[1]) == ["56"]  # no power of two among the points
+
+
+def test_along_all_tokens_rows_of_older_runs_are_left_out():
+    rows = made_rows(budgets=(16, 64))
+    rows[0].pop("total_tokens")
+    lines = [list(line.get_xdata()) for line in _drawn(rows, "chain", TOTAL)[0].get_lines()]
+    assert lines.count([16 * 0.8 + 0.5, 64 * 0.8 + 0.5]) == 3 and lines.count([64 * 0.8 + 0.5]) == 1
 
 
 def test_a_suite_by_likelihood_is_one_point_per_model_with_chance_under_it():

@@ -49,10 +49,11 @@ def test_a_full_report(run_dir):
         "<td>412</td><td>.70</td><td>.05</td><td>.31</td><td>.40</td><td>2.2</td>",
     ):
         assert text in page, text
-    assert page.count("data:image/png;base64,") == 3 and "not measured" not in page
+    assert page.count("data:image/png;base64,") == 4 and "not measured" not in page
     assert sorted(file.name for file in (run_dir / "figures").iterdir()) == [
         "accuracy_by_budget.png",
         "accuracy_by_tokens_spent.png",
+        "accuracy_by_total_tokens.png",
         "way_back.png",
     ]
 
@@ -92,7 +93,7 @@ def test_references_alone(tmp_path):
     (tmp_path / "sweeps.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made_rows(run_steps=())))
     (tmp_path / "run.json").write_text('{"id": ')
     page = write_report(tmp_path).read_text()
-    assert page.count("data:image") == 2 and "Verdict: not measured" in page and "not readable" in page
+    assert page.count("data:image") == 3 and "Verdict: not measured" in page and "not readable" in page
 
 
 def test_a_broken_line_is_named(run_dir):

@@ -14,7 +14,7 @@ def test_one_line_per_budget_and_the_gains_below():
 
 def test_how_thoughts_end():
     line = endings(made_rows(budgets=(16,)), "chain").lines[0]
-    assert line == ["unpruned", "16", "13", "0.70", "0.05", "0.10"]
+    assert line == ["unpruned", "16", "13", "0.70", "0.05", "0.10", "0.5"]
 
 
 def test_what_a_sweep_took_and_what_was_not_measured():

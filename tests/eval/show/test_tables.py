@@ -29,14 +29,14 @@ def test_the_table_fits_and_shows_the_newest_step():
     ]
     assert "0.95 [.89, 1.0]" in lines[2] and "0.70 [.64, .76]" in lines[4]
     assert any(line.startswith("knowledge at 128: unpruned 0.95") for line in lines)
-    assert lines[-2] == "answers truncated .10, 102 thinking tokens spent"
+    assert lines[-2] == "answers truncated .10, 0.5 tokens long; 102 thinking tokens spent"
     assert lines[-1] == "PARTIAL: gain <b>" and text.isprintable() is False and "\x1b" not in text
 
 
 def _lines_of_thoughts(rows):
     lines = sweep_table(rows, "chain").splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith("thoughts at 128"))
-    last = lines.index("answers truncated .10, 102 thinking tokens spent")
+    last = lines.index("answers truncated .10, 0.5 tokens long; 102 thinking tokens spent")
     return [line.split() for line in lines[first:last]]
 
 
@@ -77,6 +77,11 @@ def test_a_judge_has_a_line_of_its_own_and_says_what_it_missed():
     assert " ".join(lines[-1]) == "now: judge wise: 2 of 100 thoughts missing, HTTP 503"
     rows[-1]["style"]["judged"] = made_judged(missing=0)
     assert _lines_of_thoughts(rows)[-1] == ["now,", "judged", "12", "12", "12"]
+
+
+def test_the_bound_of_missing_thoughts_stands_beside_the_accuracy():
+    row = made_rows()[0] | {"missing": 3, "accuracy_if_missing_wrong": 0.151}
+    assert cell(row).endswith("] (3 missing: >= .15)")
 
 
 def test_missing_thoughts_are_said_in_the_head():
