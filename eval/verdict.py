@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from eval.given_votes import add_majority
 from eval.numbers import gains
 from eval.numbers.decide import Verdict, decide, verdict_line
 from eval.numbers.fractions import share_row
@@ -209,6 +210,7 @@ def _text(report: dict[str, Any]) -> str:
         lines.append(_head(name, numbers))
         lines += [f"  {_span(row['accuracy'], row)} at {row['budget']}" for row in numbers["accuracy"]]
         lines += [f"  {_span(row['value'], row)} pass@{row['k']}" for row in numbers["pass_at_k"] or []]
+        lines += [f"  {_span(row['value'], row)} maj@{row['k']}" for row in numbers.get("maj_at_k") or []]
     if report["verdict"] is None:
         lacking = [name for name in MODELS if name not in report["models"]]
         lines.append(f"no verdict: it compares three models, and there are no rows of {', '.join(lacking)}")
@@ -248,7 +250,7 @@ def main(arguments: list[str]) -> None:
             )
         ) from None
     models, groups = read_models(Path(paths[0]))
-    report = judge(models, section, groups)
+    report = add_majority(judge(models, section, groups), Path(paths[0]))
     print(json.dumps(report, indent=2) if "--json" in rest else _text(report))
 
 

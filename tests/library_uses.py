@@ -150,6 +150,10 @@ USES = [
     ),
     Use("training_bar", "transformers:ProgressCallback", lambda bar: bar().training_bar is None),
     Use("unset_hf_deepspeed_config", "transformers.integrations.deepspeed:unset_hf_deepspeed_config", *takes()),
+    # grading in the worker: the parser of LaTeX, the comparison that is replaced, and the precision of a zero
+    Use("_Latex2Sympy", "latex2sympy2_extended.latex2sympy2:_Latex2Sympy", *takes()),
+    Use("sympy_numeric_eq", "math_verify.grader:sympy_numeric_eq", there),
+    Use("_prec", "sympy:Float", lambda number: number(1)._prec > 1),
     Use(
         "_compile_jinja_template",
         "transformers.utils.chat_template_utils:_compile_jinja_template",

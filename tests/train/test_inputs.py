@@ -37,9 +37,10 @@ def test_what_cannot_work_is_refused(override: str, said: str, tmp_path: Path) -
 def test_the_lines_shown_before_loading_name_data_batch_format_and_sweep(tmp_path: Path) -> None:
     lines = read(tmp_path).describe().splitlines()
     assert [line.split()[0] for line in lines if not line.startswith(" ")] == ["data", "batch", "format", "sweep"]
-    assert lines[-2] == ("sweep  budgets 16, 32, 64, 96, 128 tokens; problems: knowledge 8, shallow 8, chain 13")
-    assert lines[-1].startswith("       chain, 13 problems x 1: a run that is whole has level share 1 ± ")
-    assert "TOO FEW" in lines[-1]
+    assert lines[-3] == ("sweep  budgets 16, 32, 64, 96, 128 tokens; problems: knowledge 8, shallow 8, chain 13")
+    assert lines[-2].startswith("       chain, 13 problems x 1: a run that is whole has level share 1 ± ")
+    assert "TOO FEW" in lines[-2]
+    assert lines[-1].startswith("       answers may take up to 4 tokens, 25% of the smallest budget (16)")
 
 
 def test_the_steps_follow_from_what_was_prepared(tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""Majority votes on graded thoughts from any tool, where the rows of `eval.verdict` carry what each thought answered.
+
+The key is "answer": a text by which equal answers are grouped, "" for a thought without one. Rows graded correct are
+one candidate whatever their text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from eval.numbers.majority import majority_rows
+from recipes.errors import UserError
+
+
+def add_majority(report: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The report of `eval.verdict` with `maj_at_k` of every model that has it: maj@k at the largest budget.
+
+    None without answers, or with one thought per problem. `path`: the file, whose rows have been checked already.
+    UserError where some rows at the largest budget have an answer and others have none.
+    """
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    largest = max(row["budget"] for row in rows)
+    votes: dict[str, dict[str, tuple[list[str], list[bool]]]] = defaultdict(lambda: defaultdict(lambda: ([], [])))
+    at_largest = [row for row in rows if row["budget"] == largest]
+    have = sum(isinstance(row.get("answer"), str) for row in at_largest)
+    if have not in (0, len(at_largest)):
+        raise UserError(
+            f"{path}: {have} of {len(at_largest)} rows at budget {largest} have an answer (a text); give one in all "
+            'rows, "" for a thought without one, or in none'
+        )
+    for row in at_largest if have else []:
+        answers, correct = votes[row.get("model") or "run"][str(row["problem"])]
+        answers.append(row["answer"].strip())
+        correct.append(bool(row["correct"]))
+    for name, numbers in report["models"].items():
+        numbers["maj_at_k"] = majority_rows(votes[name]) if have and numbers["samples"] > 1 else None
+    return report
