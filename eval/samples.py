@@ -12,6 +12,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from data_prep.grading.grade import Grade, grade_all
+from data_prep.grading.votes import canonical
 from data_prep.problem import Suite
 from eval.looping import is_looping
 from eval.numbers.style import style_row
@@ -156,6 +157,7 @@ def grade_thoughts(
                 looping=_loops(thought, answer),
                 text=text,
                 grade=grade,
+                voted=_candidate(grade.extracted, suite.grader),
             )
         )
     return [
@@ -169,6 +171,12 @@ def grade_thoughts(
         )
         for thought in thoughts
     ] + missing
+
+
+def _candidate(extracted: str, grader: str) -> str:
+    """What an answer votes for where that is not the extracted text itself: equal answers are one candidate."""
+    candidate = canonical(extracted, grader)
+    return "" if candidate == extracted else candidate
 
 
 def _loops(thought: Thought, answer: Answer) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from eval.numbers.groups import clustered
 from eval.numbers.statistics import Array, accuracy_interval
 from recipes.errors import UserError
 
@@ -56,16 +57,17 @@ def _subsets_won(right: int, wrong: tuple[int, ...], blanks: int) -> tuple[float
     return tuple(won.tolist())
 
 
-def majority_rows(votes: Mapping[str, Votes]) -> list[dict[str, Any]]:
+def majority_rows(votes: Mapping[str, Votes], groups: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
     """maj@k for k = 1, 2, 4 … and the most thoughts that a problem has, from the votes by problem.
 
     As in `parallel.pass_rows`, each k is over the problems that have k thoughts or more, with the 95 % interval of
-    their mean.
+    their mean, clustered by problem, or by the `groups` of problems.
     """
     most = max(len(answers) for answers, _ in votes.values())
     rows = []
     for k in sorted({2**power for power in range(most.bit_length())} | {most}):
-        values = np.array([majority_at_k(*group, [k])[0] for group in votes.values() if len(group[0]) >= k])
-        low, high = accuracy_interval(values)
+        enough = {problem: answers for problem, answers in votes.items() if len(answers[0]) >= k}
+        values = np.array([majority_at_k(*answers, [k])[0] for answers in enough.values()])
+        low, high = accuracy_interval(clustered(values, list(enough), groups))
         rows.append({"k": k, "value": float(values.mean()), "low": low, "high": high, "problems": len(values)})
     return rows

@@ -120,7 +120,7 @@ def sweep_rows(
         "style": sweep.style,
     }
     compared = _compared(sweep, unpruned, pruned, section, error, groups)
-    of_sweep |= _majority(sweep, samples) | _parallel(sweep, samples, groups)
+    of_sweep |= _majority(sweep, samples, groups) | _parallel(sweep, samples, groups)
     return [*at_budgets, common | {"budget": None} | counted | of_sweep | compared]
 
 
@@ -217,7 +217,7 @@ def _parallel(sweep: SuiteSweep, samples: int, groups: Groups | None) -> Row:
     }
 
 
-def _majority(sweep: SuiteSweep, samples: int) -> Row:
+def _majority(sweep: SuiteSweep, samples: int, groups: Groups | None) -> Row:
     """maj@k at the largest budget; None for one thought per problem."""
     if samples < 2:
         return {"maj_at_k": None}
@@ -226,7 +226,7 @@ def _majority(sweep: SuiteSweep, samples: int) -> Row:
         if score.budget == sweep.budgets[-1]:
             votes[score.problem][0].append(score.candidate)
             votes[score.problem][1].append(score.correct)
-    return {"maj_at_k": majority_rows(votes)}
+    return {"maj_at_k": majority_rows(votes, groups)}
 
 
 def verdict_row(verdict: Verdict | None) -> Row:

@@ -12,7 +12,15 @@ from data_prep.grading.grade import Grade
 from data_prep.problem import Problem, Suite
 from data_prep.tokens.prompts import encode, think_format
 from eval.numbers.style import style_row
-from eval.samples import GradedAnswer, GradedThought, answer_text, grade_thoughts, read_sweep, write_samples
+from eval.samples import (
+    GradedAnswer,
+    GradedThought,
+    _candidate,
+    answer_text,
+    grade_thoughts,
+    read_sweep,
+    write_samples,
+)
 from eval.types import Answer, Score, Stop, SuiteSweep, Thought
 from recipes.data import FormatSection
 from tests.data_prep.tokenizers import qwen_like
@@ -155,3 +163,11 @@ def test_a_samples_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         assert path.read_text() == '{"first": 1}\n'
     else:
         raise AssertionError("the fault was swallowed")
+
+
+@pytest.mark.parametrize(
+    ("extracted", "grader", "voted"),
+    [(r"\frac12", "math", "1/2"), (r"\dfrac{1}{2}", "math", "1/2"), ("0.5", "math", "1/2"), ("7", "integer", "")],
+)
+def test_equal_answers_vote_for_one_candidate_whatever_their_spelling(extracted: str, grader: str, voted: str) -> None:
+    assert _candidate(extracted, grader) == voted
