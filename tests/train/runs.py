@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -165,10 +166,7 @@ def rows(file: Path) -> list[dict[str, Any]]:
 
 def untimed(file: Path) -> list[dict[str, Any]]:
     """The rows without what was measured of the machine."""
-    return [
-        {key: value for key, value in row.items() if not key.endswith(("seconds", "memory_bytes"))}
-        for row in rows(file)
-    ]
+    return [{key: value for key, value in row.items() if not re.search("second|memory|mfu", key)} for row in rows(file)]
 
 
 def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
