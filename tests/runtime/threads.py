@@ -8,7 +8,7 @@ from typing import Any
 
 from runtime.ranks import Ranks
 
-COLLECTIVE_SECONDS = 5.0
+COLLECTIVE_SECONDS = 3.0
 
 
 def together(act: Callable[[Ranks], Any], count: int = 2) -> list[Any]:
