@@ -59,6 +59,7 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
     from eval.types import SWEEP_KEY
     from runtime.files import put_rows
     from runtime.ranks import ALONE
+    from runtime.run_folder import RunFolder
 
     version_of(recipe.sweep.engine)  # a missing engine is an error before anything is loaded
     checkpoint = find_checkpoint(path)
@@ -70,7 +71,7 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
         print(f"{path}: {room}")
     check_context(spec, context_tokens(checkpoint.base, recipe.model), "sweep.budgets")
     with nullcontext(out) if out is not None else TemporaryDirectory() as folder:
-        place = Place(Path(folder) / "samples", "run", step)
+        place = Place(RunFolder(Path(folder)).samples, "run", step)
         sweeps = KeptSweep(spec, place, checkpoint_hash(checkpoint, recipe.model), ALONE).run(
             lambda: checkpoint_weights(checkpoint, recipe.model, recipe.sweep.engine)
         )
@@ -81,7 +82,7 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
         for row in sweep_rows(sweep, None, None, recipe.sweep.verdict, groups=groups[name])
     ]
     if out is not None:
-        put_rows(out / "sweeps.jsonl", rows, SWEEP_KEY)
+        put_rows(RunFolder(out).sweeps, rows, SWEEP_KEY)
     return rows
 
 

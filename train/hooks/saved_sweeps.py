@@ -26,6 +26,7 @@ from recipes.sweep import SweepSection
 from runtime.files import write_whole
 from runtime.pulse import beat, may_leave
 from runtime.ranks import environment_without_ranks, on_first_rank
+from runtime.run_folder import RunFolder
 from train.hooks.metrics import Clock
 from train.hooks.recorder import Cost, SweepRecorder
 from train.hooks.sweep import LiveSweeps, Sweeps
@@ -44,7 +45,7 @@ class Job:
 
     @property
     def samples(self) -> Path:
-        return self.folder / "out" / "weights" / "samples"
+        return RunFolder(self.folder / "out" / "weights").samples
 
     @property
     def pid_file(self) -> Path:
