@@ -16,10 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from eval.numbers.contrasts import bounds
+from eval.numbers.decide import decide
 from eval.numbers.foresight import simulated
 from eval.numbers.gains import gain_per_doubling, slope_scale
 from eval.numbers.retention import Paired, claims, measure, word_of
 from eval.numbers.sequences import RUN_ERROR, sweep_error
+from eval.numbers.statements import ProblemRange
 from eval.numbers.statistics import Array
 from recipes.sweep import VerdictSection
 
@@ -58,11 +60,12 @@ def recovered(share: float, unpruned: Curve, pruned: Curve) -> World:
     return World(run, unpruned, pruned)
 
 
-def on_both_lines(unpruned: Curve, pruned: Curve, budget: int, short: float) -> World:
-    """Not RETURNED by as little as can be: short by exactly `short` at one budget, and exactly 0.8 of the gain."""
+def on_both_lines(unpruned: Curve, pruned: Curve, budget: int) -> World:
+    """Not RETURNED by as little as can be: as short as the rule allows at one budget, and exactly 0.8 of the gain."""
     weights = gain_per_doubling(np.eye(len(BUDGETS)), BUDGETS)
     run = np.array(unpruned)
-    run[budget] -= short
+    fifth = (1 - SECTION.returned_share) * math.log2(BUDGETS[-1] / BUDGETS[0]) * float(weights @ run)
+    run[budget] -= max(SECTION.delta, fifth)
     others = np.array([k for k in range(len(BUDGETS)) if k != budget])
     excess = weights @ run - 0.8 * (weights @ np.array(unpruned))
     run[others] -= excess * weights[others] / (weights[others] @ weights[others])
@@ -99,24 +102,52 @@ NOT_YET = {
     "0.8 back, MATH-500 -3": recovered(0.8, MATH, MATH_3),
     "0.8 back, embedded": recovered(0.8, NANO, NANO_2),
     "level on the line": World((0.9, 0.92, 0.925, 0.925, 0.925), MATH, MATH_2),
-    "gain and shortfall, MATH-500": on_both_lines(MATH, MATH_3, 2, 0.05),
-    "gain and shortfall, AIME24": on_both_lines(AIME, AIME_2, 3, 0.05),
-    "gain and shortfall, embedded": on_both_lines(NANO, NANO_2, 3, 0.1436),
+    "gain and shortfall, MATH-500": on_both_lines(MATH, MATH_3, 2),
+    "gain and shortfall, AIME24": on_both_lines(AIME, AIME_2, 3),
+    "gain and shortfall, embedded": on_both_lines(NANO, NANO_2, 3),
     "flat, a fifth below the top": World((0.943,) * 5, MATH, MATH_3),
 }
 """runs that have not returned, by as little as can be"""
+CORNERS = ("gain and shortfall, MATH-500", "gain and shortfall, embedded")
+ON_THE_LINE = ((30, 4), (100, 1), (100, 4), (500, 1), (500, 4))
+UNDECIDED = (
+    "untrained, MATH-500 -2",
+    "untrained, MATH-500 -3",
+    "0.5 back, MATH-500 -3",
+    "0.5 back, GPQA -2",
+    "0.85 back, AIME24 -2",
+    "1 back, MATH-500 -2",
+    "1 back, GPQA -2",
+)
+"""truths whose sweeps of 100 problems are often UNDECIDED"""
 
 
-def simulate(world: World, size: tuple[int, int], generator: np.random.Generator, likeness: float = 0.0) -> Paired:
+@dataclass(frozen=True)
+class Alike:
+    """How alike the problems in groups of 20 are: `likeness` of their hardness is shared. Where they are `named`, the
+    verdict is told which belong together."""
+
+    likeness: float = 0.0
+    named: bool = False
+
+    def hardness(self, problems: int, generator: np.random.Generator) -> Array:
+        """What is a problem's own, [problems, 1]."""
+        own, shared = (generator.standard_normal((count, 1)) for count in (problems, -(-problems // 20)))
+        in_groups = shared.repeat(20, axis=0)[:problems]
+        return math.sqrt(self.likeness) * in_groups + math.sqrt(1 - self.likeness) * own
+
+    def groups(self, problems: int) -> list[str] | None:
+        return [f"{index // 20:05}" for index in range(problems)] if self.named else None
+
+
+UNLIKE = Alike()
+
+
+def simulate(world: World, size: tuple[int, int], generator: np.random.Generator, alike: Alike = UNLIKE) -> Paired:
     """Sweeps of `size` (problems, thoughts) by models of `world`."""
-    own = hardness(size[0], generator, likeness)
-    return Paired(*simulated([world.run, world.unpruned, world.pruned], size[1], generator, own), BUDGETS)
-
-
-def hardness(problems: int, generator: np.random.Generator, likeness: float) -> Array:
-    """What is a problem's own, [problems, 1]; those in groups of 20 share `likeness` of it."""
-    own, shared = (generator.standard_normal((count, 1)) for count in (problems, -(-problems // 20)))
-    return math.sqrt(likeness) * shared.repeat(20, axis=0)[:problems] + math.sqrt(1 - likeness) * own
+    own = alike.hardness(size[0], generator)
+    run, unpruned, pruned = simulated([world.run, world.unpruned, world.pruned], size[1], generator, own)
+    return Paired(run, unpruned, pruned, BUDGETS).grouped(alike.groups(size[0]))
 
 
 def word(models: Paired, error: float = RUN_ERROR) -> str:
@@ -160,18 +191,57 @@ def shares(world: World, size: tuple[int, int], repetitions: int) -> list[Counte
     return counts
 
 
-def false_returned(world: World, size: tuple[int, int], repetitions: int, sweeps: int, likeness: float = 0.0) -> float:
+def false_returned(world: World, size: tuple[int, int], repetitions: int, sweeps: int, alike: Alike = UNLIKE) -> float:
     """The share of runs in which RETURNED is said at any of so many sweeps, all with the truth of `world`."""
     generator, said = np.random.default_rng(2), 0
-    errors = [sweep_error(step, 1, sweeps) for step in range(1, sweeps + 1)]
+    errors, groups = [sweep_error(step, 1, sweeps) for step in range(1, sweeps + 1)], alike.groups(size[0])
     for _ in range(repetitions):
-        own = hardness(size[0], generator, likeness)
-        references = simulated([world.unpruned, world.pruned], size[1], generator, own)
-        said += any(
-            word(Paired(simulated([world.run], size[1], generator, own)[0], *references, BUDGETS), error) == "RETURNED"
-            for error in errors
-        )
+        own = alike.hardness(size[0], generator)
+        unpruned, pruned = simulated([world.unpruned, world.pruned], size[1], generator, own)
+        for error in errors:
+            run = simulated([world.run], size[1], generator, own)[0]
+            if word(Paired(run, unpruned, pruned, BUDGETS).grouped(groups), error) == "RETURNED":
+                said += 1
+                break
     return said / repetitions
+
+
+def decided(world: World, size: tuple[int, int], repetitions: int) -> float:
+    """The share of sweeps of `size` that are not UNDECIDED."""
+    generator = np.random.default_rng(3)
+    return 1 - sum(word(simulate(world, size, generator)) == "UNDECIDED" for _ in range(repetitions)) / repetitions
+
+
+def enough_problems(world: World, thoughts: int, repetitions: int) -> int | None:
+    """The problems, in steps of a tenth, with which four of five sweeps decide; None where 20,000 do not."""
+    problems = 30
+    while problems <= 20_000:
+        if decided(world, (problems, thoughts), repetitions) >= 0.8:
+            return problems
+        problems = math.ceil(1.1 * problems)
+    return None
+
+
+def ranges(world: World, size: tuple[int, int], repetitions: int) -> tuple[float, Counter[str]]:
+    """Of the UNDECIDED sweeps of `size`, what became of their ranges of problems: how many hold the number with which
+    four of five sweeps decide, lie below or above it, or say that the truth is near the line; and how many sweeps
+    were UNDECIDED."""
+    enough, generator, kinds = enough_problems(world, size[1], repetitions), np.random.default_rng(4), Counter[str]()
+    for _ in range(repetitions):
+        verdict = decide(simulate(world, size, generator), SECTION)
+        if verdict.word == "UNDECIDED":
+            kinds[_kind(verdict.problem_range, enough)] += 1
+    return kinds.total() / repetitions, kinds
+
+
+def _kind(needed: ProblemRange | None, enough: int | None) -> str:
+    if needed is None:
+        return "none"
+    if needed.near:
+        return "near"
+    if enough is None or (needed.high is not None and needed.high < enough):
+        return "below"
+    return "above" if needed.low > enough else "holds"
 
 
 def tables(repetitions: int) -> None:
@@ -182,13 +252,38 @@ def tables(repetitions: int) -> None:
         cells = [shares(world, size, repetitions) for size in SIZES]
         for rule, title in enumerate((name, "")):
             print(f"{title:28}" + "  ".join(f"{_cell(cell[rule]):>26}" for cell in cells), flush=True)
-    print("\nfalse RETURNED, on the line: at 1 sweep, over 40 (a tenth of the repetitions of the first)")
+    _false_returned_table(repetitions)
+    _range_table(repetitions)
+
+
+def _false_returned_table(repetitions: int) -> None:
+    alikes = {
+        "": UNLIKE,
+        " .3": Alike(0.3),
+        " .6": Alike(0.6),
+        " .3 named": Alike(0.3, True),
+        " .6 named": Alike(0.6, True),
+    }
+    print("\nfalse RETURNED, on the line: at 1 sweep (50 times the repetitions), over 40 (5 times)")
+    print("(.3, .6: alike in groups of 20, a tenth of the repetitions; named: and judged by these groups)")
     for name, world in NOT_YET.items():
-        cells = [
-            f"{false_returned(world, size, 10 * repetitions, 1):.3f} {false_returned(world, size, repetitions, 40):.3f}"
-            for size in SIZES[::2] + SIZES[3:4]
-        ]
-        print(f"{name:28}" + "  ".join(f"{cell:>26}" for cell in cells), flush=True)
+        for suffix, alike in alikes.items() if name in CORNERS else [("", UNLIKE)]:
+            few = 10 if alike.likeness else 1
+            cells = [
+                f"{false_returned(world, size, 50 * repetitions // few, 1, alike):.4f}"
+                f" {false_returned(world, size, 5 * repetitions // few, 40, alike):.4f}"
+                for size in ON_THE_LINE
+            ]
+            print(f"{name + suffix:38}" + "  ".join(f"{cell:>15}" for cell in cells), flush=True)
+
+
+def _range_table(repetitions: int) -> None:
+    print("\nUNDECIDED sweeps, and their ranges of problems that would decide")
+    for name in UNDECIDED:
+        for size in ((100, 1), (100, 4)):
+            share, kinds = ranges(WORLDS[name], size, repetitions)
+            cells = ", ".join(f"{kind} {count / kinds.total():.2f}" for kind, count in sorted(kinds.items()))
+            print(f"{name:28} {size[0]} x {size[1]}: UNDECIDED {share:.2f}; {cells}", flush=True)
 
 
 def _cell(counts: Counter[str]) -> str:

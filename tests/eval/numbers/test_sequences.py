@@ -6,7 +6,7 @@ import pytest
 from eval.numbers.foresight import simulated
 from eval.numbers.retention import Paired
 from eval.numbers.sequences import LAST_ERROR, RUN_ERROR, interval_name, sweep_error
-from tests.bench.verdicts import BUDGETS, NANO, NANO_2, NOT_YET, World, hardness, simulate, word
+from tests.bench.verdicts import BUDGETS, NANO, NANO_2, NOT_YET, UNLIKE, World, simulate, word
 
 
 @pytest.mark.parametrize(("every", "most"), [(10, 400), (7, 100), (3, 10), (1, 2), (50, 100)])
@@ -41,7 +41,7 @@ def _ever_returned(world, problems, repetitions, errors):
     """The shares of runs of forty sweeps in which RETURNED is said at any, for each list of `errors`."""
     generator, said = np.random.default_rng(5), np.zeros(len(errors))
     for _ in range(repetitions):
-        own = hardness(problems, generator, 0.0)
+        own = UNLIKE.hardness(problems, generator)
         references = simulated([world.unpruned, world.pruned], 1, generator, own)
         sweeps = [Paired(simulated([world.run], 1, generator, own)[0], *references, BUDGETS) for _ in range(40)]
         for k, by_sweep in enumerate(errors):
