@@ -20,11 +20,11 @@ import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from data_prep.grading.grade import Grade, grade_all
+from data_prep.grading.numerals import as_text
 from data_prep.traces.rows import read_jsonl
 from recipes.command import run, split
 from recipes.errors import UserError
@@ -106,11 +106,9 @@ def gold_text(gold: Any, grader: str) -> str:
         return ", ".join(gold_text(part, grader) for part in gold)
     if not isinstance(gold, str | int | float) or not str(gold).strip():
         raise ValueError(f"'gold' must be a text or a number that is not empty, got {gold!r}")
-    if not isinstance(gold, float):
-        return str(gold)
-    if not math.isfinite(gold):
+    if isinstance(gold, float) and not math.isfinite(gold):
         raise ValueError(f"'gold' must be a finite number, got {gold!r}")
-    return f"{Decimal(repr(gold)):f}".removesuffix(".0")
+    return gold if isinstance(gold, str) else as_text(gold)
 
 
 def grade_texts(texts: Sequence[str], golds: Sequence[str], grader: str, marks: tuple[str, str]) -> list[Grade]:

@@ -37,7 +37,12 @@ INSTEAD = (
     r"(?:\b(?:it|that|this)(?:'s\b| (?:is|must be|has to be|should be)\b))?(?: (?:rather|instead))?"
     r"(?=\s*(?:[-+$\\(0-9]|[A-J]\b)))?"
 )
-DENIED = re.compile(rf"(?:{NOT})\s*{VALUE}{INSTEAD}|(?:\brather than|\binstead of) {VALUE}", re.IGNORECASE)
+OPINION = r"\b(?:thought|believed|assumed|supposed|guessed|expected|claimed|said) (?:to be|(?:that )?it (?:was|is))"
+DENIED = re.compile(
+    rf"(?:{NOT})\s*{VALUE}{INSTEAD}|(?:\brather than|\binstead of) {VALUE}"
+    rf"|{OPINION} {VALUE}(?=\s*[,;]?\s*but\b){INSTEAD}",
+    re.IGNORECASE,
+)
 REFUTED = re.compile(
     rf"{VALUE}\s?(?:では|じゃ)な(?:い|く)[、,て]*"
     rf"|{VALUE} (?:is|was)(?: not| never|n't) (?:(?:the|a|my) )?(?:(?:final|correct|right) )?"
@@ -45,7 +50,11 @@ REFUTED = re.compile(
     rf"|{VALUE} (?:is|was) (?:wrong|incorrect|false)\b",
     re.IGNORECASE,
 )
-EMPHASIS = re.compile(r"\*{1,3}([A-Za-z]{1,20})\*{1,3}")
+EMPHASIS = re.compile(
+    r"\*{1,3}([A-Za-z]{1,20})\*{1,3}|(?<!\w)_{1,3}([A-Za-z]{1,20})_{1,3}(?!\w)"
+    r"|\$?\\(?:text|textbf|textit|emph|mathbf)\{(not|never)\}\$?|\$(not|never)\$",
+    re.IGNORECASE,
+)
 DENIED_CUE = re.compile(
     r"(?:not|never|cannot|can't|neither|no longer|unlikely)\b[^,;]*(?:[,;]\s*)?"
     r"(?:but\s+)?(?:(?:it|that) (?:is|must be) )?"
@@ -66,6 +75,8 @@ DENIALS = (
     "false",
     "nicht",
     "no es",
+    ", but",
+    "; but",
 )
 CUE_WORDS = (
     r"\banswer\b|答案|答え|答案|答\s?[:是]|정답|답은|답:|\bответ\w*|\bantwort\b|\bréponse\b|\brespuesta\b|\brisposta\b|\bresposta\b"
@@ -163,7 +174,7 @@ def without_denials(text: str) -> str:
     """The text without what it says that the answer is not: `not 8, it is 13` leaves `13`."""
     if not _has_any(text, DENIALS):
         return text
-    text = EMPHASIS.sub(r"\1", text)
+    text = EMPHASIS.sub(lambda word: next(filter(None, word.groups())), text)
     if REFUTATION.search(text):
         text = REFUTED.sub(" ", text)
     return DENIED.sub(" ", text)

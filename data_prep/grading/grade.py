@@ -20,7 +20,7 @@ __all__ = ["GRADERS", "Grade", "grade_all", "grader_version"]
 
 LONGEST_ANSWER = 20_000
 RULES: dict[str, Callable[[str, str], Grade]] = {"exact": grade_exact, "integer": grade_integer, "choice": grade_choice}
-RULE_VERSIONS = {"exact": 3, "integer": 4, "choice": 2, "math": 4, "reasoning_gym": 2}
+RULE_VERSIONS = {"exact": 4, "integer": 5, "choice": 3, "math": 5, "reasoning_gym": 2}
 LIBRARIES = {"math": ("math-verify", "sympy"), "reasoning_gym": ("reasoning-gym",)}
 GRADERS = tuple(RULE_VERSIONS)
 

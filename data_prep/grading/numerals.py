@@ -9,6 +9,7 @@ A number counts as read only if all of the text is it.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
@@ -54,6 +55,13 @@ class Numeral:
     def approximates(self) -> bool:
         """Whether it is precise enough to stand for a value that decimals cannot write."""
         return self.digits >= ENOUGH_DIGITS and (self.places >= ENOUGH_DIGITS or self.places < 0)
+
+
+def as_text(number: float) -> str:
+    """A number of a file as it would be written by hand: without an exponent, a whole one without a decimal part."""
+    if isinstance(number, float) and not math.isfinite(number):
+        raise ValueError(f"{number!r} is not a finite number")
+    return f"{Decimal(repr(number)):f}".removesuffix(".0") if isinstance(number, float) else str(number)
 
 
 def join_groups(text: str) -> str:

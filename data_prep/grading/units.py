@@ -1,9 +1,9 @@
 r"""Units by rule: `5 \text{ cm}` is the value `5` and the unit cm, `€18` is 18 euros, `36元` 36 yuan, `12th` 12.
 
 A unit counts only where the gold answer and the given one both have one: then one must hold the words of the other
-("apples", "green apples"), and known units must be the same. Nothing is converted, and powers of a unit (cm, cm²) are
-not told apart. A word that makes another number ("5 million") is multiplied; words that may do so in other ways ("5
-squared", "5 more than x", "5 or 6") are no unit, and the answer stays as it is.
+("apples", "green apples"), and known units must be the same, also in their power where both have one (cm² is not cm³;
+cm alone may stand for cm²). Nothing is converted. A word that makes another number ("5 million") is multiplied; words
+that may do so in other ways ("5 squared", "5 more than x", "5 or 6") are no unit, and the answer stays as it is.
 """
 
 from __future__ import annotations
@@ -109,6 +109,8 @@ MULTIPLIERS = {
     **dict.fromkeys(("trillion", "trillions"), 10**12),
 }
 MARKS = "\u0300-\u036f\u0900-\u0dff\u0e00-\u0eff"  # the signs of scripts that write vowels above and below
+POWER_WORDS = {"square": "^2", "sq": "^2", "cubic": "^3", "cu": "^3"}
+EXPONENT = re.compile(r"\^\s?\{?([23])\}?")
 POWER = r"(?:\s?\^\s?\{?-?[0-9]\}?)"
 WORD = rf"(?:[^\W\d_]|[{MARKS}]|\.(?=[^\W\d_]))+[.']?{POWER}?"
 JOIN = r"\s*(?:/|-|\\cdot\s)?\s*"
@@ -154,7 +156,16 @@ def split_unit(answer: str) -> tuple[str, str]:
         if multiplied is None:
             return answer, ""
         number, words = multiplied, words[1:]
-    return number, " ".join(dict.fromkeys(filter(None, [currency, *_canonical(words)])))
+    return number, " ".join(dict.fromkeys(filter(None, [currency, *_canonical(words), _power(match.group(1))])))
+
+
+def _power(unit: str) -> str:
+    """`^2` of `cm^2`, `sq ft` and `square meters`; "" where a unit has no power, or several parts have one."""
+    words = unit.lower().split()
+    powers = [f"^{digit}" for digit in EXPONENT.findall(unit)] + [
+        POWER_WORDS[word] for word in words if word in POWER_WORDS
+    ]
+    return powers[0] if len(powers) == 1 else ""
 
 
 def _currency(answer: str) -> tuple[str, str]:
@@ -216,6 +227,10 @@ def _canonical(words: Iterable[str]) -> list[str]:
 def units_differ(one: str, other: str) -> bool:
     """Whether two units are not the same: known ones must be equal, else the words of one among those of the other."""
     first, second = set(one.split()), set(other.split())
+    powers = [{word for word in words if word.startswith("^")} for words in (first, second)]
+    if all(powers) and powers[0] != powers[1]:
+        return True
+    first, second = first - powers[0], second - powers[1]
     if not first or not second or first == second:
         return False
     known = {*SPELLINGS, "/", "percent"}

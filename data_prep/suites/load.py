@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from data_prep.grading.numerals import as_text
 from data_prep.problem import LIKELIHOOD, Problem, Suite
 from data_prep.suites.choices import LETTER, LETTERS, likelihood_prompt, read_choices, render_choices, shuffled
 from data_prep.suites.reasoning_gym import reasoning_gym_problems
@@ -227,10 +229,9 @@ def _has(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
 
 
 def _gold(name: str, answer: Any, rules: RowRules, row: Mapping[str, Any]) -> str:
-    """The gold answer as text; a whole number that is stored as a float (27.0) is written as one."""
-    if isinstance(answer, float) and answer.is_integer():
-        answer = int(answer)
-    text = str(answer)
+    """The gold answer as text; a number that is stored as a float (27.0, 1e-07) is written as by hand."""
+    is_number = isinstance(answer, int | float) and math.isfinite(answer)
+    text = as_text(answer) if is_number else str(answer)
     if rules.gold_after:
         text = text.rpartition(rules.gold_after)[2].strip()
     if not isinstance(answer, str | int | float) or not text.strip() or text == "nan":

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from data_prep.grading.numerals import as_text
 from data_prep.traces.conversations import Lost, System, Turn, as_list, single_exchange, turns_of
 from data_prep.traces.tags import PAIRS, Thought, join_thought, split_thought
 
@@ -180,4 +181,4 @@ def _scalar(value: Any) -> str | None:
         return None
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value.strip() if isinstance(value, str) else str(value)
+    return value.strip() if isinstance(value, str) else as_text(value)

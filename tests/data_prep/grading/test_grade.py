@@ -37,14 +37,14 @@ def test_huge_and_odd_answers_are_graded_at_once(grader: str, kind: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("grader", "version"), [("exact", "exact 3"), ("integer", "integer 4"), ("choice", "choice 2")]
+    ("grader", "version"), [("exact", "exact 4"), ("integer", "integer 5"), ("choice", "choice 3")]
 )
 def test_versions_of_the_rules(grader: str, version: str) -> None:
     assert grader_version(grader) == version
 
 
 def test_the_version_of_math_names_what_decides() -> None:
-    assert re.fullmatch(r"math 4, math-verify \S+, sympy \S+", grader_version("math"))
+    assert re.fullmatch(r"math 5, math-verify \S+, sympy \S+", grader_version("math"))
 
 
 def test_every_grader_of_a_recipe_is_there() -> None:

@@ -6,7 +6,15 @@ from fractions import Fraction
 
 import pytest
 
-from data_prep.grading.numerals import join_groups, plain_number, read_number, same_number, spell_powers, split_base
+from data_prep.grading.numerals import (
+    as_text,
+    join_groups,
+    plain_number,
+    read_number,
+    same_number,
+    spell_powers,
+    split_base,
+)
 
 
 @pytest.mark.parametrize(
@@ -120,3 +128,17 @@ def test_numerals_with_a_base(text: str, digits_and_base: tuple[str, int] | None
 )
 def test_a_number_has_one_spelling(number: str, plain: str) -> None:
     assert plain_number(number) == plain
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(27.0, "27"), (27, "27"), (1e-07, "0.0000001"), (-2.5, "-2.5"), (1e22, "10000000000000000000000"), (0.1, "0.1")],
+)
+def test_a_number_of_a_file_is_written_as_by_hand(number: float, text: str) -> None:
+    assert as_text(number) == text
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_what_is_not_finite_is_no_number(number: float) -> None:
+    with pytest.raises(ValueError, match="not a finite number"):
+        as_text(number)

@@ -11,7 +11,7 @@ from data_prep.grading.units import split_unit, units_differ
     ("answer", "value", "unit"),
     [
         (r"5 \text{ cm}", "5", "cm"),
-        ("5 square meters", "5", "m"),
+        ("5 square meters", "5", "m ^2"),
         (r"\frac{1}{2} \text{ inches}", r"\frac{1}{2}", "in"),
         (r"\$ 18.50", "18.50", "dollar"),
         (r"-\$3", "-3", "dollar"),
@@ -64,7 +64,26 @@ def test_units(answer: str, value: str, unit: str) -> None:
         ("apple", "pear", True),
         ("am", "pm", True),
         ("yuan", "dollar", True),
+        ("cm ^2", "cm ^3", True),
+        ("cm ^2", "cm ^2", False),
+        ("cm", "cm ^2", False),
+        ("m ^2", "cm ^2", True),
     ],
 )
 def test_units_differ_where_both_are_named(one: str, other: str, differ: bool) -> None:
     assert units_differ(one, other) is units_differ(other, one) is differ
+
+
+@pytest.mark.parametrize(
+    ("answer", "unit"),
+    [
+        (r"6 \text{ cm}^2", "cm ^2"),
+        ("6 square meters", "m ^2"),
+        ("6 sq ft", "ft ^2"),
+        (r"6\text{ cubic inches}", "in ^3"),
+        (r"6\text{ m/s}^2", "m / s ^2"),
+        (r"6\text{ kg m}^2", "kg m ^2"),
+    ],
+)
+def test_a_power_belongs_to_the_unit(answer: str, unit: str) -> None:
+    assert split_unit(answer) == ("6", unit)
