@@ -59,10 +59,9 @@ def load_model(path: str, section: ModelSection, **more: Any) -> PreTrainedModel
         return AutoModelForCausalLM.from_pretrained(
             find_path(path),
             dtype=DTYPES[section.dtype],
-            attn_implementation=attention(section.attention),
             trust_remote_code=section.trust_remote_code,
             use_safetensors=True,
-            **more,
+            **{"attn_implementation": attention(section.attention), **more},
         )
     except (OSError, ValueError, ImportError) as error:
         raise UserError(f"model: the weights at {path!r} cannot be loaded: {_first_line(error)}") from None

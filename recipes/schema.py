@@ -73,10 +73,13 @@ class ExportSection(Section):
         default="float32", description="dtype of the exported weights; merging is done in float32"
     )
     tolerance: float = Field(
-        default=1e-3, gt=0, description="largest logit difference to the trained model that is accepted (float32)"
+        default=1e-3,
+        gt=0,
+        description="largest logit difference that is accepted, in standard deviations of the logits: of the merged "
+        "weights to the trained model, and of what is read back to the merged weights after the cast",
     )
-    checkpoint: Literal["last", "best"] = Field(
-        default="last", description="which checkpoint is exported: the newest, or the best by keep_best"
+    checkpoint: Literal["last", "best"] | Annotated[int, Field(ge=0)] = Field(
+        default="last", description="which checkpoint is exported: the newest, the best by keep_best, or that of a step"
     )
 
 

@@ -54,6 +54,11 @@ class RunFolder:
         return self.path / "samples"
 
     @property
+    def probes(self) -> Path:
+        """Prompts on which the export is tried, as token ids."""
+        return self.path / "probes.json"
+
+    @property
     def sweeping(self) -> Path:
         """Saved weights that wait for their sweep."""
         return self.path / "sweeping"

@@ -1,50 +1,34 @@
-"""`python -m train.export run=DIR out=DIR`: a run's newest (or best) complete checkpoint as a plain checkpoint.
+"""`python -m train.export run=DIR out=DIR`: a complete checkpoint of a run as a plain checkpoint.
 
-An adapter is merged in float32 and cast once; the logits must equal the trained model's, or nothing is exported.
+An adapter is merged in float32 and cast once. What is read back from the disk must be the trained model (`train.gate`),
+with the run's tokenizer and its stop tokens, or nothing is exported. The export is sealed: `python -m train.export
+verify DIR` says whether its files are still those that passed.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import torch
-from peft import PeftModel
-from safetensors import safe_open
-from transformers import AutoModelForCausalLM, PreTrainedModel
-
 from data_prep.fingerprint import fingerprint, local_folder
-from data_prep.models import DTYPES, load_model, load_tokenizer
+from data_prep.models import DTYPES
 from prune.inspect import check_folder
 from prune.surgery import is_occupied
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.schema import ExportSection, ModelSection, Recipe
 from runtime.files import write_whole
-from runtime.run_folder import RunFolder
+from runtime.run_folder import RunFolder, step_of
+from runtime.seal import COMPLETE, damage_of, files_of, read_seal, seal
 from train.card import model_card
 from train.checkpoints import Kept, check_whole, selection_note
-from train.quantised import as_trained
+from train.merging import Parity, Source, merge_and_check
 
-PROBES, PROBE_TOKENS = 8, 48
-
-
-@dataclass(frozen=True)
-class Parity:
-    """How the export differs from the trained model on random token sequences.
-
-    merged_difference: largest logit difference of the float32 merge; cast_difference: of the exported weights as they
-    are read back; agreement: share of positions with the same likeliest token after the cast; note: what must be said
-    of the figures of a checkpoint that was chosen as the best.
-    """
-
-    merged_difference: float
-    cast_difference: float
-    agreement: float
-    tolerance: float
-    note: str = ""
+REPORT = "export_report.json"
+MODEL_FILES = (".safetensors", ".json", ".jinja", ".txt", ".model")
+"""endings of what makes the model; the card and its figure may be edited"""
 
 
 def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
@@ -64,28 +48,34 @@ def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
             f"{pruned} is no longer the pruned model that this run was trained on (its fingerprint "
             "differs); put the right weights back, an adapter fits no others"
         )
-    exact = recipe.model.changed(dtype="float32", attention="sdpa")
     temporary = out.with_name(f".{out.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
-    parity = _write(checkpoint, pruned, exact, section, temporary)
+    parity = merge_and_check(Source(folder, checkpoint, pruned, recipe), section, temporary)
     if section.checkpoint == "best":
         parity = replace(parity, note=selection_note(folder, str(recipe.keep_best)))
     report = {"checkpoint": checkpoint.name, "dtype": section.dtype, **asdict(parity)}
-    write_whole(temporary / "export_report.json", json.dumps(report, indent=2) + "\n")
-    _check_parity(parity, section, temporary)
+    write_whole(temporary / REPORT, json.dumps(report, indent=2) + "\n")
     if (pruned / "prune_plan.json").is_file():
         shutil.copy(pruned / "prune_plan.json", temporary)
     model_card(folder, checkpoint, parity.merged_difference, temporary, parity.note)
     check_folder(temporary)
+    seal(temporary)
     shutil.rmtree(out, ignore_errors=True)
     temporary.rename(out)
     return parity
 
 
 def _chosen(folder: RunFolder, section: ExportSection, metric: str | None) -> Path:
-    """The newest complete checkpoint, or the best of those that were swept."""
+    """The newest complete checkpoint, the best of those that were swept, or that of a step."""
+    complete = folder.complete_checkpoints()
     if section.checkpoint == "last":
-        return folder.complete_checkpoints()[-1]
+        return complete[-1]
+    if isinstance(section.checkpoint, int):
+        checkpoint = folder.checkpoint(section.checkpoint)
+        if checkpoint not in complete:
+            steps = ", ".join(str(step_of(path)) for path in complete)
+            raise UserError(f"checkpoint={section.checkpoint}: complete in {folder.path} are {steps}")
+        return checkpoint
     if metric is None:
         raise UserError(f"checkpoint=best: the run {folder.path} was made without keep_best; export its last one")
     best = Kept(None, metric).best_of(folder)
@@ -104,92 +94,63 @@ def _pruned_folder(folder: RunFolder, model: ModelSection) -> Path:
     return folder_of_weights
 
 
-def _check_parity(parity: Parity, section: ExportSection, rejected: Path) -> None:
-    """UserError where logits differ by more than the tolerance, after the merge or, in float32, as read back."""
-    differences = {"after the merge": parity.merged_difference}
-    if section.dtype == "float32":
-        differences["as saved"] = parity.cast_difference
-    for when, difference in differences.items():
-        if not difference <= parity.tolerance:
-            raise UserError(
-                f"export refused: logits differ by {difference:.2e} {when} from the trained model's, "
-                f"export.tolerance={parity.tolerance:g} is allowed; the rejected export lies in {rejected}"
-            )
+def verify(folder: Path) -> str:
+    """A line that says that the files of an export are those that passed the gate.
 
-
-def _write(checkpoint: Path, pruned: Path, exact: ModelSection, section: ExportSection, folder: Path) -> Parity:
-    """Merges, casts and saves to `folder`; the weights are compared as they are read back from there."""
-    trained = trained_model(checkpoint, pruned, exact)
-    random = torch.Generator().manual_seed(0)
-    probes = torch.randint(trained.config.vocab_size, (PROBES, PROBE_TOKENS), generator=random)
-    with torch.inference_mode():
-        expected = trained(input_ids=probes).logits
-        merged = trained.merge_and_unload(safe_merge=True) if isinstance(trained, PeftModel) else trained
-        merged_difference = float((merged(input_ids=probes).logits - expected).abs().max())
-        merged.to(DTYPES[section.dtype])  # type: ignore[arg-type]
-        merged.config.use_cache = True
-        merged.save_pretrained(folder)
-        load_tokenizer(str(pruned), exact).save_pretrained(folder)
-        exported = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
-        logits = exported(input_ids=probes).logits
-    agreement = (logits.argmax(-1) == expected.argmax(-1)).float().mean()
-    return Parity(
-        merged_difference=merged_difference,
-        cast_difference=float((logits - expected).abs().max()),
-        agreement=float(agreement),
-        tolerance=section.tolerance,
-    )
-
-
-def trained_model(checkpoint: Path, pruned: Path, exact: ModelSection) -> PreTrainedModel | PeftModel:
-    """The model as it was trained, in float32 on the CPU: the checkpoint, or the pruned model under its adapter."""
-    if not (checkpoint / "adapter_config.json").is_file():
-        return load_model(str(checkpoint), exact).eval()
-    check_adapter(checkpoint)
-    base = as_trained(load_model(str(pruned), exact), checkpoint)
-    return PeftModel.from_pretrained(base, str(checkpoint), autocast_adapter_dtype=False).float().eval()
-
-
-def check_adapter(checkpoint: Path) -> None:
-    """UserError where the saved adapter is empty or holds empty tensors (as sharded saves have been known to)."""
-    with safe_open(checkpoint / "adapter_model.safetensors", "pt") as file:
-        empty = [name for name in file.keys() if 0 in file.get_slice(name).get_shape()]  # noqa: SIM118 - not a dict
-        if empty or not file.keys():
-            raise UserError(
-                f"{checkpoint}: the adapter was not saved whole ({len(empty)} empty tensors, first "
-                f"{empty[:1]}); export from an earlier checkpoint"
-            )
+    UserError where there is no seal, or where a file of the model is missing, changed or was put there later.
+    """
+    if not (folder / COMPLETE).is_file():
+        raise UserError(f"{folder}: no file {COMPLETE} there, so it is no export of this version; export it again")
+    faults = damage_of(folder, MODEL_FILES)
+    sealed = read_seal(folder) if not faults else None
+    if sealed is not None:
+        strangers = [name for name in files_of(folder) if name.endswith(MODEL_FILES) and name not in sealed]
+        faults = [f"{name} was put there later" for name in strangers]
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise UserError(f"{folder} is not what was exported: {faults[0]}{more}; export it again")
+    files = [name for name in sealed or {} if name.endswith(MODEL_FILES)]
+    return f"{folder}: all {len(files)} files of the model are as exported"
 
 
 def main(arguments: list[str]) -> None:
+    if arguments[:1] == ["verify"] and len(arguments) == 2:
+        print(verify(Path(arguments[1])))
+        return
     options, rest = split(
         arguments,
         {
             "run": "a run folder",
             "out": "folder for the exported model",
-            "checkpoint": "last or best; default: the recipe's export.checkpoint",
+            "checkpoint": "last, best or a step; default: the recipe's export.checkpoint",
             "dtype": "float32 or bfloat16; default: the recipe's export.dtype",
         },
     )
     if rest or "run" not in options or "out" not in options:
         wrong = f", not {' '.join(rest)}" if rest else ""
-        raise UserError(f"train.export: write run=DIR out=DIR [checkpoint=best] [dtype=bfloat16]{wrong}")
+        raise UserError(f"train.export: write run=DIR out=DIR [checkpoint=best] [dtype=bfloat16], or verify DIR{wrong}")
     folder, out = RunFolder(Path(options["run"])), Path(options["out"])
     if is_occupied(out):
         raise UserError(f"out={out} is not empty; name a new folder")
     if options.get("dtype", "float32") not in DTYPES:
         raise UserError(f"dtype={options['dtype']}: allowed are {', '.join(DTYPES)}")
-    if options.get("checkpoint", "last") not in ("last", "best"):
-        raise UserError(f"checkpoint={options['checkpoint']}: allowed are last, best")
+    checkpoint = options.get("checkpoint", "last")
+    if checkpoint not in ("last", "best") and not checkpoint.isdigit():
+        raise UserError(f"checkpoint={checkpoint}: allowed are last, best and the step of a checkpoint")
     recipe = folder.facts().get("recipe", {})
     chosen = {key: options[key] for key in ("dtype", "checkpoint") if key in options}
     section = ExportSection.model_validate({**recipe.get("export", {}), **chosen})
-    parity = export_run(folder, out, section)
-    print(
-        f"exported to {out}: largest logit difference {parity.merged_difference:.1e} after the merge, "
-        f"{parity.cast_difference:.1e} as saved in {section.dtype}; "
-        f"same likeliest token at {parity.agreement:.1%} of the positions" + (f"\n{parity.note}" if parity.note else "")
-    )
+    print("\n".join(described(export_run(folder, out, section), out, section.dtype)))
+
+
+def described(parity: Parity, out: Path, dtype: str) -> list[str]:
+    """What a user is told of an export."""
+    lines = [
+        f"exported to {out}: logits within {parity.merged_difference:.1e} standard deviations after the merge; in "
+        f"{dtype} {parity.kl:.1e} nats a token from the trained model, the same likeliest token at "
+        f"{parity.agreement:.1%} of the positions"
+    ]
+    return [*lines, parity.note] if parity.note else lines
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
         loss = stages.make_loss()
         facts = on_first_rank(ranks, lambda: stages.facts_of(recipe, pruned, inputs, loss))
         run = stages.start_run(folder, resume, recipe, facts, ranks)
-        stages.keep_figure(inputs, run)
+        stages.keep_for_the_end(inputs, stages.deciding(recipe.sweep), run)
         recorder = stages.make_recorder(run, references, recipe.sweep, inputs)
         arguments = make_arguments(recipe, folder.path, ranks.count)
         model = stages.load_to_train(pruned, recipe)

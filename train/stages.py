@@ -35,6 +35,7 @@ from train.loss.choose import LossOfRun, NegativeLogLikelihoodOfRun
 from train.model import peft_config, plan_facts
 from train.opening import Resume, check_same_facts
 from train.order import fillers
+from train.probes import keep_probes
 from train.references import ReferenceCache, References, reference_sweep
 from train.run import Run
 from train.tracking import NoTracker, start_tracker
@@ -99,9 +100,11 @@ def start_run(folder: RunFolder, resume: Resume, recipe: Recipe, facts: dict[str
     return Run(folder, ranks, tracker)
 
 
-def keep_figure(inputs: Inputs, run: Run) -> None:
-    """The figure of the traces' lengths; the cache may be emptied one day, and the run folder keeps what it shows."""
+def keep_for_the_end(inputs: Inputs, suite: str, run: Run) -> None:
+    """Prompts for the export, of the suite that decides, and the figure of the traces' lengths: the cache and the suite
+    may be gone one day, and the run folder keeps what its end needs."""
     if run.is_first_rank:
+        keep_probes(inputs.spec, suite, run.folder)
         run.folder.figures.mkdir(exist_ok=True)
         shutil.copyfile(inputs.prepared.folder / FIGURE, run.folder.figures / "trace_lengths.png")
 
@@ -114,10 +117,14 @@ def _group(model: ModelSection, plan: dict[str, Any] | None) -> str:
     return f"{Path(model.unpruned).name}-{plan.get('method', 'pruned')}-{len(plan.get('removed', []))}"
 
 
+def deciding(sweep: SweepSection) -> str:
+    """The name of the suite whose sweeps give the verdict."""
+    return sweep.verdict.suite or sweep.suites[-1].name
+
+
 def make_recorder(run: Run, references: References, sweep: SweepSection, inputs: Inputs) -> SweepRecorder:
     """The recorder of sweeps; the references become its first rows."""
-    suite = sweep.verdict.suite or sweep.suites[-1].name
-    verdict = sweep.verdict.changed(suite=suite)
+    verdict = sweep.verdict.changed(suite=deciding(sweep))
     groups = {suite.name: suite.groups for suite in inputs.spec.suites}
     recorder = SweepRecorder(run, references, verdict, Looks(sweep.every_steps, inputs.arithmetic.steps), groups)
     for sweeps in (references.unpruned, references.pruned):
@@ -182,17 +189,19 @@ def finished_step(trainer: RecoveryTrainer, early_stop: EarlyStopHook, checkpoin
 
 
 def finish(run: Run, section: ExportSection) -> None:
-    """The report, the export and the last words of a run; rank 0 only."""
+    """The last words of a run: report, verdict and tracker first, so that an export that is refused loses none of them;
+    rank 0 only."""
     from eval.show.report import write_report  # matplotlib is not needed before the end
 
     folder = run.folder
     lines = [f"report  {write_report(folder.path)}"]
     lines += [f"figure  {figure}" for figure in sorted(folder.figures.glob("*.png"))]
-    if section.enabled:
-        parity = export_run(folder, folder.export, section)
-        lines.append(f"export  {folder.export} (logits within {parity.merged_difference:.1e} of the trained model's)")
     rows = run.sweep_rows()
     last_sweep = newest(rows, "run", verdict_suite(rows))[1] or {}
     folder.add_facts({"finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "verdict": last_sweep.get("verdict")})
     run.tracker.finish({"verdict": last_sweep.get("verdict"), "gain_per_doubling": last_sweep.get("gain_per_doubling")})
     print("\n".join(lines), flush=True)
+    if section.enabled:
+        parity = export_run(folder, folder.export, section)
+        close = f"logits within {parity.merged_difference:.1e} standard deviations of the trained model's"
+        print(f"export  {folder.export} ({close})", flush=True)

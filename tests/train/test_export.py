@@ -18,10 +18,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from recipes.errors import UserError
 from recipes.paths import ROOT
 from recipes.schema import ExportSection
+from runtime.ranks import ALONE
 from runtime.run_folder import RunFolder
 from runtime.seal import COMPLETE
 from tests.train.runs import environment, same, weights
-from train.export import check_adapter, export_run, main
+from train import stages
+from train.export import export_run, main, verify
+from train.merging import check_adapter
+from train.run import Run
+from train.tracking import NoTracker
 
 PROMPT = "start 7 #1 +3 #2 *4 #3 -2 ?"
 
@@ -146,13 +151,16 @@ def test_an_adapter_with_an_empty_tensor_is_refused(copy: RunFolder) -> None:
     refused(lambda: check_adapter(checkpoint), "not saved whole")
 
 
-def test_logits_that_are_no_numbers_are_refused(full: Path, tmp_path: Path) -> None:
+def test_weights_that_are_no_numbers_are_refused(full: Path, tmp_path: Path) -> None:
     shutil.copytree(full, tmp_path / "run")
     checkpoint = tmp_path / "run" / "checkpoint-8"
     spoiled = {name: torch.full_like(tensor, float("nan")) for name, tensor in weights(checkpoint).items()}
     save_file(spoiled, checkpoint / "model.safetensors", {"format": "pt"})
     (checkpoint / COMPLETE).write_text("8")  # an earlier version's mark, which says nothing of the files
-    refused(lambda: export_run(RunFolder(tmp_path / "run"), tmp_path / "out", ExportSection()), "logits differ by nan")
+    act = lambda: export_run(RunFolder(tmp_path / "run"), tmp_path / "out", ExportSection())  # noqa: E731
+    refused(act, "not finite", "embed_tokens")
+        lambda: export_run(RunFolder(tmp_path / "run"), tmp_path / "out", ExportSection()), "not finite", "embed_tokens"
+    )
 
 
 @pytest.mark.slow
@@ -160,3 +168,45 @@ def test_the_command_exports_the_newest_checkpoint(copy: RunFolder, tmp_path: Pa
     command = [sys.executable, "-m", "train.export", f"run={copy.path}", f"out={tmp_path / 'out'}"]
     subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, timeout=120, check=True)
     assert same(weights(tmp_path / "out"), weights(copy.path / "export"))
+
+
+@pytest.mark.slow
+def test_any_complete_checkpoint_can_be_exported(copy: RunFolder, tmp_path: Path) -> None:
+    main([f"run={copy.path}", f"out={tmp_path / 'out'}", "checkpoint=4"])
+    assert json.loads((tmp_path / "out" / "export_report.json").read_text())["checkpoint"] == "checkpoint-4"
+
+
+def test_a_step_without_a_checkpoint_is_refused_with_those_there_are(copy: RunFolder, tmp_path: Path) -> None:
+    refused(lambda: main([f"run={copy.path}", f"out={tmp_path / 'out'}", "checkpoint=5"]), "checkpoint=5", "4, 8")
+
+
+def test_verify_passes_what_was_exported(lora: Path) -> None:
+    assert "files of the model are as exported" in verify(lora / "export")
+
+
+def test_verify_leaves_the_card_to_its_owner(copy: RunFolder) -> None:
+    (copy.export / "README.md").write_text("mine")
+    assert "as exported" in verify(copy.export)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json", "generation_config.json"])
+def test_verify_refuses_a_file_that_was_changed(copy: RunFolder, file: str) -> None:
+    with (copy.export / file).open("r+b") as stream:
+        stream.seek(10)
+        stream.write(b"!")
+    refused(lambda: verify(copy.export), f"{file} has other bytes")
+
+
+def test_verify_refuses_a_file_that_came_later(copy: RunFolder) -> None:
+    (copy.export / "adapter_config.json").write_text("{}")
+    refused(lambda: verify(copy.export), "adapter_config.json was put there later")
+
+
+def test_verify_refuses_a_folder_without_a_seal(copy: RunFolder) -> None:
+    refused(lambda: verify(copy.pruned), "no file COMPLETE there")
+
+
+@pytest.mark.slow
+def test_a_refused_export_leaves_the_runs_end_recorded(copy: RunFolder, tmp_path: Path) -> None:
+    refused(lambda: stages.finish(Run(copy, ALONE, NoTracker()), ExportSection(tolerance=1e-12)), "export refused")
+    assert copy.facts()["finished"] and copy.facts()["verdict"]
