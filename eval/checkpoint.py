@@ -15,6 +15,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data_prep.fingerprint import fingerprint
 from data_prep.models import DTYPES, load_model, load_tokenizer
+from data_prep.soundness import check_model
+from eval.adapters import check_fits
 from eval.types import Weights
 from recipes.engines import EngineSection
 from recipes.errors import UserError
@@ -53,9 +55,16 @@ def find_checkpoint(path: str) -> Checkpoint:
 
 
 def fetch(checkpoint: Checkpoint) -> None:
-    """Downloads a model of the Hub, so that its weights can be identified. UserError where that fails."""
-    if fingerprint(checkpoint.base) or Path(checkpoint.base).is_dir():
-        return
+    """Downloads a model of the Hub, so that its weights can be identified, and checks what lies here then: nothing is
+    swept that is not sound. UserError where either fails."""
+    if not fingerprint(checkpoint.base) and not Path(checkpoint.base).is_dir():
+        _download(checkpoint)
+    check_model(checkpoint.base)
+    if checkpoint.adapter is not None:
+        check_fits(Path(checkpoint.adapter), checkpoint.base)
+
+
+def _download(checkpoint: Checkpoint) -> None:
     try:
         snapshot_download(checkpoint.base, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.jinja"])
     except (OSError, ValueError) as fault:

@@ -8,10 +8,8 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from data_prep.soundness import PER_LAYER_LISTS
 from recipes.errors import UserError
-
-PER_LAYER_LISTS = ("layer_types", "mlp_layer_types", "no_rope_layers")
-"""config lists with one entry per layer, selected by index when layers go"""
 
 OTHER_LISTS = ("architectures", "eos_token_id", "bos_token_id", "pad_token_id")
 """config lists whose length has nothing to do with layers"""

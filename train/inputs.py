@@ -10,13 +10,14 @@ import torch
 from data_prep.models import context_tokens, load_config, load_tokenizer
 from data_prep.prepared.manifest import describe
 from data_prep.prepared.prepare import Prepared, open_prepared, prepare
+from data_prep.soundness import check_model
 from eval.numbers.foresight import Foresight, foresee
 from eval.show.answers import room_to_reason
 from eval.show.tables import budget_name
 from eval.sweep import SweepSpec, check_context, make_sweep_spec
 from prune.methods.table import method_of
 from recipes.errors import UserError
-from recipes.schema import Recipe
+from recipes.schema import ModelSection, Recipe
 from runtime.ranks import Ranks, on_every_rank, on_first_rank
 from train.arguments import Arithmetic, arithmetic
 from train.feed import Feed, feed_of
@@ -57,6 +58,7 @@ class Inputs:
 def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
     """Reads and checks everything that needs no weights; UserError names the key or the row that is wrong."""
     spec = on_every_rank(ranks, lambda: _read_spec(recipe))
+    on_first_rank(ranks, lambda: _check_models(recipe.model, spec))
     kind, count = device().type, ranks.count
     on_every_rank(ranks, lambda: check_zero(recipe.zero, recipe.model, recipe.prune, recipe.adapter, kind, count))
     # a DeepSpeed JSON of the user's own must fit the recipe
@@ -82,8 +84,6 @@ def _read_spec(recipe: Recipe) -> SweepSpec:
     _check_sections(recipe)
     check_quantised(recipe)
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
-    if recipe.model.pruned is not None:
-        check_local(recipe.model.pruned)
     spec = make_sweep_spec(recipe.sweep, recipe.data.format, tokenizer)
     context, longest = context_tokens(recipe.model.unpruned, recipe.model), recipe.data.max_length_tokens
     if longest > context:
@@ -95,6 +95,15 @@ def _read_spec(recipe: Recipe) -> SweepSpec:
         layers = int(load_config(recipe.model.unpruned, recipe.model).num_hidden_layers)
         method_of(recipe.prune).check(layers)
     return spec
+
+
+def _check_models(model: ModelSection, spec: SweepSpec) -> None:
+    """UserError where a model that is here is not sound, or has no row for a token of the tokenizer. It reads all weights
+    once, by one rank."""
+    check_model(model.unpruned, spec.tokenizer)
+    if model.pruned is not None:
+        check_local(model.pruned)
+        check_model(model.pruned, spec.tokenizer)
 
 
 def _check_sections(recipe: Recipe) -> None:

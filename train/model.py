@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from data_prep.fingerprint import local_folder
 from data_prep.prepared.prepare import Prepared, quiet
+from data_prep.soundness import check_model
 from eval.sweep import SweepSpec
 from prune.calibration import calibration_set
 from prune.inspect import check_folder
@@ -41,10 +42,12 @@ def pruned_path(recipe: Recipe, spec: SweepSpec, prepared: Prepared, folder: Run
 
 
 def check_local(model: str) -> None:
-    """UserError where the weights at `model` do not fit their config; what is not on this machine is not checked."""
+    """UserError where the pruned model is not sound, or its plan is another's; what is not on this machine is not
+    checked."""
     folder = local_folder(model)
     if folder is not None:
         check_folder(folder)
+        check_model(model)
 
 
 def plan_facts(pruned: str) -> dict[str, Any] | None:

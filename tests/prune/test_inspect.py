@@ -41,14 +41,14 @@ def edit_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]
 @pytest.mark.parametrize("family", FAMILIES)
 def test_sound_folder_gives_its_facts(family: str, tmp_path: Path) -> None:
     facts = check_folder(pruned(tmp_path / "p", family))
-    assert (facts.layers, facts.plan, facts.dtypes) == (KEPT, PLAN, ("F32",))
+    assert (facts.weights.layers, facts.plan, facts.weights.dtypes) == (KEPT, PLAN, ("F32",))
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma"])
 def test_parameters_are_those_of_the_model(family: str, tmp_path: Path) -> None:
     model = build(family)
     model.save_pretrained(tmp_path)
-    assert check_folder(tmp_path).parameters == sum(p.numel() for p in model.parameters())
+    assert check_folder(tmp_path).weights.parameters == sum(p.numel() for p in model.parameters())
 
 
 def test_unpruned_folder_without_a_plan_is_sound(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_tied_config_with_another_head(tmp_path: Path) -> None:
 def test_tied_config_with_an_equal_copy_of_the_head_is_sound(tmp_path: Path) -> None:
     folder = pruned(tmp_path / "p", "gemma")
     edit_weights(folder, lambda t: t.update({"lm_head.weight": t["model.embed_tokens.weight"].clone()}))
-    assert check_folder(folder).tied
+    assert check_folder(folder).weights.tied
 
 
 def test_plan_of_another_model(tmp_path: Path) -> None:

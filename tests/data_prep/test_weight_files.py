@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from prune.weight_files import INDEX, SINGLE, read_json, read_tensors
+from data_prep.weight_files import INDEX, SINGLE, read_json, read_tensors
 from recipes.errors import UserError
 from tests.prune.models import build
 

@@ -45,7 +45,7 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
         )
     if names != {SINGLE}:
         raise UserError(f"{folder}: {min(names - {SINGLE})} is listed in no {INDEX}; remove it or restore the index")
-    return _read_file(folder / SINGLE)
+    return read_file(folder / SINGLE)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def _read_shards(folder: Path, present: set[str]) -> dict[str, Tensor]:
             f"{folder}: {min(stale)} is a stale file that {INDEX} does not list; "
             "remove it (or the index, if the file is right)"
         )
-    tensors = {name: tensor for shard in sorted(listed) for name, tensor in _read_file(folder / shard).items()}
+    tensors = {name: tensor for shard in sorted(listed) for name, tensor in read_file(folder / shard).items()}
     _check_index(folder, weight_map, tensors)
     return tensors
 
@@ -94,7 +94,8 @@ def _check_index(folder: Path, weight_map: Mapping[str, str], tensors: Mapping[s
         )
 
 
-def _read_file(path: Path) -> dict[str, Tensor]:
+def read_file(path: Path) -> dict[str, Tensor]:
+    """Every tensor of one safetensors file, by name. UserError where it is truncated or damaged."""
     try:
         with safe_open(path, framework="pt") as file:
             slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 (not a dict)

@@ -1,0 +1,67 @@
+"""Does an adapter belong to the model that it names? PEFT puts it on any model whose layers have the right widths."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from pathlib import Path
+
+from data_prep.fingerprint import local_folder
+from data_prep.soundness import LAYER
+from data_prep.weight_files import Tensor, read_file, read_tensors
+from recipes.errors import UserError
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+PART = re.compile(r"^base_model\.model\.(.+)\.lora_([AB])\.weight$")
+
+
+def check_fits(adapter: Path, base: str) -> None:
+    """UserError where an adapter has a part for which the model has no weight, or one of another shape, or where it
+    leaves out layers of the model without saying so. A model that is not on this machine is not checked."""
+    folder = local_folder(base)
+    if folder is None or not (adapter / WEIGHTS).is_file():
+        return
+    weights = read_tensors(folder)
+    parts = read_file(adapter / WEIGHTS)
+    if not parts:
+        raise UserError(f"{adapter / WEIGHTS} holds no tensors; name another checkpoint")
+    for name, part in parts.items():
+        _check_part(adapter, base, name, part, weights)
+    told = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
+    if told.get("layers_to_transform") is None and isinstance(told.get("target_modules"), list):
+        _check_layers(adapter, base, parts, weights)
+
+
+def _check_part(adapter: Path, base: str, name: str, part: Tensor, weights: dict[str, Tensor]) -> None:
+    match = PART.match(name)
+    if match is None:
+        return  # magnitudes of DoRA, experts, saved modules: PEFT itself refuses what does not fit
+    weight = weights.get(f"{match[1]}.weight")
+    if weight is None:
+        raise UserError(
+            f"{adapter}: the adapter has {match[1]}, which {base} does not have; it was made for another model"
+        )
+    side, of_weight = (part.shape[-1], weight.shape[-1]) if match[2] == "A" else (part.shape[0], weight.shape[0])
+    if side != of_weight:
+        raise UserError(
+            f"{adapter}: {name} is made for a width of {side}, but {match[1]} of {base} has {of_weight}; the adapter was "
+            "made for another model"
+        )
+
+
+def _check_layers(adapter: Path, base: str, parts: dict[str, Tensor], weights: dict[str, Tensor]) -> None:
+    """UserError where a kind of module has an adapter in some layers and, though it is there, none in others."""
+    adapted: defaultdict[str, set[int]] = defaultdict(set)
+    for name in parts:
+        match = PART.match(name)
+        layer = LAYER.match(f"{match[1]}.") if match else None
+        if match and layer:
+            adapted[match[1][layer.end() :]].add(int(layer[1]))
+    for kind, layers in sorted(adapted.items()):
+        there = {int(layer[1]) for name in weights if name.endswith(f".{kind}.weight") and (layer := LAYER.match(name))}
+        if missing := sorted(there - layers):
+            raise UserError(
+                f"{adapter}: the adapter has {kind} in {len(layers)} layers, but {base} has it in {len(there)} (none for "
+                f"layer {missing[0]}); it was made for another model"
+            )
