@@ -121,7 +121,7 @@ def check_vocabulary(folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
         token = min(beyond, key=lambda name: beyond[name])
         raise UserError(
             f"{folder}: the vocabulary has {embedding.shape[0]:,} rows, but {len(beyond)} tokens of the tokenizer lie "
-            f"beyond, the first is {token!r} ({beyond[token]}); give the model its own tokenizer or resize its embedding"
+            f"beyond, the first is {token!r} ({beyond[token]}); give the model its own tokenizer or more rows"
         )
 
 

@@ -13,6 +13,7 @@ from data_prep.weight_files import Tensor, read_file, read_tensors
 from recipes.errors import UserError
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+OTHERS = "was made for another model"
 PART = re.compile(r"^base_model\.model\.(.+)\.lora_([AB])\.weight$")
 
 
@@ -39,14 +40,11 @@ def _check_part(adapter: Path, base: str, name: str, part: Tensor, weights: dict
         return  # magnitudes of DoRA, experts, saved modules: PEFT itself refuses what does not fit
     weight = weights.get(f"{match[1]}.weight")
     if weight is None:
-        raise UserError(
-            f"{adapter}: the adapter has {match[1]}, which {base} does not have; it was made for another model"
-        )
+        raise UserError(f"{adapter} {OTHERS}: it has {match[1]}, which {base} does not have")
     side, of_weight = (part.shape[-1], weight.shape[-1]) if match[2] == "A" else (part.shape[0], weight.shape[0])
     if side != of_weight:
         raise UserError(
-            f"{adapter}: {name} is made for a width of {side}, but {match[1]} of {base} has {of_weight}; the adapter was "
-            "made for another model"
+            f"{adapter} {OTHERS}: {name} is made for a width of {side}, but {match[1]} of {base} has {of_weight}"
         )
 
 
@@ -62,6 +60,6 @@ def _check_layers(adapter: Path, base: str, parts: dict[str, Tensor], weights: d
         there = {int(layer[1]) for name in weights if name.endswith(f".{kind}.weight") and (layer := LAYER.match(name))}
         if missing := sorted(there - layers):
             raise UserError(
-                f"{adapter}: the adapter has {kind} in {len(layers)} layers, but {base} has it in {len(there)} (none for "
-                f"layer {missing[0]}); it was made for another model"
+                f"{adapter} {OTHERS}: it has {kind} in {len(layers)} layers, but {base} has that in {len(there)}; there "
+                f"is none for layer {missing[0]}"
             )

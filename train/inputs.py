@@ -98,8 +98,8 @@ def _read_spec(recipe: Recipe) -> SweepSpec:
 
 
 def _check_models(model: ModelSection, spec: SweepSpec) -> None:
-    """UserError where a model that is here is not sound, or has no row for a token of the tokenizer. It reads all weights
-    once, by one rank."""
+    """UserError where a model that is here is not sound, or has no row for a token of the tokenizer; one rank reads
+    all weights once."""
     check_model(model.unpruned, spec.tokenizer)
     if model.pruned is not None:
         check_local(model.pruned)
