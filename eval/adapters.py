@@ -60,6 +60,6 @@ def _check_layers(adapter: Path, base: str, parts: dict[str, Tensor], weights: d
         there = {int(layer[1]) for name in weights if name.endswith(f".{kind}.weight") and (layer := LAYER.match(name))}
         if missing := sorted(there - layers):
             raise UserError(
-                f"{adapter} {OTHERS}: it has {kind} in {len(layers)} layers, but {base} has that in {len(there)}; there "
-                f"is none for layer {missing[0]}"
+                f"{adapter} {OTHERS}: it has {kind} in {len(layers)} layers, but {base} has that in {len(there)}; "
+                f"there is none for layer {missing[0]}"
             )
