@@ -39,9 +39,20 @@ def test_the_keys_of_the_json_stay(tmp_path: Path) -> None:
     facts = estimated(tmp_path, "gpus=1")
     assert list(facts) == [
         *("machine", "parameters", "setup", "memory", "peak", "peak_bytes", "host_bytes", "traces", "steps"),
-        *("global_batch", "tokens", "sweep", "sweep_share", "foresight", "flops", "sweep_flops", "hours", "disk_bytes"),
-        *("misfits", "remedies"),
+        *("global_batch", "tokens", "sweep", "sweep_share", "foresight", "flops", "sweep_flops", "hours"),
+        *("sweep_hours", "hours_origin", "measured", "disk_bytes", "misfits", "remedies"),
     ]
+
+
+def test_a_moments_sums_are_the_device_what_torch_reserves_and_what_tensors_take(tmp_path: Path) -> None:
+    for row in estimated(tmp_path, "gpus=1", "card=H100")["memory"]:
+        assert row["total"] - row["reserved"] == 1 << 29  # the base that is given
+        assert row["reserved"] - row["allocated"] == row["kept by the allocator"]
+
+
+def test_a_card_without_a_measurement_says_how_to_get_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert estimated(tmp_path, "gpus=1", "card=H100")["hours"] is None
+    assert "hours       no measurement for this card (H100): run with measure=true" in capsys.readouterr().out
 
 
 def test_json_goes_to_the_terminal_in_place_of_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,6 +86,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         (["gpus=2", "base_gb=.nan"], "base_gb=.nan: must be a number above 0"),
         (["traces=10"], "traces and tokens go together"),
         (["gpus=2", "ranks=2"], "give one of them"),
+        (["measure=yes"], "measure=yes: must be true or false"),
         (["gpu_memory_gb=80"], "gpu_memory_gb needs gpus=N"),
     ],
 )
