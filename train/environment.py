@@ -28,6 +28,6 @@ def share_cores(environment: MutableMapping[str, str], cores: int) -> None:
 
 
 def expands_segments(environment: Mapping[str, str]) -> bool:
-    """Whether the allocator of a run started from `environment` expands its segments: unless the user says otherwise."""
+    """Whether the allocator of a run from `environment` expands its segments: unless the user says otherwise."""
     settings = environment.get(OLDER_ALLOCATOR, "") + "," + environment.get(ALLOCATOR, "")
     return not settings.strip(",") or "expandable_segments:true" in settings.replace(" ", "").lower()

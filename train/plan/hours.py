@@ -1,4 +1,4 @@
-"""Hours of a run: by a speed that the user gives, by one measured on this machine, or by a measured run on such a card."""
+"""Hours of a run: by the speed that the user gives, by one measured here, or by a measured run on such a card."""
 
 from __future__ import annotations
 

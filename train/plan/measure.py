@@ -1,4 +1,4 @@
-"""`measure=true`: some steps and one small sweep of the recipe on the machine at hand, and what they say of a whole run.
+"""`measure=true`: some steps and a small sweep of the recipe on the machine at hand, and what they say of a whole run.
 
 The run is the recipe's own, launched as a user launches it: its model, batches, traces and DeepSpeed stage. Changed are
 the number of steps, how many problems are swept and how long they may think; nothing is saved but the prepared traces.

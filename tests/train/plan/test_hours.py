@@ -27,9 +27,7 @@ OF_CARD = Hours(7.0, None, "of the card")
         ({}, None, OF_CARD),
     ],
 )
-def test_what_the_user_says_comes_first(
-    numbers: dict[str, float], measured: Measured | None, expected: Hours
-) -> None:
+def test_what_the_user_says_comes_first(numbers: dict[str, float], measured: Measured | None, expected: Hours) -> None:
     assert hours_of(WORK, numbers, 2, measured, OF_CARD) == expected
 
 

@@ -61,10 +61,10 @@ def test_json_goes_to_the_terminal_in_place_of_the_table(tmp_path: Path, capsys:
 
 
 def test_what_does_not_fit_is_named_with_keys_that_help(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    facts = estimated(tmp_path, "gpus=1", "gpu_memory_gb=0.9", "trainer.per_device_train_batch_size=48")
+    facts = estimated(tmp_path, "gpus=1", "gpu_memory_gb=1", "trainer.per_device_train_batch_size=48")
     ways = {" ".join(way["keys"]): way for way in facts["remedies"]}
     way = ways["trainer.per_device_train_batch_size=1 trainer.gradient_accumulation_steps=48"]
-    again = estimated(tmp_path, "gpus=1", "gpu_memory_gb=0.9", *way["keys"])
+    again = estimated(tmp_path, "gpus=1", "gpu_memory_gb=1", *way["keys"])
     assert (len(facts["misfits"]), way["fits"], again["misfits"]) == (1, True, [])
     assert again["peak_bytes"] == way["peak_bytes"] < facts["peak_bytes"]
     assert "DOES NOT FIT: a GPU" in capsys.readouterr().out
