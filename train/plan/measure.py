@@ -22,10 +22,10 @@ import torch
 from recipes.errors import UserError
 from recipes.loader import load_recipe
 from recipes.paths import ROOT
-from recipes.schema import Recipe
 from recipes.sweep import SweepSection
 from runtime.files import read_rows
 from runtime.ranks import environment_without_ranks
+from train.plan.work import read_spec
 
 STEPS, WARM_UP = 3, 1
 """steps that count, and those before them: the first one builds and compiles"""
@@ -53,9 +53,13 @@ def measure(arguments: Sequence[str], ranks: int) -> Measured:
     if 0 < gpus < ranks:
         raise UserError(f"measure=true: {ranks} ranks and {gpus} GPU(s) on this machine; measure with gpus={gpus}")
     recipe = load_recipe(arguments).recipe
+    spec = read_spec(recipe)
+    if isinstance(spec, UserError):
+        raise spec
+    problems = [len(suite.problems) for suite in spec.suites]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "run"
-        keys = [*short_run(recipe), f"run.dir={folder}", f"run.cache_dir={Path(name) / 'cache'}"]
+        keys = [*short_run(recipe.sweep, problems), f"run.dir={folder}", f"run.cache_dir={Path(name) / 'cache'}"]
         started = time.monotonic()
         _launch([*without(arguments, keys), *keys], ranks, Path(name))
         seconds = time.monotonic() - started
@@ -65,9 +69,9 @@ def measure(arguments: Sequence[str], ranks: int) -> Measured:
     return Measured(training_speed(rows), sweep_speed(sweeps), seconds, _most_reserved(rows), place)
 
 
-def short_run(recipe: Recipe) -> list[str]:
-    """The keys that make a recipe's run short."""
-    sweep, last = recipe.sweep, WARM_UP + STEPS
+def short_run(sweep: SweepSection, problems: Sequence[int]) -> list[str]:
+    """The keys that make a recipe's run short; `problems`: how many each of its suites has."""
+    last = WARM_UP + STEPS
     values = {
         "trainer.max_steps": last,
         "trainer.logging_steps": 1,
@@ -81,19 +85,15 @@ def short_run(recipe: Recipe) -> list[str]:
         "sweep.max_share": None,
         "sweep.background": False,
         "sweep.budgets": small_budgets(sweep),
-        **{f"sweep.suites.{place}.size": size for place, size in enumerate(small_sizes(sweep))},
+        **{f"sweep.suites.{place}.size": min(size, PROBLEMS) for place, size in enumerate(problems)},
     }
     return [f"{key}={json.dumps(value).strip(chr(34))}" for key, value in values.items()]
 
 
 def small_budgets(sweep: SweepSection) -> list[int]:
-    """The budgets up to 256 tokens, or that one alone where all are larger."""
-    return [budget for budget in sweep.budgets if budget <= BUDGET_TOKENS] or [BUDGET_TOKENS]
-
-
-def small_sizes(sweep: SweepSection) -> list[int]:
-    """At most 64 problems of each suite."""
-    return [min(getattr(suite, "size", None) or PROBLEMS, PROBLEMS) for suite in sweep.suites]
+    """The budgets up to 256 tokens; that one where all in which the model thinks are larger."""
+    small = [budget for budget in sweep.budgets if budget <= BUDGET_TOKENS]
+    return small if any(small) else [*small, BUDGET_TOKENS]
 
 
 def without(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from recipes.errors import UserError
 from recipes.loader import load_recipe
 from tests.train.runs import need_devices, plain, rows, small
-from train.plan.measure import measure, short_run, sweep_speed, training_speed, without
+from train.plan.measure import measure, short_run, small_budgets, sweep_speed, training_speed, without
 
 WITHIN = 2.5
 """how far a measured speed may be from the real run's: both train tiny steps on a machine that others use too"""
@@ -38,9 +38,9 @@ def test_arguments_that_the_short_run_sets_are_left_out() -> None:
 def test_a_short_run_keeps_the_batches_of_its_recipe_and_caps_its_sweep() -> None:
     name = ["recipe=lora_recovery.yaml", "keep_best=sweep/chain/gain", "sweep.budgets=[16,256,512]"]
     recipe = load_recipe(name).recipe
-    keys = short_run(recipe)
+    keys = short_run(recipe.sweep, [30, 128, 256])
     short = load_recipe([*without(name, keys), *keys]).recipe
-    assert (short.sweep.budgets, [suite.size for suite in short.sweep.suites]) == ([16, 256], [64, 64, 64])
+    assert (short.sweep.budgets, [suite.size for suite in short.sweep.suites]) == ([16, 256], [30, 64, 64])
     assert (short.trainer["max_steps"], short.keep_best, short.export.enabled) == (4, None, False)
     changed = {"max_steps", "logging_steps", "save_strategy", "save_steps"}
     assert {k: v for k, v in short.trainer.items() if k not in changed} == {
@@ -49,6 +49,14 @@ def test_a_short_run_keeps_the_batches_of_its_recipe_and_caps_its_sweep() -> Non
     assert (short.model, short.data, short.zero, short.adapter) == (
         *(recipe.model, recipe.data, recipe.zero, recipe.adapter),
     )
+
+
+@pytest.mark.parametrize(
+    ("budgets", "small"), [("[16,256,512]", [16, 256]), ("[512,1024]", [256]), ("[0,1024]", [0, 256])]
+)
+def test_a_small_sweep_thinks_a_little_whatever_the_budgets_are(budgets: str, small: list[int]) -> None:
+    recipe = load_recipe(["recipe=lora_recovery.yaml", f"sweep.budgets={budgets}"]).recipe
+    assert small_budgets(recipe.sweep) == small
 
 
 @pytest.mark.slow
