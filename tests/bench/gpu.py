@@ -91,6 +91,7 @@ def part(name: str, module: str, seconds: int, words: Sequence[str]) -> list[Row
     """The rows of a benchmark, in a process of its own; those that it printed before it failed or its time was over."""
     if find_spec(module) is None:
         return [not_measured(name, f"there is no {module}")]
+    print(f"{name}: at most {seconds} s", file=sys.stderr, flush=True)
     said, problem = run_for([sys.executable, "-m", module, str(seconds), *words], seconds + 10)
     rows = list(read_rows_of(said.splitlines()))
     return [*rows, not_measured(name, problem)] if problem or not rows else rows
@@ -135,6 +136,7 @@ def run_tests(plan: Plan, results: Path) -> TestsSeen:
     ]
     results.touch()
     os.environ |= {"TEST_RESULTS": str(results), "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    print(f"tests: at most {plan.tests} s", file=sys.stderr, flush=True)
     started = time.monotonic()
     said, problem = run_for(command, plan.tests)
     print(said, flush=True)
