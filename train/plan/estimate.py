@@ -17,6 +17,7 @@ from recipes.schema import Recipe
 from train.arguments import Arithmetic, arithmetic
 from train.batch import Batch
 from train.plan.activations import Activations, measure_activations
+from train.plan.fused import fuses
 from train.plan.hours import Hours, Work, hours_by_card, hours_of
 from train.plan.machine import Machine, Numbers, find_misfits, read_machine
 from train.plan.measure import Measured, without
@@ -184,7 +185,10 @@ class Retries:
 
 def _measure(recipe: Recipe, traces: TraceCounts, machine: Machine) -> Model:
     models = skeleton(recipe.model, recipe.prune, recipe.adapter)
-    activations = measure_activations(models, largest_micro_batch(recipe, traces), machine.device)
+    batch = largest_micro_batch(recipe, traces)
+    if machine.device == "cuda":
+        batch = replace(batch, fused=fuses(recipe.trainer, models.pruned.config.model_type))
+    activations = measure_activations(models, batch, machine.device)
     return Model(models.unpruned, models.sizes, activations)
 
 
@@ -192,7 +196,7 @@ def _model_key(recipe: Recipe, traces: TraceCounts) -> str:
     """What the model and its activations depend on."""
     sections = (recipe.model, recipe.prune, recipe.adapter)
     texts = [section.model_dump_json() if section else "" for section in sections]
-    return " ".join([*texts, str(largest_micro_batch(recipe, traces))])
+    return " ".join([*texts, str(largest_micro_batch(recipe, traces)), str(recipe.trainer.get("use_liger_kernel"))])
 
 
 def _memory(recipe: Recipe, machine: Machine, model: Model, sweep_bytes: int) -> MemoryEstimate:
