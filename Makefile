@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Programs of the environment (deepspeed, ninja) are found first; nothing is looked up on a hub by the tests.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: setup demo test test-fast bench table lint clean
+.PHONY: setup demo test test-fast bench gpu gpu-quick table lint clean
 
 setup: $(VENV)/.installed
 
@@ -48,6 +48,17 @@ bench: setup
 	$(RUN) python -m tests.bench.packing
 	$(RUN) python -m tests.bench.logging_steps
 	$(RUN) python -m tests.bench.memory_estimate
+
+# On a machine with a GPU: tests and benchmarks, written to docs/gpu.md. Nothing is installed: the Python of the environment where
+# there is one, else the one that PYTHON names (make gpu PYTHON=python3), with its packages installed or on PYTHONPATH.
+GPU_PYTHON = $(if $(filter command line,$(origin PYTHON)),$(PYTHON),$(firstword $(wildcard $(BIN)/python) $(PYTHON)))
+ON_GPU = PYTHONPATH="$(CURDIR)$${PYTHONPATH:+:$$PYTHONPATH}" HF_HUB_OFFLINE=1 WANDB_MODE=offline $(GPU_PYTHON) -m tests.bench.gpu
+
+gpu:
+	$(ON_GPU)
+
+gpu-quick:
+	$(ON_GPU) quick
 
 table: setup
 	$(RUN) bash tests/bench/table.sh

@@ -1,4 +1,5 @@
-"""How the slow tests share two workers (`pytest -m slow -n 2 --dist loadfile`): by the runs that they look at."""
+"""Which tests are left out on this machine, and how the slow ones share two workers (`pytest -m slow -n 2 --dist
+loadfile`): by the runs that they look at."""
 
 from __future__ import annotations
 
@@ -13,6 +14,18 @@ TOGETHER = {
     "alone": ("test_training.py", "test_references.py", "test_feed.py"),
 }
 """files that look at the same expensive runs of tests/train/conftest.py: one worker does each run once"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a GPU are skipped where there is none."""
+    on_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if not on_gpu:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in on_gpu:
+            item.add_marker(pytest.mark.skip(reason="needs a GPU"))
 
 
 @pytest.hookimpl(optionalhook=True)

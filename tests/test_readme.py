@@ -40,7 +40,9 @@ def test_the_pages_hold_commands() -> None:
     assert len(COMMANDS) > 10 and len(MODULES) > 5 and len(RECIPES) > 2
 
 
-@pytest.mark.parametrize("target", [t for t in TARGETS if t in ("demo", "test", "setup", "lint", "bench", "table")])
+@pytest.mark.parametrize(
+    "target", [t for t in TARGETS if t in ("demo", "test", "setup", "lint", "bench", "table", "gpu", "gpu-quick")]
+)
 def test_a_make_target_exists(target: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 
 ALLOCATOR = "PYTORCH_ALLOC_CONF"
 OLDER_ALLOCATOR = "PYTORCH_CUDA_ALLOC_CONF"
@@ -25,3 +25,9 @@ def share_cores(environment: MutableMapping[str, str], cores: int) -> None:
     ranks = int(environment.get("LOCAL_WORLD_SIZE", environment.get("LOCAL_SIZE", "1")))
     environment.setdefault("OMP_NUM_THREADS", str(max(1, cores // ranks)))
     environment.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def expands_segments(environment: Mapping[str, str]) -> bool:
+    """Whether the allocator of a run from `environment` expands its segments: unless the user says otherwise."""
+    settings = environment.get(OLDER_ALLOCATOR, "") + "," + environment.get(ALLOCATOR, "")
+    return not settings.strip(",") or "expandable_segments:true" in settings.replace(" ", "").lower()

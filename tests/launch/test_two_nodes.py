@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.train.runs import SCRIPT, environment, free_port, launch, rows, same, small, weights
 
@@ -40,6 +41,7 @@ def start_node(number: int, port: int, hosts: Path, arguments: list[str]) -> sub
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason="both launchers would take GPU 0: needs two machines")
 def test_two_nodes_train_what_one_with_two_ranks_does(tmp_path: Path, cache: Path) -> None:
     hosts, port = tmp_path / "hosts", free_port()
     hosts.write_text("first slots=1\nsecond slots=1\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from train.environment import ALLOCATOR, prepare, share_cores
+from train.environment import ALLOCATOR, expands_segments, prepare, share_cores
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,17 @@ def test_segments_of_gpu_memory_grow_unless_the_user_says_otherwise(
 ) -> None:
     prepare(environment, 8)
     assert environment.get(ALLOCATOR) == allocator
+
+
+@pytest.mark.parametrize(
+    ("environment", "expands"),
+    [
+        ({}, True),
+        ({"PYTORCH_ALLOC_CONF": "expandable_segments:True"}, True),
+        ({"PYTORCH_ALLOC_CONF": "garbage_collection_threshold:0.8, expandable_segments:true"}, True),
+        ({"PYTORCH_ALLOC_CONF": "expandable_segments:False"}, False),
+        ({"PYTORCH_CUDA_ALLOC_CONF": "max_split_size_mb:512"}, False),
+    ],
+)
+def test_segments_expand_unless_the_user_says_otherwise(environment: dict[str, str], expands: bool) -> None:
+    assert expands_segments(environment) is expands

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +12,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from eval.checkpoint import checkpoint_weights
 from eval.samples import read_sweep
+from recipes.loader import load_recipe
+from runtime.ranks import ALONE
 from tests.train.runs import MODEL, rows, run_here, small, weights
+from train import references
+from train.inputs import read_inputs
 
 QUICK = ("trainer.max_steps=1", "export.enabled=false", "zero.stage=0", "sweep.every_steps=1000")
 
@@ -70,3 +77,28 @@ def test_a_run_from_any_folder_finds_the_shipped_model(
     monkeypatch.chdir(tmp_path)
     run_here(small("full", Path("mine"), Path("cache"), *QUICK))
     assert (tmp_path / "mine" / "checkpoint-1" / "COMPLETE").is_file()
+
+
+def test_a_reference_is_let_go_before_the_next_model_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By counting alone, without the garbage collector: on a GPU both would be held otherwise when training begins."""
+    loaded: list[weakref.ref[object]] = []
+    held: list[int] = []
+
+    def watched(*arguments: object) -> object:
+        held.append(sum(reference() is not None for reference in loaded))
+        found = checkpoint_weights(*arguments)  # type: ignore[arg-type]
+        loaded.append(weakref.ref(found.model))  # type: ignore[arg-type]
+        return found
+
+    monkeypatch.setattr(references, "checkpoint_weights", watched)
+    short = ["sweep.budgets=[1]", *(f"sweep.suites.{place}.size=1" for place in range(3)), "data.traces.size=16"]
+    recipe = load_recipe(small("full", tmp_path / "run", tmp_path / "cache", *short)).recipe
+    spec = read_inputs(recipe, ALONE).spec
+    gc.disable()
+    try:
+        for _ in range(3):
+            cache = references.ReferenceCache(tmp_path / str(len(loaded)), tmp_path / "samples", ALONE)
+            references.reference_sweep("unpruned", str(MODEL), recipe.model, spec, cache)
+    finally:
+        gc.enable()
+    assert held == [0, 0, 0]

@@ -143,6 +143,8 @@ class Towards:
         return {"name": "towards"}
 
     def for_model(self, model: Any, device: torch.device) -> Any:
+        self.other.to(device)  # type: ignore[arg-type]
+
         def loss(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
             hidden, targets = labelled_positions(model, batch)
             wanted, _ = labelled_positions(self.other, batch)
@@ -159,4 +161,4 @@ def test_a_loss_may_have_a_second_model_and_metrics_of_its_own(prepared: Prepare
     trainer = trained(RecoveryTrainer, prepared, tmp_path, None, towards)
     losses, distances = logged(trainer, "loss"), logged(trainer, "distance")
     assert losses == pytest.approx(distances, rel=1e-3) and losses[-1] < losses[0]
-    assert all(torch.equal(tensor, before[name]) for name, tensor in towards.other.state_dict().items())
+    assert all(torch.equal(tensor.cpu(), before[name]) for name, tensor in towards.other.state_dict().items())

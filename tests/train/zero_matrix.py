@@ -22,14 +22,17 @@ from train import main, stages
 
 
 def whole(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Copies of all parameters, gathered where ZeRO-3 has sharded them; all ranks must ask."""
+    """Copies of all parameters in main memory, gathered where ZeRO-3 has sharded them; all ranks must ask.
+
+    Before training they may lie elsewhere than after it.
+    """
     parameters = dict(model.named_parameters())
     with ExitStack() as gathered:
         if any(hasattr(parameter, "ds_id") for parameter in parameters.values()):
             import deepspeed
 
             gathered.enter_context(deepspeed.zero.GatheredParameters(list(parameters.values())))
-        return {name: parameter.detach().clone() for name, parameter in parameters.items()}
+        return {name: parameter.detach().cpu().clone() for name, parameter in parameters.items()}
 
 
 def watched(train: Callable[..., None]) -> Callable[..., None]:

@@ -1,6 +1,7 @@
 """`python -m train.plan recipe=FILE gpus=8 gpu_memory_gb=80 [key=value …]`: what a run needs, before it is launched.
 
-No weights are loaded: the model is built from its config on the meta device. A model of the Hub is looked up as a run
+No weights are loaded (but by `measure=true`, which runs the recipe for a moment): the model is built from its config on
+the meta device. A model of the Hub is looked up as a run
 would; the traces are read where they are on this machine, and given as counts where they are not.
 """
 
@@ -18,29 +19,36 @@ from recipes.schema import Recipe
 
 OWN = {
     "gpus": "GPUs of the run, one rank each; without it the run is one of processes on the CPUs of this machine",
+    "card": "name of the GPUs, such as H100, for what is known of them; default: this machine's",
+    "measure": "true: run three steps and a small sweep on this machine, as many ranks as gpus or ranks says",
     "gpu_memory_gb": "memory of one GPU in GiB; without it nothing is said of what fits",
     "gpus_per_node": "GPUs of one machine; default: 8, or all where there are fewer",
     "ranks": "processes of a run on CPUs; default 1",
     "host_memory_gb": "main memory of one machine in GiB; default: this machine's for a run on CPUs, else not checked",
     "disk_gb": "free disk in GiB for the run folder; default: not checked",
-    "base_gb": "what a rank takes before a model is loaded, in GiB; default: measured for CPUs, 1 assumed for a GPU",
+    "base_gb": "what a rank takes before a model is loaded, in GiB; default: measured on CPUs and on a GPU at hand, "
+    "else assumed by card",
     "traces": "number of traces, where they cannot be read here (with tokens)",
     "tokens": "their tokens in all (with traces)",
     "flops_per_second": "FLOPs per second of one rank, measured by you; gives hours of training",
     "tokens_per_second": "training tokens per second of the whole run, measured by you; gives hours of training",
     "json": "file for the estimate as JSON; json=- prints it instead of the table",
 }
+WORDS = ("json", "card", "measure")
 WHOLE = ("gpus", "gpus_per_node", "ranks", "traces", "tokens")
 
 
 def main(arguments: list[str]) -> None:
     texts, rest = split(["json=-" if word == "--json" else word for word in arguments], OWN, Recipe)
-    numbers = {key: _number(key, text) for key, text in texts.items() if key != "json"}
+    numbers = {key: _number(key, text) for key, text in texts.items() if key not in WORDS}
     _check_pairs(numbers)
+    asked = _asks_to_measure(texts.get("measure", "false"))
     from train.plan.estimate import estimate_run  # torch and DeepSpeed load only when the arguments are sound
+    from train.plan.measure import measure
     from train.plan.table import table
 
-    estimate = estimate_run(rest, numbers)
+    measured = measure(rest, int(numbers.get("gpus", numbers.get("ranks", 1)))) if asked else None
+    estimate = estimate_run(rest, numbers, texts.get("card", ""), measured)
     facts = json.dumps(estimate.facts(), indent=2) + "\n"
     if texts.get("json") == "-":
         print(facts, end="")
@@ -61,6 +69,12 @@ def _number(key: str, text: str) -> float:
     if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < math.inf:
         raise UserError(f"{key}={text}: must be {expected} above 0 ({OWN[key]})")
     return value
+
+
+def _asks_to_measure(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise UserError(f"measure={text}: must be true or false ({OWN['measure']})")
+    return text == "true"
 
 
 def _check_pairs(numbers: Mapping[str, float]) -> None:

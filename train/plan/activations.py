@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,7 @@ from trl.trainer.utils import _CHUNKED_LOGPROB_CHUNK_SIZE
 
 from prune.families import decoder_layers
 from train.loss.tiled import TiledLogLikelihood
+from train.plan.fused import as_if_fused
 from train.plan.live_bytes import LiveBytes
 from train.sizes import Skeleton
 
@@ -29,13 +30,15 @@ AttentionInterface.register(SHAPES_ONLY, sdpa_attention_forward)
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """Rows, tokens per row, whether rows are padded, and whether (and how) layers are recomputed backward."""
+    """Rows, tokens per row, whether rows are padded, whether (and how) layers are recomputed backward, and whether
+    norms, MLPs and the rotary embedding are fused kernels."""
 
     rows: int
     tokens: int
     padded: bool
     checkpointing: bool
     reentrant: bool = False
+    fused: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ def measure_activations(models: Skeleton, batch: MicroBatch, device: Literal["cu
     models.pruned.set_attn_implementation(SHAPES_ONLY)
     with FakeTensorMode():
         _fill(models.trained)
-        saved, backward, layer = _backbone(models, batch)
+        with as_if_fused(models.pruned) if batch.fused else nullcontext():
+            saved, backward, layer = _backbone(models, batch)
         head, gradient = _head(models, batch, device)
     return Activations(saved=saved, backward=backward, layer=layer, head=head, head_gradient=gradient)
 

@@ -17,8 +17,11 @@ from recipes.schema import Recipe
 from train.arguments import Arithmetic, arithmetic
 from train.batch import Batch
 from train.plan.activations import Activations, measure_activations
+from train.plan.fused import fuses
+from train.plan.hours import Hours, Work, hours_by_card, hours_of
 from train.plan.machine import Machine, Numbers, find_misfits, read_machine
-from train.plan.memory import Load, MemoryEstimate, estimate_memory
+from train.plan.measure import Measured, without
+from train.plan.memory import Load, MemoryEstimate, Moment, estimate_memory
 from train.plan.remedies import Remedy, remedies
 from train.plan.states import Setup, nvme_bytes
 from train.plan.work import (
@@ -49,7 +52,8 @@ class Estimate:
     foresight: Foresight | None
     flops: float
     sweep_flops: float
-    hours: float | None
+    hours: Hours
+    measured: Measured | None
     disk: dict[str, int]
     misfits: tuple[str, ...]
     remedies: tuple[Remedy, ...]
@@ -66,7 +70,7 @@ class Estimate:
             "machine": asdict(self.machine),
             "parameters": asdict(self.memory.sizes),
             "setup": asdict(self.memory.setup),
-            "memory": [{"moment": each.name, "total": each.total, **each.parts} for each in self.memory.moments],
+            "memory": [_row(moment) for moment in self.memory.moments],
             "peak": self.memory.peak.name,
             "peak_bytes": self.memory.peak.total,
             "host_bytes": self.memory.host,
@@ -79,20 +83,34 @@ class Estimate:
             "foresight": asdict(self.foresight) if self.foresight else None,
             "flops": self.flops,
             "sweep_flops": self.sweep_flops,
-            "hours": self.hours,
+            "hours": self.hours.training,
+            "sweep_hours": self.hours.sweeps,
+            "hours_origin": self.hours.origin,
+            "measured": asdict(self.measured) if self.measured else None,
             "disk_bytes": self.disk,
             "misfits": self.misfits,
             "remedies": [asdict(each) for each in self.remedies],
         }
 
 
-def estimate_run(arguments: Sequence[str], numbers: Numbers) -> Estimate:
+def _row(moment: Moment) -> dict[str, Any]:
+    """A moment for JSON: the device, of that what torch reserves, of that what tensors take; then all parts."""
+    sums = {"total": moment.total, "reserved": moment.reserved, "allocated": moment.allocated}
+    return {"moment": moment.name, **sums, **moment.parts}
+
+
+def estimate_run(
+    arguments: Sequence[str], numbers: Numbers, card: str = "", measured: Measured | None = None
+) -> Estimate:
     """The estimate for the recipe in `arguments`. UserError for what the user can put right.
 
-    `numbers`: the command's own arguments (see `train.plan.__main__.OWN`).
+    `numbers` and `card`: the command's own arguments (see `train.plan.__main__.OWN`); measured: what a moment of the
+    run on this machine has shown.
     """
     recipe = load_recipe(arguments).recipe
-    machine = read_machine(numbers, recipe.zero.stage)  # first: what this process holds counts into a measured base
+    machine = read_machine(
+        numbers, recipe.zero.stage, card
+    )  # first: what this process holds counts into a measured base
     spec = read_spec(recipe)
     counts = {key: int(numbers[key]) for key in ("traces", "tokens") if key in numbers}
     traces = given_traces(recipe.data, **counts) if counts else read_traces(recipe.data, spec)
@@ -102,6 +120,7 @@ def estimate_run(arguments: Sequence[str], numbers: Numbers) -> Estimate:
     memory = _memory(recipe, machine, model, sweep.memory_bytes)
     tokens = batches.steps * batches.tokens_per_step
     flops = training_flops(model.sizes, tokens, largest_micro_batch(recipe, traces))
+    work = Work(tokens, flops, sweep)
     disk = {
         **disk_bytes(recipe, model.sizes, saves(recipe.trainer, batches)),
         "offloaded states": nvme_bytes(model.sizes, memory.setup) * machine.ranks,
@@ -116,7 +135,10 @@ def estimate_run(arguments: Sequence[str], numbers: Numbers) -> Estimate:
         foresight=foresee(recipe.sweep, sweep.problems, batches.steps),
         flops=flops,
         sweep_flops=2.0 * model.sizes.total * sweep.tokens,
-        hours=_hours(numbers, machine.ranks, flops, tokens),
+        hours=hours_of(
+            work, numbers, machine.ranks, measured, hours_by_card(recipe, machine.card, machine.ranks, work)
+        ),
+        measured=measured,
         disk=disk,
         misfits=find_misfits(machine, memory, disk),
         remedies=() if retries.fits(memory) else remedies(recipe, memory.peak.name, retries),
@@ -148,7 +170,7 @@ class Retries:
 
     def memory_with(self, keys: Sequence[str]) -> MemoryEstimate:
         """UserError where the recipe does not take the keys."""
-        recipe = load_recipe([*_without(self.arguments, keys), *keys]).recipe
+        recipe = load_recipe([*without(self.arguments, keys), *keys]).recipe
         traces = replace(self.traces, longest=min(self.traces.longest, recipe.data.max_length_tokens))
         limit = int((recipe.sweep.engine.memory_gb or 0) * GIGABYTE)
         key = _model_key(recipe, traces)
@@ -163,7 +185,10 @@ class Retries:
 
 def _measure(recipe: Recipe, traces: TraceCounts, machine: Machine) -> Model:
     models = skeleton(recipe.model, recipe.prune, recipe.adapter)
-    activations = measure_activations(models, largest_micro_batch(recipe, traces), machine.device)
+    batch = largest_micro_batch(recipe, traces)
+    if machine.device == "cuda":
+        batch = replace(batch, fused=fuses(recipe.trainer, models.pruned.config.model_type))
+    activations = measure_activations(models, batch, machine.device)
     return Model(models.unpruned, models.sizes, activations)
 
 
@@ -171,13 +196,7 @@ def _model_key(recipe: Recipe, traces: TraceCounts) -> str:
     """What the model and its activations depend on."""
     sections = (recipe.model, recipe.prune, recipe.adapter)
     texts = [section.model_dump_json() if section else "" for section in sections]
-    return " ".join([*texts, str(largest_micro_batch(recipe, traces))])
-
-
-def _without(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
-    """The arguments but those whose names `keys` have too."""
-    names = {key.partition("=")[0] for key in keys}
-    return [argument for argument in arguments if argument.partition("=")[0] not in names]
+    return " ".join([*texts, str(largest_micro_batch(recipe, traces)), str(recipe.trainer.get("use_liger_kernel"))])
 
 
 def _memory(recipe: Recipe, machine: Machine, model: Model, sweep_bytes: int) -> MemoryEstimate:
@@ -197,14 +216,5 @@ def _memory(recipe: Recipe, machine: Machine, model: Model, sweep_bytes: int) ->
         parameters_on_disk=zero.offload_parameters == "nvme",
     )
     unpruned_bytes = model.sizes.unpruned * weight_bytes
-    load = Load(model.activations, machine.base_bytes, sweep_bytes, unpruned_bytes)
+    load = Load(model.activations, machine.base_bytes, sweep_bytes, unpruned_bytes, overhead=machine.overhead)
     return estimate_memory(model.sizes, setup, load)
-
-
-def _hours(numbers: Numbers, ranks: int, flops: float, tokens: float) -> float | None:
-    """Hours of training without sweeps, from a speed that the user has measured; None without one."""
-    if "tokens_per_second" in numbers:
-        return tokens / numbers["tokens_per_second"] / 3600
-    if "flops_per_second" in numbers:
-        return flops / (numbers["flops_per_second"] * ranks) / 3600
-    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -11,16 +12,17 @@ import psutil
 from eval.engines.memory import GIGABYTE
 from recipes.errors import UserError
 from train.plan.base_memory import base_bytes
+from train.plan.device import NO_OVERHEAD, Overhead, assumed_context, card_at_hand, measured_context, overhead
 from train.plan.memory import MemoryEstimate
 
-ASSUMED_CONTEXT_GB = 1.0
 Numbers = Mapping[str, float]
 """the command's own arguments that are numbers, under their keys; `_gb` are GiB"""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a run goes. Limits in bytes, 0 where none is known; base_bytes: what a rank takes before a model."""
+    """Where a run goes. Limits in bytes, 0 where none is known; base_bytes: what a rank takes before a model; card: the
+    GPU's name, "" where it is not known; overhead: what a GPU holds beside the tensors of a run."""
 
     device: Literal["cuda", "cpu"]
     ranks: int
@@ -30,10 +32,15 @@ class Machine:
     disk_bytes: int
     base_bytes: int
     base_origin: str
+    card: str = ""
+    overhead: Overhead = NO_OVERHEAD
 
 
-def read_machine(numbers: Numbers, stage: int) -> Machine:
-    """The machine that the user names, or this one's CPUs, where the base is measured by a run at ZeRO `stage`."""
+def read_machine(numbers: Numbers, stage: int, card: str = "") -> Machine:
+    """The machine that the user names, or this one's CPUs, where the base is measured by a run at ZeRO `stage`.
+
+    `card`: the name of the GPUs; without it that of the GPU at hand, where one is.
+    """
     gpus = int(numbers.get("gpus", 0))
     ranks = gpus or int(numbers.get("ranks", 1))
     per_node = min(ranks, int(numbers.get("gpus_per_node", 8))) if gpus else ranks
@@ -42,7 +49,8 @@ def read_machine(numbers: Numbers, stage: int) -> Machine:
     node_bytes = _bytes(numbers, "host_memory_gb")
     if not node_bytes and not gpus:
         node_bytes = psutil.virtual_memory().total
-    base, base_origin = _base(numbers, stage or int(ranks > 1))
+    base, base_origin = _base(numbers, stage or int(ranks > 1), card)
+    card = (card or card_at_hand()) if gpus else ""
     return Machine(
         device="cuda" if gpus else "cpu",
         ranks=ranks,
@@ -52,6 +60,8 @@ def read_machine(numbers: Numbers, stage: int) -> Machine:
         disk_bytes=_bytes(numbers, "disk_gb"),
         base_bytes=base,
         base_origin=base_origin,
+        card=card,
+        overhead=overhead(card, ranks, os.environ) if gpus else NO_OVERHEAD,
     )
 
 
@@ -60,12 +70,15 @@ def _bytes(numbers: Numbers, key: str) -> int:
     return round(numbers.get(key, 0) * GIGABYTE)
 
 
-def _base(numbers: Numbers, stage: int) -> tuple[int, str]:
+def _base(numbers: Numbers, stage: int, card: str) -> tuple[int, str]:
     """What a rank takes before a model, in bytes, and where that figure comes from."""
     if "base_gb" in numbers:
         return _bytes(numbers, "base_gb"), "as given"
     if "gpus" in numbers:
-        return round(ASSUMED_CONTEXT_GB * GIGABYTE), "assumed (CUDA context, libraries)"
+        context = None if card else measured_context()  # a card that is named need not be the one at hand
+        if context is not None:
+            return context, "measured on the GPU at hand (CUDA context, kernels)"
+        return assumed_context(card), "assumed (CUDA context, kernels)"
     return base_bytes(stage), "measured by a run of the embedded model"
 
 

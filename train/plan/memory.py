@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from train.plan.activations import Activations
+from train.plan.device import NO_OVERHEAD, Overhead
 from train.plan.states import (
     Setup,
     buckets,
@@ -18,9 +19,14 @@ from train.plan.states import (
     model_states,
     on_device,
     share,
+    started,
     step_memory,
 )
 from train.sizes import Sizes
+
+BASE, NCCL, KEPT = "base", "NCCL buffers", "kept by the allocator"
+OUTSIDE = (BASE, NCCL)
+"""parts that torch's allocator knows nothing of"""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,18 @@ class Moment:
 
     @property
     def total(self) -> int:
+        """What the device shows."""
         return sum(self.parts.values())
+
+    @property
+    def reserved(self) -> int:
+        """What torch's allocator has taken of the device."""
+        return self.total - sum(self.parts.get(name, 0) for name in OUTSIDE)
+
+    @property
+    def allocated(self) -> int:
+        """What tensors take of that."""
+        return self.reserved - self.parts.get(KEPT, 0)
 
 
 @dataclass(frozen=True)
@@ -59,13 +76,15 @@ class Teacher:
 @dataclass(frozen=True)
 class Load:
     """What a run holds beside model states. base: the process or the CUDA context; sweep: cache and logits of a sweep;
-    unpruned: weights of the unpruned model, for its reference sweep; teacher: a model beside the trained one."""
+    unpruned: weights of the unpruned model, for its reference sweep; teacher: a model beside the trained one; overhead:
+    what a GPU holds beside the tensors of all these."""
 
     activations: Activations
     base: int
     sweep: int
     unpruned: int
     teacher: Teacher | None = None
+    overhead: Overhead = NO_OVERHEAD
 
 
 @dataclass(frozen=True)
@@ -89,9 +108,23 @@ def estimate_memory(sizes: Sizes, setup: Setup, load: Load) -> MemoryEstimate:
 
 def moments(sizes: Sizes, setup: Setup, load: Load) -> tuple[Moment, ...]:
     """The moments at which a rank's device may hold most, in the order of a step; the sweeps come last."""
+    return tuple(_with_overhead(moment, load.overhead) for moment in _tensors(sizes, setup, load))
+
+
+def _with_overhead(moment: Moment, overhead: Overhead) -> Moment:
+    """The moment as the device sees it. On a CPU nothing is added."""
+    workspaces = {"cuBLAS workspaces": overhead.workspaces} if overhead.workspaces else {}
+    parts = {**moment.parts, **workspaces}
+    kept = round(overhead.kept_share * Moment(moment.name, parts).allocated)
+    beside = {NCCL: overhead.communication, KEPT: kept}
+    return Moment(moment.name, {**parts, **{name: size for name, size in beside.items() if size}})
+
+
+def _tensors(sizes: Sizes, setup: Setup, load: Load) -> tuple[Moment, ...]:
+    """The moments with the base and what tensors take."""
     # Parts are merged by name, and a later one stands for an earlier of the same name: the buffers that ZeRO-3 never
     # frees are part of what is in use while gradients are reduced, and must not be counted twice.
-    states = {"base": load.base, **on_device(model_states(sizes, setup), setup), **kept_buffers(sizes, setup)}
+    states = {BASE: load.base, **on_device(model_states(sizes, setup), setup), **kept_buffers(sizes, setup)}
     if load.teacher is not None:
         states["teacher"] = load.teacher.held
     # In a forward or backward pass ZeRO-3 has gathered some weights; in a step of the optimizer it has let them go.
@@ -103,6 +136,7 @@ def moments(sizes: Sizes, setup: Setup, load: Load) -> tuple[Moment, ...]:
     backward = {**passing, "communication buffers": buckets(sizes, setup)}
     seen = load.activations
     return (
+        Moment("load", {BASE: load.base, **started(sizes, setup)}),
         *_teaching(passing, setup, load),
         Moment("loss", {**passing, "activations": seen.saved, "logits and loss": seen.head}),
         Moment(
@@ -112,8 +146,10 @@ def moments(sizes: Sizes, setup: Setup, load: Load) -> tuple[Moment, ...]:
         Moment("backward, last layers", {**backward, **all_gradients, "activations": seen.layer}),
         Moment("optimizer step", {**states, **all_gradients, **step_memory(sizes, setup)}),
         Moment("sweep", {**states, **_swept(sizes, setup), "sweep (cache, logits)": load.sweep}),
-        # It comes before the model that trains, or a teacher, is loaded.
-        Moment("reference sweep", {"base": load.base, "weights": load.unpruned, "sweep (cache, logits)": load.sweep}),
+        # It comes before the model that trains, or a teacher, is loaded, and its model is gone by then.
+        Moment("reference sweep", {BASE: load.base, "weights": load.unpruned, "sweep (cache, logits)": load.sweep}),
+        # The weights are merged and compared in main memory, while the states of training are still here.
+        *((Moment("export", states),) if setup.device == "cuda" else ()),
     )
 
 

@@ -105,6 +105,20 @@ def step_gradients(sizes: Sizes, setup: Setup) -> int:
     return FLOAT32 * (min(trained, SUB_GROUP_NUMEL) if setup.stage == 3 else trained)
 
 
+def flat_gradients(sizes: Sizes, setup: Setup) -> int:
+    """Bytes of the gradients laid flat in the type of the weights, from which their float32 copies are cast."""
+    return 0 if setup.weight_bytes == FLOAT32 else step_gradients(sizes, setup) // FLOAT32 * setup.weight_bytes
+
+
+def started(sizes: Sizes, setup: Setup) -> dict[str, int]:
+    """What lies on the device when DeepSpeed has been started: the masters are made, the states come with the first
+    step, and gradients of zeros stand in for those to come while they are."""
+    states = model_states(sizes, setup)
+    there = on_device({name: size for name, size in states.items() if name != "optimizer states"}, setup)
+    zeros = 0 if setup.steps_in_main_memory else step_gradients(sizes, setup)
+    return {**there, "gradients in float32": zeros}
+
+
 def buckets(sizes: Sizes, setup: Setup) -> int:
     """Bytes of the buffers in which gradients are reduced."""
     if not setup.deepspeed:
@@ -168,7 +182,12 @@ def step_memory(sizes: Sizes, setup: Setup) -> dict[str, int]:
     # ZeRO hands the optimizer one flat parameter; without it torch goes through them one by one.
     updated = share(sizes.trainable, setup.optimizer_ranks) if setup.masters else sizes.largest
     working = STATES.get(setup.optimizer, UNKNOWN_OPTIMIZER)[1] * updated
-    return {"gradients in float32": step_gradients(sizes, setup), "optimizer's working memory": working}
+    return {
+        "gradients in float32": step_gradients(sizes, setup),
+        "optimizer's working memory": working,
+        # they are gone when the optimizer begins, so its working memory takes their place
+        "gradients laid flat": max(0, flat_gradients(sizes, setup) - working),
+    }
 
 
 def host_bytes(sizes: Sizes, setup: Setup) -> dict[str, int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from eval.engines.memory import GIGABYTE
 from train.plan.estimate import Estimate
+from train.plan.measure import STEPS
 
 
 def table(estimate: Estimate) -> str:
@@ -39,6 +40,8 @@ def _memory(estimate: Estimate) -> Iterator[str]:
     for name, count in {**peak.parts, "total": peak.total}.items():
         if count:
             yield f"  {name:28} {size(count):>12}"
+    if machine.device == "cuda":
+        yield f"  of that, torch reserves {size(peak.reserved)}, of which tensors take {size(peak.allocated)}"
     others = ", ".join(f"{moment.name} {size(moment.total)}" for moment in memory.moments if moment is not peak)
     yield f"other moments: {others}"
     if memory.host:
@@ -62,11 +65,24 @@ def _cost(estimate: Estimate) -> Iterator[str]:
         f"compute     training {estimate.flops:.3g} FLOPs, a sweep at most {estimate.sweep_flops:.3g}; "
         f"sweeps in training are at most {estimate.sweep_share:.0%} of the run"
     )
-    if estimate.hours is None:
-        yield "hours       give tokens_per_second=N or flops_per_second=N, measured on your machine"
-    else:
-        yield f"hours       {estimate.hours:.2f} of training at the speed that you give, without sweeps"
+    yield from _hours(estimate)
     yield "disk        " + ", ".join(f"{name} {size(count)}" for name, count in estimate.disk.items() if count)
+
+
+def _hours(estimate: Estimate) -> Iterator[str]:
+    hours, seen = estimate.hours, estimate.measured
+    if seen is not None:
+        reserved = f"; torch reserved {size(seen.reserved_bytes)} in a step" if seen.reserved_bytes else ""
+        yield (
+            f"measured    {seen.tokens_per_second:,.0f} tokens/s in {STEPS} steps, {seen.sweep_tokens_per_second:,.0f} "
+            f"in a small sweep, on {seen.place}; {seen.seconds:.0f} s with start and references{reserved}"
+        )
+    if hours.training is None:
+        yield f"hours       {hours.origin}"
+        return
+    yield f"hours       {hours.training:.2f} of training without sweeps, {hours.origin}"
+    if hours.sweeps is not None:
+        yield f"            {hours.sweeps:.2f} at most of all sweeps and references, at the small sweep's speed"
 
 
 def _verdict(estimate: Estimate) -> Iterator[str]:

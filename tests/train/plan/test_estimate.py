@@ -36,12 +36,12 @@ def test_hours_come_from_a_speed_that_the_user_has_measured() -> None:
     tokens = 120 * 8 * 2 * 50  # steps, traces of a rank, ranks, tokens per trace
     by_tokens = estimate_run(eight, {**COUNTS, "gpus": 2, "tokens_per_second": 100})  # of all ranks
     by_flops = estimate_run(eight, {**COUNTS, "gpus": 2, "flops_per_second": 1e9})  # of one
-    assert by_tokens.hours == pytest.approx(tokens / 100 / 3600)
-    assert by_flops.hours == pytest.approx(by_flops.flops / 2e9 / 3600)
+    assert by_tokens.hours.training == pytest.approx(tokens / 100 / 3600)
+    assert by_flops.hours.training == pytest.approx(by_flops.flops / 2e9 / 3600)
 
 
 def test_without_a_speed_there_are_no_hours() -> None:
-    assert estimate_run(FULL, COUNTS).hours is None
+    assert estimate_run(FULL, COUNTS).hours.training is None
 
 
 def test_a_run_under_other_keys_is_the_run_that_has_those_keys() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from recipes.errors import UserError
 from tests.train.plan.setups import GPU, THOUSAND
+from train.plan.device import Overhead
 from train.plan.machine import Machine, find_misfits, read_machine
 from train.plan.memory import MemoryEstimate, Moment
 
@@ -17,16 +18,19 @@ NODES = {"gpus": 16, "gpu_memory_gb": 80, "gpus_per_node": 8, "host_memory_gb": 
 MEMORY = MemoryEstimate(THOUSAND, GPU, (Moment("loss", {"all": 70 * GIB}),), {"optimizer states": 10 * GIB})
 
 
-def test_gpus_by_hand() -> None:
-    assert read_machine(NODES, stage=2) == Machine(
+def test_gpus_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTORCH_ALLOC_CONF", raising=False)
+    assert read_machine(NODES, stage=2, card="H100") == Machine(
         device="cuda",
         ranks=16,
         ranks_per_node=8,
         rank_bytes=80 * GIB,
         node_bytes=100 * GIB,
         disk_bytes=500 * GIB,
-        base_bytes=GIB,
-        base_origin="assumed (CUDA context, libraries)",
+        base_bytes=800 << 20,
+        base_origin="assumed (CUDA context, kernels)",
+        card="H100",
+        overhead=Overhead(workspaces=64 << 20, communication=512 << 20, kept_share=0.04),
     )
 
 
@@ -34,6 +38,7 @@ def test_ranks_on_cpus_share_the_main_memory_of_this_machine() -> None:
     machine, total = read_machine({"ranks": 2, "base_gb": 0.5}, stage=2), psutil.virtual_memory().total
     assert (machine.device, machine.node_bytes, machine.rank_bytes) == ("cpu", total, total // 2)
     assert (machine.base_bytes, machine.base_origin) == (GIB // 2, "as given")
+    assert machine.overhead == Overhead()  # a CPU's base is measured with all of it
 
 
 def test_a_broken_machine_is_a_mistake() -> None:

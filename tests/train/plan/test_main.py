@@ -39,9 +39,20 @@ def test_the_keys_of_the_json_stay(tmp_path: Path) -> None:
     facts = estimated(tmp_path, "gpus=1")
     assert list(facts) == [
         *("machine", "parameters", "setup", "memory", "peak", "peak_bytes", "host_bytes", "traces", "steps"),
-        *("global_batch", "tokens", "sweep", "sweep_share", "foresight", "flops", "sweep_flops", "hours", "disk_bytes"),
-        *("misfits", "remedies"),
+        *("global_batch", "tokens", "sweep", "sweep_share", "foresight", "flops", "sweep_flops", "hours"),
+        *("sweep_hours", "hours_origin", "measured", "disk_bytes", "misfits", "remedies"),
     ]
+
+
+def test_a_moments_sums_are_the_device_what_torch_reserves_and_what_tensors_take(tmp_path: Path) -> None:
+    for row in estimated(tmp_path, "gpus=1", "card=H100")["memory"]:
+        assert row["total"] - row["reserved"] == 1 << 29  # the base that is given
+        assert row["reserved"] - row["allocated"] == row["kept by the allocator"]
+
+
+def test_a_card_without_a_measurement_says_how_to_get_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert estimated(tmp_path, "gpus=1", "card=H100")["hours"] is None
+    assert "hours       no measurement for this card (H100): run with measure=true" in capsys.readouterr().out
 
 
 def test_json_goes_to_the_terminal_in_place_of_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,10 +61,10 @@ def test_json_goes_to_the_terminal_in_place_of_the_table(tmp_path: Path, capsys:
 
 
 def test_what_does_not_fit_is_named_with_keys_that_help(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    facts = estimated(tmp_path, "gpus=1", "gpu_memory_gb=0.9", "trainer.per_device_train_batch_size=48")
+    facts = estimated(tmp_path, "gpus=1", "gpu_memory_gb=1", "trainer.per_device_train_batch_size=48")
     ways = {" ".join(way["keys"]): way for way in facts["remedies"]}
     way = ways["trainer.per_device_train_batch_size=1 trainer.gradient_accumulation_steps=48"]
-    again = estimated(tmp_path, "gpus=1", "gpu_memory_gb=0.9", *way["keys"])
+    again = estimated(tmp_path, "gpus=1", "gpu_memory_gb=1", *way["keys"])
     assert (len(facts["misfits"]), way["fits"], again["misfits"]) == (1, True, [])
     assert again["peak_bytes"] == way["peak_bytes"] < facts["peak_bytes"]
     assert "DOES NOT FIT: a GPU" in capsys.readouterr().out
@@ -75,6 +86,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         (["gpus=2", "base_gb=.nan"], "base_gb=.nan: must be a number above 0"),
         (["traces=10"], "traces and tokens go together"),
         (["gpus=2", "ranks=2"], "give one of them"),
+        (["measure=yes"], "measure=yes: must be true or false"),
         (["gpu_memory_gb=80"], "gpu_memory_gb needs gpus=N"),
     ],
 )

@@ -11,6 +11,7 @@ from deepspeed.runtime.zero.stage_1_and_2 import estimate_zero2_model_states_mem
 
 from tests.train.plan.setups import CPU, GPU, QWEN3, THOUSAND
 from train.plan.activations import Activations
+from train.plan.device import Overhead
 from train.plan.memory import Load, Moment, Teacher, estimate_memory, moments, peak
 from train.plan.states import Setup, gathered
 from train.sizes import Sizes
@@ -19,9 +20,12 @@ NOTHING = Load(Activations(0, 0, 0, 0, 0), base=0, sweep=0, unpruned=0)
 
 
 def on_gpu(sizes: Sizes, setup: Setup) -> int:
-    """Weights, gradients and optimizer states at an optimizer step; for ZeRO-3 with the weights that it gathers."""
+    """Weights, gradients and optimizer states at an optimizer step; for ZeRO-3 with the weights that it gathers.
+
+    DeepSpeed's estimators leave out its buffers, and the flat gradients from which it casts the float32 ones."""
     step = next(moment for moment in moments(sizes, setup, NOTHING) if moment.name == "optimizer step")
-    return step.total - step.parts.get("communication buffers", 0) + gathered(sizes, setup)
+    left_out = (step.parts.get(name, 0) for name in ("communication buffers", "gradients laid flat"))
+    return step.total - sum(left_out) + gathered(sizes, setup)
 
 
 @pytest.mark.parametrize("size", ["8B", "32B"])
@@ -58,6 +62,7 @@ def test_the_peak_is_the_moment_that_holds_most() -> None:
     load = Load(Activations(saved=500, backward=700, layer=50, head=900, head_gradient=400), 10, 20, 4800)
     counted = moments(THOUSAND, CPU, load)
     assert {moment.name: moment.total for moment in counted} == {
+        "load": 10 + 4000,  # the states come with the first step
         "loss": 12_010 + 500 + 900,
         "backward, first layers": 12_010 + 400 + 700,
         "backward, last layers": 12_010 + 4000 + 50,
@@ -69,14 +74,14 @@ def test_the_peak_is_the_moment_that_holds_most() -> None:
 
 
 def test_a_sweep_under_zero_3_has_the_whole_weights_on_every_rank() -> None:
-    sweep = moments(THOUSAND, replace(CPU, stage=3, ranks=2), NOTHING)[4]
+    sweep = moments(THOUSAND, replace(CPU, stage=3, ranks=2), NOTHING)[5]
     assert sweep.parts["weights gathered"] == 4000
 
 
 @pytest.mark.parametrize(("tied", "stage", "waits"), [(True, 2, 400), (False, 2, 0), (False, 0, 400)])
 def test_the_gradient_of_the_head_waits_for_the_embeddings(tied: bool, stage: int, waits: int) -> None:
     load = Load(Activations(saved=0, backward=0, layer=0, head=0, head_gradient=400), 0, 0, 0)
-    backward = moments(replace(THOUSAND, tied=tied), replace(CPU, stage=stage), load)[1]
+    backward = moments(replace(THOUSAND, tied=tied), replace(CPU, stage=stage), load)[2]
     assert backward.parts["gradient of the head"] == waits
 
 
@@ -89,7 +94,8 @@ def test_a_teacher_takes_its_weights_while_the_run_trains_and_sweeps_and_nothing
     teacher = Teacher(parameters=1200, weight_bytes=2, forward=300)
     alone, taught = with_teacher(None), with_teacher(teacher)
     more = {name: taught[name].total - alone[name].total for name in alone}
-    assert more == {**dict.fromkeys(alone, 2400), "reference sweep": 0}  # it is loaded after the references
+    # it is loaded after the references, and after the model that trains
+    assert more == {**dict.fromkeys(alone, 2400), "load": 0, "reference sweep": 0}
 
 
 def test_a_teacher_runs_while_the_activations_of_the_trained_model_wait() -> None:
@@ -112,3 +118,30 @@ def test_without_a_teacher_there_is_no_moment_of_one() -> None:
 def test_an_estimate_on_a_gpu_has_its_peak_and_what_is_offloaded() -> None:
     memory = estimate_memory(THOUSAND, replace(GPU, ranks=1, offload_optimizer=True), NOTHING)
     assert (memory.peak, memory.host["optimizer states"]) == (peak(memory.moments), 8000)
+
+
+def on_one_gpu(overhead: Overhead) -> dict[str, Moment]:
+    load = Load(Activations(saved=500, backward=700, layer=50, head=900, head_gradient=400), 1000, 20, 2400)
+    setup = replace(GPU, ranks=1, bucket_numel=300)
+    return {moment.name: moment for moment in moments(THOUSAND, setup, replace(load, overhead=overhead))}
+
+
+def test_a_step_in_bfloat16_holds_its_gradients_three_times() -> None:
+    """As reduced (2 bytes), laid flat (2) and in float32 (4), beside weights (2), masters (4) and states (8); so torch
+    allocated 11.6 GiB on an H100 where the sum without the flat ones was 10.5 (0.6B, every parameter)."""
+    assert on_one_gpu(Overhead())["optimizer step"].allocated == 1000 * (2 + 4 + 8 + 2 + 2 + 4)
+
+
+def test_what_the_device_shows_is_what_torch_reserves_and_what_it_knows_nothing_of() -> None:
+    step = on_one_gpu(Overhead(workspaces=100, communication=77, kept_share=0.1))["optimizer step"]
+    assert step.allocated == 22_000 + 100
+    assert (step.reserved, step.total) == (22_100 + 2_210, 24_310 + 1000 + 77)
+
+
+def test_the_model_is_loaded_with_masters_and_with_zeros_for_its_gradients() -> None:
+    assert on_one_gpu(Overhead())["load"].allocated == 1000 * (2 + 4 + 4)
+
+
+def test_the_export_finds_the_states_of_training_on_a_gpu_and_none_of_a_cpu() -> None:
+    assert on_one_gpu(Overhead())["export"].allocated == 1000 * (2 + 4 + 8)
+    assert "export" not in with_teacher(None)

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from train.plan.estimate import Estimate, estimate_run
+from train.plan.hours import Hours
+from train.plan.measure import Measured
 from train.plan.table import size, table
 
 
@@ -34,3 +36,18 @@ def test_without_a_limit_nothing_is_said_of_what_fits(estimate: Estimate) -> Non
 def test_what_fits_is_shown_as_a_share_of_the_limit(estimate: Estimate) -> None:
     limited = replace(estimate, machine=replace(estimate.machine, rank_bytes=4 * estimate.memory.peak.total))
     assert "it fits (25% of " in table(limited)
+
+
+def test_what_was_measured_here_is_shown_with_its_hours(estimate: Estimate) -> None:
+    seen = Measured(1234.5, 99.0, 30.4, 3 << 29, "a chip")
+    shown = table(replace(estimate, measured=seen, hours=Hours(2.0, 0.5, "measured on a chip")))
+    assert "measured    1,234 tokens/s in 3 steps, 99 in a small sweep, on a chip; 30 s" in shown
+    assert "torch reserved 1.50 GiB in a step" in shown
+    assert "hours       2.00 of training without sweeps, measured on a chip\n            0.50 at most of all" in shown
+
+
+def test_on_a_gpu_the_peak_says_what_torch_reserves(estimate: Estimate) -> None:
+    peak = estimate.memory.peak
+    assert f"of that, torch reserves {size(peak.reserved)}, of which tensors take {size(peak.allocated)}" in table(
+        estimate
+    )
