@@ -34,6 +34,8 @@ def make_arguments(recipe: Recipe, folder: Path, ranks: int = 1) -> SFTConfig:
         "remove_unused_columns": False,  # examples are made when the loader takes them (`train.feed`)
         "save_total_limit": None,  # old checkpoints are dropped only after the new one is complete (CheckpointCallback)
         "dataloader_pin_memory": kind == "cuda",
+        "use_liger_kernel": False,  # it would change the family for the whole process: `train.fused_kernels`
+        "liger_kernel_config": None,
         "activation_checkpointing_kwargs": checkpointing_kwargs(trainer, recipe.adapter, recipe.zero),
     }
     return SFTConfig(**{**_without_aliases(trainer), **owned})

@@ -20,8 +20,10 @@ from recipes.schema import Recipe
 from runtime.ranks import Ranks, on_every_rank, on_first_rank
 from train.arguments import Arithmetic, arithmetic
 from train.feed import Feed, feed_of
+from train.fused_kernels import are_used, ground
 from train.model import check_local
 from train.offload import check_zero
+from train.packages import check_packages
 from train.processes import device, uses_deepspeed
 from train.quantised import check_quantised
 from train.run import say
@@ -80,10 +82,13 @@ def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
 def _read_spec(recipe: Recipe) -> SweepSpec:
     """What is swept, with everything checked that needs neither weights nor traces."""
     _check_sections(recipe)
+    check_packages(recipe)
     check_quantised(recipe)
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
     if recipe.model.pruned is not None:
         check_local(recipe.model.pruned)
+    family = load_config(recipe.model.pruned or recipe.model.unpruned, recipe.model).model_type
+    are_used(recipe.trainer, ground(device(), family))
     spec = make_sweep_spec(recipe.sweep, recipe.data.format, tokenizer)
     context, longest = context_tokens(recipe.model.unpruned, recipe.model), recipe.data.max_length_tokens
     if longest > context:

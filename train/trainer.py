@@ -8,6 +8,7 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel
 
+from train.fused_kernels import Kernels
 from train.guard import Guard, GuardedEngine
 from train.loss.base import Loss, inside_forward
 from train.loss.choose import LossOfRun
@@ -23,10 +24,13 @@ class RecoveryTrainer(EpochTrainer):
     logged, so that a mean is that of all tokens since the row before.
     """
 
-    def __init__(self, *, loss: LossOfRun, guard: Guard, filling: int = 0, **more: Any) -> None:
-        """filling: how many examples at the end are fillers (`train.order`); more: what TRL's trainer takes."""
+    def __init__(
+        self, *, loss: LossOfRun, guard: Guard, filling: int = 0, kernels: Kernels | None = None, **more: Any
+    ) -> None:
+        """filling: how many examples at the end are fillers (`train.order`); kernels: what the model computes with
+        while it trains (`train.fused_kernels`); more: what TRL's trainer takes."""
         super().__init__(**more)
-        self.guard, self.filling = guard, filling
+        self.guard, self.filling, self.kernels = guard, filling, kernels
         self.base: PreTrainedModel = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
         self.loss: Loss | None = None if self._leaves_loss_to_trl() else loss.for_model(self.base, self.args.device)
         self.sums: dict[str, torch.Tensor] = {}
