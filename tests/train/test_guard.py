@@ -74,7 +74,7 @@ def test_the_ids_of_a_bad_step_are_those_of_its_traces_without_fillers(packed: b
     collate = packed_collator(model, 0) if packed else DataCollatorForLanguageModeling(pad_token_id=0)
     groups = examples([[0, 1], [2]] if packed else [[0], [1], [2]], stored, fillers=1)
     guard = Guard(GuardSection(), stored, RunFolder(tmp_path), ALONE)
-    guard.add(collate([groups[i] for i in range(len(groups))]), float("nan"))
+    guard.add(collate([groups[i] for i in range(len(groups))]), torch.tensor(float("nan")))
     with pytest.raises(Stopped, match=f"step 5: the loss is nan; traces {', '.join(row.id for row in stored)}\n"):
         guard.judge_loss(5)
 
