@@ -19,6 +19,7 @@ from recipes.errors import UserError
 from recipes.schema import Recipe
 from runtime.ranks import Ranks, on_every_rank, on_first_rank
 from train.arguments import Arithmetic, arithmetic
+from train.determinism import check_deterministic
 from train.feed import Feed, feed_of
 from train.fused_kernels import are_used, ground
 from train.model import check_local
@@ -83,6 +84,7 @@ def _read_spec(recipe: Recipe) -> SweepSpec:
     """What is swept, with everything checked that needs neither weights nor traces."""
     _check_sections(recipe)
     check_packages(recipe)
+    check_deterministic(recipe, device().type)
     check_quantised(recipe)
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
     if recipe.model.pruned is not None:
