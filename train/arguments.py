@@ -38,7 +38,12 @@ def make_arguments(recipe: Recipe, folder: Path, ranks: int = 1) -> SFTConfig:
         "liger_kernel_config": None,
         "activation_checkpointing_kwargs": checkpointing_kwargs(trainer, recipe.adapter, recipe.zero),
     }
-    return SFTConfig(**{**_without_aliases(trainer), **owned})
+    return SFTConfig(**{**_of_the_device(kind), **_without_aliases(trainer), **owned})
+
+
+def _of_the_device(kind: str) -> dict[str, Any]:
+    """Defaults of fields that a recipe may set. A copy to a GPU from page-locked memory need not be waited for."""
+    return {"accelerator_config": {"non_blocking": True}} if kind == "cuda" else {}
 
 
 def _without_aliases(trainer: Mapping[str, Any]) -> dict[str, Any]:
