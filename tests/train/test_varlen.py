@@ -100,7 +100,7 @@ def trace_by_trace(extras: dict[str, Any], dtype: torch.dtype = torch.float32) -
 
 
 def difference(left: list[torch.Tensor], right: list[torch.Tensor]) -> float:
-    return max(float((a.float() - b.float()).abs().max()) for a, b in zip(left, right, strict=True))
+    return max(float((a.detach().float() - b.detach().float()).abs().max()) for a, b in zip(left, right, strict=True))
 
 
 @pytest.mark.parametrize("window", [None, 1, 3, 9, 20])
