@@ -106,8 +106,14 @@ def kernels_of(trainer: Mapping[str, Any], ground: Ground) -> Kernels | None:
 
 
 def liger() -> Kernels:
-    """Liger's kernels, with what it sets for these families itself."""
-    ops = import_module("liger_kernel.ops")
+    """Liger's kernels, with what it sets for these families itself; UserError where the package cannot be imported."""
+    try:
+        ops = import_module("liger_kernel.ops")
+    except ImportError as fault:
+        raise UserError(
+            f"liger-kernel is installed and cannot be imported ({fault}); install it anew, or write "
+            "trainer.use_liger_kernel=false"
+        ) from None
 
     def rms_norm(states: Tensor, weight: Tensor, epsilon: float) -> Tensor:
         # offset 0, rounded before the weight as in Llama, and the gradient written over the one that came in

@@ -21,7 +21,7 @@ from runtime.ranks import Ranks, on_every_rank, on_first_rank
 from train.arguments import Arithmetic, arithmetic
 from train.determinism import check_deterministic
 from train.feed import Feed, feed_of
-from train.fused_kernels import are_used, ground
+from train.fused_kernels import ground, kernels_of
 from train.model import check_local
 from train.offload import check_zero
 from train.packages import check_packages
@@ -90,7 +90,7 @@ def _read_spec(recipe: Recipe) -> SweepSpec:
     if recipe.model.pruned is not None:
         check_local(recipe.model.pruned)
     family = load_config(recipe.model.pruned or recipe.model.unpruned, recipe.model).model_type
-    are_used(recipe.trainer, ground(device(), family))
+    kernels_of(recipe.trainer, ground(device(), family))
     spec = make_sweep_spec(recipe.sweep, recipe.data.format, tokenizer)
     context, longest = context_tokens(recipe.model.unpruned, recipe.model), recipe.data.max_length_tokens
     if longest > context:

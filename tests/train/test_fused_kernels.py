@@ -5,6 +5,7 @@ Liger's own run on GPUs only; here torch's functions stand in for them, which tr
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import replace
 from importlib import import_module
@@ -152,6 +153,12 @@ def test_what_is_asked_for_and_cannot_be_is_refused(ground: Ground, more: dict[s
 def test_unknown_parts_are_refused(parts: dict[str, Any], fault: str) -> None:
     with pytest.raises(UserError, match=fault):
         are_used({"liger_kernel_config": parts}, replace(GPU, device="cpu"))
+
+
+def test_a_broken_package_is_named_with_the_way_round_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "liger_kernel.ops", None)  # as Python marks what cannot be imported
+    with pytest.raises(UserError, match="cannot be imported .*trainer.use_liger_kernel=false"):
+        kernels_of({}, GPU)
 
 
 def test_a_run_without_kernels_imports_nothing() -> None:
