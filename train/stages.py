@@ -141,6 +141,7 @@ def make_trainer(
     filling = fillers(inputs.feed.sequences, arguments)
     kernels = kernels_of(recipe.trainer, ground(device(), model.config.model_type))
     if kernels is not None:
+        run.add_facts({"fused_kernels": "liger"})
         run.say("kernels RMSNorm, rotary embedding and SwiGLU by Liger (trainer.use_liger_kernel=false turns them off)")
     trainer = RecoveryTrainer(
         model=model,
