@@ -54,27 +54,29 @@ def load_model(path: str, section: ModelSection, **more: Any) -> PreTrainedModel
 
     UserError where they cannot be loaded.
     """
-    load_config(path, section)
+    config = load_config(path, section)
     try:
         return AutoModelForCausalLM.from_pretrained(
             find_path(path),
             dtype=DTYPES[section.dtype],
             trust_remote_code=section.trust_remote_code,
             use_safetensors=True,
-            **{"attn_implementation": attention(section.attention), **more},
+            **{"attn_implementation": attention(section.attention, config), **more},
         )
     except (OSError, ValueError, ImportError) as error:
         raise UserError(f"model: the weights at {path!r} cannot be loaded: {_first_line(error)}") from None
 
 
-def attention(name: str) -> str | None:
+def attention(name: str, config: Any) -> str | None:
     """The attention implementation; None leaves it to transformers (SDPA where the model has it, else eager).
 
-    `auto` is FlashAttention 2 where it is installed and a GPU is, else None.
+    `auto` is None but for families with a soft cap, which SDPA has not: they take FlashAttention 2 where it is
+    installed and a GPU is. Packed rows have torch's own kernel of that kind (`train.varlen`).
     """
     if name != "auto":
         return name
-    return "flash_attention_2" if torch.cuda.is_available() and is_flash_attn_2_available() else None
+    capped = getattr(config.get_text_config(), "attn_logit_softcapping", None) is not None
+    return "flash_attention_2" if capped and torch.cuda.is_available() and is_flash_attn_2_available() else None
 
 
 def _first_line(error: Exception) -> str:

@@ -29,7 +29,8 @@ class ModelSection(Section):
     dtype: Literal["float32", "bfloat16"] = Field(default="float32", description="dtype of the weights")
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
         default="auto",
-        description="attention in training; auto: flash_attention_2 where it is installed and a GPU is, else sdpa",
+        description="attention in training; auto: sdpa, which takes one kernel of torch for a packed row on a GPU "
+        "(flash_attention_2 for families with a soft cap, where it is installed)",
     )
     trust_remote_code: bool = Field(
         default=False, description="run code that comes with the model (only for models you trust)"

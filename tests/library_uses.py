@@ -127,6 +127,25 @@ USES = [
         "transformers:Trainer._run_epoch",
         *says("self._get_grad_norm(", "self.optimizer.step()", "on_step_end("),
     ),
+    Use(  # what the log takes for a loss that is not finite is chosen on the device
+        "_tr_loss",
+        "transformers:Trainer._run_epoch",
+        *says(
+            "self.args.logging_nan_inf_filter",
+            "self._tr_loss += self._tr_loss / (1 + self.state.global_step - self._globalstep_last_logged)",
+            "self._tr_loss += tr_loss_step",
+        ),
+    ),
+    Use(
+        "_globalstep_last_logged",
+        "transformers:Trainer._maybe_log_save_evaluate",
+        *says("(self.state.global_step - self._globalstep_last_logged)"),
+    ),
+    Use(  # accumulation is the Trainer's, and Accelerate is told of it before it compares with DeepSpeed
+        "gradient_accumulation_steps",
+        "accelerate:Accelerator._prepare_deepspeed",
+        *says("!= self.gradient_accumulation_steps", "self.gradient_accumulation_steps = deepspeed_"),
+    ),
     Use("_internal_call", "transformers:Trainer.save_model", *takes("output_dir", "_internal_call")),
     Use("stateful_callbacks", "transformers:TrainerState", lambda state: state().stateful_callbacks == {}),
     Use("stateful_callbacks", "transformers:TrainerState", keeps_a_dictionary),
@@ -143,10 +162,15 @@ USES = [
         "accelerate:Accelerator.backward",
         *says("self.deepspeed_engine_wrapped.backward(loss, sync_gradients=self.sync_gradients"),
     ),
-    Use(  # the step is taken in it, so the guard has judged before
+    Use(  # ours does the same, with the guard between
         "DeepSpeedEngineWrapper",
         "accelerate.utils:DeepSpeedEngineWrapper.backward",
-        *says("self.engine.backward(", "if sync_gradients", "self.engine.step()"),
+        *says(
+            "self.engine.set_gradient_accumulation_boundary(is_boundary=sync_gradients)",
+            "self.engine.backward(",
+            "if sync_gradients",
+            "self.engine.step()",
+        ),
     ),
     Use("training_bar", "transformers:ProgressCallback", lambda bar: bar().training_bar is None),
     Use("unset_hf_deepspeed_config", "transformers.integrations.deepspeed:unset_hf_deepspeed_config", *takes()),
@@ -180,6 +204,9 @@ USES = [
     ),
     Use("attention_mask", MASKS, *says("len(attention_mask.shape) == 4", "return True, attention_mask")),
     Use("AttentionMaskInterface", MASKS, *says("_attn_implementation not in ALL_MASK_ATTENTION_FUNCTIONS")),
+    Use("apply_rotary_pos_emb", f"{QWEN3}:apply_rotary_pos_emb", *takes("q", "k", "cos", "sin", "unsqueeze_dim")),
+    Use("variance_epsilon", f"{QWEN3}:Qwen3RMSNorm.forward", *says("self.variance_epsilon", "self.weight *")),
+    Use("up_proj", f"{QWEN3}:Qwen3MLP.forward", *says("self.act_fn(self.gate_proj(x)) * self.up_proj(x)")),
     Use("slot_blocks", f"{QWEN3}:Qwen3Attention.forward", *says("attention_interface(", "**kwargs")),
     Use("cu_seq_lens_q", f"{QWEN3}:Qwen3DecoderLayer.forward", *says("self.self_attn(", "**kwargs")),
     # models, caches and tokenizers of transformers

@@ -34,9 +34,16 @@ def make_arguments(recipe: Recipe, folder: Path, ranks: int = 1) -> SFTConfig:
         "remove_unused_columns": False,  # examples are made when the loader takes them (`train.feed`)
         "save_total_limit": None,  # old checkpoints are dropped only after the new one is complete (CheckpointCallback)
         "dataloader_pin_memory": kind == "cuda",
+        "use_liger_kernel": False,  # it would change the family for the whole process: `train.fused_kernels`
+        "liger_kernel_config": None,
         "activation_checkpointing_kwargs": checkpointing_kwargs(trainer, recipe.adapter, recipe.zero),
     }
-    return SFTConfig(**{**_without_aliases(trainer), **owned})
+    return SFTConfig(**{**_of_the_device(kind), **_without_aliases(trainer), **owned})
+
+
+def _of_the_device(kind: str) -> dict[str, Any]:
+    """Defaults of fields that a recipe may set. A copy to a GPU from page-locked memory need not be waited for."""
+    return {"accelerator_config": {"non_blocking": True}} if kind == "cuda" else {}
 
 
 def _without_aliases(trainer: Mapping[str, Any]) -> dict[str, Any]:

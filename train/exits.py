@@ -54,6 +54,27 @@ def leaving(work: Callable[[], int]) -> int:
         return _say_left()
 
 
+def parting(work: Callable[[], int]) -> int:
+    """`work`, after which a rank takes leave of the others, as NCCL wants it; only where all ranks come to the end.
+
+    After a fault of one rank it would wait for those that still wait for it.
+    """
+    try:
+        code = work()
+    except UserError:  # on all ranks
+        _part()
+        raise
+    _part()
+    return code
+
+
+def _part() -> None:
+    import torch  # heavy; whoever comes here has loaded it
+
+    if torch.distributed.is_initialized() and torch.cuda.is_available():
+        torch.distributed.destroy_process_group()
+
+
 def _say_left() -> int:
     if os.environ.get("RANK", "0") == "0":
         print("asked to stop: what is finished is kept, and the same command goes on", flush=True)

@@ -1,19 +1,21 @@
 """A loss that is not a finite number, or explodes: the run stops before the optimizer step, or leaves that step out.
 
-The loss of a global batch is known to all ranks before its last backward pass, so all decide alike. DeepSpeed steps
-inside the backward pass and has a way of its own to leave a step out (made for overflows of float16), which is used.
+The loss of a global batch is judged by all ranks between its last backward pass and the step, so all decide alike, and
+no GPU waits for the answer. DeepSpeed has a way of its own to leave a step out (made for overflows of float16), which
+is used.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from statistics import median
 from typing import Any
 
 import numpy as np
+import torch
 from accelerate.utils import DeepSpeedEngineWrapper
 
 from data_prep.prepared.store import StoredRows
@@ -22,6 +24,7 @@ from runtime.files import put_rows
 from runtime.ranks import Ranks, from_every_rank, on_first_rank
 from runtime.run_folder import RunFolder
 from train.exits import Stopped
+from train.transfer import Transfer
 
 MOST_IDS = 16
 OVERFLOW_CHECKS = ("check_overflow", "_overflow_check_and_loss_scale_update")
@@ -35,7 +38,7 @@ class Guard:
         self.section, self.rows, self.folder, self.ranks = section, rows, folder, ranks
         self.good: deque[float] = deque(maxlen=section.window)
         self.batches: list[dict[str, Any]] = []
-        self.losses: list[float] = []
+        self.losses: list[Transfer] = []
         self.leave_out = False
         self.skipped_steps: list[int] = []
 
@@ -53,14 +56,14 @@ class Guard:
         self.skipped_steps = list(state.get("skipped_steps", []))
         on_first_rank(self.ranks, lambda: self.folder.add_facts({"skipped_steps": self.skipped_steps}))
 
-    def add(self, batch: dict[str, Any], loss: float) -> None:
-        """One micro batch of this rank, and its part of the loss."""
+    def add(self, batch: dict[str, Any], loss: torch.Tensor) -> None:
+        """One micro batch of this rank, and its part of the loss [], on whatever device."""
         self.batches.append(batch)
-        self.losses.append(loss)
+        self.losses.append(Transfer(loss))
 
     def judge_loss(self, step: int) -> None:
-        """Called by all ranks when the last micro batch of a step is added. Stopped, or `leave_out` is set."""
-        loss = float(np.mean(self.ranks.gather([sum(self.losses)])))
+        """Called by all ranks after the last backward pass of a step. Stopped, or `leave_out` is set."""
+        loss = float(np.mean(self.ranks.gather([sum(part.read() for part in self.losses)])))
         usual = median(self.good) if len(self.good) == self.section.window else math.inf
         self.leave_out = False
         if not math.isfinite(loss):
@@ -132,18 +135,23 @@ def sequences(batch: dict[str, Any]) -> list[np.ndarray]:
 class GuardedEngine(DeepSpeedEngineWrapper):
     """Accelerate's way to DeepSpeed's engine, on which a step is left out where the guard says so.
 
-    DeepSpeed's `backward` ends in the optimizer step, so the guard has judged the loss before it is called.
+    Accelerate's `backward` ends in the optimizer step, so the guard is asked in it, between the two. judge: asks it.
     """
 
-    def __init__(self, engine: Any, guard: Guard) -> None:
+    def __init__(self, engine: Any, guard: Guard, judge: Callable[[], None]) -> None:
         super().__init__(engine)
-        self.guard = guard
+        self.guard, self.judge = guard, judge
 
     def backward(self, loss: Any, sync_gradients: bool = True, **more: Any) -> None:
-        left_out = self.guard.leave_out and sync_gradients
+        self.engine.set_gradient_accumulation_boundary(is_boundary=sync_gradients)
+        self.engine.backward(loss, **more)
+        if not sync_gradients:
+            return
+        self.judge()
+        left_out = self.guard.leave_out
         stepping: AbstractContextManager[None] = leaving_out(self.engine.optimizer) if left_out else nullcontext()
         with stepping:
-            super().backward(loss, sync_gradients=sync_gradients, **more)
+            self.engine.step()
 
 
 @contextmanager

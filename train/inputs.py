@@ -20,9 +20,12 @@ from recipes.errors import UserError
 from recipes.schema import ModelSection, Recipe
 from runtime.ranks import Ranks, on_every_rank, on_first_rank
 from train.arguments import Arithmetic, arithmetic
+from train.determinism import check_deterministic
 from train.feed import Feed, feed_of
+from train.fused_kernels import ground, kernels_of
 from train.model import check_local
 from train.offload import check_zero
+from train.packages import check_packages
 from train.processes import device, uses_deepspeed
 from train.quantised import check_quantised
 from train.run import say
@@ -82,8 +85,14 @@ def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
 def _read_spec(recipe: Recipe) -> SweepSpec:
     """What is swept, with everything checked that needs neither weights nor traces."""
     _check_sections(recipe)
+    check_packages(recipe)
+    check_deterministic(recipe, device().type)
     check_quantised(recipe)
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
+    if recipe.model.pruned is not None:
+        check_local(recipe.model.pruned)
+    family = load_config(recipe.model.pruned or recipe.model.unpruned, recipe.model).model_type
+    kernels_of(recipe.trainer, ground(device(), family))
     spec = make_sweep_spec(recipe.sweep, recipe.data.format, tokenizer)
     context, longest = context_tokens(recipe.model.unpruned, recipe.model), recipe.data.max_length_tokens
     if longest > context:
@@ -102,7 +111,6 @@ def _check_models(model: ModelSection, spec: SweepSpec) -> None:
     all weights once."""
     check_model(model.unpruned, spec.tokenizer)
     if model.pruned is not None:
-        check_local(model.pruned)
         check_model(model.pruned, spec.tokenizer)
 
 

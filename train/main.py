@@ -7,7 +7,7 @@ from typing import NoReturn
 from recipes.command import DONE, run
 from recipes.loader import Loaded, load_recipe
 from recipes.schema import Recipe
-from train.exits import PREEMPTED, SIGNALS, first_rank_speaks, leave_if_asked, leaving
+from train.exits import PREEMPTED, SIGNALS, first_rank_speaks, leave_if_asked, leaving, parting
 
 
 def command() -> NoReturn:
@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
     SIGNALS.listen()
     with first_rank_speaks():
         loaded = load_recipe(arguments)
-        return leaving(lambda: run_recipe(loaded))
+        return leaving(lambda: parting(lambda: run_recipe(loaded)))
 
 
 def run_recipe(loaded: Loaded[Recipe]) -> int:

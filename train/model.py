@@ -11,7 +11,6 @@ from transformers import PreTrainedModel
 
 from data_prep.fingerprint import local_folder
 from data_prep.prepared.prepare import Prepared, quiet
-from data_prep.soundness import check_model
 from eval.sweep import SweepSpec
 from prune.calibration import calibration_set
 from prune.inspect import check_folder
@@ -42,12 +41,11 @@ def pruned_path(recipe: Recipe, spec: SweepSpec, prepared: Prepared, folder: Run
 
 
 def check_local(model: str) -> None:
-    """UserError where the pruned model is not sound, or its plan is another's; what is not on this machine is not
-    checked."""
+    """UserError where the headers of a pruned model contradict its config or its plan; what is not on this machine is
+    not checked."""
     folder = local_folder(model)
     if folder is not None:
         check_folder(folder)
-        check_model(model)
 
 
 def plan_facts(pruned: str) -> dict[str, Any] | None:

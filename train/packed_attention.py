@@ -1,8 +1,10 @@
-"""Attention of packed rows on SDPA: each trace by itself, so a row costs the squares of its traces, not its own.
+"""Attention of packed rows: each trace by itself, so a row costs the squares of its traces, not its own.
 
 transformers would build a mask of the whole row from the positions: exact, but a square in time and memory, and from
-about a thousand tokens on it costs what packing gains. So SDPA is told where traces end, as FlashAttention is, by an
-attention implementation with a name of its own, to which the model in training is switched.
+about a thousand tokens on it costs what packing gains. So attention is told where traces end, by an implementation with
+a name of its own, to which the model in training is switched: one kernel for the whole row where it fits
+(`train.varlen`), else one call of SDPA per trace. The borders are worked out once per batch, on the host; no layer asks
+the device for them.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -22,6 +25,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from recipes.errors import UserError
+from train.varlen import site_of, usable, varlen_attention
 
 PACKED = "chainmend_packed"
 SPLITTABLE = {"sdpa", PACKED}
@@ -34,17 +38,20 @@ Batch = dict[str, Any]
 
 @dataclass(frozen=True)
 class SplitCollator:
-    """Packed rows side by side in one row [1, tokens] with positions and borders, for `split_attention`.
+    """Packed rows side by side in one row [1, tokens] with positions and borders, for `packed_attention`.
 
     The mask is a placeholder of four dimensions: transformers takes such a one as it is and builds none. It has a one
-    for every token, as TRL counts tokens by it.
+    for every token, as TRL counts tokens by it. `trace_lengths` are the borders as plain numbers, which stay on the
+    host when the batch goes to a GPU.
     """
 
     borders: DataCollatorForLanguageModeling
 
     def __call__(self, examples: list[dict[str, Any]]) -> Batch:
         batch: Batch = self.borders(examples)
-        return {**batch, "attention_mask": torch.ones(1, 1, *batch["input_ids"].shape, dtype=torch.bool)}
+        placeholder = torch.ones(1, 1, *batch["input_ids"].shape, dtype=torch.bool)
+        lengths = tuple(batch["cu_seq_lens_q"].diff().tolist())
+        return {**batch, "attention_mask": placeholder, "trace_lengths": lengths}
 
 
 def packed_collator(model: PreTrainedModel, pad_id: int) -> Any:
@@ -98,34 +105,50 @@ def compares_names(code: ModuleType) -> bool:
     return COMPARED.search(inspect.getsource(code)) is not None
 
 
-def split_attention(
+def packed_attention(
     module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
-    cu_seq_lens_q: torch.Tensor | None = None,
     **more: Any,
 ) -> tuple[torch.Tensor, None]:
-    """transformers' SDPA, trace by trace where `cu_seq_lens_q` [traces + 1] says where they begin and end.
+    """Attention of a row whose borders are in `more` (`SplitCollator`); without borders transformers' SDPA.
 
-    query, key, value: [1, heads, tokens, size] there; the result: [1, tokens, heads, size]. A sliding window becomes a
-    mask of the traces that are longer.
+    query, key, value: [1, heads, tokens, size] there; the result: [1, tokens, heads, size].
     """
-    if cu_seq_lens_q is None:
+    lengths: Sequence[int] | None = more.pop("trace_lengths", None)
+    if lengths is None:
         plain: tuple[torch.Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **more)
         return plain
-    lengths = cu_seq_lens_q.diff().tolist()
-    parts = zip(*(states.split(lengths, dim=2) for states in (query, key, value)), lengths, strict=True)
+    same_size = query.shape[-1] == value.shape[-1]
+    if same_size and usable(site_of(query.device), query.dtype, query.shape[-1], more):
+        return varlen_attention(query, key, value, more["cu_seq_lens_q"], more["max_length_q"], more), None
+    return split_attention(module, query, key, value, lengths, more), None
+
+
+def split_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    lengths: Sequence[int],
+    more: Batch,
+) -> torch.Tensor:
+    """transformers' SDPA, trace by trace; query, key, value: [1, heads, tokens, size], lengths: tokens of each trace.
+
+    Returns [1, tokens, heads, size]. A sliding window becomes a mask of the traces that are longer.
+    """
+    parts = zip(*(states.split(list(lengths), dim=2) for states in (query, key, value)), lengths, strict=True)
     window = more.get("sliding_window")
     # without a mask SDPA is causal by itself, and takes its fast kernels
     return torch.cat(
         [
-            sdpa_attention_forward(module, q, k, v, _window_mask(length, window, query.device), **more)[0]
+            sdpa_attention_forward(module, q, k, v, _window_mask(length, window, q.device), **more)[0]
             for q, k, v, length in parts
         ],
         dim=1,
-    ), None
+    )
 
 
 def _window_mask(length: int, window: int | None, device: torch.device) -> torch.Tensor | None:
@@ -137,5 +160,5 @@ def _window_mask(length: int, window: int | None, device: torch.device) -> torch
     return ((back >= 0) & (back < window))[None, None]
 
 
-AttentionInterface.register(PACKED, split_attention)
+AttentionInterface.register(PACKED, packed_attention)
 AttentionMaskInterface.register(PACKED, sdpa_mask)  # rows that are not packed get the masks of SDPA

@@ -53,7 +53,8 @@ def start_ranks(zero: ZeroSection, stall_seconds: float) -> Ranks:
     else:
         _skip_compiled_communication(deepspeed)
     deepspeed.init_distributed(
-        "nccl" if device().type == "cuda" else "gloo",
+        # on a GPU small objects and barriers go over the CPU, where they do not wait for what the GPU has to do
+        "cpu:gloo,cuda:nccl" if device().type == "cuda" else "gloo",
         verbose=False,
         timeout=timedelta(seconds=stall_seconds + STALL_GRACE_SECONDS),
     )

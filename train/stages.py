@@ -25,6 +25,7 @@ from train import quantised
 from train.determinism import determinism
 from train.exits import in_training
 from train.export import export_run
+from train.fused_kernels import fused, ground, kernels_of
 from train.guard import Guard
 from train.hooks.early_stop import EarlyStopHook, NothingLeftToTrain
 from train.hooks.of_run import Hooks
@@ -36,6 +37,7 @@ from train.model import peft_config, plan_facts
 from train.opening import Resume, check_same_facts
 from train.order import fillers
 from train.probes import keep_probes
+from train.processes import device
 from train.references import ReferenceCache, References, reference_sweep
 from train.run import Run
 from train.tracking import NoTracker, start_tracker
@@ -144,6 +146,10 @@ def make_trainer(
 ) -> RecoveryTrainer:
     """The one place where the trainer is built: on rows that are tokenised and labelled already, with its guard."""
     filling = fillers(inputs.feed.sequences, arguments)
+    kernels = kernels_of(recipe.trainer, ground(device(), model.config.model_type))
+    if kernels is not None:
+        run.add_facts({"fused_kernels": "liger"})
+        run.say("kernels RMSNorm, rotary embedding and SwiGLU by Liger (trainer.use_liger_kernel=false turns them off)")
     trainer = RecoveryTrainer(
         model=model,
         args=arguments,
@@ -154,6 +160,7 @@ def make_trainer(
         loss=loss,
         guard=Guard(recipe.guard, inputs.prepared.rows, run.folder, run.ranks),
         filling=filling,
+        kernels=kernels,
     )
     quantised.keep_adapter_dtype(trainer, recipe.model)
     trainer.remove_callback(ProgressCallback)
@@ -169,7 +176,7 @@ def train(trainer: RecoveryTrainer, hooks: Hooks, checkpoint: Path | None) -> No
     record_config(trainer)
     hooks.install(trainer)
     step = finished_step(trainer, hooks.early_stop, checkpoint) if checkpoint else 0
-    with in_training():
+    with in_training(), fused(trainer.base, trainer.kernels):
         if step and not hooks.sweeps.is_owed(step):
             hooks.sweeps.finish(step)
         else:

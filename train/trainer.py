@@ -8,10 +8,12 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel
 
+from train.fused_kernels import Kernels
 from train.guard import Guard, GuardedEngine
 from train.loss.base import Loss, inside_forward
 from train.loss.choose import LossOfRun
 from train.loss.head import has_linear_head
+from train.loss.positions import WithPositions
 from train.order import EpochTrainer
 
 
@@ -23,14 +25,24 @@ class RecoveryTrainer(EpochTrainer):
     logged, so that a mean is that of all tokens since the row before.
     """
 
-    def __init__(self, *, loss: LossOfRun, guard: Guard, filling: int = 0, **more: Any) -> None:
-        """filling: how many examples at the end are fillers (`train.order`); more: what TRL's trainer takes."""
+    def __init__(
+        self, *, loss: LossOfRun, guard: Guard, filling: int = 0, kernels: Kernels | None = None, **more: Any
+    ) -> None:
+        """filling: how many examples at the end are fillers (`train.order`); kernels: what the model computes with
+        while it trains (`train.fused_kernels`); more: what TRL's trainer takes."""
         super().__init__(**more)
-        self.guard, self.filling = guard, filling
+        self.guard, self.filling, self.kernels = guard, filling, kernels
         self.base: PreTrainedModel = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
         self.loss: Loss | None = None if self._leaves_loss_to_trl() else loss.for_model(self.base, self.args.device)
+        if self.loss is not None:
+            self.data_collator: Any = WithPositions(self.data_collator)
         self.sums: dict[str, torch.Tensor] = {}
-        self.tokens = 0
+        self.tokens: torch.Tensor | int = 0
+        # the Trainer asks a GPU after every micro batch whether the loss is finite; `_shown` does not
+        self.filters_losses, self.args.logging_nan_inf_filter = self.args.logging_nan_inf_filter, False
+        if self.is_deepspeed_enabled:
+            # the Trainer accumulates itself and leaves Accelerate's number at 1, which would differ from DeepSpeed's
+            self.accelerator.gradient_accumulation_steps = self.args.gradient_accumulation_steps
 
     def _leaves_loss_to_trl(self) -> bool:
         """Whether the trainer section or the model asks for a loss that only TRL computes."""
@@ -46,30 +58,40 @@ class RecoveryTrainer(EpochTrainer):
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """One micro batch forwards and backwards; under DeepSpeed its last one is the optimizer step too."""
         if self.is_deepspeed_enabled and not isinstance(self.accelerator.deepspeed_engine_wrapped, GuardedEngine):
-            self.accelerator.deepspeed_engine_wrapped = GuardedEngine(self.deepspeed, self.guard)
-        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
-        return loss
+            self.accelerator.deepspeed_engine_wrapped = GuardedEngine(self.deepspeed, self.guard, self._judge_loss)
+        return self._shown(super().training_step(model, inputs, num_items_in_batch))
+
+    def _shown(self, loss: torch.Tensor) -> torch.Tensor:
+        """What the log takes for the loss of a micro batch: the mean since the last row where it is not finite.
+
+        The same number as the Trainer's, chosen on the device.
+        """
+        if not self.filters_losses:
+            return loss
+        usual = self._tr_loss / (1 + self.state.global_step - self._globalstep_last_logged)
+        return torch.where(torch.isfinite(loss), loss, usual)
+
+    def _judge_loss(self) -> None:
+        self.guard.judge_loss(self.state.global_step + 1)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The token-weighted mean over the whole global batch, judged by the guard before the last backward pass."""
+        """The token-weighted mean over the whole global batch, of which the guard hears."""
         if not self.model.training:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         if self.loss is None or return_outputs:
             loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         else:
             loss = self._mean(model, inputs, num_items_in_batch)
-        self.guard.add(inputs, float((loss[0] if isinstance(loss, tuple) else loss).detach()))
-        if self.accelerator.sync_gradients:
-            self.guard.judge_loss(self.state.global_step + 1)
+        self.guard.add(inputs, loss[0] if isinstance(loss, tuple) else loss)
         return loss
 
     def _mean(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any) -> torch.Tensor:
         """This micro batch's part of the mean; its metrics are added to the sums."""
         assert self.loss is not None
         summed, metrics = inside_forward(model, self.base, self.loss, inputs)
-        self.tokens += real_tokens(inputs)
+        self.tokens = self.tokens + real_tokens(inputs)
         for name, value in metrics.items():
             self.sums[name] = self.sums.get(name, 0) + value.double()
         # the Trainer counts the labels of the whole global batch; without that count it is this micro batch's own mean
@@ -81,6 +103,8 @@ class RecoveryTrainer(EpochTrainer):
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """The Trainer asks once a step, before it steps: the last moment at which one without DeepSpeed can be left."""
+        if not self.is_deepspeed_enabled:
+            self._judge_loss()
         norm = super()._get_grad_norm(model, grad_norm)
         if norm is not None:
             self.guard.judge_gradient(self.state.global_step + 1, float(norm))
@@ -93,7 +117,7 @@ class RecoveryTrainer(EpochTrainer):
         """On all ranks: what was counted since the last time goes with the rest, each metric as a mean over labels."""
         if self.loss is not None and self.model.training:
             names = sorted(self.sums)
-            counted = [torch.tensor(float(self.tokens), device=self.args.device, dtype=torch.float64)]
+            counted = [torch.as_tensor(self.tokens, dtype=torch.float64, device=self.args.device)]
             counted += [self.sums[name].to(self.args.device) for name in names]
             tokens, *sums = self.accelerator.gather(torch.stack(counted)[None]).sum(0).tolist()
             self.sums, self.tokens = {}, 0
@@ -106,7 +130,8 @@ class RecoveryTrainer(EpochTrainer):
         super().log(logs, start_time)
 
 
-def real_tokens(inputs: dict[str, Any]) -> int:
-    """The tokens of a micro batch without padding; packed rows have none."""
+def real_tokens(inputs: dict[str, Any]) -> torch.Tensor | int:
+    """The tokens of a micro batch without padding; packed rows have none. A number that is on a GPU stays there."""
     mask = inputs.get("attention_mask")
-    return int(mask.sum()) if mask is not None else int(inputs["input_ids"].numel())
+    tokens: torch.Tensor | int = mask.sum() if mask is not None else inputs["input_ids"].numel()
+    return tokens

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import Qwen3Config
 
 from data_prep.models import UNLIMITED_TOKENS, attention, context_tokens, load_config, load_model, load_tokenizer
 from recipes.errors import UserError
@@ -22,7 +23,12 @@ def test_weights_come_in_the_dtype_of_the_recipe(dtype: str, expected: torch.dty
 
 
 def test_attention_is_as_asked() -> None:
-    assert (attention("eager"), attention("flash_attention_2")) == ("eager", "flash_attention_2")
+    config = Qwen3Config()
+    assert [attention(name, config) for name in ("eager", "flash_attention_2", "auto")] == [
+        "eager",
+        "flash_attention_2",
+        None,
+    ]
 
 
 @pytest.mark.parametrize("load", [load_tokenizer, load_config, load_model])

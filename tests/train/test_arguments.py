@@ -46,6 +46,16 @@ def test_nothing_is_reported_behind_our_back() -> None:
     assert arguments_of().report_to == []
 
 
+def test_the_default_optimizer_is_the_fused_one() -> None:
+    assert arguments_of().optim == "adamw_torch_fused"
+
+
+@pytest.mark.parametrize("wanted", ["true", "false"])
+def test_kernels_are_never_left_to_the_trainer(wanted: str) -> None:
+    """It would change the model's family for the whole process."""
+    assert arguments_of(f"trainer.use_liger_kernel={wanted}").use_liger_kernel is False
+
+
 def test_no_deepspeed_at_stage_0_in_one_process() -> None:
     assert arguments_of().deepspeed is None
 

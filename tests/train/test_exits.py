@@ -7,9 +7,10 @@ import os
 
 import pytest
 
+from recipes.errors import UserError
 from runtime.pulse import PULSE, ToLeave
 from tests.runtime.threads import failing
-from train.exits import SIGNALS, Stopped, disk_fault, in_training, leave_if_asked, leaving, training_begins
+from train.exits import SIGNALS, Stopped, disk_fault, in_training, leave_if_asked, leaving, parting, training_begins
 
 
 def test_the_code_of_work_that_ends_well_is_its_own() -> None:
@@ -34,6 +35,12 @@ def test_how_a_stop_is_said(
 def test_any_other_fault_passes_through() -> None:
     with pytest.raises(KeyError):
         leaving(failing(KeyError("broken")))
+
+
+def test_a_parting_changes_neither_code_nor_mistake() -> None:
+    assert parting(lambda: 75) == 75
+    with pytest.raises(UserError, match="mine"):
+        parting(failing(UserError("mine")))
 
 
 def test_in_training_a_signal_waits_and_silence_counts() -> None:

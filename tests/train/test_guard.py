@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -24,7 +25,7 @@ from runtime.seal import COMPLETE
 from tests.train.runs import MODEL, rows, run_here, same, small, untimed, weights
 from train.exits import Stopped
 from train.feed import examples
-from train.guard import Guard, leaving_out, sequences
+from train.guard import Guard, GuardedEngine, leaving_out, sequences
 from train.packed_attention import packed_collator
 
 PLAIN = ModelSection(unpruned=str(MODEL), pruned=str(MODEL), dtype="float32")
@@ -74,7 +75,7 @@ def test_the_ids_of_a_bad_step_are_those_of_its_traces_without_fillers(packed: b
     collate = packed_collator(model, 0) if packed else DataCollatorForLanguageModeling(pad_token_id=0)
     groups = examples([[0, 1], [2]] if packed else [[0], [1], [2]], stored, fillers=1)
     guard = Guard(GuardSection(), stored, RunFolder(tmp_path), ALONE)
-    guard.add(collate([groups[i] for i in range(len(groups))]), float("nan"))
+    guard.add(collate([groups[i] for i in range(len(groups))]), torch.tensor(float("nan")))
     with pytest.raises(Stopped, match=f"step 5: the loss is nan; traces {', '.join(row.id for row in stored)}\n"):
         guard.judge_loss(5)
 
@@ -112,6 +113,38 @@ def test_a_step_is_left_out_within_the_block_alone(kind: type[Zero] | type[Plain
     assert vars(optimizer).keys() == before.keys()
     optimizer.step()
     assert (left_out, optimizer.steps) == (0, 1)
+
+
+class Engine:
+    """DeepSpeed's engine, as Accelerate's wrapper calls it: what happened, in its order."""
+
+    def __init__(self) -> None:
+        self.optimizer, self.said = Zero(), list[str]()
+
+    def set_gradient_accumulation_boundary(self, is_boundary: bool) -> None:
+        self.said.append(f"boundary {is_boundary}")
+
+    def backward(self, loss: str, **more: str) -> None:
+        self.said.append(f"backward {loss}")
+
+    def step(self) -> None:
+        self.optimizer.step()
+        self.said.append(f"{self.optimizer.steps} steps")
+
+
+@pytest.mark.parametrize("bad", [False, True])
+def test_the_guard_is_asked_between_the_last_backward_pass_and_the_step(bad: bool) -> None:
+    engine, guard = Engine(), SimpleNamespace(leave_out=False)
+
+    def judge() -> None:
+        engine.said.append("judged")
+        guard.leave_out = bad
+
+    wrapper = GuardedEngine(engine, guard, judge)  # type: ignore[arg-type]
+    wrapper.backward("first", sync_gradients=False)
+    wrapper.backward("last", sync_gradients=True)
+    steps = f"{0 if bad else 1} steps"
+    assert engine.said == ["boundary False", "backward first", "boundary True", "backward last", "judged", steps]
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -84,6 +85,14 @@ def trained(
 
 def logged(trainer: SFTTrainer, *keys: str) -> list[float]:
     return [row[key] for row in trainer.state.log_history if "loss" in row for key in keys]
+
+
+@pytest.mark.parametrize(("loss", "shown"), [(2.5, 2.5), (float("nan"), 3.0), (float("inf"), 3.0)])
+def test_the_log_takes_the_usual_loss_for_one_that_is_not_finite(loss: float, shown: float) -> None:
+    """6 summed in one step since the last row, and this one: as transformers reckons."""
+    state = SimpleNamespace(global_step=4)
+    trainer = SimpleNamespace(filters_losses=True, _tr_loss=torch.tensor(6.0), _globalstep_last_logged=3, state=state)
+    assert float(RecoveryTrainer._shown(trainer, torch.tensor(loss))) == shown  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

@@ -52,6 +52,10 @@ def test_stage_3_saves_whole_weights() -> None:
     }
 
 
+def test_deepspeeds_clock_that_waits_for_the_gpu_is_off() -> None:
+    assert deepspeed_config(ZeroSection(), "cuda")["timers"] == {"throughput": {"enabled": False}}
+
+
 def test_communication_overlaps_on_a_gpu() -> None:
     assert zero("cuda", stage=2)["overlap_comm"] is True
 

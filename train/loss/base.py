@@ -14,13 +14,13 @@ from typing import Any, Protocol
 import torch
 from transformers import PreTrainedModel
 
+from train.loss.positions import POSITIONS, positions_of
+
 Batch = dict[str, Any]
 """input_ids and labels [rows, tokens], with what else the model's forward takes"""
 
 Metrics = dict[str, torch.Tensor]
 """sums over the labelled positions of a micro batch, scalars; `labelled` is how many there are"""
-
-IGNORED = -100
 
 
 class Loss(Protocol):
@@ -49,11 +49,11 @@ class NegativeLogLikelihood(ABC):
 
 def labelled_positions(model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """Hidden states [positions, hidden] that predict a label, and those labels [positions]."""
-    inputs = {name: value for name, value in batch.items() if name != "labels"}
+    inputs = {name: value for name, value in batch.items() if name not in ("labels", POSITIONS)}
     hidden = model.base_model(**inputs, use_cache=False).last_hidden_state  # [rows, tokens, hidden]
-    labels = batch["labels"][:, 1:]  # each is predicted by the position before it
-    chosen = labels != IGNORED
-    return hidden[:, :-1][chosen], labels[chosen]
+    positions = batch[POSITIONS] if POSITIONS in batch else positions_of(batch["labels"])
+    # a label is predicted by the position before it
+    return hidden.flatten(0, 1).index_select(0, positions), batch["labels"].flatten().index_select(0, positions + 1)
 
 
 def inside_forward(wrapper: torch.nn.Module, model: PreTrainedModel, loss: Loss, batch: Batch) -> tuple[Any, Metrics]:

@@ -39,7 +39,7 @@ class FusedLoss(NegativeLogLikelihood):
                 METRICS,
             )  # each [positions]
         metrics = {
-            "labelled": correct.new_tensor(len(targets), dtype=torch.int64),
+            "labelled": torch.full((), len(targets), dtype=torch.int64, device=correct.device),
             "mean_token_accuracy": correct.sum(),
             "entropy": entropy.detach().sum(),
         }

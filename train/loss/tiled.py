@@ -30,7 +30,7 @@ class TiledLoss(NegativeLogLikelihood):
         weight = model.get_output_embeddings().weight
         with maybe_gather_lm_head_ctx(weight):
             loss, correct = TiledLogLikelihood.apply(hidden, weight, targets)
-        return loss, {"labelled": correct.new_tensor(len(targets)), "mean_token_accuracy": correct}
+        return loss, {"labelled": correct.new_full((), len(targets)), "mean_token_accuracy": correct}
 
 
 def is_plain(model: PreTrainedModel, device: torch.device) -> bool:

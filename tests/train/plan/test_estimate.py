@@ -20,8 +20,8 @@ COUNTS = {"gpus": 1, "traces": 100, "tokens": 5000}
 def test_a_config_alone_suffices_with_counts(tmp_path: Path) -> None:
     arguments = ["recipe=qwen3_8b_full.yaml", config_folder(tmp_path, {**QWEN3_8B, "num_hidden_layers": 4})]
     estimate = estimate_run(arguments, {"gpus": 8, "gpu_memory_gb": 80, "traces": 900, "tokens": 8_000_000})
-    # 40 GiB are the recipe's limit for a sweep
-    assert (estimate.batches.steps, estimate.memory.peak.parts["sweep (cache, logits)"]) == (171, 40 << 30)
+    # 391 packed rows in 49 steps of 8, three times; 40 GiB are the recipe's limit for a sweep
+    assert (estimate.batches.steps, estimate.memory.peak.parts["sweep (cache, logits)"]) == (147, 40 << 30)
     assert (estimate.misfits, estimate.sweep.note.startswith("suites are not on this machine")) == ((), True)
 
 
