@@ -14,6 +14,7 @@ from textwrap import indent
 
 from matplotlib.figure import Figure
 
+from eval.numbers.groups import clustered, joint_groups
 from eval.numbers.pairs import differences
 from eval.numbers.summary import Row, newest, paired_ids, problem_means, totals, verdict_suite
 from eval.show.curves import (
@@ -126,15 +127,18 @@ def paired_lines(runs: Sequence[Finished]) -> list[str]:
     names = [run.name for run in runs]
     labels = [f"{name} ({number})" if names.count(name) > 1 else name for number, name in enumerate(names, start=1)]
     sweeps = {label: read_sweep(run.samples) for label, run in zip(labels, runs, strict=True)}
-    problems = paired_ids(list(sweeps.values()))
-    means = {name: problem_means(sweep, problems) for name, sweep in sweeps.items()}
+    problems, groups = paired_ids(list(sweeps.values())), joint_groups([sweep.groups for sweep in sweeps.values()])
+    if groups is None:
+        return ["no paired differences: runs put one problem into different groups; name one `group` column in all"]
+    means = {name: clustered(problem_means(sweep, problems), problems, groups) for name, sweep in sweeps.items()}
+    grouped = f" in {len(next(iter(means.values())))} groups, by which intervals are clustered" if groups else ""
     lines = [["paired difference", "", "first - second, 95 % interval", "p", "p by Holm"]]
     for each in differences(means, budgets.pop()):
         where = "" if each.budget is None or each.what == "level" else f" at {budget_name(each.budget)}"
         number = f"{each.estimate:+.3f} [{each.low:+.3f}, {each.high:+.3f}]"
         pair = f"{each.first} - {each.second}"
         lines.append([pair, each.what + where, number, f"{each.p:.2g}", f"{each.adjusted:.2g}"])
-    return [f"{len(problems)} problems that all runs have", *align(lines).splitlines()]
+    return [f"{len(problems)} problems that all runs have{grouped}", *align(lines).splitlines()]
 
 
 def _total(run: Finished, key: str) -> str:

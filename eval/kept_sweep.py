@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,8 @@ class KeptSweep:
                     f"{file} holds another sweep: {different}; put the values back, name another place to write to, "
                     "or remove it"
                 )
-            complete[suite.name] = read_sweep(file)
+            # the suite says what the file of an earlier version, or of a suite without the column, does not
+            complete[suite.name] = replace(read_sweep(file), groups=suite.groups)
         return complete
 
     def _sweep(self, engine: Engine, weights: Weights, suite: Suite) -> SuiteSweep:

@@ -18,7 +18,7 @@ from eval.judge import judge_thoughts
 from eval.likelihood import choose_likeliest, likelihood_hash, problem_continuations
 from eval.protocol import Protocol, make_protocol, protocol_hash
 from eval.quiet import quiet
-from eval.samples import GradedThought, grade_thoughts, sweep_style
+from eval.samples import GradedThought, grade_thoughts, groups_of, sweep_style
 from eval.types import Engine, Missing, Request, SuiteSweep, Thought, Weights, WhichModel
 from recipes.data import FormatSection
 from recipes.engines import EngineSection
@@ -209,8 +209,12 @@ def _by_likelihood(
 
 
 def _in_order(graded: list[GradedThought], suite: Suite) -> list[GradedThought]:
+    """The thoughts by problem and sample, each with the group of its problem."""
     order = {problem.id: i for i, problem in enumerate(suite.problems)}
-    return sorted(graded, key=lambda thought: (order[thought.problem], thought.sample))
+    groups = suite.groups or {}
+    # here, not where they are graded: what an earlier version left in a journal has no group
+    grouped = [replace(thought, group=groups.get(thought.problem, "")) for thought in graded]
+    return sorted(grouped, key=lambda thought: (order[thought.problem], thought.sample))
 
 
 def suite_requests(suite: Suite, spec: SweepSpec) -> list[Request]:
@@ -246,4 +250,5 @@ def suite_sweep(
         protocol=spec.protocol_hash(suite),
         missing=sum(bool(thought.failure) for thought in thoughts),
         style=sweep_style(suite.method, thoughts),
+        groups=groups_of(thoughts),
     )

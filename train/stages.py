@@ -118,8 +118,7 @@ def make_recorder(run: Run, references: References, sweep: SweepSection, inputs:
     """The recorder of sweeps; the references become its first rows."""
     suite = sweep.verdict.suite or sweep.suites[-1].name
     verdict = sweep.verdict.changed(suite=suite)
-    groups = {suite.name: suite.groups for suite in inputs.spec.suites}
-    recorder = SweepRecorder(run, references, verdict, Looks(sweep.every_steps, inputs.arithmetic.steps), groups)
+    recorder = SweepRecorder(run, references, verdict, Looks(sweep.every_steps, inputs.arithmetic.steps))
     for sweeps in (references.unpruned, references.pruned):
         recorder.record(sweeps, Cost())
     return recorder
