@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from eval.numbers.groups import clustered, joint_groups
 from eval.numbers.pairs import differences
 from eval.numbers.summary import Row, newest, paired_ids, problem_means, totals, verdict_suite
+from eval.show.confirmed import standing_cell
 from eval.show.curves import (
     AXES,
     BUDGET,
@@ -50,7 +51,7 @@ KEYS = {
 @dataclass(frozen=True)
 class Finished:
     """A run's name, its rows of the latest sweep after training on `suite`, all its rows, the file of that sweep's
-    thoughts, and its summed metrics."""
+    thoughts, its summed metrics, and whether what it keeps is confirmed."""
 
     name: str
     suite: str
@@ -59,6 +60,7 @@ class Finished:
     rows: tuple[Row, ...]
     samples: Path
     totals: dict[str, float]
+    standing: str
 
 
 def read_run(folder: Path) -> Finished:
@@ -77,7 +79,8 @@ def read_run(folder: Path) -> Finished:
         )
     samples = RunFolder(folder).samples / suite / f"run-{summary['step']:06d}.jsonl"
     summed = totals(read_rows(RunFolder(folder).metrics))
-    return Finished(folder.resolve().name, suite, tuple(final), summary, tuple(rows), samples, summed)
+    standing = standing_cell(RunFolder(folder).facts(), rows)
+    return Finished(folder.resolve().name, suite, tuple(final), summary, tuple(rows), samples, summed, standing)
 
 
 def comparison(runs: Sequence[Finished]) -> str:
@@ -92,7 +95,8 @@ def comparison(runs: Sequence[Finished]) -> str:
             "compare like with like"
         )
     budgets = sorted({row["budget"] for run in runs for row in run.final})
-    lines = [["run", "step", *map(budget_name, budgets), "gain per doubling", "verdict", "tokens", "seconds"]]
+    heads = ["gain per doubling", "verdict", "confirmed", "tokens", "seconds"]
+    lines = [["run", "step", *map(budget_name, budgets), *heads]]
     for run in runs:
         cells = {row["budget"]: cell(row) for row in run.final}
         lines.append(
@@ -102,6 +106,7 @@ def comparison(runs: Sequence[Finished]) -> str:
                 *(cells.get(budget, "-") for budget in budgets),
                 gain_cell(run.summary),
                 run.summary.get("verdict") or "-",
+                run.standing,
                 _total(run, "tokens"),
                 _total(run, "seconds"),
             ]

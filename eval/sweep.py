@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data_prep.grading.grade import grader_version
 from data_prep.problem import Problem, Suite
+from data_prep.suites.confirm import confirm_suite
 from data_prep.suites.load import load_suite
 from data_prep.tokens.prompts import encode, render_off_prompt, render_prompt, think_format
 from eval.engines.choose import open_engine, version_of
@@ -64,6 +65,16 @@ def make_sweep_spec(section: SweepSection, fmt: FormatSection, tokenizer: PreTra
         tokenizer=tokenizer,
         judge=section.judge,
     )
+
+
+def make_confirm_spec(section: SweepSection, spec: SweepSpec) -> SweepSpec | None:
+    """What confirms the checkpoint that a run keeps (`sweep.confirm`): the protocol of `spec`, on problems that are in
+    none of its suites; without a judge, whose counts decide nothing. None without the section.
+
+    UserError where there are too few such problems.
+    """
+    suite = confirm_suite(section, spec.suites)
+    return None if suite is None else replace(spec, suites=(suite,), judge=None)
 
 
 def check_context(spec: SweepSpec, context_tokens: int, budget_key: str) -> None:

@@ -17,15 +17,17 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from data_prep.fingerprint import fingerprint, local_folder
 from data_prep.models import DTYPES, load_model, load_tokenizer
+from eval.show.confirmed import note_on, selection_note
 from prune.inspect import check_folder
 from prune.surgery import is_occupied
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.schema import ExportSection, ModelSection, Recipe
-from runtime.files import write_whole
-from runtime.run_folder import RunFolder
+from runtime.files import read_rows, write_whole
+from runtime.run_folder import RunFolder, step_of
 from train.card import model_card
-from train.checkpoints import Kept, check_whole, selection_note
+from train.checkpoints import check_whole, kept_checkpoint
+from train.confirm import confirmation_of
 from train.quantised import as_trained
 
 PROBES, PROBE_TOKENS = 8, 48
@@ -37,7 +39,7 @@ class Parity:
 
     merged_difference: largest logit difference of the float32 merge; cast_difference: of the exported weights as they
     are read back; agreement: share of positions with the same likeliest token after the cast; note: what must be said
-    of the figures of a checkpoint that was chosen as the best.
+    of the figures of this checkpoint (`eval.show.confirmed.note_on`).
     """
 
     merged_difference: float
@@ -56,7 +58,7 @@ def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
     if not facts or not folder.complete_checkpoints():
         raise UserError(f"run={folder.path}: no complete checkpoint there; name the folder of a run that has saved one")
     recipe = Recipe.model_validate(facts["recipe"])
-    checkpoint = _chosen(folder, section, recipe.keep_best)
+    checkpoint = kept_checkpoint(folder, section, recipe.keep_best)
     check_whole(checkpoint)
     pruned = _pruned_folder(folder, recipe.model)
     if fingerprint(str(pruned)) != facts["pruned_fingerprint"]:
@@ -68,30 +70,20 @@ def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
     temporary = out.with_name(f".{out.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     parity = _write(checkpoint, pruned, exact, section, temporary)
-    if section.checkpoint == "best":
-        parity = replace(parity, note=selection_note(folder, str(recipe.keep_best)))
+    step, confirmed = step_of(checkpoint), confirmation_of(folder, checkpoint, str(pruned), recipe)
+    chosen = selection_note(read_rows(folder.sweeps), str(recipe.keep_best)) if section.checkpoint == "best" else ""
+    parity = replace(parity, note=note_on(step, confirmed, chosen))
     report = {"checkpoint": checkpoint.name, "dtype": section.dtype, **asdict(parity)}
     write_whole(temporary / "export_report.json", json.dumps(report, indent=2) + "\n")
     _check_parity(parity, section, temporary)
     if (pruned / "prune_plan.json").is_file():
         shutil.copy(pruned / "prune_plan.json", temporary)
-    model_card(folder, checkpoint, parity.merged_difference, temporary, parity.note)
+    rows = read_rows(folder.confirmed.sweeps) if confirmed and confirmed["step"] == step else []
+    model_card(folder, checkpoint, parity.merged_difference, temporary, parity.note, rows)
     check_folder(temporary)
     shutil.rmtree(out, ignore_errors=True)
     temporary.rename(out)
     return parity
-
-
-def _chosen(folder: RunFolder, section: ExportSection, metric: str | None) -> Path:
-    """The newest complete checkpoint, or the best of those that were swept."""
-    if section.checkpoint == "last":
-        return folder.complete_checkpoints()[-1]
-    if metric is None:
-        raise UserError(f"checkpoint=best: the run {folder.path} was made without keep_best; export its last one")
-    best = Kept(None, metric).best_of(folder)
-    if best is None:
-        raise UserError(f"checkpoint=best: no checkpoint of {folder.path} has a sweep with {metric}, take last")
-    return folder.checkpoint(best[0])
 
 
 def _pruned_folder(folder: RunFolder, model: ModelSection) -> Path:

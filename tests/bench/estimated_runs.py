@@ -22,6 +22,7 @@ SMALL = (
     "sweep.suites.0.size=2",
     "sweep.suites.1.size=2",
     "sweep.suites.2.size=4",
+    "sweep.confirm=null",
     "sweep.engine.batch_size=4",
     "sweep.engine.memory_gb=1",
     "data.traces.size=2000",

@@ -18,7 +18,7 @@ from train.plan.work import (
     disk_bytes,
     given_traces,
     largest_micro_batch,
-    read_spec,
+    read_specs,
     read_traces,
     saves,
     sweep_cost,
@@ -116,7 +116,7 @@ def test_a_larger_budget_costs_as_many_tokens_more_per_thought() -> None:
     def cost(budget: int) -> SweepCost:
         recipe = load([*FULL, f"sweep.budgets=[4,{budget}]", "sweep.answer_tokens=3", "sweep.suites.2.size=16"])
         unpruned = skeleton(recipe.model, recipe.prune, recipe.adapter).unpruned
-        return sweep_cost(recipe.sweep, read_spec(recipe), unpruned, steps=100, ranks=2)
+        return sweep_cost(recipe.sweep, read_specs(recipe), unpruned, steps=100, ranks=2)
 
     short, long = cost(8), cost(16)
     thoughts = sum(short.problems.values()) * load(FULL).sweep.samples
