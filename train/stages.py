@@ -170,6 +170,9 @@ def train(trainer: RecoveryTrainer, hooks: Hooks, checkpoint: Path | None) -> No
             except NothingLeftToTrain:
                 hooks.sweeps.sweeps.wait()
     unset_hf_deepspeed_config()  # under ZeRO-3 rank 0 would wait for the others to share in loading the export
+    # DeepSpeed's hooks hold weights and optimizer where no garbage collector sees it; this takes them off. Under ZeRO-3
+    # a rank's shards stay all the same, beside a whole model as in every sweep of the training.
+    trainer.accelerator.free_memory()
 
 
 def finished_step(trainer: RecoveryTrainer, early_stop: EarlyStopHook, checkpoint: Path) -> int:

@@ -28,6 +28,19 @@ def test_the_table_and_the_figure(tmp_path, capsys):
     assert (tmp_path / "out/compare.txt").read_text().splitlines()[0] in printed
 
 
+def test_the_table_says_what_is_confirmed_and_what_is_not(tmp_path, capsys):
+    best = {"recipe": {"keep_best": "sweep/chain/gain"}, "best": {"step": 10}}
+    facts = {"step": 10, "problems": 40, "verdict": "RETURNED", "level": 0.7, "level_low": 0.6, "level_high": 0.8}
+    for name, record in (("one", best), ("two", best | {"confirmed": facts}), ("three", {})):
+        _run(tmp_path / name)
+        (tmp_path / name / "run.json").write_text(json.dumps(record))
+    main([*(str(tmp_path / name) for name in ("one", "two", "three")), f"out={tmp_path}"])
+    lines = {line.split()[0]: re.split(" {2,}", line) for line in capsys.readouterr().out.splitlines()[1:5]}
+    place = lines["run"].index("confirmed")
+    assert [lines[name][place] for name in ("one", "two", "three")] == [
+        "best of 2, uncorrected", "RETURNED, 0.70 [.60, .80] (step 10, 40 problems)", "-"]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("axis", "label"), [("budget", "thinking budget (tokens)"), ("spent", "thinking tokens spent (mean)")]
 )

@@ -107,9 +107,8 @@ def test_killed_in_the_middle_it_resumes_to_the_same_figures(
     assert "confirmed" not in json.loads((folder / "run.json").read_text())
     assert starter.start(arguments(folder, cache)).end().code == 0
     assert untimed(folder / "confirmed" / "sweeps.jsonl") == untimed(whole / "confirmed" / "sweeps.jsonl")
-    assert (place / "run-000004.jsonl").read_text() == (
-        whole / "confirmed" / "samples" / "chain-confirm" / "run-000004.jsonl"
-    ).read_text()
+    thoughts = [rows(each / "confirmed/samples/chain-confirm/run-000004.jsonl")[1:] for each in (folder, whole)]
+    assert thoughts[0] == thoughts[1] and len(thoughts[0]) == 120
 
 
 @pytest.mark.slow

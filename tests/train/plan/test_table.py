@@ -34,3 +34,15 @@ def test_without_a_limit_nothing_is_said_of_what_fits(estimate: Estimate) -> Non
 def test_what_fits_is_shown_as_a_share_of_the_limit(estimate: Estimate) -> None:
     limited = replace(estimate, machine=replace(estimate.machine, rank_bytes=4 * estimate.memory.peak.total))
     assert "it fits (25% of " in table(limited)
+
+
+def test_the_price_of_what_confirms_is_shown(estimate: Estimate) -> None:
+    (line,) = [line for line in table(estimate).splitlines() if line.startswith("confirm ")]
+    assert "256 problems that no sweep sees, once" in line
+    share = 3 * estimate.sweep.confirm_tokens * estimate.sweep_flops / estimate.sweep.tokens / estimate.flops
+    assert f"together {share:.0%} of the FLOPs of training" in line
+    assert not [
+        line
+        for line in table(replace(estimate, sweep=replace(estimate.sweep, confirm_problems=0))).splitlines()
+        if line.startswith("confirm ")
+    ]
