@@ -51,6 +51,7 @@ def arguments(unpruned: Path, tmp_path: Path) -> list[str]:
     (tmp_path / "suite.jsonl").write_text(json.dumps({"problem": "1 + 1?", "answer": "2"}) + "\n")
     return [
         "recipe=full_recovery.yaml",
+        "sweep.confirm=null",
         f"model.unpruned={unpruned}",
         "prune.method=shortgpt",
         "prune.layers=1",
