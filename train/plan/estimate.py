@@ -84,14 +84,14 @@ class Estimate:
             "sweep": asdict(self.sweep),
             "sweep_share": self.sweep_share,
             "foresight": asdict(self.foresight) if self.foresight else None,
-            "confirm_foresight": asdict(self.confirm_foresight) if self.confirm_foresight else None,
-            "confirm_share": self.confirm_share,
             "flops": self.flops,
             "sweep_flops": self.sweep_flops,
             "hours": self.hours,
             "disk_bytes": self.disk,
             "misfits": self.misfits,
             "remedies": [asdict(each) for each in self.remedies],
+            "confirm_foresight": asdict(self.confirm_foresight) if self.confirm_foresight else None,
+            "confirm_share": self.confirm_share,
         }
 
 
