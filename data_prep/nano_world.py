@@ -79,6 +79,12 @@ def draw_chain(rng: random.Random, min_operations: int, max_operations: int) -> 
     return f"start {rng.randrange(MODULUS)} {steps} ?"
 
 
+def family_size(family: str) -> int | None:
+    """How many problems a closed family has; None for chains, of which there are more than anyone asks for."""
+    sizes = {"knowledge": len(facts()), "shallow": len(shallow_questions())}
+    return sizes.get(family)
+
+
 def nano_problems(family: str, size: int, seed: int, part: str = "held_out") -> list[Problem]:
     """`size` different problems of one family, made from `seed`; chains are of one part only, `held_out` or `training`.
 

@@ -75,12 +75,7 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
         sweeps = KeptSweep(spec, place, checkpoint_hash(checkpoint, recipe.model), ALONE).run(
             lambda: checkpoint_weights(checkpoint, recipe.model, recipe.sweep.engine)
         )
-    groups = {suite.name: suite.groups for suite in spec.suites}
-    rows = [
-        row
-        for name, sweep in sweeps.items()
-        for row in sweep_rows(sweep, None, None, recipe.sweep.verdict, groups=groups[name])
-    ]
+    rows = [row for sweep in sweeps.values() for row in sweep_rows(sweep, None, None, recipe.sweep.verdict)]
     if out is not None:
         put_rows(RunFolder(out).sweeps, rows, SWEEP_KEY)
     return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,12 +91,20 @@ def checkpoint_tokenizer(checkpoint: Checkpoint, section: ModelSection) -> PreTr
     return load_tokenizer(checkpoint.base, section)
 
 
-def checkpoint_weights(checkpoint: Checkpoint, section: ModelSection, engine: EngineSection) -> Weights:
-    """The weights for an engine: loaded for the one in process (on a GPU where there is one), else as a folder."""
+LoadBase = Callable[[str, ModelSection], PreTrainedModel]
+
+
+def checkpoint_weights(
+    checkpoint: Checkpoint, section: ModelSection, engine: EngineSection, load_base: LoadBase = load_model
+) -> Weights:
+    """The weights for an engine: loaded for the one in process (on a GPU where there is one), else as a folder.
+
+    load_base: loads the model under an adapter.
+    """
     model = None
     if engine.in_process:
         gpu = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-        model = _load(checkpoint, section)
+        model = _load(checkpoint, section, load_base)
         model.to(gpu if torch.cuda.is_available() else torch.device("cpu"))  # type: ignore[arg-type]
     return Weights(
         model=model,
@@ -106,10 +115,10 @@ def checkpoint_weights(checkpoint: Checkpoint, section: ModelSection, engine: En
     )
 
 
-def _load(checkpoint: Checkpoint, section: ModelSection) -> PreTrainedModel:
+def _load(checkpoint: Checkpoint, section: ModelSection, load_base: LoadBase) -> PreTrainedModel:
     """The model; an adapter is merged in float32 and cast once, since merging in bfloat16 rounds it away."""
     if checkpoint.adapter is None:
         return load_model(checkpoint.base, section)
-    base = load_model(checkpoint.base, section.changed(dtype="float32"))
+    base = load_base(checkpoint.base, section.changed(dtype="float32"))
     merged: PreTrainedModel = PeftModel.from_pretrained(base, checkpoint.adapter).merge_and_unload(safe_merge=True)
     return merged.to(DTYPES[section.dtype])  # type: ignore[arg-type]

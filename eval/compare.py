@@ -14,8 +14,10 @@ from textwrap import indent
 
 from matplotlib.figure import Figure
 
+from eval.numbers.groups import clustered, joint_groups
 from eval.numbers.pairs import differences
 from eval.numbers.summary import Row, newest, paired_ids, problem_means, totals, verdict_suite
+from eval.show.confirmed import standing_cell
 from eval.show.curves import (
     AXES,
     BUDGET,
@@ -49,7 +51,7 @@ KEYS = {
 @dataclass(frozen=True)
 class Finished:
     """A run's name, its rows of the latest sweep after training on `suite`, all its rows, the file of that sweep's
-    thoughts, and its summed metrics."""
+    thoughts, its summed metrics, and whether what it keeps is confirmed."""
 
     name: str
     suite: str
@@ -58,6 +60,7 @@ class Finished:
     rows: tuple[Row, ...]
     samples: Path
     totals: dict[str, float]
+    standing: str
 
 
 def read_run(folder: Path) -> Finished:
@@ -76,7 +79,8 @@ def read_run(folder: Path) -> Finished:
         )
     samples = RunFolder(folder).samples / suite / f"run-{summary['step']:06d}.jsonl"
     summed = totals(read_rows(RunFolder(folder).metrics))
-    return Finished(folder.resolve().name, suite, tuple(final), summary, tuple(rows), samples, summed)
+    standing = standing_cell(RunFolder(folder).facts(), rows)
+    return Finished(folder.resolve().name, suite, tuple(final), summary, tuple(rows), samples, summed, standing)
 
 
 def comparison(runs: Sequence[Finished]) -> str:
@@ -91,7 +95,8 @@ def comparison(runs: Sequence[Finished]) -> str:
             "compare like with like"
         )
     budgets = sorted({row["budget"] for run in runs for row in run.final})
-    lines = [["run", "step", *map(budget_name, budgets), "gain per doubling", "verdict", "tokens", "seconds"]]
+    heads = ["gain per doubling", "verdict", "confirmed", "tokens", "seconds"]
+    lines = [["run", "step", *map(budget_name, budgets), *heads]]
     for run in runs:
         cells = {row["budget"]: cell(row) for row in run.final}
         lines.append(
@@ -101,6 +106,7 @@ def comparison(runs: Sequence[Finished]) -> str:
                 *(cells.get(budget, "-") for budget in budgets),
                 gain_cell(run.summary),
                 run.summary.get("verdict") or "-",
+                run.standing,
                 _total(run, "tokens"),
                 _total(run, "seconds"),
             ]
@@ -126,15 +132,18 @@ def paired_lines(runs: Sequence[Finished]) -> list[str]:
     names = [run.name for run in runs]
     labels = [f"{name} ({number})" if names.count(name) > 1 else name for number, name in enumerate(names, start=1)]
     sweeps = {label: read_sweep(run.samples) for label, run in zip(labels, runs, strict=True)}
-    problems = paired_ids(list(sweeps.values()))
-    means = {name: problem_means(sweep, problems) for name, sweep in sweeps.items()}
+    problems, groups = paired_ids(list(sweeps.values())), joint_groups([sweep.groups for sweep in sweeps.values()])
+    if groups is None:
+        return ["no paired differences: runs put one problem into different groups; name one `group` column in all"]
+    means = {name: clustered(problem_means(sweep, problems), problems, groups) for name, sweep in sweeps.items()}
+    grouped = f" in {len(next(iter(means.values())))} groups, by which intervals are clustered" if groups else ""
     lines = [["paired difference", "", "first - second, 95 % interval", "p", "p by Holm"]]
     for each in differences(means, budgets.pop()):
         where = "" if each.budget is None or each.what == "level" else f" at {budget_name(each.budget)}"
         number = f"{each.estimate:+.3f} [{each.low:+.3f}, {each.high:+.3f}]"
         pair = f"{each.first} - {each.second}"
         lines.append([pair, each.what + where, number, f"{each.p:.2g}", f"{each.adjusted:.2g}"])
-    return [f"{len(problems)} problems that all runs have", *align(lines).splitlines()]
+    return [f"{len(problems)} problems that all runs have{grouped}", *align(lines).splitlines()]
 
 
 def _total(run: Finished, key: str) -> str:

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ class KeptSweep:
         for suite in self.spec.suites:
             file = self.place.file(suite.name)
             for path in (file, *Journal(file, {}).files()):
-                if path.is_file() and differences(_read_header(path), self._header(suite)):
+                if path.is_file() and differences(read_header(path), self._header(suite)):
                     number = len(list(path.parent.glob(f"{glob.escape(path.name)}.other-*"))) + 1
                     path.replace(path.with_name(f"{path.name}.other-{number}"))
 
@@ -94,13 +94,14 @@ class KeptSweep:
             file = self.place.file(suite.name)
             if not file.is_file():
                 continue
-            different = differences(_read_header(file), self._header(suite))
+            different = differences(read_header(file), self._header(suite))
             if different:
                 raise UserError(
                     f"{file} holds another sweep: {different}; put the values back, name another place to write to, "
                     "or remove it"
                 )
-            complete[suite.name] = read_sweep(file)
+            # the suite says what the file of an earlier version, or of a suite without the column, does not
+            complete[suite.name] = replace(read_sweep(file), groups=suite.groups)
         return complete
 
     def _sweep(self, engine: Engine, weights: Weights, suite: Suite) -> SuiteSweep:
@@ -168,7 +169,7 @@ def _process_name(file: Path, process: str) -> str:
     return f"{file.stem}-{process}{file.suffix}"
 
 
-def _read_header(path: Path) -> dict[str, Any]:
+def read_header(path: Path) -> dict[str, Any]:
     """The first line of a samples file or a journal; {} where it is not a header."""
     with path.open(encoding="utf-8", errors="replace") as file:
         try:

@@ -40,7 +40,10 @@ class GradedAnswer:
 
 @dataclass(frozen=True)
 class GradedThought:
-    """One thought as text with its graded answers; a missing one has none, and `failure` says why."""
+    """One thought as text with its graded answers; a missing one has none, and `failure` says why.
+
+    group: that of its problem, "" where it has none or the file is of an earlier version.
+    """
 
     problem: str
     sample: int
@@ -50,6 +53,7 @@ class GradedThought:
     answers: tuple[GradedAnswer, ...]
     failure: str = ""
     judged: Judgement | None = None
+    group: str = ""
 
     def scores(self) -> list[Score]:
         """One score per budget.
@@ -102,6 +106,7 @@ class GradedThought:
             "answers": answers,
             "failure": self.failure,
             "judged": asdict(self.judged) if self.judged else None,
+            **({"group": self.group} if self.group else {}),
         }
 
     @staticmethod
@@ -129,6 +134,7 @@ class GradedThought:
             answers=answers,
             failure=row["failure"],
             judged=Judgement(**row["judged"]) if row.get("judged") else None,
+            group=row.get("group", ""),
         )
 
 
@@ -218,7 +224,13 @@ def read_sweep(path: Path) -> SuiteSweep:
         style=sweep_style(header.get("method", "generate"), thoughts),
         method=header.get("method", "generate"),
         chance=header.get("chance"),
+        groups=groups_of(thoughts),
     )
+
+
+def groups_of(thoughts: Iterable[GradedThought]) -> dict[str, str] | None:
+    """The group of each problem that has one, by its id; None where none has."""
+    return {thought.problem: thought.group for thought in thoughts if thought.group} or None
 
 
 def sweep_style(method: str, thoughts: Sequence[GradedThought]) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data_prep.grading.grade import grader_version
 from data_prep.problem import Problem, Suite
+from data_prep.suites.confirm import confirm_suite
 from data_prep.suites.load import load_suite
 from data_prep.tokens.prompts import encode, render_off_prompt, render_prompt, think_format
 from eval.engines.choose import open_engine, version_of
@@ -18,7 +19,7 @@ from eval.judge import judge_thoughts
 from eval.likelihood import choose_likeliest, likelihood_hash, problem_continuations
 from eval.protocol import Protocol, make_protocol, protocol_hash
 from eval.quiet import quiet
-from eval.samples import GradedThought, grade_thoughts, sweep_style
+from eval.samples import GradedThought, grade_thoughts, groups_of, sweep_style
 from eval.types import Engine, Missing, Request, SuiteSweep, Thought, Weights, WhichModel
 from recipes.data import FormatSection
 from recipes.engines import EngineSection
@@ -64,6 +65,16 @@ def make_sweep_spec(section: SweepSection, fmt: FormatSection, tokenizer: PreTra
         tokenizer=tokenizer,
         judge=section.judge,
     )
+
+
+def make_confirm_spec(section: SweepSection, spec: SweepSpec) -> SweepSpec | None:
+    """What confirms the checkpoint that a run keeps (`sweep.confirm`): the protocol of `spec`, on problems that are in
+    none of its suites; without a judge, whose counts decide nothing. None without the section.
+
+    UserError where there are too few such problems.
+    """
+    suite = confirm_suite(section, spec.suites)
+    return None if suite is None else replace(spec, suites=(suite,), judge=None)
 
 
 def check_context(spec: SweepSpec, context_tokens: int, budget_key: str) -> None:
@@ -209,8 +220,12 @@ def _by_likelihood(
 
 
 def _in_order(graded: list[GradedThought], suite: Suite) -> list[GradedThought]:
+    """The thoughts by problem and sample, each with the group of its problem."""
     order = {problem.id: i for i, problem in enumerate(suite.problems)}
-    return sorted(graded, key=lambda thought: (order[thought.problem], thought.sample))
+    groups = suite.groups or {}
+    # here, not where they are graded: what an earlier version left in a journal has no group
+    grouped = [replace(thought, group=groups.get(thought.problem, "")) for thought in graded]
+    return sorted(grouped, key=lambda thought: (order[thought.problem], thought.sample))
 
 
 def suite_requests(suite: Suite, spec: SweepSpec) -> list[Request]:
@@ -246,4 +261,5 @@ def suite_sweep(
         protocol=spec.protocol_hash(suite),
         missing=sum(bool(thought.failure) for thought in thoughts),
         style=sweep_style(suite.method, thoughts),
+        groups=groups_of(thoughts),
     )

@@ -147,7 +147,8 @@ class SuiteSweep:
     """All scores of one model on one suite at one training step. `scores` hold every (problem, sample, budget) once.
 
     missing: thoughts that failed; they have no score. method: generate or likelihood (then the only budget is
-    0); chance: the accuracy of guessing among choices, where there are any.
+    0); chance: the accuracy of guessing among choices, where there are any. groups: what problems share
+    (`Problem.group`), by problem; None where nothing is known.
     """
 
     model: WhichModel
@@ -160,3 +161,4 @@ class SuiteSweep:
     style: dict[str, Any] | None = None
     method: str = "generate"
     chance: float | None = None
+    groups: dict[str, str] | None = None

@@ -36,12 +36,12 @@ def main(arguments: list[str]) -> None:
 def _calibration(recipe: Recipe) -> Prepared:
     """The traces of the recipe, prepared here since no run has done so."""
     from data_prep.models import load_tokenizer
-    from data_prep.suites.load import load_suite
+    from data_prep.suites.confirm import measured_suites
     from data_prep.tokens.prompts import think_format
     from prune.calibration import calibration_set
 
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
-    suites = [load_suite(suite) for suite in recipe.sweep.suites]
+    suites = measured_suites(recipe.sweep)
     return calibration_set(recipe.data, tokenizer, think_format(recipe.data.format, tokenizer), print, suites)
 
 

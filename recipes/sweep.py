@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from recipes.confirm import ConfirmSection
 from recipes.engines import EngineSection, HFEngine
 from recipes.section import Section
 from recipes.suites import SuiteSection
@@ -109,6 +110,11 @@ class SweepSection(Section):
         description="GPUs of that process, and of vLLM in training, as CUDA_VISIBLE_DEVICES numbers them; default: all",
     )
     verdict: VerdictSection = VerdictSection()
+    confirm: ConfirmSection | None = Field(
+        default=None,
+        description="sweep the checkpoint that export.checkpoint names once more at the end, on problems that no sweep "
+        "saw, and both references; these figures know of no choice among sweeps; default: they are not confirmed",
+    )
     judge: JudgeSection | None = Field(
         default=None, description="a model that counts reflection in thoughts, beside the word lists; default: none"
     )
@@ -124,6 +130,11 @@ class SweepSection(Section):
         if budgets[0] < 0 or any(a >= b for a, b in pairwise(budgets)):
             raise ValueError(f"must be positive and strictly increasing (a first 0: thinking off), got {budgets}")
         return budgets
+
+    @property
+    def deciding_suite(self) -> SuiteSection:
+        """The suite whose sweeps have a verdict."""
+        return next((suite for suite in self.suites if suite.name == self.verdict.suite), self.suites[-1])
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -144,7 +155,7 @@ class SweepSection(Section):
     def _check_likelihood(self) -> None:
         """ValueError where a suite by likelihood stands where budgets are needed, or where no model is at hand."""
         by_likelihood = [s.name for s in self.suites if getattr(s, "method", "generate") == "likelihood"]
-        decides = self.verdict.suite or self.suites[-1].name
+        decides = self.deciding_suite.name
         if by_likelihood and not self.engine.in_process:
             raise ValueError(
                 f"engine.name={self.engine.name} gives no likelihoods, and suite {by_likelihood[0]} is "

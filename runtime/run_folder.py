@@ -59,6 +59,12 @@ class RunFolder:
         return self.path / "probes.json"
 
     @property
+    def confirmed(self) -> RunFolder:
+        """The sweep of the kept checkpoint, and of both references, on problems that no sweep of the run saw; `sweeps`
+        and `samples` in there are as they are here."""
+        return RunFolder(self.path / "confirmed")
+
+    @property
     def sweeping(self) -> Path:
         """Saved weights that wait for their sweep."""
         return self.path / "sweeping"

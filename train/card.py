@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.numbers.summary import at_step, newest, steps, verdict_suite
+from eval.numbers.summary import Row, at_step, newest, steps, verdict_suite
 from eval.show.tables import budget_name, cell
 from prune.plan import describe_merges
 from runtime.files import read_rows, write_whole
 from runtime.run_folder import RunFolder, step_of
 
 
-def model_card(folder: RunFolder, checkpoint: Path, difference: float, out: Path, note: str = "") -> None:
-    """Writes README.md (and the figure, where it is drawn) to `out`; `note`: what must be said under the curve."""
+def model_card(
+    folder: RunFolder, checkpoint: Path, difference: float, out: Path, note: str = "", confirmed: Sequence[Row] = ()
+) -> None:
+    """Writes README.md (and the figure, where it is drawn) to `out`.
+
+    note: what must be said under the curve; confirmed: the rows of this very checkpoint's confirmation, which then come
+    first.
+    """
     facts, step = folder.facts(), step_of(checkpoint)
     figure = folder.figures / "accuracy_by_budget.png"
     if figure.is_file():
@@ -43,9 +50,10 @@ def model_card(folder: RunFolder, checkpoint: Path, difference: float, out: Path
         "",
         "## Accuracy by thinking budget",
         "",
-        *_curve(folder.sweeps, step),
+        *(_confirmed(confirmed, step) if confirmed else []),
+        *_curve(read_rows(folder.sweeps), step),
         "",
-        *([note, ""] if note else []),
+        *([note, ""] if note and not confirmed else []),
         *(["![accuracy against thinking budget](accuracy_by_budget.png)", ""] if figure.is_file() else []),
         "## Recipe",
         "",
@@ -57,9 +65,21 @@ def model_card(folder: RunFolder, checkpoint: Path, difference: float, out: Path
     write_whole(out / "README.md", "\n".join(lines))
 
 
-def _curve(path: Path, step: int) -> list[str]:
+def _confirmed(rows: Sequence[Row], step: int) -> list[str]:
+    """The curve on problems that no sweep saw, and a heading for that of the sweeps, which follows."""
+    problems = newest(rows, "run", verdict_suite(rows))[0][-1]["problems"]
+    return [
+        f"Confirmed: on {problems} problems that no sweep of the run saw, looked at once.",
+        "",
+        *_curve(rows, step),
+        "",
+        "By the sweeps in training:",
+        "",
+    ]
+
+
+def _curve(rows: Sequence[Row], step: int) -> list[str]:
     """A Markdown table of the verdict suite: unpruned, pruned, and the run at `step` or its last sweep before."""
-    rows = read_rows(path)
     if not rows:
         return ["not measured"]
     suite = verdict_suite(rows)

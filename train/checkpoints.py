@@ -10,9 +10,10 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
-from eval.numbers.summary import Row
+from eval.numbers.selection import best_step
 from recipes.errors import UserError
-from recipes.guard import METRICS, SweepMetric, sweep_metric
+from recipes.guard import sweep_metric
+from recipes.schema import ExportSection
 from runtime.files import read_rows, write_whole
 from runtime.pulse import beat
 from runtime.ranks import Ranks, from_every_rank, on_first_rank
@@ -107,28 +108,6 @@ def _refusal(checkpoint: Path, damages: Sequence[str]) -> str:
     return f"{checkpoint} is damaged: {'; '.join(damages[:3])}{more}; {remedy}"
 
 
-def best_step(rows: Sequence[Row], metric: SweepMetric, steps: Sequence[int]) -> tuple[int, float] | None:
-    """(step, value) of the best sweep among those at `steps`, the earlier one of two equals; None without any."""
-    values = metric_values(rows, metric)
-    there = [(step, values[step]) for step in sorted(steps) if step in values]
-    return max(there, key=lambda pair: (pair[1], -pair[0])) if there else None
-
-
-def metric_values(rows: Sequence[Row], metric: SweepMetric) -> dict[int, float]:
-    """The metric at every step at which the run was swept, in the order of the steps."""
-    of_suite = sorted(
-        (row for row in rows if (row["model"], row["suite"]) == ("run", metric.suite)),
-        key=lambda row: (row["step"], row["budget"] is None, row["budget"] or 0),
-    )
-    values: dict[int, float] = {}
-    for row in of_suite:
-        of_a_budget = row["budget"] is not None
-        value = row.get(METRICS[metric.name])
-        if of_a_budget == (METRICS[metric.name] == "accuracy") and value is not None:
-            values[row["step"]] = float(value)  # of the largest budget, which comes last
-    return values
-
-
 @dataclass(frozen=True)
 class Kept:
     """Which checkpoints stay: the `newest` so many (None: all), and the best by a metric where there is one."""
@@ -144,15 +123,24 @@ class Kept:
         return best_step(read_rows(folder.sweeps), sweep_metric(self.best), steps)
 
 
-def selection_note(folder: RunFolder, metric: str) -> str:
-    """What must be said of the figures of a checkpoint that was chosen as the best of several sweeps; "" for one."""
-    sweeps = len(metric_values(read_rows(folder.sweeps), sweep_metric(metric)))
-    if sweeps < 2:
-        return ""
-    return (
-        f"Best of {sweeps} sweeps by {metric}, uncorrected: it was chosen on the problems that its figures come from, "
-        "so they are too high by the luck of the choice, and their intervals do not know of it."
-    )
+def kept_checkpoint(folder: RunFolder, section: ExportSection, metric: str | None) -> Path:
+    """The checkpoint that is confirmed and exported: the newest complete one, the best of those swept, or that of a
+    step."""
+    complete = folder.complete_checkpoints()
+    if section.checkpoint == "last":
+        return complete[-1]
+    if isinstance(section.checkpoint, int):
+        checkpoint = folder.checkpoint(section.checkpoint)
+        if checkpoint not in complete:
+            steps = ", ".join(str(step_of(path)) for path in complete)
+            raise UserError(f"checkpoint={section.checkpoint}: complete in {folder.path} are {steps}")
+        return checkpoint
+    if metric is None:
+        raise UserError(f"checkpoint=best: the run {folder.path} was made without keep_best; export its last one")
+    best = Kept(None, metric).best_of(folder)
+    if best is None:
+        raise UserError(f"checkpoint=best: no checkpoint of {folder.path} has a sweep with {metric}, take last")
+    return folder.checkpoint(best[0])
 
 
 def no_room(folder: RunFolder, said: str) -> str:

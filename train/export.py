@@ -14,16 +14,18 @@ from pathlib import Path
 
 from data_prep.fingerprint import fingerprint, local_folder
 from data_prep.models import DTYPES
+from eval.show.confirmed import note_on, selection_note
 from prune.inspect import check_folder
 from prune.surgery import is_occupied
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.schema import ExportSection, ModelSection, Recipe
-from runtime.files import write_whole
+from runtime.files import read_rows, write_whole
 from runtime.run_folder import RunFolder, step_of
 from runtime.seal import COMPLETE, damage_of, files_of, read_seal, seal
 from train.card import model_card
-from train.checkpoints import Kept, check_whole, selection_note
+from train.checkpoints import check_whole, kept_checkpoint
+from train.confirm import confirmation_of
 from train.merging import Parity, Source, merge_and_check
 
 REPORT = "export_report.json"
@@ -40,7 +42,7 @@ def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
     if not facts or not folder.complete_checkpoints():
         raise UserError(f"run={folder.path}: no complete checkpoint there; name the folder of a run that has saved one")
     recipe = Recipe.model_validate(facts["recipe"])
-    checkpoint = _chosen(folder, section, recipe.keep_best)
+    checkpoint = kept_checkpoint(folder, section, recipe.keep_best)
     check_whole(checkpoint)
     pruned = _pruned_folder(folder, recipe.model)
     if fingerprint(str(pruned)) != facts["pruned_fingerprint"]:
@@ -51,37 +53,20 @@ def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
     temporary = out.with_name(f".{out.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     parity = merge_and_check(Source(folder, checkpoint, pruned, recipe), section, temporary)
-    if section.checkpoint == "best":
-        parity = replace(parity, note=selection_note(folder, str(recipe.keep_best)))
+    step, confirmed = step_of(checkpoint), confirmation_of(folder, checkpoint, str(pruned), recipe)
+    chosen = selection_note(read_rows(folder.sweeps), str(recipe.keep_best)) if section.checkpoint == "best" else ""
+    parity = replace(parity, note=note_on(step, confirmed, chosen))
     report = {"checkpoint": checkpoint.name, "dtype": section.dtype, **asdict(parity)}
     write_whole(temporary / REPORT, json.dumps(report, indent=2) + "\n")
     if (pruned / "prune_plan.json").is_file():
         shutil.copy(pruned / "prune_plan.json", temporary)
-    model_card(folder, checkpoint, parity.merged_difference, temporary, parity.note)
+    rows = read_rows(folder.confirmed.sweeps) if confirmed and confirmed["step"] == step else []
+    model_card(folder, checkpoint, parity.merged_difference, temporary, parity.note, rows)
     check_folder(temporary)
     seal(temporary)
     shutil.rmtree(out, ignore_errors=True)
     temporary.rename(out)
     return parity
-
-
-def _chosen(folder: RunFolder, section: ExportSection, metric: str | None) -> Path:
-    """The newest complete checkpoint, the best of those that were swept, or that of a step."""
-    complete = folder.complete_checkpoints()
-    if section.checkpoint == "last":
-        return complete[-1]
-    if isinstance(section.checkpoint, int):
-        checkpoint = folder.checkpoint(section.checkpoint)
-        if checkpoint not in complete:
-            steps = ", ".join(str(step_of(path)) for path in complete)
-            raise UserError(f"checkpoint={section.checkpoint}: complete in {folder.path} are {steps}")
-        return checkpoint
-    if metric is None:
-        raise UserError(f"checkpoint=best: the run {folder.path} was made without keep_best; export its last one")
-    best = Kept(None, metric).best_of(folder)
-    if best is None:
-        raise UserError(f"checkpoint=best: no checkpoint of {folder.path} has a sweep with {metric}, take last")
-    return folder.checkpoint(best[0])
 
 
 def _pruned_folder(folder: RunFolder, model: ModelSection) -> Path:

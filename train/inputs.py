@@ -9,13 +9,16 @@ import torch
 
 from data_prep.models import context_tokens, load_config, load_tokenizer
 from data_prep.prepared.manifest import describe
-from data_prep.prepared.prepare import Prepared, open_prepared, prepare
+from data_prep.prepared.prepare import Prepared, open_prepared, prepare, quiet
+from data_prep.problem import Suite
 from data_prep.soundness import check_model
-from eval.numbers.foresight import Foresight, foresee
+from eval.numbers.foresight import Foresight, foresee, foresee_confirmed
 from eval.show.answers import room_to_reason
 from eval.show.tables import budget_name
-from eval.sweep import SweepSpec, check_context, make_sweep_spec
+from eval.sweep import SweepSpec, check_context, make_confirm_spec, make_sweep_spec
+from prune.calibration import calibration_set
 from prune.methods.table import method_of
+from recipes.data import DataSection
 from recipes.errors import UserError
 from recipes.schema import ModelSection, Recipe
 from runtime.ranks import Ranks, on_every_rank, on_first_rank
@@ -36,13 +39,22 @@ MOST_OF_A_SHARED_GPU = 0.5
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a run needs beside weights: what is swept, the tokenised traces and the batch arithmetic."""
+    """What a run needs beside weights: what is swept, what confirms, the tokenised traces and the batch arithmetic."""
 
     spec: SweepSpec
+    confirm: SweepSpec | None
     prepared: Prepared
     feed: Feed
     arithmetic: Arithmetic
     foresight: Foresight | None
+    confirm_foresight: Foresight | None
+
+    def calibration(self, data: DataSection) -> Prepared:
+        """The traces that a pruning method measures on: those of the run, unless `data.select` chose them by scores."""
+        if data.select is None:
+            return self.prepared
+        suites = measured_suites(self.spec, self.confirm)
+        return calibration_set(data, self.spec.tokenizer, self.spec.protocol.format, quiet, suites)
 
     def describe(self) -> str:
         """The lines shown before anything is loaded."""
@@ -55,13 +67,27 @@ class Inputs:
             f"sweep  budgets {', '.join(map(budget_name, self.spec.protocol.budgets))} tokens; problems: {suites}"
             + (f"\n       {self.foresight}" if self.foresight else "")
             + (f"\n       {room}" if room else "")
+            + (f"\n{self._describe_confirm(self.confirm)}" if self.confirm else "")
         )
+
+    def _describe_confirm(self, confirm: SweepSpec) -> str:
+        (suite,) = confirm.suites
+        return (
+            f"confirm {suite.name}, {len(suite.problems)} problems that no sweep sees: the kept checkpoint and both "
+            "references, once" + (f"\n       {self.confirm_foresight}" if self.confirm_foresight else "")
+        )
+
+
+def measured_suites(spec: SweepSpec, confirm: SweepSpec | None) -> tuple[Suite, ...]:
+    """All that a run measures on, which no trace may hold."""
+    return (*spec.suites, *(confirm.suites if confirm else ()))
 
 
 def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
     """Reads and checks everything that needs no weights; UserError names the key or the row that is wrong."""
-    spec = on_every_rank(ranks, lambda: _read_spec(recipe))
+    spec, confirm = on_every_rank(ranks, lambda: _read_specs(recipe))
     on_first_rank(ranks, lambda: _check_models(recipe.model, spec))
+    measured = measured_suites(spec, confirm)
     kind, count = device().type, ranks.count
     on_every_rank(ranks, lambda: check_zero(recipe.zero, recipe.model, recipe.prune, recipe.adapter, kind, count))
     # a DeepSpeed JSON of the user's own must fit the recipe
@@ -69,9 +95,7 @@ def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
     folder = on_first_rank(
         ranks,
         lambda: str(
-            prepare(
-                recipe.data, spec.tokenizer, spec.protocol.format, lambda text: say(ranks, text), spec.suites
-            ).folder
+            prepare(recipe.data, spec.tokenizer, spec.protocol.format, lambda text: say(ranks, text), measured).folder
         ),
     )
     prepared = open_prepared(Path(folder))
@@ -79,11 +103,12 @@ def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
     counts = (len(prepared.rows), feed.sequences, prepared.tokens)
     batches = arithmetic(recipe.trainer, *counts, ranks.count)
     problems = {suite.name: len(suite.problems) for suite in spec.suites}
-    return Inputs(spec, prepared, feed, batches, foresee(recipe.sweep, problems, batches.steps))
+    foresight, confirm_foresight = foresee(recipe.sweep, problems, batches.steps), foresee_confirmed(recipe.sweep)
+    return Inputs(spec, confirm, prepared, feed, batches, foresight, confirm_foresight)
 
 
-def _read_spec(recipe: Recipe) -> SweepSpec:
-    """What is swept, with everything checked that needs neither weights nor traces."""
+def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
+    """What is swept and what confirms, with everything checked that needs neither weights nor traces."""
     _check_sections(recipe)
     check_packages(recipe)
     check_deterministic(recipe, device().type)
@@ -99,11 +124,14 @@ def _read_spec(recipe: Recipe) -> SweepSpec:
         raise UserError(
             f"data.max_length_tokens={longest}: the model's context has {context} tokens; write at most {context}"
         )
-    check_context(spec, context, "sweep.budgets")
+    confirm = make_confirm_spec(recipe.sweep, spec)
+    for each in (spec, confirm):
+        if each is not None:
+            check_context(each, context, "sweep.budgets")
     if recipe.prune is not None:
         layers = int(load_config(recipe.model.unpruned, recipe.model).num_hidden_layers)
         method_of(recipe.prune).check(layers)
-    return spec
+    return spec, confirm
 
 
 def _check_models(model: ModelSection, spec: SweepSpec) -> None:
@@ -139,4 +167,9 @@ def _check_sections(recipe: Recipe) -> None:
         raise UserError(
             "trainer.save_strategy=no: the export is made from the last checkpoint, and there would be "
             "none; use steps or epoch, or export.enabled=false"
+        )
+    if recipe.trainer.get("save_strategy") == "no" and recipe.sweep.confirm is not None:
+        raise UserError(
+            "trainer.save_strategy=no: sweep.confirm sweeps a saved checkpoint, and there would be none; use steps or "
+            "epoch, or sweep.confirm=null"
         )

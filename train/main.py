@@ -59,21 +59,21 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
     open_run(folder, resume, loaded, ranks)
     with Watch(folder, ranks, recipe.run.stall_seconds):
         checkpoint = fit_checkpoint(resume, folder, ranks)
-        pruned = pruned_path(recipe, inputs.spec, inputs.prepared, folder, ranks)
-        references = stages.sweep_references(recipe, pruned, inputs.spec, folder, ranks)
+        pruned = pruned_path(recipe, lambda: inputs.calibration(recipe.data), folder, ranks)
+        references = stages.sweep_references(recipe, pruned, inputs, folder, ranks)
         loss = stages.make_loss()
         facts = on_first_rank(ranks, lambda: stages.facts_of(recipe, pruned, inputs, loss))
         run = stages.start_run(folder, resume, recipe, facts, ranks)
-        stages.keep_for_the_end(inputs, stages.deciding(recipe.sweep), run)
+        stages.keep_for_the_end(inputs, recipe.sweep.deciding_suite.name, run)
         recorder = stages.make_recorder(run, references, recipe.sweep, inputs)
         arguments = make_arguments(recipe, folder.path, ranks.count)
-        model = stages.load_to_train(pruned, recipe)
-        trainer = stages.make_trainer(model, arguments, inputs, recipe, loss, run)
+        trainer = stages.make_trainer(stages.load_to_train(pruned, recipe), arguments, inputs, recipe, loss, run)
         hooks = make_hooks(trainer, inputs, recipe, recorder, checkpoint)
         stages.train(trainer, hooks, checkpoint)
         if hooks.preemption.preempted:
             run.say(f"asked to stop: saved at step {trainer.state.global_step}; the same command goes on")
             return PREEMPTED
         leave_if_asked()
-        on_first_rank(ranks, lambda: stages.finish(run, recipe.export))
+        del trainer, hooks  # with the weights: others are loaded now
+        stages.finish(run, recipe, inputs, pruned)
     return DONE

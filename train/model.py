@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,9 +10,7 @@ from peft import LoraConfig, PeftModel
 from transformers import PreTrainedModel
 
 from data_prep.fingerprint import local_folder
-from data_prep.prepared.prepare import Prepared, quiet
-from eval.sweep import SweepSpec
-from prune.calibration import calibration_set
+from data_prep.prepared.prepare import Prepared
 from prune.inspect import check_folder
 from prune.make import make_pruned
 from prune.plan import load as load_plan
@@ -21,17 +19,11 @@ from runtime.ranks import Ranks, on_first_rank
 from runtime.run_folder import RunFolder
 
 
-def pruned_path(recipe: Recipe, spec: SweepSpec, prepared: Prepared, folder: RunFolder, ranks: Ranks) -> str:
+def pruned_path(recipe: Recipe, calibration: Callable[[], Prepared], folder: RunFolder, ranks: Ranks) -> str:
     """The folder of the pruned model, checked: the recipe's own, or one that rank 0 cuts into the run folder.
 
-    prepared: the traces of the run. A pruning method measures on them, unless `data.select` chose them by scores.
+    calibration: gives the traces that a pruning method measures on.
     """
-
-    def calibration() -> Prepared:
-        if recipe.data.select is None:
-            return prepared
-        return calibration_set(recipe.data, spec.tokenizer, spec.protocol.format, quiet, spec.suites)
-
     if recipe.prune is not None:
         section, path = recipe.prune, folder.pruned
         on_first_rank(ranks, lambda: make_pruned(section, recipe.model, calibration, path).method)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from data_prep.suites.load import load_suite
+from data_prep.suites.confirm import CONFIRM, measured_suites
 from eval.trace_writer import (
     Generation,
     fetch_weights,
@@ -80,13 +80,12 @@ def overlap_warning(generation: Generation, sweep: SweepSection) -> str:
     """
     questions = {problem.question for problem in generation.suite.problems}
     warnings = []
-    for section in sweep.suites:
-        if isinstance(section, NanoSuite) and section.family != "chain":
-            continue
-        same = questions & {problem.question for problem in load_suite(section).problems}
-        if same:
+    closed = {each.name for each in sweep.suites if isinstance(each, NanoSuite) and each.family != "chain"}
+    for suite in measured_suites(sweep):
+        same = questions & {problem.question for problem in suite.problems}
+        if same and suite.name.removesuffix(CONFIRM) not in closed:
             warnings.append(
                 f"\nwarning: {len(same)} of the {len(questions)} problems of data.traces.problems are "
-                f"asked by the sweep's suite {section.name} too"
+                f"asked by the sweep's suite {suite.name} too"
             )
     return "".join(warnings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache as cached
 from pathlib import Path
@@ -11,8 +12,10 @@ from eval.checkpoint import checkpoint_hash, checkpoint_weights, fetch, find_che
 from eval.kept_sweep import KeptSweep, Place
 from eval.sweep import SweepSpec
 from eval.types import SuiteSweep, WhichModel
-from recipes.schema import ModelSection
+from recipes.engines import EngineSection
+from recipes.schema import ModelSection, Recipe
 from runtime.ranks import ALONE, Ranks, on_first_rank
+from runtime.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -27,15 +30,26 @@ def reference_sweep(
     which: WhichModel, path: str, section: ModelSection, spec: SweepSpec, cache: ReferenceCache
 ) -> dict[str, SuiteSweep]:
     """The sweep of a model that does not train, by suite; from the cache where the same was swept before."""
-    if spec.engine.in_process:
-        return cache.sweep(which, path, section, spec, cache.ranks)
+    return by_engine(spec.engine, cache.ranks, lambda ranks: cache.sweep(which, path, section, spec, ranks))
 
-    def by_first_rank() -> None:
-        """An engine with a process of its own is driven by rank 0; the others then read what it wrote."""
-        cache.sweep(which, path, section, spec, ALONE)
 
-    on_first_rank(cache.ranks, by_first_rank)
-    return cache.sweep(which, path, section, spec, cache.ranks)
+def both_references(recipe: Recipe, pruned: str, spec: SweepSpec, folder: RunFolder, ranks: Ranks) -> References:
+    """The sweeps of `spec` of the unpruned model and of the pruned one, whose samples `folder` gets; all ranks."""
+    cache = ReferenceCache(recipe.run.cache_dir, folder.samples, ranks, recipe.sweep.devices)
+    return References(
+        unpruned=reference_sweep("unpruned", recipe.model.unpruned, recipe.model, spec, cache),
+        pruned=reference_sweep("pruned", pruned, recipe.model, spec, cache),
+    )
+
+
+def by_engine(
+    engine: EngineSection, ranks: Ranks, sweep: Callable[[Ranks], dict[str, SuiteSweep]]
+) -> dict[str, SuiteSweep]:
+    """`sweep` on all ranks; an engine with a process of its own is driven by rank 0, and the others then read what it
+    wrote."""
+    if not engine.in_process:
+        on_first_rank(ranks, lambda: len(sweep(ALONE)))
+    return sweep(ranks)
 
 
 @dataclass(frozen=True)

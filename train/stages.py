@@ -15,6 +15,7 @@ from trl import SFTConfig
 from data_prep.fingerprint import fingerprint
 from data_prep.prepared.prepare import FIGURE
 from eval.numbers.summary import newest, verdict_suite
+from eval.show.confirmed import standing
 from eval.sweep import SweepSpec
 from recipes.run import RunSection
 from recipes.schema import ExportSection, ModelSection, Recipe
@@ -22,6 +23,7 @@ from recipes.sweep import SweepSection
 from runtime.ranks import Ranks, on_first_rank
 from runtime.run_folder import RunFolder
 from train import quantised
+from train.confirm import confirm
 from train.determinism import determinism
 from train.exits import in_training
 from train.export import export_run
@@ -38,9 +40,9 @@ from train.opening import Resume, check_same_facts
 from train.order import fillers
 from train.probes import keep_probes
 from train.processes import device
-from train.references import ReferenceCache, References, reference_sweep
+from train.references import References, both_references
 from train.run import Run
-from train.tracking import NoTracker, start_tracker
+from train.tracking import NoTracker, confirmed_values, start_tracker
 from train.trainer import RecoveryTrainer
 from train.zero import record_config
 
@@ -56,13 +58,12 @@ def protocols(spec: SweepSpec) -> dict[str, str]:
     return {suite.name: spec.protocol_hash(suite) for suite in spec.suites}
 
 
-def sweep_references(recipe: Recipe, pruned: str, spec: SweepSpec, folder: RunFolder, ranks: Ranks) -> References:
-    """The sweeps of the unpruned model and of the pruned one before training."""
-    cache = ReferenceCache(recipe.run.cache_dir, folder.samples, ranks, recipe.sweep.devices)
-    return References(
-        unpruned=reference_sweep("unpruned", recipe.model.unpruned, recipe.model, spec, cache),
-        pruned=reference_sweep("pruned", pruned, recipe.model, spec, cache),
-    )
+def sweep_references(recipe: Recipe, pruned: str, inputs: Inputs, folder: RunFolder, ranks: Ranks) -> References:
+    """The sweeps of the unpruned model and of the pruned one before training; those on the problems that confirm are
+    done here too, and read at the end."""
+    if inputs.confirm is not None:
+        both_references(recipe, pruned, inputs.confirm, folder.confirmed, ranks)
+    return both_references(recipe, pruned, inputs.spec, folder, ranks)
 
 
 def make_loss() -> LossOfRun:
@@ -119,16 +120,10 @@ def _group(model: ModelSection, plan: dict[str, Any] | None) -> str:
     return f"{Path(model.unpruned).name}-{plan.get('method', 'pruned')}-{len(plan.get('removed', []))}"
 
 
-def deciding(sweep: SweepSection) -> str:
-    """The name of the suite whose sweeps give the verdict."""
-    return sweep.verdict.suite or sweep.suites[-1].name
-
-
 def make_recorder(run: Run, references: References, sweep: SweepSection, inputs: Inputs) -> SweepRecorder:
     """The recorder of sweeps; the references become its first rows."""
-    verdict = sweep.verdict.changed(suite=deciding(sweep))
-    groups = {suite.name: suite.groups for suite in inputs.spec.suites}
-    recorder = SweepRecorder(run, references, verdict, Looks(sweep.every_steps, inputs.arithmetic.steps), groups)
+    verdict = sweep.verdict.changed(suite=sweep.deciding_suite.name)
+    recorder = SweepRecorder(run, references, verdict, Looks(sweep.every_steps, inputs.arithmetic.steps))
     for sweeps in (references.unpruned, references.pruned):
         recorder.record(sweeps, Cost())
     return recorder
@@ -185,6 +180,9 @@ def train(trainer: RecoveryTrainer, hooks: Hooks, checkpoint: Path | None) -> No
             except NothingLeftToTrain:
                 hooks.sweeps.sweeps.wait()
     unset_hf_deepspeed_config()  # under ZeRO-3 rank 0 would wait for the others to share in loading the export
+    # DeepSpeed's hooks hold weights and optimizer where no garbage collector sees it; this takes them off. Under ZeRO-3
+    # a rank's shards stay all the same, beside a whole model as in every sweep of the training.
+    trainer.accelerator.free_memory()
 
 
 def finished_step(trainer: RecoveryTrainer, early_stop: EarlyStopHook, checkpoint: Path) -> int:
@@ -195,18 +193,25 @@ def finished_step(trainer: RecoveryTrainer, early_stop: EarlyStopHook, checkpoin
     return step if step >= last or early_stop.reason(step) else 0
 
 
-def finish(run: Run, section: ExportSection) -> None:
-    """The last words of a run: report, verdict and tracker first, so that an export that is refused loses none of them;
-    rank 0 only."""
+def finish(run: Run, recipe: Recipe, inputs: Inputs, pruned: str) -> None:
+    """Confirms the kept checkpoint, on all ranks; then rank 0 writes the report, the export and the last words."""
+    confirm(run, recipe, inputs, pruned)
+    on_first_rank(run.ranks, lambda: _last_words(run, recipe.export))
+
+
+def _last_words(run: Run, section: ExportSection) -> None:
+    """Report, verdict and tracker come first, so that an export that is refused loses none of them."""
     from eval.show.report import write_report  # matplotlib is not needed before the end
 
     folder = run.folder
     lines = [f"report  {write_report(folder.path)}"]
     lines += [f"figure  {figure}" for figure in sorted(folder.figures.glob("*.png"))]
-    rows = run.sweep_rows()
+    rows, facts = run.sweep_rows(), folder.facts()
     last_sweep = newest(rows, "run", verdict_suite(rows))[1] or {}
+    lines += standing(facts, rows)
     folder.add_facts({"finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "verdict": last_sweep.get("verdict")})
-    run.tracker.finish({"verdict": last_sweep.get("verdict"), "gain_per_doubling": last_sweep.get("gain_per_doubling")})
+    summary = {"verdict": last_sweep.get("verdict"), "gain_per_doubling": last_sweep.get("gain_per_doubling")}
+    run.tracker.finish(summary | confirmed_values(facts.get("confirmed")))
     print("\n".join(lines), flush=True)
     if section.enabled:
         parity = export_run(folder, folder.export, section)

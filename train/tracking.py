@@ -91,6 +91,22 @@ def sweep_values(rows: Sequence[Row]) -> dict[str, float | str]:
     return values
 
 
+def confirmed_values(confirmed: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The figures of a confirmed checkpoint for the summary: `confirmed/verdict`, `confirmed/level` …; {} without."""
+    keys = (
+        "step",
+        "problems",
+        "verdict",
+        "level",
+        "level_low",
+        "level_high",
+        "gain_per_doubling",
+        "gain_low",
+        "gain_high",
+    )
+    return {f"confirmed/{key}": confirmed[key] for key in keys} if confirmed else {}
+
+
 def wandb_mode(section: WandbSection) -> str:
     """online, offline or disabled: auto is online where a key is set, and WANDB_MODE counts as for any W&B program."""
     if section.mode != "auto":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from data_prep.models import load_tokenizer
 from data_prep.prepared.manifest import table
 from data_prep.prepared.prepare import FIGURE, prepare
-from data_prep.suites.load import load_suite
+from data_prep.suites.confirm import measured_suites
 from data_prep.tokens.prompts import think_format
 from recipes.command import split
 from recipes.loader import load_recipe
@@ -21,6 +21,6 @@ def main(arguments: list[str]) -> None:
         tokenizer,
         think_format(recipe.data.format, tokenizer),
         print,
-        [load_suite(suite) for suite in recipe.sweep.suites],
+        measured_suites(recipe.sweep),
     )
     print(f"{table(prepared.manifest)}\nfigure  {prepared.folder / FIGURE}")

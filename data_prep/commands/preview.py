@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from data_prep.filtering.pipeline import read_and_filter
 from data_prep.ledger import Ledger
 from data_prep.models import load_tokenizer
-from data_prep.suites.load import load_suite
+from data_prep.suites.confirm import measured_suites
 from data_prep.tokens.batches import BatchWork
 from data_prep.tokens.prompts import think_format
 from data_prep.tokens.spelling import token_bytes
@@ -84,7 +84,7 @@ def show(recipe: Recipe, look: Look) -> None:
         f"{look.paint.unlabelled[0]}not labelled{look.paint.unlabelled[1]} "
         f"{look.paint.labelled[0]}labelled{look.paint.labelled[1]}"
     )
-    suites = [load_suite(suite) for suite in recipe.sweep.suites]
+    suites = measured_suites(recipe.sweep)
     for trace in islice(read_and_filter(recipe.data, Ledger(), suites), look.count):
         print("\n".join(lines_of(trace, work, look)), flush=True)
 

@@ -28,7 +28,7 @@ from data_prep.filtering.select import trace_hash
 from data_prep.fingerprint import fingerprint
 from data_prep.ledger import Ledger
 from data_prep.models import load_config, load_model, load_tokenizer
-from data_prep.suites.load import load_suite
+from data_prep.suites.confirm import measured_suites
 from data_prep.tokens.batches import BatchWork, Dropped, refuse
 from data_prep.tokens.prompts import think_format
 from data_prep.tokens.tokenize import Labeller, Row
@@ -115,7 +115,7 @@ def labelled(recipe: Recipe) -> Iterator[tuple[Scored, Row | None]]:
     work = BatchWork(
         Labeller(tokenizer, think_format(section.format, tokenizer)), section.max_length_tokens, section.overlong
     )
-    suites = [load_suite(suite) for suite in recipe.sweep.suites]
+    suites = measured_suites(recipe.sweep)
     traces = read_and_filter(section.changed(select=None), Ledger(), suites)
     while chunk := list(islice(traces, CHUNK_TRACES)):
         for trace, outcome in zip(chunk, work.labeller.label_all(chunk), strict=True):

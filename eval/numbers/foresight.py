@@ -28,6 +28,7 @@ from eval.numbers.gains import gain_per_doubling, slope_scale, thinking_columns
 from eval.numbers.sequences import RUN_ERROR, sweep_error
 from eval.numbers.statements import Statement
 from eval.numbers.statistics import Array
+from recipes.suites import SuiteSection
 from recipes.sweep import SweepSection, VerdictSection
 
 SIMULATED = 4000
@@ -79,12 +80,25 @@ def foresee(section: SweepSection, problems: Mapping[str, int], steps: int) -> F
 
     None where the number of problems is not known, or fewer than two problems or budgets above 0 allow no verdict.
     """
-    deciding = next(s for s in section.suites if s.name == (section.verdict.suite or section.suites[-1].name))
-    count, error = problems.get(deciding.name, 0), sweep_error(steps, section.every_steps, steps)
+    deciding = section.deciding_suite
+    error = sweep_error(steps, section.every_steps, steps)
+    return _foresee(section, deciding, problems.get(deciding.name, 0), error)
+
+
+def foresee_confirmed(section: SweepSection) -> Foresight | None:
+    """The same of the problems of `sweep.confirm`, which are looked at once; None without them."""
+    if section.confirm is None:
+        return None
+    source = section.confirm.suite or section.deciding_suite
+    return _foresee(section, source, section.confirm.problems, RUN_ERROR)
+
+
+def _foresee(section: SweepSection, suite: SuiteSection, count: int, error: float) -> Foresight | None:
+    """What `count` problems of `suite` can be expected to decide where intervals may miss with `error`."""
     budgets = [section.budgets[k] for k in thinking_columns(section.budgets)]
     if count < 2 or len(budgets) < 2:
         return None
-    kind = "nano" if deciding.source == "nano" else next(name for name in CURVES if deciding.name.startswith(name))
+    kind = "nano" if suite.source == "nano" else next(name for name in CURVES if suite.name.startswith(name))
     unpruned, pruned = (np.interp(np.log2(budgets), np.log2([budgets[0], budgets[-1]]), ends) for ends in CURVES[kind])
     generator = np.random.default_rng(0)
     means = simulated(
@@ -95,7 +109,7 @@ def foresee(section: SweepSection, problems: Mapping[str, int], steps: int) -> F
     off = means[0] - means[1]
     level_half = reach(*spread(off[:, -1]), 1.0, count, error)[0] / loss
     gain_half = reach(*spread(gain_per_doubling(off, budgets)), slope_scale(budgets), count, error)[0] / gain
-    return Foresight(deciding.name, count, section.samples, float(level_half), float(gain_half), needed, loss, gain)
+    return Foresight(suite.name, count, section.samples, float(level_half), float(gain_half), needed, loss, gain)
 
 
 def simulated(

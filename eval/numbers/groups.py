@@ -8,7 +8,7 @@ clustered one with the correction groups / (groups - 1), and every interval that
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -36,3 +36,14 @@ def clustered(values: Array, problems: Sequence[str], groups: Mapping[str, str] 
 def groups_of(problems: Sequence[str], groups: Mapping[str, str] | None) -> list[str] | None:
     """The group of each of `problems`; None without groups. A problem that has none is a group of its own."""
     return [groups.get(problem, f"problem {problem}") for problem in problems] if groups else None
+
+
+def joint_groups(of_sweeps: Iterable[Mapping[str, str] | None]) -> dict[str, str] | None:
+    """The groups that several sweeps of the same problems name, together; a sweep may know of none (files of earlier
+    versions). None where two put one problem into different groups."""
+    joint: dict[str, str] = {}
+    for groups in of_sweeps:
+        if any(joint.get(problem, group) != group for problem, group in (groups or {}).items()):
+            return None
+        joint |= groups or {}
+    return joint

@@ -76,7 +76,6 @@ def sweep_rows(
     pruned: SuiteSweep | None,
     section: VerdictSection,
     error: float = RUN_ERROR,
-    groups: Groups | None = None,
 ) -> list[Row]:
     """The rows of sweeps.jsonl for `sweep`; with both others (same suite, same budgets) also verdict and recovered
     fraction.
@@ -84,14 +83,14 @@ def sweep_rows(
     `error` is the probability with which the verdict's intervals may miss: 0.05 where the sweep is judged alone,
     `sequences.sweep_error` where it is one of many sweeps of a run. The gain and the recovered fractions of a sweep
     that has a verdict are the verdict's, interval and problems too; all other intervals are 95 % ones of this sweep by
-    itself. The verdict is left None on a suite that `section.suite` does not name. `groups`: the group of each problem,
-    by which all intervals are then clustered. Raises ValueError for a sweep of another suite or other budgets, or where
-    a problem lacks a score.
+    itself. The verdict is left None on a suite that `section.suite` does not name. All intervals are clustered by the
+    groups of the sweep's problems where they have any. Raises ValueError for a sweep of another suite or other budgets,
+    or where a problem lacks a score.
     """
     for other in (unpruned, pruned):
         if other is not None and (other.suite, other.budgets) != (sweep.suite, sweep.budgets):
             raise ValueError(f"cannot compare {sweep.suite} at {sweep.budgets} with {other.suite} at {other.budgets}")
-    ids = problem_ids(sweep)
+    ids, groups = problem_ids(sweep), sweep.groups
     means = clustered(problem_means(sweep, ids), ids, groups)
     common = {"step": sweep.step, "model": sweep.model, "suite": sweep.suite}
     samples = _samples(sweep)
@@ -119,7 +118,7 @@ def sweep_rows(
         "termination": at_budgets[-1]["closed"] if sweep.budgets[-1] else None,
         "style": sweep.style,
     }
-    compared = _compared(sweep, unpruned, pruned, section, error, groups)
+    compared = _compared(sweep, unpruned, pruned, section, error)
     of_sweep |= _majority(sweep, samples, groups) | _parallel(sweep, samples, groups)
     return [*at_budgets, common | {"budget": None} | counted | of_sweep | compared]
 
@@ -130,7 +129,6 @@ def _compared(
     pruned: SuiteSweep | None,
     section: VerdictSection,
     error: float,
-    groups: Groups | None,
 ) -> Row:
     """What a sweep says beside the two references; the gain of a sweep that has a verdict is the verdict's."""
     if unpruned is None or pruned is None:
@@ -139,7 +137,7 @@ def _compared(
     if not ids:
         return verdict_row(None) | {"paired": 0, "recovered_fraction": None, "token_factor": None}
     run, of_unpruned, of_pruned = (problem_means(each, ids) for each in (sweep, unpruned, pruned))
-    models = Paired(run, of_unpruned, of_pruned, sweep.budgets).grouped(groups_of(ids, groups))
+    models = Paired(run, of_unpruned, of_pruned, sweep.budgets).grouped(groups_of(ids, sweep.groups))
     verdict = decide(models, section, error) if section.suite in (None, sweep.suite) else None
     judged = verdict is not None and verdict.gain is not None
     fractions = recovered_fraction(models.run, models.unpruned, models.pruned, error if judged else RUN_ERROR)

@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader
 from eval.numbers.summary import Row, newest, steps, suites, verdict_suite
 from eval.show import sections
 from eval.show.answers import long_answers
+from eval.show.confirmed import standing
 from eval.show.curves import SPENT, TOTAL, save
 from eval.show.plots import curves_figure, training_figure
 from eval.show.tables import gain_note
@@ -47,6 +48,8 @@ def write_report(run_dir: Path) -> Path:
         recipe=recipe,
         figures=_figures(folder.figures, rows, suite),
         verdict=verdict,
+        standing=standing(record, rows),
+        confirmed=sections.confirmed(read_rows(folder.confirmed.sweeps)),
         gain_note=gain_note(verdict),
         by_budget=sections.by_budget(rows, suite),
         others=sections.other_suites(rows, suite),

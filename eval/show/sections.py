@@ -44,6 +44,11 @@ def by_budget(rows: Sequence[Row], suite: str) -> Table:
     return Table(["thinking budget (tokens)", *sweeps], lines)
 
 
+def confirmed(rows: Sequence[Row]) -> Table:
+    """`by_budget` of the rows of a confirmation; no lines without."""
+    return by_budget(rows, str(rows[-1]["suite"])) if rows else Table([], [])
+
+
 def _at(at_budgets: Sequence[Row], budget: int) -> str:
     return next((cell(row) for row in at_budgets if row["budget"] == budget), "not measured")
 

@@ -48,7 +48,7 @@ def embedded(folder: Path) -> World:
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
     traces = write_traces(folder, read_and_filter(recipe.data, Ledger()), tokenizer, recipe.data.format)
     pruned = prune(folder, "full_recovery.yaml")
-    sizes = [f"sweep.suites.{suite}.size=1" for suite in range(3)]
+    sizes = [f"sweep.suites.{suite}.size=1" for suite in range(3)] + ["sweep.confirm=null"]
     file = write_recipe(folder, ["recipe=full_recovery.yaml", f"model.pruned={pruned}", "prune=null", *sizes])
     return World("embedded", file, pruned, traces, batch=48, row=256, rows=8, micro_batch=2)
 

@@ -28,6 +28,19 @@ def test_the_table_and_the_figure(tmp_path, capsys):
     assert (tmp_path / "out/compare.txt").read_text().splitlines()[0] in printed
 
 
+def test_the_table_says_what_is_confirmed_and_what_is_not(tmp_path, capsys):
+    best = {"recipe": {"keep_best": "sweep/chain/gain"}, "best": {"step": 10}}
+    facts = {"step": 10, "problems": 40, "verdict": "RETURNED", "level": 0.7, "level_low": 0.6, "level_high": 0.8}
+    for name, record in (("one", best), ("two", best | {"confirmed": facts}), ("three", {})):
+        _run(tmp_path / name)
+        (tmp_path / name / "run.json").write_text(json.dumps(record))
+    main([*(str(tmp_path / name) for name in ("one", "two", "three")), f"out={tmp_path}"])
+    lines = {line.split()[0]: re.split(" {2,}", line) for line in capsys.readouterr().out.splitlines()[1:5]}
+    place = lines["run"].index("confirmed")
+    assert [lines[name][place] for name in ("one", "two", "three")] == [
+        "best of 2, uncorrected", "RETURNED, 0.70 [.60, .80] (step 10, 40 problems)", "-"]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("axis", "label"), [("budget", "thinking budget (tokens)"), ("spent", "thinking tokens spent (mean)")]
 )
@@ -48,8 +61,9 @@ def test_shared_references_are_drawn_once(tmp_path):
     assert [curve.label for curve in joint_curves(runs)] == ["one", "two", "pruned", "unpruned"]
 
 
-def _samples(folder, step, right):
-    """The thoughts of a sweep of 60 problems at two budgets; `right`: how many are right at each."""
+def _samples(folder, step, right, group=lambda p: {}):
+    """The thoughts of a sweep of 60 problems at two budgets; `right`: how many are right at each; `group`: what the row
+    of a problem says of it."""
     (folder / "samples/chain").mkdir(parents=True)
     header = {
         "model": "run",
@@ -81,6 +95,7 @@ def _samples(folder, step, right):
                 for budget, count in zip((8, 16), right, strict=True)
             ],
             "failure": "",
+            **group(p),
         }
         for p in range(60)
     ]
@@ -102,6 +117,31 @@ def test_runs_are_compared_by_problem_with_holms_correction(tmp_path, capsys):
         (True, False),
     ]
     assert "60 problems that all runs have" in (tmp_path / "compare.txt").read_text()
+
+
+def test_pairs_are_clustered_by_the_groups_that_samples_carry(tmp_path, capsys):
+    """The problems that differ are one group of six: six groups tell less than sixty problems."""
+    spans = []
+    for name, group in (("plain", lambda p: {}), ("grouped", lambda p: {"group": f"year {p // 10}"})):
+        for run, right in (("one", (20, 30)), ("two", (20, 20))):
+            (tmp_path / name).mkdir(exist_ok=True)
+            _run(tmp_path / name / run, budgets=(8, 16))
+            _samples(tmp_path / name / run, 10, right, group if run == "one" else (lambda p: {}))
+        main([str(tmp_path / name / "one"), str(tmp_path / name / "two"), f"out={tmp_path / name}"])
+        printed = capsys.readouterr().out
+        (level,) = [line for line in printed.splitlines() if "  level  " in line]
+        spans.append([float(number) for number in re.findall(r"[+-]\d\.\d+", level)])
+    (plain, *inside), (grouped, *outside) = spans
+    assert plain == grouped == 0.167 and outside[0] < inside[0] < inside[1] < outside[1]
+    assert "60 problems that all runs have in 6 groups, by which intervals are clustered" in printed
+
+
+def test_runs_that_group_one_problem_differently_are_not_paired(tmp_path, capsys):
+    for run in ("one", "two"):
+        _run(tmp_path / run, budgets=(8, 16))
+        _samples(tmp_path / run, 10, (20, 30), lambda p, run=run: {"group": f"{run} {p // 10}"})
+    main([str(tmp_path / "one"), str(tmp_path / "two"), f"out={tmp_path}"])
+    assert "no paired differences: runs put one problem into different groups" in capsys.readouterr().out
 
 
 def test_runs_without_samples_say_why_they_are_not_paired(tmp_path, capsys):

@@ -67,6 +67,16 @@ def test_what_is_whole_is_not_done_again(whole: Path) -> None:
     assert kept(whole).run(never)["chain"] == read_sweep(file(whole))
 
 
+def test_a_file_without_groups_has_those_that_the_suite_names(whole: Path) -> None:
+    """Files of earlier versions, and of runs whose suite had no such column."""
+    other, chain = SUITES
+    problems = tuple(dataclasses.replace(problem, group=f"g{n % 2}") for n, problem in enumerate(chain.problems))
+    spec = dataclasses.replace(SPEC, suites=(other, dataclasses.replace(chain, problems=problems)))
+    sweeps = KeptSweep(spec, Place(whole, "run", 20), "weights", ALONE).run(never)
+    assert read_sweep(file(whole)).groups is None
+    assert sweeps["chain"].groups == {problem.id: problem.group for problem in problems}
+
+
 def test_only_the_suite_that_is_not_there_is_swept(whole: Path) -> None:
     content = file(whole).read_text()
     file(whole).unlink()

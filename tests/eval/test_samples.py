@@ -146,6 +146,14 @@ def test_a_samples_file_gives_its_sweep_back(tmp_path: Path) -> None:
     )
 
 
+def test_a_samples_file_keeps_the_group_of_each_problem(tmp_path: Path) -> None:
+    header = {"model": "run", "step": 30, "suite": "s", "budgets": [2, 4, 8], "protocol": "abc"}
+    thoughts = [dataclasses.replace(THOUGHT, group="2024"), dataclasses.replace(THOUGHT, problem="q")]
+    write_samples(tmp_path / "s.jsonl", header, thoughts)
+    assert read_sweep(tmp_path / "s.jsonl").groups == {"p": "2024"}
+    assert "group" not in THOUGHT.row()  # a file without groups stays as earlier versions wrote it
+
+
 def test_a_samples_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "s.jsonl"
     write_samples(path, {"first": 1}, [])

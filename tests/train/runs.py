@@ -43,6 +43,7 @@ SMALL = (
     "sweep.suites.0.size=8",
     "sweep.suites.1.size=8",
     "sweep.suites.2.size=13",
+    "sweep.confirm=null",
     "data.traces.size=200",
     "wandb.mode=disabled",
 )

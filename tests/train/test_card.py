@@ -22,7 +22,7 @@ FACTS: dict[str, Any] = {
 
 
 def row(model: str, step: int, budget: int | None, **more: Any) -> dict[str, Any]:
-    return {"model": model, "step": step, "suite": "chain", "budget": budget, **more}
+    return {"model": model, "step": step, "suite": "chain", "budget": budget} | more
 
 
 def accuracy(value: float) -> dict[str, float]:
@@ -76,6 +76,24 @@ def test_what_must_be_said_of_the_figures_stands_under_the_curve(folder: RunFold
     assert (
         lines.index("RETURNED: all is back") < lines.index("Best of 2 sweeps, uncorrected.") < lines.index("## Recipe")
     )
+
+
+def test_a_confirmed_checkpoint_has_its_confirmed_curve_first(folder: RunFolder, tmp_path: Path) -> None:
+    confirmed = [
+        row(model, step, budget, suite="chain-confirm", **more)
+        for model, step, value in (("unpruned", 0, 0.8), ("pruned", 0, 0.2), ("run", 8, 0.6))
+        for budget, more in ((16, accuracy(value) | {"problems": 40}), (None, {"verdict_line": "PARTIAL: once"}))
+    ]
+    model_card(folder, folder.checkpoint(8), 1e-5, tmp_path / "out", "said above", confirmed)
+    lines = (tmp_path / "out/README.md").read_text().splitlines()
+    wanted = [
+        "Confirmed: on 40 problems that no sweep of the run saw, looked at once.",
+        "| step 8 | 0.60 [.50, .70] |",
+        "PARTIAL: once",
+        "By the sweeps in training:",
+        "RETURNED: all is back",
+    ]
+    assert [line for line in lines if line in wanted] == wanted and "said above" not in lines
 
 
 def test_without_sweeps_it_says_so(folder: RunFolder, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from safetensors.torch import save_file
 
 from recipes.errors import UserError
 from recipes.guard import SweepMetric
+from recipes.schema import ExportSection
 from runtime.files import Row, write_rows
 from runtime.ranks import ALONE
 from runtime.run_folder import RunFolder
@@ -17,12 +19,10 @@ from runtime.seal import COMPLETE
 from tests.runtime.threads import together
 from train.checkpoints import (
     Kept,
-    best_step,
     check_whole,
     complete,
-    metric_values,
+    kept_checkpoint,
     no_room,
-    selection_note,
     verify,
 )
 from train.exits import Stopped
@@ -37,45 +37,6 @@ def gains(values: dict[int, float | None]) -> list[Row]:
     ]
 
 
-def test_a_metric_is_read_from_the_row_that_has_it() -> None:
-    rows = [
-        {"step": 2, "model": "run", "suite": "chain", "budget": 32, "accuracy": 0.4},
-        {"step": 2, "model": "run", "suite": "chain", "budget": 16, "accuracy": 0.2},
-        {"step": 2, "model": "run", "suite": "chain", "budget": None, "accuracy": 0.9},
-        {"step": 0, "model": "pruned", "suite": "chain", "budget": 32, "accuracy": 0.1},
-        {"step": 2, "model": "run", "suite": "shallow", "budget": 32, "accuracy": 0.7},
-    ]
-    assert metric_values(rows, SweepMetric("chain", "accuracy")) == {2: 0.4}
-    # rows of earlier versions called another number the level
-    older = [*rows, {"step": 2, "model": "run", "suite": "chain", "budget": None, "level": 0.2}]
-    assert metric_values(older, SweepMetric("chain", "level")) == {2: 0.4}
-    assert metric_values(older, SweepMetric("chain", "base")) == {}
-
-
-@pytest.mark.parametrize(
-    ("values", "steps", "best"),
-    [
-        ({1: 0.1, 2: 0.3, 3: 0.2}, [1, 2, 3], (2, 0.3)),
-        ({1: 0.1, 2: 0.3, 3: 0.3}, [1, 2, 3], (2, 0.3)),  # of equals the earlier
-        ({1: 0.1, 2: 0.3}, [1], (1, 0.1)),  # step 2 has no checkpoint
-        ({1: None}, [1], None),
-        ({}, [1], None),
-    ],
-)
-def test_the_best_step_by_hand(
-    values: dict[int, float | None], steps: list[int], best: tuple[int, float] | None
-) -> None:
-    assert best_step(gains(values), GAIN, steps) == best
-
-
-def test_the_best_of_several_sweeps_says_that_it_was_chosen(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path)
-    write_rows(folder.sweeps, gains({2: 0.1, 4: 0.5, 6: 0.3}))
-    assert selection_note(folder, str(GAIN)).startswith("Best of 3 sweeps by sweep/chain/gain, uncorrected")
-    write_rows(folder.sweeps, gains({2: 0.1}))
-    assert selection_note(folder, str(GAIN)) == ""
-
-
 def test_the_best_is_among_the_complete_checkpoints(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     write_rows(folder.sweeps, gains({2: 0.1, 4: 0.5}))
@@ -83,6 +44,20 @@ def test_the_best_is_among_the_complete_checkpoints(tmp_path: Path) -> None:
     (folder.checkpoint(2) / COMPLETE).touch()
     folder.checkpoint(4).mkdir()
     assert (Kept(None, str(GAIN)).best_of(folder), Kept(None).best_of(folder)) == ((2, 0.1), None)
+
+
+@pytest.mark.parametrize(
+    ("which", "metric", "step"), [("last", None, 6), ("last", str(GAIN), 6), ("best", str(GAIN), 4)]
+)
+def test_the_kept_checkpoint_is_the_one_that_the_export_names(
+    which: Literal["last", "best"], metric: str | None, step: int, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path)
+    write_rows(folder.sweeps, gains({2: 0.1, 4: 0.5}))
+    for each in (2, 4, 6):
+        folder.checkpoint(each).mkdir()
+        (folder.checkpoint(each) / COMPLETE).touch()
+    assert kept_checkpoint(folder, ExportSection(checkpoint=which), metric) == folder.checkpoint(step)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,9 @@ REFUSED = {
     "model.attention=flash_attention_2": "model.attention=flash_attention_2 needs a GPU",
     "model.dtype=bfloat16": "zero.stage=0 with model.dtype=bfloat16: without DeepSpeed",
     "trainer.save_strategy=no": "trainer.save_strategy=no: the export is made from the last checkpoint",
+    "sweep.confirm={problems: 60, suite: {source: nano, name: facts, family: knowledge, size: 64}}": (
+        "sweep.confirm.problems=60: suite facts has 56 that no sweep sees (of 64)"
+    ),
     "sweep.budgets=[16,9999]": "sweep.budgets: 9999 thinking tokens",
     "prune.layers=8": "prune: 8 of 8 layers would be removed",
 }
@@ -41,6 +45,36 @@ def test_the_lines_shown_before_loading_name_data_batch_format_and_sweep(tmp_pat
     assert lines[-2].startswith("       chain, 13 problems x 1: a run that is whole has level share 1 ± ")
     assert "TOO FEW" in lines[-2]
     assert lines[-1].startswith("       answers may take up to 4 tokens, 25% of the smallest budget (16)")
+
+
+def test_what_confirms_is_shown_and_kept_out_of_the_traces(tmp_path: Path) -> None:
+    inputs = read(tmp_path, "sweep.confirm={problems: 20}")
+    assert inputs.confirm is not None and inputs.confirm.protocol == inputs.spec.protocol
+    lines = inputs.describe().splitlines()
+    assert lines[-2] == (
+        "confirm chain-confirm, 20 problems that no sweep sees: the kept checkpoint and both references, once"
+    )
+    assert lines[-1].startswith("       chain, 20 problems x 1: a run that is whole has level share 1 ± ")
+    assert any("not decontaminated against knowledge, shallow, chain, chain-confirm" in line for line in lines)
+
+
+def test_traces_that_hold_a_problem_that_confirms_are_dropped(tmp_path: Path) -> None:
+    """Of a file of 12 problems sweeps see 6; one trace asks each of the twelve."""
+    asked = [" ".join(f"word{n}x{k}" for k in range(12)) for n in range(12)]
+    problems, traces = tmp_path / "problems.jsonl", tmp_path / "traces.jsonl"
+    problems.write_text("".join(json.dumps({"problem": text, "answer": "1"}) + "\n" for text in asked))
+    rows = [{"question": text, "thinking": "#1 +3 2 5", "answer": "5"} for text in ("start 2 #1 +3 ?", *asked)]
+    traces.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    arguments = small("lora", tmp_path, tmp_path, "zero.stage=0", "data.traces.source=jsonl")
+    arguments = [each for each in arguments if not each.startswith(("sweep.suites", "data.traces"))]
+    suite = f"{{source: jsonl, name: words, path: {problems}, size: 6, grader: exact}}"
+    arguments += [f"sweep.suites=[{suite}]", f"data.traces={{source: file, path: {traces}}}"]
+    lost = []
+    for confirm in ("null", "{problems: 6}"):
+        given = [each for each in arguments if not each.startswith("sweep.confirm")]
+        inputs = read_inputs(load_recipe([*given, f"sweep.confirm={confirm}"]).recipe, ALONE)
+        lost.append(inputs.prepared.manifest["rows"]["lost"])
+    assert lost == [{"in suite words": 6}, {"in suite words": 6, "in suite words-confirm": 6}]
 
 
 def test_the_steps_follow_from_what_was_prepared(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from recipes.schema import WandbSection
 from tests.train.runs import environment, ours, plain, rows, small
-from train.tracking import NoTracker, start_tracker, sweep_values, wandb_mode
+from train.tracking import NoTracker, confirmed_values, start_tracker, sweep_values, wandb_mode
 
 KEY = "feedfacefeedfacefeedfacefeedfacefeedface"
 
@@ -226,3 +226,11 @@ def test_values_of_a_sweep_by_name() -> None:
         "sweep/chain/level": 0.5,
         "sweep/chain/gain_per_doubling": 0.1,
     }
+
+
+def test_a_confirmation_has_keys_of_its_own_in_the_summary() -> None:
+    numbers = dict.fromkeys(("level_low", "level_high", "gain_per_doubling", "gain_low", "gain_high"), 0.5)
+    confirmed = {"step": 4, "problems": 40, "verdict": "PARTIAL", "level": 0.7, "weights": "abc", **numbers}
+    values = confirmed_values(confirmed)
+    assert (values["confirmed/verdict"], values["confirmed/level"], len(values)) == ("PARTIAL", 0.7, 9)
+    assert confirmed_values(None) == {}

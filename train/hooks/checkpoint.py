@@ -8,12 +8,13 @@ from typing import Any
 from transformers import TrainerControl, TrainerState
 from transformers import TrainingArguments as Args
 
+from eval.numbers.selection import metric_values
 from recipes.guard import sweep_metric
 from runtime.pulse import beat
 from runtime.ranks import on_first_rank
 from runtime.run_folder import step_of
 from runtime.seal import COMPLETE
-from train.checkpoints import Kept, complete, metric_values
+from train.checkpoints import Kept, complete
 from train.hooks.hook import Hook, Order
 from train.hooks.sweep import SweepHook
 from train.run import Run

@@ -9,10 +9,10 @@ from typing import Any
 from transformers import TrainerControl, TrainerState
 from transformers import TrainingArguments as Args
 
+from eval.numbers.selection import metric_values
 from eval.numbers.summary import Row, at_step, steps
 from recipes.guard import EarlyStopSection, StopOnVerdict, sweep_metric
 from runtime.ranks import on_first_rank
-from train.checkpoints import metric_values
 from train.hooks.hook import Hook, Order
 from train.hooks.sweep import SweepHook
 from train.run import Run

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from eval.numbers.sequences import sweep_error
-from eval.numbers.summary import Groups, Row, sweep_rows
+from eval.numbers.summary import Row, sweep_rows
 from eval.show.tables import sweep_table
 from eval.types import SWEEP_KEY, SuiteSweep
 from recipes.sweep import VerdictSection
@@ -40,16 +39,12 @@ class Looks:
 
 @dataclass(frozen=True)
 class SweepRecorder:
-    """Turns sweeps into rows, a table in the terminal and curves; only rank 0 writes and prints.
-
-    groups: by suite, the group of each problem where problems have one.
-    """
+    """Turns sweeps into rows, a table in the terminal and curves; only rank 0 writes and prints."""
 
     run: Run
     references: References
     verdict: VerdictSection
     looks: Looks
-    groups: Mapping[str, Groups | None] = field(default_factory=dict)
 
     def record(self, sweeps: dict[str, SuiteSweep], cost: Cost) -> None:
         """Rows of all suites; the run's own are compared with both references, at this sweep's share of the error."""
@@ -67,8 +62,6 @@ class SweepRecorder:
 
     def _rows(self, suite: str, sweep: SuiteSweep) -> list[Row]:
         if sweep.model != "run":
-            return sweep_rows(sweep, None, None, self.verdict, groups=self.groups.get(suite))
+            return sweep_rows(sweep, None, None, self.verdict)
         unpruned, pruned = self.references.unpruned[suite], self.references.pruned[suite]
-        return sweep_rows(
-            sweep, unpruned, pruned, self.verdict, self.looks.error_at(sweep.step), self.groups.get(suite)
-        )
+        return sweep_rows(sweep, unpruned, pruned, self.verdict, self.looks.error_at(sweep.step))

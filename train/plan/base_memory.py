@@ -29,6 +29,7 @@ SMALL = (
     "sweep.suites.0.size=1",
     "sweep.suites.1.size=1",
     "sweep.suites.2.size=2",
+    "sweep.confirm=null",
     "sweep.engine.batch_size=1",
 )
 

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from data_prep.models import DTYPES
 from eval.engines.memory import GIGABYTE
-from eval.numbers.foresight import Foresight, foresee
+from eval.numbers.foresight import Foresight, foresee, foresee_confirmed
 from recipes.loader import load_recipe
 from recipes.schema import Recipe
 from train.arguments import Arithmetic, arithmetic
@@ -31,7 +31,7 @@ from train.plan.work import (
     given_traces,
     largest_micro_batch,
     optimizer_of,
-    read_spec,
+    read_specs,
     read_traces,
     saves,
     sweep_cost,
@@ -50,6 +50,7 @@ class Estimate:
     traces: TraceCounts
     sweep: SweepCost
     foresight: Foresight | None
+    confirm_foresight: Foresight | None
     flops: float
     sweep_flops: float
     hours: Hours
@@ -63,6 +64,12 @@ class Estimate:
         """Share of a run's FLOPs that goes to its own sweeps, not to the references."""
         sweeps = self.sweep_flops * self.sweep.sweeps
         return sweeps / (sweeps + self.flops) if sweeps else 0.0
+
+    @property
+    def confirm_share(self) -> float:
+        """FLOPs of the sweep that confirms, of the kept checkpoint and both references, as a share of training's."""
+        per_token = self.sweep_flops / self.sweep.tokens if self.sweep.tokens else 0.0
+        return 3 * per_token * self.sweep.confirm_tokens / self.flops if self.flops else 0.0
 
     def facts(self) -> dict[str, Any]:
         """The estimate for JSON: sizes in bytes."""
@@ -90,6 +97,8 @@ class Estimate:
             "disk_bytes": self.disk,
             "misfits": self.misfits,
             "remedies": [asdict(each) for each in self.remedies],
+            "confirm_foresight": asdict(self.confirm_foresight) if self.confirm_foresight else None,
+            "confirm_share": self.confirm_share,
         }
 
 
@@ -108,15 +117,14 @@ def estimate_run(
     run on this machine has shown.
     """
     recipe = load_recipe(arguments).recipe
-    machine = read_machine(
-        numbers, recipe.zero.stage, card
-    )  # first: what this process holds counts into a measured base
-    spec = read_spec(recipe)
+    # first: what this process holds counts into a measured base
+    machine = read_machine(numbers, recipe.zero.stage, card)
+    specs = read_specs(recipe)
     counts = {key: int(numbers[key]) for key in ("traces", "tokens") if key in numbers}
-    traces = given_traces(recipe.data, **counts) if counts else read_traces(recipe.data, spec)
+    traces = given_traces(recipe.data, **counts) if counts else read_traces(recipe.data, specs)
     batches = arithmetic(recipe.trainer, traces.traces, traces.sequences, traces.tokens, machine.ranks)
     model = _measure(recipe, traces, machine)
-    sweep = sweep_cost(recipe.sweep, spec, model.unpruned, batches.steps, machine.ranks)
+    sweep = sweep_cost(recipe.sweep, specs, model.unpruned, batches.steps, machine.ranks)
     memory = _memory(recipe, machine, model, sweep.memory_bytes)
     tokens = batches.steps * batches.tokens_per_step
     flops = training_flops(model.sizes, tokens, largest_micro_batch(recipe, traces))
@@ -133,6 +141,7 @@ def estimate_run(
         traces=traces,
         sweep=sweep,
         foresight=foresee(recipe.sweep, sweep.problems, batches.steps),
+        confirm_foresight=foresee_confirmed(recipe.sweep),
         flops=flops,
         sweep_flops=2.0 * model.sizes.total * sweep.tokens,
         hours=hours_of(

@@ -25,7 +25,7 @@ from recipes.paths import ROOT
 from recipes.sweep import SweepSection
 from runtime.files import read_rows
 from runtime.ranks import environment_without_ranks
-from train.plan.work import read_spec
+from train.plan.work import read_specs
 
 STEPS, WARM_UP = 3, 1
 """steps that count, and those before them: the first one builds and compiles"""
@@ -53,10 +53,10 @@ def measure(arguments: Sequence[str], ranks: int) -> Measured:
     if 0 < gpus < ranks:
         raise UserError(f"measure=true: {ranks} ranks and {gpus} GPU(s) on this machine; measure with gpus={gpus}")
     recipe = load_recipe(arguments).recipe
-    spec = read_spec(recipe)
-    if isinstance(spec, UserError):
-        raise spec
-    problems = [len(suite.problems) for suite in spec.suites]
+    specs = read_specs(recipe)
+    if isinstance(specs, UserError):
+        raise specs
+    problems = [len(suite.problems) for suite in specs.sweeps.suites]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "run"
         keys = [*short_run(recipe.sweep, problems), f"run.dir={folder}", f"run.cache_dir={Path(name) / 'cache'}"]
@@ -83,6 +83,7 @@ def short_run(sweep: SweepSection, problems: Sequence[int]) -> list[str]:
         "early_stop": None,
         "sweep.every_steps": last,
         "sweep.max_share": None,
+        "sweep.confirm": None,
         "sweep.background": False,
         "sweep.budgets": small_budgets(sweep),
         **{f"sweep.suites.{place}.size": min(size, PROBLEMS) for place, size in enumerate(problems)},

@@ -59,6 +59,14 @@ def _cost(estimate: Estimate) -> Iterator[str]:
     )
     if estimate.foresight:
         yield f"verdict     {estimate.foresight}"
+    if sweep.confirm_problems:
+        yield (
+            f"confirm     {sweep.confirm_problems} problems that no sweep sees, once: the kept checkpoint and both "
+            f"references, each at most {sweep.confirm_tokens:,} tokens, together {estimate.confirm_share:.0%} of the "
+            "FLOPs of training"
+        )
+    if estimate.confirm_foresight:
+        yield f"            {estimate.confirm_foresight}"
     if sweep.note:
         yield f"            {sweep.note}"
     yield (

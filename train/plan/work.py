@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from data_prep.models import DTYPES, load_tokenizer
 from data_prep.prepared.prepare import Prepared, prepare
 from eval.engines.memory import GIGABYTE, lay_out_slots, row_tokens
-from eval.sweep import SweepSpec, make_sweep_spec, suite_requests
+from eval.sweep import SweepSpec, make_confirm_spec, make_sweep_spec, suite_requests
 from eval.types import Request
 from recipes.data import DataSection
 from recipes.errors import UserError
@@ -22,6 +22,7 @@ from recipes.sweep import SweepSection
 from train.arguments import Arithmetic, checkpointing_kwargs, checkpoints_activations
 from train.batch import Batch, setting
 from train.feed import feed_of
+from train.inputs import measured_suites
 from train.plan.activations import MicroBatch
 from train.plan.memory import Teacher
 from train.plan.states import FLOAT32, STATES, UNKNOWN_OPTIMIZER
@@ -44,7 +45,8 @@ class TraceCounts:
 @dataclass(frozen=True)
 class SweepCost:
     """Sweeps of a run: how many in training and of the references, problems by suite, the most tokens that one takes
-    (0: not known), and its memory on a rank beside the weights."""
+    (0: not known), and its memory on a rank beside the weights. confirm_problems, confirm_tokens: the same of the sweep
+    that confirms, done once of three models (0: none)."""
 
     sweeps: int
     references: int
@@ -52,16 +54,27 @@ class SweepCost:
     tokens: int
     memory_bytes: int
     note: str
+    confirm_problems: int = 0
+    confirm_tokens: int = 0
 
 
-def read_traces(section: DataSection, spec: SweepSpec | UserError) -> TraceCounts:
+@dataclass(frozen=True)
+class Specs:
+    """What a run sweeps and what confirms what it keeps (None: nothing)."""
+
+    sweeps: SweepSpec
+    confirm: SweepSpec | None
+
+
+def read_traces(section: DataSection, specs: Specs | UserError) -> TraceCounts:
     """The prepared set's counts, made as a run would make it (and kept for it). UserError says what to give instead."""
     try:
-        if isinstance(spec, UserError):
-            raise spec
+        if isinstance(specs, UserError):
+            raise specs
         if isinstance(section.traces, GenerateTraces):
             raise UserError("data.traces: the traces are still to be generated")
-        prepared = prepare(section, spec.tokenizer, spec.protocol.format, suites=spec.suites)
+        spec = specs.sweeps
+        prepared = prepare(section, spec.tokenizer, spec.protocol.format, suites=measured_suites(spec, specs.confirm))
     except (UserError, OSError) as fault:
         raise UserError(
             f"the traces cannot be counted here ({str(fault).splitlines()[0]}); "
@@ -90,11 +103,12 @@ def given_traces(section: DataSection, traces: int, tokens: int) -> TraceCounts:
     return TraceCounts(traces, sequences, tokens, longest, padded=not packing, origin="as given")
 
 
-def read_spec(recipe: Recipe) -> SweepSpec | UserError:
-    """What is swept, with its problems, or why that is not known on this machine."""
+def read_specs(recipe: Recipe) -> Specs | UserError:
+    """What is swept and what confirms, with the problems, or why that is not known on this machine."""
     try:
         tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
-        return make_sweep_spec(recipe.sweep, recipe.data.format, tokenizer)
+        spec = make_sweep_spec(recipe.sweep, recipe.data.format, tokenizer)
+        return Specs(spec, make_confirm_spec(recipe.sweep, spec))
     except UserError as fault:
         return fault
 
@@ -118,7 +132,7 @@ def sweep_count(steps: int, every_steps: int) -> int:
 
 
 def sweep_cost(
-    section: SweepSection, spec: SweepSpec | UserError, unpruned: PreTrainedModel, steps: int, ranks: int
+    section: SweepSection, specs: Specs | UserError, unpruned: PreTrainedModel, steps: int, ranks: int
 ) -> SweepCost:
     """The most that a sweep can cost: every thought goes to the largest budget, every budget gets a whole answer.
 
@@ -126,14 +140,22 @@ def sweep_cost(
     """
     count = sweep_count(steps, section.every_steps)
     limit = int((section.engine.memory_gb or 0) * GIGABYTE)
-    if isinstance(spec, UserError):
-        return _cost_by_recipe(section, spec, count, limit)
+    if isinstance(specs, UserError):
+        return _cost_by_recipe(section, specs, count, limit)
+    spec, confirm = specs.sweeps, specs.confirm
     problems = {suite.name: len(suite.problems) for suite in spec.suites}
     by_suite = [suite_requests(suite, spec) for suite in spec.suites if not suite.by_likelihood]
-    prompts = sum(request.longest_prompt_tokens for requests in by_suite for request in requests)
-    tokens = prompts + sum(map(len, by_suite)) * _thought_tokens(section)
-    memory = [_sweep_bytes(spec, unpruned, requests, ranks, limit) for requests in by_suite] if limit else []
-    return SweepCost(count, 2, problems, tokens, max(memory, default=0), "")
+    confirming = suite_requests(confirm.suites[0], confirm) if confirm else []
+    tokens = sum(_request_tokens(section, requests) for requests in by_suite)
+    every = [requests for requests in (*by_suite, confirming) if requests]
+    memory = [_sweep_bytes(spec, unpruned, requests, ranks, limit) for requests in every] if limit else []
+    confirms = (section.confirm.problems if section.confirm else 0, _request_tokens(section, confirming))
+    return SweepCost(count, 2, problems, tokens, max(memory, default=0), "", *confirms)
+
+
+def _request_tokens(section: SweepSection, requests: Sequence[Request]) -> int:
+    """The most tokens that the thoughts of one sweep of a suite take, with their prompts."""
+    return sum(request.longest_prompt_tokens + _thought_tokens(section) for request in requests)
 
 
 def _cost_by_recipe(section: SweepSection, fault: UserError, count: int, limit_bytes: int) -> SweepCost:
@@ -144,7 +166,9 @@ def _cost_by_recipe(section: SweepSection, fault: UserError, count: int, limit_b
         f"suites are not on this machine ({str(fault).splitlines()[0]}): sizes are the recipe's, "
         "prompts are not counted, memory is the recipe's limit"
     )
-    return SweepCost(count, 2, sizes, tokens, limit_bytes, note)
+    confirms = section.confirm.problems if section.confirm else 0
+    confirm_tokens = confirms * section.samples * _thought_tokens(section)
+    return SweepCost(count, 2, sizes, tokens, limit_bytes, note, confirms, confirm_tokens)
 
 
 def _sweep_bytes(

@@ -64,7 +64,7 @@ def test_rows_are_those_that_a_run_keeps(tmp_path: Path, capsys: pytest.CaptureF
         "data.decontaminate.coverage=1",
         f"sweep.suites=[{{source: jsonl, name: s, path: {tmp_path / 's.jsonl'}}}]",
     ]
-    show(load_recipe(["recipe=lora_recovery.yaml", *keys]).recipe, Look(9, MARKS, False))
+    show(load_recipe(["recipe=lora_recovery.yaml", "sweep.confirm=null", *keys]).recipe, Look(9, MARKS, False))
     headings = [line.split(":")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("---")]
     assert headings == [f"--- {trace.id}" for trace in others]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eval.numbers.foresight import foresee, simulated
+from eval.numbers.foresight import foresee, foresee_confirmed, simulated
 from recipes.sweep import SweepSection
 from tests.bench.verdicts import MATH, MATH_2, World, shares
 
@@ -31,6 +31,14 @@ def test_the_number_needed_decides_a_whole_run_in_about_four_of_five():
     needed = foresee(_section(samples=4, temperature=1.0), {"math500": 500}, 10).needed
     said = shares(World(MATH, MATH, MATH_2), (needed, 4), 200)[0]["RETURNED"] / 200
     assert 0.65 <= said <= 0.95
+
+
+def test_what_confirms_is_looked_at_once_and_so_needs_fewer():
+    watched = foresee(_section(samples=4, temperature=1.0), {"math500": 300}, 100)
+    once = foresee_confirmed(_section(samples=4, temperature=1.0, confirm={"problems": 300}))
+    assert (once.suite, once.problems) == ("math500", 300)
+    assert once.needed < watched.needed and once.gain_half < watched.gain_half
+    assert foresee_confirmed(_section()) is None
 
 
 def test_the_text_says_what_is_too_few():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from eval.numbers.contrasts import contrast
-from eval.numbers.groups import by_group, clustered, groups_of
+from eval.numbers.groups import by_group, clustered, groups_of, joint_groups
 from eval.numbers.statistics import accuracy_interval
 
 
@@ -29,6 +29,12 @@ def test_a_problem_alone_in_its_group_is_itself():
 def test_a_problem_without_a_group_is_one_of_its_own():
     assert groups_of(["a", "b", "c"], {"a": "x", "c": "x"}) == ["x", "problem b", "x"]
     assert groups_of(["a"], None) is None
+
+
+def test_what_sweeps_know_of_groups_is_put_together():
+    assert joint_groups([None, {"a": "x"}, {"a": "x", "b": "y"}]) == {"a": "x", "b": "y"}
+    assert joint_groups([None, None]) == {}
+    assert joint_groups([{"a": "x"}, {"a": "y"}]) is None
 
 
 def test_groups_of_like_problems_widen_the_interval_and_it_covers():

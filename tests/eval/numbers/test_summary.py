@@ -267,7 +267,8 @@ def test_tokens_are_compared_as_they_were_spent():
 def test_groups_widen_the_intervals_and_move_no_estimate():
     sweeps = [_sweep(right=16), _sweep("unpruned"), _sweep("pruned", right=99)]
     groups = {"a": "x", "b": "x", "c": "y", "d": "y"}
-    plain, grouped = sweep_rows(*sweeps, SECTION), sweep_rows(*sweeps, SECTION, groups=groups)
+    plain = sweep_rows(*sweeps, SECTION)
+    grouped = sweep_rows(replace(sweeps[0], groups=groups), *sweeps[1:], SECTION)
     assert [row["groups"] for row in (plain[0], grouped[0], grouped[-1])] == [None, 2, 2]
     for before, after in zip(plain[:-1], grouped[:-1], strict=True):
         assert after["accuracy"] == pytest.approx(before["accuracy"])

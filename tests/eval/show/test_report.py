@@ -96,6 +96,32 @@ def test_references_alone(tmp_path):
     assert page.count("data:image") == 3 and "Verdict: not measured" in page and "not readable" in page
 
 
+def test_a_confirmation_stands_beside_the_verdict(run_dir):
+    (run_dir / "confirmed").mkdir()
+    rows = made_rows("chain-confirm", run_steps=(4,))
+    (run_dir / "confirmed/sweeps.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    facts = {
+        "step": 4,
+        "kept": 4,
+        "earlier": 0,
+        "suite": "chain-confirm",
+        "problems": 40,
+        "verdict_line": "PARTIAL: so",
+    }
+    (run_dir / "run.json").write_text(json.dumps({"confirmed": facts}))
+    page = write_report(run_dir).read_text()
+    assert "Step 4 confirmed on 40 problems that no sweep saw (chain-confirm), looked at once: PARTIAL: so" in page
+    assert "Confirmed on problems that no sweep saw" in page and "0.40 [.34, .46]" in page
+
+
+def test_a_best_checkpoint_that_is_not_confirmed_is_named_so(run_dir):
+    best = {"recipe": {"keep_best": "sweep/chain/gain"}, "best": {"step": 10}}
+    (run_dir / "run.json").write_text(json.dumps(best))
+    page = write_report(run_dir).read_text()
+    assert "Step 10: Best of 2 sweeps by sweep/chain/gain, uncorrected" in page
+    assert "Confirmed on problems that no sweep saw" not in page
+
+
 def test_a_broken_line_is_named(run_dir):
     (run_dir / "metrics.jsonl").write_text("{}\n{broken\n")
     with pytest.raises(UserError, match="metrics.jsonl:2"):

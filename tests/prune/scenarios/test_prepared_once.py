@@ -51,6 +51,7 @@ def arguments(unpruned: Path, tmp_path: Path) -> list[str]:
     (tmp_path / "suite.jsonl").write_text(json.dumps({"problem": "1 + 1?", "answer": "2"}) + "\n")
     return [
         "recipe=full_recovery.yaml",
+        "sweep.confirm=null",
         f"model.unpruned={unpruned}",
         "prune.method=shortgpt",
         "prune.layers=1",
@@ -75,7 +76,7 @@ def test_a_run_measures_on_the_set_that_it_has_prepared(
     recipe, folder = load_recipe(arguments).recipe, RunFolder(tmp_path / "run")
     inputs = read_inputs(recipe, ALONE)
     sealed = opened[COMPLETE]
-    pruned_path(recipe, inputs.spec, inputs.prepared, folder, ALONE)
+    pruned_path(recipe, lambda: inputs.calibration(recipe.data), folder, ALONE)
     assert (opened["suite.jsonl"], opened[COMPLETE] - sealed) == (1, 0)
 
 
@@ -84,6 +85,6 @@ def test_a_run_that_selects_measures_on_traces_that_are_not_selected(arguments: 
     few = read_inputs(load_recipe(smaller).recipe, ALONE)  # stands for those selected
     scores = {"scores": str(tmp_path / "later.jsonl"), "count": 3}
     recipe = load_recipe([*arguments, f"data.select={json.dumps(scores)}"]).recipe
-    pruned_path(recipe, few.spec, few.prepared, RunFolder(tmp_path / "run"), ALONE)
+    pruned_path(recipe, lambda: few.calibration(recipe.data), RunFolder(tmp_path / "run"), ALONE)
     plan = json.loads((tmp_path / "run" / "pruned" / "prune_plan.json").read_text())
     assert plan["details"]["calibration_traces"] == 8

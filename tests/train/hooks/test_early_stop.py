@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
+from eval.numbers.selection import metric_values
 from recipes.guard import StopOnPlateau, StopOnVerdict, SweepMetric
 from recipes.sweep import VerdictSection
 from runtime.files import put_rows
 from runtime.ranks import ALONE
 from tests.train.runs import rows, run_here, run_in, same, small, weights
-from train.checkpoints import metric_values
 from train.export import main as export
 from train.hooks.early_stop import EarlyStopHook, NothingLeftToTrain, reason_to_stop
 from train.hooks.preemption import PreemptionHook

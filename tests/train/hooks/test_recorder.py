@@ -55,7 +55,7 @@ def test_a_sweep_that_is_done_again_takes_the_place_of_its_rows(tmp_path: Path) 
 
 def test_rows_are_clustered_by_the_groups_of_the_suite(tmp_path: Path) -> None:
     groups = {"p0": "x", "p1": "x", "p2": "y", "p3": "y"}
-    replace(recorder(tmp_path), groups={"chain": groups}).record({"chain": sweep("run", 2)}, Cost())
+    recorder(tmp_path).record({"chain": replace(sweep("run", 2), groups=groups)}, Cost())
     assert {row["groups"] for row in read_rows(tmp_path / "sweeps.jsonl")} == {2}
 
 

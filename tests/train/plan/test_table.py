@@ -51,3 +51,15 @@ def test_on_a_gpu_the_peak_says_what_torch_reserves(estimate: Estimate) -> None:
     assert f"of that, torch reserves {size(peak.reserved)}, of which tensors take {size(peak.allocated)}" in table(
         estimate
     )
+
+
+def test_the_price_of_what_confirms_is_shown(estimate: Estimate) -> None:
+    (line,) = [line for line in table(estimate).splitlines() if line.startswith("confirm ")]
+    assert "256 problems that no sweep sees, once" in line
+    share = 3 * estimate.sweep.confirm_tokens * estimate.sweep_flops / estimate.sweep.tokens / estimate.flops
+    assert f"together {share:.0%} of the FLOPs of training" in line
+    assert not [
+        line
+        for line in table(replace(estimate, sweep=replace(estimate.sweep, confirm_problems=0))).splitlines()
+        if line.startswith("confirm ")
+    ]

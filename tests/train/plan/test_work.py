@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from eval.sweep import suite_requests
 from recipes.errors import UserError
 from recipes.loader import load
 from tests.train.plan.setups import THOUSAND
@@ -13,12 +14,13 @@ from train.arguments import arithmetic
 from train.plan.activations import MicroBatch
 from train.plan.memory import Teacher
 from train.plan.work import (
+    Specs,
     SweepCost,
     TraceCounts,
     disk_bytes,
     given_traces,
     largest_micro_batch,
-    read_spec,
+    read_specs,
     read_traces,
     saves,
     sweep_cost,
@@ -116,11 +118,28 @@ def test_a_larger_budget_costs_as_many_tokens_more_per_thought() -> None:
     def cost(budget: int) -> SweepCost:
         recipe = load([*FULL, f"sweep.budgets=[4,{budget}]", "sweep.answer_tokens=3", "sweep.suites.2.size=16"])
         unpruned = skeleton(recipe.model, recipe.prune, recipe.adapter).unpruned
-        return sweep_cost(recipe.sweep, read_spec(recipe), unpruned, steps=100, ranks=2)
+        return sweep_cost(recipe.sweep, read_specs(recipe), unpruned, steps=100, ranks=2)
 
     short, long = cost(8), cost(16)
     thoughts = sum(short.problems.values()) * load(FULL).sweep.samples
     assert long.tokens - short.tokens == thoughts * (16 - 8)
+
+
+def test_what_confirms_is_costed_by_itself() -> None:
+    keys = ["sweep.budgets=[4,8]", "sweep.answer_tokens=3", "sweep.suites.2.size=16"]
+    recipe = load([*FULL, *keys, "sweep.confirm.problems=10"])
+    unpruned = skeleton(recipe.model, recipe.prune, recipe.adapter).unpruned
+    cost, none = (
+        sweep_cost(each.sweep, read_specs(each), unpruned, steps=100, ranks=2)
+        for each in (recipe, load([*FULL, *keys, "sweep.confirm=null"]))
+    )
+    specs = read_specs(recipe)
+    assert isinstance(specs, Specs) and specs.confirm is not None
+    prompts = sum(len(request.prompt_ids) for request in suite_requests(specs.confirm.suites[0], specs.confirm))
+    assert (cost.confirm_problems, cost.confirm_tokens) == (10, prompts + 10 * (8 + 2 * 3))
+    assert (none.confirm_problems, none.confirm_tokens, none.tokens) == (0, 0, cost.tokens)
+    absent = sweep_cost(recipe.sweep, UserError("no network"), unpruned, steps=100, ranks=2)
+    assert (absent.confirm_problems, absent.confirm_tokens) == (10, 10 * (8 + 2 * 3))
 
 
 def test_suites_that_are_not_here_are_costed_by_the_recipe() -> None:
