@@ -10,6 +10,7 @@ import torch
 from data_prep.models import context_tokens, load_config, load_tokenizer
 from data_prep.prepared.manifest import describe
 from data_prep.prepared.prepare import Prepared, open_prepared, prepare
+from eval.engines.held_models import check_held
 from eval.numbers.foresight import Foresight, foresee
 from eval.show.answers import room_to_reason
 from eval.show.tables import budget_name
@@ -91,6 +92,7 @@ def _read_spec(recipe: Recipe) -> SweepSpec:
             f"data.max_length_tokens={longest}: the model's context has {context} tokens; write at most {context}"
         )
     check_context(spec, context, "sweep.budgets")
+    check_held(recipe.sweep.engine, recipe.model.unpruned, load_config(recipe.model.unpruned, recipe.model))
     if recipe.prune is not None:
         layers = int(load_config(recipe.model.unpruned, recipe.model).num_hidden_layers)
         method_of(recipe.prune).check(layers)
