@@ -44,13 +44,22 @@ def sample_tokens(logits: torch.Tensor, uniform: torch.Tensor, sampling: Samplin
     tokens do not decide have their whole vocabulary sorted. A row with NaN or infinity, which has no distribution,
     gives what greedy decoding gives.
     """
-    scaled = logits.float() / sampling.temperature
-    vocabulary = scaled.shape[1]
-    tokens, is_decided = _draw(scaled, uniform, sampling, min(sampling.top_k + LIKELIEST, vocabulary))
+    tokens, is_decided = sample_likeliest(logits, uniform, sampling)
     if not is_decided.all():
         undecided = (~is_decided).nonzero().squeeze(1)
-        tokens[undecided] = _draw(scaled[undecided], uniform.to(undecided.device)[undecided], sampling, vocabulary)[0]
+        scaled = logits[undecided].float() / sampling.temperature
+        uniform = uniform.to(undecided.device)[undecided]
+        tokens[undecided] = _draw(scaled, uniform, sampling, scaled.shape[1])[0]
     return tokens
+
+
+def sample_likeliest(
+    logits: torch.Tensor, uniform: torch.Tensor, sampling: Sampling
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The token ids [rows] of `sample_tokens` and whether the likeliest tokens decide them [rows]; where they do not,
+    an id is not to be used. Asks nothing of the host."""
+    scaled = logits.float() / sampling.temperature
+    return _draw(scaled, uniform, sampling, min(sampling.top_k + LIKELIEST, scaled.shape[1]))
 
 
 def _draw(

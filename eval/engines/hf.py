@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Protocol as Typed
 
 import torch
 import transformers
 from transformers import PreTrainedModel
 
 from eval.budget_forcing import ForcedThought
+from eval.engines.block_steps import BlockSteps
 from eval.engines.memory import PREFILL_TOKENS, SlotLayout, lay_out_slots, row_tokens
 from eval.engines.own_forward import agreed_windows
 from eval.engines.single_steps import SingleSteps
@@ -22,6 +24,8 @@ from runtime.pulse import beat
 
 LIMIT_BYTES = 4 << 30
 PREFILL_ROWS = 32
+FIXED_ROWS = 64
+"""rows of a step on a GPU under `deterministic`, whatever `batch_size`"""
 REFILL_SHARE = 8
 """new thoughts wait until an eighth of the slots is free, so that their prompts are run together"""
 
@@ -31,6 +35,39 @@ def hf_version() -> str:
     return f"hf transformers {transformers.__version__} torch {torch.__version__}"
 
 
+class Steps(Typed):
+    """How thoughts advance: `active[i]` has slot i of the cache; `close` frees what the device held."""
+
+    def advance(self, active: list[ForcedThought]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+MakeSteps = Callable[[SlotForward, SlotCache, Protocol], Steps]
+
+
+def by_device(forward: SlotForward, cache: SlotCache, protocol: Protocol) -> Steps:
+    """One step at a time on a CPU; on a GPU blocks of steps by CUDA graphs."""
+    if forward.model.device.type == "cuda":
+        return BlockSteps(forward, cache, protocol, captures=True)
+    return without_graphs(forward, cache, protocol)
+
+
+def without_graphs(forward: SlotForward, cache: SlotCache, protocol: Protocol) -> Steps:
+    """The same without graphs."""
+    if forward.model.device.type == "cpu":
+        return SingleSteps(forward, cache, protocol)
+    return BlockSteps(forward, cache, protocol, captures=False)
+
+
+def is_row_invariant(model: PreTrainedModel) -> bool:
+    """Whether every product must have one number of rows, so that a thought is the same bits in any batch.
+
+    A GPU's library takes another kernel for another number of rows, and kernels round differently.
+    """
+    return torch.are_deterministic_algorithms_enabled() and model.device.type == "cuda"
+
+
 class HFEngine:
     """Thinks on a loaded transformers model. The caller sets evaluation mode and gathers weights (`eval.quiet`).
 
@@ -38,9 +75,15 @@ class HFEngine:
     """
 
     def __init__(
-        self, model: PreTrainedModel, protocol: Protocol, batch_size: int, limit_bytes: int = LIMIT_BYTES
+        self,
+        model: PreTrainedModel,
+        protocol: Protocol,
+        batch_size: int,
+        limit_bytes: int = LIMIT_BYTES,
+        make_steps: MakeSteps = by_device,
     ) -> None:
         self.model, self.protocol, self.batch_size, self.limit_bytes = model, protocol, batch_size, limit_bytes
+        self.make_steps = make_steps
 
     @torch.inference_mode()  # `eval.quiet` copies what the model caches meanwhile, which autograd would refuse
     def think(self, requests: Sequence[Request]) -> Iterator[Thought | Missing]:
@@ -71,7 +114,8 @@ class HFEngine:
 
     def _layout(self, waiting: Sequence[Request]) -> SlotLayout:
         capacity = row_tokens(self.protocol, waiting[0].longest_prompt_tokens)
-        return lay_out_slots(self.model, self.protocol, capacity, min(self.batch_size, len(waiting)), self.limit_bytes)
+        most = FIXED_ROWS if is_row_invariant(self.model) else min(self.batch_size, len(waiting))
+        return lay_out_slots(self.model, self.protocol, capacity, most, self.limit_bytes)
 
     def _decode(
         self, forward: SlotForward, waiting: deque[Request], active: list[ForcedThought], layout: SlotLayout
@@ -80,8 +124,22 @@ class HFEngine:
 
         `active[i]` has slot i. Both lists are the caller's, so that it sees what was in progress when memory ran out.
         """
-        slots, cache = layout.slots, SlotCache(self.model.config.num_hidden_layers, layout.slots, layout.capacity)
-        steps = SingleSteps(forward, cache, self.protocol)
+        cache = SlotCache(self.model.config.num_hidden_layers, layout.slots, layout.capacity)
+        steps = self.make_steps(forward, cache, self.protocol)
+        try:
+            yield from self._run(steps, forward, waiting, active, cache)
+        finally:
+            steps.close()
+
+    def _run(
+        self,
+        steps: Steps,
+        forward: SlotForward,
+        waiting: deque[Request],
+        active: list[ForcedThought],
+        cache: SlotCache,
+    ) -> Iterator[Thought]:
+        slots = cache.slots
         while active or waiting:
             free = slots - len(active)
             if waiting and free >= max(1, slots // REFILL_SHARE):
@@ -102,14 +160,15 @@ class HFEngine:
 
 def prefill(forward: SlotForward, fresh: list[ForcedThought], cache: SlotCache, first_slot: int) -> None:
     """Runs all prompt tokens but the last; that one is fed by the first step, which needs its logits alone."""
+    most_rows = 1 if is_row_invariant(forward.model) else PREFILL_ROWS
     heads = [thought.queue[:-1] for thought in fresh]
     for thought in fresh:
         thought.length, thought.queue = len(thought.queue) - 1, thought.queue[-1:]
-    for start, stop in prefill_chunks([len(head) for head in heads]):
+    for start, stop in prefill_chunks([len(head) for head in heads], most_rows):
         forward.prefill(heads[start:stop], cache, first_slot + start)
 
 
-def prefill_chunks(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
+def prefill_chunks(lengths: Sequence[int], most_rows: int = PREFILL_ROWS) -> Iterator[tuple[int, int]]:
     """(first, last + 1) of neighbouring prompts that are run together: at most 32, and 4,096 tokens with padding.
 
     Prompts without a token to run are left out; one that is longer than that is run alone.
@@ -117,7 +176,7 @@ def prefill_chunks(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
     start = 0
     while start < len(lengths):
         stop, longest = start, 0
-        while stop < len(lengths) and stop - start < PREFILL_ROWS:
+        while stop < len(lengths) and stop - start < most_rows:
             longest = max(longest, lengths[stop])
             if stop > start and longest * (stop - start + 1) > PREFILL_TOKENS:
                 break

@@ -108,8 +108,8 @@ def _by_engine(model: PreTrainedModel, windows: Windows, rows: Sequence[Sequence
         for slot, row in enumerate(rows):  # one by one: how many fit into memory side by side is not known here
             forward.prefill([row[:-STEPS]], cache, slot)
         for step in range(-STEPS, 0):
-            lengths = [len(row) + step for row in rows]
-            found.append(forward.step([row[step] for row in rows], lengths, cache).float())  # [rows, vocabulary]
+            tokens, lengths = [row[step] for row in rows], [len(row) + step for row in rows]
+            found.append(_step(forward, tokens, lengths, cache).float())  # [rows, vocabulary]
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as fault:
         if isinstance(fault, torch.OutOfMemoryError):
             raise
@@ -119,6 +119,15 @@ def _by_engine(model: PreTrainedModel, windows: Windows, rows: Sequence[Sequence
             "sweep.engine.name=vllm, or an endpoint with python -m eval"
         ) from fault
     return list(torch.stack(found, dim=1))  # [rows, steps, vocabulary]
+
+
+def _step(forward: SlotForward, tokens: Sequence[int], lengths: Sequence[int], cache: SlotCache) -> torch.Tensor:
+    """The step that a sweep on this device takes."""
+    device = forward.model.device
+    if device.type == "cpu":
+        return forward.step(tokens, lengths, cache)
+    ids, positions = (torch.tensor(values, device=device) for values in (tokens, lengths))
+    return forward.fixed_step(ids, positions, cache.capacity, cache)
 
 
 def _layers(model: PreTrainedModel) -> int:

@@ -1,7 +1,8 @@
 """Attention of the in-process engine on a CPU: one query token per row against a slice of the slot cache.
 
 transformers' SDPA function copies nothing here either, but torch's kernel for masked single queries is slow on a CPU:
-two batched products do the same sum in 0.4–0.8 of the time. All else (prompts, GPUs) goes to transformers' function.
+two batched products do the same sum in 0.4–0.8 of the time. Decoding steps of a fixed shape (GPUs) have kernels of
+their own (`eval.engines.decode_attention`). All else, such as prompts, goes to transformers' function.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+
+from eval.engines.decode_attention import decode_attention, visible_columns
 
 SLOTS = "chainmend_slots"
 PLAIN = {"dropout", "scaling", "is_causal", "sliding_window", "position_ids", "use_cache", "cache_position"}
@@ -45,11 +48,18 @@ def slot_attention(
 
     query [rows, heads, tokens, head size]; key, value [rows, key/value heads, width, head size]; attention_mask
     [rows, 1, tokens, width]: for several tokens whether a column is visible, for one token what is added to its score.
-    `slot_blocks` among the arguments is the engine's own (`blocks_of`); without it all rows are one block.
+    `slot_blocks` among the arguments is the engine's own (`blocks_of`); without it all rows are one block. So is
+    `slot_lengths` [rows]: then the mask is [rows, 1, 1, 1], the first column that each row sees.
     """
+    lengths: torch.Tensor | None = kwargs.pop("slot_lengths", None)
+    if lengths is not None and attention_mask is not None:
+        columns = attention_mask.view(-1)  # [rows]
+        if not _has_more(kwargs):
+            scale = query.shape[3] ** -0.5 if scaling is None else scaling
+            return decode_attention(query[:, :, 0], key, value, columns, lengths, scale)[:, None], None
+        attention_mask = visible_columns(columns, lengths, key.shape[2])[:, None, None]
     blocks: Blocks = kwargs.pop("slot_blocks", None) or ((0, query.shape[0], key.shape[2]),)
-    has_more = any(argument is not None for name, argument in kwargs.items() if name not in PLAIN)
-    if query.shape[2] > 1 or query.device.type != "cpu" or attention_mask is None or has_more:
+    if query.shape[2] > 1 or query.device.type != "cpu" or attention_mask is None or _has_more(kwargs):
         output: tuple[torch.Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **kwargs
         )
@@ -68,6 +78,11 @@ def slot_attention(
         weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
         torch.bmm(weights.view(-1, heads // kv_heads, width), values, out=output_groups[groups])
     return output_groups.view(rows, 1, heads, -1), None
+
+
+def _has_more(arguments: dict[str, Any]) -> bool:
+    """Whether a layer asks for what only transformers' function may know."""
+    return any(argument is not None for name, argument in arguments.items() if name not in PLAIN)
 
 
 AttentionInterface.register(SLOTS, slot_attention)

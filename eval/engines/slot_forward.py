@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from data_prep.tokens.padding import pad_right
-from eval.engines.slot_attention import SLOTS, Blocks, blocks_of
+from eval.engines.slot_attention import SLOTS, blocks_of
 from eval.engines.slot_cache import SlotCache
 
 Windows = Mapping[str, int | None]
@@ -31,7 +31,7 @@ class SlotForward:
         cache.for_prefill(first_slot, ids.shape[1])
         positions = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
         # Without sliding windows no mask is needed: rows begin at position 0, and padding comes after them.
-        self.logits(ids, positions, None if self.is_causal else self._masks(positions, ids.shape[1]), cache, None)
+        self.logits(ids, positions, None if self.is_causal else self._masks(positions, ids.shape[1]), cache, {})
 
     def step(self, tokens: Sequence[int], lengths: Sequence[int], cache: SlotCache) -> torch.Tensor:
         """Feeds one token to each of the first rows, of which `lengths` tokens are valid; logits [rows, vocabulary]."""
@@ -40,14 +40,28 @@ class SlotForward:
         positions = torch.tensor(lengths, device=device)  # [rows]
         cache.for_step(positions, max(lengths) + 1)
         masks = self._masks(positions[:, None], cache.width)
-        return self.logits(ids, positions[:, None], masks, cache, blocks_of(lengths))
+        return self.logits(ids, positions[:, None], masks, cache, {"slot_blocks": blocks_of(lengths)})
+
+    def fixed_step(self, ids: torch.Tensor, positions: torch.Tensor, width: int, cache: SlotCache) -> torch.Tensor:
+        """The same of a fixed shape, for the device alone: ids and positions [rows] lie on it, and nothing is asked
+        of the host, so that it can be captured in a CUDA graph. `width`: columns that no row goes beyond."""
+        cache.for_step(positions, width)
+        if not self.uses_slots:
+            return self.logits(ids[:, None], positions[:, None], self._masks(positions[:, None], width), cache, {})
+        # [rows, 1, 1, 1] each: the first column that a layer of this kind sees (`slot_attention`)
+        first = {
+            kind: torch.zeros_like(positions) if window is None else (positions - window + 1).clamp(min=0)
+            for kind, window in self.windows.items()
+        }
+        masks = self.by_kind({kind: columns[:, None, None, None] for kind, columns in first.items()})
+        return self.logits(ids[:, None], positions[:, None], masks, cache, {"slot_lengths": positions + 1})
 
     def logits(
-        self, ids: torch.Tensor, positions: torch.Tensor, mask: Mask, cache: SlotCache, blocks: Blocks | None
+        self, ids: torch.Tensor, positions: torch.Tensor, mask: Mask, cache: SlotCache, more: dict[str, object]
     ) -> torch.Tensor:
         """Logits [rows, vocabulary] of the last column.
 
-        ids and positions [rows, tokens]; blocks are handed through to `slot_attention`, others ignore them.
+        ids and positions [rows, tokens]; more: handed through to `slot_attention`, other implementations ignore it.
         """
         output = self.model(
             input_ids=ids,
@@ -56,7 +70,7 @@ class SlotForward:
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
-            slot_blocks=blocks,
+            **more,
         )
         return output.logits[:, -1]
 
