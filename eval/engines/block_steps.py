@@ -86,10 +86,11 @@ def take(thought: ForcedThought, chosen: Sequence[int], decided: Sequence[bool])
     thought.queue, thought.length = thought.queue[len(fed) :], start + len(fed)
     if thought.queue:
         return False
-    last = fed[-1]
-    for step in range(len(fed) - 1, len(chosen)):
+    last, first = fed[-1], len(fed) - 1
+    for step in range(first, len(chosen)):
         token = chosen[step]
-        if not decided[step] or token in thought.banned_ids:
+        # What more is banned than the device knew may not have been chosen, and yet have had a share of the draw.
+        if not decided[step] or (step > first and _bans_more(thought)):
             # Its logits are gone: the token before it is fed once more, and the next block chooses as it is told.
             thought.queue, thought.length = [last], thought.length - 1
             return not decided[step]
@@ -99,3 +100,8 @@ def take(thought: ForcedThought, chosen: Sequence[int], decided: Sequence[bool])
             return False
         thought.queue, thought.length, last = [], thought.length + 1, token
     return False
+
+
+def _bans_more(thought: ForcedThought) -> bool:
+    """Whether its next choice is one under more bans than those of every choice in an answer."""
+    return len(thought.banned_ids) > len(thought.protocol.format.banned_ids)
