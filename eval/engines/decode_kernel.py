@@ -58,7 +58,7 @@ def _sum_parts(  # type: ignore[no-untyped-def]
     group = tl.program_id(1)
     part = tl.program_id(2)
     groups = tl.num_programs(1)
-    first_column = tl.load(first + row)
+    first_column = tl.load(first + row).to(tl.int32)
     begin = tl.maximum(part * PART, (first_column // BLOCK) * BLOCK)
     end = tl.minimum((part + 1) * PART, tl.load(lengths + row).to(tl.int32))
     if begin < end:
@@ -128,11 +128,11 @@ def _join_parts(  # type: ignore[no-untyped-def]
     head = row * tl.num_programs(1) + tl.program_id(1)
     places = tl.arange(0, VALUE_PADDED)
     is_place = places < VALUE_SIZE
-    top = float("-inf")
-    total = 0.0
+    top = tl.full([], float("-inf"), tl.float32)
+    total = tl.full([], 0.0, tl.float32)
     gathered = tl.zeros([VALUE_PADDED], tl.float32)
     used = (tl.load(lengths + row).to(tl.int32) + PART - 1) // PART
-    for part in range(tl.load(first + row) // PART, used):
+    for part in range(tl.load(first + row).to(tl.int32) // PART, used):
         at = head * PARTS + part
         top_of_part = tl.load(tops + at)
         higher = tl.maximum(top, top_of_part)
@@ -186,6 +186,7 @@ def attention_by_triton(
         PARTS=parts,
         PART=PART,
         BLOCK=BLOCK,
+        num_stages=1 if query.dtype == torch.float32 else 2,  # more would not fit beside large heads
     )
     join: Any = _join_parts[(rows, heads)]
     join(

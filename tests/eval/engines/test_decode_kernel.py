@@ -25,7 +25,7 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 def by_kernel(shape: Shape, dtype: torch.dtype, rows: slice = slice(None)) -> tuple[torch.Tensor, torch.Tensor]:
     query, keys, values = (part[rows] for part in states(shape, dtype))
-    first, lengths = FIRST[rows].int(), LENGTHS[rows].int()
+    first, lengths = FIRST[rows], LENGTHS[rows]
     inputs = [part.to(DEVICE) for part in (query, keys, values, first, lengths)]
     return attention_by_triton(*inputs, 0.3).cpu(), by_hand(*states(shape, dtype), 0.3)[rows]
 
@@ -50,8 +50,8 @@ def test_a_row_is_the_same_bits_alone_and_beside_others() -> None:
         query[1:2].to(DEVICE),
         keys[1:2, :, :301].to(DEVICE),  # another width, and strides of another cache
         values[1:2, :, :301].to(DEVICE),
-        FIRST[1:2].int().to(DEVICE),
-        LENGTHS[1:2].int().to(DEVICE),
+        FIRST[1:2].to(DEVICE),
+        LENGTHS[1:2].to(DEVICE),
         0.3,
     )
     assert torch.equal(together[1:2], alone.cpu())
@@ -62,5 +62,5 @@ def test_columns_that_a_row_does_not_hold_are_not_read() -> None:
     columns = torch.arange(320)
     beyond = ((columns < FIRST[:, None]) | (columns >= LENGTHS[:, None]))[:, None, :, None]
     poisoned = (part.masked_fill(beyond, torch.nan) for part in (keys, values))
-    inputs = (part.to(DEVICE) for part in (query, *poisoned, FIRST.int(), LENGTHS.int()))
+    inputs = (part.to(DEVICE) for part in (query, *poisoned, FIRST, LENGTHS))
     assert attention_by_triton(*inputs, 0.3).isfinite().all()
