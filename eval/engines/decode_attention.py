@@ -7,6 +7,7 @@ Triton, torch's SDPA reads the whole width under a mask.
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from importlib.util import find_spec
 
@@ -29,7 +30,7 @@ def decode_attention(
     query [rows, heads, head size]; keys, values [rows, key/value heads, width, head size]; first, lengths [rows]: a row
     sees columns first … length - 1, at least one. Columns beyond are not read, or weigh nothing.
     """
-    if query.device.type == "cuda" and max(keys.shape[3], values.shape[3]) <= LARGEST_HEAD and has_triton():
+    if query.device.type == "cuda" and max(keys.shape[3], values.shape[3]) <= LARGEST_HEAD and has_kernel():
         from eval.engines.decode_kernel import attention_by_triton
 
         return attention_by_triton(query, keys, values, first, lengths, scale)
@@ -59,6 +60,22 @@ def visible_columns(first: torch.Tensor, lengths: torch.Tensor, width: int) -> t
 
 
 @cache
-def has_triton() -> bool:
-    """Whether the kernel can be imported here."""
-    return find_spec("triton") is not None
+def has_kernel() -> bool:
+    """Whether the kernel works here: Triton must be there, and find a compiler and a GPU that it knows. Tried once."""
+    if find_spec("triton") is None:
+        return False
+    from eval.engines.decode_kernel import attention_by_triton
+
+    try:
+        states = torch.ones(1, 1, 16, 16, device="cuda")
+        first = torch.zeros(1, dtype=torch.long, device="cuda")
+        attention_by_triton(states[:, :, 0], states, states, first, first + 1, 1.0)
+        torch.cuda.synchronize()
+    except Exception as fault:  # whatever the compiler of a stranger's machine may raise
+        reason = (str(fault).strip().splitlines() or [""])[0][:200]
+        print(
+            f"sweep: Triton does not work here ({type(fault).__name__}: {reason}); the whole cache is read",
+            file=sys.stderr,
+        )
+        return False
+    return True

@@ -110,9 +110,9 @@ def _by_engine(model: PreTrainedModel, windows: Windows, rows: Sequence[Sequence
         for step in range(-STEPS, 0):
             tokens, lengths = [row[step] for row in rows], [len(row) + step for row in rows]
             found.append(_step(forward, tokens, lengths, cache).float())  # [rows, vocabulary]
-    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as fault:
-        if isinstance(fault, torch.OutOfMemoryError):
-            raise
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as fault:  # a family that the slots do not fit fails in a way of its own
         raise UserError(
             f"sweep.engine.name=hf: the engine in process cannot run this {model.config.model_type} model "
             f"({type(fault).__name__}: {str(fault).splitlines()[0][:200] if str(fault) else ''}); use "

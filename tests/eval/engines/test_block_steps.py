@@ -12,14 +12,14 @@ from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
 from eval.budget_forcing import ForcedThought
 from eval.engines.block_steps import STEPS, BlockSteps, take
-from eval.engines.hf import HFEngine
+from eval.engines.hf import HFEngine, MakeSteps, by_device, without_graphs
 from eval.protocol import Protocol
 from eval.quiet import quiet
 from eval.types import Request, Thought
 from tests.eval.engines.test_hf import MIXED, MODELS, SAMPLED, SHORT, by_forward, generated, think
 from tests.eval.scenarios.test_text_marks import text_mark_case
 from tests.eval.scripted import CLOSE, EOS, FORMAT, LINE, REQUEST, by_budget, make_protocol
-from tests.eval.worlds import nano_protocol, rambling
+from tests.eval.worlds import fresh_nano, nano, nano_protocol, rambling
 from tests.prune.models import SHAPE, build
 
 Key = tuple[str, int]
@@ -76,6 +76,25 @@ def test_tokens_that_the_likeliest_do_not_decide() -> None:
         model = Qwen3ForCausalLM(Qwen3Config(**{**SHAPE, "vocab_size": 2000, "num_hidden_layers": 2})).eval()
     protocol = make_protocol([4, 9], FORMAT, vocabulary_size=2000, temperature=50.0, top_p=0.9, seed=4)
     assert by_blocks(model, protocol, SHORT) == think(model, protocol, SHORT)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
+@pytest.mark.parametrize("make_steps", [by_device, without_graphs], ids=["graphs", "no graphs"])
+@pytest.mark.parametrize("rules", [{}, SAMPLED], ids=["greedy", "sampled"])
+def test_on_a_gpu_the_thoughts_are_those_of_a_cpu(make_steps: MakeSteps, rules: dict[str, Any]) -> None:
+    model, protocol = fresh_nano().cuda(), nano_protocol([0, 8, 15, 32], **rules)
+    with quiet(model):
+        thoughts = list(HFEngine(model, protocol, 64, make_steps=make_steps).think(MIXED))
+    assert {(one.problem, one.sample): one for one in thoughts} == think(nano(), protocol, MIXED)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
+def test_a_sweep_on_a_gpu_gives_its_memory_back() -> None:
+    model = fresh_nano().cuda()
+    before = torch.cuda.memory_allocated()
+    with quiet(model):
+        list(HFEngine(model, nano_protocol([32]), 64).think(MIXED))
+    assert torch.cuda.memory_allocated() <= before + (1 << 20)
 
 
 def thinking(queue: list[int], budget: int = 40) -> ForcedThought:
