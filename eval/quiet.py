@@ -30,6 +30,17 @@ def _make_trainable(model: PreTrainedModel) -> None:
 
 
 @contextmanager
+def _without_cudnn_attention() -> Iterator[None]:
+    """cuDNN builds a plan for every new length, which takes the host longer than the attention takes the GPU."""
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    try:
+        yield
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
+
+
+@contextmanager
 def quiet(model: PreTrainedModel) -> Iterator[None]:
     """Evaluation mode (no dropout or checkpointing), on a CPU with oneDNN's products (`eval.engines.cpu_linear`).
 
@@ -41,7 +52,7 @@ def quiet(model: PreTrainedModel) -> Iterator[None]:
     implementation, text = model.config._attn_implementation, model.config.get_text_config()
     routes = getattr(text, "output_router_logits", None)
     try:
-        with torch.random.fork_rng(_devices()), onednn_linears(model):
+        with torch.random.fork_rng(_devices()), onednn_linears(model), _without_cudnn_attention():
             model.eval()
             if routes is not None:
                 text.output_router_logits = False

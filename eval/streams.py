@@ -88,7 +88,8 @@ def _draw(
     # Where a cut falls among the likeliest, what is kept is all there is and is scaled to one (by scaling the target);
     # where none does, the likeliest are a part of the distribution, whose mass is one already.
     is_cut = ~kept.all(dim=-1, keepdim=True)  # [rows, 1], as are all below
-    mass = torch.where(is_cut, cumulative[:, -1:], 1.0)
+    # a tensor of ones: a plain 1.0 would be copied from the host, which a CUDA graph cannot hold
+    mass = torch.where(is_cut, cumulative[:, -1:], torch.ones_like(cumulative[:, -1:]))
     target = uniform.to(cumulative).unsqueeze(1) * mass
     place = torch.searchsorted(cumulative, target, right=True)
     last_kept = (kept.sum(dim=-1, keepdim=True) - 1).clamp(min=0)  # nothing is kept of a row that is not finite

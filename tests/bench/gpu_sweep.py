@@ -35,6 +35,7 @@ BYTES_PER_SECOND = 3.0e12
 """what an H100 copies (measured); a step must read the weights once and the cache of every row"""
 COMPARED_TOKENS = 128
 SHORTEST_PROMPT, LONGEST_PROMPT = 64, 200
+NO_TIME = "no time was left for it"
 Row = dict[str, Any]
 Tokens = dict[str, tuple[int, ...]]
 """problem to the tokens of its thought"""
@@ -204,6 +205,9 @@ def _speeds(ways: Ways, end: float) -> Iterator[Row]:
     }
     mine = [_speed(second)]
     for name, (way, target) in rivals.items():
+        if time.monotonic() > end:
+            yield _not_measured(f"{what}: / {name}", NO_TIME)
+            continue
         try:
             speed = _speed(_timed(way))
         except Exception as fault:  # a rival that fails is a line of the page, not its end
@@ -212,8 +216,6 @@ def _speeds(ways: Ways, end: float) -> Iterator[Row]:
         mine.append(_speed(_timed(lambda: ways.engine(alone))))
         yield _row(f"{what}: chainmend / {name}", mine[-1] / speed, "", target)
         yield _row(f"{what}: chainmend and {name}", mine[-1], "thinking tokens/s", None, speed)
-        if time.monotonic() > end:
-            break
     yield _row(f"{what}: chainmend", statistics.median(mine), "thinking tokens/s", "at least 12,000")
 
 
@@ -222,7 +224,7 @@ def _differences(ways: Ways, end: float) -> Iterator[Row]:
     case = ways.case
     name, tokens = f"{case.name}: thoughts that differ from generate's", min(COMPARED_TOKENS, case.tokens)
     if time.monotonic() > end:
-        yield _not_measured(name, "no time was left for it")
+        yield _not_measured(name, NO_TIME)
         return
     mine, theirs = ways.engine([tokens]), ways.generate(tokens, case.rows)
     others = ways.generate(tokens, max(1, case.rows // 2))
@@ -238,7 +240,7 @@ def _large(case: Case, end: float, device: str) -> Iterator[Row]:
     """Against what the chip's memory allows: the weights once a step, and the cache of every row."""
     name = f"{case.name}, {case.rows} thoughts of {case.tokens}"
     if time.monotonic() > end:
-        yield _not_measured(name, "no time was left for it")
+        yield _not_measured(name, NO_TIME)
         return
     ways = Ways(case, device)
     ways.engine([min(16, case.tokens)])

@@ -52,6 +52,13 @@ def test_a_mixture_of_experts_in_training_is_swept_like_generate_and_asks_for_it
     assert {(one.problem, one.sample): by_budget(one) for one in thoughts} == expected
 
 
+def test_cudnn_builds_no_plans_for_attention(training: PreTrainedModel) -> None:
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    with quiet(training):
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+    assert torch.backends.cuda.cudnn_sdp_enabled() == before
+
+
 def flags(model: PreTrainedModel) -> list[bool]:
     return [module.training for module in model.modules()]
 
