@@ -33,6 +33,8 @@ def _sum_parts(  # type: ignore[no-untyped-def]
     sums,
     weighted,
     scale,
+    first_row,
+    length_row,
     query_row,
     query_head,
     key_row,
@@ -58,9 +60,9 @@ def _sum_parts(  # type: ignore[no-untyped-def]
     group = tl.program_id(1)
     part = tl.program_id(2)
     groups = tl.num_programs(1)
-    first_column = tl.load(first + row).to(tl.int32)
+    first_column = tl.load(first + row * first_row).to(tl.int32)
     begin = tl.maximum(part * PART, (first_column // BLOCK) * BLOCK)
-    end = tl.minimum((part + 1) * PART, tl.load(lengths + row).to(tl.int32))
+    end = tl.minimum((part + 1) * PART, tl.load(lengths + row * length_row).to(tl.int32))
     if begin < end:
         heads = tl.arange(0, GROUP_PADDED)
         places = tl.arange(0, SIZE_PADDED)
@@ -118,6 +120,8 @@ def _join_parts(  # type: ignore[no-untyped-def]
     first,
     lengths,
     output,
+    first_row,
+    length_row,
     VALUE_SIZE: tl.constexpr,
     VALUE_PADDED: tl.constexpr,
     PARTS: tl.constexpr,
@@ -131,8 +135,8 @@ def _join_parts(  # type: ignore[no-untyped-def]
     top = tl.full([], float("-inf"), tl.float32)
     total = tl.full([], 0.0, tl.float32)
     gathered = tl.zeros([VALUE_PADDED], tl.float32)
-    used = (tl.load(lengths + row).to(tl.int32) + PART - 1) // PART
-    for part in range(tl.load(first + row).to(tl.int32) // PART, used):
+    used = (tl.load(lengths + row * length_row).to(tl.int32) + PART - 1) // PART
+    for part in range(tl.load(first + row * first_row).to(tl.int32) // PART, used):
         at = head * PARTS + part
         top_of_part = tl.load(tops + at)
         higher = tl.maximum(top, top_of_part)
@@ -162,43 +166,23 @@ def attention_by_triton(
     weighted = query.new_empty(rows, heads, parts, value_size, dtype=torch.float32)
     output = query.new_empty(rows, heads, value_size)
     value_padded = max(SMALLEST_PRODUCT, triton.next_power_of_2(value_size))
-    kernel: Any = _sum_parts[(rows, kv_heads, parts)]
-    kernel(
-        query,
-        keys,
-        values,
-        first,
-        lengths,
-        tops,
-        sums,
-        weighted,
-        scale,
-        query.stride(0),
-        query.stride(1),
+    spans = first.stride(0), lengths.stride(0)
+    shape = {"VALUE_SIZE": value_size, "VALUE_PADDED": value_padded, "PARTS": parts, "PART": PART}
+    sum_parts: Any = _sum_parts[(rows, kv_heads, parts)]
+    sum_parts(
+        *(query, keys, values, first, lengths, tops, sums, weighted, scale),
+        *spans,
+        *query.stride()[:2],
         *keys.stride(),
         *values.stride(),
+        **shape,
         GROUP=heads // kv_heads,
         GROUP_PADDED=max(SMALLEST_PRODUCT, triton.next_power_of_2(heads // kv_heads)),
         SIZE=size,
         SIZE_PADDED=max(SMALLEST_PRODUCT, triton.next_power_of_2(size)),
-        VALUE_SIZE=value_size,
-        VALUE_PADDED=value_padded,
-        PARTS=parts,
-        PART=PART,
         BLOCK=BLOCK,
         num_stages=1 if query.dtype == torch.float32 else 2,  # more would not fit beside large heads
     )
-    join: Any = _join_parts[(rows, heads)]
-    join(
-        tops,
-        sums,
-        weighted,
-        first,
-        lengths,
-        output,
-        VALUE_SIZE=value_size,
-        VALUE_PADDED=value_padded,
-        PARTS=parts,
-        PART=PART,
-    )
+    join_parts: Any = _join_parts[(rows, heads)]
+    join_parts(tops, sums, weighted, first, lengths, output, *spans, **shape)
     return output

@@ -48,16 +48,15 @@ def slot_attention(
 
     query [rows, heads, tokens, head size]; key, value [rows, key/value heads, width, head size]; attention_mask
     [rows, 1, tokens, width]: for several tokens whether a column is visible, for one token what is added to its score.
-    `slot_blocks` among the arguments is the engine's own (`blocks_of`); without it all rows are one block. So is
-    `slot_lengths` [rows]: then the mask is [rows, 1, 1, 1], the first column that each row sees.
+    `slot_blocks` among the arguments is the engine's own (`blocks_of`); without it all rows are one block. A mask of
+    whole numbers [rows, 1, 1, 2] is a step of a fixed shape: the first column that a row sees, and its length.
     """
-    lengths: torch.Tensor | None = kwargs.pop("slot_lengths", None)
-    if lengths is not None and attention_mask is not None:
-        columns = attention_mask.view(-1)  # [rows]
+    if attention_mask is not None and attention_mask.dtype == torch.long:
+        first, lengths = attention_mask[:, 0, 0].unbind(1)  # [rows] each
         if not _has_more(kwargs):
             scale = query.shape[3] ** -0.5 if scaling is None else scaling
-            return decode_attention(query[:, :, 0], key, value, columns, lengths, scale)[:, None], None
-        attention_mask = visible_columns(columns, lengths, key.shape[2])[:, None, None]
+            return decode_attention(query[:, :, 0], key, value, first, lengths, scale)[:, None], None
+        attention_mask = visible_columns(first, lengths, key.shape[2])[:, None, None]
     blocks: Blocks = kwargs.pop("slot_blocks", None) or ((0, query.shape[0], key.shape[2]),)
     if query.shape[2] > 1 or query.device.type != "cpu" or attention_mask is None or _has_more(kwargs):
         output: tuple[torch.Tensor, None] = sdpa_attention_forward(
@@ -69,12 +68,12 @@ def slot_attention(
     # Query heads that share a key/value head are the rows of one product, so keys and values need not be repeated.
     scaled = (query * (size**-0.5 if scaling is None else scaling)).view(rows * kv_heads, heads // kv_heads, size)
     output_groups = query.new_empty(rows * kv_heads, heads // kv_heads, value.shape[3])
-    for first, last, width in blocks:
-        groups = slice(first * kv_heads, last * kv_heads)
+    for begin, last, width in blocks:
+        groups = slice(begin * kv_heads, last * kv_heads)
         # [rows of the block * key/value heads, width, head size]: views of the cache, nothing is copied
-        keys, values = (states[first:last, :, :width].reshape(-1, width, states.shape[3]) for states in (key, value))
-        scores = torch.bmm(scaled[groups], keys.transpose(1, 2)).view(last - first, heads, width)
-        scores = scores.add_(attention_mask[first:last, 0, :, :width])
+        keys, values = (states[begin:last, :, :width].reshape(-1, width, states.shape[3]) for states in (key, value))
+        scores = torch.bmm(scaled[groups], keys.transpose(1, 2)).view(last - begin, heads, width)
+        scores = scores.add_(attention_mask[begin:last, 0, :, :width])
         weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
         torch.bmm(weights.view(-1, heads // kv_heads, width), values, out=output_groups[groups])
     return output_groups.view(rows, 1, heads, -1), None

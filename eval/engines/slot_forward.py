@@ -48,13 +48,13 @@ class SlotForward:
         cache.for_step(positions, width)
         if not self.uses_slots:
             return self.logits(ids[:, None], positions[:, None], self._masks(positions[:, None], width), cache, {})
-        # [rows, 1, 1, 1] each: the first column that a layer of this kind sees (`slot_attention`)
+        # For each kind of layer [rows, 1, 1, 2]: the first column that a row sees, and its length (`slot_attention`).
         first = {
             kind: torch.zeros_like(positions) if window is None else (positions - window + 1).clamp(min=0)
             for kind, window in self.windows.items()
         }
-        masks = self.by_kind({kind: columns[:, None, None, None] for kind, columns in first.items()})
-        return self.logits(ids[:, None], positions[:, None], masks, cache, {"slot_lengths": positions + 1})
+        spans = {kind: torch.stack([columns, positions + 1], 1)[:, None, None] for kind, columns in first.items()}
+        return self.logits(ids[:, None], positions[:, None], self.by_kind(spans), cache, {})
 
     def logits(
         self, ids: torch.Tensor, positions: torch.Tensor, mask: Mask, cache: SlotCache, more: dict[str, object]

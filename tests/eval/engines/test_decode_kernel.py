@@ -25,7 +25,7 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 def by_kernel(shape: Shape, dtype: torch.dtype, rows: slice = slice(None)) -> tuple[torch.Tensor, torch.Tensor]:
     query, keys, values = (part[rows] for part in states(shape, dtype))
-    first, lengths = FIRST[rows], LENGTHS[rows]
+    first, lengths = torch.stack([FIRST[rows], LENGTHS[rows]], 1).unbind(1)  # beside each other, as in a sweep
     inputs = [part.to(DEVICE) for part in (query, keys, values, first, lengths)]
     return attention_by_triton(*inputs, 0.3).cpu(), by_hand(*states(shape, dtype), 0.3)[rows]
 

@@ -69,6 +69,6 @@ def test_several_tokens_are_those_of_transformers() -> None:
 @pytest.mark.parametrize("more", [{}, {"s_aux": torch.zeros(HEADS)}], ids=["plain", "unknown arguments"])
 def test_a_step_of_a_fixed_shape_sees_the_columns_from_the_first_to_its_length(more: dict[str, torch.Tensor]) -> None:
     query, key, value, _ = states()
-    first, lengths = torch.zeros(ROWS, 1, 1, 1, dtype=torch.long), torch.tensor(LENGTHS)
-    output, _ = slot_attention(Attention(), query, key, value, first, scaling=0.3, slot_lengths=lengths, **more)
+    spans = torch.tensor([[0, length] for length in LENGTHS])[:, None, None]
+    output, _ = slot_attention(Attention(), query, key, value, spans, scaling=0.3, **more)
     torch.testing.assert_close(output, by_hand(query, key, value, 0.3))
