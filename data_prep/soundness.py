@@ -22,7 +22,6 @@ from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 from data_prep.fingerprint import fingerprint, local_folder
 from data_prep.weight_files import Tensor, read_json, read_tensors
 from recipes.errors import UserError
-from recipes.paths import find_path
 
 PER_LAYER_LISTS = ("layer_types", "mlp_layer_types", "no_rope_layers")
 """config lists with one entry per layer"""
@@ -52,7 +51,7 @@ def check_model(model: str, tokenizer: PreTrainedTokenizerBase | None = None) ->
     """UserError where the checkpoint `model` (a folder, or a Hub id in the local cache) contradicts itself, holds a
     number that is not finite, or has no row for a token of `tokenizer`; what is not on this machine is not checked."""
     folder, known = local_folder(model), fingerprint(model)
-    if folder is None or not (known or Path(find_path(model)).is_dir()):  # of a Hub model only the config may be here
+    if folder is None or not known:  # only the config may be here, which is enough for a dry run
         return
     check_weights(folder)
     if tokenizer is not None:

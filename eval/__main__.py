@@ -49,9 +49,10 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
 
     Under `out`, where it is given, everything is kept: a killed sweep resumes, and a complete one is not done again.
     """
-    from data_prep.models import context_tokens
+    from data_prep.models import context_tokens, load_config
     from eval.checkpoint import checkpoint_hash, checkpoint_tokenizer, checkpoint_weights, fetch, find_checkpoint
     from eval.engines.choose import version_of
+    from eval.engines.held_models import check_held
     from eval.kept_sweep import KeptSweep, Place
     from eval.numbers.summary import sweep_rows
     from eval.show.answers import room_to_reason
@@ -70,6 +71,8 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
     if room := room_to_reason(spec.protocol.budgets, spec.protocol.answer_tokens):
         print(f"{path}: {room}")
     check_context(spec, context_tokens(checkpoint.base, recipe.model), "sweep.budgets")
+    if recipe.sweep.engine.takes_checkpoints:
+        check_held(recipe.sweep.engine, path, load_config(checkpoint.base, recipe.model))
     with nullcontext(out) if out is not None else TemporaryDirectory() as folder:
         place = Place(RunFolder(Path(folder)).samples, "run", step)
         sweeps = KeptSweep(spec, place, checkpoint_hash(checkpoint, recipe.model), ALONE).run(

@@ -77,6 +77,14 @@ class ForcedThought:
             return float(self._answer_stream[len(self._answer)])
         return float(self._think_stream[len(self._thinking)])
 
+    def uniforms_ahead(self, count: int) -> np.ndarray:
+        """The random numbers of the next `count` choices if no answer begins or ends meanwhile; 0 after their end."""
+        stream, used = (
+            (self._answer_stream, len(self._answer)) if self.answering else (self._think_stream, len(self._thinking))
+        )
+        ahead = stream[used : used + count]
+        return np.concatenate([ahead, np.zeros(count - len(ahead))])
+
     @property
     def banned_ids(self) -> tuple[int, ...]:
         """The tokens that must not be chosen next: in an answer, think marks and what would complete one."""

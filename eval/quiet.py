@@ -30,24 +30,40 @@ def _make_trainable(model: PreTrainedModel) -> None:
 
 
 @contextmanager
+def _without_cudnn_attention() -> Iterator[None]:
+    """cuDNN builds a plan for every new length, which takes the host longer than the attention takes the GPU."""
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    try:
+        yield
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
+
+
+@contextmanager
 def quiet(model: PreTrainedModel) -> Iterator[None]:
     """Evaluation mode (no dropout or checkpointing), on a CPU with oneDNN's products (`eval.engines.cpu_linear`).
 
-    Attention is the slots', or eager where the model has no SDPA: FlashAttention knows no slot masks. All is restored
-    at the end.
+    Attention is the slots', or eager where the model has no SDPA: FlashAttention knows no slot masks. A mixture of
+    experts reckons no losses of its router, which need masks of another shape. All is restored at the end.
     """
     modes = [(module, module.training) for module in model.modules()]  # one by one: a frozen block may be in eval mode
     states = random.getstate(), np.random.get_state()
-    implementation = model.config._attn_implementation
+    implementation, text = model.config._attn_implementation, model.config.get_text_config()
+    routes = getattr(text, "output_router_logits", None)
     try:
-        with torch.random.fork_rng(_devices()), onednn_linears(model):
+        with torch.random.fork_rng(_devices()), onednn_linears(model), _without_cudnn_attention():
             model.eval()
+            if routes is not None:
+                text.output_router_logits = False
             if implementation != "eager":  # also the split attention of packed rows (`train.packed_attention`)
                 model.set_attn_implementation(SLOTS if model._supports_sdpa else "eager")
             yield
     finally:
         for module, training in modes:
             module.training = training
+        if routes is not None:
+            text.output_router_logits = routes
         _make_trainable(model)
         if model.config._attn_implementation != implementation:
             model.set_attn_implementation(implementation)

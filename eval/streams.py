@@ -14,6 +14,8 @@ import torch
 LIKELIEST = 256
 """tokens of a row that are looked at first; the nucleus of a real model is nearly always smaller"""
 
+SUM_BLOCK = 512
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -44,13 +46,22 @@ def sample_tokens(logits: torch.Tensor, uniform: torch.Tensor, sampling: Samplin
     tokens do not decide have their whole vocabulary sorted. A row with NaN or infinity, which has no distribution,
     gives what greedy decoding gives.
     """
-    scaled = logits.float() / sampling.temperature
-    vocabulary = scaled.shape[1]
-    tokens, is_decided = _draw(scaled, uniform, sampling, min(sampling.top_k + LIKELIEST, vocabulary))
+    tokens, is_decided = sample_likeliest(logits, uniform, sampling)
     if not is_decided.all():
         undecided = (~is_decided).nonzero().squeeze(1)
-        tokens[undecided] = _draw(scaled[undecided], uniform.to(undecided.device)[undecided], sampling, vocabulary)[0]
+        scaled = logits[undecided].float() / sampling.temperature
+        uniform = uniform.to(undecided.device)[undecided]
+        tokens[undecided] = _draw(scaled, uniform, sampling, scaled.shape[1])[0]
     return tokens
+
+
+def sample_likeliest(
+    logits: torch.Tensor, uniform: torch.Tensor, sampling: Sampling
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The token ids [rows] of `sample_tokens` and whether the likeliest tokens decide them [rows]; where they do not,
+    an id is not to be used. Asks nothing of the host."""
+    scaled = logits.float() / sampling.temperature
+    return _draw(scaled, uniform, sampling, min(sampling.top_k + LIKELIEST, scaled.shape[1]))
 
 
 def _draw(
@@ -71,13 +82,14 @@ def _draw(
     all_weights = weights if is_whole or sampling.top_k else (scaled - ordered[:, :1]).exp()
     # In float64, since over a large vocabulary float32 sums lose more than the probability of a rare token.
     probabilities = weights.double() / all_weights.sum(dim=-1, keepdim=True, dtype=torch.float64)
-    before = probabilities.cumsum(dim=-1) - probabilities
+    before = running_sums(probabilities) - probabilities
     kept = (before < sampling.top_p) & (probabilities >= sampling.min_p * probabilities[:, :1]) & (probabilities > 0)
-    cumulative = (probabilities * kept).cumsum(dim=-1)
+    cumulative = running_sums(probabilities * kept)
     # Where a cut falls among the likeliest, what is kept is all there is and is scaled to one (by scaling the target);
     # where none does, the likeliest are a part of the distribution, whose mass is one already.
     is_cut = ~kept.all(dim=-1, keepdim=True)  # [rows, 1], as are all below
-    mass = torch.where(is_cut, cumulative[:, -1:], 1.0)
+    # a tensor of ones: a plain 1.0 would be copied from the host, which a CUDA graph cannot hold
+    mass = torch.where(is_cut, cumulative[:, -1:], torch.ones_like(cumulative[:, -1:]))
     target = uniform.to(cumulative).unsqueeze(1) * mass
     place = torch.searchsorted(cumulative, target, right=True)
     last_kept = (kept.sum(dim=-1, keepdim=True) - 1).clamp(min=0)  # nothing is kept of a row that is not finite
@@ -86,6 +98,23 @@ def _draw(
     nothing_to_cut = sampling.top_p >= 1 and sampling.min_p == 0
     is_decided = has_sure_place.gather(1, at) & (is_cut | is_whole | ((place < count) & nothing_to_cut))
     return ids.gather(1, at).squeeze(1), is_decided.squeeze(1)
+
+
+def running_sums(values: torch.Tensor) -> torch.Tensor:
+    """Cumulative sums of each row [rows, count]. Under `deterministic` torch has none on a GPU and would refuse."""
+    if values.is_cuda and torch.are_deterministic_algorithms_enabled():
+        return sums_by_products(values)
+    return values.cumsum(dim=-1)
+
+
+def sums_by_products(values: torch.Tensor) -> torch.Tensor:
+    """The same by products with triangles of ones: within blocks of a row, then of the blocks' sums."""
+    count = values.shape[1]
+    blocks = torch.nn.functional.pad(values, (0, -count % SUM_BLOCK)).unflatten(1, (-1, SUM_BLOCK))
+    inside = blocks @ values.new_ones(SUM_BLOCK, SUM_BLOCK).triu()  # [rows, blocks, SUM_BLOCK]
+    sums = inside[:, :, -1]  # [rows, blocks]
+    before = sums @ values.new_ones(sums.shape[1], sums.shape[1]).triu(1)
+    return (inside + before[:, :, None]).flatten(1)[:, :count]
 
 
 def _ordered(scaled: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:

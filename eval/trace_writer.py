@@ -18,13 +18,14 @@ from typing import Any
 
 from data_prep.fingerprint import fingerprint
 from data_prep.grading.grade import grade_all
-from data_prep.models import context_tokens, load_tokenizer
+from data_prep.models import context_tokens, load_config, load_tokenizer
 from data_prep.problem import Problem, Suite
 from data_prep.tokens.prompts import ThinkFormat, think_format
 from data_prep.tokens.tokenize import Labeller, Unwritable
 from data_prep.trace import Trace
 from data_prep.traces.files import new_file, trace_row, write_row
 from eval.checkpoint import checkpoint_weights, fetch, find_checkpoint
+from eval.engines.held_models import check_held
 from eval.looping import is_looping
 from eval.rejection import VERIFIED, Sample, chosen, problem_row, summary
 from eval.samples import answer_text
@@ -101,6 +102,7 @@ def make_generation(recipe: Recipe) -> Generation:
     bare = replace(spec.protocol.format, cue="", own_close_ids=close_ids, forced_close_ids=close_ids)
     spec = replace(spec, protocol=replace(spec.protocol, format=bare))
     check_context(spec, context_tokens(recipe.model.unpruned, recipe.model), "data.traces.thinking_tokens")
+    check_held(section.engine, recipe.model.unpruned, load_config(recipe.model.unpruned, recipe.model))
     return Generation(section, recipe.model, spec, think_format(recipe.data.format, tokenizer))
 
 

@@ -34,6 +34,10 @@ class HFEngine(Section):
         description="what a sweep may take on a rank beside the weights (cache, logits); fewer thoughts are decoded "
         "side by side where more would not fit",
     )
+    cuda_graphs: bool = Field(
+        default=True,
+        description="on a GPU: decode by CUDA graphs, captured at the beginning of a sweep and freed at its end",
+    )
 
     @property
     def thoughts_at_once(self) -> int:

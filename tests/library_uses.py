@@ -190,6 +190,7 @@ USES = [
     Use("_attn_implementation", "transformers:PreTrainedConfig._attn_implementation", there),
     Use("_attn_implementation", "transformers:PreTrainedConfig", is_not_saved),
     Use("_supports_sdpa", "transformers:Qwen3ForCausalLM._supports_sdpa", lambda can: can is True),
+    Use("_is_stateful", "transformers:RwkvForCausalLM._is_stateful", lambda is_so: is_so is True),
     Use("_supports_attention_backend", "transformers:Qwen3ForCausalLM._supports_attention_backend", lambda can: can),
     Use(
         "ALL_ATTENTION_FUNCTIONS",

@@ -88,7 +88,13 @@ def room_of(name: str) -> str:
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return (node for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    """All but kernels for a GPU, which take every pointer and stride by itself, one a line."""
+    return (
+        node
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and "triton.jit" not in map(ast.unparse, node.decorator_list)
+    )
 
 
 def lines(path: Path) -> int:

@@ -12,6 +12,7 @@ from data_prep.prepared.manifest import describe
 from data_prep.prepared.prepare import Prepared, open_prepared, prepare, quiet
 from data_prep.problem import Suite
 from data_prep.soundness import check_model
+from eval.engines.held_models import check_held
 from eval.numbers.foresight import Foresight, foresee, foresee_confirmed
 from eval.show.answers import room_to_reason
 from eval.show.tables import budget_name
@@ -128,6 +129,7 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
     for each in (spec, confirm):
         if each is not None:
             check_context(each, context, "sweep.budgets")
+    check_held(recipe.sweep.engine, recipe.model.unpruned, load_config(recipe.model.unpruned, recipe.model))
     if recipe.prune is not None:
         layers = int(load_config(recipe.model.unpruned, recipe.model).num_hidden_layers)
         method_of(recipe.prune).check(layers)

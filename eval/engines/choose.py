@@ -10,7 +10,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from eval.engines.completions import CompletionEngine
-from eval.engines.hf import HFEngine, hf_version
+from eval.engines.hf import HFEngine, by_device, hf_version, without_graphs
 from eval.engines.memory import GIGABYTE
 from eval.engines.server import ServerCompleter, server_version
 from eval.engines.vllm import VllmCompleter, vllm_version
@@ -26,7 +26,8 @@ def _open_hf(
     section: HFSection, protocol: Protocol, tokenizer: PreTrainedTokenizerBase, weights: Weights
 ) -> Iterator[Engine]:
     assert weights.model is not None, "the engine in process needs a loaded model"
-    yield HFEngine(weights.model, protocol, section.batch_size, int(section.memory_gb * GIGABYTE))
+    limit_bytes, make_steps = int(section.memory_gb * GIGABYTE), by_device if section.cuda_graphs else without_graphs
+    yield HFEngine(weights.model, protocol, section.batch_size, limit_bytes, make_steps)
 
 
 @contextmanager

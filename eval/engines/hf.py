@@ -3,33 +3,69 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Protocol as Typed
 
 import torch
 import transformers
 from transformers import PreTrainedModel
 
-from data_prep.tokens.padding import pad_right
 from eval.budget_forcing import ForcedThought
+from eval.engines.block_steps import BlockSteps
 from eval.engines.memory import PREFILL_TOKENS, SlotLayout, lay_out_slots, row_tokens
-from eval.engines.slot_attention import SLOTS, Blocks, blocks_of
+from eval.engines.own_forward import agreed_windows
+from eval.engines.single_steps import SingleSteps
 from eval.engines.slot_cache import SlotCache
+from eval.engines.slot_forward import SlotForward
 from eval.protocol import Protocol
-from eval.streams import sample_tokens
 from eval.types import Missing, Request, Thought
 from runtime.pulse import beat
 
 LIMIT_BYTES = 4 << 30
 PREFILL_ROWS = 32
+FIXED_ROWS = 64
+"""rows of a step on a GPU under `deterministic`, whatever `batch_size`"""
 REFILL_SHARE = 8
 """new thoughts wait until an eighth of the slots is free, so that their prompts are run together"""
-Mask = torch.Tensor | dict[str, torch.Tensor] | None
 
 
 def hf_version() -> str:
     """What a protocol hash says of this engine."""
     return f"hf transformers {transformers.__version__} torch {torch.__version__}"
+
+
+class Steps(Typed):
+    """How thoughts advance: `active[i]` has slot i of the cache; `close` frees what the device held."""
+
+    def advance(self, active: list[ForcedThought]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+MakeSteps = Callable[[SlotForward, SlotCache, Protocol], Steps]
+
+
+def by_device(forward: SlotForward, cache: SlotCache, protocol: Protocol) -> Steps:
+    """One step at a time on a CPU; on a GPU blocks of steps by CUDA graphs."""
+    if forward.model.device.type == "cuda":
+        return BlockSteps(forward, cache, protocol, captures=True)
+    return without_graphs(forward, cache, protocol)
+
+
+def without_graphs(forward: SlotForward, cache: SlotCache, protocol: Protocol) -> Steps:
+    """The same without graphs."""
+    if forward.model.device.type == "cpu":
+        return SingleSteps(forward, cache, protocol)
+    return BlockSteps(forward, cache, protocol, captures=False)
+
+
+def is_row_invariant(model: PreTrainedModel) -> bool:
+    """Whether every product must have one number of rows, so that a thought is the same bits in any batch.
+
+    A GPU's library takes another kernel for another number of rows, and kernels round differently.
+    """
+    return torch.are_deterministic_algorithms_enabled() and model.device.type == "cuda"
 
 
 class HFEngine:
@@ -39,27 +75,34 @@ class HFEngine:
     """
 
     def __init__(
-        self, model: PreTrainedModel, protocol: Protocol, batch_size: int, limit_bytes: int = LIMIT_BYTES
+        self,
+        model: PreTrainedModel,
+        protocol: Protocol,
+        batch_size: int,
+        limit_bytes: int = LIMIT_BYTES,
+        make_steps: MakeSteps = by_device,
     ) -> None:
         self.model, self.protocol, self.batch_size, self.limit_bytes = model, protocol, batch_size, limit_bytes
-        self.windows = attention_windows(model.config)
-        self.uses_slots = model.config._attn_implementation == SLOTS
-        self.is_causal = self.uses_slots and set(self.windows.values()) == {None}
+        self.make_steps = make_steps
 
     @torch.inference_mode()  # `eval.quiet` copies what the model caches meanwhile, which autograd would refuse
     def think(self, requests: Sequence[Request]) -> Iterator[Thought | Missing]:
         """Yields each thought as it ends. Long prompts go first, so that rows of similar length are neighbours.
 
+        UserError where the engine does not give what the model's own forward gives (`eval.engines.own_forward`).
         If the device runs out of memory all the same, decoding continues with half as many rows; a thought that does
         not fit even alone is missing.
         """
+        if not requests:
+            return
         waiting = deque(sorted(requests, key=lambda r: -r.longest_prompt_tokens))
         active: list[ForcedThought] = []
-        layout = self._layout(waiting) if waiting else None
+        layout = self._layout(waiting)
+        windows = agreed_windows(self.model, self.protocol.vocabulary_size, layout.capacity)
+        forward = SlotForward(self.model, windows)
         while waiting or active:
-            assert layout is not None
             try:
-                yield from self._decode(waiting, active, layout)
+                yield from self._decode(forward, waiting, active, layout)
             except torch.OutOfMemoryError:
                 if layout.slots == 1:
                     lost = active.pop().request if active else waiting.popleft()
@@ -71,21 +114,39 @@ class HFEngine:
 
     def _layout(self, waiting: Sequence[Request]) -> SlotLayout:
         capacity = row_tokens(self.protocol, waiting[0].longest_prompt_tokens)
-        return lay_out_slots(self.model, self.protocol, capacity, min(self.batch_size, len(waiting)), self.limit_bytes)
+        most = FIXED_ROWS if is_row_invariant(self.model) else min(self.batch_size, len(waiting))
+        return lay_out_slots(self.model, self.protocol, capacity, most, self.limit_bytes)
 
-    def _decode(self, waiting: deque[Request], active: list[ForcedThought], layout: SlotLayout) -> Iterator[Thought]:
+    def _decode(
+        self, forward: SlotForward, waiting: deque[Request], active: list[ForcedThought], layout: SlotLayout
+    ) -> Iterator[Thought]:
         """Continuous batching: free slots take the next requests while the others continue.
 
         `active[i]` has slot i. Both lists are the caller's, so that it sees what was in progress when memory ran out.
         """
-        slots, cache = layout.slots, SlotCache(self.model.config.num_hidden_layers, layout.slots, layout.capacity)
+        cache = SlotCache(self.model.config.num_hidden_layers, layout.slots, layout.capacity)
+        steps = self.make_steps(forward, cache, self.protocol)
+        try:
+            yield from self._run(steps, forward, waiting, active, cache)
+        finally:
+            steps.close()
+
+    def _run(
+        self,
+        steps: Steps,
+        forward: SlotForward,
+        waiting: deque[Request],
+        active: list[ForcedThought],
+        cache: SlotCache,
+    ) -> Iterator[Thought]:
+        slots = cache.slots
         while active or waiting:
             free = slots - len(active)
             if waiting and free >= max(1, slots // REFILL_SHARE):
                 fresh = [ForcedThought(waiting.popleft(), self.protocol) for _ in range(min(free, len(waiting)))]
                 active += fresh
-                self._prefill(fresh, cache, len(active) - len(fresh))
-            self._step(active, cache)
+                prefill(forward, fresh, cache, len(active) - len(fresh))
+            steps.advance(active)
             beat()
             # From the last slot down, so that the thought that moves into a free slot has been looked at already.
             for slot in range(len(active) - 1, -1, -1):
@@ -96,90 +157,18 @@ class HFEngine:
                         active[slot] = last
                         cache.move(len(active), slot, last.length)
 
-    def _prefill(self, fresh: list[ForcedThought], cache: SlotCache, first_slot: int) -> None:
-        """Runs all prompt tokens but the last; that one is fed by the first step, which needs its logits alone."""
-        heads = [thought.queue[:-1] for thought in fresh]
-        for thought in fresh:
-            thought.length, thought.queue = len(thought.queue) - 1, thought.queue[-1:]
-        for start, stop in prefill_chunks([len(head) for head in heads]):
-            ids = pad_right(heads[start:stop], pad_id=0)["input_ids"].to(self.model.device)  # [rows, longest]
-            positions = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
-            cache.for_prefill(first_slot + start, ids.shape[1])
-            self._forward(ids, positions, ids.shape[1], cache, None)
 
-    def _step(self, active: list[ForcedThought], cache: SlotCache) -> None:
-        """Feeds one token to every row; rows whose queue is then empty choose their next one."""
-        device = self.model.device
-        ids = torch.tensor([[thought.queue.pop(0)] for thought in active], device=device)  # [rows, 1]
-        lengths = [thought.length for thought in active]
-        positions = torch.tensor(lengths, device=device)  # [rows]
-        cache.for_step(positions, max(lengths) + 1)
-        logits = self._forward(ids, positions[:, None], cache.width, cache, blocks_of(lengths))
-        for thought in active:
-            thought.length += 1
-        for thought, token in zip(active, self._choose(logits, active), strict=True):
-            if not thought.queue:
-                thought.accept(token)
-
-    def _forward(
-        self, ids: torch.Tensor, positions: torch.Tensor, width: int, cache: SlotCache, blocks: Blocks | None
-    ) -> torch.Tensor:
-        """Logits [rows, vocabulary] of the last column; attention over cache columns 0 … position of each token.
-
-        ids and positions [rows, tokens]; width: columns of the cache that are read; blocks: None in a prefill. A
-        prefill without sliding windows needs no mask: its rows begin at position 0, and padding comes after them.
-        """
-        if blocks is None and self.is_causal:
-            return self._logits(ids, positions, None, cache, None)
-        columns = torch.arange(width, device=ids.device)
-        visible = columns <= positions[..., None]  # [rows, tokens, width]
-        masks = {
-            kind: visible if window is None else visible & (columns > positions[..., None] - window)
-            for kind, window in self.windows.items()
-        }
-        four_dimensional = {kind: self._mask(mask) for kind, mask in masks.items()}
-        # Families with several kinds of layers take a mask for each by name; the others take the mask itself.
-        mask = four_dimensional if len(four_dimensional) > 1 else next(iter(four_dimensional.values()))
-        return self._logits(ids, positions, mask, cache, blocks)
-
-    def _logits(
-        self, ids: torch.Tensor, positions: torch.Tensor, mask: Mask, cache: SlotCache, blocks: Blocks | None
-    ) -> torch.Tensor:
-        output = self.model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-            slot_blocks=blocks,  # handed through to `slot_attention`; other implementations ignore it
-        )
-        return output.logits[:, -1]
-
-    def _mask(self, visible: torch.Tensor) -> torch.Tensor:
-        """[rows, 1, tokens, width]: boolean for SDPA, additive for eager attention."""
-        if self.model.config._attn_implementation == "sdpa" or (self.uses_slots and visible.shape[1] > 1):
-            return visible[:, None]
-        dtype = self.model.dtype
-        hidden = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
-        # the smallest finite number, not -inf: a row without a visible column would turn into NaN
-        return hidden.masked_fill_(~visible, torch.finfo(dtype).min)[:, None]
-
-    def _choose(self, logits: torch.Tensor, active: list[ForcedThought]) -> list[int]:
-        """The next token of each row; never an id beyond the tokenizer, nor a think mark in an answer."""
-        logits = logits[:, : self.protocol.vocabulary_size].float()
-        banned = [(row, token) for row, thought in enumerate(active) for token in thought.banned_ids]
-        if banned:
-            rows, tokens = torch.tensor(banned, device=logits.device).unbind(1)
-            logits[rows, tokens] = -torch.inf
-        if self.protocol.temperature == 0:
-            return logits.argmax(dim=-1).tolist()
-        # A row that still has tokens to feed chooses none: its number is not used.
-        uniform = torch.tensor([0.0 if thought.queue else thought.uniform for thought in active], dtype=torch.float64)
-        return sample_tokens(logits, uniform, self.protocol.sampling).tolist()
+def prefill(forward: SlotForward, fresh: list[ForcedThought], cache: SlotCache, first_slot: int) -> None:
+    """Runs all prompt tokens but the last; that one is fed by the first step, which needs its logits alone."""
+    most_rows = 1 if is_row_invariant(forward.model) else PREFILL_ROWS
+    heads = [thought.queue[:-1] for thought in fresh]
+    for thought in fresh:
+        thought.length, thought.queue = len(thought.queue) - 1, thought.queue[-1:]
+    for start, stop in prefill_chunks([len(head) for head in heads], most_rows):
+        forward.prefill(heads[start:stop], cache, first_slot + start)
 
 
-def prefill_chunks(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
+def prefill_chunks(lengths: Sequence[int], most_rows: int = PREFILL_ROWS) -> Iterator[tuple[int, int]]:
     """(first, last + 1) of neighbouring prompts that are run together: at most 32, and 4,096 tokens with padding.
 
     Prompts without a token to run are left out; one that is longer than that is run alone.
@@ -187,7 +176,7 @@ def prefill_chunks(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
     start = 0
     while start < len(lengths):
         stop, longest = start, 0
-        while stop < len(lengths) and stop - start < PREFILL_ROWS:
+        while stop < len(lengths) and stop - start < most_rows:
             longest = max(longest, lengths[stop])
             if stop > start and longest * (stop - start + 1) > PREFILL_TOKENS:
                 break
@@ -195,13 +184,3 @@ def prefill_chunks(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
         if max(lengths[start:stop]):
             yield start, stop
         start = stop
-
-
-def attention_windows(config: transformers.PreTrainedConfig) -> dict[str, int | None]:
-    """Attention kinds of a model and their sliding windows in tokens (None: sees everything before it)."""
-    window = getattr(config, "sliding_window", None)
-    kinds = set(getattr(config, "layer_types", None) or [])
-    if not kinds:
-        uses_window = window is not None and getattr(config, "use_sliding_window", True)
-        return {"full_attention": window if uses_window else None}
-    return {kind: window if kind == "sliding_attention" else None for kind in sorted(kinds | {"full_attention"})}

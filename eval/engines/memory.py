@@ -64,7 +64,8 @@ def _prefill_bytes(model: Any, capacity: int) -> int:
 def _token_bytes(config: Any, size: int) -> int:
     """Bytes of activations per token at the widest moment of a layer."""
     queries = config.num_attention_heads * _head_size(config)
-    return (6 * config.hidden_size + 3 * config.intermediate_size + 4 * queries + 6 * _key_values(config)) * size
+    inner = getattr(config, "intermediate_size", None) or 4 * config.hidden_size  # GPT-2 and OPT have another name
+    return (6 * config.hidden_size + 3 * inner + 4 * queries + 6 * _key_values(config)) * size
 
 
 def _key_values(config: Any) -> int:

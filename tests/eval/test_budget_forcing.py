@@ -235,3 +235,13 @@ def test_a_close_that_was_taken_back_does_not_hide_a_loop() -> None:
     fmt = dataclasses.replace(LONG_MARK, wait_ids=(21,))
     thought = drive(choose, make_protocol([60], fmt, extend_to=9, max_extensions=1, stop_loops=True))
     assert (thought.stop, thought.thinking_ids, thought.extensions) == ("loop", (21,) * 12, 1)
+
+
+def test_the_random_numbers_ahead_are_those_of_the_next_choices() -> None:
+    thought = ForcedThought(REQUEST, make_protocol([3], temperature=1.0))
+    ahead = thought.uniforms_ahead(6)
+    assert thought.uniform == ahead[0]
+    thought.length, thought.queue = 3, []
+    thought.accept(20)
+    assert thought.uniform == ahead[1] == thought.uniforms_ahead(2)[0]
+    assert ahead[5] == 0.0, "beyond the last token that may be chosen"

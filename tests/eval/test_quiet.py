@@ -9,11 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, Qwen3MoeConfig, Qwen3MoeForCausalLM
 
 from eval.engines.cpu_linear import has_onednn
+from eval.engines.hf import HFEngine
 from eval.quiet import quiet
+from eval.types import Thought
+from tests.eval.engines.test_hf import SHORT, by_forward
+from tests.eval.scripted import by_budget, make_protocol
 from tests.eval.worlds import fresh_nano
+from tests.prune.models import SHAPE
 
 IDS = torch.tensor([[2, 4, 10, 20, 38, 26, 12, 5, 6]])
 
@@ -30,6 +35,28 @@ def training() -> PreTrainedModel:
         layer.self_attn.attention_dropout = 0.5
     model.model.layers[1].eval()
     return model
+
+
+EXPERTS = {"moe_intermediate_size": 24, "num_experts": 4, "num_experts_per_tok": 2}
+
+
+def test_a_mixture_of_experts_in_training_is_swept_like_generate_and_asks_for_its_router_losses_again() -> None:
+    torch.manual_seed(0)
+    model = Qwen3MoeForCausalLM(Qwen3MoeConfig(**SHAPE, **EXPERTS)).train()
+    model.config.output_router_logits = True  # as TRL sets it
+    protocol = make_protocol([7], vocabulary_size=53)
+    with quiet(model):
+        thoughts = [one for one in HFEngine(model, protocol, 2).think(SHORT) if isinstance(one, Thought)]
+    assert model.config.output_router_logits
+    expected = by_forward(model.eval(), protocol)
+    assert {(one.problem, one.sample): by_budget(one) for one in thoughts} == expected
+
+
+def test_cudnn_builds_no_plans_for_attention(training: PreTrainedModel) -> None:
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    with quiet(training):
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+    assert torch.backends.cuda.cudnn_sdp_enabled() == before
 
 
 def flags(model: PreTrainedModel) -> list[bool]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from eval.streams import Sampling, sample_tokens, uniforms
+from eval.streams import Sampling, sample_likeliest, sample_tokens, sums_by_products, uniforms
 
 LOGITS = torch.log(torch.tensor([0.1, 0.2, 0.4, 0.3]))  # by descending probability: ids 2, 3, 1, 0
 
@@ -181,3 +181,17 @@ def test_a_row_that_is_not_finite_gives_the_greedy_token(vocabulary: int, broken
     logits = torch.zeros(2, vocabulary)
     logits[0, 3], logits[1, 7] = broken, 90.0
     assert sample_tokens(logits, torch.tensor([0.9, 0.9]), Sampling(1.0)).tolist() == [3, 7]
+
+
+def test_the_likeliest_say_where_they_do_not_decide() -> None:
+    logits = torch.zeros(2, 600)
+    logits[1, 5] = 90.0
+    tokens, is_decided = sample_likeliest(logits, torch.tensor([0.9, 0.9], dtype=torch.float64), Sampling(1.0))
+    assert is_decided.tolist() == [False, True]
+    assert tokens[1].item() == 5
+
+
+@pytest.mark.parametrize("count", [1, 512, 1300])
+def test_running_sums_by_products(count: int) -> None:
+    values = torch.rand(3, count, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(sums_by_products(values), values.cumsum(dim=-1), atol=1e-11, rtol=1e-13)

@@ -8,17 +8,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from data_prep.models import load_tokenizer
 from data_prep.tokens.prompts import encode, render_prompt
+from eval.sweep import make_sweep_spec
 from recipes.errors import UserError
 from recipes.loader import load
 from runtime.run_folder import RunFolder
 from tests.train.runs import small
-from train.inputs import _read_spec
 from train.probes import keep_probes, read_probes
 
 
 def test_the_prompts_are_those_of_the_deciding_suite(tmp_path: Path) -> None:
-    spec = _read_spec(load(small("lora", tmp_path, tmp_path)))
+    recipe = load(small("lora", tmp_path, tmp_path))
+    tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
+    spec = make_sweep_spec(recipe.sweep, recipe.data.format, tokenizer)
     keep_probes(spec, "chain", RunFolder(tmp_path))
     first = next(s for s in spec.suites if s.name == "chain").problems[0]
     rendered = render_prompt(first.question, spec.tokenizer, spec.protocol.format)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedModel
 
-from eval.engines.hf import HFEngine, attention_windows, prefill_chunks
+from eval.engines.hf import HFEngine, prefill_chunks
 from eval.engines.slot_attention import SLOTS
 from eval.looping import is_looping
 from eval.protocol import Protocol
@@ -208,20 +208,6 @@ def test_the_layers_of_a_model_need_not_be_at_model_layers() -> None:
     protocol = make_protocol([0, 5, 11], FORMAT, vocabulary_size=53)
     thoughts = think(model, protocol, SHORT, batch_size=2)
     assert {key: by_budget(thought) for key, thought in thoughts.items()} == by_forward(model, protocol)
-
-
-@pytest.mark.parametrize(
-    ("family", "windows"),
-    [
-        ("qwen3", {"full_attention": None}),
-        ("llama", {"full_attention": None}),
-        ("mistral", {"full_attention": 4}),
-        ("qwen2_mixed", {"full_attention": None, "sliding_attention": 4}),
-        ("gemma2", {"full_attention": None, "sliding_attention": 4}),
-    ],
-)
-def test_attention_windows(family: str, windows: dict[str, int | None]) -> None:
-    assert attention_windows(build(family).config) == windows
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from eval.engines.memory import PREFILL_TOKENS, PeakMemory, lay_out_slots
 from recipes.errors import UserError
@@ -44,3 +45,10 @@ def test_the_peak_counts_what_was_let_go_again() -> None:
     memory = PeakMemory()
     np.ones(64 << 20, dtype=np.uint8)
     assert 60 << 20 < memory.bytes() < 80 << 20
+
+
+def test_a_family_that_names_its_mlp_otherwise_has_four_times_its_width() -> None:
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=112, n_embd=64, n_head=2, n_layer=8, n_positions=64))
+    token = (6 * 64 + 3 * 256 + 4 * 64 + 6 * 64) * 4
+    row = 100 * (2 * 8 * 64 * 4 + 2 * 2 * 4 + 16) + 112 * (4 + 8) + token
+    assert lay_out_slots(model, nano_protocol([8]), 100, 1, 1 << 30).bytes == PREFILL_TOKENS * token + row

@@ -64,3 +64,11 @@ def test_several_tokens_are_those_of_transformers() -> None:
     output, _ = slot_attention(Attention(), query, key, value, visible)
     first, _ = slot_attention(Attention(), query[:, :, :1], key[:, :, :1], value[:, :, :1], torch.zeros(ROWS, 1, 1, 1))
     torch.testing.assert_close(output[:, :1], first)
+
+
+@pytest.mark.parametrize("more", [{}, {"s_aux": torch.zeros(HEADS)}], ids=["plain", "unknown arguments"])
+def test_a_step_of_a_fixed_shape_sees_the_columns_from_the_first_to_its_length(more: dict[str, torch.Tensor]) -> None:
+    query, key, value, _ = states()
+    spans = torch.tensor([[0, length] for length in LENGTHS])[:, None, None]
+    output, _ = slot_attention(Attention(), query, key, value, spans, scaling=0.3, **more)
+    torch.testing.assert_close(output, by_hand(query, key, value, 0.3))

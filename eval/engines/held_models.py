@@ -1,0 +1,42 @@
+"""Which families the engine in process can hold: those whose layers keep keys and values of every token, and no more.
+
+A state that is overwritten at every token (Mamba, linear attention, short convolutions) cannot be taken back where a
+budget interrupts a thought, and some families share or compress what they keep. They are refused by their config,
+before any weights are loaded.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+
+from recipes.engines import EngineSection
+from recipes.errors import UserError
+
+HELD_LAYERS = {"full_attention", "sliding_attention", "chunked_attention"}
+
+
+def check_held(engine: EngineSection, path: str, config: Any) -> None:
+    """UserError where `engine` is the one in process and the model at `path`, of this config, is none that it holds."""
+    if engine.in_process and (what := _not_held(config.get_text_config())):
+        raise UserError(
+            f"sweep.engine.name={engine.name}: the engine in process cannot sweep {path}: {what}; "
+            "use sweep.engine.name=vllm, or an endpoint (sweep.engine.name=server) with python -m eval"
+        )
+
+
+def _not_held(config: Any) -> str:
+    """What of a model is not held; "" where all is."""
+    others = sorted(set(getattr(config, "layer_types", None) or []) - HELD_LAYERS)
+    if others:
+        return f"its layers of type {', '.join(others)} keep another state than keys and values"
+    if getattr(config, "num_kv_shared_layers", 0):
+        return f"{config.num_kv_shared_layers} of its layers share keys and values"
+    try:
+        family = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    except (ImportError, RuntimeError):  # a family whose own code needs what is not installed here
+        return ""
+    if getattr(family, "_is_stateful", False):
+        return f"{config.model_type} keeps a state that each token overwrites"
+    return ""

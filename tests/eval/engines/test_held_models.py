@@ -1,0 +1,50 @@
+"""Which families the engine in process refuses by their config."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from transformers import (
+    Gemma3nTextConfig,
+    GraniteMoeHybridConfig,
+    JambaConfig,
+    Lfm2Config,
+    Llama4TextConfig,
+    MambaConfig,
+    Qwen3Config,
+    Qwen3MoeConfig,
+    Qwen3NextConfig,
+    RwkvConfig,
+)
+
+from eval.engines.held_models import check_held
+from recipes.engines import HFEngine, VllmEngine
+from recipes.errors import UserError
+
+HYBRIDS = {
+    "qwen3_next": (Qwen3NextConfig(), "linear_attention"),
+    "lfm2": (Lfm2Config(full_attn_idxs=[2, 5]), "conv"),
+    "jamba": (JambaConfig(), "linear_attention"),
+    "granitemoehybrid": (GraniteMoeHybridConfig(), "linear_attention"),
+    "mamba": (MambaConfig(), "linear_attention"),
+    "rwkv": (RwkvConfig(), "rwkv keeps a state"),
+    "gemma3n": (Gemma3nTextConfig(), "share keys and values"),
+}
+
+
+@pytest.mark.parametrize("family", HYBRIDS)
+def test_a_hybrid_is_refused_by_name(family: str) -> None:
+    config, why = HYBRIDS[family]
+    with pytest.raises(UserError, match=rf"cannot sweep some/model: .*{why}.*sweep.engine.name=vllm") as refusal:
+        check_held(HFEngine(), "some/model", config)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("config", [Qwen3Config(), Qwen3MoeConfig(), Llama4TextConfig()], ids=lambda c: c.model_type)
+def test_plain_families_are_held(config: Any) -> None:
+    check_held(HFEngine(), "some/model", config)
+
+
+def test_an_engine_of_its_own_process_is_not_asked() -> None:
+    check_held(VllmEngine(name="vllm"), "some/model", Qwen3NextConfig())
