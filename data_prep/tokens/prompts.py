@@ -75,6 +75,11 @@ class ThinkFormat:
         """The tokens with which the tokenizer itself writes the close tag."""
         return own_ids(self.close_mark)
 
+    @property
+    def close_mark_ids(self) -> tuple[int, ...]:
+        """`close_tag_ids` by the name of earlier releases, for scripts that were written against it."""
+        return self.close_tag_ids
+
 
 def think_format(section: FormatSection, tokenizer: PreTrainedTokenizerBase) -> ThinkFormat:
     """The format of `section` in the ids of `tokenizer`; UserError where the tokenizer cannot express it."""

@@ -72,7 +72,7 @@ def test_a_template_that_opens_the_thought_gets_the_recipes_open_once(opening: s
 
 def test_ids_of_a_think_format() -> None:
     fmt = think_format(FormatSection(cue="A:"), QWEN)
-    assert fmt.close_tag_ids == (CLOSE,)
+    assert fmt.close_tag_ids == fmt.close_mark_ids == (CLOSE,)
     assert fmt.forced_close_ids == (10, CLOSE, TWO_LINES, *b"A:")
     assert fmt.own_close_ids == (CLOSE, TWO_LINES, *b"A:")
     assert fmt.wait_ids == tuple(b"Wait")
