@@ -16,6 +16,7 @@ from data_prep.fingerprint import fingerprint, local_folder
 from data_prep.models import DTYPES
 from eval.show.confirmed import note_on, selection_note
 from prune.inspect import check_folder
+from prune.plan import FILE_NAME as PLAN
 from prune.surgery import is_occupied
 from recipes.command import run, split
 from recipes.errors import UserError
@@ -27,6 +28,7 @@ from train.card import model_card
 from train.checkpoints import check_whole, kept_checkpoint
 from train.confirm import confirmation_of
 from train.merging import Parity, Source, merge_and_check
+from train.published import LOCAL, hub_id, publishable
 
 REPORT = "export_report.json"
 MODEL_FILES = (".safetensors", ".json", ".jinja", ".txt", ".model")
@@ -58,8 +60,7 @@ def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
     parity = replace(parity, note=note_on(step, confirmed, chosen))
     report = {"checkpoint": checkpoint.name, "dtype": section.dtype, **asdict(parity)}
     write_whole(temporary / REPORT, json.dumps(report, indent=2) + "\n")
-    if (pruned / "prune_plan.json").is_file():
-        shutil.copy(pruned / "prune_plan.json", temporary)
+    _tell_plan(pruned, temporary)
     rows = read_rows(folder.confirmed.sweeps) if confirmed and confirmed["step"] == step else []
     model_card(folder, checkpoint, parity.merged_difference, temporary, parity.note, rows)
     check_folder(temporary)
@@ -67,6 +68,15 @@ def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
     shutil.rmtree(out, ignore_errors=True)
     temporary.rename(out)
     return parity
+
+
+def _tell_plan(pruned: Path, export: Path) -> None:
+    """The prune plan beside the exported weights, where there is one; without the paths of this machine."""
+    if not (pruned / PLAN).is_file():
+        return
+    plan = json.loads((pruned / PLAN).read_text(encoding="utf-8"))
+    told = {**plan, "unpruned": hub_id(plan.get("unpruned")) or LOCAL, "details": publishable(plan.get("details", {}))}
+    write_whole(export / PLAN, json.dumps(told, indent=2) + "\n")
 
 
 def _pruned_folder(folder: RunFolder, model: ModelSection) -> Path:
