@@ -2,15 +2,18 @@
 
 An adapter is merged in float32 and cast once. What is read back from the disk must be the trained model (`train.gate`),
 with the run's tokenizer and its stop tokens, or nothing is exported. The export is sealed: `python -m train.export
-verify DIR` says whether its files are still those that passed.
+verify DIR` says whether its files are still those that passed, and `push=USER/NAME` takes it to the Hub (`train.push`).
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+
+from huggingface_hub import HfApi
 
 from data_prep.fingerprint import fingerprint, local_folder
 from data_prep.models import DTYPES
@@ -29,6 +32,7 @@ from train.checkpoints import check_whole, kept_checkpoint
 from train.confirm import confirmation_of
 from train.merging import Parity, Source, merge_and_check
 from train.published import LOCAL, hub_id, publishable
+from train.push import check_login, check_name, push, upload_of
 
 REPORT = "export_report.json"
 MODEL_FILES = (".safetensors", ".json", ".jinja", ".txt", ".model")
@@ -108,23 +112,46 @@ def verify(folder: Path) -> str:
     return f"{folder}: all {len(files)} files of the model are as exported"
 
 
+OPTIONS = {
+    "run": "a run folder",
+    "out": "folder for the exported model; without run=: of one that was exported",
+    "checkpoint": "last, best or a step; default: the recipe's export.checkpoint",
+    "dtype": "float32 or bfloat16; default: the recipe's export.dtype",
+    "push": "USER/NAME on the Hugging Face Hub, to which the export goes (a new repository is private)",
+    "dry_run": "true: show what push would upload, and upload nothing",
+}
+
+
 def main(arguments: list[str]) -> None:
     if arguments[:1] == ["verify"] and len(arguments) == 2:
         print(verify(Path(arguments[1])))
         return
-    options, rest = split(
-        arguments,
-        {
-            "run": "a run folder",
-            "out": "folder for the exported model",
-            "checkpoint": "last, best or a step; default: the recipe's export.checkpoint",
-            "dtype": "float32 or bfloat16; default: the recipe's export.dtype",
-        },
-    )
-    if rest or "run" not in options or "out" not in options:
+    options, rest = split(arguments, OPTIONS)
+    if rest or "out" not in options or not {"run", "push"} & options.keys():
         wrong = f", not {' '.join(rest)}" if rest else ""
-        raise UserError(f"train.export: write run=DIR out=DIR [checkpoint=best] [dtype=bfloat16], or verify DIR{wrong}")
-    folder, out = RunFolder(Path(options["run"])), Path(options["out"])
+        raise UserError(
+            "train.export: write run=DIR out=DIR [checkpoint=best] [dtype=bfloat16] [push=USER/NAME], "
+            f"out=DIR push=USER/NAME for what was exported, or verify DIR{wrong}"
+        )
+    if options.get("dry_run", "false") not in ("true", "false"):
+        raise UserError(f"dry_run={options['dry_run']}: allowed are true and false")
+    is_dry, out = options.get("dry_run") == "true", Path(options["out"])
+    if is_dry and "push" not in options:
+        raise UserError("dry_run=true: it shows what push=USER/NAME would upload; name the repository")
+    if "push" in options:
+        check_name(options["push"])
+        if not is_dry:
+            check_login(HfApi())
+    if "run" in options:
+        _export(options, out)
+    if "push" in options:
+        print(verify(out))
+        upload = upload_of(out, options["push"])
+        print(f"{upload}\nnothing was uploaded" if is_dry else f"uploaded to {push(upload, HfApi())}")
+
+
+def _export(options: Mapping[str, str], out: Path) -> None:
+    folder = RunFolder(Path(options["run"]))
     if is_occupied(out):
         raise UserError(f"out={out} is not empty; name a new folder")
     if options.get("dtype", "float32") not in DTYPES:
