@@ -11,10 +11,10 @@ import torch
 from transformers import PreTrainedModel
 
 from data_prep.fingerprint import fingerprint
-from data_prep.models import load_model, load_tokenizer
+from data_prep.models import load_config, load_model, load_tokenizer
 from data_prep.prepared.prepare import Prepared
 from prune.calibration import calibration_batches
-from prune.families import check_cuttable, decoder_layers
+from prune.families import check_cuttable, check_family, decoder_layers
 from prune.methods.table import method_of
 from prune.plan import PrunePlan
 from prune.surgery import apply_plan, is_occupied, load_existing, save_pruned
@@ -46,6 +46,7 @@ def make_pruned(
     source = fingerprint(model.unpruned)
     if is_occupied(output):
         return _reuse(output, request, source)
+    check_family(load_config(model.unpruned, model))
     unpruned = load_model(model.unpruned, model)
     check_cuttable(unpruned)
     total = len(decoder_layers(unpruned))
