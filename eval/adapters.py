@@ -7,8 +7,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from data_prep.contradictions import LAYER
 from data_prep.fingerprint import local_folder
-from data_prep.soundness import LAYER
 from data_prep.weight_files import Tensor, read_file, read_tensors
 from recipes.errors import UserError
 

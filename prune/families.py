@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from data_prep.soundness import PER_LAYER_LISTS
+from data_prep.contradictions import PER_LAYER_LISTS
 from recipes.errors import UserError
 
 OTHER_LISTS = ("architectures", "eos_token_id", "bos_token_id", "pad_token_id")

@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from data_prep.contradictions import LAYER
 from data_prep.fingerprint import fingerprint, local_folder
 from data_prep.models import DTYPES
-from data_prep.soundness import LAYER
 from data_prep.weight_files import read_tensors
 from prune.plan import PrunePlan
 
