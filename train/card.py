@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from huggingface_hub import ModelCard
 
+from eval.adapters import BASE
 from eval.numbers.summary import Row, at_step, newest, steps, verdict_suite
 from eval.show.tables import budget_name, cell
 from prune.plan import describe_merges
@@ -31,13 +32,18 @@ SAYINGS = {
 }
 """the first sentence's second half, by the verdict's word"""
 
+IMPORTS = "from transformers import AutoModelForCausalLM, AutoTokenizer"
+WHOLE = 'model = AutoModelForCausalLM.from_pretrained(name, dtype="auto")'
+ADAPTED = """\
+base = AutoModelForCausalLM.from_pretrained("the pruned model", dtype="auto")  # see Lineage
+model = PeftModel.from_pretrained(base, name)"""
 LOADING = """\
 ```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
+{imports}
 
 name, budget = {name}, {budget}  # this repository or its folder; the most thinking tokens
 tokenizer = AutoTokenizer.from_pretrained(name)
-model = AutoModelForCausalLM.from_pretrained(name, dtype="auto")
+{load}
 
 messages = [{{"role": "user", "content": {question}}}]
 prompt = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, enable_thinking=True)
@@ -57,12 +63,18 @@ print(write(prompt + thought + {close} + {cue}, {answer_tokens}))
 
 
 def model_card(
-    folder: RunFolder, checkpoint: Path, difference: float, out: Path, note: str = "", confirmed: Sequence[Row] = ()
+    folder: RunFolder,
+    checkpoint: Path,
+    difference: float | None,
+    out: Path,
+    note: str = "",
+    confirmed: Sequence[Row] = (),
 ) -> None:
     """Writes README.md (and the figure, where it is drawn) to `out`.
 
-    note: what must be said under the curve; confirmed: the rows of this very checkpoint's confirmation, which then come
-    first. Figures that need a note are in the text alone, not in the metadata.
+    difference: of the merged weights to the trained model, in standard deviations of the logits; None for an adapter
+    that stays one. note: what must be said under the curve; confirmed: the rows of this very checkpoint's confirmation,
+    which then come first. Figures that need a note are in the text alone, not in the metadata.
     """
     facts, step = folder.facts(), step_of(checkpoint)
     figure = folder.figures / "accuracy_by_budget.png"
@@ -71,7 +83,7 @@ def model_card(
     swept = read_rows(folder.sweeps)
     judged = confirmed or swept
     results = [] if note and not confirmed else eval_results(judged, step, facts["recipe"])
-    data = card_data(facts["recipe"], facts["name"], results)
+    data = card_data(facts["recipe"], facts["name"], results, "transformers" if difference is not None else "peft")
     lines = [
         f"---\n{data.to_yaml()}\n---",
         "",
@@ -82,7 +94,7 @@ def model_card(
         f"Step {step} of run `{facts['id']}`, made with chainmend (commit {facts.get('commit')}).",
         "",
         *_lineage(facts, difference),
-        *_loading(facts, judged),
+        *_loading(facts, judged, data.library_name or ""),
         "## Accuracy by thinking budget",
         "",
         *(_confirmed(confirmed, step) if confirmed else []),
@@ -110,7 +122,7 @@ def _summary(rows: Sequence[Row], step: int) -> Row | None:
     return at_step(rows, "run", suite, swept[-1])[1] if swept else None
 
 
-def _lineage(facts: Mapping[str, Any], difference: float) -> list[str]:
+def _lineage(facts: Mapping[str, Any], difference: float | None) -> list[str]:
     recipe, plan = facts["recipe"], facts.get("prune_plan") or {}
     merged = f"; merged: {describe_merges(plan['merged'])}" if plan.get("merged") else ""
     traces = (recipe.get("data") or {}).get("traces") or {}
@@ -122,13 +134,18 @@ def _lineage(facts: Mapping[str, Any], difference: float) -> list[str]:
         *([f"- pruned: {_named(recipe['model']['pruned'])}"] if recipe["model"].get("pruned") else []),
         f"- pruned by {plan.get('method', 'others')}: layers {plan.get('removed', 'not recorded')} "
         f"of {plan.get('layers', 'not recorded')} removed{merged}",
-        f"- adapter: {recipe['adapter']['method']}; merged in float32, largest logit difference to the trained model "
-        f"{difference:.1e} standard deviations",
+        f"- adapter: {recipe['adapter']['method']}; {_merged(difference)}",
         f"- data: {facts['data']['traces_kept']} traces, hash `{facts['data']['hash']}`"
         + (f", from {origins}" if origins else ""),
         f"- licence: {_licences(licences(recipe))}",
         "",
     ]
+
+
+def _merged(difference: float | None) -> str:
+    if difference is None:
+        return f"not merged, for the pruned model whose fingerprint is in `{BASE}` and for no other"
+    return f"merged in float32, largest logit difference to the trained model {difference:.1e} standard deviations"
 
 
 def _named(model: str) -> str:
@@ -147,7 +164,7 @@ def _licences(stated: Licences) -> str:
     return "; ".join(f"`{name}`: {licence or 'not known here'}" for name, licence in stated.items())
 
 
-def _loading(facts: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:
+def _loading(facts: Mapping[str, Any], rows: Sequence[Row], library: str) -> list[str]:
     """Code that loads the model and bounds its thinking; nothing for a run that recorded no format."""
     written = facts.get("format")
     if not written:
@@ -159,6 +176,8 @@ def _loading(facts: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:
         "## How to load it, and to bound its thinking",
         "",
         LOADING.format(
+            imports=IMPORTS if library == "transformers" else f"from peft import PeftModel\n{IMPORTS}",
+            load=WHOLE if library == "transformers" else ADAPTED,
             name=json.dumps(facts["name"]),
             budget=max(budgets, default=1024),
             question=json.dumps("Your question"),

@@ -24,15 +24,17 @@ Licences = Mapping[str, str | None]
 """the licence that each source on the Hub states, None where its card is not on this machine or names none"""
 
 
-def card_data(recipe: Mapping[str, Any], name: str, results: Sequence[EvalResult]) -> ModelCardData:
-    """The metadata of the export of a run with this recipe (as run.json has it)."""
+def card_data(
+    recipe: Mapping[str, Any], name: str, results: Sequence[EvalResult], library: str = "transformers"
+) -> ModelCardData:
+    """The metadata of the export of a run with this recipe (as run.json has it); library: what loads it."""
     base = hub_id(recipe["model"]["unpruned"])
     relation: dict[str, Any] = {"base_model_relation": "finetune"} if base else {}
     return ModelCardData(
         base_model=base,
         datasets=data_sets(recipe) or None,
         license=licence_of(base, "model") if base else None,
-        library_name="transformers",
+        library_name=library,
         pipeline_tag=TASK,
         tags=list(TAGS),
         model_name=name,

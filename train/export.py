@@ -15,23 +15,19 @@ from pathlib import Path
 
 from huggingface_hub import HfApi
 
-from data_prep.fingerprint import fingerprint, local_folder
 from data_prep.models import DTYPES
-from eval.show.confirmed import note_on, selection_note
 from prune.inspect import check_folder
-from prune.plan import FILE_NAME as PLAN
 from prune.surgery import is_occupied
 from recipes.command import run, split
 from recipes.errors import UserError
-from recipes.schema import ExportSection, ModelSection, Recipe
-from runtime.files import read_rows, write_whole
-from runtime.run_folder import RunFolder, step_of
+from recipes.schema import ExportSection
+from runtime.files import write_whole
+from runtime.run_folder import RunFolder
 from runtime.seal import COMPLETE, damage_of, files_of, read_seal, seal
+from train.adapter_export import export_adapter
 from train.card import model_card
-from train.checkpoints import check_whole, kept_checkpoint
-from train.confirm import confirmation_of
-from train.merging import Parity, Source, merge_and_check
-from train.published import LOCAL, hub_id, publishable
+from train.export_source import figures_of, source_of, tell_plan
+from train.merging import Parity, merge_and_check
 from train.push import check_login, check_name, push, upload_of
 
 REPORT = "export_report.json"
@@ -42,55 +38,23 @@ MODEL_FILES = (".safetensors", ".json", ".jinja", ".txt", ".model")
 def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
     """Exports the newest or the best complete checkpoint of `folder` to `out`, which is replaced.
 
-    UserError where there is no checkpoint, where it is damaged, or where the logits differ; `out` then stays.
+    UserError where there is none, where it is damaged, or where the logits differ; `out` then stays.
     """
-    facts = folder.facts()
-    if not facts or not folder.complete_checkpoints():
-        raise UserError(f"run={folder.path}: no complete checkpoint there; name the folder of a run that has saved one")
-    recipe = Recipe.model_validate(facts["recipe"])
-    checkpoint = kept_checkpoint(folder, section, recipe.keep_best)
-    check_whole(checkpoint)
-    pruned = _pruned_folder(folder, recipe.model)
-    if fingerprint(str(pruned)) != facts["pruned_fingerprint"]:
-        raise UserError(
-            f"{pruned} is no longer the pruned model that this run was trained on (its fingerprint "
-            "differs); put the right weights back, an adapter fits no others"
-        )
+    source = source_of(folder, section)
     temporary = out.with_name(f".{out.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
-    parity = merge_and_check(Source(folder, checkpoint, pruned, recipe), section, temporary)
-    step, confirmed = step_of(checkpoint), confirmation_of(folder, checkpoint, str(pruned), recipe)
-    chosen = selection_note(read_rows(folder.sweeps), str(recipe.keep_best)) if section.checkpoint == "best" else ""
-    parity = replace(parity, note=note_on(step, confirmed, chosen))
-    report = {"checkpoint": checkpoint.name, "dtype": section.dtype, **asdict(parity)}
+    parity = merge_and_check(source, section, temporary)
+    note, confirmed = figures_of(source, section)
+    parity = replace(parity, note=note)
+    report = {"checkpoint": source.checkpoint.name, "dtype": section.dtype, **asdict(parity)}
     write_whole(temporary / REPORT, json.dumps(report, indent=2) + "\n")
-    _tell_plan(pruned, temporary)
-    rows = read_rows(folder.confirmed.sweeps) if confirmed and confirmed["step"] == step else []
-    model_card(folder, checkpoint, parity.merged_difference, temporary, parity.note, rows)
+    tell_plan(source.pruned, temporary)
+    model_card(folder, source.checkpoint, parity.merged_difference, temporary, note, confirmed)
     check_folder(temporary)
     seal(temporary)
     shutil.rmtree(out, ignore_errors=True)
     temporary.rename(out)
     return parity
-
-
-def _tell_plan(pruned: Path, export: Path) -> None:
-    """The prune plan beside the exported weights, where there is one; without the paths of this machine."""
-    if not (pruned / PLAN).is_file():
-        return
-    plan = json.loads((pruned / PLAN).read_text(encoding="utf-8"))
-    told = {**plan, "unpruned": hub_id(plan.get("unpruned")) or LOCAL, "details": publishable(plan.get("details", {}))}
-    write_whole(export / PLAN, json.dumps(told, indent=2) + "\n")
-
-
-def _pruned_folder(folder: RunFolder, model: ModelSection) -> Path:
-    """Where the weights lie on which the run was trained: in the run folder, or where the recipe names them."""
-    if model.pruned is None:
-        return folder.pruned
-    folder_of_weights = local_folder(model.pruned)
-    if folder_of_weights is None:
-        raise UserError(f"model.pruned={model.pruned}: not on this machine, and the export needs it; bring it back")
-    return folder_of_weights
 
 
 def verify(folder: Path) -> str:
@@ -117,6 +81,7 @@ OPTIONS = {
     "out": "folder for the exported model; without run=: of one that was exported",
     "checkpoint": "last, best or a step; default: the recipe's export.checkpoint",
     "dtype": "float32 or bfloat16; default: the recipe's export.dtype",
+    "form": "model (default), or adapter: the adapter alone, for the pruned model that it was trained on",
     "push": "USER/NAME on the Hugging Face Hub, to which the export goes (a new repository is private)",
     "dry_run": "true: show what push would upload, and upload nothing",
 }
@@ -159,9 +124,17 @@ def _export(options: Mapping[str, str], out: Path) -> None:
     checkpoint = options.get("checkpoint", "last")
     if checkpoint not in ("last", "best") and not checkpoint.isdigit():
         raise UserError(f"checkpoint={checkpoint}: allowed are last, best and the step of a checkpoint")
+    form = options.get("form", "model")
+    if form not in ("model", "adapter"):
+        raise UserError(f"form={form}: allowed are model and adapter")
+    if form == "adapter" and "dtype" in options:
+        raise UserError("dtype=...: an adapter keeps the dtype that it was trained in; leave it out, or form=model")
     recipe = folder.facts().get("recipe", {})
     chosen = {key: options[key] for key in ("dtype", "checkpoint") if key in options}
     section = ExportSection.model_validate({**recipe.get("export", {}), **chosen})
+    if form == "adapter":
+        print(export_adapter(source_of(folder, section), out, section))
+        return
     print("\n".join(described(export_run(folder, out, section), out, section.dtype)))
 
 
