@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from recipes.errors import UserError
 from recipes.paths import ROOT
-from recipes.schema import ExportSection
+from recipes.schema import ExportSection, Recipe
 from runtime.ranks import ALONE
 from runtime.run_folder import RunFolder
 from runtime.seal import COMPLETE
@@ -226,5 +228,8 @@ def test_verify_refuses_a_folder_without_a_seal(copy: RunFolder) -> None:
 
 @pytest.mark.slow
 def test_a_refused_export_leaves_the_runs_end_recorded(copy: RunFolder, tmp_path: Path) -> None:
-    refused(lambda: stages.finish(Run(copy, ALONE, NoTracker()), ExportSection(tolerance=1e-12)), "export refused")
+    recipe = Recipe.model_validate(copy.facts()["recipe"]).changed(export=ExportSection(tolerance=1e-12))
+    unconfirmed: Any = SimpleNamespace(confirm=None)
+    run = Run(copy, ALONE, NoTracker())
+    refused(lambda: stages.finish(run, recipe, unconfirmed, str(copy.pruned)), "export refused")
     assert copy.facts()["finished"] and copy.facts()["verdict"]
