@@ -40,12 +40,38 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     if (folder / INDEX).is_file():
         return _read_shards(folder, names)
     if not names:
-        raise UserError(
-            f"{folder}: no {SINGLE} and no {INDEX}; pickled weights are not read, save the model as safetensors"
-        )
+        raise UserError(f"{folder}: no {SINGLE} and no {INDEX}; {_what_is_there(folder)}")
     if names != {SINGLE}:
         raise UserError(f"{folder}: {min(names - {SINGLE})} is listed in no {INDEX}; remove it or restore the index")
     return read_file(folder / SINGLE)
+
+
+def _what_is_there(folder: Path) -> str:
+    """What lies in a folder in place of weights that are read, and what to do."""
+    files = sorted(path.name for path in folder.iterdir())
+    found = {suffix: [name for name in files if name.endswith(suffix)] for suffix in (".safetensors", ".gguf")}
+    if "adapter_model.safetensors" in files:
+        return "only an adapter lies there; merge it into its base (`merge_and_unload`) and save the model"
+    if found[".safetensors"]:
+        name = found[".safetensors"][0]
+        return f"{name} is a name that transformers does not read; rename it to {SINGLE}, or save the model again"
+    if found[".gguf"]:
+        return f"{found['.gguf'][0]} is a file of llama.cpp; give the model that it was made from"
+    if "zero_to_fp32.py" in files or any(name.startswith("global_step") for name in files):
+        return "it is a checkpoint of DeepSpeed in shards; gather it with its zero_to_fp32.py, as safetensors"
+    if any(name.endswith((".bin", ".pt", ".pth")) for name in files):
+        return "pickled weights are not read, save the model as safetensors"
+    return "there are no weights; copy the checkpoint again"
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json of a checkpoint folder. UserError where it is missing or damaged; an adapter is named as one."""
+    if not (folder / "config.json").exists() and (folder / "adapter_config.json").exists():
+        raise UserError(
+            f"{folder}: only an adapter lies there, no model; `python -m eval model=` takes it as it is, everything "
+            "else needs it merged into its base (`python -m train.export`, or PEFT's `merge_and_unload`)"
+        )
+    return read_json(folder / "config.json")
 
 
 def read_json(path: Path) -> dict[str, Any]:

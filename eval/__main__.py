@@ -22,6 +22,7 @@ def main(arguments: list[str]) -> None:
     """Sweeps each model and prints one table per suite."""
     keys = {
         "model": "folder or Hub id of a checkpoint, or the folder of a LoRA adapter; several with commas",
+        "base": "folder or Hub id of the model under the adapter, where that names none or another place",
         "out": "folder to keep rows and samples; a sweep that was killed resumes from there",
         "step": "training step that the rows carry (default 0)",
     }
@@ -39,12 +40,15 @@ def main(arguments: list[str]) -> None:
             f"model={values['model']}: with out= each model is kept in a folder of its own name, and "
             f"{', '.join(folders)} are not different; sweep them one by one, each with its own out="
         )
-    rows = {name: sweep_checkpoint(name, recipe, out / Path(name).name if out else None, int(step)) for name in names}
+    base = values.get("base", "")
+    rows = {
+        name: sweep_checkpoint(name, recipe, out / Path(name).name if out else None, int(step), base) for name in names
+    }
     for suite in recipe.sweep.suites:
         print(suite_table(rows, suite.name) + "\n")
 
 
-def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> list[dict[str, Any]]:
+def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int, base: str = "") -> list[dict[str, Any]]:
     """The rows of one checkpoint on every suite of the recipe.
 
     Under `out`, where it is given, everything is kept: a killed sweep resumes, and a complete one is not done again.
@@ -63,7 +67,7 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int) -> 
     from runtime.run_folder import RunFolder
 
     version_of(recipe.sweep.engine)  # a missing engine is an error before anything is loaded
-    checkpoint = find_checkpoint(path)
+    checkpoint = find_checkpoint(path, base)
     if recipe.sweep.engine.takes_checkpoints:
         fetch(checkpoint)
     spec = make_sweep_spec(recipe.sweep, recipe.data.format, checkpoint_tokenizer(checkpoint, recipe.model))

@@ -7,22 +7,26 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from data_prep.fingerprint import local_folder
-from data_prep.soundness import LAYER
-from data_prep.weight_files import Tensor, read_file, read_tensors
+from data_prep.contradictions import LAYER
+from data_prep.fingerprint import fingerprint, local_folder
+from data_prep.weight_files import Tensor, read_file, read_json, read_tensors
 from recipes.errors import UserError
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+BASE = "adapter_base.json"
+"""of an exported adapter: the fingerprint of the one model that it belongs to"""
 OTHERS = "was made for another model"
 PART = re.compile(r"^base_model\.model\.(.+)\.lora_([AB])\.weight$")
 
 
 def check_fits(adapter: Path, base: str) -> None:
-    """UserError where an adapter has a part for which the model has no weight, or one of another shape, or where it
-    leaves out layers of the model without saying so. A model that is not on this machine is not checked."""
+    """UserError where an adapter says that it belongs to other weights, has a part for which the model has no weight,
+    or one of another shape, or where it leaves out layers of the model without saying so. A model that is not on this
+    machine is not checked."""
     folder = local_folder(base)
     if folder is None or not (adapter / WEIGHTS).is_file():
         return
+    _check_base(adapter, base)
     weights = read_tensors(folder)
     parts = read_file(adapter / WEIGHTS)
     if not parts:
@@ -32,6 +36,17 @@ def check_fits(adapter: Path, base: str) -> None:
     told = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
     if told.get("layers_to_transform") is None and isinstance(told.get("target_modules"), list):
         _check_layers(adapter, base, parts, weights)
+
+
+def _check_base(adapter: Path, base: str) -> None:
+    if not (adapter / BASE).is_file():
+        return  # a run's own checkpoint, or another tool's adapter
+    named, here = read_json(adapter / BASE).get("fingerprint"), fingerprint(base)
+    if here and here != named:
+        raise UserError(
+            f"{adapter} belongs to the model with the fingerprint {named}, but {base} is {here}; name the right "
+            "folder with base=DIR"
+        )
 
 
 def _check_part(adapter: Path, base: str, name: str, part: Tensor, weights: dict[str, Tensor]) -> None:

@@ -37,20 +37,23 @@ class Checkpoint:
     adapter: str | None = None
 
 
-def find_checkpoint(path: str) -> Checkpoint:
-    """The checkpoint at `path`. UserError where an adapter does not say which model it belongs to, or where a run's
+def find_checkpoint(path: str, base: str = "") -> Checkpoint:
+    """The checkpoint at `path`; base: the model under an adapter, where the adapter names none or it lies elsewhere.
+
+    UserError where an adapter does not say which model it belongs to, or where a run's
     checkpoint is not as it was saved."""
     folder = Path(find_path(path))
     damage = damage_of(folder, READ_HERE)
     if damage:
         raise UserError(f"model={path} is damaged: {'; '.join(damage[:3])}; name another checkpoint")
     if not (folder / ADAPTER_CONFIG).is_file() or (folder / "config.json").is_file():
+        if base:
+            raise UserError(f"base={base}: {path} is a whole model and no adapter; leave base out")
         return Checkpoint(find_path(path))
-    base = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("base_model_name_or_path")
+    base = base or json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("base_model_name_or_path")
     if not base:
         raise UserError(
-            f"model={path}: its {ADAPTER_CONFIG} does not name the model that the adapter belongs to; "
-            "set base_model_name_or_path there"
+            f"model={path}: its {ADAPTER_CONFIG} does not name the model that the adapter belongs to; write base=DIR"
         )
     return Checkpoint(find_path(base), str(folder))
 

@@ -8,25 +8,49 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from data_prep.soundness import PER_LAYER_LISTS
+from data_prep.contradictions import PER_LAYER_LISTS
 from recipes.errors import UserError
 
 OTHER_LISTS = ("architectures", "eos_token_id", "bos_token_id", "pad_token_id")
 """config lists whose length has nothing to do with layers"""
 
-CUTTABLE_LAYER_TYPES = ("full_attention", "sliding_attention", "chunked_attention")
+CUTTABLE_LAYER_TYPES = (
+    *("full_attention", "sliding_attention", "chunked_attention"),
+    *("attention", "linear_attention", "conv", "mamba"),  # of hybrids: each layer keeps a state of its own
+)
+
+FIRST_COUNTS = ("max_window_layers", "first_k_dense_replace", "num_dense_layers")
+"""how many of the first layers are of another kind: without experts, or without a window"""
+
+INDEX_LISTS = ("mlp_only_layers", "full_attn_idxs")
+"""config lists of layer indices"""
+
+REFUSED_FAMILIES = {
+    "gemma3n": "its embedding has a part for every layer, and its last layers reuse keys and values of earlier ones",
+    "gemma4": "its layers differ in shape by their place, and share keys, values and embeddings",
+    "mamba": "it is a state space model: it has no attention, and no list of layers at `model.layers`",
+    "falcon_mamba": "it is a state space model: it has no attention, and no list of layers at `model.layers`",
+}
+"""families by the beginning of their type (`mamba` is mamba2 too): why they are not cut"""
 
 REFUSALS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "is_encoder_decoder": (bool, "it has an encoder; only decoder-only models can be cut"),
     "is_heterogeneous": (bool, "its layers differ by `per_layer_config`"),
     "num_kv_shared_layers": (bool, "its last layers reuse the keys and values of earlier ones"),
     "scale_attn_by_inverse_layer_idx": (bool, "its attention is scaled by the layer's index"),
-    "decoder_sparse_step": (lambda step: step not in (None, 1), "its experts sit in layers chosen by index"),
-    "mlp_only_layers": (bool, "its layers without experts are named by index"),
-    "first_k_dense_replace": (bool, "its first layers differ from the others by index"),
+    "hidden_size_per_layer_input": (bool, "its embedding has a part for every layer"),
+    "moe_layer_freq": (lambda step: isinstance(step, int) and step > 1, "its experts sit in layers chosen by index"),
     "quantization_config": (bool, "its weights are quantised; cut the original weights"),
 }
 """config key: (is this value one that cannot be cut?, why)"""
+
+
+def check_family(config: Any) -> None:
+    """UserError, by name, for a family that is not cut; before any weights are loaded."""
+    family = str(config.get_text_config().model_type)
+    for beginning, reason in REFUSED_FAMILIES.items():
+        if family.startswith(beginning):
+            raise _refusal(config, reason)
 
 
 def decoder_layers(model: PreTrainedModel) -> nn.ModuleList:
@@ -41,6 +65,7 @@ def decoder_layers(model: PreTrainedModel) -> nn.ModuleList:
 
 def check_cuttable(model: PreTrainedModel) -> None:
     """UserError, with config key and value, where removing layers would change what the other layers compute."""
+    check_family(model.config)
     layers, config = decoder_layers(model), model.config
     if config.num_hidden_layers != len(layers):
         raise _refusal(config, f"num_hidden_layers={config.num_hidden_layers}, but there are {len(layers)} layers")
@@ -51,29 +76,45 @@ def check_cuttable(model: PreTrainedModel) -> None:
     other_types = sorted(set(getattr(config, "layer_types", None) or ()) - set(CUTTABLE_LAYER_TYPES))
     if other_types:
         raise _refusal(config, f"layer_types has {other_types}; only {', '.join(CUTTABLE_LAYER_TYPES)} are handled")
+    step = getattr(config, "decoder_sparse_step", None)
+    if step not in (None, 1) and not hasattr(config, "mlp_only_layers"):
+        raise _refusal(config, f"decoder_sparse_step={step}: its experts sit in layers chosen by index")
     _check_lists(config)
 
 
 def cut_values(config: PreTrainedConfig, kept: Sequence[int]) -> dict[str, Any]:
     """The config values of a model of only the layers `kept` (0-based, in order): their number, every per-layer list.
 
-    `layer_types` stays explicit, so that a reload does not derive sliding windows from a layer's new place;
-    `max_window_layers`, the older way to say the same, becomes the number of kept layers among the first so many.
+    `layer_types` stays explicit, so that a reload does not derive sliding windows from a layer's new place. A number of
+    first layers of another kind (`max_window_layers`, `first_k_dense_replace`) becomes the number of those that are
+    kept; indices of layers become their new ones. Experts in every so-manieth layer (`decoder_sparse_step`) cannot be
+    said of what is left, so the layers without experts are named one by one.
     """
     values: dict[str, Any] = {"num_hidden_layers": len(kept)}
     for key in PER_LAYER_LISTS:
         entries = getattr(config, key, None)
         if entries is not None:
             values[key] = [entries[i] for i in kept]
-    if getattr(config, "max_window_layers", None) is not None:
-        values["max_window_layers"] = sum(i < config.max_window_layers for i in kept)
+    for key in FIRST_COUNTS:
+        first = getattr(config, key, None)
+        if first is not None:
+            values[key] = sum(i < first for i in kept)
+    for key in INDEX_LISTS:
+        chosen = getattr(config, key, None)
+        if chosen is not None:
+            values[key] = [index for index, i in enumerate(kept) if i in chosen]
+    step = getattr(config, "decoder_sparse_step", None)
+    if step not in (None, 1):
+        dense = config.mlp_only_layers or ()
+        values["mlp_only_layers"] = [index for index, i in enumerate(kept) if i in dense or (i + 1) % step]
+        values["decoder_sparse_step"] = 1
     return values
 
 
 def _check_lists(config: PreTrainedConfig) -> None:
     layers = config.num_hidden_layers
     for key, values in config.to_dict().items():
-        if not isinstance(values, (list, tuple)) or key in OTHER_LISTS:
+        if not isinstance(values, (list, tuple)) or key in (*OTHER_LISTS, *INDEX_LISTS):
             continue
         if key in PER_LAYER_LISTS and len(values) != layers:
             raise _refusal(config, f"{key} has {len(values)} entries for {layers} layers")

@@ -1,6 +1,7 @@
 """The doctor: does a checkpoint folder's config tell the truth about its weights? `python -m prune.inspect DIR`
 
-What every model must be is in `data_prep.soundness`; the prune plan beside the weights is checked here.
+All faults are told at once, a line each; `fix=OUT` writes a copy in which those that need no guess are repaired. What
+every model must be is in `data_prep.soundness`; the prune plan beside the weights is checked here.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.soundness import WeightFacts, check_values, check_weights
+from data_prep.weight_files import read_config
 from prune.plan import FILE_NAME, PrunePlan, describe_merges, load
-from recipes.command import run
+from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.help import HelpAsked, asks_for_help
 
@@ -74,16 +76,53 @@ def describe(facts: Facts) -> str:
     return "\n".join([*lines, describe_plan(facts.plan) if facts.plan else "plan       none", "ok"])
 
 
+def faults_of(folder: Path) -> list[str]:
+    """Everything that is wrong with a checkpoint folder, a line each: config, plan, and weights that are not finite."""
+    found: list[str] = []
+    for check in (check_folder, check_values) if folder.is_dir() else (check_folder,):
+        try:
+            check(folder)
+        except UserError as mistake:
+            found += [line for line in str(mistake).splitlines() if line not in found]
+    return found
+
+
+def notes_on(facts: Facts) -> list[str]:
+    """What is no contradiction, but may not be meant: a line each."""
+    folder, weights = facts.weights.folder, facts.weights
+    raw = read_config(folder)
+    named = raw.get("dtype", raw.get("torch_dtype"))
+    stored = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}.get(weights.dtypes[0])
+    notes = []
+    if stored and named not in (None, stored):
+        notes.append(f"config.json names {named}, but most weights are {stored} (fix=OUT writes a copy that says so)")
+    if len(weights.dtypes) > 1:
+        notes.append(f"weights of several dtypes: {', '.join(weights.dtypes)}")
+    if not (folder / "tokenizer_config.json").is_file():
+        notes.append("no tokenizer lies in the folder; training takes that of the unpruned model, eval needs one here")
+    return notes
+
+
 def main(arguments: list[str]) -> None:
-    """Prints the facts of the one folder named. UserError where it is not sound."""
+    """Prints the facts of the one folder named, or writes a repaired copy. UserError where it is not sound."""
+    usage = "usage: python -m prune.inspect DIR [fix=OUT]"
     if asks_for_help(arguments):
-        raise HelpAsked("usage: python -m prune.inspect DIR")
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        raise UserError("usage: python -m prune.inspect DIR")
-    folder = Path(arguments[0])
+        raise HelpAsked(usage)
+    options, names = split(arguments, {"fix": "folder for a repaired copy"})
+    if len(names) != 1 or names[0].startswith("-"):
+        raise UserError(usage)
+    folder = Path(names[0])
+    if "fix" in options:
+        from prune.repair import repair
+
+        lines = repair(folder, Path(options["fix"]))
+        print("\n".join([*(lines or ["nothing to repair"]), f"written    {options['fix']}"]))
+        return
+    if faults := faults_of(folder):
+        raise UserError("\n".join(faults))
     facts = check_folder(folder)
-    check_values(folder)
-    print(describe(facts))
+    *lines, ok = describe(facts).splitlines()
+    print("\n".join([*lines, *(f"note       {note}" for note in notes_on(facts)), ok]))
 
 
 if __name__ == "__main__":

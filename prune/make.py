@@ -11,12 +11,13 @@ import torch
 from transformers import PreTrainedModel
 
 from data_prep.fingerprint import fingerprint
-from data_prep.models import load_model, load_tokenizer
+from data_prep.models import load_config, load_model, load_tokenizer
 from data_prep.prepared.prepare import Prepared
 from prune.calibration import calibration_batches
-from prune.families import check_cuttable, decoder_layers
+from prune.families import check_cuttable, check_family, decoder_layers
 from prune.methods.table import method_of
 from prune.plan import PrunePlan
+from prune.stored_dtype import dtype_to_cut_in, dtypes_of, give_back
 from prune.surgery import apply_plan, is_occupied, load_existing, save_pruned
 from recipes.errors import UserError
 from recipes.prune import PruneSection
@@ -30,6 +31,8 @@ def make_pruned(
     section: PruneSection, model: ModelSection, calibration: Callable[[], Prepared], output: Path
 ) -> PrunePlan:
     """Cuts the unpruned model as `section` says and writes model, tokenizer and plan to `output`; returns the plan.
+
+    Every layer that is not merged keeps its bits, in the dtype that it came in (see `prune.stored_dtype`).
 
     calibration: gives the traces to measure on; called only where the method needs traces (see `prune.calibration`).
 
@@ -46,7 +49,10 @@ def make_pruned(
     source = fingerprint(model.unpruned)
     if is_occupied(output):
         return _reuse(output, request, source)
-    unpruned = load_model(model.unpruned, model)
+    config = load_config(model.unpruned, model)
+    check_family(config)
+    dtype = dtype_to_cut_in(dtypes_of(model.unpruned, config), model.dtype)
+    unpruned = load_model(model.unpruned, model.changed(dtype=dtype))
     check_cuttable(unpruned)
     total = len(decoder_layers(unpruned))
     method.check(total)
@@ -68,7 +74,9 @@ def make_pruned(
             "calibration_tokens": sum(int(batch["attention_mask"].sum()) for batch in batches),
         },
     )
-    save_pruned(apply_plan(unpruned, plan), tokenizer, plan, output)
+    cut = apply_plan(unpruned, plan)
+    give_back(cut, dtypes_of(model.unpruned, config), plan)
+    save_pruned(cut, tokenizer, plan, output)
     return plan
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -79,9 +80,20 @@ def load_existing(folder: Path) -> PrunePlan:
 
 
 def _empty_twin(model: PreTrainedModel, values: Mapping[str, Any]) -> nn.ModuleList:
-    """The layers that transformers would build from the model's config with `values`, without weights."""
+    """The layers that transformers would build from the model's config with `values`, without weights.
+
+    UserError where the family's config does not take them.
+    """
     config = deepcopy(model.config)
-    _set_values(config, values)
+    try:
+        _set_values(config, values)
+        config.validate()
+    except (AttributeError, ValueError, StrictDataclassError) as fault:
+        said = " ".join(str(fault).split())[:200]
+        raise UserError(
+            f"prune: a model of type {config.model_type!r} cannot be cut so: its config refuses {', '.join(values)} of "
+            f"what would be left ({said}); keep other layers, or cut another family"
+        ) from None
     with torch.device("meta"):
         return decoder_layers(type(model)(config))
 

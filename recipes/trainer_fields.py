@@ -124,7 +124,7 @@ OWNED: dict[str, str] = {
     "remove_unused_columns": _LABELS, "packing": _PACKING, "packing_strategy": _PACKING, "padding_free": _PACKING,
     "dataset_num_proc": "use data.workers", "shuffle_dataset": "a new order is drawn every epoch, from seed",
     "chat_template_path": "use data.format", "eos_token": "use data.format.stop",
-    "pad_token": "chainmend picks one that is not the stop token; see data.format.stop",
+    "pad_token": "the tokenizer's own is taken; it may be the stop token, which is taught all the same",
     "truncation_mode": "nothing is cut: data.overlong says what becomes of long traces",
     "eval_strategy": _SWEEP, "eval_steps": _SWEEP, "eval_delay": _SWEEP, "eval_on_start": _SWEEP,
     "eval_packing": _SWEEP,

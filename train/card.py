@@ -1,68 +1,202 @@
-"""The model card of an export: lineage, recipe, curve and figure."""
+"""The model card of an export: lineage, how to load it, curve and figure, recipe. It says no more than the verdict."""
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+from huggingface_hub import ModelCard
+
+from eval.adapters import BASE
 from eval.numbers.summary import Row, at_step, newest, steps, verdict_suite
 from eval.show.tables import budget_name, cell
 from prune.plan import describe_merges
 from runtime.files import read_rows, write_whole
 from runtime.run_folder import RunFolder, step_of
+from train.card_data import Licences, card_data, eval_results, licences, sources
+from train.published import hub_id, publishable
+
+SAYINGS = {
+    "RETURNED": "Its reasoning, and what thinking longer buys, are shown to be back on the suite below.",
+    "PARTIAL": "A part of what pruning took is shown to be back on the suite below.",
+    "NOT RETURNED": "What pruning took is shown not to be back on the suite below.",
+    "NOTHING LOST": "The suite below shows no loss by pruning, so it cannot show that anything came back.",
+    "NO SCALING HERE": "The suite below shows hardly any gain with thinking in the unpruned model either, so it says "
+    "nothing about scaling.",
+    "UNDECIDED": "Whether its reasoning is back is not decided by the figures below.",
+    None: "Whether its reasoning is back was not judged.",
+}
+"""the first sentence's second half, by the verdict's word"""
+
+IMPORTS = "from transformers import AutoModelForCausalLM, AutoTokenizer"
+WHOLE = 'model = AutoModelForCausalLM.from_pretrained(name, dtype="auto")'
+ADAPTED = """\
+base = AutoModelForCausalLM.from_pretrained("the pruned model", dtype="auto")  # see Lineage
+model = PeftModel.from_pretrained(base, name)"""
+LOADING = """\
+```python
+{imports}
+
+name, budget = {name}, {budget}  # this repository or its folder; the most thinking tokens
+tokenizer = AutoTokenizer.from_pretrained(name)
+{load}
+
+messages = [{{"role": "user", "content": {question}}}]
+prompt = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, enable_thinking=True)
+if prompt.rstrip().endswith({open_tag}):
+    prompt = prompt.rstrip().removesuffix({open_tag})
+prompt += {open}
+
+def write(text, tokens):
+    inputs = tokenizer(text, add_special_tokens=False, return_tensors="pt")
+    inputs.pop("token_type_ids", None)
+    written = model.generate(**inputs, max_new_tokens=tokens, do_sample=False)
+    return tokenizer.decode(written[0, inputs["input_ids"].shape[1] :])
+
+thought = write(prompt, budget).split({close_tag})[0].split({stop})[0]
+print(write(prompt + thought + {close} + {cue}, {answer_tokens}))
+```"""
 
 
 def model_card(
-    folder: RunFolder, checkpoint: Path, difference: float, out: Path, note: str = "", confirmed: Sequence[Row] = ()
+    folder: RunFolder,
+    checkpoint: Path,
+    difference: float | None,
+    out: Path,
+    note: str = "",
+    confirmed: Sequence[Row] = (),
 ) -> None:
     """Writes README.md (and the figure, where it is drawn) to `out`.
 
-    note: what must be said under the curve; confirmed: the rows of this very checkpoint's confirmation, which then come
-    first.
+    difference: of the merged weights to the trained model, in standard deviations of the logits; None for an adapter
+    that stays one. note: what must be said under the curve; confirmed: the rows of this very checkpoint's confirmation,
+    which then come first. Figures that need a note are in the text alone, not in the metadata.
     """
     facts, step = folder.facts(), step_of(checkpoint)
     figure = folder.figures / "accuracy_by_budget.png"
     if figure.is_file():
         shutil.copy(figure, out)
-    plan = facts.get("prune_plan") or {}
+    swept = read_rows(folder.sweeps)
+    judged = confirmed or swept
+    results = [] if note and not confirmed else eval_results(judged, step, facts["recipe"])
+    data = card_data(facts["recipe"], facts["name"], results, "transformers" if difference is not None else "peft")
     lines = [
-        "---",
-        "library_name: transformers",
-        "tags: [chainmend, pruned, reasoning]",
-        "---",
+        f"---\n{data.to_yaml()}\n---",
         "",
         f"# {facts['name']}",
         "",
-        "A layer-pruned reasoning model, recovered with chainmend. "
-        f"Step {step} of run `{facts['id']}` (commit {facts.get('commit')}).",
+        f"A layer-pruned language model, trained on reasoning traces. {SAYINGS[_word(judged, step)]}",
         "",
-        "## Lineage",
+        f"Step {step} of run `{facts['id']}`, made with chainmend (commit {facts.get('commit')}).",
         "",
-        f"- unpruned: `{facts['recipe']['model']['unpruned']}`",
-        f"- pruned by {plan.get('method', 'others')}: layers {plan.get('removed', 'not recorded')} "
-        f"of {plan.get('layers', 'not recorded')} removed"
-        + (f"; merged: {describe_merges(plan['merged'])}" if plan.get("merged") else ""),
-        f"- adapter: {facts['recipe']['adapter']['method']}; merged in float32, "
-        f"largest logit difference to the trained model {difference:.1e}",
-        f"- data: {facts['data']['traces_kept']} traces, hash `{facts['data']['hash']}`",
-        "",
+        *_lineage(facts, difference),
+        *_loading(facts, judged, data.library_name or ""),
         "## Accuracy by thinking budget",
         "",
         *(_confirmed(confirmed, step) if confirmed else []),
-        *_curve(read_rows(folder.sweeps), step),
+        *_curve(swept, step),
         "",
         *([note, ""] if note and not confirmed else []),
         *(["![accuracy against thinking budget](accuracy_by_budget.png)", ""] if figure.is_file() else []),
-        "## Recipe",
+        *_recipe(folder.recipe),
+    ]
+    write_whole(out / "README.md", str(ModelCard("\n".join(lines))))
+
+
+def _word(rows: Sequence[Row], step: int) -> str | None:
+    """The word of the verdict at `step`, or at the last sweep before; None where none was said."""
+    at_sweep = _summary(rows, step) or {}
+    word = at_sweep.get("verdict") or str(at_sweep.get("verdict_line") or "").partition(":")[0]
+    return word if word in SAYINGS else None
+
+
+def _summary(rows: Sequence[Row], step: int) -> Row | None:
+    if not rows:
+        return None
+    suite = verdict_suite(rows)
+    swept = [s for s in steps(rows, "run", suite) if s <= step]
+    return at_step(rows, "run", suite, swept[-1])[1] if swept else None
+
+
+def _lineage(facts: Mapping[str, Any], difference: float | None) -> list[str]:
+    recipe, plan = facts["recipe"], facts.get("prune_plan") or {}
+    merged = f"; merged: {describe_merges(plan['merged'])}" if plan.get("merged") else ""
+    traces = (recipe.get("data") or {}).get("traces") or {}
+    origins = ", ".join(dict.fromkeys(_origin(source) for source in sources(traces)))
+    return [
+        "## Lineage",
         "",
-        "```yaml",
-        folder.recipe.read_text(encoding="utf-8").strip(),
-        "```",
+        f"- unpruned: {_named(recipe['model']['unpruned'])}",
+        *([f"- pruned: {_named(recipe['model']['pruned'])}"] if recipe["model"].get("pruned") else []),
+        f"- pruned by {plan.get('method', 'others')}: layers {plan.get('removed', 'not recorded')} "
+        f"of {plan.get('layers', 'not recorded')} removed{merged}",
+        f"- adapter: {recipe['adapter']['method']}; {_merged(difference)}",
+        f"- data: {facts['data']['traces_kept']} traces, hash `{facts['data']['hash']}`"
+        + (f", from {origins}" if origins else ""),
+        f"- licence: {_licences(licences(recipe))}",
         "",
     ]
-    write_whole(out / "README.md", "\n".join(lines))
+
+
+def _merged(difference: float | None) -> str:
+    if difference is None:
+        return f"not merged, for the pruned model whose fingerprint is in `{BASE}` and for no other"
+    return f"merged in float32, largest logit difference to the trained model {difference:.1e} standard deviations"
+
+
+def _named(model: str) -> str:
+    """A model as a reader can know it: its id, or the last part of its folder's name."""
+    return f"`{model}`" if hub_id(model) else f"a local folder, `{Path(model).name}`"
+
+
+def _origin(source: Mapping[str, Any]) -> str:
+    names = {"hub": f"`{source.get('id')}`", "nano": "the embedded world", "generate": "the unpruned model itself"}
+    return names.get(source["source"], "a local file")
+
+
+def _licences(stated: Licences) -> str:
+    if not stated:
+        return "not known here; that of the unpruned model and those of the data apply"
+    return "; ".join(f"`{name}`: {licence or 'not known here'}" for name, licence in stated.items())
+
+
+def _loading(facts: Mapping[str, Any], rows: Sequence[Row], library: str) -> list[str]:
+    """Code that loads the model and bounds its thinking; nothing for a run that recorded no format."""
+    written = facts.get("format")
+    if not written:
+        return []
+    budgets = [row["budget"] for row in rows if row["budget"]]
+    sweep = facts["recipe"].get("sweep") or {}
+    texts = {key: json.dumps(written[key]) for key in ("open", "close", "cue", "stop")}
+    return [
+        "## How to load it, and to bound its thinking",
+        "",
+        LOADING.format(
+            imports=IMPORTS if library == "transformers" else f"from peft import PeftModel\n{IMPORTS}",
+            load=WHOLE if library == "transformers" else ADAPTED,
+            name=json.dumps(facts["name"]),
+            budget=max(budgets, default=1024),
+            question=json.dumps("Your question"),
+            open_tag=json.dumps(written["open"].strip()),
+            close_tag=json.dumps(written["close"].strip()),
+            answer_tokens=sweep.get("answer_tokens", 512),
+            **texts,
+        ),
+        "",
+        "The figures below come about so, on token ids: a thought is cut at the budget and closed, then answered.",
+        "",
+    ]
+
+
+def _recipe(file: Path) -> list[str]:
+    """The recipe without the paths and addresses of the machine that it ran on."""
+    values = publishable(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
+    return ["## Recipe", "", "```yaml", text.strip(), "```", ""]
 
 
 def _confirmed(rows: Sequence[Row], step: int) -> list[str]:

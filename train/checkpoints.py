@@ -28,7 +28,7 @@ def complete(checkpoint: Path, step: int, ranks: Ranks) -> None:
     Stopped where a weight that was saved is no finite number: such a checkpoint is never marked.
     """
     ranks.meet()
-    names: Sequence[str] = on_first_rank(ranks, lambda: files_of(checkpoint))
+    names: Sequence[str] = on_first_rank(ranks, lambda: _files_without_card(checkpoint))
 
     def hashed() -> tuple[dict[str, Facts], list[str]]:
         facts, broken = {}, []
@@ -48,6 +48,12 @@ def complete(checkpoint: Path, step: int, ranks: Ranks) -> None:
             f"finite, the first is {broken[0]}; go on from the checkpoint before with a lower learning rate"
         )
     on_first_rank(ranks, lambda: write_whole(checkpoint / COMPLETE, seal_text(step, files)))
+
+
+def _files_without_card(checkpoint: Path) -> list[str]:
+    """The files of a checkpoint, from which the card that PEFT writes is taken: it knows nothing of the run."""
+    (checkpoint / "README.md").unlink(missing_ok=True)
+    return files_of(checkpoint)
 
 
 def _broken_tensors(file: Path) -> list[str]:

@@ -2,31 +2,33 @@
 
 An adapter is merged in float32 and cast once. What is read back from the disk must be the trained model (`train.gate`),
 with the run's tokenizer and its stop tokens, or nothing is exported. The export is sealed: `python -m train.export
-verify DIR` says whether its files are still those that passed.
+verify DIR` says whether its files are still those that passed, and `push=USER/NAME` takes it to the Hub (`train.push`).
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from data_prep.fingerprint import fingerprint, local_folder
+from huggingface_hub import HfApi
+
 from data_prep.models import DTYPES
-from eval.show.confirmed import note_on, selection_note
 from prune.inspect import check_folder
 from prune.surgery import is_occupied
 from recipes.command import run, split
 from recipes.errors import UserError
-from recipes.schema import ExportSection, ModelSection, Recipe
-from runtime.files import read_rows, write_whole
-from runtime.run_folder import RunFolder, step_of
+from recipes.schema import ExportSection
+from runtime.files import write_whole
+from runtime.run_folder import RunFolder
 from runtime.seal import COMPLETE, damage_of, files_of, read_seal, seal
+from train.adapter_export import export_adapter
 from train.card import model_card
-from train.checkpoints import check_whole, kept_checkpoint
-from train.confirm import confirmation_of
-from train.merging import Parity, Source, merge_and_check
+from train.export_source import figures_of, source_of, tell_plan
+from train.merging import Parity, merge_and_check
+from train.push import check_login, check_name, push, upload_of
 
 REPORT = "export_report.json"
 MODEL_FILES = (".safetensors", ".json", ".jinja", ".txt", ".model")
@@ -36,47 +38,23 @@ MODEL_FILES = (".safetensors", ".json", ".jinja", ".txt", ".model")
 def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
     """Exports the newest or the best complete checkpoint of `folder` to `out`, which is replaced.
 
-    UserError where there is no checkpoint, where it is damaged, or where the logits differ; `out` then stays.
+    UserError where there is none, where it is damaged, or where the logits differ; `out` then stays.
     """
-    facts = folder.facts()
-    if not facts or not folder.complete_checkpoints():
-        raise UserError(f"run={folder.path}: no complete checkpoint there; name the folder of a run that has saved one")
-    recipe = Recipe.model_validate(facts["recipe"])
-    checkpoint = kept_checkpoint(folder, section, recipe.keep_best)
-    check_whole(checkpoint)
-    pruned = _pruned_folder(folder, recipe.model)
-    if fingerprint(str(pruned)) != facts["pruned_fingerprint"]:
-        raise UserError(
-            f"{pruned} is no longer the pruned model that this run was trained on (its fingerprint "
-            "differs); put the right weights back, an adapter fits no others"
-        )
+    source = source_of(folder, section)
     temporary = out.with_name(f".{out.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
-    parity = merge_and_check(Source(folder, checkpoint, pruned, recipe), section, temporary)
-    step, confirmed = step_of(checkpoint), confirmation_of(folder, checkpoint, str(pruned), recipe)
-    chosen = selection_note(read_rows(folder.sweeps), str(recipe.keep_best)) if section.checkpoint == "best" else ""
-    parity = replace(parity, note=note_on(step, confirmed, chosen))
-    report = {"checkpoint": checkpoint.name, "dtype": section.dtype, **asdict(parity)}
+    parity = merge_and_check(source, section, temporary)
+    note, confirmed = figures_of(source, section)
+    parity = replace(parity, note=note)
+    report = {"checkpoint": source.checkpoint.name, "dtype": section.dtype, **asdict(parity)}
     write_whole(temporary / REPORT, json.dumps(report, indent=2) + "\n")
-    if (pruned / "prune_plan.json").is_file():
-        shutil.copy(pruned / "prune_plan.json", temporary)
-    rows = read_rows(folder.confirmed.sweeps) if confirmed and confirmed["step"] == step else []
-    model_card(folder, checkpoint, parity.merged_difference, temporary, parity.note, rows)
+    tell_plan(source.pruned, temporary)
+    model_card(folder, source.checkpoint, parity.merged_difference, temporary, note, confirmed)
     check_folder(temporary)
     seal(temporary)
     shutil.rmtree(out, ignore_errors=True)
     temporary.rename(out)
     return parity
-
-
-def _pruned_folder(folder: RunFolder, model: ModelSection) -> Path:
-    """Where the weights lie on which the run was trained: in the run folder, or where the recipe names them."""
-    if model.pruned is None:
-        return folder.pruned
-    folder_of_weights = local_folder(model.pruned)
-    if folder_of_weights is None:
-        raise UserError(f"model.pruned={model.pruned}: not on this machine, and the export needs it; bring it back")
-    return folder_of_weights
 
 
 def verify(folder: Path) -> str:
@@ -98,23 +76,47 @@ def verify(folder: Path) -> str:
     return f"{folder}: all {len(files)} files of the model are as exported"
 
 
+OPTIONS = {
+    "run": "a run folder",
+    "out": "folder for the exported model; without run=: of one that was exported",
+    "checkpoint": "last, best or a step; default: the recipe's export.checkpoint",
+    "dtype": "float32 or bfloat16; default: the recipe's export.dtype",
+    "form": "model (default), or adapter: the adapter alone, for the pruned model that it was trained on",
+    "push": "USER/NAME on the Hugging Face Hub, to which the export goes (a new repository is private)",
+    "dry_run": "true: show what push would upload, and upload nothing",
+}
+
+
 def main(arguments: list[str]) -> None:
     if arguments[:1] == ["verify"] and len(arguments) == 2:
         print(verify(Path(arguments[1])))
         return
-    options, rest = split(
-        arguments,
-        {
-            "run": "a run folder",
-            "out": "folder for the exported model",
-            "checkpoint": "last, best or a step; default: the recipe's export.checkpoint",
-            "dtype": "float32 or bfloat16; default: the recipe's export.dtype",
-        },
-    )
-    if rest or "run" not in options or "out" not in options:
+    options, rest = split(arguments, OPTIONS)
+    if rest or "out" not in options or not {"run", "push"} & options.keys():
         wrong = f", not {' '.join(rest)}" if rest else ""
-        raise UserError(f"train.export: write run=DIR out=DIR [checkpoint=best] [dtype=bfloat16], or verify DIR{wrong}")
-    folder, out = RunFolder(Path(options["run"])), Path(options["out"])
+        raise UserError(
+            "train.export: write run=DIR out=DIR [checkpoint=best] [dtype=bfloat16] [push=USER/NAME], "
+            f"out=DIR push=USER/NAME for what was exported, or verify DIR{wrong}"
+        )
+    if options.get("dry_run", "false") not in ("true", "false"):
+        raise UserError(f"dry_run={options['dry_run']}: allowed are true and false")
+    is_dry, out = options.get("dry_run") == "true", Path(options["out"])
+    if is_dry and "push" not in options:
+        raise UserError("dry_run=true: it shows what push=USER/NAME would upload; name the repository")
+    if "push" in options:
+        check_name(options["push"])
+        if not is_dry:
+            check_login(HfApi())
+    if "run" in options:
+        _export(options, out)
+    if "push" in options:
+        print(verify(out))
+        upload = upload_of(out, options["push"])
+        print(f"{upload}\nnothing was uploaded" if is_dry else f"uploaded to {push(upload, HfApi())}")
+
+
+def _export(options: Mapping[str, str], out: Path) -> None:
+    folder = RunFolder(Path(options["run"]))
     if is_occupied(out):
         raise UserError(f"out={out} is not empty; name a new folder")
     if options.get("dtype", "float32") not in DTYPES:
@@ -122,9 +124,17 @@ def main(arguments: list[str]) -> None:
     checkpoint = options.get("checkpoint", "last")
     if checkpoint not in ("last", "best") and not checkpoint.isdigit():
         raise UserError(f"checkpoint={checkpoint}: allowed are last, best and the step of a checkpoint")
+    form = options.get("form", "model")
+    if form not in ("model", "adapter"):
+        raise UserError(f"form={form}: allowed are model and adapter")
+    if form == "adapter" and "dtype" in options:
+        raise UserError("dtype=...: an adapter keeps the dtype that it was trained in; leave it out, or form=model")
     recipe = folder.facts().get("recipe", {})
     chosen = {key: options[key] for key in ("dtype", "checkpoint") if key in options}
     section = ExportSection.model_validate({**recipe.get("export", {}), **chosen})
+    if form == "adapter":
+        print(export_adapter(source_of(folder, section), out, section))
+        return
     print("\n".join(described(export_run(folder, out, section), out, section.dtype)))
 
 

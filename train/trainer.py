@@ -55,6 +55,9 @@ class RecoveryTrainer(EpochTrainer):
             or not has_linear_head(self.base)
         )
 
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: TRL's card would lie in the run folder and tell of another training; the export has its own."""
+
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """One micro batch forwards and backwards; under DeepSpeed its last one is the optimizer step too."""
         if self.is_deepspeed_enabled and not isinstance(self.accelerator.deepspeed_engine_wrapped, GuardedEngine):

@@ -130,10 +130,11 @@ def _stop_id(stop: str, tokenizer: PreTrainedTokenizerBase) -> int:
         raise UserError(
             f"data.format.stop: {stop!r} is not a token of this model's tokenizer; name the token that ends its answers"
         )
-    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == ids[0]:
+    # It may be the stop token: rows are padded by their lengths (label -100, mask 0), and no label is masked by its id.
+    if tokenizer.pad_token_id is None:
         raise UserError(
-            f"the tokenizer's pad token {tokenizer.pad_token!r} must exist and differ from the stop token {stop!r}, "
-            "or the model never learns to stop; set another pad token in the model's tokenizer_config.json"
+            "the tokenizer has no pad token, which fills up the rows of a batch; set pad_token in the model's "
+            f"tokenizer_config.json ({stop!r} will do)"
         )
     return ids[0]
 

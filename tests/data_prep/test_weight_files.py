@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from data_prep.weight_files import INDEX, SINGLE, read_json, read_tensors
+from data_prep.weight_files import INDEX, SINGLE, read_config, read_json, read_tensors
 from recipes.errors import UserError
 from tests.prune.models import build
 
@@ -113,3 +113,26 @@ def test_json_file_that_holds_no_object(text: str | None, message: str, tmp_path
         (tmp_path / "config.json").write_text(text)
     with pytest.raises(UserError, match=f"config.json {message}"):
         read_json(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("adapter_model.safetensors", "only an adapter"),
+        ("consolidated.safetensors", "rename it to model.safetensors"),
+        ("model.Q4_K_M.gguf", "a file of llama.cpp"),
+        ("zero_to_fp32.py", "a checkpoint of DeepSpeed"),
+        ("pytorch_model.bin", "pickled weights are not read"),
+        ("notes.txt", "there are no weights"),
+    ],
+)
+def test_a_folder_without_weights_is_called_what_it_is(file: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / file).write_text("")
+    with pytest.raises(UserError, match=words):
+        read_tensors(tmp_path)
+
+
+def test_an_adapter_is_not_a_model_without_its_config(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(UserError, match="only an adapter lies there, no model; .*python -m eval model="):
+        read_config(tmp_path)

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from transformers import (
+    DeepseekV3Config,
+    FalconMambaConfig,
+    Gemma3nConfig,
+    Gemma3nTextConfig,
+    Gemma4TextConfig,
+    Mamba2Config,
+    MambaConfig,
+    PreTrainedConfig,
+    Qwen3MoeConfig,
+)
 
-from prune.families import check_cuttable, cut_values
+from prune.families import check_cuttable, check_family, cut_values
 from recipes.errors import UserError
 from tests.prune.models import FAMILIES, LAYERS, MIXED, build
 
@@ -40,8 +51,8 @@ def test_unknown_list_with_one_entry_a_layer_is_refused_by_name() -> None:
         ("num_kv_shared_layers", 2),
         ("scale_attn_by_inverse_layer_idx", True),
         ("decoder_sparse_step", 2),
-        ("mlp_only_layers", [1]),
-        ("first_k_dense_replace", 1),
+        ("moe_layer_freq", 2),
+        ("hidden_size_per_layer_input", 8),
         ("is_encoder_decoder", True),
     ],
 )
@@ -52,11 +63,41 @@ def test_config_that_depends_on_a_layers_place_is_refused_by_key(key: str, value
         check_cuttable(model)
 
 
-def test_hybrid_layers_are_refused() -> None:
+def test_layers_of_a_kind_that_is_not_known_are_refused() -> None:
     model = build("qwen3")
-    model.config.layer_types = ["linear_attention", *["full_attention"] * (LAYERS - 1)]
-    with pytest.raises(UserError, match="linear_attention"):
+    model.config.layer_types = ["hybrid", *["full_attention"] * (LAYERS - 1)]
+    with pytest.raises(UserError, match="hybrid"):
         check_cuttable(model)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [Gemma3nTextConfig(), Gemma3nConfig(), Gemma4TextConfig(), MambaConfig(), Mamba2Config(), FalconMambaConfig()],
+    ids=lambda config: str(config.model_type),
+)
+def test_families_that_are_not_cut_are_refused_by_name(config: PreTrainedConfig) -> None:
+    with pytest.raises(UserError, match=config.model_type):
+        check_family(config)
+
+
+def of_experts(**more: object) -> PreTrainedConfig:
+    return Qwen3MoeConfig(num_hidden_layers=6, **more)
+
+
+@pytest.mark.parametrize(("kept", "dense"), [((0, 1, 3), 2), ((2, 3), 0), ((1, 2, 5), 1)])
+def test_the_first_dense_layers_are_those_that_are_kept(kept: tuple[int, ...], dense: int) -> None:
+    config = DeepseekV3Config(num_hidden_layers=6, first_k_dense_replace=2)
+    assert cut_values(config, kept)["first_k_dense_replace"] == dense
+
+
+def test_indices_of_layers_become_their_new_ones() -> None:
+    assert cut_values(of_experts(mlp_only_layers=[1, 4]), (0, 1, 3, 4))["mlp_only_layers"] == [1, 3]
+
+
+def test_experts_in_every_second_layer_become_the_layers_without_any() -> None:
+    # of six layers 1, 3 and 5 have experts by the step, and 3 has none by its index
+    values = cut_values(of_experts(decoder_sparse_step=2, mlp_only_layers=[3]), (1, 2, 3, 5))
+    assert (values["decoder_sparse_step"], values["mlp_only_layers"]) == (1, [1, 2])
 
 
 def test_model_without_a_layer_list_is_refused() -> None:

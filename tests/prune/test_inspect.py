@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from data_prep.nano_world import build_tokenizer
-from prune.inspect import check_folder, describe_plan, main
+from prune.inspect import check_folder, describe_plan, faults_of, main
 from prune.plan import PrunePlan, save
 from prune.surgery import apply_plan, save_pruned
 from recipes.errors import UserError
@@ -160,6 +160,24 @@ def test_command_prints_plan_and_ok(tmp_path: Path, capsys: pytest.CaptureFixtur
     main([str(pruned(tmp_path / "p", "llama"))])
     printed = capsys.readouterr().out
     assert "removed    0, 3" in printed and printed.endswith("ok\n")
+
+
+def test_the_command_tells_all_faults_at_once(tmp_path: Path) -> None:
+    folder = pruned(tmp_path / "p", "llama")
+    edit_config(folder, num_hidden_layers=LAYERS)
+    edit_weights(folder, lambda t: t.update({"model.norm.weight": torch.full((16,), float("nan"))}))
+    lines = faults_of(folder)
+    assert [part in line for part, line in zip(("num_hidden_layers", "not finite"), lines, strict=True)] == [True, True]
+
+
+def test_what_may_not_be_meant_is_a_note_and_no_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = pruned(tmp_path / "p", "llama")
+    edit_config(folder, dtype="bfloat16")
+    (folder / "tokenizer_config.json").unlink()
+    main([str(folder)])
+    *lines, ok = capsys.readouterr().out.splitlines()
+    notes = [line for line in lines if line.startswith("note")]
+    assert ["names bfloat16, but most weights are float32" in notes[0], "no tokenizer" in notes[1], ok] == [1, 1, "ok"]
 
 
 def test_a_plan_without_scores_or_merges_is_four_lines() -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from huggingface_hub import ModelCard
 
 from runtime.files import write_rows, write_whole
 from runtime.run_folder import RunFolder
@@ -15,7 +17,13 @@ FACTS: dict[str, Any] = {
     "name": "mine",
     "id": "abc",
     "commit": "f00",
-    "recipe": {"model": {"unpruned": "big/model"}, "adapter": {"method": "lora"}},
+    "recipe": {
+        "model": {"unpruned": "big/model"},
+        "adapter": {"method": "lora"},
+        "data": {"traces": {"source": "hub", "id": "some/traces"}},
+        "sweep": {"suites": [{"name": "chain", "source": "hub", "id": "some/problems"}], "answer_tokens": 8},
+    },
+    "format": {"open": "<think>\n", "close": "\n</think>\n", "cue": "answer:", "stop": "<end>"},
     "prune_plan": {"method": "tail", "layers": 8, "removed": [6, 7]},
     "data": {"traces_kept": 12, "hash": "cafe"},
 }
@@ -57,7 +65,12 @@ def card_of(folder: RunFolder, step: int, out: Path) -> str:
 
 def test_the_lineage_names_model_cut_adapter_and_data(folder: RunFolder, tmp_path: Path) -> None:
     card = card_of(folder, 8, tmp_path / "out")
-    for line in ("- unpruned: `big/model`", "layers [6, 7] of 8 removed", "- data: 12 traces, hash `cafe`"):
+    for line in (
+        "- unpruned: `big/model`",
+        "layers [6, 7] of 8 removed",
+        "- data: 12 traces, hash `cafe`, from `some/traces`",
+        "- licence: `big/model`: not known here; `some/traces`: not known here",
+    ):
         assert line in card
 
 
@@ -99,3 +112,52 @@ def test_a_confirmed_checkpoint_has_its_confirmed_curve_first(folder: RunFolder,
 def test_without_sweeps_it_says_so(folder: RunFolder, tmp_path: Path) -> None:
     folder.sweeps.unlink()
     assert "not measured" in card_of(folder, 8, tmp_path / "out").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("RETURNED", "are shown to be back"),
+        ("UNDECIDED", "is not decided"),
+        ("NOT RETURNED", "is shown not to be back"),
+        (None, "was not judged"),
+    ],
+)
+def test_the_first_sentence_follows_the_word(
+    word: str | None, sentence: str, folder: RunFolder, tmp_path: Path
+) -> None:
+    write_rows(folder.sweeps, [row("run", 8, 16, **accuracy(0.7)), row("run", 8, None, verdict=word)])
+    head = card_of(folder, 8, tmp_path / "out").split("## Lineage")[0]
+    assert sentence in head and "recovered" not in head
+
+
+def test_the_hub_reads_origin_and_figures(folder: RunFolder, tmp_path: Path) -> None:
+    card_of(folder, 8, tmp_path / "out")
+    data = ModelCard.load(tmp_path / "out/README.md").data
+    assert (data.base_model, data.base_model_relation, data.datasets) == ("big/model", "finetune", ["some/traces"])
+    assert (data.pipeline_tag, data.library_name) == ("text-generation", "transformers")
+    assert [(each.dataset_type, each.dataset_name, each.metric_value) for each in data.eval_results] == [
+        ("some/problems", "chain", 0.7)
+    ]
+
+
+def test_figures_that_need_a_note_are_not_in_the_metadata(folder: RunFolder, tmp_path: Path) -> None:
+    model_card(folder, folder.checkpoint(8), 1e-5, tmp_path / "out", "Best of 2 sweeps, uncorrected.")
+    assert ModelCard.load(tmp_path / "out/README.md").data.eval_results is None
+
+
+def test_no_path_of_this_machine_is_in_the_card(folder: RunFolder, tmp_path: Path) -> None:
+    model = tmp_path / "home" / "mine"
+    model.mkdir(parents=True)
+    recipe = {"model": {"unpruned": str(model), "pruned": str(model)}, "run": {"dir": str(tmp_path)}}
+    folder.add_facts({"recipe": FACTS["recipe"] | recipe})
+    write_whole(folder.recipe, yaml.safe_dump(recipe))
+    card = card_of(folder, 8, tmp_path / "out")
+    assert str(tmp_path) not in card and "- unpruned: a local folder, `mine`" in card
+    assert ModelCard.load(tmp_path / "out/README.md").data.base_model is None
+
+
+def test_the_code_that_bounds_thinking_compiles(folder: RunFolder, tmp_path: Path) -> None:
+    code = card_of(folder, 8, tmp_path / "out").split("```python\n")[1].split("```")[0]
+    compile(code, "card", "exec")
+    assert 'name, budget = "mine", 16' in code

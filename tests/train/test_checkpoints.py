@@ -99,3 +99,11 @@ def test_a_full_disk_leaves_the_last_complete_checkpoint_and_no_half_one(tmp_pat
     said = no_room(folder, "No space left on device")
     assert f"the last complete checkpoint is {folder.checkpoint(2)}, untouched" in said
     assert folder.checkpoints() == [folder.checkpoint(2)]
+
+
+def test_a_card_of_another_tool_is_not_kept(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint-2"
+    checkpoint.mkdir()
+    (checkpoint / "README.md").write_text("a card of PEFT")
+    complete(checkpoint, 2, ALONE)
+    assert [path.name for path in checkpoint.iterdir()] == [COMPLETE]

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -17,11 +19,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from recipes.errors import UserError
 from recipes.paths import ROOT
-from recipes.schema import ExportSection
+from recipes.schema import ExportSection, Recipe
 from runtime.ranks import ALONE
 from runtime.run_folder import RunFolder
 from runtime.seal import COMPLETE
-from tests.train.runs import environment, same, weights
+from tests.train.runs import MODEL, environment, same, weights
 from train import stages
 from train.export import export_run, main, verify
 from train.merging import check_adapter
@@ -107,6 +109,26 @@ def test_the_model_cards_figure_is_beside_it(lora: Path) -> None:
     card = (lora / "export" / "README.md").read_text()
     assert "](accuracy_by_budget.png)" in card
     assert (lora / "export" / "accuracy_by_budget.png").is_file()
+
+
+def test_the_code_of_the_model_card_answers_within_a_budget(
+    lora: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = (lora / "export" / "README.md").read_text()
+    code = card.split("```python\n")[1].split("```")[0].replace("Your question", PROMPT)
+    monkeypatch.chdir(lora)
+    exec(code.replace(json.dumps(RunFolder(lora).facts()["name"]), '"export"'), {})  # noqa: S102 - our own code
+    assert capsys.readouterr().out.strip()
+
+
+def test_no_path_of_this_machine_is_exported(lora: Path) -> None:
+    texts = [path for path in (lora / "export").iterdir() if path.suffix in (".json", ".md", ".jinja")]
+    held = [path.name for path in texts for place in (lora, MODEL) if str(place) in path.read_text(encoding="utf-8")]
+    assert held == []
+
+
+def test_no_card_of_another_tool_lies_in_the_run(lora: Path) -> None:
+    assert [path.parent.name for path in lora.rglob("README.md")] == ["export"]
 
 
 def test_bfloat16_is_written_as_bfloat16(copy: RunFolder, tmp_path: Path) -> None:
@@ -206,5 +228,8 @@ def test_verify_refuses_a_folder_without_a_seal(copy: RunFolder) -> None:
 
 @pytest.mark.slow
 def test_a_refused_export_leaves_the_runs_end_recorded(copy: RunFolder, tmp_path: Path) -> None:
-    refused(lambda: stages.finish(Run(copy, ALONE, NoTracker()), ExportSection(tolerance=1e-12)), "export refused")
+    recipe = Recipe.model_validate(copy.facts()["recipe"]).changed(export=ExportSection(tolerance=1e-12))
+    unconfirmed: Any = SimpleNamespace(confirm=None)
+    run = Run(copy, ALONE, NoTracker())
+    refused(lambda: stages.finish(run, recipe, unconfirmed, str(copy.pruned)), "export refused")
     assert copy.facts()["finished"] and copy.facts()["verdict"]

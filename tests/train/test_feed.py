@@ -8,16 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from data_prep.commands.nano import FORMAT
 from data_prep.nano_world import build_tokenizer
 from data_prep.prepared.prepare import Prepared, prepare
 from data_prep.tokens.prompts import think_format
+from data_prep.tokens.tokenize import IGNORED
 from recipes.data import DataSection
 from tests.train.runs import rows as read_rows
 from train.feed import examples, feed_of
 
 NANO = build_tokenizer()
+BATCH = ("input_ids", "labels", "attention_mask")
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +37,18 @@ def test_packed_examples_hold_every_trace_once_whole_and_labelled(prepared: Prep
         ids, labels = (np.split(np.array(example[key]), borders) for key in ("input_ids", "labels"))
         found += [(row, i.tolist(), n.tolist()) for row, i, n in zip(pack, ids, labels, strict=True)]
     assert [each[1:] for each in sorted(found)] == [(row.input_ids, row.labels) for row in prepared.rows]
+
+
+def test_a_stop_token_that_pads_too_is_taught_and_its_padding_is_not(prepared: Prepared) -> None:
+    stop = prepared.rows[0].input_ids[-1]
+    rows = [list(each) for each in ([0], [1], [2])]
+    batch = DataCollatorForLanguageModeling(pad_token_id=stop)(list(examples(rows, prepared.rows)))
+    longest = batch["input_ids"].shape[1]
+    for row, ids, labels, mask in zip(prepared.rows, *(batch[k] for k in BATCH), strict=False):
+        filling = longest - len(row.input_ids)
+        assert ids.tolist() == row.input_ids + [stop] * filling
+        assert labels.tolist() == row.labels + [IGNORED] * filling
+        assert mask.tolist() == [1] * len(row.input_ids) + [0] * filling
 
 
 @pytest.mark.parametrize(("packing", "few"), [(False, False), (True, True)])

@@ -119,9 +119,15 @@ def test_a_mark_that_is_no_token_is_refused(key: str, format_: dict[str, str]) -
         think_format(FormatSection(**format_), QWEN)
 
 
-def test_a_pad_token_that_is_the_stop_token_is_refused() -> None:
+def test_a_pad_token_may_be_the_stop_token() -> None:
     tokenizer = byte_tokenizer(QWEN_MARKS, QWEN_TEMPLATE, eos="<|im_end|>", pad="<|im_end|>")
-    with pytest.raises(UserError, match=r"pad token .* must exist and differ from the stop token"):
+    assert think_format(FormatSection(), tokenizer).stop_ids == (tokenizer.pad_token_id,)
+
+
+def test_a_tokenizer_without_a_pad_token_is_refused() -> None:
+    tokenizer = byte_tokenizer(QWEN_MARKS, QWEN_TEMPLATE, eos="<|im_end|>", pad="<|im_end|>")
+    tokenizer.pad_token = None
+    with pytest.raises(UserError, match=r"no pad token.*'<\|im_end\|>' will do"):
         think_format(FormatSection(), tokenizer)
 
 

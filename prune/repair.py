@@ -1,0 +1,108 @@
+"""What of a checkpoint can be repaired without guessing, into a copy: `python -m prune.inspect DIR fix=OUT`.
+
+Numbers and lists of layers, a tie that the weights contradict, the dtype that is named, and the generation config. No
+weight is touched; what would have to be made up is left, and refused.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers import GenerationConfig
+
+from data_prep.contradictions import PER_LAYER_LISTS, contradictions, stored_layers
+from data_prep.weight_files import read_config, read_tensors
+from prune.generation_config import savable
+from prune.inspect import faults_of
+from prune.plan import FILE_NAME, load
+from prune.stored_dtype import commonest, stored_dtypes
+from prune.surgery import is_occupied
+from recipes.errors import UserError
+from runtime.files import new_folder, write_whole
+
+GENERATION = "generation_config.json"
+
+Values = dict[str, Any]
+
+
+def repair(folder: Path, out: Path) -> list[str]:
+    """Writes a sound copy of `folder` to `out`; returns what was changed, a line each.
+
+    UserError where `out` is not empty, or where something is wrong that cannot be repaired without guessing; nothing is
+    then at `out`.
+    """
+    if is_occupied(out):
+        raise UserError(f"fix={out} is not empty; name a new folder")
+    raw = read_config(folder)
+    changes = config_changes(folder, raw)
+    with new_folder(out) as temporary:
+        for path in folder.iterdir():
+            copy = shutil.copytree if path.is_dir() else shutil.copy
+            copy(path, temporary / path.name)
+        write_whole(temporary / "config.json", json.dumps({**raw, **changes}, indent=2) + "\n")
+        lines = [f"config.json: {key}={json.dumps(value)} (was {_was(raw, key)})" for key, value in changes.items()]
+        lines += _repair_generation(temporary)
+        _check(temporary, folder)
+    return lines
+
+
+def _check(copy: Path, folder: Path) -> None:
+    """UserError where the copy is not sound, in words about the folder that it was made from."""
+    if faults := faults_of(copy):
+        told = "\n".join(faults).replace(str(copy), str(folder))
+        raise UserError(f"{told}\nno copy was written: this cannot be repaired without guessing")
+
+
+def _was(raw: Mapping[str, Any], key: str) -> str:
+    return json.dumps(raw[key]) if key in raw else "not there"
+
+
+def config_changes(folder: Path, raw: Mapping[str, Any]) -> Values:
+    """The values of config.json that the weights, and the plan beside them, say otherwise."""
+    tensors = read_tensors(folder)
+    layers = stored_layers(folder, tensors)
+    faults, _ = contradictions(folder, raw, tensors, layers)
+    changes: Values = {}
+    if raw.get("num_hidden_layers") != layers and any("num_hidden_layers" in fault for fault in faults):
+        changes["num_hidden_layers"] = layers
+    for key in PER_LAYER_LISTS:
+        if raw.get(key) is not None and len(raw[key]) != layers:
+            changes[key] = _entries(folder, key, raw[key], layers)
+    if any("tie_word_embeddings=true" in fault for fault in faults):
+        changes["tie_word_embeddings"] = False
+    stored = stored_dtypes(folder)
+    named = raw.get("dtype", raw.get("torch_dtype"))
+    usual = str(commonest(stored)).removeprefix("torch.") if stored else named
+    if named not in (None, usual):
+        changes["dtype" if "dtype" in raw else "torch_dtype"] = usual
+    return changes
+
+
+def _entries(folder: Path, key: str, entries: list[Any], layers: int) -> list[Any]:
+    """The entries of the layers that are left: by the plan, or where all entries are the same."""
+    plan = load(folder) if (folder / FILE_NAME).is_file() else None
+    if plan is not None and (plan.layers, len(plan.kept)) == (len(entries), layers):
+        return [entries[i] for i in plan.kept]
+    if entries and all(entry == entries[0] for entry in entries):
+        return [entries[0]] * layers
+    raise UserError(
+        f"{folder / 'config.json'}: {key} has {len(entries)} entries for {layers} layers, and nothing says which "
+        f"are left (no {FILE_NAME} that fits); write the list by hand, or cut the model again with `python -m prune`"
+    )
+
+
+def _repair_generation(folder: Path) -> list[str]:
+    """Makes the generation config one that transformers saves."""
+    if not (folder / GENERATION).is_file():
+        return []
+    before = GenerationConfig.from_pretrained(folder)
+    after = savable(before)
+    old, new = before.to_diff_dict(), after.to_diff_dict()
+    changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    if changed:
+        after.save_pretrained(folder)
+    return [f"{GENERATION}: {key}={new.get(key)} (was {old.get(key)})" for key in changed]
