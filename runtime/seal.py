@@ -74,9 +74,12 @@ def read_seal(folder: Path) -> dict[str, Facts] | None:
     if not isinstance(body, dict) or body.pop("sha256", None) != _own_hash(body):
         raise ValueError("its own hash differs")
     try:
-        return {name: (int(size), str(digest)) for name, (size, digest) in body["files"].items()}
-    except (KeyError, AttributeError, TypeError):
+        files = {str(name): (int(size), str(digest)) for name, (size, digest) in body["files"].items()}
+    except (KeyError, AttributeError, TypeError, ValueError):
         raise ValueError("it names no files with size and hash") from None
+    if outside := next((name for name in files if ".." in Path(name).parts or Path(name).is_absolute()), None):
+        raise ValueError(f"it names {outside}, which is outside the folder")
+    return files
 
 
 def damage(folder: Path, names: Iterable[str], sealed: Mapping[str, Facts]) -> list[str]:

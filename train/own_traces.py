@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from data_prep.suites.confirm import CONFIRM, measured_suites
+from data_prep.suites.confirm import measured_suites
 from eval.trace_writer import (
     Generation,
     fetch_weights,
@@ -16,6 +16,7 @@ from eval.trace_writer import (
     write_thoughts,
     write_traces,
 )
+from recipes.confirm import CONFIRM
 from recipes.errors import UserError
 from recipes.generation import GenerateTraces
 from recipes.schema import Recipe

@@ -104,3 +104,9 @@ def test_a_seal_with_a_sound_hash_that_names_no_files_is_damaged(body: dict[str,
     own = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     (tmp_path / COMPLETE).write_text(json.dumps({**body, "sha256": own}))
     assert damage_of(tmp_path) == ["COMPLETE is damaged (it names no files with size and hash)"]
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "a/../../b"])
+def test_a_seal_that_names_a_file_outside_its_folder_is_damaged(checkpoint: Path, name: str) -> None:
+    (checkpoint / COMPLETE).write_text(seal_text(8, {name: (1, "0")}))
+    assert damage_of(checkpoint) == [f"COMPLETE is damaged (it names {name}, which is outside the folder)"]
