@@ -86,7 +86,12 @@ def read_rows(path: Path) -> list[Row]:
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Writes all rows of a JSON Lines file."""
-    write_whole(path, "".join(_line(row) for row in rows))
+    write_whole(path, as_lines(rows))
+
+
+def as_lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The text of a JSON Lines file."""
+    return "".join(_line(row) for row in rows)
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache as cached
@@ -16,6 +15,7 @@ from recipes.engines import EngineSection
 from recipes.schema import ModelSection, Recipe
 from runtime.ranks import ALONE, Ranks, on_first_rank
 from runtime.run_folder import RunFolder
+from runtime.seal import copy_sealed
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,10 @@ class ReferenceCache:
         for suite in spec.suites:
             folder = self.folder / weights_hash / spec.protocol_hash(suite) if weights_hash else self.samples
             place = Place(folder, which, 0)
-            sweeps |= KeptSweep(replace(spec, suites=(suite,)), place, weights_hash, ranks).run(load)
+            sweep = KeptSweep(replace(spec, suites=(suite,)), place, weights_hash, ranks)
+            if weights_hash:
+                on_first_rank(ranks, sweep.set_others_aside)  # a foreign file in the cache is in the way of every run
+            sweeps |= sweep.run(load)
             if weights_hash and ranks.rank == 0:
-                target = Place(self.samples, which, 0).file(suite.name)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(place.file(suite.name), target)
+                copy_sealed(place.file(suite.name), Place(self.samples, which, 0).file(suite.name))
         return sweeps

@@ -16,6 +16,7 @@ from eval.checkpoint import checkpoint_weights
 from eval.samples import read_sweep
 from recipes.loader import load_recipe
 from runtime.ranks import ALONE
+from runtime.seal import file_fault, sealing
 from tests.train.runs import MODEL, rows, run_here, small, weights
 from train import references
 from train.inputs import read_inputs
@@ -39,13 +40,35 @@ def reference(folder: Path, suite: str) -> list[float]:
     ]
 
 
+def change_grades(path: Path) -> str:
+    return path.read_text().replace('"correct": true', '"correct": false')  # unlike any new sweep
+
+
 @pytest.mark.slow
 def test_a_second_run_reads_the_first_ones_sweep(kept: Path, tmp_path: Path) -> None:
     cache = shutil.copytree(kept, tmp_path / "cache")
     (file,) = cache.glob("*/*/knowledge/unpruned-000000.jsonl")
-    file.write_text(file.read_text().replace('"correct": true', '"correct": false'))  # unlike any new sweep
+    changed = change_grades(file)
+    with sealing(file) as sealed:
+        sealed.write_text(changed)
     run_here(small("full", tmp_path / "run", cache, *QUICK))
     assert reference(tmp_path / "run", "knowledge") == [0.0] * 5
+    copy = tmp_path / "run" / "samples" / "knowledge" / "unpruned-000000.jsonl"
+    assert (copy.read_text(), file_fault(copy)) == (changed, None)
+
+
+@pytest.mark.slow
+def test_a_changed_sweep_in_the_cache_is_not_believed(
+    kept: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cache = shutil.copytree(kept, tmp_path / "cache")
+    (knowledge,), (shallow,) = (cache.glob(f"*/*/{suite}/unpruned-000000.jsonl") for suite in ("knowledge", "shallow"))
+    knowledge.write_text(change_grades(knowledge))
+    shallow.write_text('{"foreign": 1}\n')
+    run_here(small("full", tmp_path / "run", cache, *QUICK))
+    for suite in ("knowledge", "shallow"):
+        assert reference(tmp_path / "run", suite) == reference(kept.parent / "run", suite)
+    assert f"{knowledge} is not believed (it has other bytes than were sealed)" in capfd.readouterr().out
 
 
 @pytest.mark.slow
