@@ -9,6 +9,7 @@ import platform
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,7 @@ from runtime.files import read_rows, write_rows, write_whole
 from runtime.lineage import commit
 from runtime.ranks import Ranks, on_first_rank
 from runtime.run_folder import RunFolder, step_of
+from runtime.run_lock import alone_in, check_free
 from runtime.seal import COMPLETE
 from train.checkpoints import verify
 
@@ -53,8 +55,12 @@ class Resume:
 
 
 def folder_name(loaded: Loaded[Recipe]) -> Path:
-    """The recipe's run.dir, or runs/<recipe>-<time>."""
-    return loaded.recipe.run.dir or Path("runs") / f"{loaded.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    """The recipe's run.dir, or runs/<recipe>-<time>. UserError where another run goes on in it; a dry run writes
+    nothing there, and may look beside it."""
+    folder = loaded.recipe.run.dir or Path("runs") / f"{loaded.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if not loaded.recipe.dry_run:
+        check_free(folder)
+    return folder
 
 
 def with_first_day(loaded: Loaded[Recipe], resume: Resume, ranks: Ranks) -> Loaded[Recipe]:
@@ -102,6 +108,21 @@ def find_resume(folder: RunFolder, run: RunSection) -> Resume:
             "this recipe; name a checkpoint inside its run folder"
         )
     return Resume(checkpoint, origin)
+
+
+@contextmanager
+def opened(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: Ranks) -> Iterator[None]:
+    """The folder for this run alone, with its record begun or continued (`open_run`); all ranks must call it."""
+    with alone_in(folder.path, ranks, lambda text: print(text, flush=True)):
+        on_first_rank(ranks, lambda: check_same_start(resume, folder, loaded.recipe.run))
+        open_run(folder, resume, loaded, ranks)
+        yield
+
+
+def check_same_start(resume: Resume, folder: RunFolder, run: RunSection) -> None:
+    """UserError where the folder has changed since `resume` was found: another run went on in it and has ended."""
+    if find_resume(folder, run) != resume:
+        raise UserError(f"run.dir={folder.path}: another run went on in it while this one was starting; start it again")
 
 
 def open_run(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: Ranks) -> None:
