@@ -1,10 +1,10 @@
 """The seal of a folder: a file COMPLETE with the size and the SHA-256 of every other file, written last.
 
-    {"step": 8, "files": {"model.safetensors": [1234, "9f86…"], …}, "sha256": "…of the above"}
+    {"step": 8, "run": "1c9e…", "files": {"model.safetensors": [1234, "9f86…"], …}, "sha256": "…of the above"}
 
-A single file (the samples of a sweep) has its seal beside it, NAME.sha256. The step is that of a checkpoint; the seal
-of another folder has none. Checkpoints of earlier versions have a seal without hashes; they are accepted as they are,
-since nothing says what their files were.
+A single file (the samples of a sweep) has its seal beside it, NAME.sha256. Step and run are those of a checkpoint; the
+seal of another folder has none. Checkpoints of earlier versions have a seal without hashes; they are accepted as they
+are, since nothing says what their files were.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def facts_of(file: Path) -> Facts:
     return _measured(file)
 
 
-def seal_text(step: int, files: Mapping[str, Facts]) -> str:
-    """What COMPLETE holds in a checkpoint."""
-    return _signed({"step": step, "files": _sorted(files)})
+def seal_text(step: int, files: Mapping[str, Facts], run: str | None = None) -> str:
+    """What COMPLETE holds in a checkpoint of the run with the id `run`."""
+    return _signed({"step": step, **({"run": run} if run else {}), "files": _sorted(files)})
 
 
 def seal(folder: Path) -> None:
@@ -102,13 +102,9 @@ def read_seal(folder: Path) -> dict[str, Facts] | None:
 
     ValueError where the seal itself is damaged.
     """
-    text = (folder / COMPLETE).read_text(encoding="utf-8", errors="replace").strip()
-    if not text or text.isdigit():
+    body = _body(folder)
+    if body is None:
         return None
-    body = json.loads(text)
-    # The seal carries a hash of itself: a flipped bit in one of its sizes or hashes must not pass for a damaged file.
-    if not isinstance(body, dict) or body.pop("sha256", None) != _own_hash(body):
-        raise ValueError("its own hash differs")
     try:
         files = {str(name): (int(size), str(digest)) for name, (size, digest) in body["files"].items()}
     except (KeyError, AttributeError, TypeError, ValueError):
@@ -116,6 +112,23 @@ def read_seal(folder: Path) -> dict[str, Facts] | None:
     if outside := next((name for name in files if ".." in Path(name).parts or Path(name).is_absolute()), None):
         raise ValueError(f"it names {outside}, which is outside the folder")
     return files
+
+
+def run_of(folder: Path) -> str | None:
+    """The id of the run that has sealed a checkpoint; None where the seal says none (an earlier version's)."""
+    run = (_body(folder) or {}).get("run")
+    return None if run is None else str(run)
+
+
+def _body(folder: Path) -> dict[str, Any] | None:
+    text = (folder / COMPLETE).read_text(encoding="utf-8", errors="replace").strip()
+    if not text or text.isdigit():
+        return None
+    body = json.loads(text)
+    # The seal carries a hash of itself: a flipped bit in one of its sizes or hashes must not pass for a damaged file.
+    if not isinstance(body, dict) or body.pop("sha256", None) != _own_hash(body):
+        raise ValueError("its own hash differs")
+    return body
 
 
 def damage(folder: Path, names: Iterable[str], sealed: Mapping[str, Facts]) -> list[str]:

@@ -27,6 +27,7 @@ from runtime.run_folder import RunFolder, step_of
 from runtime.run_lock import alone_in, check_free
 from runtime.seal import COMPLETE
 from train.checkpoints import verify
+from train.pickles import check_trusted
 
 MAY_CHANGE_ON_RESUME = {"run", "wandb", "export", "dry_run"}
 NEVER_FORCED = ("ranks", "zero.stage", "adapter", "model.dtype", "model.unpruned", "model.pruned", "prune")
@@ -137,6 +138,7 @@ def open_run(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: R
     )
     if resume.checkpoint is not None:
         verify(resume.checkpoint, ranks)
+        check_trusted(resume.checkpoint, resume.origin.facts().get("id"), recipe.run.trust_checkpoint, ranks)
     on_first_rank(ranks, lambda: _begin(folder, resume, loaded, ranks.count, forced))
 
 
