@@ -56,9 +56,9 @@ def check_trusted(checkpoint: Path, run_id: str | None, trusted: Path | None, ra
 
 def pickle_fault(path: Path) -> str | None:
     """What a pickle asks for that is not harmless, in words; None where it holds tensors and plain values."""
+    torch.serialization.add_safe_globals(list(_harmless()))  # for good: its context is one for all threads
     try:
-        with torch.serialization.safe_globals(list(_harmless())):
-            torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except UnpicklingError as fault:
         said = str(fault).splitlines()
         why = next((line.strip() for line in said if "GLOBAL" in line or "Unsupported" in line), said[0])
