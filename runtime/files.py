@@ -60,6 +60,14 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise
 
 
+def folder_fault(path: Path) -> str | None:
+    """Why a folder cannot be put at `path` in place of another one, in words; None where it can. A link is not
+    followed: what it leads to is somebody else's."""
+    if path.is_symlink():
+        return f"is a link to {os.readlink(path)}, which is not followed"
+    return "is a file" if path.exists() and not path.is_dir() else None
+
+
 def write_whole(path: Path, text: str) -> None:
     """Writes `text` to `path` in UTF-8."""
     with replacing(path) as temporary:

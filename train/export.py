@@ -20,7 +20,7 @@ from prune.surgery import is_occupied
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.schema import ExportSection, ModelSection, Recipe
-from runtime.files import read_rows, write_whole
+from runtime.files import folder_fault, read_rows, write_whole
 from runtime.run_folder import RunFolder, step_of
 from runtime.seal import COMPLETE, damage_of, files_of, read_seal, seal
 from train.card import model_card
@@ -38,6 +38,8 @@ def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
 
     UserError where there is no checkpoint, where it is damaged, or where the logits differ; `out` then stays.
     """
+    if fault := folder_fault(out):
+        raise UserError(f"out={out} {fault}; remove it, or name another folder")
     facts = folder.facts()
     if not facts or not folder.complete_checkpoints():
         raise UserError(f"run={folder.path}: no complete checkpoint there; name the folder of a run that has saved one")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache as cached
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from eval.checkpoint import checkpoint_hash, checkpoint_weights, fetch, find_checkpoint
 from eval.kept_sweep import KeptSweep, Place
@@ -15,7 +17,7 @@ from recipes.engines import EngineSection
 from recipes.schema import ModelSection, Recipe
 from runtime.ranks import ALONE, Ranks, on_first_rank
 from runtime.run_folder import RunFolder
-from runtime.seal import copy_sealed
+from runtime.seal import copy_sealed, file_fault
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,9 @@ def by_engine(
     return sweep(ranks)
 
 
+TRIAL_BYTES = 1 << 16
+
+
 @dataclass(frozen=True)
 class ReferenceCache:
     """Samples files of reference sweeps under `folder`/<weights>/<protocol>, which later runs find there.
@@ -76,11 +81,32 @@ class ReferenceCache:
         # suite by suite, each under its own protocol: a recipe that adds a suite finds the others in the cache
         for suite in spec.suites:
             folder = self.folder / weights_hash / spec.protocol_hash(suite) if weights_hash else self.samples
-            place = Place(folder, which, 0)
+            usable = partial(self._usable, Place(folder, which, 0), suite.name)
+            place = Place(on_first_rank(ranks, usable), which, 0)
             sweep = KeptSweep(replace(spec, suites=(suite,)), place, weights_hash, ranks)
-            if weights_hash:
+            in_cache = place.folder != self.samples
+            if in_cache:
                 on_first_rank(ranks, sweep.set_others_aside)  # a foreign file in the cache is in the way of every run
             sweeps |= sweep.run(load)
-            if weights_hash and ranks.rank == 0:
+            if in_cache and ranks.rank == 0:
                 copy_sealed(place.file(suite.name), Place(self.samples, which, 0).file(suite.name))
         return sweeps
+
+    def _usable(self, place: Place, suite: str) -> Path:
+        """The place's folder, or the run's own samples where nothing can be written there and nothing sound is."""
+        folder = place.file(suite).parent
+        if file_fault(place.file(suite)) is None:
+            return place.folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=folder) as trial:  # a full disk too has room for an empty file
+                trial.write(bytes(TRIAL_BYTES))
+                trial.flush()
+        except OSError as fault:
+            print(
+                f"run.cache_dir={self.folder}: cannot be written ({fault.strerror}); the sweeps of the references are "
+                "kept in the run folder alone",
+                flush=True,
+            )
+            return self.samples
+        return place.folder

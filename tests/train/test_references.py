@@ -125,3 +125,24 @@ def test_a_reference_is_let_go_before_the_next_model_is_loaded(tmp_path: Path, m
     finally:
         gc.enable()
     assert held == [0, 0, 0]
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("no folder")
+    short = ["sweep.budgets=[1]", *(f"sweep.suites.{place}.size=1" for place in range(3)), "data.traces.size=16"]
+    recipe = load_recipe(small("full", tmp_path / "run", tmp_path / "data", *short)).recipe
+    spec = read_inputs(recipe, ALONE).spec
+    sweeps = [
+        references.reference_sweep(
+            "unpruned",
+            str(MODEL),
+            recipe.model,
+            spec,
+            references.ReferenceCache(tmp_path / place, tmp_path / name, ALONE),
+        )
+        for place, name in (("cache", "samples"), ("file", "own"))
+    ]
+    assert sweeps[0] == sweeps[1] == {s: read_sweep(tmp_path / "own" / s / "unpruned-000000.jsonl") for s in sweeps[0]}
+    assert (
+        f"run.cache_dir={tmp_path / 'file'}: cannot be written (Not a directory); the sweeps" in capsys.readouterr().out
+    )
