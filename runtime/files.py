@@ -8,11 +8,13 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from recipes.errors import UserError
 
 Row = dict[str, Any]
+TRIAL_BYTES = 1 << 16
 
 
 @contextmanager
@@ -58,6 +60,18 @@ def new_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def writing_fault(folder: Path) -> str | None:
+    """Why nothing can be written in a folder, which is made, in the system's words; None where something can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder) as trial:
+            trial.write(bytes(TRIAL_BYTES))  # a full disk still has room for an empty file
+            trial.flush()
+    except OSError as fault:
+        return fault.strerror or str(fault)
+    return None
 
 
 def folder_fault(path: Path) -> str | None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cache as cached
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from eval.checkpoint import checkpoint_hash, checkpoint_weights, fetch, find_checkpoint
 from eval.kept_sweep import KeptSweep, Place
@@ -15,6 +14,7 @@ from eval.sweep import SweepSpec
 from eval.types import SuiteSweep, WhichModel
 from recipes.engines import EngineSection
 from recipes.schema import ModelSection, Recipe
+from runtime.files import writing_fault
 from runtime.ranks import ALONE, Ranks, on_first_rank
 from runtime.run_folder import RunFolder
 from runtime.seal import copy_sealed, file_fault
@@ -52,9 +52,6 @@ def by_engine(
     if not engine.in_process:
         on_first_rank(ranks, lambda: len(sweep(ALONE)))
     return sweep(ranks)
-
-
-TRIAL_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -97,15 +94,10 @@ class ReferenceCache:
         folder = place.file(suite).parent
         if file_fault(place.file(suite)) is None:
             return place.folder
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with TemporaryFile(dir=folder) as trial:  # a full disk too has room for an empty file
-                trial.write(bytes(TRIAL_BYTES))
-                trial.flush()
-        except OSError as fault:
+        if fault := writing_fault(folder):
             print(
-                f"run.cache_dir={self.folder}: cannot be written ({fault.strerror}); the sweeps of the references are "
-                "kept in the run folder alone",
+                f"run.cache_dir={self.folder}: cannot be written ({fault}); the sweeps of the references are kept in "
+                "the run folder alone",
                 flush=True,
             )
             return self.samples

@@ -17,6 +17,7 @@ from runtime.files import (
     replacing,
     write_rows,
     write_whole,
+    writing_fault,
 )
 
 
@@ -149,3 +150,11 @@ def test_a_folder_takes_the_place_of_a_folder_and_of_nothing_else(tmp_path: Path
         "link": f"is a link to {tmp_path / 'folder'}, which is not followed",
         "broken": "is a link to nowhere, which is not followed",
     }
+
+
+def test_where_nothing_can_be_written_the_system_says_why(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert (writing_fault(tmp_path / "a" / "b"), writing_fault(tmp_path / "file")) == (None, "File exists")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+    assert writing_fault(tmp_path / "file" / "below") == "Not a directory"
+    assert writing_fault(Path("/dev/full")) == "File exists"
