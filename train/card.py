@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,12 +58,16 @@ def model_card(
         *(["![accuracy against thinking budget](accuracy_by_budget.png)", ""] if figure.is_file() else []),
         "## Recipe",
         "",
-        "```yaml",
-        folder.recipe.read_text(encoding="utf-8").strip(),
-        "```",
+        *_fenced(folder.recipe.read_text(encoding="utf-8").strip()),
         "",
     ]
     write_whole(out / "README.md", "\n".join(lines))
+
+
+def _fenced(recipe: str) -> list[str]:
+    """A block of YAML that ends where it should: a recipe may hold backticks of its own, and markup after them."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", recipe)), default=0))
+    return [f"{fence}yaml", recipe, fence]
 
 
 def _confirmed(rows: Sequence[Row], step: int) -> list[str]:

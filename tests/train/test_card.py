@@ -99,3 +99,9 @@ def test_a_confirmed_checkpoint_has_its_confirmed_curve_first(folder: RunFolder,
 def test_without_sweeps_it_says_so(folder: RunFolder, tmp_path: Path) -> None:
     folder.sweeps.unlink()
     assert "not measured" in card_of(folder, 8, tmp_path / "out").splitlines()
+
+
+def test_backticks_in_a_recipe_do_not_end_its_block(folder: RunFolder, tmp_path: Path) -> None:
+    write_whole(folder.recipe, "instruction: |\n  ```\n  <script>\n  ````\n")
+    card = card_of(folder, 8, tmp_path / "out")
+    assert card.endswith("`````yaml\ninstruction: |\n  ```\n  <script>\n  ````\n`````\n")
