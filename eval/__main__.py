@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
     names, step = values["model"].split(","), values.get("step", "0")
     if not step.isdigit():
         raise UserError(f"step={step}: must be a whole number of training steps")
-    folders = [Path(name).name for name in names]
+    folders = [folder_of(name) for name in names]
     if out and len(set(folders)) < len(folders):
         raise UserError(
             f"model={values['model']}: with out= each model is kept in a folder of its own name, and "
@@ -42,10 +42,17 @@ def main(arguments: list[str]) -> None:
         )
     base = values.get("base", "")
     rows = {
-        name: sweep_checkpoint(name, recipe, out / Path(name).name if out else None, int(step), base) for name in names
+        name: sweep_checkpoint(name, recipe, out / folder_of(name) if out else None, int(step), base) for name in names
     }
     for suite in recipe.sweep.suites:
         print(suite_table(rows, suite.name) + "\n")
+
+
+def folder_of(model: str) -> str:
+    """The name of the folder below `out` in which the rows of a model are kept: that of its own folder, whatever path
+    leads there (`..` and `.` are no names)."""
+    name = Path(model).name
+    return Path(model).resolve().name if name in ("", "..") else name
 
 
 def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int, base: str = "") -> list[dict[str, Any]]:

@@ -36,6 +36,7 @@ from eval.show.tables import align, budget_name, cell, gain_cell
 from recipes.command import run as run_command
 from recipes.command import split
 from recipes.errors import UserError
+from recipes.file_names import name_fault
 from runtime.files import read_rows, write_whole
 from runtime.run_folder import RunFolder
 
@@ -72,6 +73,8 @@ def read_run(folder: Path) -> Finished:
         raise UserError(f"{folder}: no such run folder; give folders that `launch/train.py` wrote")
     rows = read_rows(RunFolder(folder).sweeps)
     suite = verdict_suite(rows) if rows else ""
+    if suite and (fault := name_fault(suite)):
+        raise UserError(f"{RunFolder(folder).sweeps}: the suite {suite!r} {fault}; the folder was changed by hand")
     final, summary = newest(rows, "run", suite)
     if summary is None or not final or summary["step"] == 0:
         raise UserError(

@@ -2,7 +2,8 @@
 
 Every finished thought goes into a journal at once; a suite that is complete becomes its samples file, and the journal
 is removed. The header of both says what they were made from (protocol, weights, step): files with the same header are
-used again, files with another one are never overwritten.
+used again, files with another one are never overwritten. A samples file is sealed; one that does not fit its seal, or
+has none, is set aside and measured anew, since a verdict rests on it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import glob
 import json
 import os
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,7 @@ from eval.types import Engine, SuiteSweep, Thought, Weights, WhichModel
 from recipes.errors import UserError
 from runtime.journal import Busy, Journal, JournalWriter, Row, differences, remove_left_journals
 from runtime.ranks import Ranks, on_first_rank
+from runtime.seal import file_fault
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,7 @@ class KeptSweep:
             file = self.place.file(suite.name)
             for path in (file, *Journal(file, {}).files()):
                 if path.is_file() and differences(read_header(path), self._header(suite)):
-                    number = len(list(path.parent.glob(f"{glob.escape(path.name)}.other-*"))) + 1
-                    path.replace(path.with_name(f"{path.name}.other-{number}"))
+                    set_aside(path, "other")
 
     def _header(self, suite: Suite) -> dict[str, Any]:
         """What the sweep of `suite` is made from; the first line of its files."""
@@ -88,18 +89,22 @@ class KeptSweep:
         return {suite.name: self.spec.protocol_hash(suite) for suite in self.spec.suites}
 
     def _complete_suites(self) -> dict[str, SuiteSweep]:
-        """The sweeps of suites whose samples file exists; UserError where one is of another sweep."""
+        """The sweeps of suites whose samples file exists and is sound; UserError where one is of another sweep."""
         complete: dict[str, SuiteSweep] = {}
         for suite in self.spec.suites:
             file = self.place.file(suite.name)
-            if not file.is_file():
+            if not os.path.lexists(file):
                 continue
-            different = differences(read_header(file), self._header(suite))
-            if different:
+            header = read_header(file)
+            if different := differences(header, self._header(suite)) if header else "":
                 raise UserError(
                     f"{file} holds another sweep: {different}; put the values back, name another place to write to, "
                     "or remove it"
                 )
+            if fault := file_fault(file) if header else "it has no header":
+                aside = set_aside(file, "damaged")
+                print(f"{file} is not believed ({fault}): kept as {aside.name}, and measured anew", flush=True)
+                continue
             # the suite says what the file of an earlier version, or of a suite without the column, does not
             complete[suite.name] = replace(read_sweep(file), groups=suite.groups)
         return complete
@@ -111,7 +116,7 @@ class KeptSweep:
             name, rows = on_first_rank(self.ranks, journal.take)
             writer = journal.join(name, self.ranks.rank)
             kind = GradedThought if suite.by_likelihood else Thought
-            finished = {(row["problem"], row["sample"]): kind.of_row(row) for row in rows}
+            finished = _finished(kind, rows, file)
             notes: Notes[Any] = Notes(finished, lambda thought: writer.add(thought.row()))
             thoughts = sweep_suite(engine, weights, suite, self.spec, self.ranks, notes)
         self.ranks.meet()  # every rank has closed its journal, so that rank 0 may remove them
@@ -120,6 +125,16 @@ class KeptSweep:
             Journal(file.with_name(name), header).remove()
             remove_left_journals(file.parent, _process_name(file, "*"))
         return suite_sweep(suite, self.spec, thoughts, self.place.model, self.place.step)
+
+
+def _finished(kind: type[Any], rows: list[Row], file: Path) -> dict[tuple[str, int], Any]:
+    """The pieces of a journal by problem and sample. UserError where one is none."""
+    try:
+        return {(row["problem"], row["sample"]): kind.of_row(row) for row in rows}
+    except (KeyError, TypeError, ValueError, AttributeError) as fault:
+        raise UserError(
+            f"{file}.journal-*: damaged, a line is no thought ({type(fault).__name__}: {fault}); remove these files"
+        ) from None
 
 
 class SuiteJournal:
@@ -165,15 +180,24 @@ class SuiteJournal:
         return self._writer
 
 
+def set_aside(path: Path, why: str) -> Path:
+    """Renames what is at `path` to `<name>.<why>-1` …, and says where it is now."""
+    number = len(list(path.parent.glob(f"{glob.escape(path.name)}.{why}-*"))) + 1
+    aside = path.with_name(f"{path.name}.{why}-{number}")
+    with suppress(FileNotFoundError):  # another process has just done the same
+        path.replace(aside)
+    return aside
+
+
 def _process_name(file: Path, process: str) -> str:
     return f"{file.stem}-{process}{file.suffix}"
 
 
 def read_header(path: Path) -> dict[str, Any]:
     """The first line of a samples file or a journal; {} where it is not a header."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        try:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
             header = json.loads(file.readline())
-        except ValueError:
-            return {}
+    except (OSError, ValueError, RecursionError):  # no file at all, a folder, or a line that is no header
+        return {}
     return header if isinstance(header, dict) else {}

@@ -18,7 +18,9 @@ from eval.looping import is_looping
 from eval.numbers.style import style_row
 from eval.protocol import Protocol
 from eval.types import Answer, Judgement, Missing, Score, Stop, SuiteSweep, Thought
-from runtime.files import write_rows
+from recipes.errors import UserError
+from runtime.files import as_lines
+from runtime.seal import sealing
 
 
 @dataclass(frozen=True)
@@ -203,15 +205,23 @@ def answer_text(answer_ids: Sequence[int], protocol: Protocol, tokenizer: PreTra
 
 
 def write_samples(path: Path, sweep_header: dict[str, Any], thoughts: Iterable[GradedThought]) -> None:
-    """A header line and one line per thought; written whole or not at all."""
-    write_rows(path, chain([sweep_header], (thought.row() for thought in thoughts)))
+    """A header line and one line per thought; written whole or not at all, and sealed."""
+    with sealing(path) as temporary:
+        rows = chain([sweep_header], (thought.row() for thought in thoughts))
+        temporary.write_text(as_lines(rows), encoding="utf-8")
 
 
 def read_sweep(path: Path) -> SuiteSweep:
-    """The sweep that a samples file holds."""
-    with path.open(encoding="utf-8") as file:
-        header, *rows = (json.loads(line) for line in file)
-    thoughts = [GradedThought.of_row(row) for row in rows]
+    """The sweep that a samples file holds. UserError where it holds none: changed by hand, or cut."""
+    try:
+        with path.open(encoding="utf-8", newline="\n") as file:  # only a newline ends a line
+            header, *rows = (json.loads(line) for line in file)
+        return _sweep_of(header, [GradedThought.of_row(row) for row in rows])
+    except (ValueError, KeyError, TypeError, AttributeError) as fault:
+        raise UserError(f"{path}: damaged, it is not the samples file of a sweep ({fault}); remove it") from None
+
+
+def _sweep_of(header: dict[str, Any], thoughts: list[GradedThought]) -> SuiteSweep:
     scores = tuple(score for thought in thoughts for score in thought.scores())
     return SuiteSweep(
         model=header["model"],

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from recipes.errors import UserError
 from recipes.help import HelpAsked, asks_for_help, help_text
 from recipes.names import closest
+from recipes.terminal import plain_streams
 
 DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -58,8 +59,15 @@ def run(main: Callable[[list[str]], int | None]) -> NoReturn:
     """Runs a command on the arguments of the process and leaves with its exit code.
 
     0 done, 2 the user's mistake (its message on standard error, from rank 0 alone), 130 interrupted; any other
-    exception passes through, with its traceback and exit code 1.
+    exception passes through, with its traceback and exit code 1. Nothing that is printed moves a terminal's cursor
+    (`recipes.terminal`).
     """
+    with plain_streams(sys.stdout, sys.stderr):
+        code = _code_of(main)
+    sys.exit(code)
+
+
+def _code_of(main: Callable[[list[str]], int | None]) -> int:
     try:
         code = main(sys.argv[1:]) or DONE
         sys.stdout.flush()
@@ -73,7 +81,7 @@ def run(main: Callable[[list[str]], int | None]) -> NoReturn:
         if not _reader_has_gone():
             raise
         code = _silence(FAILED)
-    sys.exit(code)
+    return code
 
 
 def _say(text: str, stream: TextIO, code: int) -> int:

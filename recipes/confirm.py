@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from recipes.section import Section
 from recipes.suites import SuiteSection
 
+CONFIRM = "-confirm"
+"""what the name of a suite gets whose problems confirm"""
+
 
 class ConfirmSection(Section):
     problems: int = Field(

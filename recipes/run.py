@@ -21,6 +21,11 @@ class RunSection(Section):
         description="resume although the recipe or the data differ from before; what differs is recorded (never "
         "across another number of ranks or another zero.stage)",
     )
+    trust_checkpoint: Path | None = Field(
+        default=None,
+        description="a checkpoint whose pickles are loaded although this run did not write it, or they hold more than "
+        "tensors and plain values: they can run code on this machine",
+    )
     resume_ranks: Literal["same", "any"] = Field(
         default="same",
         description="any: a run may resume with another number of ranks; accumulation (or the micro batch) follows, so "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from recipes.benchmarks import BENCHMARKS
+from recipes.file_names import FileName
 from recipes.section import Section
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ AS_TEXT = ", ".join(name for name, known in BENCHMARKS.items() if known.likeliho
 
 class NanoSuite(Section):
     source: Literal["nano"] = Field(description="problems of the embedded world; chains are held-out ones")
-    name: str = Field(description="name in tables and curves")
+    name: FileName = Field(description="name in tables and curves, and of the folder of its samples; no path")
     family: Literal["knowledge", "shallow", "chain"] = Field(description="recall, one step, or many steps of reckoning")
     size: int = Field(ge=1, description="how many problems")
     seed: int = Field(default=0, description="seed of the problems")
@@ -45,7 +46,7 @@ GROUP: Any = Field(
 class RowsSuite(Section):
     """What suites that are read from rows have in common."""
 
-    name: str = Field(description="name in tables and curves")
+    name: FileName = Field(description="name in tables and curves, and of the folder of its samples; no path")
     problem: str = Field(default="problem", description="column of the question; `question` is found by itself")
     answer: str = Field(
         default="answer", description="column of the gold answer; of a multiple choice its letter or 0-based index"
@@ -127,7 +128,7 @@ class ReasoningGymSuite(Section):
     source: Literal["reasoning_gym"] = Field(
         description="problems of a Reasoning Gym task, with its own scorer (extra reasoning-gym)"
     )
-    name: str = Field(description="name in tables and curves")
+    name: FileName = Field(description="name in tables and curves, and of the folder of its samples; no path")
     task: str = Field(description="name of the task, such as chain_sum")
     size: int = Field(ge=1, description="how many problems")
     seed: int = Field(default=0, description="seed of the problems")

@@ -7,8 +7,9 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from recipes.confirm import ConfirmSection
+from recipes.confirm import CONFIRM, ConfirmSection
 from recipes.engines import EngineSection, HFEngine
+from recipes.file_names import same_file
 from recipes.section import Section
 from recipes.suites import SuiteSection
 
@@ -139,8 +140,7 @@ class SweepSection(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         names = [s.name for s in self.suites]
-        if len(set(names)) < len(names):
-            raise ValueError(f"suite names must differ, got {names}")
+        self._check_names(names)
         if self.verdict.suite is not None and self.verdict.suite not in names:
             raise ValueError(f"verdict.suite={self.verdict.suite!r} is not among the suites {names}")
         self._check_likelihood()
@@ -151,6 +151,16 @@ class SweepSection(Section):
         if self.extend_to > 0 and self.max_extensions == 0:
             raise ValueError(f"extend_to={self.extend_to} needs max_extensions of at least 1")
         return self
+
+    def _check_names(self, names: list[str]) -> None:
+        """ValueError where two suites would be one in tables, or on a disk."""
+        if len(set(names)) < len(names):
+            raise ValueError(f"suite names must differ, got {names}")
+        if len({same_file(name) for name in names}) < len(names):
+            raise ValueError(f"suite names must differ in more than case, since each names a folder, got {names}")
+        confirming = f"{(self.confirm.suite or self.deciding_suite).name}{CONFIRM}" if self.confirm else None
+        if confirming in names:
+            raise ValueError(f"a suite is called {confirming}, as the problems of sweep.confirm are; rename it")
 
     def _check_likelihood(self) -> None:
         """ValueError where a suite by likelihood stands where budgets are needed, or where no model is at hand."""

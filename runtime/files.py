@@ -8,11 +8,13 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from recipes.errors import UserError
 
 Row = dict[str, Any]
+TRIAL_BYTES = 1 << 16
 
 
 @contextmanager
@@ -60,6 +62,26 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise
 
 
+def writing_fault(folder: Path) -> str | None:
+    """Why nothing can be written in a folder, which is made, in the system's words; None where something can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder) as trial:
+            trial.write(bytes(TRIAL_BYTES))  # a full disk still has room for an empty file
+            trial.flush()
+    except OSError as fault:
+        return fault.strerror or str(fault)
+    return None
+
+
+def folder_fault(path: Path) -> str | None:
+    """Why a folder cannot be put at `path` in place of another one, in words; None where it can. A link is not
+    followed: what it leads to is somebody else's."""
+    if path.is_symlink():
+        return f"is a link to {os.readlink(path)}, which is not followed"
+    return "is a file" if path.exists() and not path.is_dir() else None
+
+
 def write_whole(path: Path, text: str) -> None:
     """Writes `text` to `path` in UTF-8."""
     with replacing(path) as temporary:
@@ -86,7 +108,12 @@ def read_rows(path: Path) -> list[Row]:
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Writes all rows of a JSON Lines file."""
-    write_whole(path, "".join(_line(row) for row in rows))
+    write_whole(path, as_lines(rows))
+
+
+def as_lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The text of a JSON Lines file."""
+    return "".join(_line(row) for row in rows)
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:

@@ -1,9 +1,10 @@
 """The seal of a folder: a file COMPLETE with the size and the SHA-256 of every other file, written last.
 
-    {"step": 8, "files": {"model.safetensors": [1234, "9f86…"], …}, "sha256": "…of the above"}
+    {"step": 8, "run": "1c9e…", "files": {"model.safetensors": [1234, "9f86…"], …}, "sha256": "…of the above"}
 
-The step is that of a checkpoint; the seal of another folder has none. Checkpoints of earlier versions have a seal
-without hashes; they are accepted as they are, since nothing says what their files were.
+A single file (the samples of a sweep) has its seal beside it, NAME.sha256. Step and run are those of a checkpoint; the
+seal of another folder has none. Checkpoints of earlier versions have a seal without hashes; they are accepted as they
+are, since nothing says what their files were.
 """
 
 from __future__ import annotations
@@ -11,14 +12,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from runtime.files import write_whole
+from runtime.files import replacing, write_whole
 
 COMPLETE = "COMPLETE"
 CHUNK_BYTES = 1 << 22
+
+FILE_SEAL = ".sha256"
+"""what the seal of a single file ends in, in place of the file's own ending"""
 
 Facts = tuple[int, str]
 """bytes and SHA-256 (hex) of a file"""
@@ -42,15 +48,45 @@ def facts_of(file: Path) -> Facts:
     return _measured(file)
 
 
-def seal_text(step: int, files: Mapping[str, Facts]) -> str:
-    """What COMPLETE holds in a checkpoint."""
-    return _signed({"step": step, "files": _sorted(files)})
+def seal_text(step: int, files: Mapping[str, Facts], run: str | None = None) -> str:
+    """What COMPLETE holds in a checkpoint of the run with the id `run`."""
+    return _signed({"step": step, **({"run": run} if run else {}), "files": _sorted(files)})
 
 
 def seal(folder: Path) -> None:
     """Seals a folder that is not a checkpoint: hashes its files and writes COMPLETE, by one process."""
     files = {name: facts_of(folder / name) for name in files_of(folder)}
     write_whole(folder / COMPLETE, _signed({"files": _sorted(files)}))
+
+
+@contextmanager
+def sealing(path: Path) -> Iterator[Path]:
+    """As `replacing`, with a seal beside `path`: one line as `sha256sum` writes it.
+
+    The seal comes first: who looks in between finds a seal without a file, or with another one, and takes neither.
+    """
+    with replacing(path) as temporary:
+        yield temporary
+        write_whole(path.with_suffix(FILE_SEAL), f"{facts_of(temporary)[1]}  {path.name}\n")
+
+
+def copy_sealed(source: Path, target: Path) -> None:
+    """Copies a file and its seal; what is at `target`, a link too, is replaced and not written through."""
+    for ending in (FILE_SEAL, source.suffix):
+        with replacing(target.with_suffix(ending)) as temporary:
+            shutil.copyfile(source.with_suffix(ending), temporary)
+
+
+def file_fault(path: Path) -> str | None:
+    """Why a file is not the one that was sealed, in words; None where it is, byte for byte."""
+    try:
+        sealed = path.with_suffix(FILE_SEAL).read_text(encoding="utf-8", errors="replace").split()
+        digest = _measured(path)[1]
+    except FileNotFoundError as missing:
+        return f"it has no seal {Path(missing.filename).name}"
+    except OSError as fault:
+        return f"it cannot be read ({fault.strerror})"
+    return None if sealed[:1] == [digest] else "it has other bytes than were sealed"
 
 
 def _sorted(files: Mapping[str, Facts]) -> dict[str, list[Any]]:
@@ -66,6 +102,25 @@ def read_seal(folder: Path) -> dict[str, Facts] | None:
 
     ValueError where the seal itself is damaged.
     """
+    body = _body(folder)
+    if body is None:
+        return None
+    try:
+        files = {str(name): (int(size), str(digest)) for name, (size, digest) in body["files"].items()}
+    except (KeyError, AttributeError, TypeError, ValueError):
+        raise ValueError("it names no files with size and hash") from None
+    if outside := next((name for name in files if ".." in Path(name).parts or Path(name).is_absolute()), None):
+        raise ValueError(f"it names {outside}, which is outside the folder")
+    return files
+
+
+def run_of(folder: Path) -> str | None:
+    """The id of the run that has sealed a checkpoint; None where the seal says none (an earlier version's)."""
+    run = (_body(folder) or {}).get("run")
+    return None if run is None else str(run)
+
+
+def _body(folder: Path) -> dict[str, Any] | None:
     text = (folder / COMPLETE).read_text(encoding="utf-8", errors="replace").strip()
     if not text or text.isdigit():
         return None
@@ -73,10 +128,7 @@ def read_seal(folder: Path) -> dict[str, Facts] | None:
     # The seal carries a hash of itself: a flipped bit in one of its sizes or hashes must not pass for a damaged file.
     if not isinstance(body, dict) or body.pop("sha256", None) != _own_hash(body):
         raise ValueError("its own hash differs")
-    try:
-        return {name: (int(size), str(digest)) for name, (size, digest) in body["files"].items()}
-    except (KeyError, AttributeError, TypeError):
-        raise ValueError("it names no files with size and hash") from None
+    return body
 
 
 def damage(folder: Path, names: Iterable[str], sealed: Mapping[str, Facts]) -> list[str]:

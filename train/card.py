@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -196,7 +197,13 @@ def _recipe(file: Path) -> list[str]:
     """The recipe without the paths and addresses of the machine that it ran on."""
     values = publishable(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
-    return ["## Recipe", "", "```yaml", text.strip(), "```", ""]
+    return ["## Recipe", "", *_fenced(text.strip()), ""]
+
+
+def _fenced(recipe: str) -> list[str]:
+    """A block of YAML that ends where it should: a recipe may hold backticks of its own, and markup after them."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", recipe)), default=0))
+    return [f"{fence}yaml", recipe, fence]
 
 
 def _confirmed(rows: Sequence[Row], step: int) -> list[str]:

@@ -47,7 +47,8 @@ def complete(checkpoint: Path, step: int, ranks: Ranks) -> None:
             f"{checkpoint.name} is not marked as complete: {len(broken)} tensors hold numbers that are not "
             f"finite, the first is {broken[0]}; go on from the checkpoint before with a lower learning rate"
         )
-    on_first_rank(ranks, lambda: write_whole(checkpoint / COMPLETE, seal_text(step, files)))
+    run = RunFolder(checkpoint.parent)
+    on_first_rank(ranks, lambda: write_whole(checkpoint / COMPLETE, seal_text(step, files, run.facts().get("id"))))
 
 
 def _files_without_card(checkpoint: Path) -> list[str]:

@@ -21,7 +21,7 @@ from prune.surgery import is_occupied
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.schema import ExportSection
-from runtime.files import write_whole
+from runtime.files import folder_fault, write_whole
 from runtime.run_folder import RunFolder
 from runtime.seal import COMPLETE, damage_of, files_of, read_seal, seal
 from train.adapter_export import export_adapter
@@ -40,6 +40,8 @@ def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
 
     UserError where there is none, where it is damaged, or where the logits differ; `out` then stays.
     """
+    if fault := folder_fault(out):
+        raise UserError(f"out={out} {fault}; remove it, or name another folder")
     source = source_of(folder, section)
     temporary = out.with_name(f".{out.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)

@@ -34,7 +34,7 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
     from train.hooks.of_run import make_hooks
     from train.inputs import read_inputs
     from train.model import pruned_path
-    from train.opening import find_resume, folder_name, open_run, with_first_day
+    from train.opening import find_resume, folder_name, opened, with_first_day
     from train.own_traces import with_generated_traces
     from train.processes import start_ranks
     from train.run import say
@@ -56,8 +56,7 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
         return DONE
 
     on_first_rank(ranks, lambda: stages.check_same_protocol(folder, resume, inputs.spec, recipe.run))
-    open_run(folder, resume, loaded, ranks)
-    with Watch(folder, ranks, recipe.run.stall_seconds):
+    with opened(folder, resume, loaded, ranks), Watch(folder, ranks, recipe.run.stall_seconds):
         checkpoint = fit_checkpoint(resume, folder, ranks)
         pruned = pruned_path(recipe, lambda: inputs.calibration(recipe.data), folder, ranks)
         references = stages.sweep_references(recipe, pruned, inputs, folder, ranks)

@@ -9,6 +9,7 @@ import platform
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,12 +20,14 @@ from recipes.loader import Loaded, to_yaml
 from recipes.reading import shown
 from recipes.run import RunSection
 from recipes.schema import Recipe
-from runtime.files import read_rows, write_rows, write_whole
+from runtime.files import folder_fault, read_rows, write_rows, write_whole
 from runtime.lineage import commit
 from runtime.ranks import Ranks, on_first_rank
 from runtime.run_folder import RunFolder, step_of
+from runtime.run_lock import alone_in, check_free
 from runtime.seal import COMPLETE
 from train.checkpoints import verify
+from train.pickles import check_trusted
 
 MAY_CHANGE_ON_RESUME = {"run", "wandb", "export", "dry_run"}
 NEVER_FORCED = ("ranks", "zero.stage", "adapter", "model.dtype", "model.unpruned", "model.pruned", "prune")
@@ -53,8 +56,12 @@ class Resume:
 
 
 def folder_name(loaded: Loaded[Recipe]) -> Path:
-    """The recipe's run.dir, or runs/<recipe>-<time>."""
-    return loaded.recipe.run.dir or Path("runs") / f"{loaded.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    """The recipe's run.dir, or runs/<recipe>-<time>. UserError where another run goes on in it; a dry run writes
+    nothing there, and may look beside it."""
+    folder = loaded.recipe.run.dir or Path("runs") / f"{loaded.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if not loaded.recipe.dry_run:
+        check_free(folder)
+    return folder
 
 
 def with_first_day(loaded: Loaded[Recipe], resume: Resume, ranks: Ranks) -> Loaded[Recipe]:
@@ -104,6 +111,21 @@ def find_resume(folder: RunFolder, run: RunSection) -> Resume:
     return Resume(checkpoint, origin)
 
 
+@contextmanager
+def opened(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: Ranks) -> Iterator[None]:
+    """The folder for this run alone, with its record begun or continued (`open_run`); all ranks must call it."""
+    with alone_in(folder.path, ranks, lambda text: print(text, flush=True)):
+        on_first_rank(ranks, lambda: check_same_start(resume, folder, loaded.recipe.run))
+        open_run(folder, resume, loaded, ranks)
+        yield
+
+
+def check_same_start(resume: Resume, folder: RunFolder, run: RunSection) -> None:
+    """UserError where the folder has changed since `resume` was found: another run went on in it and has ended."""
+    if find_resume(folder, run) != resume:
+        raise UserError(f"run.dir={folder.path}: another run went on in it while this one was starting; start it again")
+
+
 def open_run(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: Ranks) -> None:
     """Begins the record, or continues it from `resume`; what came after its step is forgotten.
 
@@ -116,10 +138,13 @@ def open_run(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: R
     )
     if resume.checkpoint is not None:
         verify(resume.checkpoint, ranks)
+        check_trusted(resume.checkpoint, resume.origin.facts().get("id"), recipe.run.trust_checkpoint, ranks)
     on_first_rank(ranks, lambda: _begin(folder, resume, loaded, ranks.count, forced))
 
 
 def _begin(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: int, forced: list[str]) -> None:
+    if loaded.recipe.export.enabled and (fault := folder_fault(folder.export)):  # else known after the whole training
+        raise UserError(f"{folder.export} {fault}, and the export belongs there; remove it")
     begun = resume.ranks_begun(ranks)
     start = {"from_step": max(resume.step, 0), **({"forced": forced} if forced else {})}
     try:

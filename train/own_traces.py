@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from data_prep.suites.confirm import CONFIRM, measured_suites
+from data_prep.suites.confirm import measured_suites
 from eval.trace_writer import (
     Generation,
     fetch_weights,
@@ -16,12 +16,14 @@ from eval.trace_writer import (
     write_thoughts,
     write_traces,
 )
+from recipes.confirm import CONFIRM
 from recipes.errors import UserError
 from recipes.generation import GenerateTraces
 from recipes.schema import Recipe
 from recipes.suites import NanoSuite
 from recipes.sweep import SweepSection
 from recipes.traces import FileTraces
+from runtime.files import writing_fault
 from runtime.lock import hold_lock
 from runtime.ranks import Ranks, on_every_rank, on_first_rank
 
@@ -69,7 +71,8 @@ def _write_once(generation: Generation, out: Path, ranks: Ranks) -> None:
 
 def _wait_for_others(out: Path, held: ExitStack) -> None:
     """Takes the lock of `out`, which `held` lets go; so does a run that dies, whose journal is then gone on with."""
-    out.parent.mkdir(parents=True, exist_ok=True)
+    if fault := writing_fault(out.parent):
+        raise UserError(f"run.cache_dir={out.parent.parent}: cannot be written ({fault}); name another folder")
     held.enter_context(hold_lock(out, lambda text: print(text, flush=True)))
 
 

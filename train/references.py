@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache as cached
+from functools import partial
 from pathlib import Path
 
 from eval.checkpoint import checkpoint_hash, checkpoint_weights, fetch, find_checkpoint
@@ -14,8 +14,10 @@ from eval.sweep import SweepSpec
 from eval.types import SuiteSweep, WhichModel
 from recipes.engines import EngineSection
 from recipes.schema import ModelSection, Recipe
+from runtime.files import writing_fault
 from runtime.ranks import ALONE, Ranks, on_first_rank
 from runtime.run_folder import RunFolder
+from runtime.seal import copy_sealed, file_fault
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,27 @@ class ReferenceCache:
         # suite by suite, each under its own protocol: a recipe that adds a suite finds the others in the cache
         for suite in spec.suites:
             folder = self.folder / weights_hash / spec.protocol_hash(suite) if weights_hash else self.samples
-            place = Place(folder, which, 0)
-            sweeps |= KeptSweep(replace(spec, suites=(suite,)), place, weights_hash, ranks).run(load)
-            if weights_hash and ranks.rank == 0:
-                target = Place(self.samples, which, 0).file(suite.name)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(place.file(suite.name), target)
+            usable = partial(self._usable, Place(folder, which, 0), suite.name)
+            place = Place(on_first_rank(ranks, usable), which, 0)
+            sweep = KeptSweep(replace(spec, suites=(suite,)), place, weights_hash, ranks)
+            in_cache = place.folder != self.samples
+            if in_cache:
+                on_first_rank(ranks, sweep.set_others_aside)  # a foreign file in the cache is in the way of every run
+            sweeps |= sweep.run(load)
+            if in_cache and ranks.rank == 0:
+                copy_sealed(place.file(suite.name), Place(self.samples, which, 0).file(suite.name))
         return sweeps
+
+    def _usable(self, place: Place, suite: str) -> Path:
+        """The place's folder, or the run's own samples where nothing can be written there and nothing sound is."""
+        folder = place.file(suite).parent
+        if file_fault(place.file(suite)) is None:
+            return place.folder
+        if fault := writing_fault(folder):
+            print(
+                f"run.cache_dir={self.folder}: cannot be written ({fault}); the sweeps of the references are kept in "
+                "the run folder alone",
+                flush=True,
+            )
+            return self.samples
+        return place.folder

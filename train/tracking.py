@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -48,6 +48,35 @@ class NoTracker:
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         pass
+
+
+class CarefulTracker:
+    """Another tracker, until it fails: that is said once, and the run goes on without it. No number is lost, since the
+    run folder has them all."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self.tracker = tracker
+
+    def log(self, values: Mapping[str, Any], step: int) -> None:
+        self._try(lambda: self.tracker.log(values, step))
+
+    def log_sweep(self, rows: Sequence[Row], step: int) -> None:
+        self._try(lambda: self.tracker.log_sweep(rows, step))
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        self._try(lambda: self.tracker.finish(summary))
+
+    def _try(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as fault:  # whatever a library or a disk does: it only watches
+            _say_lost(fault)
+            self.tracker = NoTracker()
+
+
+def _say_lost(fault: Exception) -> None:
+    first = (str(fault).strip().splitlines() or [type(fault).__name__])[0]
+    print(f"W&B failed ({first[:200]}); the run goes on without it", file=sys.stderr, flush=True)
 
 
 class WandbTracker:
@@ -113,16 +142,30 @@ def wandb_mode(section: WandbSection) -> str:
         return section.mode
     if os.environ.get("WANDB_MODE") in ("online", "offline", "disabled"):
         return os.environ["WANDB_MODE"]
-    netrc = Path.home() / ".netrc"
-    has_key = "WANDB_API_KEY" in os.environ or (netrc.is_file() and "wandb" in netrc.read_text(errors="replace"))
-    return "online" if has_key else "offline"
+    return "online" if "WANDB_API_KEY" in os.environ or _netrc_has_key() else "offline"
+
+
+def _netrc_has_key() -> bool:
+    try:
+        return "wandb" in (Path.home() / ".netrc").read_text(errors="replace")
+    except (OSError, RuntimeError):  # no such file, or no home
+        return False
 
 
 def start_tracker(section: WandbSection, folder: Path, facts: Mapping[str, Any], group: str) -> Tracker:
-    """Begins (or goes on with) the W&B run whose id is the run's own; call on rank 0. Falls back to offline."""
+    """Begins (or goes on with) the W&B run whose id is the run's own; call on rank 0. Falls back to offline, and to
+    nothing: a tracker never stops a run."""
     mode = wandb_mode(section)
     if mode == "disabled":
         return NoTracker()
+    try:
+        return CarefulTracker(_start(section, folder, facts, group, mode))
+    except Exception as fault:  # a folder that cannot be written, a release that changed
+        _say_lost(fault)
+        return NoTracker()
+
+
+def _start(section: WandbSection, folder: Path, facts: Mapping[str, Any], group: str, mode: str) -> WandbTracker:
     os.environ.setdefault("WANDB_SILENT", "true")
     import wandb
 

@@ -27,6 +27,7 @@ from recipes.command import split
 from recipes.errors import UserError
 from recipes.loader import load_recipe
 from recipes.schema import Recipe
+from recipes.terminal import painted_output
 
 
 @dataclass(frozen=True)
@@ -82,23 +83,24 @@ def show(recipe: Recipe, look: Look) -> None:
     work = BatchWork(labeller, recipe.data.max_length_tokens, recipe.data.overlong)
     print(
         f"{look.paint.unlabelled[0]}not labelled{look.paint.unlabelled[1]} "
-        f"{look.paint.labelled[0]}labelled{look.paint.labelled[1]}"
+        f"{look.paint.labelled[0]}labelled{look.paint.labelled[1]}",
+        file=painted_output(),
     )
     suites = measured_suites(recipe.sweep)
     for trace in islice(read_and_filter(recipe.data, Ledger(), suites), look.count):
-        print("\n".join(lines_of(trace, work, look)), flush=True)
+        print("\n".join(lines_of(trace, work, look)), file=painted_output(), flush=True)
 
 
 def lines_of(trace: Trace, work: BatchWork, look: Look) -> Iterator[str]:
     """A heading, and the text of one trace or the reason why it will not be there."""
     batch = work([trace])
     for dropped in batch.dropped:
-        yield f"\n--- {dropped.where}: lost, {dropped.reason}: {dropped.why}"
+        yield f"\n--- {printable(dropped.where)}: lost, {dropped.reason}: {printable(dropped.why)}"
     for fields in batch.rows.to_pylist():
         ids, prompt = fields["input_ids"], fields["prompt_tokens"]
         row = Row(fields["id"], ids, [IGNORED] * prompt + ids[prompt:], fields["shortened"])
         shortened = f", shortened from {batch.lengths[0]}" if row.shortened else ""
-        yield f"\n--- {row.id}: {len(ids)} tokens{shortened}, {len(ids) - prompt} of them labelled"
+        yield f"\n--- {printable(row.id)}: {len(ids)} tokens{shortened}, {len(ids) - prompt} of them labelled"
         yield painted(row, work.labeller.tokenizer, look)
 
 

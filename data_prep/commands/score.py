@@ -38,6 +38,7 @@ from recipes.command import split
 from recipes.errors import UserError
 from recipes.loader import load_recipe
 from recipes.schema import ModelSection, Recipe
+from runtime.files import writing_fault
 from runtime.journal import Journal
 
 CHUNK_TRACES = 256
@@ -135,6 +136,8 @@ def _scored(trace: Trace, row: Row) -> tuple[Scored, Row]:
 def losses(path: str, recipe: Recipe, rows_file: TextIO, batch_tokens: int) -> dict[str, float]:
     """The loss of the model at `path` on every row of the file, by the row's key; what the cache lacks is computed."""
     section: ModelSection = recipe.model
+    if fault := writing_fault(recipe.run.cache_dir / "scores"):
+        raise UserError(f"run.cache_dir={recipe.run.cache_dir}: cannot be written ({fault}); name another folder")
     model = load_model(path, section).eval()
     model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     weights = fingerprint(path)
@@ -142,7 +145,6 @@ def losses(path: str, recipe: Recipe, rows_file: TextIO, batch_tokens: int) -> d
         recipe.run.cache_dir / "scores" / f"{weights.removeprefix('sha256:')[:16]}-{section.dtype}",
         {"fingerprint": weights, "dtype": section.dtype},
     )
-    journal.out.parent.mkdir(parents=True, exist_ok=True)
     loss_of: dict[str, float] = {row["key"]: row["loss"] for row in journal.rows()}
     cached, scored = len(loss_of), 0
     rows = ((key, row) for key, row in _rows_of(rows_file) if key not in loss_of)

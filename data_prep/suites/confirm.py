@@ -14,14 +14,12 @@ from dataclasses import replace
 from data_prep.problem import Problem, Suite
 from data_prep.suites.choices import render_choices
 from data_prep.suites.load import draw, load_suite
-from recipes.confirm import ConfirmSection
+from recipes.confirm import CONFIRM, ConfirmSection
 from recipes.errors import UserError
 from recipes.suites import NanoSuite, ReasoningGymSuite, SuiteSection
 from recipes.sweep import SweepSection
 
 MADE = (NanoSuite, ReasoningGymSuite)
-CONFIRM = "-confirm"
-"""what the name of a suite gets whose problems confirm"""
 
 
 def measured_suites(section: SweepSection) -> tuple[Suite, ...]:

@@ -156,6 +156,7 @@ def test_runs_without_samples_say_why_they_are_not_paired(tmp_path, capsys):
         (["empty"], "empty: unfinished"),
         (["begun"], "begun: unfinished"),
         (["done", "other"], "compare like with like"),
+        (["outside"], r"outside/sweeps.jsonl: the suite '../../x' must be a name, not a path"),
         (["done", "axis=time"], "axis=time: not something to draw along; allowed: budget, spent"),
         (["done", "ouy=x"], "ouy=x: not a run folder"),
         ([], "at least one run folder"),
@@ -167,5 +168,6 @@ def test_faults_name_the_folder(tmp_path, monkeypatch, arguments, says):
     _run(tmp_path / "begun", run_steps=(0,))
     _run(tmp_path / "done")
     _run(tmp_path / "other", suite="else")
+    _run(tmp_path / "outside", suite="../../x")
     with pytest.raises(UserError, match=says):
         main(arguments)

@@ -23,6 +23,7 @@ from recipes.engines import HFEngine
 from recipes.errors import UserError
 from runtime.journal import Busy, Journal
 from runtime.ranks import ALONE, Ranks
+from runtime.seal import sealing
 from tests.eval.worlds import nano, nano_spec, nano_suite, sweep_model
 
 SUITES = [nano_suite("shallow", 3), nano_suite("chain", 6)]
@@ -60,7 +61,7 @@ def test_it_is_the_sweep(tmp_path: Path) -> None:
 def test_its_files_give_it_back_and_the_journal_is_gone(tmp_path: Path) -> None:
     sweeps = kept(tmp_path).run(load)
     assert read_sweep(file(tmp_path)) == sweeps["chain"]
-    assert sorted(path.name for path in tmp_path.rglob("*.jsonl*")) == ["run-000020.jsonl"] * 2
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["run-000020.jsonl"] * 2 + ["run-000020.sha256"] * 2
 
 
 def test_what_is_whole_is_not_done_again(whole: Path) -> None:
@@ -81,10 +82,66 @@ def test_only_the_suite_that_is_not_there_is_swept(whole: Path) -> None:
     content = file(whole).read_text()
     file(whole).unlink()
     other = whole / "shallow" / "run-000020.jsonl"
-    other.write_text(other.read_text().replace('"correct": true', '"correct": false'))  # unlike any new sweep
+    with sealing(other) as sealed:
+        sealed.write_text(other.read_text().replace('"correct": true', '"correct": false'))  # unlike any new sweep
     sweeps = kept(whole).run(load)
     assert file(whole).read_text() == content
     assert not any(score.correct for score in sweeps["shallow"].scores)
+
+
+def flip_grades(path: Path) -> None:
+    text = path.read_text()
+    assert '"correct": false' in text
+    path.write_text(text.replace('"correct": false', '"correct": true'))
+
+
+def drop_a_line(path: Path) -> None:
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+
+
+def become_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+# fmt: off
+UNTRUE = {
+    "flipped grades": (flip_grades, "it has other bytes than were sealed"),
+    "a missing line": (drop_a_line, "it has other bytes than were sealed"),
+    "a cut line": (lambda path: path.write_bytes(path.read_bytes()[:-20]), "it has other bytes than were sealed"),
+    "a wrong type": (lambda path: path.write_text(path.read_text() + "[7]\n"), "it has other bytes than were sealed"),
+    "no seal": (lambda path: path.with_suffix(".sha256").unlink(), "it has no seal run-000020.sha256"),
+    "an empty seal": (lambda path: path.with_suffix(".sha256").write_text(""), "it has other bytes than were sealed"),
+    "a broken seal": (lambda path: path.with_suffix(".sha256").write_bytes(b"\xff"), "it has other bytes than were"),
+    "an empty file": (lambda path: path.write_text(""), "it has no header"),
+    "a foreign file": (lambda path: path.write_bytes(b"\x89PNG\r\n\xff"), "it has no header"),
+    "a deep one": (lambda path: path.write_text("[" * 100_000), "it has no header"),
+    "a folder": (become_a_folder, "it has no header"),
+    "a link to nowhere": (lambda path: (path.unlink(), path.symlink_to("nowhere")), "it has no header"),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize(("harm", "fault"), UNTRUE.values(), ids=UNTRUE)
+def test_what_does_not_fit_its_seal_is_measured_anew_and_said(
+    whole: Path, harm: Callable[[Path], Any], fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, content = read_sweep(file(whole)), file(whole).read_bytes()
+    harm(file(whole))
+    sweeps = kept(whole).run(load)
+    assert (sweeps["chain"], file(whole).read_bytes()) == (before, content)
+    said = capsys.readouterr().out
+    assert said.startswith(f"{file(whole)} is not believed ({fault}") and said.count("\n") == 1
+    assert "kept as run-000020.jsonl.damaged-1, and measured anew" in said
+    assert os.path.lexists(file(whole).with_name("run-000020.jsonl.damaged-1"))
+
+
+def test_a_journal_whose_lines_are_no_thoughts_is_refused(tmp_path: Path) -> None:
+    begin(tmp_path, lambda thought: thought)
+    (path,) = tmp_path.rglob("*journal*")
+    path.write_text(path.read_text().splitlines()[0] + '\n{"problem": 7}\n')
+    with pytest.raises(UserError, match=r"run-000020.jsonl.journal-\*: damaged, a line is no thought \(KeyError"):
+        kept(tmp_path).run(load)
 
 
 def begin(folder: Path, change: Callable[[Thought], Thought]) -> str:
@@ -201,7 +258,8 @@ def test_two_processes_at_one_place_leave_one_whole_file(tmp_path: Path) -> None
     for process in both:
         process.join()
     assert [process.exitcode for process in both] == [0, 0]
-    assert [path.name for path in (tmp_path / "both" / "chain").iterdir()] == ["run-000020.jsonl"]
+    names = sorted(path.name for path in (tmp_path / "both" / "chain").iterdir())
+    assert names == ["run-000020.jsonl", "run-000020.sha256"]
     assert file(tmp_path / "both").read_text() == file(tmp_path / "once").read_text()
 
 
@@ -219,7 +277,7 @@ def test_a_journal_is_taken_before_the_ranks_agree_on_its_name(tmp_path: Path) -
 
     KeptSweep(spec, Place(tmp_path, "run", 20), "weights", Ranks(0, 1, gather)).run(load)
     assert len(refused) == 1
-    assert [path.name for path in file(tmp_path).parent.iterdir()] == [file(tmp_path).name]
+    assert not list(tmp_path.rglob("*journal*"))
 
 
 def test_journals_that_killed_second_processes_left_go_with_the_sweep(tmp_path: Path) -> None:
@@ -234,4 +292,4 @@ def test_the_journal_of_a_second_process_at_work_stays(tmp_path: Path) -> None:
     file(tmp_path).parent.mkdir(parents=True)
     with Journal(file(tmp_path).with_name("run-000020-4711.jsonl"), {}).writer(0):
         kept(tmp_path).run(load)
-        assert len(list(file(tmp_path).parent.iterdir())) == 2
+        assert len(list(tmp_path.rglob("*journal*"))) == 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from eval.__main__ import main, suite_table
+from eval.__main__ import folder_of, main, suite_table
 from recipes.errors import UserError
 from runtime.files import read_rows
 
@@ -48,3 +48,14 @@ def test_models_of_one_name_would_share_a_folder(tmp_path: Path) -> None:
 def test_a_step_is_a_whole_number(step: str) -> None:
     with pytest.raises(UserError, match="must be a whole number"):
         main(["recipe=lora_recovery.yaml", "model=a", f"step={step}"])
+
+
+def test_a_model_is_kept_in_a_folder_of_its_own_name_below_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run" / "export").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "run" / "export")
+    assert [folder_of(model) for model in ("..", ".", "../export", "owner/model")] == [
+        "run",
+        "export",
+        "export",
+        "model",
+    ]

@@ -23,6 +23,7 @@ from eval.samples import (
 )
 from eval.types import Answer, Score, Stop, SuiteSweep, Thought
 from recipes.data import FormatSection
+from recipes.errors import UserError
 from tests.data_prep.tokenizers import qwen_like
 from tests.eval.worlds import nano_protocol, nano_tokenizer
 
@@ -171,6 +172,15 @@ def test_a_samples_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         assert path.read_text() == '{"first": 1}\n'
     else:
         raise AssertionError("the fault was swallowed")
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]\n", "7\n", '{"model": "run"}\n[]\n', '{"model": "run"}\n{}\n', "\x00"]
+)
+def test_a_file_that_holds_no_sweep_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "s.jsonl").write_text(content)
+    with pytest.raises(UserError, match="s.jsonl: damaged, it is not the samples file of a sweep"):
+        read_sweep(tmp_path / "s.jsonl")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,20 @@ CANNOT_DECIDE = (
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["sweep.suites.0.name=KNOWLEDGE"], "sweep: suite names must differ in more than case, since each names a"),
+        (
+            ["sweep.suites.0.name=knowledge-confirm", "sweep.confirm.problems=2"],
+            "sweep: a suite is called knowledge-confirm, as the problems of sweep.confirm are; rename it",
+        ),
+    ],
+)
+def test_suites_that_would_share_a_folder_are_refused(refusal: Refusal, arguments: list[str], message: str) -> None:
+    assert refusal(*arguments).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         ([f"sweep.suites=[{PLAIN}, {CHOICES}]"], CANNOT_DECIDE),
         ([f"sweep.suites=[{CHOICES}, {PLAIN}]", "sweep.verdict.suite=mmlu"], CANNOT_DECIDE),
         (

@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 from recipes.errors import UserError
-from runtime.files import append_row, creating, new_folder, put_rows, read_rows, replacing, write_rows, write_whole
+from runtime.files import (
+    append_row,
+    creating,
+    folder_fault,
+    new_folder,
+    put_rows,
+    read_rows,
+    replacing,
+    write_rows,
+    write_whole,
+    writing_fault,
+)
 
 
 def test_a_file_is_written_with_the_folders_above_it(tmp_path: Path) -> None:
@@ -124,3 +135,26 @@ def test_a_new_file_appears_when_the_block_ends(tmp_path: Path) -> None:
         temporary.write_text("new")
         assert not (tmp_path / "a").exists()
     assert ((tmp_path / "a").read_text(), names(tmp_path)) == ("new", ["a"])
+
+
+def test_a_folder_takes_the_place_of_a_folder_and_of_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    (tmp_path / "broken").symlink_to("nowhere")
+    faults = {name: folder_fault(tmp_path / name) for name in ("new", "folder", "file", "link", "broken")}
+    assert faults == {
+        "new": None,
+        "folder": None,
+        "file": "is a file",
+        "link": f"is a link to {tmp_path / 'folder'}, which is not followed",
+        "broken": "is a link to nowhere, which is not followed",
+    }
+
+
+def test_where_nothing_can_be_written_the_system_says_why(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert (writing_fault(tmp_path / "a" / "b"), writing_fault(tmp_path / "file")) == (None, "File exists")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+    assert writing_fault(tmp_path / "file" / "below") == "Not a directory"
+    assert writing_fault(Path("/dev/full")) == "File exists"

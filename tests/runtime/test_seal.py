@@ -8,7 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from runtime.seal import COMPLETE, damage_of, facts_of, files_of, read_seal, seal, seal_text, share_of
+from runtime.seal import (
+    COMPLETE,
+    copy_sealed,
+    damage_of,
+    facts_of,
+    file_fault,
+    files_of,
+    read_seal,
+    seal,
+    seal_text,
+    sealing,
+    share_of,
+)
 
 
 @pytest.fixture
@@ -104,3 +116,43 @@ def test_a_seal_with_a_sound_hash_that_names_no_files_is_damaged(body: dict[str,
     own = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     (tmp_path / COMPLETE).write_text(json.dumps({**body, "sha256": own}))
     assert damage_of(tmp_path) == ["COMPLETE is damaged (it names no files with size and hash)"]
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "a/../../b"])
+def test_a_seal_that_names_a_file_outside_its_folder_is_damaged(checkpoint: Path, name: str) -> None:
+    (checkpoint / COMPLETE).write_text(seal_text(8, {name: (1, "0")}))
+    assert damage_of(checkpoint) == [f"COMPLETE is damaged (it names {name}, which is outside the folder)"]
+
+
+@pytest.fixture
+def sealed(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    with sealing(path) as temporary:
+        temporary.write_text("{}\n")
+    return path
+
+
+def test_the_seal_of_a_file_is_a_line_of_sha256sum(sealed: Path) -> None:
+    digest = hashlib.sha256(b"{}\n").hexdigest()
+    assert sealed.with_suffix(".sha256").read_text() == f"{digest}  rows.jsonl\n"
+    assert file_fault(sealed) is None
+
+
+def test_a_fault_while_a_file_is_written_leaves_the_old_one_and_its_seal(sealed: Path) -> None:
+    def fail() -> None:
+        with sealing(sealed) as temporary:
+            temporary.write_text("half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert (sealed.read_text(), file_fault(sealed)) == ("{}\n", None)
+
+
+def test_a_copy_has_its_seal_and_writes_through_no_link(sealed: Path, tmp_path: Path) -> None:
+    outside, target = tmp_path / "outside", tmp_path / "copies" / "rows.jsonl"
+    outside.write_text("untouched")
+    target.parent.mkdir()
+    target.symlink_to(outside)
+    copy_sealed(sealed, target)
+    assert (target.read_text(), file_fault(target), outside.read_text()) == ("{}\n", None, "untouched")

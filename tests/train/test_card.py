@@ -161,3 +161,10 @@ def test_the_code_that_bounds_thinking_compiles(folder: RunFolder, tmp_path: Pat
     code = card_of(folder, 8, tmp_path / "out").split("```python\n")[1].split("```")[0]
     compile(code, "card", "exec")
     assert 'name, budget = "mine", 16' in code
+
+
+def test_backticks_in_a_recipe_do_not_end_its_block(folder: RunFolder, tmp_path: Path) -> None:
+    write_whole(folder.recipe, "instruction: |\n  ```\n  <script>\n  ````\n")
+    card = card_of(folder, 8, tmp_path / "out")
+    block = card.split("## Recipe\n\n")[1]
+    assert block.startswith("`````yaml\n") and block.rstrip().endswith("\n`````") and block.count("`````") == 2

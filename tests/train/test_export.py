@@ -184,6 +184,14 @@ def test_weights_that_are_no_numbers_are_refused(full: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_a_link_at_out_is_not_followed(copy: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "mine")
+    refused(
+        lambda: main([f"run={copy.path}", f"out={tmp_path / 'out'}"]), "out", "is a link to", "which is not followed"
+    )
+
+
 def test_the_command_exports_the_newest_checkpoint(copy: RunFolder, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "train.export", f"run={copy.path}", f"out={tmp_path / 'out'}"]
     subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, timeout=120, check=True)

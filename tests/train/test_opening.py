@@ -10,7 +10,7 @@ from recipes.errors import UserError
 from recipes.run import RunSection
 from runtime.files import append_row, read_rows, write_rows
 from runtime.run_folder import RunFolder
-from train.opening import Resume, find_resume, forget_after
+from train.opening import Resume, check_same_start, find_resume, forget_after
 
 
 @pytest.fixture
@@ -28,6 +28,15 @@ def folder(tmp_path: Path) -> RunFolder:
 def test_auto_takes_the_newest_complete_checkpoint(folder: RunFolder) -> None:
     resume = find_resume(folder, RunSection())
     assert (resume.checkpoint, resume.step, resume.ranks_begun(5)) == (folder.checkpoint(4), 4, 2)
+
+
+def test_a_run_that_went_on_meanwhile_is_noticed(folder: RunFolder) -> None:
+    resume = find_resume(folder, RunSection())
+    check_same_start(resume, folder, RunSection())
+    (folder.checkpoint(9)).mkdir()
+    (folder.checkpoint(9) / "COMPLETE").write_text("9")
+    with pytest.raises(UserError, match="another run went on in it while this one was starting; start it again"):
+        check_same_start(resume, folder, RunSection())
 
 
 def test_auto_begins_where_there_is_none(tmp_path: Path) -> None:

@@ -124,6 +124,12 @@ def test_another_request_is_another_file(tmp_path: Path) -> None:
     assert len(files) == 3
 
 
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"run.cache_dir=.*file: cannot be written \(.*\); name another folder"):
+        with_generated_traces(recipe(tmp_path / "file"), ALONE)
+
+
 def test_any_other_recipe_stays_as_it_is(tmp_path: Path) -> None:
     plain = load_recipe(["recipe=lora_recovery.yaml", f"run.cache_dir={tmp_path}"]).recipe
     assert with_generated_traces(plain, ALONE) is plain

@@ -16,6 +16,7 @@ from eval.checkpoint import checkpoint_weights
 from eval.samples import read_sweep
 from recipes.loader import load_recipe
 from runtime.ranks import ALONE
+from runtime.seal import file_fault, sealing
 from tests.train.runs import MODEL, rows, run_here, small, weights
 from train import references
 from train.inputs import read_inputs
@@ -39,13 +40,35 @@ def reference(folder: Path, suite: str) -> list[float]:
     ]
 
 
+def change_grades(path: Path) -> str:
+    return path.read_text().replace('"correct": true', '"correct": false')  # unlike any new sweep
+
+
 @pytest.mark.slow
 def test_a_second_run_reads_the_first_ones_sweep(kept: Path, tmp_path: Path) -> None:
     cache = shutil.copytree(kept, tmp_path / "cache")
     (file,) = cache.glob("*/*/knowledge/unpruned-000000.jsonl")
-    file.write_text(file.read_text().replace('"correct": true', '"correct": false'))  # unlike any new sweep
+    changed = change_grades(file)
+    with sealing(file) as sealed:
+        sealed.write_text(changed)
     run_here(small("full", tmp_path / "run", cache, *QUICK))
     assert reference(tmp_path / "run", "knowledge") == [0.0] * 5
+    copy = tmp_path / "run" / "samples" / "knowledge" / "unpruned-000000.jsonl"
+    assert (copy.read_text(), file_fault(copy)) == (changed, None)
+
+
+@pytest.mark.slow
+def test_a_changed_sweep_in_the_cache_is_not_believed(
+    kept: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cache = shutil.copytree(kept, tmp_path / "cache")
+    (knowledge,), (shallow,) = (cache.glob(f"*/*/{suite}/unpruned-000000.jsonl") for suite in ("knowledge", "shallow"))
+    knowledge.write_text(change_grades(knowledge))
+    shallow.write_text('{"foreign": 1}\n')
+    run_here(small("full", tmp_path / "run", cache, *QUICK))
+    for suite in ("knowledge", "shallow"):
+        assert reference(tmp_path / "run", suite) == reference(kept.parent / "run", suite)
+    assert f"{knowledge} is not believed (it has other bytes than were sealed)" in capfd.readouterr().out
 
 
 @pytest.mark.slow
@@ -102,3 +125,24 @@ def test_a_reference_is_let_go_before_the_next_model_is_loaded(tmp_path: Path, m
     finally:
         gc.enable()
     assert held == [0, 0, 0]
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("no folder")
+    short = ["sweep.budgets=[1]", *(f"sweep.suites.{place}.size=1" for place in range(3)), "data.traces.size=16"]
+    recipe = load_recipe(small("full", tmp_path / "run", tmp_path / "data", *short)).recipe
+    spec = read_inputs(recipe, ALONE).spec
+    sweeps = [
+        references.reference_sweep(
+            "unpruned",
+            str(MODEL),
+            recipe.model,
+            spec,
+            references.ReferenceCache(tmp_path / place, tmp_path / name, ALONE),
+        )
+        for place, name in (("cache", "samples"), ("file", "own"))
+    ]
+    assert sweeps[0] == sweeps[1] == {s: read_sweep(tmp_path / "own" / s / "unpruned-000000.jsonl") for s in sweeps[0]}
+    assert (
+        f"run.cache_dir={tmp_path / 'file'}: cannot be written (Not a directory); the sweeps" in capsys.readouterr().out
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from recipes.schema import WandbSection
 from tests.train.runs import environment, ours, plain, rows, small
-from train.tracking import NoTracker, confirmed_values, start_tracker, sweep_values, wandb_mode
+from train.tracking import CarefulTracker, NoTracker, confirmed_values, start_tracker, sweep_values, wandb_mode
 
 KEY = "feedfacefeedfacefeedfacefeedfacefeedface"
 
@@ -197,6 +198,46 @@ def test_the_mode_by_key_and_environment(
 
 def test_disabled_tracks_nothing(tmp_path: Path) -> None:
     assert isinstance(start_tracker(WandbSection(mode="disabled"), tmp_path, {}, "group"), NoTracker)
+
+
+class Failing(NoTracker):
+    """A tracker whose disk is full from its second row on."""
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+
+    def log(self, values: Mapping[str, Any], step: int) -> None:
+        if self.rows:
+            raise OSError("No space left on device")
+        self.rows.append(step)
+
+
+def test_a_tracker_that_fails_is_left_and_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    failing = Failing()
+    careful = CarefulTracker(failing)
+    for step in range(4):
+        careful.log({}, step)
+    careful.finish({})
+    assert failing.rows == [0]
+    assert capsys.readouterr().err == "W&B failed (No space left on device); the run goes on without it\n"
+
+
+@pytest.mark.slow
+def test_a_file_where_its_folder_should_be_stops_no_run(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "wandb").write_text("a file")
+    arguments = small("lora", tmp_path / "run", cache, "zero.stage=0", "wandb.mode=offline", "export.enabled=false")
+    out = plain(arguments, tmp_path)
+    assert (out.returncode, "Traceback" in out.stderr) == (0, False), out.stderr[-2000:]
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
+def test_a_netrc_that_cannot_be_read_holds_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".netrc").mkdir()
+    assert wandb_mode(WandbSection()) == "offline"
 
 
 def test_values_of_a_sweep_by_name() -> None:

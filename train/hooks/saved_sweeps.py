@@ -27,6 +27,7 @@ from runtime.files import write_whole
 from runtime.pulse import beat, may_leave
 from runtime.ranks import environment_without_ranks, on_first_rank
 from runtime.run_folder import RunFolder
+from runtime.seal import copy_sealed
 from train.hooks.metrics import Clock
 from train.hooks.recorder import Cost, SweepRecorder
 from train.hooks.sweep import LiveSweeps, Sweeps
@@ -169,10 +170,8 @@ class SavedSweeps(Sweeps):
             return
         sweeps = {}
         for suite in self.spec.suites:
-            source = Place(job.samples, "run", job.step).file(suite.name)
             target = Place(self.run.folder.samples, "run", job.step).file(suite.name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
+            copy_sealed(Place(job.samples, "run", job.step).file(suite.name), target)
             sweeps[suite.name] = read_sweep(target)
         self.recorder.record(sweeps, Cost(seconds))
         shutil.rmtree(job.folder)

@@ -69,6 +69,12 @@ def test_what_was_scored_is_not_scored_again(
         }
 
 
+def test_a_cache_that_cannot_be_written_is_named(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("")
+    with pytest.raises(UserError, match=r"run.cache_dir=.*cache: cannot be written \(.*\); name another folder"):
+        main(command)
+
+
 def test_a_recipe_selects_by_the_file(command: list[str], tmp_path: Path) -> None:
     main(command)
     data = load_recipe(

@@ -47,7 +47,7 @@ def test_the_rows_are_those_of_live_sweeps(beside: Path, here: Callable[..., Pat
 def test_every_sweep_stands_at_its_own_step_with_its_samples(beside: Path) -> None:
     steps = {row["step"] for row in rows(beside / "sweeps.jsonl") if row["model"] == "run"}
     assert steps == {2, 4}
-    assert sorted(file.name for file in (beside / "samples" / "chain").glob("run-*")) == [
+    assert sorted(file.name for file in (beside / "samples" / "chain").glob("run-*.jsonl")) == [
         "run-000002.jsonl",
         "run-000004.jsonl",
     ]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from recipes.paths import ROOT
 from runtime.seal import COMPLETE, damage_of
-from tests.train.runs import rows, same, small, untimed, weights
+from tests.train.runs import environment, rows, same, small, untimed, weights
 from tests.train.starts import Starter, wait_until
 
 pytestmark = pytest.mark.slow
@@ -50,6 +54,25 @@ def signalled(starter: Starter, folder: Path, cache: Path, when: Callable[[], bo
     for number in numbers:
         start.send(number)
     return start.end().code
+
+
+def test_a_second_start_is_refused_while_the_first_runs_and_the_first_ends(
+    starter: Starter, whole: Path, tmp_path: Path, cache: Path
+) -> None:
+    folder = tmp_path / "run"
+    first = starter.start(arguments(folder, cache))
+    wait_until(lambda: (folder / "metrics.jsonl").exists())
+    second = subprocess.run(
+        [sys.executable, "launch/train.py", *arguments(folder, cache)],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert (second.returncode, first.end().code) == (2, 0)
+    assert f"run.dir={folder}: process {first.pid} on {socket.gethostname()} (since 20" in second.stderr
+    assert untimed(folder / "metrics.jsonl") == untimed(whole / "metrics.jsonl")
+    assert (folder / ".lock").read_text() == ""
 
 
 def check_goes_on(starter: Starter, folder: Path, cache: Path, whole: Path) -> None:

@@ -1,0 +1,105 @@
+"""One run at a time in a run folder: rank 0 holds the lock of its file `.lock`, which says who holds it.
+
+The lock belongs to the process and goes with it, however it ends, also on a network file system and where a killed run
+leaves children behind: they do not inherit it, as they would that of `runtime.lock`. So what a dead process has left is
+no obstacle, and nothing has to be removed by hand.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from recipes.errors import UserError
+from runtime.ranks import Ranks, on_first_rank
+
+LOCK = ".lock"
+HELD = {errno.EACCES, errno.EAGAIN}
+
+
+@contextmanager
+def alone_in(folder: Path, ranks: Ranks, say: Callable[[str], None]) -> Iterator[None]:
+    """The run folder, made where it is not there, for this run alone; all ranks must call it.
+
+    UserError, on all ranks, where another process runs in it, or where it cannot be written. `say` is told where the
+    file system has no locks. A folder in which nothing came to pass is taken away again.
+    """
+    with ExitStack() as held:
+        on_first_rank(ranks, lambda: held.enter_context(_held(folder, say)))
+        yield
+
+
+def check_free(folder: Path) -> None:
+    """UserError where a run goes on in the folder; nothing is written. Not for a process that holds the lock itself,
+    which would lose it."""
+    try:
+        with (folder / LOCK).open("r+") as file:
+            _take(file, folder)
+    except OSError:
+        return  # no lock file, or none that can be written, or no locks: said when the lock is to be held
+
+
+@contextmanager
+def _held(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK).open("a+")
+    except OSError as fault:
+        raise UserError(f"run.dir={folder}: cannot be written ({fault.strerror}); name another folder") from None
+    with file:
+        try:
+            _take(file, folder)
+        except OSError as fault:  # refusing to work there would help nobody
+            say(f"run.dir={folder}: no locks there ({fault.strerror}); do not start a second run in it")
+        _write(file, {"host": socket.gethostname(), "process": os.getpid(), "started": time.strftime("%F %T%z")})
+        try:
+            yield
+        finally:
+            _leave(file, folder)
+
+
+def _take(file: IO[str], folder: Path) -> None:
+    """The lock of an open file. UserError where another process has it; OSError where there are no locks."""
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as fault:
+        if fault.errno not in HELD:
+            raise
+        file.seek(0)
+        raise UserError(
+            f"run.dir={folder}: {_holder(file.read())} is running in it, and a folder belongs to one run at a time; "
+            "wait for it, stop it (SIGTERM: it saves and ends), or name another folder"
+        ) from None
+
+
+def _holder(text: str) -> str:
+    """The words for who holds a lock, of what its file says."""
+    try:
+        known = json.loads(text)
+        return f"process {int(known['process'])} on {known['host']!s:.100} (since {known['started']!s:.40})"
+    except (ValueError, TypeError, KeyError):
+        return "another process"  # it has taken the lock this very moment
+
+
+def _write(file: IO[str], content: dict[str, object]) -> None:
+    file.seek(0)
+    file.truncate()
+    file.write(json.dumps(content))
+    file.flush()
+
+
+def _leave(file: IO[str], folder: Path) -> None:
+    """Nothing is said any more, and a folder that holds the lock alone goes."""
+    with suppress(OSError):  # somebody may have taken the folder away
+        file.truncate(0)
+        if [path.name for path in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
+            folder.rmdir()
