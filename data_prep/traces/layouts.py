@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_prep.grading.numerals import as_text
-from data_prep.traces.conversations import Lost, System, Turn, as_list, single_exchange, turns_of
+from data_prep.traces.beside_text import Lost
+from data_prep.traces.conversations import System, Turn, as_list, single_exchange, turns_of
 from data_prep.traces.tags import PAIRS, Thought, join_thought, split_thought
 
 Row = Mapping[str, Any]

@@ -7,6 +7,7 @@ from typing import Any
 
 from data_prep.ledger import Ledger
 from data_prep.trace import Trace, visible
+from data_prep.traces.beside_text import refuse_beside_row
 from data_prep.traces.conversations import with_system
 from data_prep.traces.layouts import LAYOUTS, Layout, gold_of, text_of
 from recipes.errors import UserError
@@ -38,6 +39,7 @@ class RowReader:
                 + ("; a list of rows belongs in a .json file" if isinstance(row, list) else "")
             )
         row = self._renamed(row)
+        refuse_beside_row(row)
         layout = self._layout(row)
         example = layout.read(row, self.section.system)
         system = [] if row.get("system") is None else [text_of(row, "system")]
