@@ -27,14 +27,12 @@ OF_ROW = {
     **_ATTACHED,
 }
 """column of a row -> the reason; any row may have a `name`"""
-TOOL_ROLES = frozenset(
-    ("tool", "tools", "function", "function_call", "function_response", "function-call", "function-response")
-    + ("tool_call", "tool_calls", "tool_response", "tool_result", "observation", "ipython")
-)
+TOOL_ROLES = {
+    *("tool", "tools", "function", "function_call", "function_response", "function-call", "function-response"),
+    *("tool_call", "tool_calls", "tool_response", "tool_result", "observation", "ipython"),
+}
 """roles of turns that call a tool or hold what it gave"""
-TOOL_PARTS = frozenset(
-    ("tool_use", "tool_result", "tool_call", "tool_response", "function_call", "function_call_output", "toolCall")
-)
+TOOL_PARTS = {"tool_use", "tool_result", "tool_call", "tool_response", "function_call", "function_call_output"}
 """types of parts of a turn's content that do so"""
 EMPTY_TEXTS = ("", "[]", "{}", "null", "None")
 
