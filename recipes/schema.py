@@ -87,7 +87,12 @@ class ExportSection(Section):
 
 
 class Recipe(Section):
-    seed: int = Field(default=1, description="seed of training: data order, adapter initialisation, dropout")
+    seed: int = Field(
+        default=1,
+        ge=0,
+        lt=2**32,  # numpy takes no other
+        description="seed of training: data order, adapter initialisation, dropout",
+    )
     deterministic: bool = Field(
         default=False,
         description="the same bits every time on a GPU too: only deterministic kernels, which may be slower",

@@ -33,6 +33,7 @@ from train.packages import check_packages
 from train.processes import device, uses_deepspeed
 from train.quantised import check_quantised
 from train.run import say
+from train.settings import check_settings
 from train.sizes import skeleton
 from train.zero import config_of
 
@@ -113,6 +114,7 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
     """What is swept and what confirms, with everything checked that needs neither weights nor traces."""
     _check_sections(recipe)
     check_packages(recipe)
+    check_settings(recipe)
     check_deterministic(recipe, device().type)
     check_quantised(recipe)
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
