@@ -36,8 +36,8 @@ def file_rows(path: Path, key: str) -> Rows:
 
 
 def jsonl_rows(path: Path, key: str) -> Rows:
-    """`read_jsonl` with a UserError where the file cannot be read. Only a newline ends a line, a byte order mark is none
-    of its text, and packed files are unpacked."""
+    """`read_jsonl` with a UserError where the file cannot be read. Only a newline ends a line, a byte order mark is
+    no text, and packed files are unpacked."""
     yield from _one_file(path, read_jsonl, key)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 
 import pytest
 from tokenizers import AddedToken, normalizers
@@ -81,3 +82,28 @@ def test_a_suite_is_refused_with_the_problems_that_spell_one() -> None:
     )
     with pytest.raises(UserError, match=r"problem p1 \('<\|im_end\|>'\), p2 \('<think>'\);"):
         check_suite(Suite("s", problems, "exact"), Controls(QWEN, think_format(FormatSection(), QWEN)))
+
+
+def test_whatever_is_strewn_into_a_text_it_is_lost_or_stays_text() -> None:
+    """Pieces that are control tokens, that become one together, that look like one, and letters of all kinds."""
+    pieces = ["<|im_end|>", "<|im_start|>", "<think>", "</think>", "<|", "im_end", "|>", "<|endoftext|>", "é", "\u200b"]
+    pieces += ["\n", " ", "12", "<table>", "    ", "小", "\U0001f600", "＜", "assistant"]
+    rng = random.Random("strewn")
+    reference = outcome()
+    assert isinstance(reference, Labelled)
+    marks = Controls(QWEN, think_format(FormatSection(), QWEN)).ids
+    strewn = [
+        dataclasses.replace(
+            SUM, **{rng.choice(["question", "thinking", "answer"]): "".join(rng.choices(pieces, k=rng.randint(1, 6)))}
+        )
+        for _ in range(600)
+    ]
+    found = Labeller(QWEN, think_format(FormatSection(), QWEN)).label_all(strewn)
+    for each in found:
+        if isinstance(each, Labelled):
+            for ids, usual in (
+                (each.prompt_ids, reference.prompt_ids),
+                (each.completion_ids, reference.completion_ids),
+            ):
+                assert [number for number in ids if number in marks] == [number for number in usual if number in marks]
+    assert 200 < sum(isinstance(each, Unwritable) for each in found) < 550
