@@ -122,7 +122,7 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
         check_local(recipe.model.pruned)
     family = load_config(recipe.model.pruned or recipe.model.unpruned, recipe.model).model_type
     kernels_of(recipe.trainer, ground(device(), family))
-    if recipe.adapter.method != "none":
+    if recipe.adapter.method != "none" and not recipe.model.trust_remote_code:  # foreign code may need real weights
         skeleton(recipe.model, recipe.prune, recipe.adapter)  # its targets are in the model that is trained
     spec = make_sweep_spec(recipe.sweep, recipe.data.format, tokenizer)
     context, longest = context_tokens(recipe.model.unpruned, recipe.model), recipe.data.max_length_tokens

@@ -115,6 +115,9 @@ def test_the_gold_answer(row: Any, gold: str | None) -> None:
         ({**PLAIN, "question": "\ud800q"}, "the question holds half a character at 0 ('\\ud800')"),
         ({**PLAIN, "question": "\ufeff\u200b\x00"}, "'question' is empty"),
         ({**PLAIN, "id": []}, "'id' must be text or a whole number, got list"),
+        ({**PLAIN, "id": 5.5}, "'id' must be text or a whole number, got float"),
+        ({**PLAIN, "id": 1e17}, "'id' must be text or a whole number, got float"),
+        ({**PLAIN, "id": float("inf")}, "'id' must be text or a whole number, got float"),
         ({**PLAIN, "system": 3}, "'system' must be text, got int"),
     ],
 )
