@@ -102,6 +102,8 @@ class SuiteIndex:
 
     def _whole(self, question: str) -> list[Overlap]:
         """Problems shorter than one run that are the whole question, with or without an instruction under it."""
+        if not self._short:
+            return []
         bare = bare_text(question, self._instructions)
         text = " ".join(split_text(bare, self.rules.unit))
         return [Overlap(*self._problems[number][:2], 0, 0, text) for number in self._short.get(text, ())]

@@ -132,10 +132,10 @@ def _distance(layout: Layout, names: tuple[str, ...]) -> tuple[float, int]:
 
 def _id_of(row: Mapping[str, Any], where: str) -> str:
     for name in ID_COLUMNS:
-        value = row.get(name)
+        value: Any = row.get(name)
         if value is None or value == "" or value != value:  # NaN: a gap in whole numbers that were read as floats
             continue
-        if isinstance(value, float | Decimal) and abs(value) < EXACT_FLOATS and value == int(value):
+        if isinstance(value, float | Decimal) and abs(float(value)) < EXACT_FLOATS and value == int(value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise ValueError(f"{name!r} must be text or a whole number, got {type(value).__name__}")
