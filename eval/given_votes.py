@@ -6,11 +6,11 @@ one candidate whatever their text.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from data_prep.traces.rows import jsonl_rows
 from eval.numbers.majority import majority_rows
 from recipes.errors import UserError
 
@@ -21,7 +21,7 @@ def add_majority(report: dict[str, Any], path: Path) -> dict[str, Any]:
     None without answers, or with one thought per problem. `path`: the file, whose rows have been checked already.
     UserError where some rows at the largest budget have an answer and others have none.
     """
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = [row for _, row in jsonl_rows(path, "eval.verdict")]
     largest = max(row["budget"] for row in rows)
     votes: dict[str, dict[str, tuple[list[str], list[bool]]]] = defaultdict(lambda: defaultdict(lambda: ([], [])))
     at_largest = [row for row in rows if row["budget"] == largest]

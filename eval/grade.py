@@ -25,7 +25,7 @@ from typing import Any
 
 from data_prep.grading.grade import Grade, grade_all
 from data_prep.grading.numerals import as_text
-from data_prep.traces.rows import read_jsonl
+from data_prep.traces.rows import jsonl_rows
 from recipes.command import run, split
 from recipes.errors import UserError
 from runtime.files import replacing
@@ -70,16 +70,13 @@ def main(arguments: list[str]) -> None:
 def read_rows(path: Path, grader: str = "math") -> list[dict[str, Any]]:
     """The rows of a file; UserError with file:line where one lacks an id, a gold answer or a text."""
     rows = []
-    try:
-        for where, row in read_jsonl(path, "eval.grade"):
-            if isinstance(row, ValueError):
-                raise UserError(f"{where}: {row}")
-            if not isinstance(row, dict):
-                raise UserError(f"{where}: a row must be an object {{id, gold, text}}, got {type(row).__name__}")
-            _check(where, row, grader)
-            rows.append(row)
-    except (OSError, RecursionError) as fault:
-        raise UserError(f"eval.grade: {path} cannot be read ({fault})") from None
+    for where, row in jsonl_rows(path, "eval.grade"):
+        if isinstance(row, ValueError):
+            raise UserError(f"{where}: {row}")
+        if not isinstance(row, dict):
+            raise UserError(f"{where}: a row must be an object {{id, gold, text}}, got {type(row).__name__}")
+        _check(where, row, grader)
+        rows.append(row)
     if not rows:
         raise UserError(f"eval.grade: there is no row in {path}")
     return rows

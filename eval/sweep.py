@@ -13,6 +13,7 @@ from data_prep.grading.grade import grader_version
 from data_prep.problem import Problem, Suite
 from data_prep.suites.confirm import confirm_suite
 from data_prep.suites.load import load_suite
+from data_prep.tokens.controls import Controls, check_suite
 from data_prep.tokens.prompts import encode, render_off_prompt, render_prompt, think_format
 from eval.engines.choose import open_engine, version_of
 from eval.judge import judge_thoughts
@@ -54,11 +55,12 @@ class SweepSpec:
 def make_sweep_spec(section: SweepSection, fmt: FormatSection, tokenizer: PreTrainedTokenizerBase) -> SweepSpec:
     """Loads the suites and fixes the protocol.
 
-    UserError where a suite is broken or the tokenizer cannot think in the format.
+    UserError where a suite is broken or spells a control token, or the tokenizer cannot think in the format.
     """
     protocol = make_protocol(section, think_format(fmt, tokenizer), len(tokenizer))
+    controls = Controls(tokenizer, protocol.format)
     return SweepSpec(
-        suites=tuple(load_suite(suite) for suite in section.suites),
+        suites=tuple(check_suite(load_suite(suite), controls) for suite in section.suites),
         protocol=protocol,
         samples=section.samples,
         engine=section.engine,
@@ -74,7 +76,10 @@ def make_confirm_spec(section: SweepSection, spec: SweepSpec) -> SweepSpec | Non
     UserError where there are too few such problems.
     """
     suite = confirm_suite(section, spec.suites)
-    return None if suite is None else replace(spec, suites=(suite,), judge=None)
+    if suite is None:
+        return None
+    check_suite(suite, Controls(spec.tokenizer, spec.protocol.format))
+    return replace(spec, suites=(suite,), judge=None)
 
 
 def check_context(spec: SweepSpec, context_tokens: int, budget_key: str) -> None:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from data_prep.traces.rows import jsonl_rows
 from eval.given_votes import add_majority
 from eval.numbers import gains
 from eval.numbers.decide import Verdict, decide, verdict_line
@@ -47,12 +48,10 @@ ROW_FORM = '{"problem", "sample", "budget", "correct"[, "model"][, "group"]}'
 Grades = dict[str, dict[int, dict[int, bool]]]  # problem -> budget, increasing -> sample -> correct
 
 
-def _row(text: str, place: str) -> tuple[str, str, int, int, bool]:
-    """(model, problem, sample, budget, correct) of one line, or a UserError that names the line."""
-    try:
-        row = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{place}: not JSON ({error.msg}); a line is one object {ROW_FORM}") from None
+def _row(row: Any, place: str) -> tuple[str, str, int, int, bool]:
+    """(model, problem, sample, budget, correct) of one row, or a UserError that names the line."""
+    if isinstance(row, ValueError):
+        raise UserError(f"{place}: {row}; a line is one object {ROW_FORM}")
     missing = [key for key in ("problem", "sample", "budget", "correct") if not isinstance(row, dict) or key not in row]
     if missing:
         raise UserError(f"{place}: no {', '.join(missing)}; a line is one object {ROW_FORM}")
@@ -71,9 +70,9 @@ def _row(text: str, place: str) -> tuple[str, str, int, int, bool]:
     return model or "run", str(problem), sample, budget, bool(correct)
 
 
-def _add_group(groups: dict[str, str | None], text: str, problem: str, place: str) -> None:
+def _add_group(groups: dict[str, str | None], row: dict[str, Any], problem: str, place: str) -> None:
     """Notes the group of a row that `_row` has read; UserError where it differs from that of an earlier row."""
-    group = json.loads(text).get("group")
+    group = row.get("group")
     if not isinstance(group, str | int | None) or isinstance(group, bool):
         raise UserError(f"{place}: group={group!r} must be a name")
     group = None if group is None else str(group)
@@ -93,16 +92,13 @@ def read_models(path: Path) -> tuple[dict[str, Grades], dict[str, str] | None]:
         raise UserError(f"{path}: no such file; give a JSON Lines file of rows {ROW_FORM}")
     grades: dict[str, Grades] = {}
     groups: dict[str, str | None] = {}
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not text.strip():
-            continue
-        model, problem, sample, budget, correct = _row(text, f"{path}:{number}")
-        _add_group(groups, text, problem, f"{path}:{number}")
+    for place, row in jsonl_rows(path, "eval.verdict"):
+        model, problem, sample, budget, correct = _row(row, place)
+        _add_group(groups, row, problem, place)
         at_budget = grades.setdefault(model, {}).setdefault(problem, {}).setdefault(budget, {})
         if sample in at_budget:
             raise UserError(
-                f"{path}:{number}: problem {problem!r}, sample {sample}, budget {budget} of model {model} "
-                "is given twice"
+                f"{place}: problem {problem!r}, sample {sample}, budget {budget} of model {model} is given twice"
             )
         at_budget[sample] = correct
     if not grades:

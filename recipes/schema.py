@@ -51,7 +51,9 @@ class LoraAdapter(Section):
     )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout before the adapter")
     targets: str | list[str] = Field(
-        default="all-linear", description="module names that get an adapter; all-linear: all but the head"
+        default="all-linear",
+        description="module names that get an adapter, each of which must be in the model (not the head, nor an "
+        "embedding that is tied to it); all-linear: all but the head",
     )
     rank_stabilised: bool = Field(default=False, description="scale by alpha / sqrt(r) (rsLoRA)")
 
@@ -85,7 +87,12 @@ class ExportSection(Section):
 
 
 class Recipe(Section):
-    seed: int = Field(default=1, description="seed of training: data order, adapter initialisation, dropout")
+    seed: int = Field(
+        default=1,
+        ge=0,
+        lt=2**32,  # numpy takes no other
+        description="seed of training: data order, adapter initialisation, dropout",
+    )
     deterministic: bool = Field(
         default=False,
         description="the same bits every time on a GPU too: only deterministic kernels, which may be slower",

@@ -99,7 +99,7 @@ class SweepSection(Section):
         description="a thought that closes before so many tokens continues with the wait text; 0: never",
     )
     max_extensions: int = Field(default=0, ge=0, description="how often one thought is extended at most")
-    seed: int = Field(default=0, description="seed of the sampling streams")
+    seed: int = Field(default=0, ge=0, description="seed of the sampling streams")
     engine: EngineSection = HFEngine()
     background: bool = Field(
         default=False,

@@ -61,6 +61,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "lr_scheduler_type": (
         "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup", "inverse_sqrt",
         "reduce_lr_on_plateau", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay", "greedy"),
+    "log_level": ("detail", "debug", "info", "warning", "error", "critical", "passive"),
+    "log_level_replica": ("detail", "debug", "info", "warning", "error", "critical", "passive"),
+    "loss_type": ("nll", "dft"),
+    "train_sampling_strategy": ("random", "sequential", "group_by_length", "batch_rebalance"),
     "logging_strategy": ("no", "steps", "epoch"),
     "save_strategy": ("no", "steps", "epoch", "best"),
     "optim": (
@@ -76,9 +80,14 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 # fmt: on
 
+_EVALUATION = "needs an evaluation inside TRL"
+
 # fmt: off
 REFUSED_VALUES: dict[tuple[str, str], str] = {
-    ("save_strategy", "best"): "needs an evaluation inside TRL; use steps or epoch (the sweeps show the best step)",
+    ("lr_scheduler_type", "reduce_lr_on_plateau"): f"{_EVALUATION}; use linear, cosine or another of fixed steps",
+    ("lr_scheduler_type", "greedy"): f"{_EVALUATION}; use linear, cosine or another of fixed steps",
+    ("max_steps", "0"): "there would be no step; write the number of steps, or -1 for num_train_epochs",
+    ("save_strategy", "best"): f"{_EVALUATION}; use steps or epoch (the sweeps show the best step)",
 }
 # fmt: on
 
@@ -86,7 +95,10 @@ REFUSED_VALUES: dict[tuple[str, str], str] = {
 AT_LEAST: dict[str, float] = {
     "per_device_train_batch_size": 1, "gradient_accumulation_steps": 1, "learning_rate": 0, "weight_decay": 0,
     "warmup_steps": 0, "max_grad_norm": 0, "num_train_epochs": 0, "save_total_limit": 1, "dataloader_num_workers": 0,
+    "dataloader_prefetch_factor": 1, "ddp_timeout": 1, "label_smoothing_factor": 0, "pad_to_multiple_of": 1,
 }
+ABOVE_ZERO = ("logging_steps", "save_steps", "neftune_noise_alpha")
+AT_MOST: dict[str, float] = {"label_smoothing_factor": 1}
 # fmt: on
 
 _LABELS = "chainmend makes prompt, completion and labels itself; see data.traces and data.format"
@@ -160,8 +172,13 @@ def check_trainer_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number(value: Any, types: str) -> Any:
-    """A float for text that reads as one, an int for a whole float, where the field takes it; else the value itself."""
+    """A float for text that reads as one, an int for a whole float and the other way, where the field takes it.
+
+    Else the value itself.
+    """
     allowed = types.split("|")
+    if type(value) is int and types == "float|None":  # what the model's config takes is checked by its exact type
+        return float(value)
     if isinstance(value, str) and "float" in allowed:
         try:
             return float(value)
@@ -208,6 +225,10 @@ def _wrong_value(name: str, value: Any) -> str | None:
         hint = f"; did you mean {near}?" if near else ""
         shown = ", ".join(CHOICES[name][:12]) + (", ..." if len(CHOICES[name]) > 12 else "")
         return f"allowed: {shown}{hint}"
-    if name in AT_LEAST and value is not None and not value >= AT_LEAST[name]:
+    if not isinstance(value, int | float):
+        return None
+    if name in AT_LEAST and not value >= AT_LEAST[name]:
         return f"must be at least {AT_LEAST[name]:g}"
-    return None
+    if name in ABOVE_ZERO and not value > 0:
+        return "must be above 0"
+    return f"must be at most {AT_MOST[name]:g}" if name in AT_MOST and value > AT_MOST[name] else None

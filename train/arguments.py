@@ -10,6 +10,7 @@ from typing import Any
 
 from trl import SFTConfig
 
+from recipes.errors import UserError
 from recipes.schema import AdapterSection, Recipe
 from recipes.zero import ZeroSection
 from train.batch import Batch, setting
@@ -19,11 +20,17 @@ from train.zero import config_of
 
 def make_arguments(recipe: Recipe, folder: Path, ranks: int = 1) -> SFTConfig:
     """All that the Trainer needs to know. Under ZeRO-3 models loaded from now on are sharded as they load."""
+    deepspeed = None
+    if uses_deepspeed(recipe.zero):
+        deepspeed = config_of(recipe.zero, recipe.model, recipe.trainer, device().type, ranks)
+    return SFTConfig(**config_fields(recipe, folder), deepspeed=deepspeed)
+
+
+def config_fields(recipe: Recipe, folder: Path) -> dict[str, Any]:
+    """The fields of SFTConfig but for `deepspeed`: the recipe's, defaults of ours, and what is ours alone."""
     kind, trainer = device().type, recipe.trainer
-    deepspeed = config_of(recipe.zero, recipe.model, trainer, kind, ranks) if uses_deepspeed(recipe.zero) else None
     owned: dict[str, Any] = {
         "output_dir": str(folder),
-        "deepspeed": deepspeed,
         "report_to": "none",
         "use_cpu": kind == "cpu",
         "bf16": recipe.model.dtype == "bfloat16",
@@ -38,7 +45,7 @@ def make_arguments(recipe: Recipe, folder: Path, ranks: int = 1) -> SFTConfig:
         "liger_kernel_config": None,
         "activation_checkpointing_kwargs": checkpointing_kwargs(trainer, recipe.adapter, recipe.zero),
     }
-    return SFTConfig(**{**_of_the_device(kind), **_without_aliases(trainer), **owned})
+    return {**_of_the_device(kind), **_without_aliases(trainer), **owned}
 
 
 def _of_the_device(kind: str) -> dict[str, Any]:
@@ -106,13 +113,24 @@ class Arithmetic:
 
 
 def arithmetic(trainer: Mapping[str, Any], traces: int, sequences: int, tokens: int, ranks: int) -> Arithmetic:
-    """The batch arithmetic of a recipe's trainer section: the steps that the Trainer itself comes to."""
+    """The batch arithmetic of a recipe's trainer section: the steps that the Trainer itself comes to.
+
+    UserError where there is no step.
+    """
     batch = Batch.of(trainer)
     micro_batches, rest = divmod(sequences, batch.micro_batch * ranks)
     if rest and not batch.drop_last:
         micro_batches += 1
+    if not micro_batches:
+        raise UserError(
+            f"trainer.dataloader_drop_last=true: {sequences} {'traces' if sequences == traces else 'packed sequences'} "
+            f"do not fill one batch of {batch.micro_batch} on each of {ranks} rank(s), so there is nothing to train "
+            "on; lower trainer.per_device_train_batch_size, or write trainer.dataloader_drop_last=false"
+        )
     steps = int(setting(trainer, "max_steps"))
     if steps < 0:  # no limit: epochs say it. The Trainer rounds up twice, the steps of an epoch and those of all epochs
         steps_per_epoch = max(1, math.ceil(micro_batches / batch.accumulation_steps))
         steps = math.ceil(steps_per_epoch * float(setting(trainer, "num_train_epochs")))
+    if not steps:
+        raise UserError("trainer.num_train_epochs=0: there would be no step; write more, or trainer.max_steps")
     return Arithmetic(batch, ranks, traces, sequences, tokens, steps)

@@ -33,6 +33,8 @@ from train.packages import check_packages
 from train.processes import device, uses_deepspeed
 from train.quantised import check_quantised
 from train.run import say
+from train.settings import check_settings
+from train.sizes import skeleton
 from train.zero import config_of
 
 MOST_OF_A_SHARED_GPU = 0.5
@@ -112,6 +114,7 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
     """What is swept and what confirms, with everything checked that needs neither weights nor traces."""
     _check_sections(recipe)
     check_packages(recipe)
+    check_settings(recipe)
     check_deterministic(recipe, device().type)
     check_quantised(recipe)
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
@@ -119,6 +122,8 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
         check_local(recipe.model.pruned)
     family = load_config(recipe.model.pruned or recipe.model.unpruned, recipe.model).model_type
     kernels_of(recipe.trainer, ground(device(), family))
+    if recipe.adapter.method != "none" and not recipe.model.trust_remote_code:  # foreign code may need real weights
+        skeleton(recipe.model, recipe.prune, recipe.adapter)  # its targets are in the model that is trained
     spec = make_sweep_spec(recipe.sweep, recipe.data.format, tokenizer)
     context, longest = context_tokens(recipe.model.unpruned, recipe.model), recipe.data.max_length_tokens
     if longest > context:

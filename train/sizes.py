@@ -14,8 +14,9 @@ from prune.families import cut_values
 from prune.methods.table import method_of
 from recipes.errors import UserError
 from recipes.prune import PruneSection
-from recipes.schema import AdapterSection, ModelSection
+from recipes.schema import AdapterSection, LoraAdapter, ModelSection
 from train.model import peft_config
+from train.targets import check_targets
 
 PERSISTENT_NUMEL = 100_000
 """stage3_param_persistence_threshold: smaller parameters stay whole under ZeRO-3"""
@@ -58,8 +59,9 @@ def skeleton(section: ModelSection, prune: PruneSection | None, adapter: Adapter
 
 def _with_adapter(pruned: PreTrainedModel, adapter: AdapterSection) -> torch.nn.Module:
     lora = peft_config(adapter)
-    if lora is None:
+    if lora is None or not isinstance(adapter, LoraAdapter):
         return pruned
+    check_targets(pruned, adapter.targets)
     with torch.device("meta"):
         try:
             return get_peft_model(pruned, lora)

@@ -26,6 +26,9 @@ OF_A_SWEEP = ("level", "base", "gain_per_doubling", "gain_low", "gain_high", "te
 INIT_SECONDS = "30"
 """how long a server may take to answer before a run goes on offline; WANDB_INIT_TIMEOUT says otherwise"""
 
+PLACES_OF_A_START = 10_000_000
+"""more rows than one start of a run logs"""
+
 
 class Tracker(Protocol):
     """Where numbers go beside the run folder."""
@@ -80,16 +83,20 @@ def _say_lost(fault: Exception) -> None:
 
 
 class WandbTracker:
-    """One W&B run. Every row carries `train/global_step`, the axis of all curves; W&B's own step is left alone."""
+    """One W&B run. Every row carries `train/global_step`, the axis of all curves; W&B's own step is only its place.
 
-    def __init__(self, run: Any) -> None:
-        self.run = run
+    An offline run that is resumed writes a second folder of the same id, which W&B would count from 0 again: of two
+    rows at one place a server takes the first alone. So the rows of each start have places of their own, in order.
+    """
+
+    def __init__(self, run: Any, first_place: int = 0) -> None:
+        self.run, self.place = run, first_place
         run.define_metric("train/global_step")
         for pattern in ("train/*", "sweep/*", "unpruned/*"):
             run.define_metric(pattern, step_metric="train/global_step")
 
     def log(self, values: Mapping[str, Any], step: int) -> None:
-        self.run.log({**{f"train/{key}": value for key, value in values.items()}, "train/global_step": step})
+        self._log({f"train/{key}": value for key, value in values.items()}, step)
 
     def log_sweep(self, rows: Sequence[Row], step: int) -> None:
         """Curves per budget, the numbers of each suite, and the sweep as a table."""
@@ -98,7 +105,11 @@ class WandbTracker:
         columns = [key for key in rows[0] if key != "protocol"]
         at_budgets = [row for row in rows if row["budget"] is not None]
         table = wandb.Table(columns=columns, data=[[row.get(column) for column in columns] for row in at_budgets])
-        self.run.log({**sweep_values(rows), f"sweep/table_{rows[0]['model']}_{step}": table, "train/global_step": step})
+        self._log({**sweep_values(rows), f"sweep/table_{rows[0]['model']}_{step}": table}, step)
+
+    def _log(self, values: Mapping[str, Any], step: int) -> None:
+        self.run.log({**values, "train/global_step": step}, step=self.place, commit=True)
+        self.place += 1
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         self.run.summary.update(dict(summary))
@@ -185,7 +196,7 @@ def _start(section: WandbSection, folder: Path, facts: Mapping[str, Any], group:
             config=dict(facts),
             settings=wandb.Settings(console="off", init_timeout=seconds),
         )
-        return WandbTracker(run)
+        return WandbTracker(run, PLACES_OF_A_START * (len(facts.get("starts", [{}])) - 1))
 
     if mode == "online":
         try:

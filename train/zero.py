@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -110,10 +111,18 @@ def _without_auto(users: Config, ours: Config) -> Config:
     return filled
 
 
+def _without_repeats(pairs: list[tuple[str, Any]]) -> Config:
+    """An object of the JSON; ValueError where a key comes twice, of which only the last would count."""
+    for name, count in Counter(name for name, _ in pairs).items():
+        if count > 1:
+            raise ValueError(f"{name!r} stands {count} times in one object")
+    return dict(pairs)
+
+
 def read_config(path: Path) -> Config:
     """The JSON object at `path`; UserError where there is none."""
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_repeats)
     except OSError as fault:
         raise UserError(f"zero.config={path}: cannot be read ({fault.strerror}); name a DeepSpeed JSON file") from None
     except ValueError as fault:

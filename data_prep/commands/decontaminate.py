@@ -48,7 +48,9 @@ def main(arguments: list[str]) -> None:
                 ledger.kept += 1
                 write_row(kept_file, trace_row(trace))
     print(summary(overlapping, ledger, section))
-    print(f"kept {section.out}\noverlaps {pairs_file}")
+    if not ledger.kept:  # a file without a trace would be refused by whoever reads it
+        section.out.unlink()
+    print(f"kept {section.out if ledger.kept else 'nothing, so no file'}\noverlaps {pairs_file}")
 
 
 def _write_overlaps(file: TextIO, trace: str, overlaps: Sequence[Overlap]) -> None:

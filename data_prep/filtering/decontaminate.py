@@ -2,24 +2,23 @@
 
 s1 (arXiv 2501.19393) and open-r1 drop a row that shares one 8-gram of words between spaces with a benchmark
 (`unit: words`, `n: 8`, `shared: 1`). Between spaces a formula is one word, so most overlaps of mathematical problems
-stay unseen; `unit: symbols` counts every punctuation mark as a word. A problem that is shorter than one run overlaps
-where it is the whole question. Only the question is looked at. The instruction that a suite puts under every problem
+stay unseen; `unit: symbols` counts every punctuation mark as a word. Texts are compared in one spelling, and by
+characters in scripts without spaces (`comparable`). A problem that is shorter than one run overlaps where it is the
+whole question. Only the question is looked at. The instruction that a suite puts under every problem
 does not count, and suites that are made from a template are not looked at.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from data_prep.filtering.comparable import comparable, symbols, words
 from data_prep.ledger import Ledger
 from data_prep.problem import Suite
 from data_prep.trace import Trace
 from recipes.quality import DecontaminateSection, OverlapRules
-
-SYMBOL = re.compile(r"\w+|[^\w\s]")
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,14 @@ class Overlap:
 
 
 def split_text(text: str, unit: str) -> list[str]:
-    """The units of a text, in lower case: symbols, or what stands between spaces."""
-    return SYMBOL.findall(text.lower()) if unit == "symbols" else text.lower().split()
+    """The units of a text as it is compared: symbols, or what stands between spaces."""
+    return symbols(text) if unit == "symbols" else words(text)
+
+
+def bare_text(text: str, instructions: Sequence[str]) -> str:
+    """The text as it is compared, without the one of the instructions (compared likewise) that ends it."""
+    flat = " ".join(comparable(text).split())
+    return next((flat.removesuffix(each) for each in instructions if each and flat.endswith(each)), flat)
 
 
 def runs_of(units: Sequence[str], n: int) -> list[str]:
@@ -59,13 +64,14 @@ class SuiteIndex:
         self._problems: list[tuple[str, str, int]] = []
         self._runs: dict[str, list[int]] = {}
         self._short: dict[str, list[int]] = {}
-        self._instructions = sorted({suite.instruction for suite in suites if suite.instruction}, key=len, reverse=True)
+        instructions = {bare_text(suite.instruction, ()) for suite in suites}
+        self._instructions = sorted(instructions - {""}, key=len, reverse=True)
         for suite in suites:
             for problem in suite.problems:
                 self._add(suite, problem.id, problem.question)
 
     def _add(self, suite: Suite, problem: str, question: str) -> None:
-        units = split_text(question.removesuffix(suite.instruction), self.rules.unit)
+        units = split_text(bare_text(question, [bare_text(suite.instruction, ())]), self.rules.unit)
         runs = dict.fromkeys(runs_of(units, self.rules.n))
         number = len(self._problems)
         self._problems.append((suite.name, problem, len(runs)))
@@ -96,14 +102,9 @@ class SuiteIndex:
 
     def _whole(self, question: str) -> list[Overlap]:
         """Problems shorter than one run that are the whole question, with or without an instruction under it."""
-        bare = next(
-            (
-                question.removesuffix(instruction)
-                for instruction in self._instructions
-                if question.endswith(instruction)
-            ),
-            question,
-        )
+        if not self._short:
+            return []
+        bare = bare_text(question, self._instructions)
         text = " ".join(split_text(bare, self.rules.unit))
         return [Overlap(*self._problems[number][:2], 0, 0, text) for number in self._short.get(text, ())]
 

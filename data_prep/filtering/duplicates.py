@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from rensa import RMinHash, RMinHashDeduplicator
 
+from data_prep.filtering.comparable import words
 from data_prep.filtering.decontaminate import runs_of
 from data_prep.ledger import Ledger
 from data_prep.trace import Trace
@@ -33,9 +34,10 @@ def drop_duplicates(traces: Iterable[Trace], section: DuplicatesSection, ledger:
 
 
 def words_of(trace: Trace, part: str) -> list[str]:
-    """The words that are compared, without case: of question, thinking and answer (`trace`) or of the question."""
-    texts = (trace.question, trace.thinking, trace.answer) if part == "trace" else (trace.question,)
-    return " \0 ".join(texts).casefold().split()
+    """The words that are compared (`comparable`): of question, thinking and answer (`trace`) or of the question."""
+    if part == "question":
+        return words(trace.question)
+    return [*words(trace.question), "\0", *words(trace.thinking), "\0", *words(trace.answer)]
 
 
 def _exact(traces: Iterator[Trace], part: str, ledger: Ledger) -> Iterator[Trace]:

@@ -4,25 +4,51 @@ from __future__ import annotations
 
 import re
 
+from data_prep.filtering.comparable import WORD
+
 LONGEST_PERIOD = 64
 SHORTEST_LOOP = 12
 LONGEST_WORD = 200
 USUAL_WORD = 16
 """characters per word; with it, the end of most texts that is looked at holds enough words"""
-# Scripts written without spaces: Thai to Khmer, kana, Han, Hangul. Each of their characters is a word.
-UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
+LONGEST_TABLE = 1000
+"""so many words of rows or digits may repeat: a grid ends by itself, a loop of digits runs to the end of its room"""
+ROW = re.compile(r"\|.*\|\s*|.*\S\t.*|\S+[,;|]\S+|.* & .*")
+"""a line of a table: between bars, with tabs, cells with marks and no blank between them, LaTeX's &"""
+ROWS = 3
 
 
 def ends_in_loop(text: str, rounds: int) -> bool:
-    """True where the last words repeat with a period of at most 64: `rounds` full rounds, 12 words at the least."""
+    """True where the last words repeat with a period of at most 64: `rounds` full rounds, 12 words at the least.
+
+    Of what stands in tables, grids and numbers, 1,000 words at the least: their rows are equal and end all the same.
+    """
     words = last_words(text, max(rounds * LONGEST_PERIOD, SHORTEST_LOOP))
-    # A loop of period p means that the last words equal themselves shifted by p: one comparison of lists per period.
     for period in range(1, min(LONGEST_PERIOD, len(words) // rounds) + 1):
-        span = max(rounds * period, SHORTEST_LOOP)
-        if span <= len(words) and words[-span:-period] == words[len(words) - span + period :]:
-            return True
+        if _repeats(words, period, max(rounds * period, SHORTEST_LOOP)):
+            table = not has_letters(words[-period:]) or ends_in_table(text)
+            if not table or _repeats(last_words(text, LONGEST_TABLE), period, LONGEST_TABLE):
+                return True
     return False
+
+
+def _repeats(words: list[str], period: int, span: int) -> bool:
+    """Whether the last `span` words repeat with the period: they equal themselves shifted by it, one comparison."""
+    return span <= len(words) and words[-span:-period] == words[len(words) - span + period :]
+
+
+def has_letters(words: list[str]) -> bool:
+    return any(map(str.isalpha, "".join(words)))
+
+
+def ends_in_table(text: str) -> bool:
+    """Whether the last three lines are rows: as `ROW` has them, or of as many cells each, of one letter or none."""
+    lines = [line.strip(" \r") for line in text[-ROWS * LONGEST_WORD :].split("\n") if line.strip()][-ROWS:]
+    if len(lines) == ROWS and all(map(ROW.fullmatch, lines)):
+        return True
+    cells = [line.split() for line in lines]
+    small = all(len(cell) == 1 or not has_letters([cell]) for row in cells for cell in row)
+    return len(lines) == ROWS and small and len(cells[0]) > 1 and len({len(row) for row in cells}) == 1
 
 
 def last_words(text: str, count: int) -> list[str]:

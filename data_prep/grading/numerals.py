@@ -57,8 +57,11 @@ class Numeral:
         return self.digits >= ENOUGH_DIGITS and (self.places >= ENOUGH_DIGITS or self.places < 0)
 
 
-def as_text(number: float) -> str:
+def as_text(number: float | Decimal) -> str:
     """A number of a file as it would be written by hand: without an exponent, a whole one without a decimal part."""
+    if isinstance(number, Decimal):  # a column of a Parquet file holds each with as many places: 7.50, 12.00
+        text = f"{number:f}"
+        return text.rstrip("0").removesuffix(".") if "." in text else text
     if isinstance(number, float) and not math.isfinite(number):
         raise ValueError(f"{number!r} is not a finite number")
     return f"{Decimal(repr(number)):f}".removesuffix(".0") if isinstance(number, float) else str(number)

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -230,11 +231,11 @@ def _has(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
 
 def _gold(name: str, answer: Any, rules: RowRules, row: Mapping[str, Any]) -> str:
     """The gold answer as text; a number that is stored as a float (27.0, 1e-07) is written as by hand."""
-    is_number = isinstance(answer, int | float) and math.isfinite(answer)
+    is_number = isinstance(answer, int) or (isinstance(answer, float | Decimal) and math.isfinite(answer))
     text = as_text(answer) if is_number else str(answer)
     if rules.gold_after:
         text = text.rpartition(rules.gold_after)[2].strip()
-    if not isinstance(answer, str | int | float) or not text.strip() or text == "nan":
+    if not isinstance(answer, str | int | float | Decimal) or not text.strip() or text.lower() == "nan":
         raise ValueError(
             f"{name!r} must be a text or a number, got {answer!r}; every problem needs its gold answer"
             + _has(row, rules.columns.answer)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
+from data_prep.tokens.controls import REASON, Controls
 from data_prep.tokens.marks import holds
 from data_prep.tokens.prompts import ThinkFormat, encode, render_completion, render_prompt
 from data_prep.tokens.spelling import Speller, first_difference
@@ -63,6 +64,7 @@ class Labeller:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat) -> None:
         self.tokenizer, self.fmt, self.speller = tokenizer, fmt, Speller(tokenizer)
+        self.controls = Controls(tokenizer, fmt)
         self.tags = dict.fromkeys((fmt.open_tag, fmt.close_tag, fmt.stop, tokenizer.eos_token or fmt.stop))
 
     def label_all(self, traces: Sequence[Trace]) -> list[Labelled | Unwritable]:
@@ -74,7 +76,7 @@ class Labeller:
             [render_prompt(trace.question, self.tokenizer, self.fmt) for trace in sound], self.tokenizer
         )
         completions = encode_all([render_completion(trace, self.fmt) for trace in sound], self.tokenizer)
-        labelled = (self._prove(Labelled(*parts)) for parts in zip(sound, prompts, completions, strict=True))
+        labelled = (self._proven(Labelled(*parts)) for parts in zip(sound, prompts, completions, strict=True))
         return [next(labelled) if fault is None else fault for fault in faults]
 
     def completion(self, trace: Trace) -> list[int]:
@@ -85,6 +87,8 @@ class Labeller:
         for name, text in (("thinking", trace.thinking), ("answer", trace.answer), ("question", trace.question)):
             if not text.isascii() and not _is_unicode(text):
                 return Unwritable("broken text", f"the {name} holds half of a surrogate pair, which is not a character")
+            if self.tokenizer.unk_token and self.tokenizer.unk_token in text:
+                return _control(name, self.tokenizer.unk_token)
         for name, text in (("thinking", trace.thinking), ("answer", trace.answer)):
             for tag in self.tags:
                 if tag in text:
@@ -93,6 +97,14 @@ class Labeller:
                         f"the {name} contains {tag!r}, which ends or opens a thought; remove it from the text",
                     )
         return None
+
+    def _proven(self, labelled: Labelled) -> Labelled | Unwritable:
+        """`labelled` if its text is text, and its ids spell it."""
+        if token := self.controls.beyond_prompt(labelled.prompt_ids):
+            return _control("question", token)
+        if token := self.controls.beyond_completion(labelled.completion_ids):
+            return _control("thinking" if token in labelled.trace.thinking else "answer", token)
+        return self._prove(labelled)
 
     def _prove(self, labelled: Labelled) -> Labelled | Unwritable:
         """`labelled` if its completion ids spell the completion, close the thought and end with the stop token.
@@ -118,6 +130,13 @@ class Labeller:
         if fmt.close_mark in fmt.banned_marks and not holds(ids, fmt.close_mark):
             return Unwritable("close not read", f"the tokenizer merges {fmt.close_tag!r} with the text beside it")
         return labelled
+
+
+def _control(name: str, token: str) -> Unwritable:
+    return Unwritable(
+        REASON,
+        f"the {name} spells {token!r}, a control token of this tokenizer, and would become it; spell it otherwise",
+    )
 
 
 def _is_unicode(text: str) -> bool:

@@ -3,6 +3,7 @@
 A trace is one question and one reply. So a row must hold one user turn and one assistant turn, after system turns or
 none. A longer conversation is lost as a whole, under the reason `several turns`: its later questions mean nothing by
 themselves, and its earlier replies come without the thoughts that led to them. System turns go by `data.traces.system`.
+A turn that holds more than text (tool calls, pictures) loses its row too (`beside_text`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from data_prep.traces.beside_text import Lost, refuse_beside_turn
 
 ROLES = {
     "user": "user",
@@ -26,14 +29,6 @@ ROLES = {
 THOUGHT_KEYS = ("reasoning_content", "thinking", "reasoning")
 TEMPLATE_DEFAULT = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 System = Literal["join", "drop", "refuse"]
-
-
-class Lost(Exception):
-    """A row that can be read, but gives no trace; `reason` is the ledger's."""
-
-    def __init__(self, reason: str, why: str = "") -> None:
-        super().__init__(why)
-        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -67,10 +62,13 @@ def as_list(value: Any, name: str) -> list[Any]:
 
 
 def turns_of(value: Any, name: str) -> list[Turn]:
-    """The turns of a list of {role, content} or {from, value} objects; ValueError names what is wrong."""
+    """The turns of a list of {role, content} or {from, value} objects; ValueError names what is wrong, Lost what such
+    a turn holds that a trace cannot."""
     messages = as_list(value, name)
     if not all(isinstance(message, Mapping) for message in messages):
         raise ValueError(f"{name!r} must be a list of {{role, content}} objects")
+    for number, message in enumerate(messages):
+        refuse_beside_turn(message, f"{name}[{number}]")
     return [_turn(message, f"{name}[{number}]") for number, message in enumerate(messages)]
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from data_prep.grading.numerals import as_text
-from data_prep.traces.conversations import Lost, System, Turn, as_list, single_exchange, turns_of
+from data_prep.traces.beside_text import Lost
+from data_prep.traces.conversations import System, Turn, as_list, single_exchange, turns_of
 from data_prep.traces.tags import PAIRS, Thought, join_thought, split_thought
 
 Row = Mapping[str, Any]
@@ -176,9 +178,12 @@ def gold_of(row: Row, layout: Layout) -> str | None:
 
 
 def _scalar(value: Any) -> str | None:
-    """Text, or a number as text; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    """Text, or a number as text; of a list its parts with commas, as one answer in parts. None for anything else."""
+    if isinstance(value, list):
+        parts = [None if isinstance(part, list) else _scalar(part) for part in value]
+        return ", ".join(map(str, parts)) if all(parts) else None
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         return None
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, float | Decimal) and not math.isfinite(value):
         return None
     return value.strip() if isinstance(value, str) else as_text(value)

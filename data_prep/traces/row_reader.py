@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from data_prep.ledger import Ledger
 from data_prep.trace import Trace, visible
+from data_prep.traces.beside_text import refuse_beside_row
 from data_prep.traces.conversations import with_system
 from data_prep.traces.layouts import LAYOUTS, Layout, gold_of, text_of
 from recipes.errors import UserError
@@ -15,6 +17,8 @@ from recipes.traces import FileTraces, HubTraces, JsonlTraces
 BY_NAME = {layout.name: layout for layout in LAYOUTS}
 ID_COLUMNS = ("id", "uuid")
 OPTIONAL = {"id", "gold", "input"}
+EXACT_FLOATS = 2**53
+"""from here on floats have neighbours that are not told apart"""
 MOST_NEAR = 3
 MOST_REMEMBERED = 1000
 
@@ -38,6 +42,7 @@ class RowReader:
                 + ("; a list of rows belongs in a .json file" if isinstance(row, list) else "")
             )
         row = self._renamed(row)
+        refuse_beside_row(row)
         layout = self._layout(row)
         example = layout.read(row, self.section.system)
         system = [] if row.get("system") is None else [text_of(row, "system")]
@@ -127,11 +132,14 @@ def _distance(layout: Layout, names: tuple[str, ...]) -> tuple[float, int]:
 
 def _id_of(row: Mapping[str, Any], where: str) -> str:
     for name in ID_COLUMNS:
-        value = row.get(name)
-        if value is not None and value != "":
-            if isinstance(value, bool) or not isinstance(value, str | int):
-                raise ValueError(f"{name!r} must be text or a whole number, got {type(value).__name__}")
-            return str(value)
+        value: Any = row.get(name)
+        if value is None or value == "" or value != value:  # NaN: a gap in whole numbers that were read as floats
+            continue
+        if isinstance(value, float | Decimal) and abs(float(value)) < EXACT_FLOATS and value == int(value):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise ValueError(f"{name!r} must be text or a whole number, got {type(value).__name__}")
+        return str(value)
     return where
 
 

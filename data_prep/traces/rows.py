@@ -35,6 +35,12 @@ def file_rows(path: Path, key: str) -> Rows:
         yield from _one_file(file, READERS.get(kind_of(file), read_jsonl), key)
 
 
+def jsonl_rows(path: Path, key: str) -> Rows:
+    """`read_jsonl` with a UserError where the file cannot be read. Only a newline ends a line, a byte order mark is
+    no text, and packed files are unpacked."""
+    yield from _one_file(path, read_jsonl, key)
+
+
 def _one_file(file: Path, reader: Callable[[Path, str], Rows], key: str) -> Rows:
     try:
         yield from reader(file, key)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from data_prep.ledger import Ledger
 from data_prep.trace import Trace
-from data_prep.traces.conversations import Lost
+from data_prep.traces.beside_text import Lost
 from data_prep.traces.mixture import interleave
 from data_prep.traces.row_reader import RowReader
 from data_prep.traces.rows import COMPRESSED, READERS, Rows, beside_data, file_rows, hub_rows, kind_of, read_jsonl

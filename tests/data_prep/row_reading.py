@@ -9,7 +9,7 @@ import pytest
 
 from data_prep.ledger import Ledger
 from data_prep.trace import Trace
-from data_prep.traces.conversations import Lost
+from data_prep.traces.beside_text import Lost
 from data_prep.traces.row_reader import RowReader
 from recipes.traces import FileTraces
 

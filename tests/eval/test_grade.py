@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from eval.grade import main
+from eval.grade import main, read_rows
 from recipes.errors import UserError
 from recipes.paths import ROOT
 
@@ -159,6 +159,25 @@ def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text('{"id": 1\n')
     with pytest.raises(UserError, match=r"in\.jsonl:1: not JSON"):
         main([str(tmp_path / "in.jsonl"), f"out={tmp_path / 'out.jsonl'}"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("rows.jsonl", b'{"id": "\xff"}\n', "rows.jsonl:1: not JSON"),
+        ("rows.jsonl.gz", b'{"id": "a"}\n', "rows.jsonl.gz cannot be read"),
+    ],
+)
+def test_other_bytes_are_one_clear_line(tmp_path: Path, name: str, content: bytes, says: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=says):
+        read_rows(tmp_path / name)
+
+
+def test_a_mark_of_byte_order_and_separators_inside_a_text_do_no_harm(tmp_path: Path) -> None:
+    row = {"id": "a\u2028b", "gold": "4", "text": "4\u0085"}
+    (tmp_path / "rows.jsonl").write_bytes(b"\xef\xbb\xbf" + json.dumps(row, ensure_ascii=False).encode() + b"\n")
+    assert read_rows(tmp_path / "rows.jsonl") == [row]
 
 
 def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:

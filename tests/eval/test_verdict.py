@@ -1,5 +1,6 @@
 """`python -m eval.verdict`: rows of any tool in, numbers and verdict out."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -72,6 +73,46 @@ def test_bad_rows_name_file_and_line(tmp_path, text, says):
     with pytest.raises(UserError, match="rows.jsonl") as fault:
         main([str(path)])
     assert says in str(fault.value)
+
+
+def _oddly_written(kind):
+    rows = "".join(
+        json.dumps({"problem": name, "sample": 0, "budget": b, "correct": b > 8, "answer": "x"}, ensure_ascii=False)
+        + "\n"
+        for name in ("a\u2028b", "c\u0085d", "e\u2029f")
+        for b in (8, 16)
+    ).encode()
+    return {
+        "separators": rows,
+        "bom": b"\xef\xbb\xbf" + rows,
+        "crlf": rows.replace(b"\n", b"\r\n"),
+        "blank lines": rows.replace(b"\n", b"\n \n"),
+        "packed.gz": gzip.compress(rows),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["separators", "bom", "crlf", "blank lines", "packed.gz"])
+def test_only_a_newline_ends_a_line_and_a_mark_of_byte_order_is_no_text(tmp_path, capsys, kind):
+    (tmp_path / kind).write_bytes(_oddly_written(kind))
+    main([str(tmp_path / kind)])
+    assert "run: 3 problems x 1, level 1.00" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("rows.jsonl", GOOD.encode() + b'{"problem": "\xff"}\n', "rows.jsonl:2: not JSON"),
+        ("rows.jsonl", gzip.compress(GOOD.encode()), "rows.jsonl:1: not JSON"),
+        ("rows.jsonl.gz", GOOD.encode(), "rows.jsonl.gz cannot be read"),
+        ("rows.jsonl.gz", gzip.compress(GOOD.encode() * 99)[:-9], "rows.jsonl.gz cannot be read"),
+        ("rows.jsonl", GOOD.encode("utf-16"), "rows.jsonl:1: not JSON"),
+    ],
+)
+def test_other_bytes_are_one_clear_line(tmp_path, name, content, says):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=says) as fault:
+        main([str(tmp_path / name)])
+    assert len(str(fault.value).splitlines()) == 1
 
 
 def test_problems_may_lack_thoughts_and_count_by_those_they_have(tmp_path, capsys):

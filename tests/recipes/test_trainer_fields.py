@@ -50,7 +50,17 @@ def test_the_choices_are_those_of_the_installed_transformers() -> None:
         "save_strategy": SaveStrategy,
         "optim": OptimizerNames,
     }
-    assert {name: tuple(each.value for each in kind) for name, kind in enums.items()} == CHOICES
+    assert {name: tuple(each.value for each in kind) for name, kind in enums.items()} == {
+        name: CHOICES[name] for name in enums
+    }
+
+
+def test_the_words_of_other_choices_are_those_of_the_installed_libraries() -> None:
+    from transformers.training_args import TrainingArguments, trainer_log_levels
+
+    fields = TrainingArguments.__dataclass_fields__
+    assert list(CHOICES["train_sampling_strategy"]) == fields["train_sampling_strategy"].metadata["choices"]
+    assert set(CHOICES["log_level"]) == set(CHOICES["log_level_replica"]) == set(trainer_log_levels)
 
 
 def test_every_owned_field_is_a_field() -> None:
@@ -72,6 +82,11 @@ def test_a_number_in_text_becomes_a_number() -> None:
 
 def test_an_int_does_for_a_float() -> None:
     assert check_trainer_fields({"warmup_steps": 5}) == {"warmup_steps": 5}
+
+
+def test_an_int_becomes_a_float_where_the_models_config_takes_no_other() -> None:
+    fields = check_trainer_fields({"router_aux_loss_coef": 0})
+    assert repr(fields["router_aux_loss_coef"]) == "0.0"
 
 
 def test_a_whole_float_does_for_an_int() -> None:
@@ -100,6 +115,18 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("learning_rate", -1, "must be at least 0"),
     ("learning_rate", float("nan"), "must be at least 0"),
     ("per_device_train_batch_size", 0, "must be at least 1"),
+    ("logging_steps", 0, "must be above 0"),
+    ("save_steps", -1, "must be above 0"),
+    ("label_smoothing_factor", 2, "must be at most 1"),
+    ("pad_to_multiple_of", 0, "must be at least 1"),
+    ("loss_type", "none", "allowed: nll, dft"),
+    ("log_level", "loud", "allowed: detail, debug, info, warning, error, critical, passive"),
+    ("max_steps", 0, "there would be no step; write the number of steps, or -1 for num_train_epochs"),
+    (
+        "lr_scheduler_type",
+        "reduce_lr_on_plateau",
+        "needs an evaluation inside TRL; use linear, cosine or another of fixed steps",
+    ),
     ("logging_strategy", "step", "allowed: no, steps, epoch; did you mean steps?"),
 ]
 

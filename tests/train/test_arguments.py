@@ -10,6 +10,7 @@ import pytest
 from trl import SFTConfig
 
 from data_prep.models import load_model
+from recipes.errors import UserError
 from recipes.loader import load
 from recipes.schema import Recipe
 from runtime.ranks import ALONE
@@ -161,3 +162,22 @@ def test_the_real_trainer_comes_to_the_same_number_of_steps(overrides: tuple[str
     trainer = trainer_of(recipe, tmp_path, load_model(recipe.model.unpruned, recipe.model))
     counted = trainer.set_initial_training_values(trainer.args, trainer.get_train_dataloader())
     assert inputs.arithmetic.steps == counted[-1]
+
+
+@pytest.mark.parametrize("steps", [-1, 5])
+def test_fewer_traces_than_a_batch_that_must_be_whole_are_no_step(steps: int) -> None:
+    trainer = {"per_device_train_batch_size": 64, "dataloader_drop_last": True, "max_steps": steps}
+    with pytest.raises(UserError, match="40 traces do not fill one batch of 64 on each of 1 rank"):
+        arithmetic(trainer, 40, 40, 400, ranks=1)
+    with pytest.raises(UserError, match="do not fill one batch of 32 on each of 2 rank"):
+        arithmetic({**trainer, "per_device_train_batch_size": 32}, 40, 40, 400, ranks=2)
+
+
+def test_one_whole_batch_is_a_step() -> None:
+    trainer = {"per_device_train_batch_size": 40, "dataloader_drop_last": True, "num_train_epochs": 1}
+    assert arithmetic(trainer, 40, 40, 400, ranks=1).steps == 1
+
+
+def test_no_epoch_is_no_step() -> None:
+    with pytest.raises(UserError, match="num_train_epochs=0: there would be no step"):
+        arithmetic({"num_train_epochs": 0}, 40, 40, 400, ranks=1)

@@ -28,6 +28,9 @@ REFUSED = {
     ),
     "sweep.budgets=[16,9999]": "sweep.budgets: 9999 thinking tokens",
     "prune.layers=8": "prune: 8 of 8 layers would be removed",
+    "trainer.adam_beta1=1.0": "trainer.optim=adamw_torch_fused: cannot work: Invalid beta parameter",
+    "adapter.targets=[q_proj,v_projj]": "adapter.targets: 'v_projj' names no module of this model; did you mean v_proj",
+    "adapter.targets=[embed_tokens]": "adapter.targets: 'embed_tokens' names the embedding (model.embed_tokens), which",
 }
 
 

@@ -58,8 +58,13 @@ def test_in_4_bits_are_the_linear_layers_but_the_head() -> None:
 
 
 def test_targets_that_the_model_lacks_are_the_users_mistake() -> None:
-    with pytest.raises(UserError, match="adapter: does not fit this model .*nope"):
+    with pytest.raises(UserError, match="adapter.targets: 'nope' names no module"):
         sizes_of("recipe=lora_recovery.yaml", "adapter.targets=[nope]")
+
+
+def test_targets_that_peft_cannot_adapt_are_the_users_mistake() -> None:
+    with pytest.raises(UserError, match="adapter: does not fit this model .*is not supported"):
+        sizes_of("recipe=lora_recovery.yaml", "adapter.targets=[input_layernorm]")
 
 
 def test_a_model_that_is_nowhere_is_the_users_mistake() -> None:

@@ -137,6 +137,8 @@ def test_a_resumed_run_has_the_same_id(offline: Offline, cache: Path) -> None:
     again = do(offline.folder, cache)
     assert {run["run_id"] for run in again.of("run")} == {offline.run()["run_id"]}
     assert len(again.of("run")) == 2
+    places = [row["_step"] for row in again.history()]
+    assert len(set(places)) == len(places) and max(places) >= 10_000_000  # those of the second start stand behind
 
 
 @pytest.fixture(scope="module")

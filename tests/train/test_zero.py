@@ -157,6 +157,8 @@ def test_an_own_config_of_stage_3_saves_whole_weights(tmp_path: Path) -> None:
         ("{", "not valid JSON"),
         ("[1]", "a JSON object"),
         (None, "cannot be read"),
+        ('{"bf16": {}, "aio": {}, "bf16": {"enabled": true}}', "not valid JSON \\('bf16' stands 2 times in one object"),
+        ('{"zero_optimization": {"stage": 2, "stage": 3}}', "'stage' stands 2 times"),
         ('{"zero_optimization": null}', "zero_optimization=.* must be"),
     ],
 )
@@ -165,6 +167,11 @@ def test_a_file_that_is_no_configuration_is_named(text: str | None, word: str, t
         (tmp_path / "own.json").write_text(text)
     with pytest.raises(UserError, match=rf"zero\.config=.*own\.json: .*{word}"):
         read_config(tmp_path / "own.json")
+
+
+def test_a_mark_of_byte_order_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "own.json").write_bytes(b'\xef\xbb\xbf{"aio": {}}')
+    assert read_config(tmp_path / "own.json") == {"aio": {}}
 
 
 def test_what_deepspeed_would_refuse_is_a_mistake_in_the_file(tmp_path: Path) -> None:

@@ -61,6 +61,16 @@ def test_kept_traces_and_overlaps_are_written(
     assert "3 traces, 1 overlap with 1 problems, 2 kept" in capsys.readouterr().out
 
 
+def test_where_no_trace_is_left_no_empty_file_is_written(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = (tmp_path / "traces.jsonl").read_text(encoding="utf-8").splitlines()[1]
+    (tmp_path / "traces.jsonl").write_text(row + "\n", encoding="utf-8")
+    main(["decontaminate", *files])
+    assert not (tmp_path / "out.jsonl").exists() and len(lines(tmp_path / "out.jsonl.overlaps.jsonl")) == 1
+    assert "kept nothing, so no file" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.overlaps.jsonl"])
 def test_no_file_is_overwritten(files: list[str], tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("mine", encoding="utf-8")

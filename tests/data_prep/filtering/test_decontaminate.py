@@ -90,6 +90,40 @@ def test_a_short_problem_is_found_under_the_instruction_too() -> None:
     assert SuiteIndex([asked], DecontaminateSection()).overlaps("1+1?\n\nbox it")
 
 
+def test_an_instruction_in_another_spelling_does_not_count_either() -> None:
+    asked = suite("1 + 1?\n\nbox it", instruction="box it")
+    assert SuiteIndex([asked], DecontaminateSection()).overlaps("１＋１？\n\nＢｏｘ  it")
+
+
+@pytest.mark.parametrize("unit", ["symbols", "words"])
+@pytest.mark.parametrize(
+    ("problem", "question", "found"),
+    [
+        (
+            "小明有若干个苹果,先给了小红三分之一,最后剩下十个",
+            "请解答:小明有若干个苹果，先给了小红三分之一，最后剩下十个。",
+            True,
+        ),
+        ("小明有若干个苹果,先给了小红三分之一,最后剩下十个", "小红有五本书,她送给小明两本,还剩几本?", False),
+        (
+            "A baker fills two trays with rolls and sells half of each",
+            "Ａ ba\u00adker fills\u00a0two tr\u200bays with rolls",
+            False,
+        ),
+        (
+            "A baker fills two trays with rolls and sells half of each",
+            "Ａ ba\u00adker fills\u00a0two tr\u200bays with ｒｏｌｌｓ and sells HALF of each",
+            True,
+        ),
+    ],
+)
+def test_another_spelling_and_a_script_without_spaces_are_seen(
+    unit: str, problem: str, question: str, found: bool
+) -> None:
+    section = DecontaminateSection.model_validate({"unit": unit})
+    assert bool(SuiteIndex([suite(problem)], section).overlaps(question)) is found
+
+
 def test_what_is_dropped_is_counted_with_its_numbers_and_the_rest_keeps_its_order() -> None:
     ledger = Ledger()
     kept = list(decontaminate(traces("w x y", "a b c d", "u v w"), WORDS, [suite("a b c d")], ledger))

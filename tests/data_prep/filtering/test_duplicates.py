@@ -34,6 +34,24 @@ def test_the_first_of_equal_traces_is_kept_case_and_spaces_apart() -> None:
     assert ledger.named["duplicate"] == ["here b: its trace came before"]
 
 
+@pytest.mark.parametrize(
+    "question", ["L'e\u0301le\u0300ve", "\ufeffL'élève", "L’élève", "Ｌ＇ÉLÈVE", "L'é\u00adlève\u2060"]
+)
+def test_a_trace_in_another_spelling_is_a_duplicate(question: str) -> None:
+    assert kept([trace("a", "L'élève"), trace("b", question)], EXACT) == ["a"]
+
+
+def test_a_power_is_no_duplicate_of_the_digits() -> None:
+    assert kept([trace("a", "3²"), trace("b", "32")], EXACT) == ["a", "b"]
+
+
+def test_near_duplicates_are_found_in_scripts_without_spaces() -> None:
+    question = "小明有若干个苹果,他先给了小红三分之一,再给小刚四分之一,最后剩下十五个苹果,请问小明原来一共有多少个苹果"
+    other = "小红买了五本书,她送给小明两本,又送给小刚一本,请问小红现在还剩下几本书,这些书一共值多少钱呢"
+    near = DuplicatesSection(near="question")
+    assert kept([trace("a", question), trace("b", "请解答:" + question), trace("c", other)], near) == ["a", "c"]
+
+
 def test_text_that_moves_from_one_part_to_another_is_no_duplicate() -> None:
     assert kept([trace("a", "x", "y z", "u"), trace("b", "x y", "z", "u")], EXACT) == ["a", "b"]
 

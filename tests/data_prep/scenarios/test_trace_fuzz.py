@@ -43,7 +43,11 @@ TAGS = [
     "~~~\n",
     "\n",
     "\r\n",
+    "\u2028",
+    "\u200be\u0301",
+    "<|endoftext|>",
 ]
+BESIDE_TEXT = ["tool_calls", "function_call", "tool_call_id", "name", "tools", "images"]
 NESTED: Any = "deep"
 for _ in range(60):
     NESTED = [NESTED]
@@ -106,7 +110,9 @@ def spoiled_row(rng: random.Random) -> Any:
             case 2:
                 place[last] = [place[last]]
             case 3 if isinstance(place, dict):
-                place[rng.choice(["text", "messages", "thinking", "gold", "id", "system", "x"])] = place.pop(last)
+                place[rng.choice(["text", "messages", "thinking", "gold", "id", "system", "x", *BESIDE_TEXT])] = (
+                    place.pop(last)
+                )
             case _:
                 place[last] = strewn(str(place[last]), rng)
     return row if rng.random() > 0.02 else rng.choice([[row], "row", 7, None])

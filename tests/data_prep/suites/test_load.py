@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,7 @@ def test_a_hub_data_set_that_cannot_be_had_is_one_mistake(monkeypatch: pytest.Mo
         ("mmlu", [{"question": "q", "subject": "s", "choices": ["a", "b"], "answer": 1}], "B"),
         ("math500", [{"unique_id": "u", "problem": "q", "answer": "B", "solution": "s"}], "B"),
         ("amc23", [{"id": 0, "question": "q", "answer": "27.0"}], "27.0"),
+        ("amc23", [{"id": 0, "question": "q", "answer": Decimal("27.00")}], "27"),
     ],
 )
 def test_rows_as_the_hub_gives_them(

@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 
-from data_prep.traces.conversations import TEMPLATE_DEFAULT, Lost, Turn, single_exchange, turns_of, with_system
+from data_prep.traces.beside_text import Lost
+from data_prep.traces.conversations import TEMPLATE_DEFAULT, Turn, single_exchange, turns_of, with_system
 from tests.data_prep.row_reading import chat, lost, read
 
 QUESTION, REPLY = Turn("user", "q"), Turn("assistant", "a")
 
 
 def test_the_names_that_data_sets_give_to_roles_are_ours() -> None:
-    messages = [{"from": "human", "value": "q"}, {"role": "GPT", "content": "a"}, {"role": "tool", "content": "x"}]
-    assert [turn.role for turn in turns_of(messages, "m")] == ["user", "assistant", "tool"]
+    messages = [{"from": "human", "value": "q"}, {"role": "GPT", "content": "a"}, {"role": "critic", "content": "x"}]
+    assert [turn.role for turn in turns_of(messages, "m")] == ["user", "assistant", "critic"]
 
 
 def test_a_thought_beside_the_text_is_kept_and_a_blank_one_gives_way() -> None:
@@ -49,7 +50,7 @@ def test_the_templates_own_system_message_goes_whatever_is_done_with_others() ->
     [
         chat(("user", "q"), ("assistant", "a"), ("user", "r"), ("assistant", "b")),
         chat(("assistant", "hello"), ("user", "q"), ("assistant", "a")),
-        chat(("user", "q"), ("tool", "x"), ("assistant", "a")),
+        chat(("user", "q"), ("critic", "x"), ("assistant", "a")),
         {"instruction": "i", "output": "o", "history": [["a", "b"]]},
         {"text": "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\na<|im_end|>\n<|im_start|>user\nr<|im_end|>\n"},
     ],

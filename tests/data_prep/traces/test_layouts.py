@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from typing import Any, get_args
 
 import pytest
@@ -75,6 +76,15 @@ def test_s1k_1_1_with_the_columns_of_the_qwen_recipe() -> None:
         ({**PLAIN, "solution": "4"}, "4"),
         ({**PLAIN, "expected_answer": "x", "solution": "y"}, "x"),
         (PLAIN, None),
+        ({**PLAIN, "gold": Decimal("7.50")}, "7.5"),
+        ({**PLAIN, "gold": Decimal("12.00")}, "12"),
+        ({**PLAIN, "gold": Decimal("1E+3")}, "1000"),
+        ({**PLAIN, "gold": Decimal("NaN")}, None),
+        ({**PLAIN, "gold": [7.0]}, "7"),
+        ({**PLAIN, "gold": [1, "x"]}, "1, x"),
+        ({**PLAIN, "gold": []}, None),
+        ({**PLAIN, "gold": [[1]]}, None),
+        ({**PLAIN, "gold": 10**400}, str(10**400)),
         ({**PLAIN, "gold": None}, None),
         ({**PLAIN, "gold": True}, None),
         ({**PLAIN, "gold": {"a": 1}}, None),
@@ -105,6 +115,9 @@ def test_the_gold_answer(row: Any, gold: str | None) -> None:
         ({**PLAIN, "question": "\ud800q"}, "the question holds half a character at 0 ('\\ud800')"),
         ({**PLAIN, "question": "\ufeff\u200b\x00"}, "'question' is empty"),
         ({**PLAIN, "id": []}, "'id' must be text or a whole number, got list"),
+        ({**PLAIN, "id": 5.5}, "'id' must be text or a whole number, got float"),
+        ({**PLAIN, "id": 1e17}, "'id' must be text or a whole number, got float"),
+        ({**PLAIN, "id": float("inf")}, "'id' must be text or a whole number, got float"),
         ({**PLAIN, "system": 3}, "'system' must be text, got int"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -75,6 +76,9 @@ def test_a_named_gold_column_must_be_there() -> None:
         ({**PLAIN, "uuid": "y"}, "y"),
         ({**PLAIN, "id": None}, "f:1"),
         ({**PLAIN, "id": ""}, "f:1"),
+        ({**PLAIN, "id": 5.0}, "5"),
+        ({**PLAIN, "id": Decimal("5.00")}, "5"),
+        ({**PLAIN, "id": float("nan"), "uuid": "y"}, "y"),
     ],
 )
 def test_the_id(row: Any, identity: str) -> None:
