@@ -107,6 +107,7 @@ def test_only_a_newline_ends_a_line_and_a_mark_of_byte_order_is_no_text(tmp_path
         ("rows.jsonl.gz", gzip.compress(GOOD.encode() * 99)[:-9], "rows.jsonl.gz cannot be read"),
         ("rows.jsonl", GOOD.encode("utf-16"), "rows.jsonl:1: not JSON"),
     ],
+    ids=["a byte of another encoding", "packed under a plain name", "plain under a packed name", "cut", "utf-16"],
 )
 def test_other_bytes_are_one_clear_line(tmp_path, name, content, says):
     (tmp_path / name).write_bytes(content)
