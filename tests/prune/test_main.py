@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from recipes.paths import ROOT
@@ -24,6 +25,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_command_cuts_and_doctor_passes(unpruned: Path, tmp_path: Path) -> None:
     recipe = {
         "model": {"unpruned": str(unpruned)},
@@ -48,6 +50,7 @@ def test_command_cuts_and_doctor_passes(unpruned: Path, tmp_path: Path) -> None:
     assert (doctor.returncode, doctor.stdout.endswith("ok\n")) == (0, True), doctor.stderr
 
 
+@pytest.mark.slow
 def test_doctor_ends_with_2_and_a_short_message(tmp_path: Path) -> None:
     result = command("prune.inspect", str(tmp_path / "nowhere"))
     assert (result.returncode, "is not a folder" in result.stderr.splitlines()[-1]) == (2, True)

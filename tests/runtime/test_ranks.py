@@ -69,6 +69,7 @@ def test_work_that_is_left_on_the_first_rank_is_left_on_all(agree: Agree) -> Non
     assert [type(fault) for fault in raised] == [ToLeave] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agree", [on_first_rank, *ON_EVERY_RANK])
 def test_a_rank_that_is_through_waits_in_no_collective(agree: Agree) -> None:
     """Rank 0 works longer than a collective lasts here; a wait in one would end rank 1 with a broken barrier."""

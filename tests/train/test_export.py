@@ -192,6 +192,7 @@ def test_a_link_at_out_is_not_followed(copy: RunFolder, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_command_exports_the_newest_checkpoint(copy: RunFolder, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "train.export", f"run={copy.path}", f"out={tmp_path / 'out'}"]
     subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, timeout=120, check=True)

@@ -69,6 +69,7 @@ def test_the_traces_are_written_once_and_read_as_a_file(tmp_path: Path, capsys: 
         assert [trace.id for trace in read_and_filter(again.data, Ledger())] == [json.loads(row)["id"] for row in file]
 
 
+@pytest.mark.slow
 def test_two_ranks_share_the_work_and_write_the_same_file(tmp_path: Path) -> None:
     model, tokenizer = nano(), nano_tokenizer()  # here, since transformers cannot load in several threads at once
     with endpoint(lambda body: (200, complete(model, tokenizer, body))) as (url, bodies):

@@ -49,6 +49,7 @@ def _ever_returned(world, problems, repetitions, errors):
     return said / repetitions
 
 
+@pytest.mark.slow
 def test_watching_forty_sweeps_inflates_no_false_positives():
     shared, each = _ever_returned(NOT_YET["gain and shortfall, MATH-500"], 500, 60, [FORTY, EACH])
     assert shared <= 0.05 and each > 0.2

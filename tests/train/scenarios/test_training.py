@@ -61,6 +61,7 @@ def loss_by_hand(recipe: Recipe, pruned: Path) -> float:
 
 
 # all 12 traces are in the one global batch, whatever their order
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
