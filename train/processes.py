@@ -6,7 +6,8 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -52,14 +53,29 @@ def start_ranks(zero: ZeroSection, stall_seconds: float) -> Ranks:
         torch.cuda.set_device(device())
     else:
         _skip_compiled_communication(deepspeed)
-    deepspeed.init_distributed(
-        # on a GPU small objects and barriers go over the CPU, where they do not wait for what the GPU has to do
-        "cpu:gloo,cuda:nccl" if device().type == "cuda" else "gloo",
-        verbose=False,
-        timeout=timedelta(seconds=stall_seconds + STALL_GRACE_SECONDS),
-    )
+    with _port_named():
+        deepspeed.init_distributed(
+            # on a GPU small objects and barriers go over the CPU, where they do not wait for what the GPU has to do
+            "cpu:gloo,cuda:nccl" if device().type == "cuda" else "gloo",
+            verbose=False,
+            timeout=timedelta(seconds=stall_seconds + STALL_GRACE_SECONDS),
+        )
     rank, count = torch.distributed.get_rank(), torch.distributed.get_world_size()
     return Ranks(rank, count, _gather, _meeting(rank, count)) if count > 1 else Ranks(rank, count, _gather)
+
+
+@contextmanager
+def _port_named() -> Iterator[None]:
+    """UserError where the port at which ranks meet is taken, as by another run on this machine."""
+    try:
+        yield
+    except torch.distributed.DistNetworkError as fault:
+        if "EADDRINUSE" not in str(fault):
+            raise
+        raise UserError(
+            f"port {os.environ['MASTER_PORT']}, at which the ranks meet, is taken, most likely by another run on this "
+            "machine; give this one a port of its own: deepspeed --master_port 29501 launch/train.py …"
+        ) from None
 
 
 def check_gpus(gpus: int, environment: Mapping[str, str]) -> None:

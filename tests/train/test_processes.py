@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from torch.distributed import TCPStore
 from recipes.errors import UserError
 from recipes.zero import ZeroSection
 from runtime.pulse import PULSE
+from tests.train.runs import plain, small
 from train.processes import Meeting, check_gpus, uses_deepspeed
 
 
@@ -83,3 +86,16 @@ def test_more_ranks_than_gpus_are_refused_with_both_numbers() -> None:
 @pytest.mark.parametrize("environment", [{}, {"LOCAL_SIZE": "2"}, {"LOCAL_WORLD_SIZE": "1"}])
 def test_as_many_gpus_as_ranks_will_do(environment: dict[str, str]) -> None:
     check_gpus(2, environment)
+
+
+@pytest.mark.slow
+def test_a_port_that_another_run_has_is_named(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        run = plain(
+            small("lora", tmp_path / "run", tmp_path, "zero.stage=2", "dry_run=true"), tmp_path, MASTER_PORT=port
+        )
+    assert (run.returncode, "Traceback" in run.stderr) == (2, False)
+    assert f"port {port}, at which the ranks meet, is taken" in run.stderr
