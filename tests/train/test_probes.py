@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,18 @@ def test_the_prompts_are_those_of_the_deciding_suite(tmp_path: Path) -> None:
     first = next(s for s in spec.suites if s.name == "chain").problems[0]
     rendered = render_prompt(first.question, spec.tokenizer, spec.protocol.format)
     assert json.loads(RunFolder(tmp_path).probes.read_text())[0] == list(encode(rendered, spec.tokenizer))[-64:]
+
+
+def test_of_a_long_prompt_the_end_is_kept(tmp_path: Path) -> None:
+    recipe = load(small("lora", tmp_path, tmp_path))
+    spec = make_sweep_spec(recipe.sweep, recipe.data.format, load_tokenizer(recipe.model.unpruned, recipe.model))
+    suite = spec.suites[-1]
+    long = replace(suite.problems[0], question=" ".join(["7"] * 99 + ["8"]))
+    spec = replace(spec, suites=(replace(suite, problems=(long,)),))
+    keep_probes(spec, suite.name, RunFolder(tmp_path))
+    whole = encode(render_prompt(long.question, spec.tokenizer, spec.protocol.format), spec.tokenizer)
+    (kept,) = json.loads(RunFolder(tmp_path).probes.read_text())
+    assert len(whole) > 64 and kept == list(whole[-64:]) != list(whole[:64])
 
 
 def test_prompts_are_cut_to_the_shortest_from_the_left(tmp_path: Path) -> None:
