@@ -15,6 +15,7 @@ COMMANDS = {
     "prepare": "recipe=FILE: prepares the traces as a run would, and shows what became of them",
     "preview": "recipe=FILE [n=3] [ids=true]: the first rows, with what is labelled in colour",
     "score": "recipe=FILE out=FILE [pruned=DIR]: the loss of both models on each trace",
+    "teach": "recipe=FILE out=DIR [k=64]: what the unpruned model says at each token, for loss.teacher.logits",
     "nano": "recipe=nano_world.yaml out=DIR: builds the embedded reasoner from nothing",
 }
 """what each command does: the `main(arguments)` of its module in `data_prep.commands`, imported only when called"""

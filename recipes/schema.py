@@ -13,6 +13,7 @@ from pydantic import Field, field_serializer, field_validator, model_validator
 
 from recipes.data import DataSection
 from recipes.guard import EarlyStopSection, GuardSection, StopOnPlateau, sweep_metric
+from recipes.loss import LossSection, NllLoss
 from recipes.prune import PruneSection
 from recipes.run import RunSection
 from recipes.section import Section
@@ -106,6 +107,7 @@ class Recipe(Section):
         default=None, description="how a pruned model is made where model.pruned is not set"
     )
     adapter: AdapterSection = NoAdapter()
+    loss: LossSection = NllLoss()
     data: DataSection
     trainer: Mapping[str, Any] = Field(
         default={}, validate_default=True, description="fields of TRL's SFTConfig under their own names"

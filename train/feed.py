@@ -5,7 +5,7 @@ A packed trace sees itself alone, and its positions start at 0 (see `train.packe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,12 @@ from data_prep.prepared.prepare import Prepared
 from data_prep.prepared.store import StoredRows
 from data_prep.tokens.tokenize import IGNORED
 from recipes.data import DataSection
+from train.loss.choose import Column
 from train.packed_attention import packed_collator
 
 Example = dict[str, Any]
+TOKENS = ("input_ids", "labels", "seq_lengths")
+NO_COLUMNS: Mapping[str, Column] = {}
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,9 @@ class Feed:
         """How many examples there are, without fillers."""
         return len(self.groups)
 
-    def dataset(self, filling: int) -> Dataset:
-        """The examples, then `filling` fillers."""
-        return examples(self.groups, self.prepared.rows, filling)
+    def dataset(self, filling: int, columns: Mapping[str, Column] = NO_COLUMNS) -> Dataset:
+        """The examples, then `filling` fillers; with what a loss reads beside each label."""
+        return examples(self.groups, self.prepared.rows, filling, columns)
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
         """What makes a batch of examples; None for TRL's own, which pads them to the longest.
@@ -58,10 +61,14 @@ def feed_of(section: DataSection, prepared: Prepared) -> Feed:
     return Feed(prepared, groups, section.packing)
 
 
-def examples(groups: Sequence[Sequence[int]], rows: StoredRows, fillers: int = 0) -> Dataset:
-    """One example a group of traces, read from the mapped file when it is asked for: `input_ids`, `labels`, and
-    `seq_lengths`, the tokens of each trace. After them come fillers: one token without a label."""
-    return Dataset.from_dict({"traces": [*groups, *([] for _ in range(fillers))]}).with_transform(_Joined(rows))
+def examples(
+    groups: Sequence[Sequence[int]], rows: StoredRows, fillers: int = 0, columns: Mapping[str, Column] = NO_COLUMNS
+) -> Dataset:
+    """One example a group of traces, read from the mapped file when it is asked for: `input_ids`, `labels`,
+    `seq_lengths` (the tokens of each trace), and `columns`. After them come fillers: one token without a label."""
+    return Dataset.from_dict({"traces": [*groups, *([] for _ in range(fillers))]}).with_transform(
+        _Joined(rows, columns)
+    )
 
 
 @dataclass(frozen=True)
@@ -69,17 +76,20 @@ class _Joined:
     """Examples of groups of traces."""
 
     rows: StoredRows
+    columns: Mapping[str, Column]
 
     def __call__(self, groups: dict[str, list[list[int]]]) -> dict[str, list[Any]]:
         examples = [self._example(group) for group in groups["traces"]]
-        return {key: [example[key] for example in examples] for key in ("input_ids", "labels", "seq_lengths")}
+        return {key: [example[key] for example in examples] for key in (*TOKENS, *self.columns)}
 
     def _example(self, group: list[int]) -> Example:
         if not group:
-            return {"input_ids": np.zeros(1, np.int64), "labels": np.full(1, IGNORED), "seq_lengths": [1]}
+            nothing = {name: column.of_row(0)[:0] for name, column in self.columns.items()}
+            return {"input_ids": np.zeros(1, np.int64), "labels": np.full(1, IGNORED), "seq_lengths": [1], **nothing}
         ids, labels = zip(*(self.rows.ids_and_labels(row) for row in group), strict=True)
         return {
             "input_ids": np.concatenate(ids),
             "labels": np.concatenate(labels),
             "seq_lengths": [len(trace) for trace in ids],
+            **{name: np.concatenate([column.of_row(row) for row in group]) for name, column in self.columns.items()},
         }

@@ -28,6 +28,7 @@ from train.determinism import check_deterministic
 from train.feed import Feed, feed_of
 from train.fused_kernels import ground, kernels_of
 from train.model import check_local
+from train.objective import check_loss, check_stored
 from train.offload import check_zero
 from train.packages import check_packages
 from train.processes import device, uses_deepspeed
@@ -102,6 +103,7 @@ def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
         ),
     )
     prepared = open_prepared(Path(folder))
+    on_every_rank(ranks, lambda: check_stored(recipe, prepared))
     feed = feed_of(recipe.data, prepared)
     counts = (len(prepared.rows), feed.sequences, prepared.tokens)
     batches = arithmetic(recipe.trainer, *counts, ranks.count)
@@ -117,6 +119,7 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
     check_settings(recipe)
     check_deterministic(recipe, device().type)
     check_quantised(recipe)
+    check_loss(recipe)
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
     if recipe.model.pruned is not None:
         check_local(recipe.model.pruned)

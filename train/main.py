@@ -60,7 +60,7 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
         checkpoint = fit_checkpoint(resume, folder, ranks)
         pruned = pruned_path(recipe, lambda: inputs.calibration(recipe.data), folder, ranks)
         references = stages.sweep_references(recipe, pruned, inputs, folder, ranks)
-        loss = stages.make_loss()
+        loss = stages.make_loss(recipe, pruned, inputs, ranks)
         facts = on_first_rank(ranks, lambda: stages.facts_of(recipe, pruned, inputs, loss))
         run = stages.start_run(folder, resume, recipe, facts, ranks)
         stages.keep_for_the_end(inputs, recipe.sweep.deciding_suite.name, run)

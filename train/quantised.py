@@ -42,12 +42,19 @@ def load_to_train(path: str, section: ModelSection, adapter: AdapterSection) -> 
     return load_model(
         path,
         section,
-        quantization_config=BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=DTYPES[section.dtype],
-        ),
+        quantization_config=in_bits("4bit", section.dtype),
+    )
+
+
+def in_bits(weights: str, dtype: str) -> BitsAndBytesConfig:
+    """How bitsandbytes holds weights: `4bit` (NF4, doubly quantised, computing in `dtype`) or `8bit`."""
+    if weights == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=DTYPES[dtype],
     )
 
 

@@ -52,7 +52,7 @@ def skeleton(section: ModelSection, prune: PruneSection | None, adapter: Adapter
     """UserError where a config is not on this machine, or transformers cannot build it, or layers or an adapter's
     targets are not in it."""
     unpruned, pruned = (_build(config, section) for config in _configs(section, prune))
-    quantised = _linear_parameters(pruned) if adapter.method == "qlora" else 0  # before the adapter adds its own
+    quantised = linear_parameters(pruned) if adapter.method == "qlora" else 0  # before the adapter adds its own
     trained = _with_adapter(pruned, adapter)
     return Skeleton(unpruned, pruned, trained, _count(unpruned, pruned, trained, quantised))
 
@@ -101,7 +101,7 @@ def _build(config: Any, section: ModelSection) -> PreTrainedModel:
     return model
 
 
-def _linear_parameters(model: PreTrainedModel) -> int:
+def linear_parameters(model: PreTrainedModel) -> int:
     """The weights that bitsandbytes would hold in 4 bits: of every linear layer but the head."""
     head = model.get_output_embeddings()
     return sum(

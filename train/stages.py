@@ -34,8 +34,9 @@ from train.hooks.of_run import Hooks
 from train.hooks.recorder import Cost, Looks, SweepRecorder
 from train.host_memory import return_freed_memory
 from train.inputs import Inputs
-from train.loss.choose import LossOfRun, NegativeLogLikelihoodOfRun
+from train.loss.choose import LossOfRun
 from train.model import peft_config, plan_facts
+from train.objective import loss_of_run
 from train.opening import Resume, check_same_facts
 from train.order import fillers
 from train.probes import keep_probes
@@ -66,9 +67,9 @@ def sweep_references(recipe: Recipe, pruned: str, inputs: Inputs, folder: RunFol
     return both_references(recipe, pruned, inputs.spec, folder, ranks)
 
 
-def make_loss() -> LossOfRun:
+def make_loss(recipe: Recipe, pruned: str, inputs: Inputs, ranks: Ranks) -> LossOfRun:
     """What the run minimises, with any second model that this needs; to be made before `make_arguments`."""
-    return NegativeLogLikelihoodOfRun()
+    return loss_of_run(recipe, pruned, inputs.prepared, ranks)
 
 
 def facts_of(recipe: Recipe, pruned: str, inputs: Inputs, loss: LossOfRun) -> dict[str, Any]:
@@ -150,7 +151,7 @@ def make_trainer(
         args=arguments,
         processing_class=inputs.spec.tokenizer,
         peft_config=peft_config(recipe.adapter),
-        train_dataset=inputs.feed.dataset(filling),
+        train_dataset=inputs.feed.dataset(filling, loss.columns),
         data_collator=inputs.feed.collator(model, inputs.spec.tokenizer),
         loss=loss,
         guard=Guard(recipe.guard, inputs.prepared.rows, run.folder, run.ranks),

@@ -8,6 +8,7 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel
 
+from recipes.errors import UserError
 from train.fused_kernels import Kernels
 from train.guard import Guard, GuardedEngine
 from train.loss.base import Loss, inside_forward
@@ -34,8 +35,13 @@ class RecoveryTrainer(EpochTrainer):
         self.guard, self.filling, self.kernels = guard, filling, kernels
         self.base: PreTrainedModel = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
         self.loss: Loss | None = None if self._leaves_loss_to_trl() else loss.for_model(self.base, self.args.device)
+        if self.loss is None and loss.facts()["name"] != "nll":
+            raise UserError(
+                f"loss.name={loss.facts()['name']}: this model or the trainer section asks for a loss of TRL's (a head "
+                "that is not one linear layer, sequences over several ranks); use loss.name=nll"
+            )
         if self.loss is not None:
-            self.data_collator: Any = WithPositions(self.data_collator)
+            self.data_collator: Any = WithPositions(self.data_collator, tuple(loss.columns))
         self.sums: dict[str, torch.Tensor] = {}
         self.tokens: torch.Tensor | int = 0
         # the Trainer asks a GPU after every micro batch whether the loss is finite; `_shown` does not

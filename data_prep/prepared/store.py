@@ -101,6 +101,10 @@ class StoredRows(Sequence[Row]):
             [np.zeros(0, np.int32), *(np.diff(batch["input_ids"].offsets.to_numpy()) for batch in self._batches)]
         )
 
+    def prompt_tokens(self) -> np.ndarray:
+        """The unlabelled tokens at the beginning of every row."""
+        return np.concatenate([np.zeros(0, np.int32), *(batch["prompt_tokens"].to_numpy() for batch in self._batches)])
+
     def __iter__(self) -> Iterator[Row]:
         return (self[i] for i in range(len(self)))
 

@@ -111,8 +111,28 @@ CLIPPED = {
     )
     for stage in (2, 3)
 }
-ON_ONE_RANK = {**MATRIX, **UNEVEN}
-ON_TWO_RANKS = {**MATRIX, **UNEVEN, **VARIANTS, **ROUGH, **ADAPTERS, **DESCENTS, **CLIPPED}
+TAUGHT_ALONE = {"taught0": Cell("distill", ("zero.stage=0", NO_EXPORT))}
+# each is to give what taught0 does on one rank
+TAUGHT = {
+    "taught2": Cell("distill", ("zero.stage=2", NO_EXPORT)),
+    "taught3": Cell("distill", ("zero.stage=3", NO_EXPORT)),
+    "taught3-sharded": Cell("distill", ("zero.stage=3", "loss.teacher.zero=true", f"zero.config={SHARDED}", NO_EXPORT)),
+}
+TAUGHT_DESCENTS = {
+    f"taught-{name}": Cell("distill", (*cell.overrides, "loss.tokens=damage")) for name, cell in DESCENTS.items()
+}
+ON_ONE_RANK = {**MATRIX, **UNEVEN, **TAUGHT_ALONE}
+ON_TWO_RANKS = {
+    **MATRIX,
+    **UNEVEN,
+    **VARIANTS,
+    **ROUGH,
+    **ADAPTERS,
+    **DESCENTS,
+    **CLIPPED,
+    **TAUGHT,
+    **TAUGHT_DESCENTS,
+}
 
 
 def launch_cells(cells: Mapping[str, Cell], root: Path, cache: Path, ranks: int, *more: str) -> None:

@@ -82,8 +82,9 @@ def opened(arguments: Sequence[str], ranks: Ranks = ALONE) -> Path | None:
 
 def trainer_of(recipe: Recipe, folder: Path, model: PreTrainedModel) -> RecoveryTrainer:
     """The trainer of a recipe, put together by the stages of a run."""
-    inputs, arguments = read_inputs(recipe, ALONE), make_arguments(recipe, folder)
-    return stages.make_trainer(model, arguments, inputs, recipe, stages.make_loss(), run_in(folder))
+    inputs = read_inputs(recipe, ALONE)
+    loss = stages.make_loss(recipe, str(recipe.model.pruned or recipe.model.unpruned), inputs, ALONE)
+    return stages.make_trainer(model, make_arguments(recipe, folder), inputs, recipe, loss, run_in(folder))
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -143,6 +144,8 @@ def test_on_kernels_losses_gradients_and_metrics_are_those_of_trl(
 
 class Towards:
     """A loss with a second model: the squared distance of hidden states to those of a frozen one."""
+
+    columns: Mapping[str, Any] = {}
 
     def __init__(self) -> None:
         self.other = load_model(str(MODEL), SECTION).requires_grad_(False)

@@ -15,7 +15,7 @@ from train.hooks.hook import Hook, Order
 from train.run import Run
 from train.speed import Speedometer, peak_memory
 
-LOGGED = ("loss", "learning_rate", "grad_norm", "epoch", "mean_token_accuracy", "entropy")
+LOGGED = ("loss", "learning_rate", "grad_norm", "epoch", "mean_token_accuracy", "entropy", "divergence", "nll")
 """what is taken of the Trainer's own log, where it is there"""
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import torch
 from transformers import PreTrainedModel
 
-from train.loss.positions import POSITIONS, positions_of
+from train.loss.positions import BESIDE, POSITIONS, positions_of
 
 Batch = dict[str, Any]
 """input_ids and labels [rows, tokens], with what else the model's forward takes"""
@@ -49,7 +49,7 @@ class NegativeLogLikelihood(ABC):
 
 def labelled_positions(model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """Hidden states [positions, hidden] that predict a label, and those labels [positions]."""
-    inputs = {name: value for name, value in batch.items() if name not in ("labels", POSITIONS)}
+    inputs = {name: value for name, value in batch.items() if name not in BESIDE}
     hidden = model.base_model(**inputs, use_cache=False).last_hidden_state  # [rows, tokens, hidden]
     positions = batch[POSITIONS] if POSITIONS in batch else positions_of(batch["labels"])
     # a label is predicted by the position before it

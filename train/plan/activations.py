@@ -61,14 +61,14 @@ def measure_activations(models: Skeleton, batch: MicroBatch, device: Literal["cu
     """
     models.pruned.set_attn_implementation(SHAPES_ONLY)
     with FakeTensorMode():
-        _fill(models.trained)
+        fill(models.trained)
         with as_if_fused(models.pruned) if batch.fused else nullcontext():
             saved, backward, layer = _backbone(models, batch)
         head, gradient = _head(models, batch, device)
     return Activations(saved=saved, backward=backward, layer=layer, head=head, head_gradient=gradient)
 
 
-def _fill(model: torch.nn.Module) -> None:
+def fill(model: torch.nn.Module) -> None:
     """Puts a fake tensor of the same shape and type in the place of every meta tensor.
 
     A fake tensor says that it is on a CPU, so torch picks the kernels of a CPU, and saves for them what a run would.
@@ -92,7 +92,7 @@ def _backbone(models: Skeleton, batch: MicroBatch) -> tuple[int, int, int]:
     """(saved, peak of the backward pass, its peak in the first layer), in bytes, without weights and gradients."""
     _train_mode(models, batch)
     ids = torch.ones(batch.rows, batch.tokens, dtype=torch.long)
-    mask = _mask(batch)
+    mask = mask_of(batch)
     live = LiveBytes([ids, *models.trained.parameters(), *models.trained.buffers()])
     with live, _without_gradients(models, live) as peaks:
         hidden = models.pruned.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
@@ -142,7 +142,7 @@ def _without_gradients(models: Skeleton, live: LiveBytes) -> Iterator[list[int]]
             hook.remove()
 
 
-def _mask(batch: MicroBatch) -> torch.Tensor | None:
+def mask_of(batch: MicroBatch) -> torch.Tensor | None:
     """What SDPA gets where rows are padded, [rows, 1, tokens, tokens]; None where the causal mask does."""
     return torch.ones(batch.rows, 1, batch.tokens, batch.tokens, dtype=torch.bool) if batch.padded else None
 

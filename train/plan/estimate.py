@@ -21,9 +21,10 @@ from train.plan.fused import fuses
 from train.plan.hours import Hours, Work, hours_by_card, hours_of
 from train.plan.machine import Machine, Numbers, find_misfits, read_machine
 from train.plan.measure import Measured, without
-from train.plan.memory import Load, MemoryEstimate, Moment, estimate_memory
+from train.plan.memory import Load, MemoryEstimate, Moment, Teacher, estimate_memory
 from train.plan.remedies import Remedy, remedies
 from train.plan.states import Setup, nvme_bytes
+from train.plan.teaching import teacher_of, with_divergence
 from train.plan.work import (
     SweepCost,
     TraceCounts,
@@ -127,7 +128,7 @@ def estimate_run(
     sweep = sweep_cost(recipe.sweep, specs, model.unpruned, batches.steps, machine.ranks)
     memory = _memory(recipe, machine, model, sweep.memory_bytes)
     tokens = batches.steps * batches.tokens_per_step
-    flops = training_flops(model.sizes, tokens, largest_micro_batch(recipe, traces))
+    flops = training_flops(model.sizes, tokens, largest_micro_batch(recipe, traces), model.teacher)
     work = Work(tokens, flops, sweep)
     disk = {
         **disk_bytes(recipe, model.sizes, saves(recipe.trainer, batches)),
@@ -156,11 +157,12 @@ def estimate_run(
 
 @dataclass(frozen=True)
 class Model:
-    """What is known of a recipe's model; `unpruned` has no weights."""
+    """What is known of a recipe's models; `unpruned` has no weights."""
 
     unpruned: PreTrainedModel
     sizes: Sizes
     activations: Activations
+    teacher: Teacher | None
 
 
 @dataclass(frozen=True)
@@ -198,12 +200,18 @@ def _measure(recipe: Recipe, traces: TraceCounts, machine: Machine) -> Model:
     if machine.device == "cuda":
         batch = replace(batch, fused=fuses(recipe.trainer, models.pruned.config.model_type))
     activations = measure_activations(models, batch, machine.device)
-    return Model(models.unpruned, models.sizes, activations)
+    head = models.pruned.get_output_embeddings().weight
+    return Model(
+        models.unpruned,
+        models.sizes,
+        with_divergence(activations, recipe, head, batch),
+        teacher_of(recipe, batch, machine.ranks),
+    )
 
 
 def _model_key(recipe: Recipe, traces: TraceCounts) -> str:
     """What the model and its activations depend on."""
-    sections = (recipe.model, recipe.prune, recipe.adapter)
+    sections = (recipe.model, recipe.prune, recipe.adapter, recipe.loss)
     texts = [section.model_dump_json() if section else "" for section in sections]
     return " ".join([*texts, str(largest_micro_batch(recipe, traces)), str(recipe.trainer.get("use_liger_kernel"))])
 
@@ -225,5 +233,7 @@ def _memory(recipe: Recipe, machine: Machine, model: Model, sweep_bytes: int) ->
         parameters_on_disk=zero.offload_parameters == "nvme",
     )
     unpruned_bytes = model.sizes.unpruned * weight_bytes
-    load = Load(model.activations, machine.base_bytes, sweep_bytes, unpruned_bytes, overhead=machine.overhead)
+    load = Load(
+        model.activations, machine.base_bytes, sweep_bytes, unpruned_bytes, model.teacher, overhead=machine.overhead
+    )
     return estimate_memory(model.sizes, setup, load)

@@ -57,20 +57,26 @@ class Teacher:
     """A second model that is read and never trained, for a loss that compares with it: no gradients, no optimizer.
 
     ranks: over how many its weights are sharded (1: whole on each); largest: parameters of its largest module, which
-    are gathered together where it is sharded; forward: bytes of its forward pass beside its weights. Where the unpruned
-    model teaches, `Sizes.unpruned` and `Sizes.largest` are its parameters and its largest module.
+    are gathered together where it is sharded; forward: bytes of its forward pass beside its weights; elsewhere:
+    parameters that lie in main memory and are on the device in its forward pass only. weight_bytes: the mean of all.
     """
 
     parameters: int
-    weight_bytes: int
+    weight_bytes: float
     ranks: int = 1
     largest: int = 0
     forward: int = 0
+    elsewhere: int = 0
 
     @property
     def held(self) -> int:
-        """Bytes of its weights that a rank keeps all the time."""
-        return share(self.parameters, self.ranks) * self.weight_bytes
+        """Bytes of its weights that a rank keeps on its device all the time."""
+        return round(share(self.parameters - self.elsewhere, self.ranks) * self.weight_bytes)
+
+    @property
+    def fetched(self) -> int:
+        """Bytes of its weights that a rank keeps in main memory."""
+        return round(self.elsewhere * self.weight_bytes)
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,10 @@ class MemoryEstimate:
 
 
 def estimate_memory(sizes: Sizes, setup: Setup, load: Load) -> MemoryEstimate:
-    return MemoryEstimate(sizes, setup, moments(sizes, setup, load), host_bytes(sizes, setup))
+    host, teacher = host_bytes(sizes, setup), load.teacher
+    if teacher is not None and teacher.fetched and setup.device == "cuda":
+        host = {**host, "teacher": teacher.fetched}
+    return MemoryEstimate(sizes, setup, moments(sizes, setup, load), host)
 
 
 def moments(sizes: Sizes, setup: Setup, load: Load) -> tuple[Moment, ...]:
@@ -159,14 +168,16 @@ def peak(moments: tuple[Moment, ...]) -> Moment:
 
 
 def _teaching(passing: dict[str, int], setup: Setup, load: Load) -> tuple[Moment, ...]:
-    """The forward pass of a teacher, at its most: when the trained model has run and keeps its activations."""
+    """The forward pass of a teacher, which comes before that of the trained model (`train.loss.distill`)."""
     teacher = load.teacher
     if teacher is None:
         return ()
-    parts = {**passing, "activations": load.activations.saved, "teacher's activations": teacher.forward}
+    parts = {**passing, "teacher's activations": teacher.forward}
+    if teacher.fetched:
+        parts["teacher's layers"] = teacher.fetched
     if teacher.ranks > 1:
         numel = gathered_numel(teacher.parameters, teacher.largest, setup)
-        parts["teacher gathered"] = numel * teacher.weight_bytes
+        parts["teacher gathered"] = round(numel * teacher.weight_bytes)
     return (Moment("teacher's forward pass", parts),)
 
 

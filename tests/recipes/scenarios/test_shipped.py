@@ -13,7 +13,14 @@ from recipes.paths import SHIPPED, shipped_recipes
 from recipes.schema import LoraAdapter, NoAdapter
 
 RUNS = [name for name in shipped_recipes() if name != "nano_world.yaml"]
-CHILDREN = ["lora_recovery.yaml", "full_recovery.yaml", "qwen3_8b_lora.yaml", "qwen3_8b_full.yaml"]
+CHILDREN = [
+    "lora_recovery.yaml",
+    "full_recovery.yaml",
+    "qwen3_8b_lora.yaml",
+    "qwen3_8b_full.yaml",
+    "distill_recovery.yaml",
+    "qwen3_8b_distill.yaml",
+]
 
 
 def test_every_expected_recipe_is_shipped() -> None:
@@ -56,4 +63,13 @@ def test_lora_and_full_recovery_differ_in_adapter_and_learning_rate_alone() -> N
 
 
 def test_qwen_recipes_use_zero_2_for_lora_and_zero_3_for_full() -> None:
-    assert [load_recipe([f"recipe={name}"]).recipe.zero.stage for name in CHILDREN[2:]] == [2, 3]
+    assert [load_recipe([f"recipe={name}"]).recipe.zero.stage for name in CHILDREN[2:4]] == [2, 3]
+
+
+@pytest.mark.parametrize(("name", "parent"), [("distill", "full"), ("qwen3_8b_distill", "qwen3_8b_full")])
+def test_a_distilling_recipe_differs_from_its_parent_in_the_loss_alone(name: str, parent: str) -> None:
+    parts = {"distill": "distill_recovery", "full": "full_recovery"}
+    one, other = (
+        load_recipe([f"recipe={parts.get(each, each)}.yaml"]).recipe.model_dump(mode="json") for each in (name, parent)
+    )
+    assert {key for key in one if one[key] != other[key]} == {"loss"}

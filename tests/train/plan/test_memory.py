@@ -98,10 +98,22 @@ def test_a_teacher_takes_its_weights_while_the_run_trains_and_sweeps_and_nothing
     assert more == {**dict.fromkeys(alone, 2400), "load": 0, "reference sweep": 0}
 
 
-def test_a_teacher_runs_while_the_activations_of_the_trained_model_wait() -> None:
+def test_a_teacher_runs_before_the_trained_model_keeps_activations() -> None:
     moment = with_teacher(Teacher(parameters=1200, weight_bytes=2, forward=300))["teacher's forward pass"]
-    # base; weights of 4 bytes and two states of 4 each; its weights; what the layers have kept; its own pass
-    assert moment.total == 10 + 4000 + 8000 + 2400 + 500 + 300
+    # base; weights of 4 bytes and two states of 4 each; its weights; its own pass
+    assert moment.total == 10 + 4000 + 8000 + 2400 + 300
+
+
+def test_an_offloaded_teacher_has_its_layers_on_the_device_in_its_forward_pass_only() -> None:
+    taught = with_teacher(Teacher(parameters=1200, weight_bytes=2, forward=300, elsewhere=1000))
+    moment = taught["teacher's forward pass"]
+    assert (moment.parts["teacher"], moment.parts["teacher's layers"]) == (400, 2000)
+    assert "teacher's layers" not in taught["loss"].parts
+
+
+def test_an_offloaded_teacher_lies_in_main_memory_beside_a_gpu() -> None:
+    load = replace(NOTHING, teacher=Teacher(parameters=1200, weight_bytes=2, elsewhere=1000))
+    assert estimate_memory(THOUSAND, replace(GPU, ranks=1), load).host["teacher"] == 2000
 
 
 def test_a_sharded_teacher_keeps_its_share_and_is_gathered_for_its_forward_pass() -> None:

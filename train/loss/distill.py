@@ -1,0 +1,103 @@
+"""Logit distillation: the divergence between the model in training and a frozen teacher at every labelled token.
+
+TRL's kernel makes both models' logits tile by tile from their hidden states, forwards and backwards, so neither exists
+whole. Packing, padding and the choice of tokens are one vector of weights over the labelled positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel
+from trl.kernels.chunked_divergence import ChunkedDivergenceFunction
+
+from recipes.loss import DistillLoss
+from train.loss.base import Batch, Metrics, NegativeLogLikelihood, labelled_positions
+from train.loss.head import head_of
+from train.loss.positions import TOKEN_WEIGHTS
+from train.loss.teacher import Teacher
+
+BETA: Mapping[str, float] = {"forward_kl": 0.0, "jsd": 0.5, "reverse_kl": 1.0}
+
+
+def divergences(
+    student: PreTrainedModel,
+    student_hidden: torch.Tensor,
+    teacher: PreTrainedModel,
+    teacher_hidden: torch.Tensor,
+    beta: float,
+    temperature: float,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of hidden states [positions, hidden] of both: the divergence at each, with its graph, and the student's entropy,
+    [positions] in nats at `temperature`. beta: 0 KL(teacher || student), 1 KL(student || teacher), between them the
+    generalised Jensen-Shannon divergence."""
+    own, other = head_of(student), head_of(teacher)
+    divergence, entropy = ChunkedDivergenceFunction.apply(
+        student_hidden,
+        own.weight,
+        own.bias,
+        teacher_hidden,
+        other.weight,
+        other.bias,
+        beta,
+        temperature,
+        own.scale,
+        own.softcap,
+        other.scale,
+        other.softcap,
+    )
+    return divergence, entropy
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """weight x temperature² x divergence, each token by its weight, and nll_weight x negative log-likelihood.
+
+    likelihood: how the latter is computed; None where the section gives it no weight.
+    """
+
+    section: DistillLoss
+    teacher: Teacher
+    likelihood: NegativeLogLikelihood | None
+
+    def __call__(self, model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, Metrics]:
+        # The teacher goes first: its activations are gone before those of the student, which stay, are made.
+        taught = self.teacher.hidden(batch)
+        hidden, targets = labelled_positions(model, batch)
+        section = self.section
+        divergence, entropy = divergences(
+            model, hidden, self.teacher.model, taught, BETA[section.divergence], section.temperature
+        )
+        return summed(section, divergence, entropy, batch, nll(self.likelihood, model, hidden, targets))
+
+
+Likelihood = tuple[torch.Tensor, Metrics] | None
+"""the negative log-likelihood beside a divergence, where the section asks for it"""
+
+
+def nll(
+    likelihood: NegativeLogLikelihood | None, model: PreTrainedModel, hidden: torch.Tensor, targets: torch.Tensor
+) -> Likelihood:
+    return None if likelihood is None else likelihood.summed(model, hidden, targets)
+
+
+def summed(
+    section: DistillLoss, divergence: torch.Tensor, entropy: torch.Tensor | None, batch: Batch, likelihood: Likelihood
+) -> tuple[torch.Tensor, Metrics]:
+    """The loss and its metrics from the divergence at each position [positions] and the summed likelihood."""
+    weights = batch.get(TOKEN_WEIGHTS)
+    weighted = divergence if weights is None else divergence * weights
+    loss = section.weight * section.temperature**2 * weighted.sum()
+    metrics = {
+        "labelled": torch.full((), len(divergence), dtype=torch.int64, device=divergence.device),
+        "divergence": divergence.detach().sum(),
+    }
+    if entropy is not None:
+        metrics["entropy"] = entropy.detach().sum()
+    if likelihood is not None:
+        negative, counted = likelihood
+        loss = loss + section.nll_weight * negative
+        metrics |= {**counted, "nll": negative.detach()}
+    return loss, metrics

@@ -1,0 +1,81 @@
+"""What a distillation takes beside plain training: a second model, its forward pass, and a loss over both heads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from transformers import PreTrainedModel
+from trl.kernels.chunked_divergence import TOKEN_CHUNK_SIZE, VOCAB_CHUNK_SIZE
+
+from data_prep.models import DTYPES
+from recipes.loss import DistillLoss
+from recipes.schema import Recipe
+from train.loss.tiled import TILE_ELEMENTS
+from train.objective import distillation
+from train.plan.activations import SHAPES_ONLY, Activations, MicroBatch, fill, mask_of
+from train.plan.live_bytes import LiveBytes
+from train.plan.memory import Teacher
+from train.sizes import linear_parameters, skeleton
+
+FLOAT32 = 4
+BYTES_IN_BITS = {"8bit": 1.0, "4bit": 0.53}
+"""bytes of a quantised weight; NF4 keeps a doubly quantised scale for every 64"""
+
+
+def teacher_of(recipe: Recipe, batch: MicroBatch, ranks: int) -> Teacher | None:
+    """The unpruned model as a teacher; None where none is loaded."""
+    section = distillation(recipe)
+    if section is None or section.teacher.logits is not None:
+        return None
+    model = skeleton(recipe.model, recipe.prune, recipe.adapter).unpruned
+    parameters, linear = model.num_parameters(), linear_parameters(model)
+    head = model.get_output_embeddings().weight.numel()
+    largest = max(sum(weights.numel() for weights in module.parameters(recurse=False)) for module in model.modules())
+    plain = DTYPES[recipe.model.dtype].itemsize
+    bits = BYTES_IN_BITS.get(section.teacher.weights)
+    held = plain * parameters if bits is None else plain * (parameters - linear) + bits * linear
+    return Teacher(
+        parameters=parameters,
+        weight_bytes=held / parameters,
+        ranks=ranks if section.teacher.zero else 1,
+        largest=largest,
+        forward=_forward_bytes(model, batch),
+        elsewhere=parameters - head if section.teacher.offload == "cpu" else 0,
+    )
+
+
+def _forward_bytes(model: PreTrainedModel, batch: MicroBatch) -> int:
+    """The peak of a forward pass without gradients, beside the weights; on tensors that have shapes only."""
+    model.set_attn_implementation(SHAPES_ONLY)
+    with FakeTensorMode(), torch.no_grad():
+        fill(model)
+        ids = torch.ones(batch.rows, batch.tokens, dtype=torch.long)
+        mask = mask_of(batch)
+        with LiveBytes([ids, *model.parameters(), *model.buffers()]) as live:
+            model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
+    return live.peak
+
+
+def with_divergence(seen: Activations, recipe: Recipe, weight: torch.Tensor, batch: MicroBatch) -> Activations:
+    """`seen` with the loss of a distillation in place of the likelihood's, or on top of it where both are minimised.
+
+    weight: the student's head [vocabulary, hidden].
+    """
+    section = distillation(recipe)
+    if section is None:
+        return seen
+    divergence = _divergence_bytes(section, weight, batch.rows * (batch.tokens - 1))
+    return replace(seen, head=divergence + (seen.head if section.nll_weight else 0))
+
+
+def _divergence_bytes(section: DistillLoss, weight: torch.Tensor, positions: int) -> int:
+    """Tiles of logits, gradients in float32 beside their cast, and what the teacher says at every position."""
+    size = weight.element_size()
+    of_hidden = positions * weight.shape[1] * (FLOAT32 + size)
+    of_weight = weight.numel() * (FLOAT32 + size) if weight.requires_grad else 0
+    if section.teacher.logits is not None:
+        return 5 * TILE_ELEMENTS * FLOAT32 + of_hidden + of_weight  # logits, their logarithms, shares, two gradients
+    tiles = 2 * min(positions, TOKEN_CHUNK_SIZE) * min(len(weight), VOCAB_CHUNK_SIZE) * FLOAT32
+    return tiles + of_hidden + of_weight + positions * weight.shape[1] * size

@@ -1,0 +1,53 @@
+"""The teacher of a distillation: the unpruned model, frozen, whole or sharded, in its dtype or in fewer bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+from transformers.integrations.deepspeed import deepspeed_config
+
+from data_prep.models import load_model
+from recipes.loss import TeacherSection
+from recipes.schema import ModelSection
+from train.loss.teacher import Teacher
+from train.quantised import in_bits
+
+
+def open_teacher(section: TeacherSection, model: ModelSection) -> Callable[[torch.device], Teacher]:
+    """What gives the teacher on a device. One that is whole is loaded now, before DeepSpeed's configuration is live and
+    shards every later model; one that is to be sharded is loaded when it is asked for."""
+    if section.zero:
+        return lambda device: _sharded(_frozen(load_model(model.unpruned, model)))
+    bits = {"quantization_config": in_bits(section.weights, model.dtype)} if section.weights != "model" else {}
+    whole = _frozen(load_model(model.unpruned, model, **bits))
+
+    def ready(device: torch.device) -> Teacher:
+        if section.offload == "cpu" and device.type != "cpu":
+            whole.get_output_embeddings().to(device)  # the kernel reads the head in the backward pass too
+            return Teacher(whole, offloaded_from=device)
+        # bitsandbytes puts weights on the device as they are loaded, and does not let them be moved
+        return Teacher(whole if bits else whole.to(device))  # type: ignore[arg-type]
+
+    return ready
+
+
+def _frozen(model: PreTrainedModel) -> PreTrainedModel:
+    return model.eval().requires_grad_(False)
+
+
+def _sharded(model: PreTrainedModel) -> Teacher:
+    """`model`, which was loaded sharded, under an engine of its own that gathers layer by layer."""
+    import deepspeed
+
+    engine, *_ = deepspeed.initialize(model=model, config=inference_config(deepspeed_config()))
+    return Teacher(model, wrapper=engine.eval())
+
+
+def inference_config(training: dict[str, Any]) -> dict[str, Any]:
+    """The live configuration without what only training needs; offloaded parameters stay offloaded."""
+    zero = {key: value for key, value in training["zero_optimization"].items() if key != "offload_optimizer"}
+    dtypes: dict[str, Any] = {key: training[key] for key in ("bf16", "fp16") if key in training}
+    return {"train_micro_batch_size_per_gpu": 1, **dtypes, "zero_optimization": zero}
