@@ -39,6 +39,7 @@ bench: setup
 	$(RUN) python -m tests.bench.training embedded lora
 	$(RUN) python -m tests.bench.training qwen3 full
 	$(RUN) python -m tests.bench.training qwen3 lora
+	$(RUN) python -m tests.bench.distilling
 	$(RUN) python -m tests.bench.startup
 	$(RUN) python -m tests.bench.scaling
 	$(RUN) python -m tests.bench.coverage

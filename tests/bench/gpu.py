@@ -46,14 +46,15 @@ class Plan:
 
     tests: int
     training: int
+    distilling: int
     sweep: int
     memory: int
     marks: str
     words: tuple[str, ...]
 
 
-FULL = Plan(tests=380, training=430, sweep=170, memory=210, marks="gpu or slow or not slow", words=())
-QUICK = Plan(tests=90, training=100, sweep=55, memory=50, marks="gpu or not slow", words=("quick",))
+FULL = Plan(tests=380, training=330, distilling=100, sweep=170, memory=210, marks="gpu or slow or not slow", words=())
+QUICK = Plan(tests=90, training=70, distilling=50, sweep=50, memory=40, marks="gpu or not slow", words=("quick",))
 
 
 def main(words: Sequence[str], page: Path = PAGE) -> int:
@@ -66,6 +67,7 @@ def main(words: Sequence[str], page: Path = PAGE) -> int:
         tests = run_tests(plan, Path(name) / "tests.jsonl")
     rows = [
         *part("training", "tests.bench.gpu_training", plan.training, plan.words),
+        *part("distilling", "tests.bench.gpu_distilling", plan.distilling, plan.words),
         *part("sweep", "tests.bench.gpu_sweep", plan.sweep, plan.words),
         *part("memory", "tests.bench.gpu_memory", plan.memory, plan.words),
     ]

@@ -17,6 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def tokens_a_second(steps: list[tuple[int, float]]) -> float:
     return sum(tokens for tokens, _ in measured) / sum(seconds for _, seconds in measured)
 
 
-def ours(world: World, method: str, folder: Path) -> Measured:
+def ours(world: World, method: str, folder: Path, keys: Sequence[str] = ()) -> Measured:
     """chainmend as it is launched; references are swept by the first launch and found by the others."""
     run = folder / f"ours-{time.time_ns()}"
     adapter = ["adapter.method=lora", "adapter.r=16", "adapter.alpha=32"] if method == "lora" else []
@@ -67,6 +68,7 @@ def ours(world: World, method: str, folder: Path) -> Measured:
         "wandb.mode=disabled",
         "export.enabled=false",
         *adapter,
+        *keys,
     )
     rows = read_rows(run / "metrics.jsonl")
     return Measured(tokens_a_second([(row["tokens"], row["seconds"]) for row in rows]), peak)

@@ -6,7 +6,7 @@ KL(teacher || student) over the cells {each stored token, all the others togethe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -44,8 +44,14 @@ def stored_divergence(
     hidden [positions, hidden]; ids [positions, k]; logprobs [positions, k + 1], natural logarithms at `temperature`, of
     which the last is that of all other tokens together.
     """
+    # a head's scale and cap divided by the temperature give its logits divided by it
+    cooled = replace(
+        head,
+        scale=head.scale / temperature,
+        softcap=None if head.softcap is None else head.softcap / temperature,
+    )
     with maybe_gather_lm_head_ctx(head.weight, head.bias):
-        divergence: torch.Tensor = _Stored.apply(hidden, head.weight, head.bias, ids, logprobs, head, temperature)
+        divergence: torch.Tensor = _Stored.apply(hidden, head.weight, head.bias, ids, logprobs, cooled)
     return divergence
 
 
@@ -54,14 +60,14 @@ class _Stored(torch.autograd.Function):
     backward pass, so the tiles are made once more there."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Any, weight: Any, bias: Any, ids: Any, logprobs: Any, head: Any, heat: Any) -> Any:
+    def forward(ctx: Any, hidden: Any, weight: Any, bias: Any, ids: Any, logprobs: Any, head: Head) -> Any:
         ctx.save_for_backward(hidden, weight, bias, ids, logprobs)
-        ctx.head, ctx.heat = head, heat
+        ctx.head = head
         found = hidden.new_zeros(len(hidden), dtype=torch.float32)
         for rows in _tiles(len(hidden), weight.shape[0]):
             chosen, taught = ids[rows].long(), logprobs[rows].float()
             tile, _ = _logits(hidden[rows], weight, bias, head)
-            own, others, _ = _cells(tile / heat, chosen)
+            own, others, _ = _cells(tile, chosen)
             # 0 * -inf would be no number where a token, or all the others, have no mass at all
             gap = torch.cat([own, others], -1).neg().add(taught)
             found[rows] = torch.where(taught.isneginf(), 0.0, taught.exp() * gap).sum(-1)
@@ -70,23 +76,19 @@ class _Stored(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, factors: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         hidden, weight, bias, ids, logprobs = ctx.saved_tensors
-        wanted = ctx.needs_input_grad
-        of_hidden, of_weight, of_bias = (
-            torch.zeros_like(tensor, dtype=torch.float32) if tensor is not None and needed else None
-            for tensor, needed in zip((hidden, weight, bias), wanted, strict=False)
-        )
-        with maybe_gather_lm_head_ctx(weight, bias):
-            if of_weight is not None:
-                of_weight = torch.zeros(weight.shape, dtype=torch.float32, device=hidden.device)
+        with maybe_gather_lm_head_ctx(weight, bias):  # under ZeRO-3 a weight has its shape only in here
+            of_hidden, of_weight, of_bias = (
+                torch.zeros_like(tensor, dtype=torch.float32) if tensor is not None and needed else None
+                for tensor, needed in zip((hidden, weight, bias), ctx.needs_input_grad, strict=False)
+            )
             for rows in _tiles(len(hidden), weight.shape[0]):
                 chosen, taught = ids[rows].long(), logprobs[rows].float().exp()
                 tile, slope = _logits(hidden[rows], weight, bias, ctx.head)
-                own, others, shares = _cells(tile / ctx.heat, chosen)
+                own, others, shares = _cells(tile, chosen)
                 # share · (1 - taught others / own others) for a token of the others, share - taught for a stored one
                 gradient = shares * (1 - taught[:, -1:] / others.exp().clamp(min=1e-30))
                 gradient.scatter_(-1, chosen, own.exp() - taught[:, :-1])
-                gradient *= factors[rows, None].float() / ctx.heat
-                gradient = gradient * slope
+                gradient = gradient * factors[rows, None].float() * slope
                 if of_hidden is not None:
                     of_hidden[rows] = gradient.to(weight.dtype) @ weight
                 if of_weight is not None:
@@ -97,7 +99,7 @@ class _Stored(torch.autograd.Function):
             None if found is None else found.to(tensor.dtype)
             for found, tensor in zip((of_hidden, of_weight, of_bias), (hidden, weight, bias), strict=True)
         ]
-        return (*as_it_came, None, None, None, None)
+        return (*as_it_came, None, None, None)
 
 
 def _tiles(positions: int, vocabulary: int) -> list[slice]:
