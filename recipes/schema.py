@@ -13,7 +13,8 @@ from pydantic import Field, field_serializer, field_validator, model_validator
 
 from recipes.data import DataSection
 from recipes.guard import EarlyStopSection, GuardSection, StopOnPlateau, sweep_metric
-from recipes.loss import LossSection, NllLoss
+from recipes.loss import DistillLoss, LossSection, NllLoss
+from recipes.on_policy import OnPolicySection
 from recipes.prune import PruneSection
 from recipes.run import RunSection
 from recipes.section import Section
@@ -109,6 +110,9 @@ class Recipe(Section):
     adapter: AdapterSection = NoAdapter()
     loss: LossSection = NllLoss()
     data: DataSection
+    on_policy: OnPolicySection | None = Field(
+        default=None, description="distillation on thoughts of the model in training, beside or in place of data.traces"
+    )
     trainer: Mapping[str, Any] = Field(
         default={}, validate_default=True, description="fields of TRL's SFTConfig under their own names"
     )
@@ -154,6 +158,25 @@ class Recipe(Section):
             raise ValueError(
                 f"export.checkpoint=best needs keep_best, such as keep_best=sweep/{self.sweep.suites[-1].name}/gain"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _own_thoughts_need_a_teacher(self) -> Self:
+        """A thought of the student's own has no label worth learning: only the teacher's distribution has."""
+        if self.on_policy is None:
+            return self
+        loss = self.loss
+        if not isinstance(loss, DistillLoss) or loss.weight == 0 or loss.nll_weight > 0:
+            raise ValueError(
+                "on_policy needs loss.name=distill with a weight and loss.nll_weight=0: the model's own tokens are no "
+                "labels"
+            )
+        if loss.teacher.logits is not None or loss.tokens != "all":
+            raise ValueError(
+                "on_policy needs a teacher that answers while the run trains: loss.teacher=unpruned, loss.tokens=all"
+            )
+        if self.data.packing:
+            raise ValueError("on_policy with data.packing=true: thoughts come row by row; write data.packing=false")
         return self
 
     @model_validator(mode="after")

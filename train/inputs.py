@@ -33,6 +33,7 @@ from train.offload import check_zero
 from train.packages import check_packages
 from train.processes import device, uses_deepspeed
 from train.quantised import check_quantised
+from train.rounds import Thinking, make_thinking
 from train.run import say
 from train.settings import check_settings
 from train.sizes import skeleton
@@ -52,6 +53,7 @@ class Inputs:
     arithmetic: Arithmetic
     foresight: Foresight | None
     confirm_foresight: Foresight | None
+    thinking: Thinking | None = None
 
     def calibration(self, data: DataSection) -> Prepared:
         """The traces that a pruning method measures on: those of the run, unless `data.select` chose them by scores."""
@@ -67,7 +69,8 @@ class Inputs:
         return (
             f"data   {describe(self.prepared.manifest).replace(chr(10), chr(10) + '       ')}\n"
             f"batch  {str(self.arithmetic).replace(chr(10), chr(10) + '       ')}\n"
-            f"format {self.spec.protocol.format}\n"
+            + (f"       {self.thinking.describe()}\n" if self.thinking else "")
+            + f"format {self.spec.protocol.format}\n"
             f"sweep  budgets {', '.join(map(budget_name, self.spec.protocol.budgets))} tokens; problems: {suites}"
             + (f"\n       {self.foresight}" if self.foresight else "")
             + (f"\n       {room}" if room else "")
@@ -92,6 +95,7 @@ def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
     spec, confirm = on_every_rank(ranks, lambda: _read_specs(recipe))
     on_first_rank(ranks, lambda: _check_models(recipe.model, spec))
     measured = measured_suites(spec, confirm)
+    thinking = on_every_rank(ranks, lambda: make_thinking(recipe, spec, measured))
     kind, count = device().type, ranks.count
     on_every_rank(ranks, lambda: check_zero(recipe.zero, recipe.model, recipe.prune, recipe.adapter, kind, count))
     # a DeepSpeed JSON of the user's own must fit the recipe
@@ -109,7 +113,7 @@ def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
     batches = arithmetic(recipe.trainer, *counts, ranks.count)
     problems = {suite.name: len(suite.problems) for suite in spec.suites}
     foresight, confirm_foresight = foresee(recipe.sweep, problems, batches.steps), foresee_confirmed(recipe.sweep)
-    return Inputs(spec, confirm, prepared, feed, batches, foresight, confirm_foresight)
+    return Inputs(spec, confirm, prepared, feed, batches, foresight, confirm_foresight, thinking)
 
 
 def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:

@@ -42,6 +42,8 @@ from train.order import fillers
 from train.probes import keep_probes
 from train.processes import device
 from train.references import References, both_references
+from train.rollouts import Schedule
+from train.rounds import Rounds
 from train.run import Run
 from train.tracking import NoTracker, confirmed_values, start_tracker
 from train.trainer import RecoveryTrainer
@@ -146,6 +148,10 @@ def make_trainer(
     if kernels is not None:
         run.add_facts({"fused_kernels": "liger"})
         run.say("kernels RMSNorm, rotary embedding and SwiGLU by Liger (trainer.use_liger_kernel=false turns them off)")
+    rounds = None
+    if inputs.thinking is not None and recipe.on_policy is not None:
+        arithmetic = inputs.arithmetic
+        rounds = Rounds(inputs.thinking, Schedule(recipe.on_policy, arithmetic.global_batch, arithmetic.steps), run)
     trainer = RecoveryTrainer(
         model=model,
         args=arguments,
@@ -157,6 +163,7 @@ def make_trainer(
         guard=Guard(recipe.guard, inputs.prepared.rows, run.folder, run.ranks),
         filling=filling,
         kernels=kernels,
+        rounds=rounds,
     )
     quantised.keep_adapter_dtype(trainer, recipe.model)
     trainer.remove_callback(ProgressCallback)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from transformers import PreTrainedModel
-from transformers.integrations.deepspeed import deepspeed_config
+from transformers.integrations.deepspeed import deepspeed_config, is_deepspeed_zero3_enabled
 
 from data_prep.models import load_model
 from recipes.loss import TeacherSection
@@ -31,7 +31,21 @@ def open_teacher(section: TeacherSection, model: ModelSection) -> Callable[[torc
         # bitsandbytes puts weights on the device as they are loaded, and does not let them be moved
         return Teacher(whole if bits else whole.to(device))  # type: ignore[arg-type]
 
-    return ready
+    def marked(device: torch.device) -> Teacher:
+        teacher = ready(device)
+        if is_deepspeed_zero3_enabled():
+            _mark_whole(teacher.model)
+        return teacher
+
+    return marked
+
+
+def _mark_whole(model: PreTrainedModel) -> None:
+    """Under ZeRO-3 TRL's kernel asks every weight of a head whether it is there, and a plain one has no answer."""
+    from deepspeed.runtime.zero.partition_parameters import ZeroParamStatus
+
+    for parameter in model.get_output_embeddings().parameters():
+        parameter.ds_status = ZeroParamStatus.AVAILABLE
 
 
 def _frozen(model: PreTrainedModel) -> PreTrainedModel:

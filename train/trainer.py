@@ -16,6 +16,7 @@ from train.loss.choose import LossOfRun
 from train.loss.head import has_linear_head
 from train.loss.positions import WithPositions
 from train.order import EpochTrainer
+from train.rounds import Rounds
 
 
 class RecoveryTrainer(EpochTrainer):
@@ -27,11 +28,20 @@ class RecoveryTrainer(EpochTrainer):
     """
 
     def __init__(
-        self, *, loss: LossOfRun, guard: Guard, filling: int = 0, kernels: Kernels | None = None, **more: Any
+        self,
+        *,
+        loss: LossOfRun,
+        guard: Guard,
+        filling: int = 0,
+        kernels: Kernels | None = None,
+        rounds: Rounds | None = None,
+        **more: Any,
     ) -> None:
         """filling: how many examples at the end are fillers (`train.order`); kernels: what the model computes with
-        while it trains (`train.fused_kernels`); more: what TRL's trainer takes."""
+        while it trains (`train.fused_kernels`); rounds: its own thoughts, which take the place of examples; more: what
+        TRL's trainer takes."""
         super().__init__(**more)
+        self.rounds = rounds
         self.guard, self.filling, self.kernels = guard, filling, kernels
         self.base: PreTrainedModel = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
         self.loss: Loss | None = None if self._leaves_loss_to_trl() else loss.for_model(self.base, self.args.device)
@@ -42,6 +52,9 @@ class RecoveryTrainer(EpochTrainer):
             )
         if self.loss is not None:
             self.data_collator: Any = WithPositions(self.data_collator, tuple(loss.columns))
+        if rounds is not None:
+            # a loader asks for a batch before its step's thoughts are there: it is put together when the step begins
+            self.collate, self.data_collator = self.data_collator, uncollated
         self.sums: dict[str, torch.Tensor] = {}
         self.tokens: torch.Tensor | int = 0
         # the Trainer asks a GPU after every micro batch whether the loss is finite; `_shown` does not
@@ -63,6 +76,23 @@ class RecoveryTrainer(EpochTrainer):
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: TRL's card would lie in the run folder and tell of another training; the export has its own."""
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
+        """The micro batches of the next step, with the model's own thoughts where the schedule has them."""
+        if self.rounds is not None:
+            epoch_iterator = (self._with_thoughts(batch, place) for place, batch in enumerate(epoch_iterator))
+        return super().get_batch_samples(epoch_iterator, num_batches, device)
+
+    def _with_thoughts(self, batch: dict[str, Any], micro_batch: int) -> Any:
+        assert self.rounds is not None
+        args, size = self.args, self.args.train_batch_size
+        first = self.state.global_step * size * args.world_size * args.gradient_accumulation_steps
+        first += (micro_batch * args.world_size + args.process_index) * size
+        examples = [
+            example if is_filler(example) else self.rounds.example(first + place) or example
+            for place, example in enumerate(batch["examples"])
+        ]
+        return self.collate(examples)
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """One micro batch forwards and backwards; under DeepSpeed its last one is the optimizer step too."""
@@ -144,3 +174,12 @@ def real_tokens(inputs: dict[str, Any]) -> torch.Tensor | int:
     mask = inputs.get("attention_mask")
     tokens: torch.Tensor | int = mask.sum() if mask is not None else inputs["input_ids"].numel()
     return tokens
+
+
+def uncollated(examples: Any) -> dict[str, Any]:
+    """A batch that is still its examples."""
+    return {"examples": examples}
+
+
+def is_filler(example: dict[str, Any]) -> bool:
+    return list(example["seq_lengths"]) == [1]

@@ -25,13 +25,15 @@ class Order(IntEnum):
     SWEEP = 3
     EARLY_STOP = 4
     """after sweeps, which decide"""
-    CHECKPOINT = 5
+    ON_POLICY = 5
+    """after all that may end the training: nothing is thought for a step that does not come"""
+    CHECKPOINT = 6
     """after all that may ask for a save"""
-    METRICS = 6
+    METRICS = 7
     """after all that may end the training or ask for a save, which is logged too"""
-    PROGRESS = 7
+    PROGRESS = 8
     """after the metrics, which it shows"""
-    UNIVERSAL = 8
+    UNIVERSAL = 9
     """once, after a resume with another number of ranks"""
 
 

@@ -12,6 +12,7 @@ from train.hooks.early_stop import EarlyStopHook
 from train.hooks.guard import GuardHook
 from train.hooks.hook import Hook, in_order
 from train.hooks.metrics import Clock, MetricsHook
+from train.hooks.on_policy import OnPolicyHook
 from train.hooks.preemption import PreemptionHook
 from train.hooks.progress import ProgressHook
 from train.hooks.recorder import SweepRecorder
@@ -52,6 +53,8 @@ def make_hooks(
         CheckpointHook(run, kept, sweeps),
         MetricsHook(run, clock, trainer.guard, speedometer(trainer.model, recipe.model.dtype, run.ranks.count)),
     ]
+    if trainer.rounds is not None:
+        others.append(OnPolicyHook(trainer.rounds, trainer, preemption))
     if not trainer.args.disable_tqdm:
         others.append(ProgressHook())
     if checkpoint is not None and reads_universal(checkpoint):
