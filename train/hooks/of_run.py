@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from recipes.schema import Recipe
@@ -54,7 +55,7 @@ def make_hooks(
         MetricsHook(run, clock, trainer.guard, speedometer(trainer.model, recipe.model.dtype, run.ranks.count)),
     ]
     if trainer.rounds is not None:
-        others.append(OnPolicyHook(trainer.rounds, trainer, preemption))
+        others.append(OnPolicyHook(partial(trainer.rounds.begin, trainer=trainer), preemption))
     if not trainer.args.disable_tqdm:
         others.append(ProgressHook())
     if checkpoint is not None and reads_universal(checkpoint):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from transformers import TrainerControl, TrainerState
@@ -10,7 +11,6 @@ from transformers import TrainingArguments as Args
 from runtime.pulse import ToLeave
 from train.hooks.hook import Hook, Order
 from train.hooks.preemption import PreemptionHook
-from train.rounds import Rounds
 
 
 class OnPolicyHook(Hook):
@@ -21,17 +21,18 @@ class OnPolicyHook(Hook):
 
     order = Order.ON_POLICY
 
-    def __init__(self, rounds: Rounds, trainer: Any, preemption: PreemptionHook) -> None:
-        self.rounds, self.trainer, self.preemption = rounds, trainer, preemption
+    def __init__(self, begin: Callable[[int], None], preemption: PreemptionHook) -> None:
+        """begin: has the thoughts ready of the step after so many steps (`train.rounds`)."""
+        self.begin, self.preemption = begin, preemption
 
     def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.global_step < state.max_steps:
-            self.rounds.begin(state.global_step, self.trainer)
+            self.begin(state.global_step)
 
     def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if control.should_training_stop or state.global_step >= state.max_steps:
             return
         try:
-            self.rounds.begin(state.global_step, self.trainer)
+            self.begin(state.global_step)
         except ToLeave:
             self.preemption.stop(control)

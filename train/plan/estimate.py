@@ -24,7 +24,7 @@ from train.plan.measure import Measured, without
 from train.plan.memory import Load, MemoryEstimate, Moment, Teacher, estimate_memory
 from train.plan.remedies import Remedy, remedies
 from train.plan.states import Setup, nvme_bytes
-from train.plan.teaching import teacher_of, with_divergence
+from train.plan.teaching import Thoughts, teacher_of, thoughts_of, with_divergence
 from train.plan.work import (
     SweepCost,
     TraceCounts,
@@ -59,6 +59,12 @@ class Estimate:
     disk: dict[str, int]
     misfits: tuple[str, ...]
     remedies: tuple[Remedy, ...]
+    thoughts: Thoughts
+
+    @property
+    def thinking_flops(self) -> float:
+        """FLOPs of the run's own thoughts, at most: two for each parameter and token."""
+        return 2.0 * self.memory.sizes.total * self.thoughts.tokens
 
     @property
     def sweep_share(self) -> float:
@@ -100,6 +106,8 @@ class Estimate:
             "remedies": [asdict(each) for each in self.remedies],
             "confirm_foresight": asdict(self.confirm_foresight) if self.confirm_foresight else None,
             "confirm_share": self.confirm_share,
+            "thoughts": asdict(self.thoughts),
+            "thinking_flops": self.thinking_flops,
         }
 
 
@@ -152,6 +160,7 @@ def estimate_run(
         disk=disk,
         misfits=find_misfits(machine, memory, disk),
         remedies=() if retries.fits(memory) else remedies(recipe, memory.peak.name, retries),
+        thoughts=thoughts_of(recipe.on_policy, batches),
     )
 
 

@@ -67,6 +67,11 @@ def _cost(estimate: Estimate) -> Iterator[str]:
         )
     if estimate.confirm_foresight:
         yield f"            {estimate.confirm_foresight}"
+    if estimate.thoughts.count:
+        yield (
+            f"thoughts    {estimate.thoughts.count:,} of its own to train on, at most {estimate.thoughts.tokens:,} "
+            f"tokens, {estimate.thinking_flops / estimate.flops:.0%} of the FLOPs of training"
+        )
     if sweep.note:
         yield f"            {sweep.note}"
     yield (

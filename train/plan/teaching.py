@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -11,12 +11,15 @@ from trl.kernels.chunked_divergence import TOKEN_CHUNK_SIZE, VOCAB_CHUNK_SIZE
 
 from data_prep.models import DTYPES
 from recipes.loss import DistillLoss
+from recipes.on_policy import OnPolicySection
 from recipes.schema import Recipe
+from train.arguments import Arithmetic
 from train.loss.tiled import TILE_ELEMENTS
 from train.objective import distillation
 from train.plan.activations import SHAPES_ONLY, Activations, MicroBatch, fill, mask_of
 from train.plan.live_bytes import LiveBytes
 from train.plan.memory import Teacher
+from train.rollouts import Schedule
 from train.sizes import linear_parameters, skeleton
 
 FLOAT32 = 4
@@ -44,6 +47,24 @@ def teacher_of(recipe: Recipe, batch: MicroBatch, ranks: int) -> Teacher | None:
         forward=_forward_bytes(model, batch),
         elsewhere=parameters - head if section.teacher.offload == "cpu" else 0,
     )
+
+
+@dataclass(frozen=True)
+class Thoughts:
+    """What a run thinks by itself to train on: how many thoughts, and the most tokens that they have."""
+
+    count: int
+    tokens: int
+
+
+def thoughts_of(section: OnPolicySection | None, batches: Arithmetic) -> Thoughts:
+    """None at all without the section."""
+    if section is None:
+        return Thoughts(0, 0)
+    schedule = Schedule(section, batches.global_batch, batches.steps)
+    rounds = [schedule.round_of(step) for step in range(0, batches.steps, section.refresh_steps)]
+    tokens = sum(len(each.numbers) * (each.horizon + section.answer_tokens) for each in rounds)
+    return Thoughts(sum(len(each.numbers) for each in rounds), tokens)
 
 
 def _forward_bytes(model: PreTrainedModel, batch: MicroBatch) -> int:

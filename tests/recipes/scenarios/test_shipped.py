@@ -20,6 +20,8 @@ CHILDREN = [
     "qwen3_8b_full.yaml",
     "distill_recovery.yaml",
     "qwen3_8b_distill.yaml",
+    "on_policy_recovery.yaml",
+    "qwen3_8b_on_policy.yaml",
 ]
 
 

@@ -17,6 +17,7 @@ ORDER = [
     "PreemptionHook",
     "SweepHook",
     "EarlyStopHook",
+    "OnPolicyHook",
     "CheckpointHook",
     "MetricsHook",
     "ProgressHook",

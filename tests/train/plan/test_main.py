@@ -41,7 +41,7 @@ def test_the_keys_of_the_json_stay(tmp_path: Path) -> None:
         *("machine", "parameters", "setup", "memory", "peak", "peak_bytes", "host_bytes", "traces", "steps"),
         *("global_batch", "tokens", "sweep", "sweep_share", "foresight", "flops", "sweep_flops", "hours"),
         *("sweep_hours", "hours_origin", "measured", "disk_bytes", "misfits", "remedies"),
-        *("confirm_foresight", "confirm_share"),
+        *("confirm_foresight", "confirm_share", "thoughts", "thinking_flops"),
     ]
 
 
