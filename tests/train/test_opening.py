@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from recipes.errors import UserError
+from recipes.loader import load_recipe
 from recipes.run import RunSection
 from runtime.files import append_row, read_rows, write_rows
 from runtime.run_folder import RunFolder
-from train.opening import Resume, check_same_start, find_resume, forget_after
+from train.opening import Resume, check_same_start, find_resume, forget_after, with_new_keys
 
 
 @pytest.fixture
@@ -79,3 +80,13 @@ def test_a_row_that_a_kill_cut_does_not_spoil_the_next_one(tmp_path: Path) -> No
 def test_later_checkpoints_are_not_complete_any_more(folder: RunFolder) -> None:
     forget_after(folder, 2)
     assert folder.complete_checkpoints() == [folder.checkpoint(2)]
+
+
+def test_a_record_from_before_a_key_was_there_is_that_of_its_default() -> None:
+    recipe = load_recipe(["recipe=lora_recovery.yaml"]).recipe.model_dump(mode="json")
+    earlier = {key: value for key, value in recipe.items() if key not in ("loss", "on_policy")}
+    assert with_new_keys(earlier) == recipe
+
+
+def test_a_record_that_is_no_recipe_any_more_stays_as_it_is() -> None:
+    assert with_new_keys({"given_up": 1}) == {"given_up": 1}
