@@ -57,6 +57,14 @@ def skeleton(section: ModelSection, prune: PruneSection | None, adapter: Adapter
     return Skeleton(unpruned, pruned, trained, _count(unpruned, pruned, trained, quantised))
 
 
+def parameter_counts(section: ModelSection, pruned: str) -> dict[str, int] | None:
+    """Parameters of the unpruned model and of the pruned one at `pruned`; None where their code is their own."""
+    if section.trust_remote_code:  # it may need real weights
+        return None
+    paths = {"unpruned": section.unpruned, "pruned": pruned}
+    return {name: _build(load_config(path, section), section).num_parameters() for name, path in paths.items()}
+
+
 def _with_adapter(pruned: PreTrainedModel, adapter: AdapterSection) -> torch.nn.Module:
     lora = peft_config(adapter)
     if lora is None or not isinstance(adapter, LoraAdapter):

@@ -16,6 +16,7 @@ from data_prep.fingerprint import fingerprint
 from data_prep.prepared.prepare import FIGURE
 from eval.numbers.summary import newest, verdict_suite
 from eval.show.confirmed import standing
+from eval.show.costs import pays_text
 from eval.sweep import SweepSpec
 from recipes.run import RunSection
 from recipes.schema import ExportSection, ModelSection, Recipe
@@ -45,6 +46,7 @@ from train.references import References, both_references
 from train.rollouts import Schedule
 from train.rounds import Rounds
 from train.run import Run
+from train.sizes import parameter_counts
 from train.tracking import NoTracker, confirmed_values, start_tracker
 from train.trainer import RecoveryTrainer
 from train.zero import record_config
@@ -81,6 +83,7 @@ def facts_of(recipe: Recipe, pruned: str, inputs: Inputs, loss: LossOfRun) -> di
         "pruned": pruned,
         "pruned_fingerprint": fingerprint(pruned),
         "prune_plan": plan_facts(pruned),
+        "parameters": parameter_counts(recipe.model, pruned),
         "format": inputs.spec.protocol.format.facts(),
         "traces": recipe.data.traces.model_dump(mode="json"),
         "protocol": protocols(inputs.spec),
@@ -217,6 +220,8 @@ def _last_words(run: Run, section: ExportSection) -> None:
     rows, facts = run.sweep_rows(), folder.facts()
     last_sweep = newest(rows, "run", verdict_suite(rows))[1] or {}
     lines += standing(facts, rows)
+    if pays := pays_text(facts, rows, verdict_suite(rows)):
+        lines.append(pays)
     folder.add_facts({"finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "verdict": last_sweep.get("verdict")})
     summary = {"verdict": last_sweep.get("verdict"), "gain_per_doubling": last_sweep.get("gain_per_doubling")}
     run.tracker.finish(summary | confirmed_values(facts.get("confirmed")))

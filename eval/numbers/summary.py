@@ -21,6 +21,7 @@ from eval.numbers.gains import base, gain_row, level
 from eval.numbers.groups import clustered, groups_of
 from eval.numbers.majority import majority_rows
 from eval.numbers.parallel import majority_at_n, pass_rows
+from eval.numbers.pays import cost_rows, inflation_row
 from eval.numbers.retention import Paired
 from eval.numbers.sequences import RUN_ERROR
 from eval.numbers.statistics import Array, accuracy_interval
@@ -42,6 +43,9 @@ VERDICT_KEYS = (
     "verdict_error",
 )
 
+NOT_COMPARED = dict.fromkeys(("recovered_fraction", "token_factor", "cost_factor", "token_inflation"))
+"""what a sweep says where a reference is missing"""
+
 
 def problem_ids(sweep: SuiteSweep) -> list[str]:
     """The sweep's problems in the order of their first score."""
@@ -62,6 +66,14 @@ def problem_means(sweep: SuiteSweep, ids: Sequence[str]) -> Array:
             f"{sweep.model} on {sweep.suite}: no score for {len(missing)} (problem, budget), first {missing[0]}"
         )
     return np.array([[fmean(grades[problem, budget]) for budget in sweep.budgets] for problem in ids])
+
+
+def problem_tokens(sweep: SuiteSweep, ids: Sequence[str]) -> Array:
+    """Tokens of thought and answer, [problems, budgets], means over the thoughts of a problem; rows as `ids`."""
+    spent: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+    for score in sweep.scores:
+        spent[score.problem, score.budget].append(score.thinking_tokens + score.answer_tokens)
+    return np.array([[fmean(spent[problem, budget]) for budget in sweep.budgets] for problem in ids])
 
 
 def paired_ids(sweeps: Sequence[SuiteSweep]) -> list[str]:
@@ -132,16 +144,17 @@ def _compared(
 ) -> Row:
     """What a sweep says beside the two references; the gain of a sweep that has a verdict is the verdict's."""
     if unpruned is None or pruned is None:
-        return verdict_row(None) | {"paired": None, "recovered_fraction": None, "token_factor": None}
+        return verdict_row(None) | {"paired": None, **NOT_COMPARED}
     ids = paired_ids([sweep, unpruned, pruned])
     if not ids:
-        return verdict_row(None) | {"paired": 0, "recovered_fraction": None, "token_factor": None}
+        return verdict_row(None) | {"paired": 0, **NOT_COMPARED}
     run, of_unpruned, of_pruned = (problem_means(each, ids) for each in (sweep, unpruned, pruned))
     models = Paired(run, of_unpruned, of_pruned, sweep.budgets).grouped(groups_of(ids, sweep.groups))
     verdict = decide(models, section, error) if section.suite in (None, sweep.suite) else None
     judged = verdict is not None and verdict.gain is not None
     fractions = recovered_fraction(models.run, models.unpruned, models.pruned, error if judged else RUN_ERROR)
     tokens = [[mean_tokens(each, ids, budget) for budget in sweep.budgets] for each in (sweep, unpruned)]
+    spent = [problem_tokens(each, ids) for each in (sweep, unpruned)]
     return {
         **(gain_row(models.run, sweep.budgets, error) if judged else {}),
         **verdict_row(verdict),
@@ -150,6 +163,8 @@ def _compared(
             {"budget": budget} | share_row(fraction) for budget, fraction in zip(sweep.budgets, fractions, strict=True)
         ],
         "token_factor": token_factor_rows(models, tokens[0], tokens[1]),
+        "cost_factor": cost_rows(models, spent[0], spent[1]),
+        "token_inflation": inflation_row(spent[0][:, -1], spent[1][:, -1]),
     }
 
 

@@ -20,6 +20,7 @@ from eval.numbers.summary import Row, newest, steps, suites, verdict_suite
 from eval.show import sections
 from eval.show.answers import long_answers
 from eval.show.confirmed import standing
+from eval.show.costs import pays_text
 from eval.show.curves import SPENT, TOTAL, save
 from eval.show.plots import curves_figure, training_figure
 from eval.show.tables import gain_note
@@ -56,6 +57,7 @@ def write_report(run_dir: Path) -> Path:
         kept=sections.kept(rows, suite),
         recovered=sections.recovered(rows, suite),
         token_factors=sections.token_factors(rows, suite),
+        pays=pays_text(record, rows, suite),
         by_step=sections.by_step(rows, suite),
         half_back=sections.half_recovered(rows, suite),
         endings=sections.endings(rows, suite),
