@@ -1,8 +1,10 @@
-"""The traces that a pruning method measures on, and the batches they are measured in."""
+"""What a pruning method measures on, and the batches it is measured in."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -11,8 +13,16 @@ from data_prep.prepared.prepare import Prepared, Say, prepare
 from data_prep.problem import Suite
 from data_prep.tokens.padding import pad_right
 from data_prep.tokens.prompts import ThinkFormat
-from data_prep.tokens.tokenize import Row
+from data_prep.tokens.tokenize import IGNORED, Row
 from recipes.data import DataSection
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Rows to measure on, and what the plan says of them beside their number."""
+
+    rows: Sequence[Row]
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def calibration_set(
@@ -27,9 +37,13 @@ def calibration_set(
 
 
 def calibration_batches(rows: Sequence[Row], count: int, batch_size: int, pad_id: int) -> list[dict[str, torch.Tensor]]:
-    """The first `count` rows, longest first, right-padded to `input_ids` and `attention_mask` [rows, longest]."""
+    """The first `count` rows, longest first, right-padded: `input_ids`, `attention_mask`, `labels` [rows, longest]."""
     chosen = sorted(rows[:count], key=lambda row: -len(row.input_ids))
+    batches = [chosen[i : i + batch_size] for i in range(0, len(chosen), batch_size)]
     return [
-        pad_right([row.input_ids for row in chosen[i : i + batch_size]], pad_id)
-        for i in range(0, len(chosen), batch_size)
+        {
+            **pad_right([row.input_ids for row in batch], pad_id),
+            "labels": pad_right([row.labels for row in batch], IGNORED)["input_ids"],
+        }
+        for batch in batches
     ]

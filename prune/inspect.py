@@ -11,7 +11,7 @@ from pathlib import Path
 
 from data_prep.soundness import WeightFacts, check_values, check_weights
 from data_prep.weight_files import read_config
-from prune.plan import FILE_NAME, PrunePlan, describe_merges, load
+from prune.plan import FILE_NAME, Cut, PrunePlan, describe_merges, load
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.help import HelpAsked, asks_for_help
@@ -54,11 +54,19 @@ def describe_plan(plan: PrunePlan) -> str:
         f"removed    {', '.join(map(str, plan.removed))}",
         *([f"merged     {describe_merges(plan.merged)}"] if plan.merged else []),
         f"kept       {len(plan.kept)} layers",
+        *(f"cut {number}      {cut.method}: {_said(cut)}" for number, cut in enumerate(plan.cuts, start=1)),
     ]
-    if plan.scores:
+    scores = plan.cuts[-1].scores if plan.cuts else {str(i): score for i, score in enumerate(plan.scores)}
+    if scores:
         lines.append("layer  score")
-        lines += [f"{i:5d}  {score:.6f}{' *' if i in plan.removed else ''}" for i, score in enumerate(plan.scores)]
+        removed = set(map(str, plan.cuts[-1].removed if plan.cuts else plan.removed))
+        lines += [f"{i:>5}  {score:.6f}{' *' if i in removed else ''}" for i, score in scores.items()]
     return "\n".join(lines)
+
+
+def _said(cut: Cut) -> str:
+    merged = f"; merged: {describe_merges(cut.merged)}" if cut.merged else ""
+    return f"removed {', '.join(map(str, cut.removed))}{merged}"
 
 
 def describe(facts: Facts) -> str:
