@@ -9,12 +9,15 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from data_prep.models import load_tokenizer
 from data_prep.prepared.prepare import Prepared, Say, prepare
 from data_prep.problem import Suite
+from data_prep.suites.confirm import measured_suites
 from data_prep.tokens.padding import pad_right
-from data_prep.tokens.prompts import ThinkFormat
+from data_prep.tokens.prompts import ThinkFormat, think_format
 from data_prep.tokens.tokenize import IGNORED, Row
 from recipes.data import DataSection
+from recipes.schema import Recipe
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,13 @@ def calibration_set(
     selects nothing has the same set here and in training: it is made once and found again.
     """
     return prepare(data.changed(select=None), tokenizer, fmt, say, suites)
+
+
+def set_of_recipe(recipe: Recipe) -> Prepared:
+    """The traces of the recipe to measure on, prepared here where no run has done so."""
+    tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
+    fmt = think_format(recipe.data.format, tokenizer)
+    return calibration_set(recipe.data, tokenizer, fmt, print, measured_suites(recipe.sweep))
 
 
 def calibration_batches(rows: Sequence[Row], count: int, batch_size: int, pad_id: int) -> list[dict[str, torch.Tensor]]:

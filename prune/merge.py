@@ -14,6 +14,10 @@ Mixes = Mapping[int, Mapping[int, int]]
 """kept layer -> unpruned layer -> coefficient"""
 
 
+class TooFewMerges(UserError):
+    """A threshold lets fewer layers go than were asked for."""
+
+
 def check_mixes(layers: nn.ModuleList, mixes: Mixes) -> None:
     """UserError where layers that are to be summed differ in the names or shapes of their parameters."""
     for layer, mix in mixes.items():

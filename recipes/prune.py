@@ -137,3 +137,6 @@ PruneSection = Annotated[
     TailPrune | LayersPrune | ShortGPTPrune | PerplexityPrune | BlockDistancePrune | LaCoPrune,
     Field(discriminator="method"),
 ]
+
+METHODS_BY_COUNT = ("tail", "shortgpt", "block_distance", "perplexity", "laco")
+"""the methods that are told how many layers to remove, and find out which"""

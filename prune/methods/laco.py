@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from prune.families import decoder_layers
 from prune.forward import Forward, as_given, check_plain, decoder_output, exchanged, measuring
-from prune.merge import check_mixes, merged_layer
+from prune.merge import TooFewMerges, check_mixes, merged_layer
 from prune.methods.method import Batches, Choice, check_count, checked_means
 from prune.plan import PrunePlan
 from recipes.errors import UserError
@@ -142,7 +142,7 @@ def _cosines(before: Tensor, after: Tensor, mask: Tensor) -> Tensor:
 
 
 def _check_reached(section: LaCoPrune, reached: int, attempts: Sequence[Mapping[str, Any]]) -> None:
-    """UserError where the threshold allowed fewer layers than were asked for, or none."""
+    """TooFewMerges where the threshold allowed fewer layers than were asked for, or none."""
     if reached == section.layers or (section.layers is None and reached):
         return
     refused = [attempt for attempt in attempts if not attempt["accepted"]]
@@ -154,7 +154,7 @@ def _check_reached(section: LaCoPrune, reached: int, attempts: Sequence[Mapping[
         if best
         else "; widen prune.lowest and prune.highest, or lower prune.interval"
     )
-    raise UserError(
+    raise TooFewMerges(
         f"prune.threshold={section.threshold:g}: LaCo could remove {wanted}"
         + closest
         + ("" if not reached else f", or write prune.layers={reached}")

@@ -1,0 +1,65 @@
+"""The table of cuts: pure functions from rows of sweeps to Markdown, and its place in a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from eval.numbers.summary import newest, suites
+from eval.show.tables import budget_name, cell, gain_cell, way_of_asking
+from prune.plan import PrunePlan, describe_merges
+from recipes.errors import UserError
+from train.cuts.made import Measured
+
+BEGIN, END = "<!-- cuts: written by python -m train.cuts page=… -->", "<!-- cuts end -->"
+
+
+def markdown(cuts: Sequence[Measured], suite: str) -> str:
+    """A line for each model: which layers went, accuracy of every other suite at its largest budget, of `suite` at each
+    budget, all with 95 % intervals, and the gain per doubling of the budget."""
+    others = [name for name in suites(cuts[0].rows) if name != suite]
+    lines = [_line(_heads(cuts[0], others, suite))]
+    lines.append(_line(["---"] * (len(_heads(cuts[0], others, suite)))))
+    return "\n".join([*lines, *(_line(_cells(cut, others, suite)) for cut in cuts)]) + "\n"
+
+
+def check_page(page: Path) -> None:
+    """UserError where the page is not there or lacks the marks, before anything is measured for it."""
+    try:
+        text = page.read_text(encoding="utf-8")
+    except OSError:
+        raise UserError(f"page={page}: no such file; name a Markdown page") from None
+    if BEGIN not in text or END not in text.partition(BEGIN)[2]:
+        raise UserError(f"page={page}: the lines {BEGIN} and {END} are not there; the table goes between them")
+
+
+def with_table(page: str, table: str) -> str:
+    """The page with another table between its marks."""
+    before, _, rest = page.partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{table}\n{END}{rest.partition(END)[2]}"
+
+
+def _heads(cut: Measured, others: Sequence[str], suite: str) -> list[str]:
+    rows, _ = newest(cut.rows, "run", suite)
+    first, *budgets = (budget_name(row["budget"]) for row in rows)
+    at_largest = [f"{name} {way_of_asking(newest(cut.rows, 'run', name)[0][-1])}" for name in others]
+    return ["method", "layers", "without", *at_largest, f"{suite} at {first}", *budgets, "gain per doubling"]
+
+
+def _cells(cut: Measured, others: Sequence[str], suite: str) -> list[str]:
+    rows, summary = newest(cut.rows, "run", suite)
+    at_largest = [cell(newest(cut.rows, "run", name)[0][-1]) for name in others]
+    method = cut.method if cut.threshold is None else f"{cut.method}, T {cut.threshold:g}"
+    gone = _gone(cut.plan) if cut.plan else "-"
+    return [method, str(cut.layers), gone, *at_largest, *map(cell, rows), gain_cell(summary)]
+
+
+def _gone(plan: PrunePlan) -> str:
+    """The layers that went; of merges what went into what, and then what else went."""
+    folded = {i for group in plan.merged for i in group[1:]}
+    removed = ", ".join(str(i) for i in plan.removed if i not in folded)
+    return "; ".join(part for part in (describe_merges(plan.merged), removed) if part)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
