@@ -2,7 +2,7 @@
 
 This is the algorithm of the paper: a group of C layers becomes its first one plus the differences of the others to it,
 from high to low layers, and a merge is accepted while the final hidden states stay close to those of the model that is
-cut. The code published with the paper makes another sum (see `prune.merge.merge_layers`) and starts one layer lower.
+cut. The code published with the paper makes another sum (see `prune.merge.merge_layers`).
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # 
 
 def cuts_figure(cuts: Sequence[Measured], suite: str) -> Figure:
     """Above: a panel for each suite, at its largest budget, with a line for each method over the layers removed. Below:
-    a panel for each number of layers, accuracy of `suite` by budget."""
+    a panel for each number of layers, accuracy of `suite` by budget, and after a short training in dashes.
+    """
     names = [*(name for name in suites(cuts[0].rows) if name != suite), suite]
     counts = sorted({cut.layers for cut in cuts if cut.plan})
     columns = max(len(names), len(counts))
@@ -71,7 +72,10 @@ def _curves(cuts: Sequence[Measured], suite: str, count: int) -> list[Curve]:
     shown = [cut for cut in cuts if cut.plan and cut.layers == count]
     # later ones are narrower, so that an equal one under them shows
     widths = [1.4 + 1.0 * (len(shown) - 1 - place) for place in range(len(shown))]
-    return drawn + [
-        Curve(cut.method, tuple(newest(cut.rows, "run", suite)[0]), methods[cut.method], "-", width)
-        for cut, width in zip(shown, widths, strict=True)
-    ]
+    for cut, width in zip(shown, widths, strict=True):
+        colour = methods[cut.method]
+        drawn.append(Curve(cut.method, tuple(newest(cut.rows, "run", suite)[0]), colour, "-", width))
+        if cut.trained:
+            rows = tuple(newest(cut.trained.rows, "run", suite)[0])
+            drawn.append(Curve(f"{cut.method}, trained", rows, colour, "--", width))
+    return drawn

@@ -18,6 +18,7 @@ from prune.merge import TooFewMerges
 from prune.plan import PrunePlan
 from recipes.prune import LaCoPrune, PruneSection
 from recipes.schema import Recipe
+from train.cuts.trained import Trained, train_shortly
 
 SECTION: TypeAdapter[PruneSection] = TypeAdapter(PruneSection)
 SHARED = ("cut_from", "calibration", "calibration_traces")
@@ -37,6 +38,8 @@ class Measured:
     plan: PrunePlan | None
     rows: tuple[Row, ...]
     threshold: float | None = None
+    trained: Trained | None = None
+    """what came back of it, where it was trained for a while"""
 
 
 def section_of(method: str, layers: int, recipe: Recipe) -> PruneSection:
@@ -54,8 +57,13 @@ def check_all(recipe: Recipe, methods: Sequence[str], layers: Sequence[int]) -> 
             check_request(section_of(method, count, recipe), recipe.model)
 
 
-def measured(recipe: Recipe, methods: Sequence[str], layers: Sequence[int], out: Path) -> list[Measured]:
-    """The unpruned model, then every method with every number of layers, each swept; kept under `out`."""
+def measured(
+    recipe: Recipe, methods: Sequence[str], layers: Sequence[int], train_steps: int, out: Path
+) -> list[Measured]:
+    """The unpruned model, then every method with every number of layers, each swept; kept under `out`.
+
+    train_steps: each pruned model is also trained for so many steps, and swept again; with 0 none is.
+    """
 
     @cache
     def calibration() -> Prepared:
@@ -67,7 +75,9 @@ def measured(recipe: Recipe, methods: Sequence[str], layers: Sequence[int], out:
             cut = _cut(section_of(method, count, recipe), recipe, calibration, out / "models")
             print(f"{cut.folder.name}: without layers {', '.join(map(str, cut.plan.removed))}", flush=True)
             rows = _swept(str(cut.folder), cut.folder.name, recipe, out)
-            done.append(Measured(method, count, cut.plan, rows, cut.threshold))
+            place = out / "trained" / f"{cut.folder.name}-{train_steps}"
+            trained = train_shortly(recipe, cut.folder, train_steps, place) if train_steps else None
+            done.append(Measured(method, count, cut.plan, rows, cut.threshold, trained))
     return done
 
 

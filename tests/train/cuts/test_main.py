@@ -21,6 +21,7 @@ RECIPE = "recipe=full_recovery.yaml"
         (["out=o", "layers=0"], "layers=0: must be different whole numbers from 1 on"),
         (["out=o", "layers=1,1"], "must be different whole numbers"),
         (["out=o", "layers=two"], "must be different whole numbers"),
+        (["out=o", "train_steps=-1"], "train_steps=-1: must be a whole number"),
         (["out=o", "page=nowhere.md"], "page=nowhere.md: no such file"),
         (["out=o", "methods=tail", "layers=1,8"], "8 of 8 layers would be removed"),
         (["out=o", "methods=laco", "layers=1", "prune=null"], "give either model.pruned"),
