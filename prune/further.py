@@ -8,7 +8,7 @@ from data_prep.fingerprint import fingerprint, local_folder
 from prune.inspect import check_folder
 from prune.plan import PrunePlan
 from recipes.errors import UserError
-from recipes.prune import PruneSection
+from recipes.prune import LayersPrune, PruneSection
 from recipes.schema import ModelSection
 
 
@@ -35,6 +35,20 @@ def earlier_plan(section: PruneSection, model: ModelSection) -> PrunePlan | None
         )
     _check_origin(section.cut_from, plan, model)
     return plan
+
+
+def in_cut_model(section: PruneSection, earlier: PrunePlan | None) -> PruneSection:
+    """The section with the layers that it names counted in the model that is cut; a recipe counts them in the unpruned
+    one. UserError for a layer that an earlier cut removed, or that is in neither."""
+    if earlier is None or not isinstance(section, LayersPrune):
+        return section
+    missing = [i for i in section.remove if i not in earlier.kept]
+    if missing:
+        raise UserError(
+            f"prune.remove: layers {missing} are not in {section.cut_from}, which has layers "
+            f"{', '.join(map(str, earlier.kept))} of the unpruned model"
+        )
+    return section.changed(remove=[earlier.kept.index(i) for i in section.remove])
 
 
 def _check_origin(cut_from: str, plan: PrunePlan, model: ModelSection) -> None:

@@ -18,7 +18,7 @@ from data_prep.prepared.prepare import Prepared
 from data_prep.tokens.tokenize import Row
 from prune.calibration import Sequences, calibration_batches
 from prune.families import check_cuttable, check_family, decoder_layers
-from prune.further import cut_model, earlier_plan
+from prune.further import cut_model, earlier_plan, in_cut_model
 from prune.methods.method import Choice
 from prune.methods.table import method_of
 from prune.own_thoughts import own_thoughts
@@ -34,7 +34,6 @@ from recipes.prune import (
     PruneSection,
     TailPrune,
     TextCalibration,
-    TracesCalibration,
 )
 from recipes.schema import ModelSection
 
@@ -45,8 +44,7 @@ BATCH_SIZE = 4
 def check_request(section: PruneSection, model: ModelSection) -> None:
     """UserError for all that can be refused by configs and files, before any weights are loaded: layers that are not in
     the model, an earlier cut of another model, texts to measure on that are not there or are not texts."""
-    earlier_plan(section, model)
-    method = method_of(section)
+    method = method_of(in_cut_model(section, earlier_plan(section, model)))
     config = load_config(cut_model(section, model), model)
     check_family(config)
     method.check(int(config.get_text_config().num_hidden_layers))
@@ -80,7 +78,7 @@ def make_pruned(
     dtype = dtype_to_cut_in(dtypes_of(path, config), model.dtype)
     uncut = load_model(path, model.changed(dtype=dtype))
     check_cuttable(uncut)
-    choice, facts = _choose(section, uncut, tokenizer, measured.rows)
+    choice, facts = _choose(in_cut_model(section, earlier), uncut, tokenizer, measured.rows)
     step = PrunePlan(
         method=section.method,
         layers=len(decoder_layers(uncut)),
@@ -123,7 +121,7 @@ def _request(section: PruneSection, model: ModelSection, facts: Mapping[str, Any
         del values["cut_from"]
     else:
         facts = {**facts, "cut_source": fingerprint(section.cut_from)}
-    if isinstance(kind_of(section), TracesCalibration):
+    if values.get("calibration") in (None, {"source": "traces"}):
         values.pop("calibration", None)
     return {"prune": values, "dtype": model.dtype, **facts}
 
@@ -147,7 +145,7 @@ def _choose(
 
 
 def kind_of(section: PruneSection) -> CalibrationSection | None:
-    """On what kind of sequences the method measures; None for one that measures nothing."""
+    """On what the method measures, where that is not the traces of the recipe or nothing."""
     return None if isinstance(section, TailPrune | LayersPrune) else section.calibration
 
 

@@ -156,7 +156,7 @@ def compose(earlier: PrunePlan, step: PrunePlan) -> PrunePlan:
         method=step.method,
         layers=earlier.layers,
         removed=earlier.removed + last.removed,
-        unpruned=earlier.unpruned,
+        unpruned=step.unpruned or earlier.unpruned,  # an export names no folder of the machine that it came from
         source=earlier.source,
         details=step.details,
         merged=earlier.merged + last.merged,

@@ -11,7 +11,7 @@ from recipes.section import Section
 
 
 class TracesCalibration(Section):
-    source: Literal["traces"] = Field(default="traces", description="the traces of the recipe's data")
+    source: Literal["traces"] = Field(description="the traces of the recipe's data (as without the section)")
 
 
 class TextCalibration(Section):
@@ -42,8 +42,8 @@ class _Cut(Section):
 
     cut_from: str | None = Field(
         default=None,
-        description="folder of a model with a prune plan (a pruned model, or the export of a run) that was cut from "
-        "model.unpruned and is cut further; default: model.unpruned itself",
+        description="folder of a pruned model with its plan, such as a run's export, that is cut further; default: "
+        "model.unpruned is cut",
     )
 
 
@@ -53,7 +53,9 @@ class _Measured(_Cut):
     calibration_traces: int = Field(
         default=128, ge=1, description="on how many traces it measures (or texts, or thoughts: see calibration)"
     )
-    calibration: CalibrationSection = TracesCalibration()
+    calibration: CalibrationSection | None = Field(
+        default=None, description="on what it measures; default: the traces of the recipe's data"
+    )
 
 
 class TailPrune(_Cut):
@@ -63,7 +65,7 @@ class TailPrune(_Cut):
 
 class LayersPrune(_Cut):
     method: Literal["layers"] = Field(description="remove the layers that are named")
-    remove: list[int] = Field(min_length=1, description="0-based indices in the model that is cut")
+    remove: list[int] = Field(min_length=1, description="0-based indices in the unpruned model")
 
 
 class ShortGPTPrune(_Measured):
@@ -120,9 +122,13 @@ class LaCoPrune(_Measured):
         default=16, ge=1, description="on how many traces it measures (or texts, or thoughts: see calibration)"
     )
     layers_merged: int = Field(default=4, ge=2, description="C: layers of a group that become one")
-    lowest: int = Field(default=1, ge=0, description="L: lowest layer into which others are merged, 0-based")
+    lowest: int = Field(
+        default=1, ge=0, description="L: lowest layer into which others are merged, 0-based in the model that is cut"
+    )
     highest: int | None = Field(
-        default=None, ge=1, description="H: highest layer that is merged, 0-based; default: the last layer"
+        default=None,
+        ge=1,
+        description="H: highest layer that is merged, 0-based in the model that is cut; default: the last",
     )
     interval: int = Field(default=2, ge=1, description="I: layers to go down after a merge")
     threshold: float = Field(

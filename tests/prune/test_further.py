@@ -8,11 +8,11 @@ import pytest
 
 from data_prep.fingerprint import fingerprint
 from data_prep.models import load_config, load_model, load_tokenizer
-from prune.further import cut_model, earlier_plan
+from prune.further import cut_model, earlier_plan, in_cut_model
 from prune.plan import FILE_NAME, PrunePlan
 from prune.surgery import apply_plan, save_pruned
 from recipes.errors import UserError
-from recipes.prune import TailPrune
+from recipes.prune import LayersPrune, TailPrune
 from recipes.schema import ModelSection
 from tests.prune.models import LAYERS
 
@@ -60,3 +60,24 @@ def test_a_folder_that_was_cut_from_another_model_is_refused(model: ModelSection
     (pruned / FILE_NAME).write_text(text)
     with pytest.raises(UserError, match=r"was made for another unpruned model \(it\) than model.unpruned="):
         earlier_plan(section(pruned), model)
+
+
+EARLIER = PrunePlan(method="layers", layers=6, removed=(1, 4))
+
+
+def test_named_layers_are_counted_in_the_unpruned_model() -> None:
+    """Layers 0, 2, 3, 5 are left: 3 and 5 are the third and the fourth."""
+    named = LayersPrune(method="layers", remove=[5, 3], cut_from="it")
+    assert in_cut_model(named, EARLIER) == named.changed(remove=[3, 2])
+
+
+@pytest.mark.parametrize("gone", [4, 6, -1])
+def test_a_named_layer_that_is_not_left_is_refused(gone: int) -> None:
+    with pytest.raises(
+        UserError, match=rf"layers \[{gone}\] are not in it, which has layers 0, 2, 3, 5 of the unpruned"
+    ):
+        in_cut_model(LayersPrune(method="layers", remove=[0, gone], cut_from="it"), EARLIER)
+
+
+def test_a_number_of_layers_is_the_same_in_both() -> None:
+    assert in_cut_model(section("it"), EARLIER) == section("it")

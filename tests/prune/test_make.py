@@ -143,6 +143,13 @@ def test_what_earlier_versions_asked_for_is_asked_for_in_the_same_words(
     }
 
 
+def test_traces_by_name_are_the_same_request_as_by_default(unpruned: Path, traces: Traces, tmp_path: Path) -> None:
+    named = ShortGPTPrune.model_validate({**SHORTGPT.model_dump(), "calibration": {"source": "traces"}})
+    model = ModelSection(unpruned=str(unpruned))
+    first = make_pruned(SHORTGPT, model, traces(5), tmp_path / "p")
+    assert make_pruned(named, model, traces(5), tmp_path / "p") == first
+
+
 def test_plain_text_needs_no_traces(unpruned: Path, tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("start 2 #1 +3\n\nstart 4 #1 -1\n")
     texts = TextCalibration(source="text", path=tmp_path / "t.txt", max_tokens=3)
@@ -183,14 +190,15 @@ def test_a_merge_on_disk_is_the_plan_carried_out(unpruned: Path, traces: Traces,
 
 
 def test_a_cut_of_a_cut_is_the_cut_of_both(unpruned: Path, tmp_path: Path) -> None:
-    """Layers 1 and 4 go, then of 0, 2, 3, 5 the third; held against the unpruned model without 1, 3 and 4."""
+    """Layers 1 and 4 go, then layer 3; held against the unpruned model without 1, 3 and 4."""
     model, once, twice = ModelSection(unpruned=str(unpruned)), tmp_path / "once", tmp_path / "twice"
     make_pruned(LayersPrune(method="layers", remove=[1, 4]), model, nothing_prepared, once)
-    again = LayersPrune(method="layers", remove=[2], cut_from=str(once))
+    again = LayersPrune(method="layers", remove=[3], cut_from=str(once))
     plan = make_pruned(again, model, nothing_prepared, twice)
     make_pruned(LayersPrune(method="layers", remove=[1, 3, 4]), model, nothing_prepared, tmp_path / "both")
     assert (twice / "model.safetensors").read_bytes() == (tmp_path / "both/model.safetensors").read_bytes()
     assert (plan.removed, [cut.removed for cut in plan.cuts]) == ((1, 3, 4), [(1, 4), (3,)])
+    assert plan.unpruned == str(unpruned)
     assert check_folder(twice).plan == plan == make_pruned(again, model, nothing_prepared, twice)
     told = [line for line in describe_plan(plan).splitlines() if line.startswith("cut")]
     assert told == ["cut 1      layers: removed 1, 4", "cut 2      layers: removed 3"]
