@@ -13,7 +13,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data_prep.fingerprint import fingerprint
-from data_prep.models import load_config, load_model, load_tokenizer
+from data_prep.models import context_tokens, load_config, load_model, load_tokenizer
 from data_prep.prepared.prepare import Prepared
 from data_prep.tokens.tokenize import Row
 from prune.calibration import Sequences, calibration_batches
@@ -21,7 +21,7 @@ from prune.families import check_cuttable, check_family, decoder_layers
 from prune.further import cut_model, earlier_plan, in_cut_model
 from prune.methods.method import Choice
 from prune.methods.table import method_of
-from prune.own_thoughts import own_thoughts
+from prune.own_thoughts import own_thoughts, prompt_of
 from prune.plan import PrunePlan, compose
 from prune.stored_dtype import dtype_to_cut_in, dtypes_of, give_back
 from prune.surgery import apply_plan, is_occupied, load_existing, save_pruned
@@ -48,8 +48,10 @@ def check_request(section: PruneSection, model: ModelSection) -> None:
     config = load_config(cut_model(section, model), model)
     check_family(config)
     method.check(int(config.get_text_config().num_hidden_layers))
-    if isinstance(texts := kind_of(section), TextCalibration):
-        read_texts(texts, method.calibration_traces)
+    kind = kind_of(section)
+    if isinstance(kind, TextCalibration):
+        _check_context("text", kind.max_tokens, kind.max_tokens, section, model)
+        read_texts(kind, method.calibration_traces)
 
 
 def make_pruned(
@@ -69,7 +71,7 @@ def make_pruned(
     tokenizer = load_tokenizer(model.unpruned, model)
     check_request(section, model)
     path, earlier = cut_model(section, model), earlier_plan(section, model)
-    measured = _before_weights(section, calibration, tokenizer)
+    measured = _before_weights(section, model, calibration, tokenizer)
     request = _request(section, model, measured.facts)
     source = fingerprint(model.unpruned)
     if is_occupied(output):
@@ -97,7 +99,7 @@ def make_pruned(
 
 
 def _before_weights(
-    section: PruneSection, calibration: Callable[[], Prepared], tokenizer: PreTrainedTokenizerBase
+    section: PruneSection, model: ModelSection, calibration: Callable[[], Prepared], tokenizer: PreTrainedTokenizerBase
 ) -> Sequences:
     """What the method measures on, or the prompts of the model's own thoughts; `facts` identify it in the request."""
     count, kind = method_of(section).calibration_traces, kind_of(section)
@@ -108,7 +110,20 @@ def _before_weights(
         ids = json.dumps([row.input_ids for row in texts.rows]).encode()
         return Sequences(texts.rows, {"texts_hash": hashlib.sha256(ids).hexdigest()[:16], **texts.facts})
     prepared = calibration()
-    return Sequences(prepared.rows[:count], {"data_hash": prepared.hash})
+    rows = prepared.rows[:count]
+    if isinstance(kind, OwnThoughtsCalibration):
+        longest = max(len(prompt_of(row)) for row in rows)
+        _check_context("a prompt and a thought", longest + kind.max_tokens, kind.max_tokens, section, model)
+    return Sequences(rows, {"data_hash": prepared.hash})
+
+
+def _check_context(what: str, tokens: int, max_tokens: int, section: PruneSection, model: ModelSection) -> None:
+    context = context_tokens(cut_model(section, model), model)
+    if tokens > context:
+        raise UserError(
+            f"prune.calibration.max_tokens={max_tokens}: {what} would take {tokens} tokens, the model's context has "
+            f"{context}; write at most {max_tokens - (tokens - context)}"
+        )
 
 
 def _request(section: PruneSection, model: ModelSection, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,7 +150,8 @@ def _choose(
         if rows and isinstance(kind, OwnThoughtsCalibration):
             thoughts = own_thoughts(kind, rows, uncut, tokenizer)
             rows, more = thoughts.rows, thoughts.facts
-        batches = calibration_batches(rows, method.calibration_traces, BATCH_SIZE, tokenizer.pad_token_id)
+        pad_id = tokenizer.pad_token_id or 0  # any token does where there is none: it is masked
+        batches = calibration_batches(rows, method.calibration_traces, BATCH_SIZE, pad_id)
         choice = method.choose(uncut, batches)
     return choice, {
         "calibration_traces": sum(len(batch["input_ids"]) for batch in batches),

@@ -26,7 +26,7 @@ def own_thoughts(
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(section.seed)
         for row in rows:
-            prompt = [token for token, label in zip(row.input_ids, row.labels, strict=True) if label == IGNORED]
+            prompt = prompt_of(row)
             ids = torch.tensor([prompt], device=model.device)
             written: list[int] = generate(
                 input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=_plain_generation(section, stop)
@@ -34,6 +34,11 @@ def own_thoughts(
             ended += written[-1] == stop
             thoughts.append(Row(row.id, prompt + written, [IGNORED] * len(prompt) + written))
     return Sequences(thoughts, {"thoughts_ended": ended})
+
+
+def prompt_of(row: Row) -> list[int]:
+    """The tokens of a row that are not learned."""
+    return [token for token, label in zip(row.input_ids, row.labels, strict=True) if label == IGNORED]
 
 
 def _plain_generation(section: OwnThoughtsCalibration, stop: int | None) -> GenerationConfig:

@@ -226,3 +226,21 @@ def test_texts_that_are_not_there_are_refused_before_anything_is_loaded(unpruned
     section = ShortGPTPrune(method="shortgpt", layers=1, calibration=texts)
     with pytest.raises(UserError, match="prune.calibration.path=.*no such file"):
         check_request(section, ModelSection(unpruned=str(unpruned)))
+
+
+def test_texts_beyond_the_context_are_refused(unpruned: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("start 2 #1 +3")
+    texts = TextCalibration(source="text", path=tmp_path / "t.txt", max_tokens=600)
+    section = ShortGPTPrune(method="shortgpt", layers=1, calibration=texts)
+    with pytest.raises(UserError, match=r"max_tokens=600: text would take 600 tokens.*512; write at most 512"):
+        check_request(section, ModelSection(unpruned=str(unpruned)))
+
+
+def test_thoughts_beyond_the_context_are_refused_before_weights_are_loaded(
+    unpruned: Path, traces: Traces, tmp_path: Path
+) -> None:
+    kind = OwnThoughtsCalibration(source="own_thoughts", max_tokens=512)
+    section = ShortGPTPrune(method="shortgpt", layers=1, calibration_traces=3, calibration=kind)
+    longest = max(row.labels.count(-100) for row in traces(5)().rows[:3])
+    with pytest.raises(UserError, match=f"would take {longest + 512} tokens.*write at most {512 - longest}"):
+        make_pruned(section, ModelSection(unpruned=str(unpruned)), traces(5), tmp_path / "p")

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data_prep.models import load_model, load_tokenizer
 from data_prep.tokens.tokenize import IGNORED, Row
-from prune.own_thoughts import own_thoughts
+from prune.own_thoughts import own_thoughts, prompt_of
 from recipes.prune import OwnThoughtsCalibration
 from recipes.schema import ModelSection
 
@@ -66,3 +66,7 @@ def test_sampling_depends_on_its_seed_alone_and_moves_no_other(
         for seed in (1, 1, 2)
     )
     assert (first == again, first == other, torch.get_rng_state().equal(state)) == (True, False, True)
+
+
+def test_a_prompt_is_what_is_not_learned() -> None:
+    assert [prompt_of(row) for row in ROWS] == [[5, 6, 7], [8]]
