@@ -30,13 +30,19 @@ def cuts_figure(cuts: Sequence[Measured], suite: str) -> Figure:
     for column, count in enumerate(counts):
         axes = figure.add_subplot(grid[1, column])
         draw_curves(axes, _curves(cuts, suite, count))
-        axes.set_title(f"{suite}, {count} layer{'s' * (count > 1)} less", loc="left", fontsize=10, fontweight="bold")
+        axes.set_title(_title(cuts, suite, count), loc="left", fontsize=10, fontweight="bold")
         axes.set_xlabel("thinking budget (tokens)")
         if column == 0:
             axes.set_ylabel("accuracy")
     above[0].set_ylabel("accuracy (bars: 95 % intervals)")
     above[0].legend(fontsize=8, framealpha=0.92, edgecolor="#dddddd", loc="lower left")
     return figure
+
+
+def _title(cuts: Sequence[Measured], suite: str, count: int) -> str:
+    steps = {cut.trained.steps for cut in cuts if cut.trained}
+    trained = "".join(f" (dashes: after {number} steps)" for number in steps)
+    return f"{suite}, {count} layer{'s' * (count > 1)} less{trained}"
 
 
 def methods_of(cuts: Sequence[Measured]) -> dict[str, str]:
@@ -71,7 +77,7 @@ def _curves(cuts: Sequence[Measured], suite: str, count: int) -> list[Curve]:
     drawn = [Curve("unpruned", tuple(newest(unpruned.rows, "run", suite)[0]), UNPRUNED, "-", 5.5, 0.2)]
     shown = [cut for cut in cuts if cut.plan and cut.layers == count]
     # later ones are narrower, so that an equal one under them shows
-    widths = [1.4 + 1.0 * (len(shown) - 1 - place) for place in range(len(shown))]
+    widths = [1.3 + 0.7 * (len(shown) - 1 - place) for place in range(len(shown))]
     for cut, width in zip(shown, widths, strict=True):
         colour = methods[cut.method]
         drawn.append(Curve(cut.method, tuple(newest(cut.rows, "run", suite)[0]), colour, "-", width))
