@@ -17,6 +17,25 @@ FILE_NAME = "prune_plan.json"
 
 
 @dataclass(frozen=True)
+class Cut:
+    """One of several cuts, made one after the other. Layer indices are 0-based in the unpruned model."""
+
+    method: str
+    removed: tuple[int, ...]
+    source: str
+    """fingerprint of the checkpoint that was cut: the unpruned model for the first cut"""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """the method's score of every layer that was there, by the layer's index as text (a key of JSON)"""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """what else this choice depended on, as in `PrunePlan.details`"""
+    merged: tuple[tuple[int, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "removed", tuple(self.removed))
+        object.__setattr__(self, "merged", tuple(tuple(group) for group in self.merged))
+
+
+@dataclass(frozen=True)
 class PrunePlan:
     """What is removed and what is merged. Layer indices are 0-based in the unpruned model.
 
@@ -30,7 +49,7 @@ class PrunePlan:
     removed: tuple[int, ...]
     """sorted; layers that are folded into others are among them"""
     scores: tuple[float, ...] = ()
-    """the method's score of every layer of the unpruned model; empty where it measures none"""
+    """the method's score of every layer of the unpruned model; empty where it gives none"""
     unpruned: str = ""
     """folder or Hub id of the unpruned model, as given"""
     source: str = ""
@@ -41,12 +60,16 @@ class PrunePlan:
     """groups of layers, merged one group after the other: the first layer of a group takes in the differences of the
     others, theta_first + sum over the others of (theta_other - theta_first), and the others go (LaCo,
     arXiv 2402.11187). A layer may itself be the result of an earlier group"""
+    cuts: tuple[Cut, ...] = ()
+    """the cuts in their order where there were several. `removed` and `merged` are then those of all cuts, `method` and
+    `details` those of the last, and `scores` is empty: no cut scored all layers"""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "removed", tuple(sorted(self.removed)))
         object.__setattr__(self, "scores", tuple(self.scores))
         object.__setattr__(self, "merged", tuple(tuple(group) for group in self.merged))
-        faults = _faults(self) + _merge_faults(self)
+        object.__setattr__(self, "cuts", tuple(self.cuts))
+        faults = _faults(self) + _merge_faults(self) + _cut_faults(self)
         if faults:
             raise UserError("\n".join(f"prune plan: {fault}" for fault in faults))
 
@@ -103,11 +126,54 @@ def _merge_faults(plan: PrunePlan) -> list[str]:
     staying = sorted(folded - set(plan.removed))
     if staying:
         faults.append(f"layers {staying} are folded into others but not removed")
-    # a removed layer may take others in only where it is folded into a kept one later
+    # a removed layer may take others in only where it is folded into a kept one later, or where a later cut removes it
     lost = sorted({group[0] for group in plan.merged if group} & set(plan.removed) - folded)
-    if lost:
+    if lost and not plan.cuts:
         faults.append(f"layers {lost} take in others but are removed")
     return faults
+
+
+def _cut_faults(plan: PrunePlan) -> list[str]:
+    of_cuts = sorted(i for cut in plan.cuts for i in cut.removed)
+    if plan.cuts and of_cuts != list(plan.removed):
+        return [f"its cuts remove layers {of_cuts}, but the plan removes {list(plan.removed)}"]
+    return []
+
+
+def compose(earlier: PrunePlan, step: PrunePlan) -> PrunePlan:
+    """The plan of two cuts: `earlier` of an unpruned model, then `step` of what it left, trained in between or not.
+
+    `step` counts layers in the model that it cut; the result counts them in the unpruned one. UserError where `step` is
+    for another number of layers than `earlier` keeps.
+    """
+    if step.layers != len(earlier.kept):
+        raise UserError(
+            f"prune plan: a cut of a model of {step.layers} layers cannot follow one that keeps {len(earlier.kept)}"
+        )
+    cuts = earlier.cuts or (_as_cut(earlier, range(earlier.layers)),)
+    last = _as_cut(step, earlier.kept)
+    return PrunePlan(
+        method=step.method,
+        layers=earlier.layers,
+        removed=earlier.removed + last.removed,
+        unpruned=step.unpruned or earlier.unpruned,  # an export names no folder of the machine that it came from
+        source=earlier.source,
+        details=step.details,
+        merged=earlier.merged + last.merged,
+        cuts=(*cuts, last),
+    )
+
+
+def _as_cut(plan: PrunePlan, places: Sequence[int]) -> Cut:
+    """A plan as one cut of several; `places` are its layers in the unpruned model."""
+    return Cut(
+        method=plan.method,
+        removed=tuple(places[i] for i in plan.removed),
+        source=plan.source,
+        scores={str(places[i]): score for i, score in enumerate(plan.scores)},
+        details=plan.details,
+        merged=tuple(tuple(places[i] for i in group) for group in plan.merged),
+    )
 
 
 def describe_merges(merged: Sequence[Sequence[int]]) -> str:
@@ -116,12 +182,14 @@ def describe_merges(merged: Sequence[Sequence[int]]) -> str:
 
 
 def to_json(plan: PrunePlan) -> str:
-    """The plan as JSON text, with the kept layers written out for readers; `merged` only where layers are merged."""
+    """The plan as JSON text, with the kept layers written out for readers.
+
+    `merged` is there only where layers are merged, `cuts` only where there were several.
+    """
     fields = asdict(plan)
-    merged = fields.pop("merged")
+    merged, cuts = fields.pop("merged"), fields.pop("cuts")
     fields["kept"] = plan.kept
-    if merged:
-        fields["merged"] = merged
+    fields |= {name: value for name, value in (("merged", merged), ("cuts", cuts)) if value}
     return json.dumps(fields, indent=2, allow_nan=False) + "\n"
 
 
@@ -131,6 +199,7 @@ def from_json(text: str) -> PrunePlan:
         fields = json.loads(text)
         kept = tuple(fields.pop("kept"))
         fields |= {name: tuple(fields[name]) for name in ("removed", "scores")}
+        fields["cuts"] = tuple(Cut(**cut) for cut in fields.get("cuts", ()))
         plan = PrunePlan(**fields)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"not a prune plan: {type(error).__name__}: {error}") from None

@@ -2,31 +2,147 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from recipes.section import Section
 
 
-class TailPrune(Section):
+class TracesCalibration(Section):
+    source: Literal["traces"] = Field(description="the traces of the recipe's data (as without the section)")
+
+
+class TextCalibration(Section):
+    source: Literal["text"] = Field(description="plain text, which needs no thinking format")
+    path: Path = Field(
+        description="a .jsonl file of rows with `text`, or a .txt file of paragraphs with an empty line between; the "
+        "first calibration_traces of them are taken"
+    )
+    max_tokens: int = Field(default=512, ge=2, description="of a longer text the first so many tokens are taken")
+
+
+class OwnThoughtsCalibration(Section):
+    source: Literal["own_thoughts"] = Field(
+        description="what the model that is cut writes itself after the prompts of the recipe's traces"
+    )
+    max_tokens: int = Field(default=512, ge=1, description="tokens that it may write after each prompt")
+    temperature: float = Field(default=0.0, ge=0, description="of its sampling; 0: the likeliest token each time")
+    seed: int = Field(default=1, ge=0, description="seed of its sampling")
+
+
+CalibrationSection = Annotated[
+    TracesCalibration | TextCalibration | OwnThoughtsCalibration, Field(discriminator="source")
+]
+
+
+class _Cut(Section):
+    """What every method has."""
+
+    cut_from: str | None = Field(
+        default=None,
+        description="folder of a pruned model with its plan, such as a run's export, that is cut further; default: "
+        "model.unpruned is cut",
+    )
+
+
+class _Measured(_Cut):
+    """What every method has that measures."""
+
+    calibration_traces: int = Field(
+        default=128, ge=1, description="on how many traces it measures (or texts, or thoughts: see calibration)"
+    )
+    calibration: CalibrationSection | None = Field(
+        default=None, description="on what it measures; default: the traces of the recipe's data"
+    )
+
+
+class TailPrune(_Cut):
     method: Literal["tail"] = Field(description="remove the last layers (reverse-order pruning)")
     layers: int = Field(ge=1, description="how many layers to remove")
 
 
-class LayersPrune(Section):
+class LayersPrune(_Cut):
     method: Literal["layers"] = Field(description="remove the layers that are named")
     remove: list[int] = Field(min_length=1, description="0-based indices in the unpruned model")
 
 
-class ShortGPTPrune(Section):
+class ShortGPTPrune(_Measured):
     method: Literal["shortgpt"] = Field(
         description="remove the layers of least block influence (ShortGPT, arXiv 2403.03853)"
     )
     layers: int = Field(ge=1, description="how many layers to remove")
-    calibration_traces: int = Field(
-        default=128, ge=1, description="traces of the recipe's data on which influence is measured"
+
+
+class PerplexityPrune(_Measured):
+    method: Literal["perplexity"] = Field(
+        description="remove layers one after the other, each time the one without which the loss is least (Shortened "
+        "LLaMA, arXiv 2402.02834; SLEB, arXiv 2402.09025)"
+    )
+    layers: int = Field(ge=1, description="how many layers to remove")
+    block: int = Field(default=1, ge=1, description="neighbouring layers that are removed together; divides layers")
+    tokens: Literal["labelled", "all"] = Field(
+        default="labelled",
+        description="tokens over which the mean loss is taken: labelled (thinking and answer; all of a plain text) or "
+        "all, the prompt's too",
+    )
+
+    @model_validator(mode="after")
+    def _whole_blocks(self) -> Self:
+        if self.layers % self.block:
+            raise ValueError(
+                f"layers={self.layers} is not a multiple of block={self.block}, and only whole blocks are removed"
+            )
+        return self
+
+
+class BlockDistancePrune(_Measured):
+    method: Literal["block_distance"] = Field(
+        description="remove the consecutive layers whose first input and last output are closest in angle (The "
+        "Unreasonable Ineffectiveness of the Deeper Layers, arXiv 2403.17887; PruneMe)"
+    )
+    layers: int = Field(ge=1, description="how many consecutive layers to remove")
+    tokens: Literal["last", "all"] = Field(
+        default="last", description="tokens at which the angle is taken: the last of each trace (as published) or all"
     )
 
 
-PruneSection = Annotated[TailPrune | LayersPrune | ShortGPTPrune, Field(discriminator="method")]
+class LaCoPrune(_Measured):
+    method: Literal["laco"] = Field(
+        description="merge layers into one below them while the final hidden states stay alike (LaCo, arXiv 2402.11187)"
+    )
+    layers: int | None = Field(
+        default=None,
+        ge=1,
+        description="stop when so many layers are gone, and refuse where the threshold allows fewer; default: as many "
+        "as the threshold allows",
+    )
+    calibration_traces: int = Field(
+        default=16, ge=1, description="on how many traces it measures (or texts, or thoughts: see calibration)"
+    )
+    layers_merged: int = Field(default=4, ge=2, description="C: layers of a group that become one")
+    lowest: int = Field(
+        default=1, ge=0, description="L: lowest layer into which others are merged, 0-based in the model that is cut"
+    )
+    highest: int | None = Field(
+        default=None,
+        ge=1,
+        description="H: highest layer that is merged, 0-based in the model that is cut; default: the last",
+    )
+    interval: int = Field(default=2, ge=1, description="I: layers to go down after a merge")
+    threshold: float = Field(
+        default=0.65,
+        ge=-1,
+        lt=1,
+        description="T: least cosine of the final hidden states to those of the model that is cut, mean over traces",
+    )
+
+
+PruneSection = Annotated[
+    TailPrune | LayersPrune | ShortGPTPrune | PerplexityPrune | BlockDistancePrune | LaCoPrune,
+    Field(discriminator="method"),
+]
+
+METHODS_BY_COUNT = ("tail", "shortgpt", "block_distance", "perplexity", "laco")
+"""the methods that are told how many layers to remove, and find out which"""

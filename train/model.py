@@ -13,6 +13,7 @@ from data_prep.fingerprint import local_folder
 from data_prep.prepared.prepare import Prepared
 from prune.inspect import check_folder
 from prune.make import make_pruned
+from prune.plan import Cut
 from prune.plan import load as load_plan
 from recipes.schema import AdapterSection, LoraAdapter, Recipe
 from runtime.ranks import Ranks, on_first_rank
@@ -54,7 +55,13 @@ def plan_facts(pruned: str) -> dict[str, Any] | None:
         "unpruned": plan.unpruned,
         "source": plan.source,
         **({"merged": [list(group) for group in plan.merged]} if plan.merged else {}),
+        **({"cuts": [_cut_facts(cut) for cut in plan.cuts]} if plan.cuts else {}),
     }
+
+
+def _cut_facts(cut: Cut) -> dict[str, Any]:
+    facts = {"method": cut.method, "removed": list(cut.removed), "source": cut.source}
+    return facts | ({"merged": [list(group) for group in cut.merged]} if cut.merged else {})
 
 
 def peft_config(adapter: AdapterSection) -> LoraConfig | None:

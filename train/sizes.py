@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from data_prep.models import DTYPES, load_config
 from prune.families import cut_values
+from prune.further import cut_model
 from prune.methods.table import method_of
 from recipes.errors import UserError
 from recipes.prune import PruneSection
@@ -80,16 +81,16 @@ def _with_adapter(pruned: PreTrainedModel, adapter: AdapterSection) -> torch.nn.
 def _configs(section: ModelSection, prune: PruneSection | None) -> tuple[Any, Any]:
     """The configs of the unpruned and of the pruned model.
 
-    Which layers go matters for their number only, so a method that measures needs no measurement here.
+    Which layers go matters for their number only, so a method that measures needs no measurement here; of one whose
+    measurement decides how many go, the fewest are taken off.
     """
     unpruned = load_config(section.unpruned, section)
     if prune is None:
         return unpruned, load_config(section.pruned or section.unpruned, section)
-    layers = int(unpruned.num_hidden_layers)
-    method = method_of(prune)
+    uncut, pruned = (load_config(cut_model(prune, section), section) for _ in range(2))
+    layers, method = int(uncut.num_hidden_layers), method_of(prune)
     method.check(layers)
-    pruned = load_config(section.unpruned, section)
-    for key, value in cut_values(unpruned, range(layers - method.count)).items():
+    for key, value in cut_values(uncut, range(layers - method.count)).items():
         setattr(pruned, key, value)
     return unpruned, pruned
 

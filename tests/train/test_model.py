@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from prune.plan import PrunePlan, save
+from prune.plan import PrunePlan, compose, save
 from recipes.errors import UserError
 from recipes.schema import LoraAdapter, NoAdapter
 from train.model import check_local, peft_config, plan_facts
@@ -26,6 +26,20 @@ def test_the_facts_are_those_of_the_plan(tmp_path: Path) -> None:
         "unpruned": "big",
         "source": "f00",
     }
+
+
+def test_the_facts_of_a_model_that_was_cut_twice_have_each_cut(tmp_path: Path) -> None:
+    first = PrunePlan(method="shortgpt", layers=8, removed=(3,), source="f00", scores=(1.0,) * 8)
+    second = PrunePlan(method="laco", layers=7, removed=(6,), merged=((5, 6),), source="f01")
+    save(compose(first, second), tmp_path)
+    facts = plan_facts(str(tmp_path)) or {}
+    assert (facts["removed"], facts["cuts"]) == (
+        [3, 7],
+        [
+            {"method": "shortgpt", "removed": [3], "source": "f00"},
+            {"method": "laco", "removed": [7], "source": "f01", "merged": [[6, 7]]},
+        ],
+    )
 
 
 def test_weights_that_are_not_there_are_refused_by_their_folder(tmp_path: Path) -> None:
