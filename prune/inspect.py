@@ -11,6 +11,8 @@ from pathlib import Path
 
 from data_prep.soundness import WeightFacts, check_values, check_weights
 from data_prep.weight_files import read_config
+from prune.align.matrices import read_matrices
+from prune.align.report import alignment_note
 from prune.plan import FILE_NAME, PrunePlan, describe_merges, load
 from recipes.command import run, split
 from recipes.errors import UserError
@@ -100,7 +102,8 @@ def notes_on(facts: Facts) -> list[str]:
         notes.append(f"weights of several dtypes: {', '.join(weights.dtypes)}")
     if not (folder / "tokenizer_config.json").is_file():
         notes.append("no tokenizer lies in the folder; training takes that of the unpruned model, eval needs one here")
-    return notes
+    alignment = alignment_note(read_matrices(folder))
+    return [*notes, alignment] if alignment else notes
 
 
 def main(arguments: list[str]) -> None:

@@ -180,6 +180,11 @@ def test_what_may_not_be_meant_is_a_note_and_no_fault(tmp_path: Path, capsys: py
     assert ["names bfloat16, but most weights are float32" in notes[0], "no tokenizer" in notes[1], ok] == [1, 1, "ok"]
 
 
+def test_sizes_off_multiples_of_8_are_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main([str(pruned(tmp_path / "p", "llama"))])
+    assert "note       alignment: off multiples of 8" in capsys.readouterr().out  # a vocabulary of 53
+
+
 def test_a_plan_without_scores_or_merges_is_four_lines() -> None:
     assert describe_plan(PLAN).splitlines() == [
         "method     layers",
