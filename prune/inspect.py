@@ -13,7 +13,8 @@ from data_prep.soundness import WeightFacts, check_values, check_weights
 from data_prep.weight_files import read_config
 from prune.align.matrices import read_matrices
 from prune.align.report import alignment_note
-from prune.plan import FILE_NAME, PrunePlan, describe_merges, load
+from prune.channels import describe_channels
+from prune.plan import FILE_NAME, PrunePlan, describe_merges, describe_ranks, load
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.help import HelpAsked, asks_for_help
@@ -45,6 +46,12 @@ def _checked_plan(folder: Path, layers: int) -> PrunePlan | None:
             f"{folder / FILE_NAME}: the plan keeps {len(plan.kept)} of {plan.layers} layers, but the "
             f"weights have {layers}; the plan belongs to another model, remove it or cut the model again"
         )
+    width = read_config(folder).get("intermediate_size")
+    if plan.channels is not None and plan.channels.stored_width != width:
+        raise UserError(
+            f"{folder / FILE_NAME}: the plan leaves each layer {plan.channels.stored_width} channels, but config.json "
+            f"says intermediate_size={width}; the plan belongs to another model, remove it or cut the model again"
+        )
     return plan
 
 
@@ -53,10 +60,14 @@ def describe_plan(plan: PrunePlan) -> str:
     lines = [
         f"method     {plan.method}",
         f"unpruned   {plan.unpruned} ({plan.layers} layers)",
-        f"removed    {', '.join(map(str, plan.removed))}",
+        f"removed    {', '.join(map(str, plan.removed)) or 'no layers'}",
         *([f"merged     {describe_merges(plan.merged)}"] if plan.merged else []),
         f"kept       {len(plan.kept)} layers",
     ]
+    if plan.channels is not None:
+        lines.append(f"channels   {describe_channels(plan.channels.width, plan.channels.widths)}")
+    if plan.ranks:
+        lines.append(f"low rank   {describe_ranks(plan.ranks)}")
     if plan.scores:
         lines.append("layer  score")
         lines += [f"{i:5d}  {score:.6f}{' *' if i in plan.removed else ''}" for i, score in enumerate(plan.scores)]

@@ -15,8 +15,9 @@ from data_prep.models import load_config, load_model, load_tokenizer
 from data_prep.prepared.prepare import Prepared
 from prune.calibration import calibration_batches
 from prune.families import check_cuttable, check_family, decoder_layers
-from prune.methods.table import method_of
-from prune.plan import PrunePlan
+from prune.low_rank import lower_ranks
+from prune.methods.table import check_fits, method_of
+from prune.plan import PrunePlan, describe_cut
 from prune.stored_dtype import dtype_to_cut_in, dtypes_of, give_back
 from prune.surgery import apply_plan, is_occupied, load_existing, save_pruned
 from recipes.errors import UserError
@@ -51,6 +52,7 @@ def make_pruned(
         return _reuse(output, request, source)
     config = load_config(model.unpruned, model)
     check_family(config)
+    check_fits(method, config)
     dtype = dtype_to_cut_in(dtypes_of(model.unpruned, config), model.dtype)
     unpruned = load_model(model.unpruned, model.changed(dtype=dtype))
     check_cuttable(unpruned)
@@ -66,6 +68,8 @@ def make_pruned(
         removed=choice.removed,
         scores=choice.scores,
         merged=choice.merged,
+        channels=choice.channels,
+        ranks=choice.ranks,
         unpruned=model.unpruned,
         source=source or fingerprint(model.unpruned),  # a Hub model has its weights here only now
         details={
@@ -75,6 +79,7 @@ def make_pruned(
         },
     )
     cut = apply_plan(unpruned, plan)
+    lower_ranks(cut, plan.ranks, choice.scales)
     give_back(cut, dtypes_of(model.unpruned, config), plan)
     save_pruned(cut, tokenizer, plan, output)
     return plan
@@ -84,8 +89,8 @@ def _reuse(output: Path, request: dict[str, Any], source: str) -> PrunePlan:
     plan = load_existing(output)
     if (plan.details.get("request"), plan.source) != (request, source):
         raise UserError(
-            f"{output} holds another pruned model ({plan.method}, without layers {list(plan.removed)} of "
-            f"{plan.unpruned}) or one from other weights or data; name another output folder or remove it"
+            f"{output} holds another pruned model ({plan.method}, {describe_cut(plan)}, of {plan.unpruned}) "
+            "or one from other weights or data; name another output folder or remove it"
         )
     return plan
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prune.channels import Channels, describe_channels, from_fields, to_fields
 from recipes.errors import UserError
 from runtime.files import write_whole
 
@@ -41,6 +42,10 @@ class PrunePlan:
     """groups of layers, merged one group after the other: the first layer of a group takes in the differences of the
     others, theta_first + sum over the others of (theta_other - theta_first), and the others go (LaCo,
     arXiv 2402.11187). A layer may itself be the result of an earlier group"""
+    channels: Channels | None = None
+    """the MLP channels that stay in the layers that stay; None where layers keep their width"""
+    ranks: Mapping[str, int] = field(default_factory=dict)
+    """module of the pruned model -> the rank that its weight was brought down to; others keep theirs"""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "removed", tuple(sorted(self.removed)))
@@ -78,12 +83,16 @@ def _faults(plan: PrunePlan) -> list[str]:
         faults.append(f"layers {outside} are not in the model, which has layers 0 to {plan.layers - 1}")
     if len(set(plan.removed)) < len(plan.removed):
         faults.append(f"a layer is named twice in {list(plan.removed)}")
-    if not plan.removed:
+    if not plan.removed and plan.channels is None and not plan.ranks:
         faults.append("nothing is removed; name at least one layer")
     if len(set(plan.removed)) >= plan.layers:
         faults.append(f"all {plan.layers} layers are removed; keep at least one")
     if plan.scores and (len(plan.scores) != plan.layers or not all(map(math.isfinite, plan.scores))):
         faults.append(f"scores must be {plan.layers} finite numbers, one for each layer, got {list(plan.scores)}")
+    if plan.channels is not None and len(plan.channels.kept) != plan.layers - len(set(plan.removed)):
+        faults.append(f"channels are of {len(plan.channels.kept)} layers, but other layers stay")
+    if wrong := sorted(name for name, rank in plan.ranks.items() if not isinstance(rank, int) or rank < 1):
+        faults.append(f"ranks must be whole numbers of 1 or more, not {plan.ranks[wrong[0]]!r} ({wrong[0]})")
     return faults
 
 
@@ -115,13 +124,35 @@ def describe_merges(merged: Sequence[Sequence[int]]) -> str:
     return "; ".join(f"{', '.join(map(str, others))} into {first}" for first, *others in merged)
 
 
+def describe_ranks(ranks: Mapping[str, int]) -> str:
+    """`36 matrices, ranks 64 to 512`, and what is stored of them."""
+    return (
+        f"{len(ranks)} matrices, ranks {min(ranks.values())} to {max(ranks.values())}; stored multiplied out, so the "
+        "file is as large as the unpruned one"
+    )
+
+
+def describe_cut(plan: PrunePlan) -> str:
+    """What is cut, in some words: `without layers [3]`, `with 128 of 192 channels in every layer`."""
+    parts = [f"without layers {list(plan.removed)}"] if plan.removed else []
+    if plan.channels is not None:
+        parts.append(f"with channels {describe_channels(plan.channels.width, plan.channels.widths)}")
+    if plan.ranks:
+        parts.append(f"with {len(plan.ranks)} matrices of low rank")
+    return ", ".join(parts)
+
+
 def to_json(plan: PrunePlan) -> str:
-    """The plan as JSON text, with the kept layers written out for readers; `merged` only where layers are merged."""
+    """The plan as JSON text, with the kept layers written out for readers; of merges, channels and ranks what there is."""
     fields = asdict(plan)
-    merged = fields.pop("merged")
+    merged, ranks, _ = (fields.pop(name) for name in ("merged", "ranks", "channels"))
     fields["kept"] = plan.kept
     if merged:
         fields["merged"] = merged
+    if plan.channels is not None:
+        fields["channels"] = to_fields(plan.channels)
+    if ranks:
+        fields["ranks"] = ranks
     return json.dumps(fields, indent=2, allow_nan=False) + "\n"
 
 
@@ -131,6 +162,8 @@ def from_json(text: str) -> PrunePlan:
         fields = json.loads(text)
         kept = tuple(fields.pop("kept"))
         fields |= {name: tuple(fields[name]) for name in ("removed", "scores")}
+        if "channels" in fields:
+            fields["channels"] = from_fields(fields["channels"])
         plan = PrunePlan(**fields)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"not a prune plan: {type(error).__name__}: {error}") from None

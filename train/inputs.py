@@ -18,7 +18,7 @@ from eval.show.answers import room_to_reason
 from eval.show.tables import budget_name
 from eval.sweep import SweepSpec, check_context, make_confirm_spec, make_sweep_spec
 from prune.calibration import calibration_set
-from prune.methods.table import method_of
+from prune.methods.table import check_fits, method_of
 from recipes.data import DataSection
 from recipes.errors import UserError
 from recipes.schema import ModelSection, Recipe
@@ -27,7 +27,7 @@ from train.arguments import Arithmetic, arithmetic
 from train.determinism import check_deterministic
 from train.feed import Feed, feed_of
 from train.fused_kernels import ground, kernels_of
-from train.model import check_local
+from train.model import check_local, check_padding
 from train.offload import check_zero
 from train.packages import check_packages
 from train.processes import device, uses_deepspeed
@@ -120,6 +120,7 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
     if recipe.model.pruned is not None:
         check_local(recipe.model.pruned)
+    check_padding(recipe)
     family = load_config(recipe.model.pruned or recipe.model.unpruned, recipe.model).model_type
     kernels_of(recipe.trainer, ground(device(), family))
     if recipe.adapter.method != "none" and not recipe.model.trust_remote_code:  # foreign code may need real weights
@@ -136,8 +137,7 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
             check_context(each, context, "sweep.budgets")
     check_held(recipe.sweep.engine, recipe.model.unpruned, load_config(recipe.model.unpruned, recipe.model))
     if recipe.prune is not None:
-        layers = int(load_config(recipe.model.unpruned, recipe.model).num_hidden_layers)
-        method_of(recipe.prune).check(layers)
+        check_fits(method_of(recipe.prune), load_config(recipe.model.unpruned, recipe.model))
     return spec, confirm
 
 

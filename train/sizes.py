@@ -10,8 +10,7 @@ from peft import get_peft_model
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from data_prep.models import DTYPES, load_config
-from prune.families import cut_values
-from prune.methods.table import method_of
+from prune.methods.table import check_fits, expected_values, method_of
 from recipes.errors import UserError
 from recipes.prune import PruneSection
 from recipes.schema import AdapterSection, LoraAdapter, ModelSection
@@ -70,18 +69,14 @@ def _with_adapter(pruned: PreTrainedModel, adapter: AdapterSection) -> torch.nn.
 
 
 def _configs(section: ModelSection, prune: PruneSection | None) -> tuple[Any, Any]:
-    """The configs of the unpruned and of the pruned model.
-
-    Which layers go matters for their number only, so a method that measures needs no measurement here.
-    """
+    """The configs of the unpruned and of the pruned model."""
     unpruned = load_config(section.unpruned, section)
     if prune is None:
         return unpruned, load_config(section.pruned or section.unpruned, section)
-    layers = int(unpruned.num_hidden_layers)
     method = method_of(prune)
-    method.check(layers)
+    check_fits(method, unpruned)
     pruned = load_config(section.unpruned, section)
-    for key, value in cut_values(unpruned, range(layers - method.count)).items():
+    for key, value in expected_values(method, unpruned).items():
         setattr(pruned, key, value)
     return unpruned, pruned
 

@@ -80,7 +80,7 @@ def model_matrices(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> 
 
 
 def adapter_matrices(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Matrices:
-    """The factors of an adapter. Its ranks are those of the stored A factors [rank, inputs], else the configured one."""
+    """The factors of an adapter; its ranks are those of the stored A factors [rank, inputs], or the configured one."""
     stored = {tensor.shape[0] for name, tensor in tensors.items() if ".lora_A." in name and len(tensor.shape) == 2}
     configured = config.get("r")
     ranks = stored or ({configured} if isinstance(configured, int) else set())

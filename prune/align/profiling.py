@@ -1,8 +1,8 @@
 """How long products of a checkpoint's sizes take on the device at hand, aligned and not: `python -m prune.align DIR
 profile=true`.
 
-Each linear layer x W^T is timed with W [rows, columns] as stored, with both sides raised to the next multiple of 64, and
-with both one less than that, which is odd; for x [tokens, columns] of few tokens (decode) and of many (prefill).
+Each linear layer x W^T is timed with W [rows, columns] as stored, with both sides raised to the next multiple of 64,
+and with both one less than that, which is odd; for x [tokens, columns] of few tokens (decode) and of many (prefill).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ SECONDS = 0.2
 NOT_MULTIPLIED = ("embedding",)
 """rows are looked up in it"""
 CPU_NOTE = (
-    "measured on a CPU, whose times say nothing about a GPU: go by the rule instead (multiples of 8 at least, better of "
-    "64 or 128)"
+    "measured on a CPU, whose times say nothing about a GPU: go by the rule instead (multiples of 8 at least, better "
+    "of 64 or 128)"
 )
 
 

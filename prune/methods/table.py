@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from prune.families import cut_values
 from prune.methods.layers import Layers
-from prune.methods.method import Method
+from prune.methods.low_rank import LowRank
+from prune.methods.method import Method, Narrowing
 from prune.methods.shortgpt import ShortGPT
 from prune.methods.tail import Tail
-from recipes.prune import LayersPrune, PruneSection, ShortGPTPrune, TailPrune
+from prune.methods.width import Width
+from recipes.prune import LayersPrune, LowRankPrune, PruneSection, ShortGPTPrune, TailPrune, WidthPrune
 
 METHODS: Mapping[type, Callable[[Any], Method]] = {
     TailPrune: Tail,
     LayersPrune: Layers,
     ShortGPTPrune: ShortGPT,
+    WidthPrune: Width,
+    LowRankPrune: LowRank,
 }
 """section of the recipe: what makes its method from it"""
 
@@ -22,3 +27,17 @@ METHODS: Mapping[type, Callable[[Any], Method]] = {
 def method_of(section: PruneSection) -> Method:
     """The method that `section` chooses, with its settings."""
     return METHODS[type(section)](section)
+
+
+def check_fits(method: Method, config: Any) -> None:
+    """UserError where the method cannot be applied to a model of this config. Needs no weights."""
+    method.check(int(config.num_hidden_layers))
+    if isinstance(method, Narrowing):
+        method.check_config(config)
+
+
+def expected_values(method: Method, config: Any) -> dict[str, Any]:
+    """The config values of the pruned model. Which layers go matters for their number only, so a method that measures
+    needs no measurement here; where a width depends on one, it is the largest possible."""
+    values = cut_values(config, range(int(config.num_hidden_layers) - method.count))
+    return values | (method.config_values(config) if isinstance(method, Narrowing) else {})

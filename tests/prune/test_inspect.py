@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from data_prep.nano_world import build_tokenizer
+from prune.channels import Channels
 from prune.inspect import check_folder, describe_plan, faults_of, main
 from prune.plan import PrunePlan, save
 from prune.surgery import apply_plan, save_pruned
@@ -151,6 +152,13 @@ def test_plan_of_another_model(tmp_path: Path) -> None:
         check_folder(folder)
 
 
+def test_plan_of_a_model_of_another_width(tmp_path: Path) -> None:
+    build("llama").save_pretrained(tmp_path)
+    save(PrunePlan(method="width", layers=LAYERS, removed=(), channels=Channels(24, ((0, 1),) * LAYERS)), tmp_path)
+    with pytest.raises(UserError, match="the plan leaves each layer 2 channels, but config.json says intermediate_size=24"):
+        check_folder(tmp_path)
+
+
 def test_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not a folder"):
         check_folder(tmp_path / "nowhere")
@@ -207,3 +215,10 @@ def test_a_plan_shows_the_score_of_every_layer_and_which_of_them_go() -> None:
         "    1  0.125000 *",
         "    2  0.250000",
     ]
+
+
+def test_a_plan_shows_channels_and_ranks() -> None:
+    plan = PrunePlan(method="by hand", layers=2, removed=(), channels=Channels(4, ((0, 1), (2, 3))), ranks={"a": 8})
+    lines = describe_plan(plan).splitlines()
+    assert lines[2:5] == ["removed    no layers", "kept       2 layers", "channels   2 of 4 in every layer (50.0%)"]
+    assert lines[5].startswith("low rank   1 matrices, ranks 8 to 8")
