@@ -41,7 +41,9 @@ def make_pruned(
     loading the model. Call it in one process only. Raises UserError where the model cannot be cut so, or where `output`
     holds anything else.
     """
-    method = method_of(section)
+    method, config = method_of(section), load_config(model.unpruned, model)
+    check_family(config)
+    check_fits(method, config)
     tokenizer = load_tokenizer(model.unpruned, model)
     request: dict[str, Any] = {"prune": section.model_dump(mode="json"), "dtype": model.dtype}
     traces = calibration() if method.calibration_traces else None
@@ -50,9 +52,6 @@ def make_pruned(
     source = fingerprint(model.unpruned)
     if is_occupied(output):
         return _reuse(output, request, source)
-    config = load_config(model.unpruned, model)
-    check_family(config)
-    check_fits(method, config)
     dtype = dtype_to_cut_in(dtypes_of(model.unpruned, config), model.dtype)
     unpruned = load_model(model.unpruned, model.changed(dtype=dtype))
     check_cuttable(unpruned)

@@ -133,17 +133,17 @@ def describe_ranks(ranks: Mapping[str, int]) -> str:
 
 
 def describe_cut(plan: PrunePlan) -> str:
-    """What is cut, in some words: `without layers [3]`, `with 128 of 192 channels in every layer`."""
+    """What is cut, in some words: `without layers [3]`, `with channels 128 of 192 in every layer (66.7%)`."""
     parts = [f"without layers {list(plan.removed)}"] if plan.removed else []
     if plan.channels is not None:
         parts.append(f"with channels {describe_channels(plan.channels.width, plan.channels.widths)}")
     if plan.ranks:
-        parts.append(f"with {len(plan.ranks)} matrices of low rank")
+        parts.append(f"with low rank: {describe_ranks(plan.ranks)}")
     return ", ".join(parts)
 
 
 def to_json(plan: PrunePlan) -> str:
-    """The plan as JSON text, with the kept layers written out for readers; of merges, channels and ranks what there is."""
+    """The plan as JSON text, with the kept layers written out for readers; merges, channels and ranks only where set."""
     fields = asdict(plan)
     merged, ranks, _ = (fields.pop(name) for name in ("merged", "ranks", "channels"))
     fields["kept"] = plan.kept

@@ -15,6 +15,7 @@ from prune.channels import facts_of
 from prune.inspect import check_folder
 from prune.make import make_pruned
 from prune.plan import FILE_NAME as PLAN
+from prune.plan import describe_cut
 from prune.plan import load as load_plan
 from recipes.errors import UserError
 from recipes.prune import WidthPrune
@@ -73,6 +74,7 @@ def plan_facts(pruned: str) -> dict[str, Any] | None:
         **({"merged": [list(group) for group in plan.merged]} if plan.merged else {}),
         **({"channels": facts_of(plan.channels)} if plan.channels is not None else {}),
         **({"ranks": dict(plan.ranks)} if plan.ranks else {}),
+        **({"in words": describe_cut(plan)} if plan.channels is not None or plan.ranks else {}),
     }
 
 

@@ -21,7 +21,7 @@ KINDS: Mapping[str, str] = {
     "embed_tokens": "embedding",
     "lm_head": "head",
 }
-"""module: what its matrix is called here; any other keeps its own name"""
+"""module: what its matrix is called here; any other keeps its own name with that of what it is in"""
 
 HEAD_SIZES = ("head_dim", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
 
@@ -113,7 +113,7 @@ def _kind(name: str) -> str:
     """`model.layers.0.mlp.experts.7.up_proj.weight` is `expert up`; `….q_proj.lora_A.weight` is `q lora_A`."""
     parts = [part for part in name.split(".") if part not in ("weight", "default")]
     factor = f" {parts.pop()}" if parts[-1].startswith("lora_") else ""
-    module = KINDS.get(parts[-1], parts[-1])
+    module = KINDS.get(parts[-1], ".".join(parts[-2:]))  # a router is `mlp.gate`, which must not pass for a gate
     expert = "expert " if "experts" in parts else ""
     return f"{expert}{module}{factor}"
 

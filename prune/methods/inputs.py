@@ -16,7 +16,7 @@ from recipes.errors import UserError
 def mean_squares(model: PreTrainedModel, modules: Mapping[str, nn.Module], batches: Batches) -> dict[str, Tensor]:
     """E[x_c^2] of every input feature c of each module, over all real tokens: [features], float64, on the CPU.
 
-    Squares are summed in float64 whatever the model's dtype. The model is left as it was. UserError where there is no
+    Squares are taken in float32 and summed in float64 whatever the model's dtype. The model is left as it was. UserError where there is no
     token, or where a sum is not finite.
     """
     meter, training = _Meter(), model.training
@@ -54,7 +54,7 @@ class _Meter:
 
         def add(_module: nn.Module, arguments: tuple[Any, ...]) -> None:
             real = arguments[0][self.mask.to(arguments[0].device)]  # [real tokens, features]
-            squares = real.double().square().sum(dim=0)
+            squares = real.float().square().sum(dim=0, dtype=torch.float64)
             self.sums[name] = self.sums[name] + squares if name in self.sums else squares
 
         return add

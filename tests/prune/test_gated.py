@@ -121,7 +121,10 @@ def test_training_leaves_padded_channels_at_zero(name: str) -> None:
     after = model.model.layers[5].mlp
     padded = slice(len(UNEVEN.kept[5]), None)
     assert not torch.equal(after.up_proj.weight[: len(UNEVEN.kept[5])], before[: len(UNEVEN.kept[5])])
-    assert [float(w.detach().abs().max()) for w in (after.gate_proj.weight[padded], after.up_proj.weight[padded])] == [0, 0]
+    assert [float(w.detach().abs().max()) for w in (after.gate_proj.weight[padded], after.up_proj.weight[padded])] == [
+        0,
+        0,
+    ]
     assert float(after.down_proj.weight[:, padded].detach().abs().max()) == 0
 
 

@@ -155,7 +155,9 @@ def test_plan_of_another_model(tmp_path: Path) -> None:
 def test_plan_of_a_model_of_another_width(tmp_path: Path) -> None:
     build("llama").save_pretrained(tmp_path)
     save(PrunePlan(method="width", layers=LAYERS, removed=(), channels=Channels(24, ((0, 1),) * LAYERS)), tmp_path)
-    with pytest.raises(UserError, match="the plan leaves each layer 2 channels, but config.json says intermediate_size=24"):
+    with pytest.raises(
+        UserError, match="the plan leaves each layer 2 channels, but config.json says intermediate_size=24"
+    ):
         check_folder(tmp_path)
 
 

@@ -18,7 +18,7 @@ from prune.inspect import check_folder
 from prune.make import make_pruned
 from recipes.data import DataSection, FormatSection
 from recipes.errors import UserError
-from recipes.prune import LayersPrune, PruneSection, ShortGPTPrune, TailPrune
+from recipes.prune import LayersPrune, LowRankPrune, PruneSection, ShortGPTPrune, TailPrune, WidthPrune
 from recipes.schema import ModelSection
 from recipes.traces import NanoTraces
 from tests.prune.models import IDLE, LAYERS
@@ -63,6 +63,39 @@ def test_folder_holds_the_model_without_the_chosen_layers(
         for old, new in zip(plan.kept, after, strict=True)
     ]
     assert (plan.removed, all(same), check_folder(tmp_path / "p").plan) == (removed, True, plan)
+
+
+WIDTH = WidthPrune(method="width", width=16, multiple=8, calibration_traces=8)
+LOW_RANK = LowRankPrune(method="low_rank", share=0.7, multiple=2, calibration_traces=8)
+
+
+@pytest.mark.parametrize(
+    "section", [WIDTH, WIDTH.changed(widths="by_layer"), LOW_RANK], ids=["width", "layers", "rank"]
+)
+def test_narrowed_folder_is_sound_and_is_found_again(
+    section: PruneSection, unpruned: Path, traces: Traces, tmp_path: Path
+) -> None:
+    model = ModelSection(unpruned=str(unpruned))
+    plan = make_pruned(section, model, traces(12), tmp_path / "p")
+    assert (plan.removed, check_folder(tmp_path / "p").plan) == ((), plan)
+    assert make_pruned(section, model, traces(12), tmp_path / "p") == plan
+
+
+def test_matrices_come_out_with_the_ranks_of_the_plan(unpruned: Path, traces: Traces, tmp_path: Path) -> None:
+    plan = make_pruned(LOW_RANK, ModelSection(unpruned=str(unpruned)), traces(12), tmp_path / "p")
+    made = AutoModelForCausalLM.from_pretrained(tmp_path / "p")
+    weights = {name: made.get_submodule(name).weight.detach() for name in plan.ranks}
+    live = {name: weight for name, weight in weights.items() if f".{IDLE}." not in name}  # it adds nothing: zeros
+    found = {name: int(torch.linalg.matrix_rank(weight, rtol=1e-5)) for name, weight in live.items()}
+    assert live and found == {name: plan.ranks[name] for name in live}
+
+
+def test_a_width_that_does_not_fit_is_refused_before_traces_are_prepared(unpruned: Path, tmp_path: Path) -> None:
+    def prepare() -> Prepared:
+        pytest.fail("traces were prepared")
+
+    with pytest.raises(UserError, match="prune.width=32: the model has 24 channels"):
+        make_pruned(WIDTH.changed(width=32), ModelSection(unpruned=str(unpruned)), prepare, tmp_path / "p")
 
 
 def test_plan_counts_the_traces_it_was_measured_on(unpruned: Path, traces: Traces, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prune.channels import Channels
-from prune.plan import PrunePlan, describe_cut, describe_merges, describe_ranks, from_json, load, save, to_json
+from prune.plan import PrunePlan, describe_cut, describe_merges, from_json, load, save, to_json
 from recipes.errors import UserError
 
 PLAN = PrunePlan(
@@ -132,8 +132,7 @@ def test_damaged_channels_are_refused(fields: object) -> None:
 def test_what_is_cut_in_words() -> None:
     assert describe_cut(PLAN) == "without layers [1, 2]"
     assert describe_cut(NARROW).startswith("with channels 1 to 3 of 4 by layer")
-    assert describe_cut(LOW_RANK) == "with 2 matrices of low rank"
-    assert describe_ranks(LOW_RANK.ranks).startswith("2 matrices, ranks 8 to 16; stored multiplied out")
+    assert describe_cut(LOW_RANK).startswith("with low rank: 2 matrices, ranks 8 to 16; stored multiplied out")
 
 
 MERGE = PrunePlan(method="laco", layers=6, removed=(2, 3, 4), merged=((1, 2, 3, 4),))

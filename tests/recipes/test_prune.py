@@ -40,7 +40,9 @@ def test_a_section_that_no_method_can_carry_out_is_refused(section: dict[str, ob
 
 @pytest.mark.parametrize(("width", "near"), [(100, "64 or 128"), (10, "64")])
 def test_a_width_that_is_no_multiple_is_refused_with_those_near_it(width: int, near: str) -> None:
-    with pytest.raises(ValidationError, match=f"prune.width={width}: not a multiple of prune.multiple=64; write {near}, "):
+    with pytest.raises(
+        ValidationError, match=f"prune.width={width}: not a multiple of prune.multiple=64; write {near}, "
+    ):
         SECTION.validate_python({"method": "width", "width": width})
 
 

@@ -61,6 +61,12 @@ def test_experts_are_counted_one_by_one(tensors: dict[str, Tensor]) -> None:
     assert model_matrices({}, tensors).groups == (Group("expert gate and up in one", 32, 16, 4),)
 
 
+def test_a_router_does_not_pass_for_a_gate() -> None:
+    assert model_matrices({}, stored(model__layers__0__mlp__gate__weight=(4, 16))).groups == (
+        Group("mlp.gate", 4, 16, 1),
+    )
+
+
 def test_kernels_of_convolutions_and_vectors_are_no_matrices() -> None:
     assert model_matrices({}, stored(model__layers__0__conv__weight=(16, 1, 4), model__norm__weight=(16,))).groups == ()
 

@@ -1,10 +1,13 @@
-"""A merge is told wherever a plan is: in the run record and on the model card."""
+"""A merge is told wherever a plan is: in the run record and on the model card; so are channels and ranks."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import pytest
+
+from prune.channels import Channels
 from prune.plan import PrunePlan, save
 from runtime.run_folder import RunFolder
 from train.card import model_card
@@ -23,8 +26,19 @@ def test_the_run_record_of_a_plan_without_merges_has_no_such_key(tmp_path: Path)
     assert "merged" not in (plan_facts(str(tmp_path)) or {})
 
 
-def test_the_model_card_says_what_was_merged_into_what(tmp_path: Path) -> None:
-    save(MERGE, tmp_path)
+NARROW = PrunePlan(
+    method="by hand", layers=2, removed=(), channels=Channels(width=4, kept=((0, 1), (2, 3))), ranks={"a": 8}
+)
+LACO = "- pruned by laco: layers [2, 4, 5] of 8 removed; merged: 4, 5 into 3; 2 into 1"
+BY_HAND = (
+    "- pruned by by hand: layers [] of 2 removed; MLP channels: 2 of 4 in every layer (50.0%); low rank: 1 matrices, "
+    "ranks 8 to 8; stored multiplied out, so the file is as large as the unpruned one"
+)
+
+
+@pytest.mark.parametrize(("plan", "told"), [(MERGE, LACO), (NARROW, BY_HAND)], ids=["merged", "narrowed"])
+def test_the_model_card_says_what_was_done(plan: PrunePlan, told: str, tmp_path: Path) -> None:
+    save(plan, tmp_path)
     record = {
         "name": "run",
         "id": "1",
@@ -35,5 +49,4 @@ def test_the_model_card_says_what_was_merged_into_what(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps(record))
     (tmp_path / "recipe.yaml").write_text("seed: 1\n")
     model_card(RunFolder(tmp_path), tmp_path / "checkpoint-8", 0.0, tmp_path)
-    told = "- pruned by laco: layers [2, 4, 5] of 8 removed; merged: 4, 5 into 3; 2 into 1"
     assert told in (tmp_path / "README.md").read_text().splitlines()
