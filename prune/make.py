@@ -33,7 +33,8 @@ def make_pruned(
 ) -> PrunePlan:
     """Cuts the unpruned model as `section` says and writes model, tokenizer and plan to `output`; returns the plan.
 
-    Every layer that is not merged keeps its bits, in the dtype that it came in (see `prune.stored_dtype`).
+    What is not merged, narrowed or brought to a lower rank keeps its bits, in the dtype that it came in (see
+    `prune.stored_dtype`).
 
     calibration: gives the traces to measure on; called only where the method needs traces (see `prune.calibration`).
 

@@ -143,7 +143,7 @@ def describe_cut(plan: PrunePlan) -> str:
 
 
 def to_json(plan: PrunePlan) -> str:
-    """The plan as JSON text, with the kept layers written out for readers; merges, channels and ranks only where set."""
+    """The plan as JSON text, with the kept layers written out for readers; merges, channels, ranks only where set."""
     fields = asdict(plan)
     merged, ranks, _ = (fields.pop(name) for name in ("merged", "ranks", "channels"))
     fields["kept"] = plan.kept

@@ -16,8 +16,8 @@ from recipes.errors import UserError
 def mean_squares(model: PreTrainedModel, modules: Mapping[str, nn.Module], batches: Batches) -> dict[str, Tensor]:
     """E[x_c^2] of every input feature c of each module, over all real tokens: [features], float64, on the CPU.
 
-    Squares are taken in float32 and summed in float64 whatever the model's dtype. The model is left as it was. UserError where there is no
-    token, or where a sum is not finite.
+    Squares are taken in float32 and summed in float64 whatever the model's dtype. The model is left as it was.
+    UserError where there is no token, or where a sum is not finite.
     """
     meter, training = _Meter(), model.training
     hooks = [module.register_forward_pre_hook(meter.add_to(name)) for name, module in modules.items()]
