@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from prune.channels import Channels
-from prune.families import decoder_layers
+from prune.families import decoder_layers, empty_model
 from recipes.errors import UserError
 
 GATE, UP, DOWN = "gate_proj", "up_proj", "down_proj"
@@ -43,8 +43,7 @@ def check_gated(config: PreTrainedConfig) -> None:
     """`gated_mlps` without weights. A model of remote code, which is not built for that, is looked at when loaded."""
     if hasattr(config, "auto_map"):
         return
-    with torch.device("meta"):
-        gated_mlps(AutoModelForCausalLM.from_config(config, attn_implementation="eager"))
+    gated_mlps(empty_model(config))
 
 
 def check_width(mlps: Sequence[nn.Module], channels: Channels) -> None:

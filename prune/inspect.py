@@ -68,10 +68,17 @@ def describe_plan(plan: PrunePlan) -> str:
         lines.append(f"channels   {describe_channels(plan.channels.width, plan.channels.widths)}")
     if plan.ranks:
         lines.append(f"low rank   {describe_ranks(plan.ranks)}")
-    if plan.scores:
-        lines.append("layer  score")
-        lines += [f"{i:5d}  {score:.6f}{' *' if i in plan.removed else ''}" for i, score in enumerate(plan.scores)]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_score_table(plan)])
+
+
+def _score_table(plan: PrunePlan) -> list[str]:
+    if not plan.scores:
+        return []
+    if plan.channels is not None:
+        rows = zip(plan.kept, plan.channels.widths, strict=True)
+        return ["layer  energy kept  channels", *(f"{i:5d}  {plan.scores[i]:11.4f}  {width:8,d}" for i, width in rows)]
+    marks = ["*" if i in plan.removed else "" for i in range(plan.layers)]
+    return ["layer  score", *(f"{i:5d}  {score:.6f} {marks[i]}".rstrip() for i, score in enumerate(plan.scores))]
 
 
 def describe(facts: Facts) -> str:

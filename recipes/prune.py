@@ -51,7 +51,7 @@ class WidthPrune(Section):
     def _one_way_to_say_how_wide(self) -> Self:
         if (self.width is None) == (self.share is None):
             given = "neither" if self.width is None else "both"
-            raise ValueError(f"prune: give either width (channels) or share (of them), got {given}")
+            raise ValueError(f"give either width (channels) or share (of them), got {given}")
         if self.width is not None and self.width % self.multiple:
             below = self.width // self.multiple * self.multiple
             near = f"{below} or {below + self.multiple}" if below else f"{self.multiple}"

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from prune.align.knapsack import kept_energy, select_dimensions
 from prune.align.ranks import rank_candidates, rank_costs
-from prune.families import decoder_layers
+from prune.families import decoder_layers, empty_model
 from prune.low_rank import singular_energies
 from prune.methods.inputs import mean_squares
 from prune.methods.method import Batches, Choice
@@ -36,9 +35,8 @@ class LowRank:
         """UserError for a model without linear projections, and for a share that no ranks come down to."""
         if hasattr(config, "auto_map"):
             return
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
-        shapes = {name: (linear.out_features, linear.in_features) for name, linear in projections(model).items()}
+        linears = projections(empty_model(config))
+        shapes = {name: (linear.out_features, linear.in_features) for name, linear in linears.items()}
         # any values will do: whether the budget can be held does not depend on them
         self.ranks(shapes, {name: [0.0] * min(shape) for name, shape in shapes.items()})
 
@@ -65,8 +63,9 @@ class LowRank:
         budget = int(self.section.share * sum(rows * columns for rows, columns in shapes.values()))
         if (least := sum(map(min, costs))) > budget:
             raise UserError(
-                f"prune.share={self.section.share}: {budget:,} parameters, but ranks of prune.multiple="
-                f"{self.section.multiple} in all matrices have {least:,}; give a larger share or a smaller multiple"
+                f"prune.share={self.section.share}: {budget:,} parameters, but with the lowest ranks that "
+                f"prune.multiple={self.section.multiple} allows the matrices have {least:,}; give a larger share or a "
+                "smaller multiple"
             )
         chosen = select_dimensions(candidates, values, costs, budget).chosen
         full = [min(shape) for shape in shapes.values()]

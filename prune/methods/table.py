@@ -12,6 +12,7 @@ from prune.methods.method import Method, Narrowing
 from prune.methods.shortgpt import ShortGPT
 from prune.methods.tail import Tail
 from prune.methods.width import Width
+from recipes.errors import UserError
 from recipes.prune import LayersPrune, LowRankPrune, PruneSection, ShortGPTPrune, TailPrune, WidthPrune
 
 METHODS: Mapping[type, Callable[[Any], Method]] = {
@@ -31,7 +32,13 @@ def method_of(section: PruneSection) -> Method:
 
 def check_fits(method: Method, config: Any) -> None:
     """UserError where the method cannot be applied to a model of this config. Needs no weights."""
-    method.check(int(config.num_hidden_layers))
+    layers = getattr(config, "num_hidden_layers", None)
+    if not isinstance(layers, int):
+        raise UserError(
+            f"prune: a model of type {config.model_type!r} has no number of layers in its config; only text models are "
+            "cut, save its text model alone"
+        )
+    method.check(layers)
     if isinstance(method, Narrowing):
         method.check_config(config)
 

@@ -224,3 +224,14 @@ def test_a_plan_shows_channels_and_ranks() -> None:
     lines = describe_plan(plan).splitlines()
     assert lines[2:5] == ["removed    no layers", "kept       2 layers", "channels   2 of 4 in every layer (50.0%)"]
     assert lines[5].startswith("low rank   1 matrices, ranks 8 to 8")
+
+
+def test_a_plan_of_channels_shows_what_each_layer_keeps() -> None:
+    plan = PrunePlan(
+        method="width", layers=2, removed=(), scores=(0.75, 1.0), channels=Channels(4, ((0, 1), (0, 2, 3)))
+    )
+    assert describe_plan(plan).splitlines()[-3:] == [
+        "layer  energy kept  channels",
+        "    0       0.7500         2",
+        "    1       1.0000         3",
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
+from transformers import Qwen2_5_VLConfig
 
 from prune.methods.method import Narrowing
 from prune.methods.table import METHODS, check_fits, expected_values, method_of
@@ -69,6 +70,11 @@ def test_the_config_of_the_pruned_model_is_known_before_anything_is_measured(
     section: PruneSection, values: dict[str, int]
 ) -> None:
     assert expected_values(method_of(section), build("llama").config) == values
+
+
+def test_a_config_of_another_kind_of_model_is_refused_by_name() -> None:
+    with pytest.raises(UserError, match="'qwen2_5_vl' has no number of layers"):
+        check_fits(method_of(TailPrune(method="tail", layers=1)), Qwen2_5_VLConfig())
 
 
 def test_whether_a_method_fits_is_known_before_weights_are_loaded() -> None:
