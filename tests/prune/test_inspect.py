@@ -223,7 +223,7 @@ def test_a_plan_shows_channels_and_ranks() -> None:
     plan = PrunePlan(method="by hand", layers=2, removed=(), channels=Channels(4, ((0, 1), (2, 3))), ranks={"a": 8})
     lines = describe_plan(plan).splitlines()
     assert lines[2:5] == ["removed    no layers", "kept       2 layers", "channels   2 of 4 in every layer (50.0%)"]
-    assert lines[5].startswith("low rank   1 matrices, ranks 8 to 8")
+    assert lines[5].startswith("low rank   matrices brought to rank 8: 1;")
 
 
 def test_a_plan_of_channels_shows_what_each_layer_keeps() -> None:

@@ -132,7 +132,9 @@ def test_damaged_channels_are_refused(fields: object) -> None:
 def test_what_is_cut_in_words() -> None:
     assert describe_cut(PLAN) == "without layers [1, 2]"
     assert describe_cut(NARROW).startswith("with channels 1 to 3 of 4 by layer")
-    assert describe_cut(LOW_RANK).startswith("with low rank: 2 matrices, ranks 8 to 16; stored multiplied out")
+    assert describe_cut(LOW_RANK).startswith(
+        "with low rank: matrices brought to rank 8: 1, 16: 1; stored multiplied out"
+    )
 
 
 MERGE = PrunePlan(method="laco", layers=6, removed=(2, 3, 4), merged=((1, 2, 3, 4),))

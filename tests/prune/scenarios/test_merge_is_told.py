@@ -31,8 +31,8 @@ NARROW = PrunePlan(
 )
 LACO = "- pruned by laco: layers [2, 4, 5] of 8 removed; merged: 4, 5 into 3; 2 into 1"
 BY_HAND = (
-    "- pruned by by hand: layers [] of 2 removed; MLP channels: 2 of 4 in every layer (50.0%); low rank: 1 matrices, "
-    "ranks 8 to 8; stored multiplied out, so the file is as large as the unpruned one"
+    "- pruned by by hand: layers [] of 2 removed; MLP channels: 2 of 4 in every layer (50.0%); low rank: matrices "
+    "brought to rank 8: 1; stored multiplied out, so the file is as large as the unpruned one"
 )
 
 
