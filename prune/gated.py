@@ -96,4 +96,6 @@ def _not_gated(mlp: nn.Module | None) -> str:
         return f"has an MLP without a gate ({', '.join(sorted(names))})"
     if not all(type(mlp.get_submodule(name)) is nn.Linear for name in (GATE, UP, DOWN)):
         return "has an MLP of other than plain linear layers"
-    return ""
+    # a norm inside the MLP, as BitNet has one, is taken over all channels: without some of them it is another one
+    others = sorted({name.partition(".")[0] for name, _ in mlp.named_parameters()} - {GATE, UP, DOWN})
+    return f"has more in its MLP than these ({', '.join(others)})" if others else ""

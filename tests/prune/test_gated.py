@@ -12,6 +12,8 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor
 from transformers import (
     AutoModelForCausalLM,
+    BitNetConfig,
+    BitNetForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     MixtralConfig,
@@ -147,6 +149,7 @@ SMALL |= {"num_hidden_layers": 1, "pad_token_id": 0}
 REFUSED: dict[str, tuple[Callable[[], PreTrainedModel], str]] = {
     "mixtral": (lambda: MixtralForCausalLM(MixtralConfig(**SMALL, num_key_value_heads=1)), "layer 0 has experts"),
     "phi3": (lambda: Phi3ForCausalLM(Phi3Config(**SMALL)), r"gate and up in one matrix \(gate_up_proj\)"),
+    "bitnet": (lambda: BitNetForCausalLM(BitNetConfig(**SMALL, num_key_value_heads=1)), r"more .* \(ffn_sub_norm\)"),
     "phi": (lambda: PhiForCausalLM(PhiConfig(**SMALL)), "an MLP without a gate"),
 }
 
