@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Programs of the environment (deepspeed, ninja) are found first; nothing is looked up on a hub by the tests.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: setup demo test test-fast bench gpu gpu-quick table lint clean
+.PHONY: setup demo test test-fast bench gpu gpu-quick table cuts lint clean
 
 setup: $(VENV)/.installed
 
@@ -63,6 +63,10 @@ gpu-quick:
 
 table: setup
 	$(RUN) bash tests/bench/table.sh
+
+# The table and the figure of pruning methods in docs/pruning.md.
+cuts: setup
+	$(RUN) python -m train.cuts recipe=full_recovery.yaml out=runs/cuts page=docs/pruning.md
 
 lint: setup
 	$(RUN) ruff format --check .

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.loader import load_recipe
 from recipes.schema import Recipe
-
-if TYPE_CHECKING:
-    from data_prep.prepared.prepare import Prepared
 
 
 def main(arguments: list[str]) -> None:
@@ -25,24 +21,13 @@ def main(arguments: list[str]) -> None:
             f"prune: the recipe names a ready pruned model (model.pruned={recipe.model.pruned}); "
             "to cut one, give model.pruned=null prune.method=tail prune.layers=N"
         )
+    from prune.calibration import set_of_recipe
     from prune.inspect import describe_plan
     from prune.make import make_pruned
 
     output = Path(options["output"])
-    plan = make_pruned(recipe.prune, recipe.model, lambda: _calibration(recipe), output)
+    plan = make_pruned(recipe.prune, recipe.model, lambda: set_of_recipe(recipe), output)
     print(f"{describe_plan(plan)}\nwritten    {output}")
-
-
-def _calibration(recipe: Recipe) -> Prepared:
-    """The traces of the recipe, prepared here since no run has done so."""
-    from data_prep.models import load_tokenizer
-    from data_prep.suites.confirm import measured_suites
-    from data_prep.tokens.prompts import think_format
-    from prune.calibration import calibration_set
-
-    tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
-    suites = measured_suites(recipe.sweep)
-    return calibration_set(recipe.data, tokenizer, think_format(recipe.data.format, tokenizer), print, suites)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,20 @@ class Channels:
         return min(self.widths) < self.stored_width
 
 
+def compose_channels(earlier: Channels | None, step: Channels | None, places: Sequence[int]) -> Channels | None:
+    """The channels that stay after two cuts, counted in the unpruned model; None where none went.
+
+    earlier: even ones, of the layers that the first cut left; step: of what the second cut left, counted in what the
+    first one left; places: the layers that the second cut left, in what the first one left.
+    """
+    if earlier is None:
+        return step
+    if step is None:
+        return Channels(earlier.width, tuple(earlier.kept[i] for i in places))
+    rows = zip(places, step.kept, strict=True)
+    return Channels(earlier.width, tuple(tuple(earlier.kept[i][channel] for channel in own) for i, own in rows))
+
+
 def describe_channels(width: int, widths: Sequence[int]) -> str:
     """`128 of 192 in every layer`, or where layers differ the range, and what that means for the file."""
     mean = sum(widths) / (width * len(widths))

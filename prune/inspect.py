@@ -6,15 +6,17 @@ every model must be is in `data_prep.soundness`; the prune plan beside the weigh
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from data_prep.soundness import WeightFacts, check_values, check_weights
 from data_prep.weight_files import read_config
 from prune.align.matrices import read_matrices
 from prune.align.report import alignment_note
 from prune.channels import describe_channels
-from prune.plan import FILE_NAME, PrunePlan, describe_merges, describe_ranks, load
+from prune.plan import FILE_NAME, Cut, PrunePlan, describe_merges, describe_ranks, load
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.help import HelpAsked, asks_for_help
@@ -63,6 +65,8 @@ def describe_plan(plan: PrunePlan) -> str:
         f"removed    {', '.join(map(str, plan.removed)) or 'no layers'}",
         *([f"merged     {describe_merges(plan.merged)}"] if plan.merged else []),
         f"kept       {len(plan.kept)} layers",
+        *(f"cut {number}      {cut.method}: {_said(cut)}" for number, cut in enumerate(plan.cuts, start=1)),
+        *_describe_choice(plan.details.get("choice") or {}),
     ]
     if plan.channels is not None:
         lines.append(f"channels   {describe_channels(plan.channels.width, plan.channels.widths)}")
@@ -72,13 +76,39 @@ def describe_plan(plan: PrunePlan) -> str:
 
 
 def _score_table(plan: PrunePlan) -> list[str]:
-    if not plan.scores:
+    """Of several cuts the scores are those of the last one."""
+    scores = plan.cuts[-1].scores if plan.cuts else {str(i): score for i, score in enumerate(plan.scores)}
+    if not scores:
         return []
-    if plan.channels is not None:
+    removed = set(map(str, plan.cuts[-1].removed if plan.cuts else plan.removed))
+    if plan.method == "width" and plan.channels is not None:
         rows = zip(plan.kept, plan.channels.widths, strict=True)
-        return ["layer  energy kept  channels", *(f"{i:5d}  {plan.scores[i]:11.4f}  {width:8,d}" for i, width in rows)]
-    marks = ["*" if i in plan.removed else "" for i in range(plan.layers)]
-    return ["layer  score", *(f"{i:5d}  {score:.6f} {marks[i]}".rstrip() for i, score in enumerate(plan.scores))]
+        return [
+            "layer  energy kept  channels",
+            *(f"{i:5d}  {scores[str(i)]:11.4f}  {width:8,d}" for i, width in rows),
+        ]
+    return ["layer  score", *(f"{i:>5}  {score:.6f}{' *' if i in removed else ''}" for i, score in scores.items())]
+
+
+def _describe_choice(choice: Mapping[str, Any]) -> list[str]:
+    """What a method measured beside its scores: the loss after each step, or the cosine of each merge."""
+    lines = [f"loss       {choice['loss_before']:.6f} before"] if "loss_before" in choice else []
+    lines += [f"           {step['loss']:.6f} without {_listed(step['removed'])}" for step in choice.get("steps", ())]
+    for attempt in choice.get("attempts", ()):
+        first, *others = attempt["group"]
+        outcome = "merged" if attempt["accepted"] else "refused"
+        lines.append(f"cosine     {attempt['cosine']:.6f} with {_listed(others)} in {first}: {outcome}")
+    return lines
+
+
+def _listed(layers: Sequence[int]) -> str:
+    return ", ".join(map(str, layers))
+
+
+def _said(cut: Cut) -> str:
+    merged = f"; merged: {describe_merges(cut.merged)}" if cut.merged else ""
+    removed = f"removed {', '.join(map(str, cut.removed))}{merged}" if cut.removed else ""
+    return "; ".join(part for part in (removed, cut.narrowed) if part)
 
 
 def describe(facts: Facts) -> str:

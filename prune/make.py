@@ -2,30 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data_prep.fingerprint import fingerprint
-from data_prep.models import load_config, load_model, load_tokenizer
+from data_prep.models import context_tokens, load_config, load_model, load_tokenizer
 from data_prep.prepared.prepare import Prepared
-from prune.calibration import calibration_batches
+from data_prep.tokens.tokenize import Row
+from prune.calibration import Sequences, calibration_batches
 from prune.families import check_cuttable, check_family, decoder_layers
+from prune.further import cut_model, earlier_plan, in_cut_model
 from prune.low_rank import lower_ranks
+from prune.methods.method import Choice
 from prune.methods.table import check_fits, method_of
-from prune.plan import PrunePlan, describe_cut
+from prune.own_thoughts import own_thoughts, prompt_of
+from prune.plan import PrunePlan, compose, describe_cut
 from prune.stored_dtype import dtype_to_cut_in, dtypes_of, give_back
 from prune.surgery import apply_plan, is_occupied, load_existing, save_pruned
+from prune.texts import read_texts, text_sequences
 from recipes.errors import UserError
-from recipes.prune import PruneSection
+from recipes.prune import (
+    CalibrationSection,
+    LayersPrune,
+    OwnThoughtsCalibration,
+    PruneSection,
+    TailPrune,
+    TextCalibration,
+)
 from recipes.schema import ModelSection
 
 BATCH_SIZE = 4
 """calibration traces run side by side; it moves a score by rounding only"""
+
+
+def check_request(section: PruneSection, model: ModelSection) -> None:
+    """UserError for all that can be refused by configs and files, before any weights are loaded: layers that are not in
+    the model, an earlier cut of another model, texts to measure on that are not there or are not texts."""
+    method = method_of(in_cut_model(section, earlier_plan(section, model)))
+    config = load_config(cut_model(section, model), model)
+    check_family(config)
+    check_fits(method, config)
+    kind = kind_of(section)
+    if isinstance(kind, TextCalibration):
+        _check_context("text", kind.max_tokens, kind.max_tokens, section, model)
+        read_texts(kind, method.calibration_traces)
 
 
 def make_pruned(
@@ -34,7 +61,8 @@ def make_pruned(
     """Cuts the unpruned model as `section` says and writes model, tokenizer and plan to `output`; returns the plan.
 
     What is not merged, narrowed or brought to a lower rank keeps its bits, in the dtype that it came in (see
-    `prune.stored_dtype`).
+    `prune.stored_dtype`). Where the section names a model that was cut before, that one is cut, and the plan has both
+    cuts.
 
     calibration: gives the traces to measure on; called only where the method needs traces (see `prune.calibration`).
 
@@ -42,47 +70,104 @@ def make_pruned(
     loading the model. Call it in one process only. Raises UserError where the model cannot be cut so, or where `output`
     holds anything else.
     """
-    method, config = method_of(section), load_config(model.unpruned, model)
-    check_family(config)
-    check_fits(method, config)
     tokenizer = load_tokenizer(model.unpruned, model)
-    request: dict[str, Any] = {"prune": section.model_dump(mode="json"), "dtype": model.dtype}
-    traces = calibration() if method.calibration_traces else None
-    if traces is not None:
-        request["data_hash"] = traces.hash
+    check_request(section, model)
+    path, earlier = cut_model(section, model), earlier_plan(section, model)
+    measured = _before_weights(section, model, calibration, tokenizer)
+    request = _request(section, model, measured.facts)
     source = fingerprint(model.unpruned)
     if is_occupied(output):
         return _reuse(output, request, source)
-    dtype = dtype_to_cut_in(dtypes_of(model.unpruned, config), model.dtype)
-    unpruned = load_model(model.unpruned, model.changed(dtype=dtype))
-    check_cuttable(unpruned)
-    total = len(decoder_layers(unpruned))
-    method.check(total)
-    rows = () if traces is None else traces.rows
-    batches = calibration_batches(rows, method.calibration_traces, BATCH_SIZE, tokenizer.pad_token_id)
-    with _on_gpu(unpruned) if batches else nullcontext():
-        choice = method.choose(unpruned, batches)
-    plan = PrunePlan(
+    config = load_config(path, model)
+    dtype = dtype_to_cut_in(dtypes_of(path, config), model.dtype)
+    uncut = load_model(path, model.changed(dtype=dtype))
+    check_cuttable(uncut)
+    choice, facts = _choose(in_cut_model(section, earlier), uncut, tokenizer, measured.rows)
+    step = PrunePlan(
         method=section.method,
-        layers=total,
+        layers=len(decoder_layers(uncut)),
         removed=choice.removed,
         scores=choice.scores,
         merged=choice.merged,
         channels=choice.channels,
         ranks=choice.ranks,
         unpruned=model.unpruned,
-        source=source or fingerprint(model.unpruned),  # a Hub model has its weights here only now
-        details={
-            "request": request,
-            "calibration_traces": sum(len(batch["input_ids"]) for batch in batches),
-            "calibration_tokens": sum(int(batch["attention_mask"].sum()) for batch in batches),
-        },
+        source=fingerprint(path),  # a Hub model has its weights here only now
+        details={"request": request, **facts, **({"choice": choice.details} if choice.details else {})},
     )
-    cut = apply_plan(unpruned, plan)
-    lower_ranks(cut, plan.ranks, choice.scales)
-    give_back(cut, dtypes_of(model.unpruned, config), plan)
+    cut = apply_plan(uncut, step)
+    lower_ranks(cut, step.ranks, choice.scales)
+    give_back(cut, dtypes_of(path, config), step)
+    plan = step if earlier is None else compose(earlier, step)
     save_pruned(cut, tokenizer, plan, output)
     return plan
+
+
+def _before_weights(
+    section: PruneSection, model: ModelSection, calibration: Callable[[], Prepared], tokenizer: PreTrainedTokenizerBase
+) -> Sequences:
+    """What the method measures on, or the prompts of the model's own thoughts; `facts` identify it in the request."""
+    count, kind = method_of(section).calibration_traces, kind_of(section)
+    if not count:
+        return Sequences(())
+    if isinstance(kind, TextCalibration):
+        texts = text_sequences(kind, count, tokenizer)
+        ids = json.dumps([row.input_ids for row in texts.rows]).encode()
+        return Sequences(texts.rows, {"texts_hash": hashlib.sha256(ids).hexdigest()[:16], **texts.facts})
+    prepared = calibration()
+    rows = prepared.rows[:count]
+    if isinstance(kind, OwnThoughtsCalibration):
+        longest = max(len(prompt_of(row)) for row in rows)
+        _check_context("a prompt and a thought", longest + kind.max_tokens, kind.max_tokens, section, model)
+    return Sequences(rows, {"data_hash": prepared.hash})
+
+
+def _check_context(what: str, tokens: int, max_tokens: int, section: PruneSection, model: ModelSection) -> None:
+    context = context_tokens(cut_model(section, model), model)
+    if tokens > context:
+        raise UserError(
+            f"prune.calibration.max_tokens={max_tokens}: {what} would take {tokens} tokens, the model's context has "
+            f"{context}; write at most {max_tokens - (tokens - context)}"
+        )
+
+
+def _request(section: PruneSection, model: ModelSection, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a pruned folder is known by, beside the weights.
+
+    Keys that earlier versions had not are there only where they say anything, so that what those made is found again.
+    """
+    values = section.model_dump(mode="json")
+    if section.cut_from is None:
+        del values["cut_from"]
+    else:
+        facts = {**facts, "cut_source": fingerprint(section.cut_from)}
+    if values.get("calibration") in (None, {"source": "traces"}):
+        values.pop("calibration", None)
+    return {"prune": values, "dtype": model.dtype, **facts}
+
+
+def _choose(
+    section: PruneSection, uncut: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]
+) -> tuple[Choice, dict[str, Any]]:
+    """The method's choice, and what the plan says of that on which it was measured."""
+    method, kind, more = method_of(section), kind_of(section), {}
+    with _on_gpu(uncut) if rows else nullcontext():
+        if rows and isinstance(kind, OwnThoughtsCalibration):
+            thoughts = own_thoughts(kind, rows, uncut, tokenizer)
+            rows, more = thoughts.rows, thoughts.facts
+        pad_id = tokenizer.pad_token_id or 0  # any token does where there is none: it is masked
+        batches = calibration_batches(rows, method.calibration_traces, BATCH_SIZE, pad_id)
+        choice = method.choose(uncut, batches)
+    return choice, {
+        "calibration_traces": sum(len(batch["input_ids"]) for batch in batches),
+        "calibration_tokens": sum(int(batch["attention_mask"].sum()) for batch in batches),
+        **more,
+    }
+
+
+def kind_of(section: PruneSection) -> CalibrationSection | None:
+    """On what the method measures, where that is not the traces of the recipe or nothing."""
+    return None if isinstance(section, TailPrune | LayersPrune) else section.calibration
 
 
 def _reuse(output: Path, request: dict[str, Any], source: str) -> PrunePlan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,10 @@ from recipes.errors import UserError
 
 Mixes = Mapping[int, Mapping[int, int]]
 """kept layer -> unpruned layer -> coefficient"""
+
+
+class TooFewMerges(UserError):
+    """A threshold lets fewer layers go than were asked for."""
 
 
 def check_mixes(layers: nn.ModuleList, mixes: Mixes) -> None:
@@ -38,10 +43,23 @@ def merge_layers(layers: nn.ModuleList, mixes: Mixes) -> None:
             if dict(mix) == {layer: 1}:
                 continue
             # In place, since a layer reads itself and layers that are removed, each of which goes into one kept layer
-            # alone. Tensor by tensor, so that one of them in float64 is all the memory that it takes.
-            sources = {other: dict(layers[other].named_parameters()) for other in mix}
-            for name, parameter in layers[layer].named_parameters():
-                parameter.copy_(_sum(parameter, [(share, sources[other][name]) for other, share in mix.items()]))
+            # alone.
+            _fill(layers[layer], layers, mix)
+
+
+def merged_layer(layers: nn.ModuleList, layer: int, mix: Mapping[int, int]) -> nn.Module:
+    """What `merge_layers` would make of a layer, as a copy; `layers` keep their weights."""
+    copy = deepcopy(layers[layer])
+    with torch.no_grad():
+        _fill(copy, layers, mix)
+    return copy
+
+
+def _fill(target: nn.Module, layers: nn.ModuleList, mix: Mapping[int, int]) -> None:
+    """Tensor by tensor, so that one of them in float64 is all the memory that it takes."""
+    sources = {other: dict(layers[other].named_parameters()) for other in mix}
+    for name, parameter in target.named_parameters():
+        parameter.copy_(_sum(parameter, [(share, sources[other][name]) for other, share in mix.items()]))
 
 
 def _sum(like: Tensor, terms: Sequence[tuple[int, Tensor]]) -> Tensor:

@@ -10,11 +10,32 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prune.channels import Channels, describe_channels, from_fields, to_fields
+from prune.channels import Channels, compose_channels, describe_channels, from_fields, to_fields
 from recipes.errors import UserError
 from runtime.files import write_whole
 
 FILE_NAME = "prune_plan.json"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One of several cuts, made one after the other. Layer indices are 0-based in the unpruned model."""
+
+    method: str
+    removed: tuple[int, ...]
+    source: str
+    """fingerprint of the checkpoint that was cut: the unpruned model for the first cut"""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """the method's score of every layer that was there, by the layer's index as text (a key of JSON)"""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """what else this choice depended on, as in `PrunePlan.details`"""
+    merged: tuple[tuple[int, ...], ...] = ()
+    narrowed: str = ""
+    """what it took from layers that stay, in words; the plan has it in numbers"""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "removed", tuple(self.removed))
+        object.__setattr__(self, "merged", tuple(tuple(group) for group in self.merged))
 
 
 @dataclass(frozen=True)
@@ -31,7 +52,7 @@ class PrunePlan:
     removed: tuple[int, ...]
     """sorted; layers that are folded into others are among them"""
     scores: tuple[float, ...] = ()
-    """the method's score of every layer of the unpruned model; empty where it measures none"""
+    """the method's score of every layer of the unpruned model; empty where it gives none"""
     unpruned: str = ""
     """folder or Hub id of the unpruned model, as given"""
     source: str = ""
@@ -46,12 +67,16 @@ class PrunePlan:
     """the MLP channels that stay in the layers that stay; None where layers keep their width"""
     ranks: Mapping[str, int] = field(default_factory=dict)
     """module of the pruned model -> the rank that its weight was brought down to; others keep theirs"""
+    cuts: tuple[Cut, ...] = ()
+    """the cuts in their order where there were several. `removed` and `merged` are then those of all cuts, `method` and
+    `details` those of the last, and `scores` is empty: no cut scored all layers"""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "removed", tuple(sorted(self.removed)))
         object.__setattr__(self, "scores", tuple(self.scores))
         object.__setattr__(self, "merged", tuple(tuple(group) for group in self.merged))
-        faults = _faults(self) + _merge_faults(self)
+        object.__setattr__(self, "cuts", tuple(self.cuts))
+        faults = _faults(self) + _merge_faults(self) + _cut_faults(self)
         if faults:
             raise UserError("\n".join(f"prune plan: {fault}" for fault in faults))
 
@@ -112,11 +137,70 @@ def _merge_faults(plan: PrunePlan) -> list[str]:
     staying = sorted(folded - set(plan.removed))
     if staying:
         faults.append(f"layers {staying} are folded into others but not removed")
-    # a removed layer may take others in only where it is folded into a kept one later
+    # a removed layer may take others in only where it is folded into a kept one later, or where a later cut removes it
     lost = sorted({group[0] for group in plan.merged if group} & set(plan.removed) - folded)
-    if lost:
+    if lost and not plan.cuts:
         faults.append(f"layers {lost} take in others but are removed")
     return faults
+
+
+def _cut_faults(plan: PrunePlan) -> list[str]:
+    of_cuts = sorted(i for cut in plan.cuts for i in cut.removed)
+    if plan.cuts and of_cuts != list(plan.removed):
+        return [f"its cuts remove layers {of_cuts}, but the plan removes {list(plan.removed)}"]
+    return []
+
+
+def compose(earlier: PrunePlan, step: PrunePlan) -> PrunePlan:
+    """The plan of two cuts: `earlier` of an unpruned model, then `step` of what it left, trained in between or not.
+
+    `step` counts layers in the model that it cut; the result counts them in the unpruned one. UserError where `step` is
+    for another number of layers than `earlier` keeps.
+    """
+    if step.layers != len(earlier.kept):
+        raise UserError(
+            f"prune plan: a cut of a model of {step.layers} layers cannot follow one that keeps {len(earlier.kept)}"
+        )
+    if fault := further_fault(earlier):
+        raise UserError(f"prune plan: it cannot be cut further: {fault}")
+    cuts = earlier.cuts or (_as_cut(earlier, range(earlier.layers)),)
+    last = _as_cut(step, earlier.kept)
+    return PrunePlan(
+        method=step.method,
+        layers=earlier.layers,
+        removed=earlier.removed + last.removed,
+        unpruned=step.unpruned or earlier.unpruned,  # an export names no folder of the machine that it came from
+        source=earlier.source,
+        details=step.details,
+        merged=earlier.merged + last.merged,
+        channels=compose_channels(earlier.channels, step.channels, step.kept),
+        ranks=step.ranks,
+        cuts=(*cuts, last),
+    )
+
+
+def further_fault(plan: PrunePlan) -> str:
+    """Why what a plan left cannot be cut further such that the plan of both is true; "" where it can."""
+    if plan.ranks:
+        return (
+            "its matrices have a lower rank, which a further cut would not keep; remove layers first, then lower ranks"
+        )
+    if plan.channels is not None and plan.channels.is_uneven:
+        return "its layers differ in width and are padded with zeros; remove layers first, or take one width for all"
+    return ""
+
+
+def _as_cut(plan: PrunePlan, places: Sequence[int]) -> Cut:
+    """A plan as one cut of several; `places` are its layers in the unpruned model."""
+    return Cut(
+        method=plan.method,
+        removed=tuple(places[i] for i in plan.removed),
+        source=plan.source,
+        scores={str(places[i]): score for i, score in enumerate(plan.scores)},
+        details=plan.details,
+        merged=tuple(tuple(places[i] for i in group) for group in plan.merged),
+        narrowed=_describe_narrowing(plan),
+    )
 
 
 def describe_merges(merged: Sequence[Sequence[int]]) -> str:
@@ -132,25 +216,26 @@ def describe_ranks(ranks: Mapping[str, int]) -> str:
 
 def describe_cut(plan: PrunePlan) -> str:
     """What is cut, in some words: `without layers [3]`, `with channels 128 of 192 in every layer (66.7%)`."""
-    parts = [f"without layers {list(plan.removed)}"] if plan.removed else []
-    if plan.channels is not None:
-        parts.append(f"with channels {describe_channels(plan.channels.width, plan.channels.widths)}")
-    if plan.ranks:
-        parts.append(f"with low rank: {describe_ranks(plan.ranks)}")
-    return ", ".join(parts)
+    removed = f"without layers {list(plan.removed)}" if plan.removed else ""
+    return ", ".join(part for part in (removed, _describe_narrowing(plan)) if part)
+
+
+def _describe_narrowing(plan: PrunePlan) -> str:
+    channels = plan.channels
+    parts = [f"with channels {describe_channels(channels.width, channels.widths)}"] if channels is not None else []
+    return ", ".join([*parts, *([f"with low rank: {describe_ranks(plan.ranks)}"] if plan.ranks else [])])
 
 
 def to_json(plan: PrunePlan) -> str:
-    """The plan as JSON text, with the kept layers written out for readers; merges, channels, ranks only where set."""
+    """The plan as JSON text, with the kept layers written out for readers.
+
+    Merges, channels, ranks are there only where there are some, `cuts` only where there were several.
+    """
     fields = asdict(plan)
-    merged, ranks, _ = (fields.pop(name) for name in ("merged", "ranks", "channels"))
+    more = {name: fields.pop(name) for name in ("merged", "channels", "ranks", "cuts")}
+    more["channels"] = to_fields(plan.channels) if plan.channels is not None else None
     fields["kept"] = plan.kept
-    if merged:
-        fields["merged"] = merged
-    if plan.channels is not None:
-        fields["channels"] = to_fields(plan.channels)
-    if ranks:
-        fields["ranks"] = ranks
+    fields |= {name: value for name, value in more.items() if value}
     return json.dumps(fields, indent=2, allow_nan=False) + "\n"
 
 
@@ -162,6 +247,7 @@ def from_json(text: str) -> PrunePlan:
         fields |= {name: tuple(fields[name]) for name in ("removed", "scores")}
         if "channels" in fields:
             fields["channels"] = from_fields(fields["channels"])
+        fields["cuts"] = tuple(Cut(**cut) for cut in fields.get("cuts", ()))
         plan = PrunePlan(**fields)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"not a prune plan: {type(error).__name__}: {error}") from None

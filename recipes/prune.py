@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -9,27 +10,136 @@ from pydantic import Field, model_validator
 from recipes.section import Section
 
 
-class TailPrune(Section):
+class TracesCalibration(Section):
+    source: Literal["traces"] = Field(description="the traces of the recipe's data (as without the section)")
+
+
+class TextCalibration(Section):
+    source: Literal["text"] = Field(description="plain text, which needs no thinking format")
+    path: Path = Field(
+        description="a .jsonl file of rows with `text`, or a .txt file of paragraphs with an empty line between; the "
+        "first calibration_traces of them are taken"
+    )
+    max_tokens: int = Field(default=512, ge=2, description="of a longer text the first so many tokens are taken")
+
+
+class OwnThoughtsCalibration(Section):
+    source: Literal["own_thoughts"] = Field(
+        description="what the model that is cut writes itself after the prompts of the recipe's traces"
+    )
+    max_tokens: int = Field(default=512, ge=1, description="tokens that it may write after each prompt")
+    temperature: float = Field(default=0.0, ge=0, description="of its sampling; 0: the likeliest token each time")
+    seed: int = Field(default=1, ge=0, description="seed of its sampling")
+
+
+CalibrationSection = Annotated[
+    TracesCalibration | TextCalibration | OwnThoughtsCalibration, Field(discriminator="source")
+]
+
+
+class _Cut(Section):
+    """What every method has."""
+
+    cut_from: str | None = Field(
+        default=None,
+        description="folder of a pruned model with its plan, such as a run's export, that is cut further; default: "
+        "model.unpruned is cut",
+    )
+
+
+class _Measured(_Cut):
+    """What every method has that measures."""
+
+    calibration_traces: int = Field(
+        default=128, ge=1, description="on how many traces it measures (or texts, or thoughts: see calibration)"
+    )
+    calibration: CalibrationSection | None = Field(
+        default=None, description="on what it measures; default: the traces of the recipe's data"
+    )
+
+
+class TailPrune(_Cut):
     method: Literal["tail"] = Field(description="remove the last layers (reverse-order pruning)")
     layers: int = Field(ge=1, description="how many layers to remove")
 
 
-class LayersPrune(Section):
+class LayersPrune(_Cut):
     method: Literal["layers"] = Field(description="remove the layers that are named")
     remove: list[int] = Field(min_length=1, description="0-based indices in the unpruned model")
 
 
-class ShortGPTPrune(Section):
+class ShortGPTPrune(_Measured):
     method: Literal["shortgpt"] = Field(
         description="remove the layers of least block influence (ShortGPT, arXiv 2403.03853)"
     )
     layers: int = Field(ge=1, description="how many layers to remove")
-    calibration_traces: int = Field(
-        default=128, ge=1, description="traces of the recipe's data on which influence is measured"
+
+
+class PerplexityPrune(_Measured):
+    method: Literal["perplexity"] = Field(
+        description="remove layers one after the other, each time the one without which the loss is least (Shortened "
+        "LLaMA, arXiv 2402.02834; SLEB, arXiv 2402.09025)"
+    )
+    layers: int = Field(ge=1, description="how many layers to remove")
+    block: int = Field(default=1, ge=1, description="neighbouring layers that are removed together; divides layers")
+    tokens: Literal["labelled", "all"] = Field(
+        default="labelled",
+        description="tokens over which the mean loss is taken: labelled (thinking and answer; all of a plain text) or "
+        "all, the prompt's too",
+    )
+
+    @model_validator(mode="after")
+    def _whole_blocks(self) -> Self:
+        if self.layers % self.block:
+            raise ValueError(
+                f"layers={self.layers} is not a multiple of block={self.block}, and only whole blocks are removed"
+            )
+        return self
+
+
+class BlockDistancePrune(_Measured):
+    method: Literal["block_distance"] = Field(
+        description="remove the consecutive layers whose first input and last output are closest in angle (The "
+        "Unreasonable Ineffectiveness of the Deeper Layers, arXiv 2403.17887; PruneMe)"
+    )
+    layers: int = Field(ge=1, description="how many consecutive layers to remove")
+    tokens: Literal["last", "all"] = Field(
+        default="last", description="tokens at which the angle is taken: the last of each trace (as published) or all"
     )
 
 
-class WidthPrune(Section):
+class LaCoPrune(_Measured):
+    method: Literal["laco"] = Field(
+        description="merge layers into one below them while the final hidden states stay alike (LaCo, arXiv 2402.11187)"
+    )
+    layers: int | None = Field(
+        default=None,
+        ge=1,
+        description="stop when so many layers are gone, and refuse where the threshold allows fewer; default: as many "
+        "as the threshold allows",
+    )
+    calibration_traces: int = Field(
+        default=16, ge=1, description="on how many traces it measures (or texts, or thoughts: see calibration)"
+    )
+    layers_merged: int = Field(default=4, ge=2, description="C: layers of a group that become one")
+    lowest: int = Field(
+        default=1, ge=0, description="L: lowest layer into which others are merged, 0-based in the model that is cut"
+    )
+    highest: int | None = Field(
+        default=None,
+        ge=1,
+        description="H: highest layer that is merged, 0-based in the model that is cut; default: the last",
+    )
+    interval: int = Field(default=2, ge=1, description="I: layers to go down after a merge")
+    threshold: float = Field(
+        default=0.65,
+        ge=-1,
+        lt=1,
+        description="T: least cosine of the final hidden states to those of the model that is cut, mean over traces",
+    )
+
+
+class WidthPrune(_Measured):
     method: Literal["width"] = Field(
         description="remove the channels of least activation energy from every gated MLP; no layer goes"
     )
@@ -42,9 +152,6 @@ class WidthPrune(Section):
         default="uniform",
         description="uniform: one width for all layers, and a smaller file; by_layer: the same number of channels in "
         "all, shared out where energy is, stored with zeros up to the widest layer, so the file hardly shrinks",
-    )
-    calibration_traces: int = Field(
-        default=128, ge=1, description="traces of the recipe's data on which activations are measured"
     )
 
     @model_validator(mode="after")
@@ -62,7 +169,7 @@ class WidthPrune(Section):
         return self
 
 
-class LowRankPrune(Section):
+class LowRankPrune(_Measured):
     method: Literal["low_rank"] = Field(
         description="lower the rank of the layers' matrices, weighed by activations (after ASVD, arXiv 2312.05821); "
         "stored multiplied out, so that the effect on reasoning shows but nothing is saved"
@@ -71,11 +178,19 @@ class LowRankPrune(Section):
         gt=0, lt=1, description="share of these matrices' parameters that factors of such ranks would have"
     )
     multiple: int = Field(default=64, ge=1, description="of what a rank must be a multiple; GPUs want 64 or 128")
-    calibration_traces: int = Field(
-        default=128, ge=1, description="traces of the recipe's data on which activations are measured"
-    )
 
 
 PruneSection = Annotated[
-    TailPrune | LayersPrune | ShortGPTPrune | WidthPrune | LowRankPrune, Field(discriminator="method")
+    TailPrune
+    | LayersPrune
+    | ShortGPTPrune
+    | PerplexityPrune
+    | BlockDistancePrune
+    | LaCoPrune
+    | WidthPrune
+    | LowRankPrune,
+    Field(discriminator="method"),
 ]
+
+METHODS_BY_COUNT = ("tail", "shortgpt", "block_distance", "perplexity", "laco")
+"""the methods that are told how many layers to remove, and find out which"""

@@ -135,7 +135,7 @@ def _lineage(facts: Mapping[str, Any], difference: float | None) -> list[str]:
         f"- unpruned: {_named(recipe['model']['unpruned'])}",
         *([f"- pruned: {_named(recipe['model']['pruned'])}"] if recipe["model"].get("pruned") else []),
         f"- pruned by {plan.get('method', 'others')}: layers {plan.get('removed', 'not recorded')} "
-        f"of {plan.get('layers', 'not recorded')} removed{merged}{_narrowed(plan)}",
+        f"of {plan.get('layers', 'not recorded')} removed{merged}{_narrowed(plan)}{_cuts(plan)}",
         f"- adapter: {recipe['adapter']['method']}; {_merged(difference)}",
         f"- data: {facts['data']['traces_kept']} traces, hash `{facts['data']['hash']}`"
         + (f", from {origins}" if origins else ""),
@@ -150,6 +150,11 @@ def _narrowed(plan: Mapping[str, Any]) -> str:
     return (f"; MLP channels: {describe_channels(channels['width'], channels['widths'])}" if channels else "") + (
         f"; low rank: {describe_ranks(ranks)}" if ranks else ""
     )
+
+
+def _cuts(plan: Mapping[str, Any]) -> str:
+    cuts = [f"{cut['method']} {cut['removed'] or cut.get('narrowed', '')}" for cut in plan.get("cuts") or ()]
+    return f"; in {len(cuts)} cuts: {', then '.join(cuts)}" if cuts else ""
 
 
 def _merged(difference: float | None) -> str:

@@ -54,6 +54,7 @@ def tell_plan(pruned: Path, export: Path) -> None:
         return
     plan = json.loads((pruned / PLAN).read_text(encoding="utf-8"))
     told = {**plan, "unpruned": hub_id(plan.get("unpruned")) or LOCAL, "details": publishable(plan.get("details", {}))}
+    told |= {"cuts": [publishable(cut) for cut in plan["cuts"]]} if plan.get("cuts") else {}
     write_whole(export / PLAN, json.dumps(told, indent=2) + "\n")
 
 

@@ -18,10 +18,10 @@ from eval.show.answers import room_to_reason
 from eval.show.tables import budget_name
 from eval.sweep import SweepSpec, check_context, make_confirm_spec, make_sweep_spec
 from prune.calibration import calibration_set
-from prune.methods.table import check_fits, method_of
+from prune.make import check_request
 from recipes.data import DataSection
 from recipes.errors import UserError
-from recipes.schema import ModelSection, Recipe
+from recipes.schema import Recipe
 from runtime.ranks import Ranks, on_every_rank, on_first_rank
 from train.arguments import Arithmetic, arithmetic
 from train.determinism import check_deterministic
@@ -89,7 +89,7 @@ def measured_suites(spec: SweepSpec, confirm: SweepSpec | None) -> tuple[Suite, 
 def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
     """Reads and checks everything that needs no weights; UserError names the key or the row that is wrong."""
     spec, confirm = on_every_rank(ranks, lambda: _read_specs(recipe))
-    on_first_rank(ranks, lambda: _check_models(recipe.model, spec))
+    on_first_rank(ranks, lambda: _check_models(recipe, spec))
     measured = measured_suites(spec, confirm)
     kind, count = device().type, ranks.count
     on_every_rank(ranks, lambda: check_zero(recipe.zero, recipe.model, recipe.prune, recipe.adapter, kind, count))
@@ -137,16 +137,17 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
             check_context(each, context, "sweep.budgets")
     check_held(recipe.sweep.engine, recipe.model.unpruned, load_config(recipe.model.unpruned, recipe.model))
     if recipe.prune is not None:
-        check_fits(method_of(recipe.prune), load_config(recipe.model.unpruned, recipe.model))
+        check_request(recipe.prune, recipe.model)
     return spec, confirm
 
 
-def _check_models(model: ModelSection, spec: SweepSpec) -> None:
+def _check_models(recipe: Recipe, spec: SweepSpec) -> None:
     """UserError where a model that is here is not sound, or has no row for a token of the tokenizer; one rank reads
     all weights once."""
-    check_model(model.unpruned, spec.tokenizer)
-    if model.pruned is not None:
-        check_model(model.pruned, spec.tokenizer)
+    cut_from = recipe.prune.cut_from if recipe.prune else None
+    for model in (recipe.model.unpruned, recipe.model.pruned, cut_from):
+        if model is not None:
+            check_model(model, spec.tokenizer)
 
 
 def _check_sections(recipe: Recipe) -> None:

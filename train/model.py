@@ -15,7 +15,7 @@ from prune.channels import facts_of
 from prune.inspect import check_folder
 from prune.make import make_pruned
 from prune.plan import FILE_NAME as PLAN
-from prune.plan import describe_cut
+from prune.plan import Cut, describe_cut
 from prune.plan import load as load_plan
 from recipes.errors import UserError
 from recipes.prune import WidthPrune
@@ -75,7 +75,14 @@ def plan_facts(pruned: str) -> dict[str, Any] | None:
         **({"channels": facts_of(plan.channels)} if plan.channels is not None else {}),
         **({"ranks": dict(plan.ranks)} if plan.ranks else {}),
         **({"in words": describe_cut(plan)} if plan.channels is not None or plan.ranks else {}),
+        **({"cuts": [_cut_facts(cut) for cut in plan.cuts]} if plan.cuts else {}),
     }
+
+
+def _cut_facts(cut: Cut) -> dict[str, Any]:
+    facts = {"method": cut.method, "removed": list(cut.removed), "source": cut.source}
+    facts |= {"merged": [list(group) for group in cut.merged]} if cut.merged else {}
+    return facts | ({"narrowed": cut.narrowed} if cut.narrowed else {})
 
 
 def peft_config(adapter: AdapterSection) -> LoraConfig | None:

@@ -14,7 +14,13 @@ LOCAL = "(local)"
 PLACE_KEY = re.compile(r"(^|_)(dir|path|file|folder|url|python|scores)$")
 """recipe keys whose texts are paths or addresses"""
 
-OTHER_PLACES = ("run.resume", "zero.config")
+OTHER_PLACES = (
+    "run.resume",
+    "zero.config",
+    "prune.cut_from",
+    "request.prune.cut_from",
+    "details.request.prune.cut_from",
+)
 MODELS = ("unpruned", "pruned")
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 PATH = re.compile(r"(~|\.{1,2}/|[A-Za-z]:\\|/[^/<>\s]+/|file:).*")

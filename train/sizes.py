@@ -10,6 +10,7 @@ from peft import get_peft_model
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from data_prep.models import DTYPES, load_config
+from prune.further import cut_model
 from prune.methods.table import check_fits, expected_values, method_of
 from recipes.errors import UserError
 from recipes.prune import PruneSection
@@ -69,14 +70,14 @@ def _with_adapter(pruned: PreTrainedModel, adapter: AdapterSection) -> torch.nn.
 
 
 def _configs(section: ModelSection, prune: PruneSection | None) -> tuple[Any, Any]:
-    """The configs of the unpruned and of the pruned model."""
+    """The configs of the unpruned and of the pruned model; where only a measurement decides its size, the largest."""
     unpruned = load_config(section.unpruned, section)
     if prune is None:
         return unpruned, load_config(section.pruned or section.unpruned, section)
+    uncut, pruned = (load_config(cut_model(prune, section), section) for _ in range(2))
     method = method_of(prune)
-    check_fits(method, unpruned)
-    pruned = load_config(section.unpruned, section)
-    for key, value in expected_values(method, unpruned).items():
+    check_fits(method, uncut)
+    for key, value in expected_values(method, uncut).items():
         setattr(pruned, key, value)
     return unpruned, pruned
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from prune.forward import decoder_output, measuring
 from prune.methods.method import Batches
 from recipes.errors import UserError
 
@@ -19,18 +20,14 @@ def mean_squares(model: PreTrainedModel, modules: Mapping[str, nn.Module], batch
     Squares are taken in float32 and summed in float64 whatever the model's dtype. The model is left as it was.
     UserError where there is no token, or where a sum is not finite.
     """
-    meter, training = _Meter(), model.training
+    meter = _Meter()
     hooks = [module.register_forward_pre_hook(meter.add_to(name)) for name, module in modules.items()]
-    model.eval()
     try:
-        with torch.no_grad():
+        with measuring(model):
             for batch in batches:
                 meter.start(batch["attention_mask"])
-                inputs = {name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}
-                # the decoder alone: logits [rows, longest, vocabulary] would cost more memory than all the rest
-                model.get_decoder()(**inputs, use_cache=False)
+                decoder_output(model, batch)
     finally:
-        model.train(training)
         for hook in hooks:
             hook.remove()
     return _means(meter)
@@ -62,7 +59,10 @@ class _Meter:
 
 def _means(meter: _Meter) -> dict[str, Tensor]:
     if meter.tokens == 0:
-        raise UserError("prune: no calibration tokens; give at least one trace (prune.calibration_traces, data.traces)")
+        raise UserError(
+            "prune: no calibration tokens; give at least one trace (prune.calibration_traces, data.traces) or text "
+            "(prune.calibration)"
+        )
     means = {name: (total / meter.tokens).cpu() for name, total in meter.sums.items()}
     if broken := sorted(name for name, mean in means.items() if not bool(torch.isfinite(mean).all())):
         raise UserError(

@@ -5,7 +5,6 @@ Block influence says how much a layer turns the hidden state (equation 1 there).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +15,8 @@ from torch.nn.functional import cosine_similarity
 from transformers import PreTrainedModel
 
 from prune.families import decoder_layers
-from prune.methods.method import Batches, Choice, check_count
-from recipes.errors import UserError
+from prune.forward import decoder_output, measuring
+from prune.methods.method import Batches, Choice, check_count, checked_means
 from recipes.prune import ShortGPTPrune
 
 
@@ -59,22 +58,18 @@ def block_influence(model: PreTrainedModel, batches: Batches) -> list[float]:
     Raises UserError where there is no token, or where an influence is not finite.
     """
     layers = decoder_layers(model)
-    meter, training = _Meter(len(layers)), model.training
+    meter = _Meter(len(layers))
     hooks = [layer.register_forward_pre_hook(meter.enter, with_kwargs=True) for layer in layers]
     hooks += [layer.register_forward_hook(meter.leave(i)) for i, layer in enumerate(layers)]
-    model.eval()
     try:
-        with torch.no_grad():
+        with measuring(model):
             for batch in batches:
                 meter.start(batch["attention_mask"])
-                inputs = {name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}
-                # the decoder alone: logits [rows, longest, vocabulary] would cost more memory than all the rest
-                model.get_decoder()(**inputs, use_cache=False)
+                decoder_output(model, batch)
     finally:
-        model.train(training)
         for hook in hooks:
             hook.remove()
-    return _means(meter)
+    return list(checked_means(dict(enumerate(meter.sums)), meter.tokens, "block influence of layers").values())
 
 
 class _Meter:
@@ -106,15 +101,3 @@ class _Meter:
             self.sums[index] += float((1.0 - cosine.double()).sum())
 
         return add
-
-
-def _means(meter: _Meter) -> list[float]:
-    if meter.tokens == 0:
-        raise UserError("prune: no calibration tokens; give at least one trace (prune.calibration_traces, data.traces)")
-    means = [total / meter.tokens for total in meter.sums]
-    broken = [i for i, mean in enumerate(means) if not math.isfinite(mean)]
-    if broken:
-        raise UserError(
-            f"prune: the block influence of layers {broken} is not finite; use model.dtype=float32 or check the weights"
-        )
-    return means

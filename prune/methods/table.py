@@ -6,19 +6,35 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from prune.families import cut_values
+from prune.methods.block_distance import BlockDistance
+from prune.methods.laco import LaCo
 from prune.methods.layers import Layers
 from prune.methods.low_rank import LowRank
 from prune.methods.method import Method, Narrowing
+from prune.methods.perplexity import Perplexity
 from prune.methods.shortgpt import ShortGPT
 from prune.methods.tail import Tail
 from prune.methods.width import Width
 from recipes.errors import UserError
-from recipes.prune import LayersPrune, LowRankPrune, PruneSection, ShortGPTPrune, TailPrune, WidthPrune
+from recipes.prune import (
+    BlockDistancePrune,
+    LaCoPrune,
+    LayersPrune,
+    LowRankPrune,
+    PerplexityPrune,
+    PruneSection,
+    ShortGPTPrune,
+    TailPrune,
+    WidthPrune,
+)
 
 METHODS: Mapping[type, Callable[[Any], Method]] = {
     TailPrune: Tail,
     LayersPrune: Layers,
     ShortGPTPrune: ShortGPT,
+    PerplexityPrune: Perplexity,
+    BlockDistancePrune: BlockDistance,
+    LaCoPrune: LaCo,
     WidthPrune: Width,
     LowRankPrune: LowRank,
 }

@@ -13,7 +13,7 @@ from data_prep.prepared.prepare import Prepared, prepare, quiet
 from data_prep.problem import Suite
 from data_prep.suites.load import load_suite
 from data_prep.tokens.prompts import think_format
-from data_prep.tokens.tokenize import Row
+from data_prep.tokens.tokenize import IGNORED, Row
 from prune.calibration import calibration_batches, calibration_set
 from recipes.data import DataSection, FormatSection
 from recipes.quality import SelectSection
@@ -64,3 +64,9 @@ def test_the_first_rows_are_batched_longest_first() -> None:
 
 def test_more_rows_than_there_are_give_what_there_is() -> None:
     assert len(calibration_batches([Row("1", [1], [1])], count=99, batch_size=8, pad_id=0)) == 1
+
+
+def test_labels_are_padded_with_what_is_not_learned() -> None:
+    rows = [Row("a", [5, 6, 7], [IGNORED, 6, 7]), Row("b", [8, 9], [IGNORED, 9])]
+    (batch,) = calibration_batches(rows, count=2, batch_size=2, pad_id=0)
+    assert batch["labels"].tolist() == [[IGNORED, 6, 7], [IGNORED, 9, IGNORED]]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prune.channels import Channels, describe_channels, facts_of, from_fields, to_fields
+from prune.channels import Channels, compose_channels, describe_channels, facts_of, from_fields, to_fields
 from recipes.errors import UserError
 
 UNEVEN = Channels(width=8, kept=((0, 1, 2, 3, 7), (5,), (0, 2, 4)))
@@ -60,3 +60,20 @@ def test_uneven_widths_say_that_the_file_is_not_smaller() -> None:
 
 def test_the_run_record_has_widths_alone() -> None:
     assert facts_of(UNEVEN) == {"width": 8, "widths": [5, 1, 3]}
+
+
+FIRST = Channels(width=8, kept=((0, 2, 4, 6), (1, 3, 5, 7), (4, 5, 6, 7)))
+
+
+def test_channels_of_a_second_cut_are_counted_in_the_unpruned_model() -> None:
+    """The second cut drops layer 1, and keeps channels in places 1 and 3 of the first layer, 0 and 1 of the last."""
+    second = Channels(width=4, kept=((1, 3), (0, 1)))
+    assert compose_channels(FIRST, second, places=(0, 2)) == Channels(width=8, kept=((2, 6), (4, 5)))
+
+
+def test_a_second_cut_of_layers_keeps_the_channels_of_those_that_stay() -> None:
+    assert compose_channels(FIRST, None, places=(1,)) == Channels(width=8, kept=((1, 3, 5, 7),))
+
+
+def test_after_a_cut_of_layers_channels_are_those_of_the_second_cut() -> None:
+    assert compose_channels(None, FIRST, places=(0, 1, 2)) == FIRST

@@ -235,3 +235,20 @@ def test_a_plan_of_channels_shows_what_each_layer_keeps() -> None:
         "    0       0.7500         2",
         "    1       1.0000         3",
     ]
+
+
+def test_what_a_method_measured_is_shown() -> None:
+    steps = [{"removed": [3], "loss": 0.5, "losses": {}}, {"removed": [0, 1], "loss": 0.75, "losses": {}}]
+    attempts = [
+        {"group": [3, 4, 5], "cosine": 0.9, "accepted": True},
+        {"group": [1, 2], "cosine": 0, "accepted": False},
+    ]
+    choice = {"loss_before": 0.25, "steps": steps, "attempts": attempts}
+    plan = PrunePlan(method="both", layers=LAYERS, removed=(3,), details={"choice": choice})
+    assert describe_plan(plan).splitlines()[4:] == [
+        "loss       0.250000 before",
+        "           0.500000 without 3",
+        "           0.750000 without 0, 1",
+        "cosine     0.900000 with 4, 5 in 3: merged",
+        "cosine     0.000000 with 2 in 1: refused",
+    ]

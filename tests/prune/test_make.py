@@ -14,11 +14,22 @@ from data_prep.models import load_tokenizer
 from data_prep.prepared.prepare import Prepared, quiet
 from data_prep.tokens.prompts import think_format
 from prune.calibration import calibration_set
-from prune.inspect import check_folder
-from prune.make import make_pruned
+from prune.inspect import check_folder, describe_plan
+from prune.make import check_request, make_pruned
 from recipes.data import DataSection, FormatSection
 from recipes.errors import UserError
-from recipes.prune import LayersPrune, LowRankPrune, PruneSection, ShortGPTPrune, TailPrune, WidthPrune
+from recipes.prune import (
+    LaCoPrune,
+    LayersPrune,
+    LowRankPrune,
+    OwnThoughtsCalibration,
+    PerplexityPrune,
+    PruneSection,
+    ShortGPTPrune,
+    TailPrune,
+    TextCalibration,
+    WidthPrune,
+)
 from recipes.schema import ModelSection
 from recipes.traces import NanoTraces
 from tests.prune.models import IDLE, LAYERS
@@ -150,3 +161,155 @@ def test_folder_of_something_else_is_refused(unpruned: Path, traces: Traces, tmp
 def test_removing_every_layer_is_refused(section: PruneSection, unpruned: Path, traces: Traces, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"{LAYERS} of {LAYERS} layers would be removed"):
         make_pruned(section, ModelSection(unpruned=str(unpruned)), traces(12), tmp_path / "p")
+
+
+def nothing_prepared() -> Prepared:
+    pytest.fail("traces were prepared")
+
+
+def test_what_earlier_versions_asked_for_is_asked_for_in_the_same_words(
+    unpruned: Path, traces: Traces, tmp_path: Path
+) -> None:
+    plan = make_pruned(SHORTGPT, ModelSection(unpruned=str(unpruned)), traces(5), tmp_path / "p")
+    assert plan.details["request"] == {
+        "prune": {"method": "shortgpt", "layers": 1, "calibration_traces": 8},
+        "dtype": "float32",
+        "data_hash": traces(5)().hash,
+    }
+
+
+def test_traces_by_name_are_the_same_request_as_by_default(unpruned: Path, traces: Traces, tmp_path: Path) -> None:
+    named = ShortGPTPrune.model_validate({**SHORTGPT.model_dump(), "calibration": {"source": "traces"}})
+    model = ModelSection(unpruned=str(unpruned))
+    first = make_pruned(SHORTGPT, model, traces(5), tmp_path / "p")
+    assert make_pruned(named, model, traces(5), tmp_path / "p") == first
+
+
+def test_plain_text_needs_no_traces(unpruned: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("start 2 #1 +3\n\nstart 4 #1 -1\n")
+    texts = TextCalibration(source="text", path=tmp_path / "t.txt", max_tokens=3)
+    section = PerplexityPrune(method="perplexity", layers=1, calibration=texts)
+    plan = make_pruned(section, ModelSection(unpruned=str(unpruned)), nothing_prepared, tmp_path / "p")
+    assert (plan.details["calibration_traces"], plan.details["calibration_tokens"]) == (2, 6)
+    assert plan.details["request"]["texts_shortened"] == 2
+    assert plan.details["choice"]["steps"][0]["removed"] == list(plan.removed)
+
+
+def test_other_texts_are_another_request(unpruned: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("start 2 #1 +3")
+    texts = TextCalibration(source="text", path=tmp_path / "t.txt")
+    section = ShortGPTPrune(method="shortgpt", layers=1, calibration=texts)
+    make_pruned(section, ModelSection(unpruned=str(unpruned)), nothing_prepared, tmp_path / "p")
+    (tmp_path / "t.txt").write_text("start 2 #1 +4")
+    with pytest.raises(UserError, match="another pruned model"):
+        make_pruned(section, ModelSection(unpruned=str(unpruned)), nothing_prepared, tmp_path / "p")
+
+
+def test_own_thoughts_take_the_place_of_those_of_the_traces(unpruned: Path, traces: Traces, tmp_path: Path) -> None:
+    kind = OwnThoughtsCalibration(source="own_thoughts", max_tokens=2)
+    section = ShortGPTPrune(method="shortgpt", layers=1, calibration_traces=3, calibration=kind)
+    plan = make_pruned(section, ModelSection(unpruned=str(unpruned)), traces(5), tmp_path / "p")
+    prompts = sum(row.labels.count(-100) for row in traces(5)().rows[:3])
+    assert 0 <= plan.details["thoughts_ended"] <= 3
+    assert prompts + 3 <= plan.details["calibration_tokens"] <= prompts + 6
+
+
+def test_a_merge_on_disk_is_the_plan_carried_out(unpruned: Path, traces: Traces, tmp_path: Path) -> None:
+    section = LaCoPrune(method="laco", layers=1, layers_merged=2, threshold=-1)
+    plan = make_pruned(section, ModelSection(unpruned=str(unpruned)), traces(5), tmp_path / "p")
+    before = AutoModelForCausalLM.from_pretrained(unpruned).model.layers
+    after = AutoModelForCausalLM.from_pretrained(tmp_path / "p").model.layers
+    assert (plan.merged, plan.removed) == (((LAYERS - 2, LAYERS - 1),), (LAYERS - 1,))
+    # of two layers the sum is the second one
+    assert torch.equal(after[LAYERS - 2].mlp.up_proj.weight, before[LAYERS - 1].mlp.up_proj.weight)
+
+
+def test_a_cut_of_a_cut_is_the_cut_of_both(unpruned: Path, tmp_path: Path) -> None:
+    """Layers 1 and 4 go, then layer 3; held against the unpruned model without 1, 3 and 4."""
+    model, once, twice = ModelSection(unpruned=str(unpruned)), tmp_path / "once", tmp_path / "twice"
+    make_pruned(LayersPrune(method="layers", remove=[1, 4]), model, nothing_prepared, once)
+    again = LayersPrune(method="layers", remove=[3], cut_from=str(once))
+    plan = make_pruned(again, model, nothing_prepared, twice)
+    make_pruned(LayersPrune(method="layers", remove=[1, 3, 4]), model, nothing_prepared, tmp_path / "both")
+    assert (twice / "model.safetensors").read_bytes() == (tmp_path / "both/model.safetensors").read_bytes()
+    assert (plan.removed, [cut.removed for cut in plan.cuts]) == ((1, 3, 4), [(1, 4), (3,)])
+    assert plan.unpruned == str(unpruned)
+    assert check_folder(twice).plan == plan == make_pruned(again, model, nothing_prepared, twice)
+    told = [line for line in describe_plan(plan).splitlines() if line.startswith("cut")]
+    assert told == ["cut 1      layers: removed 1, 4", "cut 2      layers: removed 3"]
+
+
+def test_another_model_to_cut_further_is_another_request(unpruned: Path, tmp_path: Path) -> None:
+    model = ModelSection(unpruned=str(unpruned))
+    for first in (0, 1):
+        make_pruned(LayersPrune(method="layers", remove=[first]), model, nothing_prepared, tmp_path / str(first))
+    sections = [TailPrune(method="tail", layers=1, cut_from=str(tmp_path / str(first))) for first in (0, 1)]
+    make_pruned(sections[0], model, nothing_prepared, tmp_path / "p")
+    with pytest.raises(UserError, match="another pruned model"):
+        make_pruned(sections[1], model, nothing_prepared, tmp_path / "p")
+
+
+def test_the_layers_of_the_model_that_is_cut_count(unpruned: Path, tmp_path: Path) -> None:
+    model = ModelSection(unpruned=str(unpruned))
+    make_pruned(TAIL, model, nothing_prepared, tmp_path / "once")
+    with pytest.raises(UserError, match=f"{LAYERS - 2} of {LAYERS - 2} layers would be removed"):
+        check_request(TailPrune(method="tail", layers=LAYERS - 2, cut_from=str(tmp_path / "once")), model)
+
+
+def test_texts_that_are_not_there_are_refused_before_anything_is_loaded(unpruned: Path, tmp_path: Path) -> None:
+    texts = TextCalibration(source="text", path=tmp_path / "gone.txt")
+    section = ShortGPTPrune(method="shortgpt", layers=1, calibration=texts)
+    with pytest.raises(UserError, match="prune.calibration.path=.*no such file"):
+        check_request(section, ModelSection(unpruned=str(unpruned)))
+
+
+def test_texts_beyond_the_context_are_refused(unpruned: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("start 2 #1 +3")
+    texts = TextCalibration(source="text", path=tmp_path / "t.txt", max_tokens=600)
+    section = ShortGPTPrune(method="shortgpt", layers=1, calibration=texts)
+    with pytest.raises(UserError, match=r"max_tokens=600: text would take 600 tokens.*512; write at most 512"):
+        check_request(section, ModelSection(unpruned=str(unpruned)))
+
+
+def test_thoughts_beyond_the_context_are_refused_before_weights_are_loaded(
+    unpruned: Path, traces: Traces, tmp_path: Path
+) -> None:
+    kind = OwnThoughtsCalibration(source="own_thoughts", max_tokens=512)
+    section = ShortGPTPrune(method="shortgpt", layers=1, calibration_traces=3, calibration=kind)
+    longest = max(row.labels.count(-100) for row in traces(5)().rows[:3])
+    with pytest.raises(UserError, match=f"would take {longest + 512} tokens.*write at most {512 - longest}"):
+        make_pruned(section, ModelSection(unpruned=str(unpruned)), traces(5), tmp_path / "p")
+
+
+@pytest.mark.parametrize("then", [TAIL, WIDTH.changed(width=8)], ids=["layers", "channels"])
+def test_a_narrowed_model_is_cut_further_and_counted_in_the_unpruned_one(
+    then: PruneSection, unpruned: Path, traces: Traces, tmp_path: Path
+) -> None:
+    model = ModelSection(unpruned=str(unpruned))
+    first = make_pruned(WIDTH, model, traces(12), tmp_path / "first")
+    plan = make_pruned(then.changed(cut_from=str(tmp_path / "first")), model, traces(12), tmp_path / "p")
+    before = AutoModelForCausalLM.from_pretrained(unpruned).model.layers
+    after = AutoModelForCausalLM.from_pretrained(tmp_path / "p").model.layers
+    assert plan.channels is not None and first.channels is not None
+    assert check_folder(tmp_path / "p").plan == plan and describe_plan(plan)
+    for place, own, layer in zip(plan.kept, plan.channels.kept, after, strict=True):
+        assert set(own) <= set(first.channels.kept[place])
+        assert torch.equal(layer.mlp.up_proj.weight, before[place].mlp.up_proj.weight[list(own)])
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "message"),
+    [
+        (WIDTH.changed(widths="by_layer"), TAIL, "differ in width"),
+        (LOW_RANK, TAIL, "a lower rank"),
+        (WIDTH, LaCoPrune(method="laco", layers=1), "lost channels of its own"),
+    ],
+    ids=["by layer", "low rank", "merge"],
+)
+def test_what_a_second_cut_would_make_untrue_is_refused_without_weights(
+    first: PruneSection, then: PruneSection, message: str, unpruned: Path, traces: Traces, tmp_path: Path
+) -> None:
+    model = ModelSection(unpruned=str(unpruned))
+    make_pruned(first, model, traces(12), tmp_path / "first")
+    with pytest.raises(UserError, match=f"cut_from=.* it cannot be cut so: .*{message}"):
+        check_request(then.changed(cut_from=str(tmp_path / "first")), model)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prune.channels import Channels
-from prune.plan import PrunePlan, describe_cut, describe_merges, from_json, load, save, to_json
+from prune.plan import Cut, PrunePlan, compose, describe_cut, describe_merges, from_json, load, save, to_json
 from recipes.errors import UserError
 
 PLAN = PrunePlan(
@@ -184,3 +184,79 @@ def test_impossible_merge_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=message):
         PrunePlan(method="laco", layers=4, removed=removed, merged=merged)
+
+
+FIRST = PrunePlan(
+    method="shortgpt",
+    layers=6,
+    removed=(1, 4),
+    scores=(5, 0, 3, 4, 1, 6),
+    unpruned="big",
+    source="f0",
+    details={"a": 1},
+)
+SECOND = PrunePlan(method="perplexity", layers=4, removed=(2,), scores=(9, 8, 7, 6), source="f1", details={"b": 2})
+
+
+def test_a_second_cut_is_counted_in_the_layers_of_the_unpruned_model() -> None:
+    """Layers 0, 2, 3, 5 are left of the first cut, so layer 2 of what it left is layer 3."""
+    both = compose(FIRST, SECOND)
+    assert (both.layers, both.removed, both.kept) == (6, (1, 3, 4), (0, 2, 5))
+    assert (both.unpruned, both.source, both.method, both.details, both.scores) == (
+        *("big", "f0", "perplexity"),
+        *({"b": 2}, ()),
+    )
+
+
+def test_every_cut_is_recorded() -> None:
+    first, second = compose(FIRST, SECOND).cuts
+    scores = {"0": 5, "1": 0, "2": 3, "3": 4, "4": 1, "5": 6}
+    assert first == Cut("shortgpt", (1, 4), "f0", scores, {"a": 1})
+    assert second == Cut("perplexity", (3,), "f1", {"0": 9, "2": 8, "3": 7, "5": 6}, {"b": 2})
+
+
+def test_a_third_cut_follows_two() -> None:
+    third = compose(compose(FIRST, SECOND), PrunePlan(method="tail", layers=3, removed=(2,), source="f2"))
+    assert (third.removed, [cut.removed for cut in third.cuts]) == ((1, 3, 4, 5), [(1, 4), (3,), (5,)])
+
+
+def test_merges_of_two_cuts_follow_each_other() -> None:
+    """2 goes into 1; of 0, 1, 3, 4, 5 layers 3 and 1 are places 2 and 1, and 3 goes into the merged 1."""
+    first = PrunePlan(method="laco", layers=6, removed=(2,), merged=((1, 2),))
+    both = compose(first, PrunePlan(method="laco", layers=5, removed=(2,), merged=((1, 2),)))
+    assert (both.merged, both.removed) == (((1, 2), (1, 3)), (2, 3))
+
+
+def test_a_layer_that_took_others_in_may_go_with_a_later_cut() -> None:
+    first = PrunePlan(method="laco", layers=4, removed=(2,), merged=((1, 2),))
+    assert compose(first, PrunePlan(method="layers", layers=3, removed=(1,))).removed == (1, 2)
+
+
+def test_a_plan_of_several_cuts_survives_json() -> None:
+    assert from_json(to_json(compose(FIRST, SECOND))) == compose(FIRST, SECOND)
+
+
+def test_a_cut_of_another_model_cannot_follow() -> None:
+    with pytest.raises(UserError, match="5 layers cannot follow one that keeps 4"):
+        compose(FIRST, PrunePlan(method="tail", layers=5, removed=(4,)))
+
+
+def test_cuts_that_do_not_make_up_the_plan_are_refused() -> None:
+    with pytest.raises(UserError, match=r"its cuts remove layers \[1\], but the plan removes \[1, 2\]"):
+        PrunePlan(method="tail", layers=4, removed=(1, 2), cuts=(Cut("tail", (1,), "f0"),))
+
+
+EVEN = PrunePlan(method="width", layers=3, removed=(), channels=Channels(width=4, kept=((0, 1), (1, 2), (2, 3))))
+
+
+def test_layers_that_are_removed_after_a_narrowing_take_their_channels_along() -> None:
+    both = compose(EVEN, PrunePlan(method="tail", layers=3, removed=(2,)))
+    assert (both.removed, both.channels) == ((2,), Channels(width=4, kept=((0, 1), (1, 2))))
+    assert [cut.narrowed[:13] for cut in both.cuts] == ["with channels", ""]
+    assert from_json(to_json(both)) == both
+
+
+@pytest.mark.parametrize(("earlier", "message"), [(NARROW, "differ in width"), (LOW_RANK, "a lower rank")])
+def test_what_a_further_cut_would_make_untrue_is_not_cut_further(earlier: PrunePlan, message: str) -> None:
+    with pytest.raises(UserError, match=f"cannot be cut further: .*{message}"):
+        compose(earlier, PrunePlan(method="tail", layers=2, removed=(1,)))

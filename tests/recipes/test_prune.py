@@ -5,14 +5,40 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from recipes.prune import LayersPrune, PruneSection, ShortGPTPrune, TailPrune
+from recipes.prune import (
+    BlockDistancePrune,
+    LaCoPrune,
+    LayersPrune,
+    OwnThoughtsCalibration,
+    PerplexityPrune,
+    PruneSection,
+    ShortGPTPrune,
+    TailPrune,
+    TextCalibration,
+    TracesCalibration,
+)
 
 SECTION: TypeAdapter[PruneSection] = TypeAdapter(PruneSection)
 
 
 def test_the_method_decides_the_section() -> None:
-    texts = ({"method": "tail", "layers": 1}, {"method": "layers", "remove": [3]}, {"method": "shortgpt", "layers": 2})
-    assert [type(SECTION.validate_python(text)) for text in texts] == [TailPrune, LayersPrune, ShortGPTPrune]
+    texts = (
+        {"method": "tail", "layers": 1},
+        {"method": "layers", "remove": [3]},
+        {"method": "shortgpt", "layers": 2},
+        {"method": "perplexity", "layers": 4, "block": 2},
+        {"method": "block_distance", "layers": 2},
+        {"method": "laco"},
+    )
+    sections = [TailPrune, LayersPrune, ShortGPTPrune, PerplexityPrune, BlockDistancePrune, LaCoPrune]
+    assert [type(SECTION.validate_python(text)) for text in texts] == sections
+
+
+def test_the_source_decides_on_what_is_measured() -> None:
+    sources = ({"source": "traces"}, {"source": "text", "path": "t.txt"}, {"source": "own_thoughts"})
+    kinds = [ShortGPTPrune.model_validate({"method": "shortgpt", "layers": 1, "calibration": each}) for each in sources]
+    found = [type(section.calibration) for section in kinds]
+    assert found == [TracesCalibration, TextCalibration, OwnThoughtsCalibration]
 
 
 @pytest.mark.parametrize(
@@ -23,13 +49,22 @@ def test_the_method_decides_the_section() -> None:
         {"method": "shortgpt", "layers": 1, "calibration_traces": 0},
         {"method": "tail", "layers": 1, "calibration_traces": 8},
         {"method": "no-such-method", "layers": 1},
+        {"method": "perplexity", "layers": 3, "block": 2},
+        {"method": "block_distance", "layers": 2, "tokens": "labelled"},
+        {"method": "laco", "threshold": 1},
+        {"method": "laco", "layers_merged": 1},
+        {"method": "tail", "layers": 1, "calibration": {"source": "traces"}},
+        {"method": "shortgpt", "layers": 1, "calibration": {"source": "text"}},
+        {"method": "shortgpt", "layers": 1, "calibration": {"source": "traces", "path": "t.txt"}},
         {"method": "width"},
         {"method": "width", "width": 128, "share": 0.5},
         {"method": "width", "share": 1.0},
         {"method": "low_rank", "share": 0.0},
     ],
     ids=[
-        *("no layers", "none named", "no traces", "key of another method", "no method"),
+        *("no layers", "none named", "no traces", "key of another method", "no method", "half a block"),
+        *("tokens of another method", "no cosine is above 1", "a group of one", "nothing is measured"),
+        *("text without a file", "a file of traces"),
         *("no width", "two widths", "all channels", "no parameters"),
     ],
 )

@@ -29,6 +29,18 @@ def test_the_plan_is_told_without_paths_and_with_its_fingerprint(tmp_path: Path)
     assert told == {"unpruned": "(local)", "source": "sha256:1", "removed": [1], "details": {"path": "(local)"}}
 
 
+def test_the_cuts_of_a_plan_are_told_without_paths(tmp_path: Path) -> None:
+    request = {"request": {"prune": {"method": "tail", "cut_from": "runs/first/export"}}}
+    cut = {"method": "tail", "removed": [1], "source": "sha256:2", "details": request}
+    plan = {"unpruned": "", "removed": [1], "details": request, "cuts": [cut]}
+    (tmp_path / "prune_plan.json").write_text(json.dumps(plan))
+    (tmp_path / "out").mkdir()
+    tell_plan(tmp_path, tmp_path / "out")
+    told = json.loads((tmp_path / "out" / "prune_plan.json").read_text())
+    local = {"request": {"prune": {"method": "tail", "cut_from": "(local)"}}}
+    assert (told["details"], told["cuts"]) == (local, [{**cut, "details": local}])
+
+
 def test_without_a_plan_nothing_is_told(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     tell_plan(tmp_path, tmp_path / "out")

@@ -28,6 +28,10 @@ REFUSED = {
     ),
     "sweep.budgets=[16,9999]": "sweep.budgets: 9999 thinking tokens",
     "prune.layers=8": "prune: 8 of 8 layers would be removed",
+    "prune.cut_from=data_prep/nano_model": "prune.cut_from=data_prep/nano_model: it carries no prune plan",
+    "prune={method: shortgpt, layers: 1, calibration: {source: text, path: gone.txt}}": (
+        "prune.calibration.path=gone.txt: no such file"
+    ),
     "trainer.adam_beta1=1.0": "trainer.optim=adamw_torch_fused: cannot work: Invalid beta parameter",
     "adapter.targets=[q_proj,v_projj]": "adapter.targets: 'v_projj' names no module of this model; did you mean v_proj",
     "adapter.targets=[embed_tokens]": "adapter.targets: 'embed_tokens' names the embedding (model.embed_tokens), which",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from prune.channels import Channels
-from prune.plan import PrunePlan, save
+from prune.plan import PrunePlan, compose, save
 from recipes.errors import UserError
 from recipes.loader import load_recipe
 from recipes.schema import LoraAdapter, NoAdapter, Recipe
@@ -65,6 +65,20 @@ def test_dora_is_refused_before_such_a_model_is_cut() -> None:
     prune = "prune={method: width, share: 0.5, widths: by_layer}"
     with pytest.raises(UserError, match="adapter.method=dora"):
         check_padding(load_recipe(["recipe=lora_recovery.yaml", "adapter.method=dora", prune]).recipe)
+
+
+def test_the_facts_of_a_model_that_was_cut_twice_have_each_cut(tmp_path: Path) -> None:
+    first = PrunePlan(method="shortgpt", layers=8, removed=(3,), source="f00", scores=(1.0,) * 8)
+    second = PrunePlan(method="laco", layers=7, removed=(6,), merged=((5, 6),), source="f01")
+    save(compose(first, second), tmp_path)
+    facts = plan_facts(str(tmp_path)) or {}
+    assert (facts["removed"], facts["cuts"]) == (
+        [3, 7],
+        [
+            {"method": "shortgpt", "removed": [3], "source": "f00"},
+            {"method": "laco", "removed": [7], "source": "f01", "merged": [[6, 7]]},
+        ],
+    )
 
 
 def test_weights_that_are_not_there_are_refused_by_their_folder(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,13 @@ def test_the_embedded_model_has_as_many_parameters_as_its_weights() -> None:
     stored = sum(tensor.numel() for tensor in weights(MODEL).values())  # the head is tied and stored once
     sizes = sizes_of(FULL, *READY)
     assert (sizes.unpruned, sizes.total, sizes.trainable, sizes.tied) == (stored, stored, stored, True)
+
+
+def test_a_model_that_was_cut_before_is_cut_further(tmp_path: Path) -> None:
+    config = json.loads((MODEL / "config.json").read_text())
+    config |= {"num_hidden_layers": 5, "layer_types": config["layer_types"][:5]}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert sizes_of("recipe=full_recovery.yaml", f"prune.cut_from={tmp_path}").layers == 3
 
 
 def test_an_adapter_alone_is_trainable() -> None:

@@ -5,24 +5,38 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
+import torch
 from transformers import Qwen2_5_VLConfig
 
 from prune.methods.method import Narrowing
 from prune.methods.table import METHODS, check_fits, expected_values, method_of
 from recipes.errors import UserError
-from recipes.prune import LayersPrune, LowRankPrune, PruneSection, ShortGPTPrune, TailPrune, WidthPrune
+from recipes.prune import (
+    BlockDistancePrune,
+    LaCoPrune,
+    LayersPrune,
+    LowRankPrune,
+    PerplexityPrune,
+    PruneSection,
+    ShortGPTPrune,
+    TailPrune,
+    WidthPrune,
+)
 from tests.prune.models import LAYERS, TOKENS, build
 
 SECTIONS = [
     TailPrune(method="tail", layers=2),
     LayersPrune(method="layers", remove=[1, 4]),
     ShortGPTPrune(method="shortgpt", layers=2),
+    PerplexityPrune(method="perplexity", layers=2),
+    BlockDistancePrune(method="block_distance", layers=2),
+    LaCoPrune(method="laco", layers=2, threshold=-1),
 ]
 NARROWING: list[PruneSection] = [
     WidthPrune(method="width", width=16, multiple=8),
     LowRankPrune(method="low_rank", share=0.7, multiple=2),
 ]
-BATCH = {"input_ids": TOKENS, "attention_mask": TOKENS.new_ones(TOKENS.shape)}
+BATCH = {"input_ids": TOKENS, "attention_mask": TOKENS.new_ones(TOKENS.shape), "labels": TOKENS}
 
 
 def test_every_section_has_a_method() -> None:
@@ -47,6 +61,8 @@ def test_a_model_that_is_too_small_is_refused_without_weights(section: PruneSect
 def test_choosing_leaves_the_model_as_it_was(section: PruneSection) -> None:
     method, model, untouched = method_of(section), build("qwen3"), build("qwen3").state_dict()
     method.choose(model, [BATCH] if method.calibration_traces else [])
+    with torch.no_grad():
+        assert torch.equal(model(TOKENS).logits, build("qwen3")(TOKENS).logits)
     assert len(model.model.layers) == LAYERS
     assert all(tensor.equal(untouched[name]) for name, tensor in model.state_dict().items())
 

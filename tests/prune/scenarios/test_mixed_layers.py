@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 import torch
 import transformers as t
+from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
+from prune.forward import measuring
 from prune.inspect import check_folder
+from prune.methods.perplexity import losses_without
 from prune.plan import PrunePlan
 from prune.surgery import apply_plan
 from recipes.errors import UserError
@@ -116,6 +119,14 @@ def test_the_cache_of_a_cut_model_follows_its_layers(uncut: PreTrainedModel) -> 
         first = cut(input_ids=TOKENS[:, :-1], use_cache=True)
         last = cut(input_ids=TOKENS[:, -1:], past_key_values=first.past_key_values, use_cache=True).logits[:, -1]
     torch.testing.assert_close(last, logits(cut)[:, -1], rtol=0, atol=1e-4)
+
+
+def test_the_loss_without_a_layer_is_that_of_the_cut_model(uncut: PreTrainedModel) -> None:
+    batch = {"input_ids": TOKENS, "attention_mask": torch.ones_like(TOKENS), "labels": TOKENS}
+    with measuring(uncut):
+        losses = losses_without(uncut, [batch], [TOKENS[:, 1:]], removed=[], block=2)
+        expected = cross_entropy(logits(without(uncut, (2, 3)))[:, :-1].flatten(0, 1), TOKENS[:, 1:].flatten())
+    assert losses[2, 3] == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_a_config_that_does_not_take_a_cut_is_a_mistake_in_words() -> None:

@@ -1,0 +1,92 @@
+"""Running a model to measure it: with layers left out or exchanged, and its head on chosen tokens alone.
+
+The model's own forward functions do the work, so masks, rotations, soft caps and scales are those of its family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.utils import ModelOutput
+
+from recipes.errors import UserError
+
+Forward = Callable[..., Any]
+
+
+@contextmanager
+def measuring(model: PreTrainedModel) -> Iterator[None]:
+    """No gradients and no dropout; the model's mode comes back afterwards."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+@contextmanager
+def exchanged(modules: Mapping[nn.Module, Forward]) -> Iterator[None]:
+    """Each module computes by the given function meanwhile, in its own place; its weights and hooks are untouched."""
+    before = {module: vars(module).get("forward") for module in modules}
+    try:
+        for module, forward in modules.items():
+            module.forward = forward
+        yield
+    finally:
+        for module, own in before.items():
+            if own is not None:  # a forward that someone else had put there
+                module.forward = own
+            else:
+                vars(module).pop("forward", None)
+
+
+def as_given(hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
+    """The forward function of a layer that is left out."""
+    return hidden_states
+
+
+def decoder_output(model: PreTrainedModel, batch: Mapping[str, Tensor]) -> ModelOutput:
+    """What the decoder gives for a batch of `input_ids` and `attention_mask`; after the final norm, before the head.
+
+    The decoder alone: logits [rows, longest, vocabulary] would cost more memory than all the rest.
+    """
+    inputs = {name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}
+    output: ModelOutput = model.get_decoder()(**inputs, use_cache=False)
+    return output
+
+
+def head_logits(model: PreTrainedModel, output: ModelOutput, hidden: Tensor) -> Tensor:
+    """The model's logits [tokens, vocabulary] at chosen final hidden states [tokens, hidden].
+
+    output: where they come from. The whole model runs with its decoder exchanged for these states, since what a family
+    does to its logits (a soft cap, a scale) stands in its own forward function.
+    """
+    chosen = copy(output)
+    chosen["last_hidden_state"] = hidden[None]
+    with exchanged({model.get_decoder(): lambda *_, **__: chosen}):
+        logits: Tensor = model(input_ids=hidden.new_zeros((1, len(hidden)), dtype=torch.long), use_cache=False).logits
+    return logits[0]
+
+
+def check_plain(layers: nn.ModuleList, model: PreTrainedModel, batch: Mapping[str, Tensor]) -> None:
+    """UserError where a layer gives more than its hidden states (code that comes with a model may): `as_given` could
+    not stand in for it."""
+    kinds: list[type] = []
+    hook = layers[0].register_forward_hook(lambda _module, _arguments, output: kinds.append(type(output)))
+    try:
+        decoder_output(model, batch)
+    finally:
+        hook.remove()
+    if not all(issubclass(kind, Tensor) for kind in kinds):
+        raise UserError(
+            f"prune: the layers of a model of type {model.config.model_type!r} give more than hidden states, so this "
+            "method cannot leave them out to measure; use prune.method=shortgpt"
+        )
