@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from data_prep.contradictions import PER_LAYER_LISTS
 from recipes.errors import UserError
@@ -61,6 +62,18 @@ def decoder_layers(model: PreTrainedModel) -> nn.ModuleList:
             model.config, "its layers are not a list at `model.layers`; only decoder-only text models can be cut"
         )
     return layers
+
+
+def empty_model(config: PreTrainedConfig) -> PreTrainedModel:
+    """A model of that config without storage, to look at its modules. UserError where transformers builds none."""
+    with torch.device("meta"):
+        try:
+            # eager, which every family has: nothing is computed
+            model: PreTrainedModel = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
+        except (ValueError, AttributeError, TypeError) as fault:
+            said = " ".join(str(fault).split())[:200]
+            raise _refusal(config, f"transformers builds no text model from its config ({said})") from None
+    return model
 
 
 def check_cuttable(model: PreTrainedModel) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from data_prep.fingerprint import fingerprint, local_folder
 from prune.inspect import check_folder
-from prune.plan import PrunePlan
+from prune.plan import PrunePlan, further_fault
 from recipes.errors import UserError
-from recipes.prune import LayersPrune, PruneSection
+from recipes.prune import LaCoPrune, LayersPrune, PruneSection
 from recipes.schema import ModelSection
 
 
@@ -33,6 +33,11 @@ def earlier_plan(section: PruneSection, model: ModelSection) -> PrunePlan | None
             f"prune.cut_from={section.cut_from}: it carries no prune plan, so it cannot be said which layers of "
             "model.unpruned are left in it; where nothing was cut from it, name it as model.unpruned"
         )
+    fault = further_fault(plan)
+    if plan.channels is not None and isinstance(section, LaCoPrune):
+        fault = "each of its layers lost channels of its own, so that layers cannot be added to each other"
+    if fault:
+        raise UserError(f"prune.cut_from={section.cut_from}: it cannot be cut so: {fault}")
     _check_origin(section.cut_from, plan, model)
     return plan
 

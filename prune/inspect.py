@@ -13,7 +13,10 @@ from typing import Any
 
 from data_prep.soundness import WeightFacts, check_values, check_weights
 from data_prep.weight_files import read_config
-from prune.plan import FILE_NAME, Cut, PrunePlan, describe_merges, load
+from prune.align.matrices import read_matrices
+from prune.align.report import alignment_note
+from prune.channels import describe_channels
+from prune.plan import FILE_NAME, Cut, PrunePlan, describe_merges, describe_ranks, load
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.help import HelpAsked, asks_for_help
@@ -45,6 +48,12 @@ def _checked_plan(folder: Path, layers: int) -> PrunePlan | None:
             f"{folder / FILE_NAME}: the plan keeps {len(plan.kept)} of {plan.layers} layers, but the "
             f"weights have {layers}; the plan belongs to another model, remove it or cut the model again"
         )
+    width = read_config(folder).get("intermediate_size")
+    if plan.channels is not None and plan.channels.stored_width != width:
+        raise UserError(
+            f"{folder / FILE_NAME}: the plan leaves each layer {plan.channels.stored_width} channels, but config.json "
+            f"says intermediate_size={width}; the plan belongs to another model, remove it or cut the model again"
+        )
     return plan
 
 
@@ -53,18 +62,32 @@ def describe_plan(plan: PrunePlan) -> str:
     lines = [
         f"method     {plan.method}",
         f"unpruned   {plan.unpruned} ({plan.layers} layers)",
-        f"removed    {', '.join(map(str, plan.removed))}",
+        f"removed    {', '.join(map(str, plan.removed)) or 'no layers'}",
         *([f"merged     {describe_merges(plan.merged)}"] if plan.merged else []),
         f"kept       {len(plan.kept)} layers",
         *(f"cut {number}      {cut.method}: {_said(cut)}" for number, cut in enumerate(plan.cuts, start=1)),
         *_describe_choice(plan.details.get("choice") or {}),
     ]
+    if plan.channels is not None:
+        lines.append(f"channels   {describe_channels(plan.channels.width, plan.channels.widths)}")
+    if plan.ranks:
+        lines.append(f"low rank   {describe_ranks(plan.ranks)}")
+    return "\n".join([*lines, *_score_table(plan)])
+
+
+def _score_table(plan: PrunePlan) -> list[str]:
+    """Of several cuts the scores are those of the last one."""
     scores = plan.cuts[-1].scores if plan.cuts else {str(i): score for i, score in enumerate(plan.scores)}
-    if scores:
-        lines.append("layer  score")
-        removed = set(map(str, plan.cuts[-1].removed if plan.cuts else plan.removed))
-        lines += [f"{i:>5}  {score:.6f}{' *' if i in removed else ''}" for i, score in scores.items()]
-    return "\n".join(lines)
+    if not scores:
+        return []
+    removed = set(map(str, plan.cuts[-1].removed if plan.cuts else plan.removed))
+    if plan.method == "width" and plan.channels is not None:
+        rows = zip(plan.kept, plan.channels.widths, strict=True)
+        return [
+            "layer  energy kept  channels",
+            *(f"{i:5d}  {scores[str(i)]:11.4f}  {width:8,d}" for i, width in rows),
+        ]
+    return ["layer  score", *(f"{i:>5}  {score:.6f}{' *' if i in removed else ''}" for i, score in scores.items())]
 
 
 def _describe_choice(choice: Mapping[str, Any]) -> list[str]:
@@ -84,7 +107,8 @@ def _listed(layers: Sequence[int]) -> str:
 
 def _said(cut: Cut) -> str:
     merged = f"; merged: {describe_merges(cut.merged)}" if cut.merged else ""
-    return f"removed {', '.join(map(str, cut.removed))}{merged}"
+    removed = f"removed {', '.join(map(str, cut.removed))}{merged}" if cut.removed else ""
+    return "; ".join(part for part in (removed, cut.narrowed) if part)
 
 
 def describe(facts: Facts) -> str:
@@ -126,7 +150,8 @@ def notes_on(facts: Facts) -> list[str]:
         notes.append(f"weights of several dtypes: {', '.join(weights.dtypes)}")
     if not (folder / "tokenizer_config.json").is_file():
         notes.append("no tokenizer lies in the folder; training takes that of the unpruned model, eval needs one here")
-    return notes
+    alignment = alignment_note(read_matrices(folder))
+    return [*notes, alignment] if alignment else notes
 
 
 def main(arguments: list[str]) -> None:

@@ -19,10 +19,11 @@ from data_prep.tokens.tokenize import Row
 from prune.calibration import Sequences, calibration_batches
 from prune.families import check_cuttable, check_family, decoder_layers
 from prune.further import cut_model, earlier_plan, in_cut_model
+from prune.low_rank import lower_ranks
 from prune.methods.method import Choice
-from prune.methods.table import method_of
+from prune.methods.table import check_fits, method_of
 from prune.own_thoughts import own_thoughts, prompt_of
-from prune.plan import PrunePlan, compose
+from prune.plan import PrunePlan, compose, describe_cut
 from prune.stored_dtype import dtype_to_cut_in, dtypes_of, give_back
 from prune.surgery import apply_plan, is_occupied, load_existing, save_pruned
 from prune.texts import read_texts, text_sequences
@@ -47,7 +48,7 @@ def check_request(section: PruneSection, model: ModelSection) -> None:
     method = method_of(in_cut_model(section, earlier_plan(section, model)))
     config = load_config(cut_model(section, model), model)
     check_family(config)
-    method.check(int(config.get_text_config().num_hidden_layers))
+    check_fits(method, config)
     kind = kind_of(section)
     if isinstance(kind, TextCalibration):
         _check_context("text", kind.max_tokens, kind.max_tokens, section, model)
@@ -59,8 +60,9 @@ def make_pruned(
 ) -> PrunePlan:
     """Cuts the unpruned model as `section` says and writes model, tokenizer and plan to `output`; returns the plan.
 
-    Every layer that is not merged keeps its bits, in the dtype that it came in (see `prune.stored_dtype`). Where the
-    section names a model that was cut before, that one is cut, and the plan has both cuts.
+    What is not merged, narrowed or brought to a lower rank keeps its bits, in the dtype that it came in (see
+    `prune.stored_dtype`). Where the section names a model that was cut before, that one is cut, and the plan has both
+    cuts.
 
     calibration: gives the traces to measure on; called only where the method needs traces (see `prune.calibration`).
 
@@ -87,11 +89,14 @@ def make_pruned(
         removed=choice.removed,
         scores=choice.scores,
         merged=choice.merged,
+        channels=choice.channels,
+        ranks=choice.ranks,
         unpruned=model.unpruned,
         source=fingerprint(path),  # a Hub model has its weights here only now
         details={"request": request, **facts, **({"choice": choice.details} if choice.details else {})},
     )
     cut = apply_plan(uncut, step)
+    lower_ranks(cut, step.ranks, choice.scales)
     give_back(cut, dtypes_of(path, config), step)
     plan = step if earlier is None else compose(earlier, step)
     save_pruned(cut, tokenizer, plan, output)
@@ -169,8 +174,8 @@ def _reuse(output: Path, request: dict[str, Any], source: str) -> PrunePlan:
     plan = load_existing(output)
     if (plan.details.get("request"), plan.source) != (request, source):
         raise UserError(
-            f"{output} holds another pruned model ({plan.method}, without layers {list(plan.removed)} of "
-            f"{plan.unpruned}) or one from other weights or data; name another output folder or remove it"
+            f"{output} holds another pruned model ({plan.method}, {describe_cut(plan)}, of {plan.unpruned}) "
+            "or one from other weights or data; name another output folder or remove it"
         )
     return plan
 

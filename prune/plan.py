@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prune.channels import Channels, compose_channels, describe_channels, from_fields, to_fields
 from recipes.errors import UserError
 from runtime.files import write_whole
 
@@ -29,6 +30,8 @@ class Cut:
     details: Mapping[str, Any] = field(default_factory=dict)
     """what else this choice depended on, as in `PrunePlan.details`"""
     merged: tuple[tuple[int, ...], ...] = ()
+    narrowed: str = ""
+    """what it took from layers that stay, in words; the plan has it in numbers"""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "removed", tuple(self.removed))
@@ -60,6 +63,10 @@ class PrunePlan:
     """groups of layers, merged one group after the other: the first layer of a group takes in the differences of the
     others, theta_first + sum over the others of (theta_other - theta_first), and the others go (LaCo,
     arXiv 2402.11187). A layer may itself be the result of an earlier group"""
+    channels: Channels | None = None
+    """the MLP channels that stay in the layers that stay; None where layers keep their width"""
+    ranks: Mapping[str, int] = field(default_factory=dict)
+    """module of the pruned model -> the rank that its weight was brought down to; others keep theirs"""
     cuts: tuple[Cut, ...] = ()
     """the cuts in their order where there were several. `removed` and `merged` are then those of all cuts, `method` and
     `details` those of the last, and `scores` is empty: no cut scored all layers"""
@@ -101,12 +108,16 @@ def _faults(plan: PrunePlan) -> list[str]:
         faults.append(f"layers {outside} are not in the model, which has layers 0 to {plan.layers - 1}")
     if len(set(plan.removed)) < len(plan.removed):
         faults.append(f"a layer is named twice in {list(plan.removed)}")
-    if not plan.removed:
+    if not plan.removed and plan.channels is None and not plan.ranks:
         faults.append("nothing is removed; name at least one layer")
     if len(set(plan.removed)) >= plan.layers:
         faults.append(f"all {plan.layers} layers are removed; keep at least one")
     if plan.scores and (len(plan.scores) != plan.layers or not all(map(math.isfinite, plan.scores))):
         faults.append(f"scores must be {plan.layers} finite numbers, one for each layer, got {list(plan.scores)}")
+    if plan.channels is not None and len(plan.channels.kept) != plan.layers - len(set(plan.removed)):
+        faults.append(f"channels are of {len(plan.channels.kept)} layers, but other layers stay")
+    if wrong := sorted(name for name, rank in plan.ranks.items() if not isinstance(rank, int) or rank < 1):
+        faults.append(f"ranks must be whole numbers of 1 or more, not {plan.ranks[wrong[0]]!r} ({wrong[0]})")
     return faults
 
 
@@ -150,6 +161,8 @@ def compose(earlier: PrunePlan, step: PrunePlan) -> PrunePlan:
         raise UserError(
             f"prune plan: a cut of a model of {step.layers} layers cannot follow one that keeps {len(earlier.kept)}"
         )
+    if fault := further_fault(earlier):
+        raise UserError(f"prune plan: it cannot be cut further: {fault}")
     cuts = earlier.cuts or (_as_cut(earlier, range(earlier.layers)),)
     last = _as_cut(step, earlier.kept)
     return PrunePlan(
@@ -160,8 +173,21 @@ def compose(earlier: PrunePlan, step: PrunePlan) -> PrunePlan:
         source=earlier.source,
         details=step.details,
         merged=earlier.merged + last.merged,
+        channels=compose_channels(earlier.channels, step.channels, step.kept),
+        ranks=step.ranks,
         cuts=(*cuts, last),
     )
+
+
+def further_fault(plan: PrunePlan) -> str:
+    """Why what a plan left cannot be cut further such that the plan of both is true; "" where it can."""
+    if plan.ranks:
+        return (
+            "its matrices have a lower rank, which a further cut would not keep; remove layers first, then lower ranks"
+        )
+    if plan.channels is not None and plan.channels.is_uneven:
+        return "its layers differ in width and are padded with zeros; remove layers first, or take one width for all"
+    return ""
 
 
 def _as_cut(plan: PrunePlan, places: Sequence[int]) -> Cut:
@@ -173,6 +199,7 @@ def _as_cut(plan: PrunePlan, places: Sequence[int]) -> Cut:
         scores={str(places[i]): score for i, score in enumerate(plan.scores)},
         details=plan.details,
         merged=tuple(tuple(places[i] for i in group) for group in plan.merged),
+        narrowed=_describe_narrowing(plan),
     )
 
 
@@ -181,15 +208,34 @@ def describe_merges(merged: Sequence[Sequence[int]]) -> str:
     return "; ".join(f"{', '.join(map(str, others))} into {first}" for first, *others in merged)
 
 
+def describe_ranks(ranks: Mapping[str, int]) -> str:
+    """`matrices brought to rank 64: 12, 128: 24`, and what is stored of them."""
+    counts = ", ".join(f"{rank}: {count}" for rank, count in sorted(Counter(ranks.values()).items()))
+    return f"matrices brought to rank {counts}; stored multiplied out, so the file is as large as the unpruned one"
+
+
+def describe_cut(plan: PrunePlan) -> str:
+    """What is cut, in some words: `without layers [3]`, `with channels 128 of 192 in every layer (66.7%)`."""
+    removed = f"without layers {list(plan.removed)}" if plan.removed else ""
+    return ", ".join(part for part in (removed, _describe_narrowing(plan)) if part)
+
+
+def _describe_narrowing(plan: PrunePlan) -> str:
+    channels = plan.channels
+    parts = [f"with channels {describe_channels(channels.width, channels.widths)}"] if channels is not None else []
+    return ", ".join([*parts, *([f"with low rank: {describe_ranks(plan.ranks)}"] if plan.ranks else [])])
+
+
 def to_json(plan: PrunePlan) -> str:
     """The plan as JSON text, with the kept layers written out for readers.
 
-    `merged` is there only where layers are merged, `cuts` only where there were several.
+    Merges, channels, ranks are there only where there are some, `cuts` only where there were several.
     """
     fields = asdict(plan)
-    merged, cuts = fields.pop("merged"), fields.pop("cuts")
+    more = {name: fields.pop(name) for name in ("merged", "channels", "ranks", "cuts")}
+    more["channels"] = to_fields(plan.channels) if plan.channels is not None else None
     fields["kept"] = plan.kept
-    fields |= {name: value for name, value in (("merged", merged), ("cuts", cuts)) if value}
+    fields |= {name: value for name, value in more.items() if value}
     return json.dumps(fields, indent=2, allow_nan=False) + "\n"
 
 
@@ -199,6 +245,8 @@ def from_json(text: str) -> PrunePlan:
         fields = json.loads(text)
         kept = tuple(fields.pop("kept"))
         fields |= {name: tuple(fields[name]) for name in ("removed", "scores")}
+        if "channels" in fields:
+            fields["channels"] = from_fields(fields["channels"])
         fields["cuts"] = tuple(Cut(**cut) for cut in fields.get("cuts", ()))
         plan = PrunePlan(**fields)
     except (ValueError, TypeError, KeyError, AttributeError) as error:

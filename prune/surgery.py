@@ -13,6 +13,7 @@ from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from prune.families import check_cuttable, cut_values, decoder_layers
+from prune.gated import check_width, gated_mlps, narrow
 from prune.generation_config import savable
 from prune.inspect import check_folder
 from prune.merge import check_mixes, merge_layers
@@ -22,7 +23,8 @@ from runtime.files import new_folder
 
 
 def apply_plan(model: PreTrainedModel, plan: PrunePlan) -> PreTrainedModel:
-    """Merges and removes layers of `model` itself, as the plan says, and returns it; no other weight is touched.
+    """Merges, removes and narrows layers of `model` itself, as the plan says, and returns it; no other weight is
+    touched. (Ranks are lowered by `low_rank.lower_ranks`, which needs more than the plan.)
 
     The config, every `layer_idx` (a layer's place in the key/value cache) and the generation config follow. Raises
     UserError, before anything is changed, where the plan is for another number of layers, the family cannot be cut,
@@ -33,12 +35,17 @@ def apply_plan(model: PreTrainedModel, plan: PrunePlan) -> PreTrainedModel:
     if plan.layers != len(layers):
         raise UserError(f"prune plan: it is for a model of {plan.layers} layers, but this one has {len(layers)}")
     check_mixes(layers, plan.mixes)
+    if plan.channels is not None:
+        check_width(gated_mlps(model), plan.channels)
     generation_config = savable(model.generation_config)
     values = cut_values(model.config, plan.kept)
     kept = [layers[i] for i in plan.kept]
     _check_place_does_not_matter(kept, _empty_twin(model, values), model.config.model_type)
     # nothing is refused from here on
     merge_layers(layers, plan.mixes)
+    if plan.channels is not None:
+        narrow([layer.get_submodule("mlp") for layer in kept], plan.channels)
+        values["intermediate_size"] = plan.channels.stored_width
     for config in _held_configs(model):
         _set_values(config, values)
     for index, layer in enumerate(kept):

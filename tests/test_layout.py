@@ -34,7 +34,8 @@ ROOMS: dict[str, set[str]] = {
     "eval.numbers": {"types"},
     "eval.show": {"numbers", "types"},
     "eval.engines": {"budget_forcing", "http_calls", "protocol", "streams", "types"},
-    "prune.methods": {"families", "forward", "merge", "plan"},
+    "prune.align": set(),
+    "prune.methods": {"align", "channels", "families", "forward", "gated", "low_rank", "merge", "plan"},
     "train.loss": set(),
 }
 """rooms: what each may import of its own floor beside itself; a room that is not named may import all"""

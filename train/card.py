@@ -15,7 +15,8 @@ from huggingface_hub import ModelCard
 from eval.adapters import BASE
 from eval.numbers.summary import Row, at_step, newest, steps, verdict_suite
 from eval.show.tables import budget_name, cell
-from prune.plan import describe_merges
+from prune.channels import describe_channels
+from prune.plan import describe_merges, describe_ranks
 from runtime.files import read_rows, write_whole
 from runtime.run_folder import RunFolder, step_of
 from train.card_data import Licences, card_data, eval_results, licences, sources
@@ -134,7 +135,7 @@ def _lineage(facts: Mapping[str, Any], difference: float | None) -> list[str]:
         f"- unpruned: {_named(recipe['model']['unpruned'])}",
         *([f"- pruned: {_named(recipe['model']['pruned'])}"] if recipe["model"].get("pruned") else []),
         f"- pruned by {plan.get('method', 'others')}: layers {plan.get('removed', 'not recorded')} "
-        f"of {plan.get('layers', 'not recorded')} removed{merged}{_cuts(plan)}",
+        f"of {plan.get('layers', 'not recorded')} removed{merged}{_narrowed(plan)}{_cuts(plan)}",
         f"- adapter: {recipe['adapter']['method']}; {_merged(difference)}",
         f"- data: {facts['data']['traces_kept']} traces, hash `{facts['data']['hash']}`"
         + (f", from {origins}" if origins else ""),
@@ -143,8 +144,16 @@ def _lineage(facts: Mapping[str, Any], difference: float | None) -> list[str]:
     ]
 
 
+def _narrowed(plan: Mapping[str, Any]) -> str:
+    """What a plan takes from layers that stay."""
+    channels, ranks = plan.get("channels"), plan.get("ranks")
+    return (f"; MLP channels: {describe_channels(channels['width'], channels['widths'])}" if channels else "") + (
+        f"; low rank: {describe_ranks(ranks)}" if ranks else ""
+    )
+
+
 def _cuts(plan: Mapping[str, Any]) -> str:
-    cuts = [f"{cut['method']} {cut['removed']}" for cut in plan.get("cuts") or ()]
+    cuts = [f"{cut['method']} {cut['removed'] or cut.get('narrowed', '')}" for cut in plan.get("cuts") or ()]
     return f"; in {len(cuts)} cuts: {', then '.join(cuts)}" if cuts else ""
 
 

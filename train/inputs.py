@@ -27,7 +27,7 @@ from train.arguments import Arithmetic, arithmetic
 from train.determinism import check_deterministic
 from train.feed import Feed, feed_of
 from train.fused_kernels import ground, kernels_of
-from train.model import check_local
+from train.model import check_local, check_padding
 from train.objective import check_loss, check_stored
 from train.offload import check_zero
 from train.packages import check_packages
@@ -127,6 +127,7 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
     if recipe.model.pruned is not None:
         check_local(recipe.model.pruned)
+    check_padding(recipe)
     family = load_config(recipe.model.pruned or recipe.model.unpruned, recipe.model).model_type
     kernels_of(recipe.trainer, ground(device(), family))
     if recipe.adapter.method != "none" and not recipe.model.trust_remote_code:  # foreign code may need real weights

@@ -11,10 +11,14 @@ from transformers import PreTrainedModel
 
 from data_prep.fingerprint import local_folder
 from data_prep.prepared.prepare import Prepared
+from prune.channels import facts_of
 from prune.inspect import check_folder
 from prune.make import make_pruned
-from prune.plan import Cut
+from prune.plan import FILE_NAME as PLAN
+from prune.plan import Cut, describe_cut
 from prune.plan import load as load_plan
+from recipes.errors import UserError
+from recipes.prune import WidthPrune
 from recipes.schema import AdapterSection, LoraAdapter, Recipe
 from runtime.ranks import Ranks, on_first_rank
 from runtime.run_folder import RunFolder
@@ -41,10 +45,23 @@ def check_local(model: str) -> None:
         check_folder(folder)
 
 
+def check_padding(recipe: Recipe) -> None:
+    """UserError for DoRA on a model some of whose layers are padded with zeros: it divides by the norm of each row."""
+    folder = local_folder(recipe.model.pruned) if recipe.model.pruned else None
+    plan = load_plan(folder) if folder is not None and (folder / PLAN).is_file() else None
+    made = isinstance(recipe.prune, WidthPrune) and recipe.prune.widths == "by_layer"
+    read = plan is not None and plan.channels is not None and plan.channels.is_uneven
+    if recipe.adapter.method == "dora" and (made or read):
+        raise UserError(
+            "adapter.method=dora: the layers of the pruned model differ in width and are padded with zeros, and DoRA "
+            "divides by the norm of each row; use adapter.method=lora, or one width for all (prune.widths=uniform)"
+        )
+
+
 def plan_facts(pruned: str) -> dict[str, Any] | None:
     """The prune plan beside the weights, for the run record; None where a ready model came without one."""
     folder = local_folder(pruned)
-    if folder is None or not (folder / "prune_plan.json").is_file():
+    if folder is None or not (folder / PLAN).is_file():
         return None
     plan = load_plan(folder)
     return {
@@ -55,13 +72,17 @@ def plan_facts(pruned: str) -> dict[str, Any] | None:
         "unpruned": plan.unpruned,
         "source": plan.source,
         **({"merged": [list(group) for group in plan.merged]} if plan.merged else {}),
+        **({"channels": facts_of(plan.channels)} if plan.channels is not None else {}),
+        **({"ranks": dict(plan.ranks)} if plan.ranks else {}),
+        **({"in words": describe_cut(plan)} if plan.channels is not None or plan.ranks else {}),
         **({"cuts": [_cut_facts(cut) for cut in plan.cuts]} if plan.cuts else {}),
     }
 
 
 def _cut_facts(cut: Cut) -> dict[str, Any]:
     facts = {"method": cut.method, "removed": list(cut.removed), "source": cut.source}
-    return facts | ({"merged": [list(group) for group in cut.merged]} if cut.merged else {})
+    facts |= {"merged": [list(group) for group in cut.merged]} if cut.merged else {}
+    return facts | ({"narrowed": cut.narrowed} if cut.narrowed else {})
 
 
 def peft_config(adapter: AdapterSection) -> LoraConfig | None:

@@ -10,9 +10,8 @@ from peft import get_peft_model
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from data_prep.models import DTYPES, load_config
-from prune.families import cut_values
 from prune.further import cut_model
-from prune.methods.table import method_of
+from prune.methods.table import check_fits, expected_values, method_of
 from recipes.errors import UserError
 from recipes.prune import PruneSection
 from recipes.schema import AdapterSection, LoraAdapter, ModelSection
@@ -79,18 +78,14 @@ def _with_adapter(pruned: PreTrainedModel, adapter: AdapterSection) -> torch.nn.
 
 
 def _configs(section: ModelSection, prune: PruneSection | None) -> tuple[Any, Any]:
-    """The configs of the unpruned and of the pruned model.
-
-    Which layers go matters for their number only, so a method that measures needs no measurement here; of one whose
-    measurement decides how many go, the fewest are taken off.
-    """
+    """The configs of the unpruned and of the pruned model; where only a measurement decides its size, the largest."""
     unpruned = load_config(section.unpruned, section)
     if prune is None:
         return unpruned, load_config(section.pruned or section.unpruned, section)
     uncut, pruned = (load_config(cut_model(prune, section), section) for _ in range(2))
-    layers, method = int(uncut.num_hidden_layers), method_of(prune)
-    method.check(layers)
-    for key, value in cut_values(uncut, range(layers - method.count)).items():
+    method = method_of(prune)
+    check_fits(method, uncut)
+    for key, value in expected_values(method, uncut).items():
         setattr(pruned, key, value)
     return unpruned, pruned
 

@@ -123,7 +123,9 @@ def _group(model: ModelSection, plan: dict[str, Any] | None) -> str:
     if model.pruned is not None:
         return Path(model.pruned).name
     plan = plan or {}
-    return f"{Path(model.unpruned).name}-{plan.get('method', 'pruned')}-{len(plan.get('removed', []))}"
+    widths = (plan.get("channels") or {}).get("widths")
+    size = max(widths) if widths else len(plan.get("ranks") or plan.get("removed", []))
+    return f"{Path(model.unpruned).name}-{plan.get('method', 'pruned')}-{size}"
 
 
 def make_recorder(run: Run, references: References, sweep: SweepSection, inputs: Inputs) -> SweepRecorder:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from prune.channels import Channels
 from recipes.errors import UserError
 
 Batches = Sequence[Mapping[str, Tensor]]
@@ -29,6 +30,12 @@ class Choice:
     """one score per layer of the model; empty where the method gives none"""
     merged: tuple[tuple[int, ...], ...] = ()
     """groups of layers folded into their first one, see `PrunePlan.merged`; the folded ones are in `removed`"""
+    channels: Channels | None = None
+    """the MLP channels that stay; None where layers keep their width"""
+    ranks: Mapping[str, int] = field(default_factory=dict)
+    """matrices whose rank is lowered, see `PrunePlan.ranks`"""
+    scales: Mapping[str, Tensor] = field(default_factory=dict)
+    """of each of these matrices the size of its inputs, [columns], by which the error is weighed"""
     details: Mapping[str, Any] = field(default_factory=dict)
     """what else it measured, for the plan: plain JSON values"""
 
@@ -49,6 +56,17 @@ class Method(Protocol):
 
     def choose(self, model: PreTrainedModel, batches: Batches) -> Choice:
         """The layers to remove from `model`, which is left as it was. `batches` is empty where it needs no traces."""
+
+
+@runtime_checkable
+class Narrowing(Protocol):
+    """A method that changes layers in place of removing them, and so depends on more of a model than their number."""
+
+    def check_config(self, config: Any) -> None:
+        """UserError where it cannot be applied to a model of this config. Needs no weights."""
+
+    def config_values(self, config: Any) -> dict[str, Any]:
+        """What it changes of the config, as far as that is known before anything is measured (else the most)."""
 
 
 def check_count(total: int, count: int) -> None:

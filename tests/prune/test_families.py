@@ -13,9 +13,10 @@ from transformers import (
     MambaConfig,
     PreTrainedConfig,
     Qwen3MoeConfig,
+    ViTConfig,
 )
 
-from prune.families import check_cuttable, check_family, cut_values
+from prune.families import check_cuttable, check_family, cut_values, empty_model
 from recipes.errors import UserError
 from tests.prune.models import FAMILIES, LAYERS, MIXED, build
 
@@ -105,3 +106,13 @@ def test_model_without_a_layer_list_is_refused() -> None:
     del model.model.layers
     with pytest.raises(UserError, match="model.layers"):
         check_cuttable(model)
+
+
+def test_an_empty_model_has_the_modules_but_no_storage() -> None:
+    model = empty_model(build("llama").config)
+    assert (model.model.layers[0].mlp.up_proj.weight.shape, model.device.type) == ((24, 16), "meta")
+
+
+def test_what_is_no_text_model_cannot_be_built() -> None:
+    with pytest.raises(UserError, match="'vit' cannot be cut: transformers builds no text model"):
+        empty_model(ViTConfig())

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from data_prep.nano_world import build_tokenizer
+from prune.channels import Channels
 from prune.inspect import check_folder, describe_plan, faults_of, main
 from prune.plan import PrunePlan, save
 from prune.surgery import apply_plan, save_pruned
@@ -151,6 +152,15 @@ def test_plan_of_another_model(tmp_path: Path) -> None:
         check_folder(folder)
 
 
+def test_plan_of_a_model_of_another_width(tmp_path: Path) -> None:
+    build("llama").save_pretrained(tmp_path)
+    save(PrunePlan(method="width", layers=LAYERS, removed=(), channels=Channels(24, ((0, 1),) * LAYERS)), tmp_path)
+    with pytest.raises(
+        UserError, match="the plan leaves each layer 2 channels, but config.json says intermediate_size=24"
+    ):
+        check_folder(tmp_path)
+
+
 def test_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not a folder"):
         check_folder(tmp_path / "nowhere")
@@ -180,6 +190,11 @@ def test_what_may_not_be_meant_is_a_note_and_no_fault(tmp_path: Path, capsys: py
     assert ["names bfloat16, but most weights are float32" in notes[0], "no tokenizer" in notes[1], ok] == [1, 1, "ok"]
 
 
+def test_sizes_off_multiples_of_8_are_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main([str(pruned(tmp_path / "p", "llama"))])
+    assert "note       alignment: off multiples of 8" in capsys.readouterr().out  # a vocabulary of 53
+
+
 def test_a_plan_without_scores_or_merges_is_four_lines() -> None:
     assert describe_plan(PLAN).splitlines() == [
         "method     layers",
@@ -201,6 +216,24 @@ def test_a_plan_shows_the_score_of_every_layer_and_which_of_them_go() -> None:
         "    0  0.500000",
         "    1  0.125000 *",
         "    2  0.250000",
+    ]
+
+
+def test_a_plan_shows_channels_and_ranks() -> None:
+    plan = PrunePlan(method="by hand", layers=2, removed=(), channels=Channels(4, ((0, 1), (2, 3))), ranks={"a": 8})
+    lines = describe_plan(plan).splitlines()
+    assert lines[2:5] == ["removed    no layers", "kept       2 layers", "channels   2 of 4 in every layer (50.0%)"]
+    assert lines[5].startswith("low rank   matrices brought to rank 8: 1;")
+
+
+def test_a_plan_of_channels_shows_what_each_layer_keeps() -> None:
+    plan = PrunePlan(
+        method="width", layers=2, removed=(), scores=(0.75, 1.0), channels=Channels(4, ((0, 1), (0, 2, 3)))
+    )
+    assert describe_plan(plan).splitlines()[-3:] == [
+        "layer  energy kept  channels",
+        "    0       0.7500         2",
+        "    1       1.0000         3",
     ]
 
 

@@ -21,12 +21,14 @@ from recipes.errors import UserError
 from recipes.prune import (
     LaCoPrune,
     LayersPrune,
+    LowRankPrune,
     OwnThoughtsCalibration,
     PerplexityPrune,
     PruneSection,
     ShortGPTPrune,
     TailPrune,
     TextCalibration,
+    WidthPrune,
 )
 from recipes.schema import ModelSection
 from recipes.traces import NanoTraces
@@ -72,6 +74,39 @@ def test_folder_holds_the_model_without_the_chosen_layers(
         for old, new in zip(plan.kept, after, strict=True)
     ]
     assert (plan.removed, all(same), check_folder(tmp_path / "p").plan) == (removed, True, plan)
+
+
+WIDTH = WidthPrune(method="width", width=16, multiple=8, calibration_traces=8)
+LOW_RANK = LowRankPrune(method="low_rank", share=0.7, multiple=2, calibration_traces=8)
+
+
+@pytest.mark.parametrize(
+    "section", [WIDTH, WIDTH.changed(widths="by_layer"), LOW_RANK], ids=["width", "layers", "rank"]
+)
+def test_narrowed_folder_is_sound_and_is_found_again(
+    section: PruneSection, unpruned: Path, traces: Traces, tmp_path: Path
+) -> None:
+    model = ModelSection(unpruned=str(unpruned))
+    plan = make_pruned(section, model, traces(12), tmp_path / "p")
+    assert (plan.removed, check_folder(tmp_path / "p").plan) == ((), plan)
+    assert make_pruned(section, model, traces(12), tmp_path / "p") == plan
+
+
+def test_matrices_come_out_with_the_ranks_of_the_plan(unpruned: Path, traces: Traces, tmp_path: Path) -> None:
+    plan = make_pruned(LOW_RANK, ModelSection(unpruned=str(unpruned)), traces(12), tmp_path / "p")
+    made = AutoModelForCausalLM.from_pretrained(tmp_path / "p")
+    weights = {name: made.get_submodule(name).weight.detach() for name in plan.ranks}
+    live = {name: weight for name, weight in weights.items() if f".{IDLE}." not in name}  # it adds nothing: zeros
+    found = {name: int(torch.linalg.matrix_rank(weight, rtol=1e-5)) for name, weight in live.items()}
+    assert live and found == {name: plan.ranks[name] for name in live}
+
+
+def test_a_width_that_does_not_fit_is_refused_before_traces_are_prepared(unpruned: Path, tmp_path: Path) -> None:
+    def prepare() -> Prepared:
+        pytest.fail("traces were prepared")
+
+    with pytest.raises(UserError, match="prune.width=32: the model has 24 channels"):
+        make_pruned(WIDTH.changed(width=32), ModelSection(unpruned=str(unpruned)), prepare, tmp_path / "p")
 
 
 def test_plan_counts_the_traces_it_was_measured_on(unpruned: Path, traces: Traces, tmp_path: Path) -> None:
@@ -244,3 +279,37 @@ def test_thoughts_beyond_the_context_are_refused_before_weights_are_loaded(
     longest = max(row.labels.count(-100) for row in traces(5)().rows[:3])
     with pytest.raises(UserError, match=f"would take {longest + 512} tokens.*write at most {512 - longest}"):
         make_pruned(section, ModelSection(unpruned=str(unpruned)), traces(5), tmp_path / "p")
+
+
+@pytest.mark.parametrize("then", [TAIL, WIDTH.changed(width=8)], ids=["layers", "channels"])
+def test_a_narrowed_model_is_cut_further_and_counted_in_the_unpruned_one(
+    then: PruneSection, unpruned: Path, traces: Traces, tmp_path: Path
+) -> None:
+    model = ModelSection(unpruned=str(unpruned))
+    first = make_pruned(WIDTH, model, traces(12), tmp_path / "first")
+    plan = make_pruned(then.changed(cut_from=str(tmp_path / "first")), model, traces(12), tmp_path / "p")
+    before = AutoModelForCausalLM.from_pretrained(unpruned).model.layers
+    after = AutoModelForCausalLM.from_pretrained(tmp_path / "p").model.layers
+    assert plan.channels is not None and first.channels is not None
+    assert check_folder(tmp_path / "p").plan == plan and describe_plan(plan)
+    for place, own, layer in zip(plan.kept, plan.channels.kept, after, strict=True):
+        assert set(own) <= set(first.channels.kept[place])
+        assert torch.equal(layer.mlp.up_proj.weight, before[place].mlp.up_proj.weight[list(own)])
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "message"),
+    [
+        (WIDTH.changed(widths="by_layer"), TAIL, "differ in width"),
+        (LOW_RANK, TAIL, "a lower rank"),
+        (WIDTH, LaCoPrune(method="laco", layers=1), "lost channels of its own"),
+    ],
+    ids=["by layer", "low rank", "merge"],
+)
+def test_what_a_second_cut_would_make_untrue_is_refused_without_weights(
+    first: PruneSection, then: PruneSection, message: str, unpruned: Path, traces: Traces, tmp_path: Path
+) -> None:
+    model = ModelSection(unpruned=str(unpruned))
+    make_pruned(first, model, traces(12), tmp_path / "first")
+    with pytest.raises(UserError, match=f"cut_from=.* it cannot be cut so: .*{message}"):
+        check_request(then.changed(cut_from=str(tmp_path / "first")), model)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from prune.plan import Cut, PrunePlan, compose, describe_merges, from_json, load, save, to_json
+from prune.channels import Channels
+from prune.plan import Cut, PrunePlan, compose, describe_cut, describe_merges, from_json, load, save, to_json
 from recipes.errors import UserError
 
 PLAN = PrunePlan(
@@ -94,6 +96,45 @@ AS_WRITTEN_BEFORE_MERGES = """{
 
 def test_a_plan_without_merges_is_read_and_written_byte_for_byte() -> None:
     assert to_json(from_json(AS_WRITTEN_BEFORE_MERGES)) == AS_WRITTEN_BEFORE_MERGES
+
+
+NARROW = PrunePlan(method="width", layers=2, removed=(), channels=Channels(width=4, kept=((0, 1, 3), (2,))))
+LOW_RANK = PrunePlan(method="low_rank", layers=2, removed=(), ranks={"model.layers.0.mlp.up_proj": 8, "b": 16})
+
+
+@pytest.mark.parametrize("plan", [NARROW, LOW_RANK], ids=["channels", "ranks"])
+def test_a_plan_that_removes_no_layer_survives_json(plan: PrunePlan) -> None:
+    assert from_json(to_json(plan)) == plan
+
+
+def test_channels_are_written_as_ranges() -> None:
+    assert json.loads(to_json(NARROW))["channels"] == {"width": 4, "kept": ["0-1,3", "2"]}
+
+
+def test_channels_of_other_layers_than_those_that_stay_are_refused() -> None:
+    with pytest.raises(UserError, match="channels are of 2 layers, but other layers stay"):
+        PrunePlan(method="width", layers=2, removed=(0,), channels=NARROW.channels)
+
+
+@pytest.mark.parametrize("rank", [0, -1, 1.5])
+def test_impossible_ranks_are_refused(rank: float) -> None:
+    with pytest.raises(UserError, match=rf"ranks must be whole numbers of 1 or more, not {rank} \(some.module\)"):
+        PrunePlan(method="low_rank", layers=2, removed=(), ranks={"some.module": rank})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("fields", [{"width": 4}, {"width": 4, "kept": ["x"]}, {"width": "a", "kept": []}, 7])
+def test_damaged_channels_are_refused(fields: object) -> None:
+    damaged = {**json.loads(to_json(NARROW)), "channels": fields}
+    with pytest.raises(UserError, match="not a prune plan"):
+        from_json(json.dumps(damaged))
+
+
+def test_what_is_cut_in_words() -> None:
+    assert describe_cut(PLAN) == "without layers [1, 2]"
+    assert describe_cut(NARROW).startswith("with channels 1 to 3 of 4 by layer")
+    assert describe_cut(LOW_RANK).startswith(
+        "with low rank: matrices brought to rank 8: 1, 16: 1; stored multiplied out"
+    )
 
 
 MERGE = PrunePlan(method="laco", layers=6, removed=(2, 3, 4), merged=((1, 2, 3, 4),))
@@ -203,3 +244,19 @@ def test_a_cut_of_another_model_cannot_follow() -> None:
 def test_cuts_that_do_not_make_up_the_plan_are_refused() -> None:
     with pytest.raises(UserError, match=r"its cuts remove layers \[1\], but the plan removes \[1, 2\]"):
         PrunePlan(method="tail", layers=4, removed=(1, 2), cuts=(Cut("tail", (1,), "f0"),))
+
+
+EVEN = PrunePlan(method="width", layers=3, removed=(), channels=Channels(width=4, kept=((0, 1), (1, 2), (2, 3))))
+
+
+def test_layers_that_are_removed_after_a_narrowing_take_their_channels_along() -> None:
+    both = compose(EVEN, PrunePlan(method="tail", layers=3, removed=(2,)))
+    assert (both.removed, both.channels) == ((2,), Channels(width=4, kept=((0, 1), (1, 2))))
+    assert [cut.narrowed[:13] for cut in both.cuts] == ["with channels", ""]
+    assert from_json(to_json(both)) == both
+
+
+@pytest.mark.parametrize(("earlier", "message"), [(NARROW, "differ in width"), (LOW_RANK, "a lower rank")])
+def test_what_a_further_cut_would_make_untrue_is_not_cut_further(earlier: PrunePlan, message: str) -> None:
+    with pytest.raises(UserError, match=f"cannot be cut further: .*{message}"):
+        compose(earlier, PrunePlan(method="tail", layers=2, removed=(1,)))

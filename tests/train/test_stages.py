@@ -52,6 +52,12 @@ def test_another_protocol_is_refused_before_anything_is_written(tmp_path: Path) 
         ({"unpruned": "big/model", "pruned": "some/where/cut"}, None, "cut"),
         ({"unpruned": "big/model"}, {"method": "tail", "removed": [5, 6]}, "model-tail-2"),
         ({"unpruned": "big/model"}, None, "model-pruned-0"),
+        (
+            {"unpruned": "big/model"},
+            {"method": "width", "removed": [], "channels": {"width": 9, "widths": [4, 8]}},
+            "model-width-8",
+        ),
+        ({"unpruned": "big/model"}, {"method": "low_rank", "removed": [], "ranks": {"a": 8}}, "model-low_rank-1"),
     ],
 )
 def test_runs_of_one_pruned_model_are_grouped(model: dict[str, str], plan: dict[str, Any] | None, group: str) -> None:

@@ -1,10 +1,11 @@
-"""Merges and earlier cuts are told wherever a plan is: in the run record and on the model card."""
+"""Merges, earlier cuts, channels and ranks are told wherever a plan is: in the run record and on the model card."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+from prune.channels import Channels
 from prune.plan import PrunePlan, compose, save
 from runtime.run_folder import RunFolder
 from train.card import model_card
@@ -21,6 +22,11 @@ def test_the_run_record_has_the_merged_groups(tmp_path: Path) -> None:
 def test_the_run_record_of_a_plan_without_merges_has_no_such_key(tmp_path: Path) -> None:
     save(PrunePlan(method="tail", layers=8, removed=(7,)), tmp_path)
     assert "merged" not in (plan_facts(str(tmp_path)) or {})
+
+
+NARROW = PrunePlan(
+    method="by hand", layers=2, removed=(), channels=Channels(width=4, kept=((0, 1), (2, 3))), ranks={"a": 8}
+)
 
 
 def card_of(plan: PrunePlan, tmp_path: Path) -> list[str]:
@@ -42,6 +48,14 @@ def card_of(plan: PrunePlan, tmp_path: Path) -> list[str]:
 def test_the_model_card_says_what_was_merged_into_what(tmp_path: Path) -> None:
     told = "- pruned by laco: layers [2, 4, 5] of 8 removed; merged: 4, 5 into 3; 2 into 1"
     assert told in card_of(MERGE, tmp_path)
+
+
+def test_the_model_card_says_what_layers_lost_that_stay(tmp_path: Path) -> None:
+    told = (
+        "- pruned by by hand: layers [] of 2 removed; MLP channels: 2 of 4 in every layer (50.0%); low rank: matrices "
+        "brought to rank 8: 1; stored multiplied out, so the file is as large as the unpruned one"
+    )
+    assert told in card_of(NARROW, tmp_path)
 
 
 def test_the_model_card_says_in_which_cuts_layers_went(tmp_path: Path) -> None:
