@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,9 +33,14 @@ def asks_for_help(arguments: Sequence[str]) -> bool:
     return any(word in ("--help", "-h", "help") for word in arguments)
 
 
-def help_text(schema: type[BaseModel]) -> str:
-    """How to write the arguments and every key of the recipe type, one line each."""
+def help_text(schema: type[BaseModel], arguments: Sequence[str] = ()) -> str:
+    """How to write the arguments and every key of the recipe type, one line each; where the arguments name sections
+    (`--help adapter`), their keys alone."""
     keys = keys_of(schema)
+    sections = [word for word in arguments if word in schema.model_fields]
+    if sections:
+        lines = [line for line in keys_text(schema).splitlines() if re.split(r"[ .:]", line)[0] in sections]
+        return "\n".join([*lines, *(_trainer_lines() if "trainer" in sections else ())]) + "\n"
     lines = [_USAGE.format(recipes=", ".join(shipped_recipes()))]
     lines += [keys_text(schema)]
     if any(key.path == "trainer" for key in keys):

@@ -48,7 +48,7 @@ def load(arguments: Sequence[str], schema: type[T] = Recipe) -> T:  # type: igno
 def load_as(arguments: Sequence[str], schema: type[T]) -> Loaded[T]:
     """A recipe of the type `schema` with its name and origin. Raises as `load_recipe` does."""
     if asks_for_help(arguments):
-        raise HelpAsked(help_text(schema))
+        raise HelpAsked(help_text(schema, arguments))
     pairs, faults = parse_arguments(arguments)
     files = [text for key, text in pairs if key == "recipe"]
     overrides, more_faults = nest([(key, value) for key, value in pairs if key != "recipe"])

@@ -31,6 +31,10 @@ class RunSection(Section):
         description="any: a run may resume with another number of ranks; accumulation (or the micro batch) follows, so "
         "that the global batch stays",
     )
+    live_report: bool = Field(
+        default=True,
+        description="write report.html again after a sweep, as long as all reports take at most 5 % of the time",
+    )
     stall_seconds: float = Field(
         default=1800.0,
         ge=1,

@@ -46,7 +46,7 @@ IMPORTED_BY = {
     "train.hooks": {"train.main", "train.stages"},
     "train.plan": set(),
     "train.stages": {"train.main"},
-    "train.main": {"launch.train"},
+    "train.main": {"launch.train", "train.__main__"},
 }
 """rooms and modules that only these may import"""
 

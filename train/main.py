@@ -64,7 +64,7 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
         facts = on_first_rank(ranks, lambda: stages.facts_of(recipe, pruned, inputs, loss))
         run = stages.start_run(folder, resume, recipe, facts, ranks)
         stages.keep_for_the_end(inputs, recipe.sweep.deciding_suite.name, run)
-        recorder = stages.make_recorder(run, references, recipe.sweep, inputs)
+        recorder = stages.make_recorder(run, references, recipe, inputs)
         arguments = make_arguments(recipe, folder.path, ranks.count)
         trainer = stages.make_trainer(stages.load_to_train(pruned, recipe), arguments, inputs, recipe, loss, run)
         hooks = make_hooks(trainer, inputs, recipe, recorder, checkpoint)

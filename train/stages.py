@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from eval.show.costs import pays_text
 from eval.sweep import SweepSpec
 from recipes.run import RunSection
 from recipes.schema import ExportSection, ModelSection, Recipe
-from recipes.sweep import SweepSection
 from runtime.ranks import Ranks, on_first_rank
 from runtime.run_folder import RunFolder
 from train import quantised
@@ -35,6 +35,7 @@ from train.hooks.of_run import Hooks
 from train.hooks.recorder import Cost, Looks, SweepRecorder
 from train.host_memory import return_freed_memory
 from train.inputs import Inputs
+from train.live_report import LiveReport, write
 from train.loss.choose import LossOfRun
 from train.model import peft_config, plan_facts
 from train.objective import loss_of_run
@@ -128,13 +129,18 @@ def _group(model: ModelSection, plan: dict[str, Any] | None) -> str:
     return f"{Path(model.unpruned).name}-{plan.get('method', 'pruned')}-{size}"
 
 
-def make_recorder(run: Run, references: References, sweep: SweepSection, inputs: Inputs) -> SweepRecorder:
-    """The recorder of sweeps; the references become its first rows."""
+def make_recorder(run: Run, references: References, recipe: Recipe, inputs: Inputs) -> SweepRecorder:
+    """The recorder of sweeps; the references become its first rows, and the first report."""
+    sweep = recipe.sweep
     verdict = sweep.verdict.changed(suite=sweep.deciding_suite.name)
     recorder = SweepRecorder(run, references, verdict, Looks(sweep.every_steps, inputs.arithmetic.steps))
     for sweeps in (references.unpruned, references.pruned):
         recorder.record(sweeps, Cost())
-    return recorder
+    if not recipe.run.live_report or not run.is_first_rank:
+        return recorder
+    live = LiveReport(run.folder.path, write)
+    live.renew()
+    return replace(recorder, live=live)
 
 
 def load_to_train(pruned: str, recipe: Recipe) -> PreTrainedModel:

@@ -21,6 +21,13 @@ def test_help_may_be_asked_for_in_three_ways(word: str) -> None:
         load_recipe([word])
 
 
+def test_a_section_is_shown_alone_where_it_is_named() -> None:
+    with pytest.raises(HelpAsked) as asked:
+        load_recipe(["--help", "adapter"])
+    lines = str(asked.value).splitlines()
+    assert lines and all(line.startswith("adapter") for line in lines)
+
+
 def test_the_free_trainer_fields_are_listed_alone() -> None:
     text = help_text(Recipe)
     assert "learning_rate (float)" in text and "output_dir" not in text

@@ -10,6 +10,7 @@ from eval.show.tables import sweep_table
 from eval.types import SWEEP_KEY, SuiteSweep
 from recipes.sweep import VerdictSection
 from runtime.files import put_rows
+from train.live_report import LiveReport
 from train.references import References
 from train.run import Run
 
@@ -45,6 +46,7 @@ class SweepRecorder:
     references: References
     verdict: VerdictSection
     looks: Looks
+    live: LiveReport | None = None
 
     def record(self, sweeps: dict[str, SuiteSweep], cost: Cost) -> None:
         """Rows of all suites; the run's own are compared with both references, at this sweep's share of the error."""
@@ -59,6 +61,8 @@ class SweepRecorder:
         self.run.tracker.log_sweep(new, new[0]["step"])
         if new[0]["model"] == "run":
             print(f"\n{sweep_table(self.run.sweep_rows(), str(self.verdict.suite))}\n", flush=True)
+        if self.live is not None:
+            self.live.renew()
 
     def _rows(self, suite: str, sweep: SuiteSweep) -> list[Row]:
         if sweep.model != "run":

@@ -1,0 +1,26 @@
+"""`python -m eval.report RUN [RUN …]`: report.html of a run folder, of a run that trains, was stopped or is through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recipes.command import run, split
+from recipes.errors import UserError
+from runtime.run_folder import RunFolder
+
+
+def main(arguments: list[str]) -> None:
+    _, folders = split(arguments, {})
+    if not folders:
+        raise UserError("eval.report: give the folder of a run, such as runs/lora_recovery-1a2b3c4d")
+    for name in folders:
+        if not RunFolder(Path(name)).record.is_file():
+            raise UserError(f"{name}: no run folder (it has no run.json); give one that launch/train.py wrote")
+    from eval.show.report import write_report  # matplotlib takes seconds, and a wrong name is told before
+
+    for name in folders:
+        print(f"report {write_report(Path(name))}")
+
+
+if __name__ == "__main__":
+    run(main)
