@@ -27,6 +27,7 @@ from data_prep.tokens.tokenize import IGNORED, Row
 from recipes.loss import DistillLoss
 from recipes.schema import ModelSection
 from runtime.cache import make_once
+from runtime.pulse import beat
 from train.loss.base import labelled_positions
 from train.loss.distill import divergences
 
@@ -101,6 +102,7 @@ def _make(file: Path, section: ModelSection, pruned: str, prepared: Prepared, sa
         rows = prepared.rows[start : start + CHUNK_ROWS]
         for at, measures in damages(models[0], models[1], rows):
             array[starts[start + at] : starts[start + at + 1]] = measures
+        beat()  # both models may take hours over a large set
         say(f"damage {min(start + CHUNK_ROWS, len(prepared.rows)):,} of {len(prepared.rows):,} traces")
     array.flush()
 
