@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from data_prep.fingerprint import local_folder
 from data_prep.models import context_tokens, load_config, load_tokenizer
 from data_prep.prepared.manifest import describe
 from data_prep.prepared.prepare import Prepared, open_prepared, prepare, quiet
@@ -17,6 +18,7 @@ from eval.numbers.foresight import Foresight, foresee, foresee_confirmed
 from eval.show.answers import room_to_reason
 from eval.show.tables import budget_name
 from eval.sweep import SweepSpec, check_context, make_confirm_spec, make_sweep_spec
+from prune.against import differences
 from prune.calibration import calibration_set
 from prune.methods.table import method_of
 from recipes.data import DataSection
@@ -142,11 +144,15 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
 
 
 def _check_models(model: ModelSection, spec: SweepSpec) -> None:
-    """UserError where a model that is here is not sound, or has no row for a token of the tokenizer; one rank reads
-    all weights once."""
+    """UserError where a model that is here is not sound, has no row for a token of the tokenizer, or where the pruned
+    one is not of the unpruned one; one rank reads all weights once."""
     check_model(model.unpruned, spec.tokenizer)
-    if model.pruned is not None:
-        check_model(model.pruned, spec.tokenizer)
+    if model.pruned is None:
+        return
+    check_model(model.pruned, spec.tokenizer)
+    folder, unpruned = local_folder(model.pruned), local_folder(model.unpruned)
+    if folder and unpruned and (faults := differences(folder, unpruned)):
+        raise UserError("\n".join(faults))
 
 
 def _check_sections(recipe: Recipe) -> None:
