@@ -38,7 +38,7 @@ def read_values(folder: Path) -> Values:
         with safe_open(folder / file, framework="pt") as weights:
             for name in weights.keys():  # noqa: SIM118 - not a dict
                 tensor = _as_numbers(weights.get_tensor(name))
-                if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                if not _is_finite(tensor):
                     broken.append(name)
                 if _is_matrix(name, tensor.dim()) and not bool(tensor.any()):
                     zero.append(name)
@@ -46,6 +46,17 @@ def read_values(folder: Path) -> Values:
                     samples[int(match[1])][name[match.end() :]] = _sample(tensor)
     alike = (pair for pair in combinations(sorted(samples), 2) if samples[pair[0]] == samples[pair[1]])
     return Values(tuple(broken), tuple(zero), tuple(pair for pair in alike if _same_bits(folder, tensors, *pair)))
+
+
+def not_finite(file: Path) -> list[str]:
+    """The tensors of one safetensors file with a number that is not finite."""
+    with safe_open(file, framework="pt") as weights:
+        names = list(weights.keys())
+        return [name for name in names if not _is_finite(_as_numbers(weights.get_tensor(name)))]
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
 
 
 def _is_matrix(name: str, dimensions: int) -> bool:

@@ -133,10 +133,8 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
             f"data.max_length_tokens={longest}: the model's context has {context} tokens; write at most {context}"
         )
     confirm = make_confirm_spec(recipe.sweep, spec)
-    for each in (spec, confirm):
-        if each is not None:
-            check_context(each, context, "sweep.budgets")
-    check_held(recipe.sweep.engine, recipe.model.unpruned, load_config(recipe.model.unpruned, recipe.model))
+    reach = max(check_context(each, context, "sweep.budgets") for each in (spec, confirm) if each is not None)
+    check_held(recipe.sweep.engine, recipe.model.unpruned, load_config(recipe.model.unpruned, recipe.model), reach)
     if recipe.prune is not None:
         layers = int(load_config(recipe.model.unpruned, recipe.model).num_hidden_layers)
         method_of(recipe.prune).check(layers)

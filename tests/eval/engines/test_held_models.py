@@ -12,6 +12,7 @@ from transformers import (
     Lfm2Config,
     Llama4TextConfig,
     MambaConfig,
+    Phi3Config,
     Qwen3Config,
     Qwen3MoeConfig,
     Qwen3NextConfig,
@@ -48,3 +49,31 @@ def test_plain_families_are_held(config: Any) -> None:
 
 def test_an_engine_of_its_own_process_is_not_asked() -> None:
     check_held(VllmEngine(name="vllm"), "some/model", Qwen3NextConfig())
+
+
+CHUNKED = Llama4TextConfig(attention_chunk_size=8192)
+LONGROPE = Phi3Config(
+    original_max_position_embeddings=4096,
+    rope_parameters={
+        "rope_type": "longrope",
+        "rope_theta": 1e4,
+        "short_factor": [1.0] * 48,
+        "long_factor": [2.0] * 48,
+        "original_max_position_embeddings": 4096,
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("config", "border", "words"),
+    [(CHUNKED, 8192, "in chunks of 8192 tokens"), (LONGROPE, 4096, "beyond 4096 tokens its longrope")],
+    ids=["chunks", "longrope"],
+)
+def test_a_border_is_refused_from_the_first_token_beyond_it(config: Any, border: int, words: str) -> None:
+    check_held(HFEngine(), "some/model", config, border)
+    with pytest.raises(UserError, match=rf"cannot sweep some/model: .*{words}.* {border + 1} with its prompt; use"):
+        check_held(HFEngine(), "some/model", config, border + 1)
+
+
+def test_a_chunk_size_without_such_layers_is_no_border() -> None:
+    check_held(HFEngine(), "some/model", Llama4TextConfig(layer_types=["full_attention"] * 48), 10**6)
