@@ -19,18 +19,8 @@ from tests.prune.models import LAYERS
 from tests.train.runs import rows, run_here, small
 from train.export import verify
 
-FAMILIES = (
-    "llama",
-    "mistral",
-    "qwen3_tied",
-    "gemma2",
-    "gemma3",
-    "olmo2",
-    "phi3",
-    "qwen3_moe",
-    "gpt_oss",
-    "deepseek_v3",
-)
+DENSE = ("llama", "mistral", "qwen3_tied", "gemma2", "gemma3", "olmo2", "phi3")
+WITH_EXPERTS = ("qwen3_moe", "gpt_oss", "deepseek_v3")
 SHORT = (
     "zero.stage=0",
     "trainer.max_steps=2",
