@@ -15,7 +15,7 @@ from typing import Any
 
 from transformers import GenerationConfig, PreTrainedTokenizerBase
 
-from data_prep.contradictions import PER_LAYER_LISTS, contradictions, stored_layers
+from data_prep.contradictions import BUILD_ERRORS, PER_LAYER_LISTS, contradictions, stored_layers
 from data_prep.tokenizer_faults import (
     CONFIG,
     ENDS,
@@ -95,7 +95,7 @@ def _take_template(
 
 def _take_stops(unpruned: Path, folder: Path, tokenizer: PreTrainedTokenizerBase | None) -> list[str]:
     """The unpruned model's stop and pad tokens, in place of those that cannot be."""
-    lines = []
+    lines = _take_generation(unpruned, folder)
     impossible = [*stop_faults(folder, read_tensors(folder)), *stop_differences(folder, unpruned, tokenizer)]
     for name in (CONFIG, GENERATION) if impossible else ():
         ours, theirs = (read_json(at / name) if (at / name).is_file() else {} for at in (folder, unpruned))
@@ -103,6 +103,17 @@ def _take_stops(unpruned: Path, folder: Path, tokenizer: PreTrainedTokenizerBase
             folder, name, ours, {key: theirs[key] for key in ENDS if key in theirs and ours.get(key) != theirs[key]}
         )
     return lines
+
+
+def _take_generation(unpruned: Path, folder: Path) -> list[str]:
+    """The unpruned model's generation config in place of one that cannot be read."""
+    try:
+        read_json(folder / GENERATION)
+    except UserError:
+        if (folder / GENERATION).is_file() and (unpruned / GENERATION).is_file():
+            shutil.copy(unpruned / GENERATION, folder / GENERATION)
+            return [f"{GENERATION}: the unpruned model's (could not be read)"]
+    return []
 
 
 def _check(copy: Path, folder: Path, unpruned: Path | None) -> None:
@@ -154,7 +165,10 @@ def _repair_generation(folder: Path) -> list[str]:
     """Makes the generation config one that transformers saves."""
     if not (folder / GENERATION).is_file():
         return []
-    before = GenerationConfig.from_pretrained(folder)
+    try:
+        before = GenerationConfig.from_pretrained(folder)
+    except BUILD_ERRORS:  # the check of the copy says what is wrong with it
+        return []
     after = savable(before)
     old, new = before.to_diff_dict(), after.to_diff_dict()
     changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))

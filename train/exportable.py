@@ -16,6 +16,7 @@ from typing import Any
 from peft import PeftModel
 from transformers import AutoConfig, GenerationConfig, PreTrainedTokenizerBase
 
+from data_prep.contradictions import BUILD_ERRORS
 from data_prep.fingerprint import local_folder
 from data_prep.models import DTYPES
 from data_prep.tokens.templates import render_template, template_date
@@ -92,11 +93,14 @@ def generation_faults(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, place:
     source = local_folder(recipe.model.pruned or recipe.model.unpruned)
     if source is None or not (source / "generation_config.json").is_file():
         return
-    given = GenerationConfig.from_pretrained(source)
     try:
+        given = GenerationConfig.from_pretrained(source)
         before = savable(given) if recipe.model.pruned is None else given  # a cut makes its own savable
     except UserError as fault:
         yield str(fault)
+        return
+    except BUILD_ERRORS as fault:
+        yield f"{source / 'generation_config.json'}: transformers cannot read it ({_line(fault)}); correct or remove it"
         return
     generation = taught_generation(before, tokenizer, recipe)
     if said := _refusal(lambda: generation.save_pretrained(place)):
@@ -146,5 +150,9 @@ def _refusal(act: Callable[[], object]) -> str:
     try:
         act()
     except Exception as fault:  # anything may come out of a library that was given what it cannot use
-        return " ".join(str(fault).split())[:200] or type(fault).__name__
+        return _line(fault)
     return ""
+
+
+def _line(fault: Exception) -> str:
+    return " ".join(str(fault).split())[:200] or type(fault).__name__

@@ -54,7 +54,7 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
     on_first_rank(ranks, lambda: check_exportable(recipe, folder, inputs.spec.tokenizer))
     say(ranks, inputs.describe())
     if recipe.dry_run:
-        say(ranks, "dry run: recipe, data, suites and batch arithmetic are sound; no model was loaded")
+        say(ranks, "dry run: recipe, data, suites, batch arithmetic and export are sound; no model was loaded")
         return DONE
     on_first_rank(ranks, lambda: stages.check_same_protocol(folder, resume, inputs.spec, recipe.run))
     with opened(folder, resume, loaded, ranks), Watch(folder, ranks, recipe.run.stall_seconds):

@@ -138,6 +138,14 @@ def test_foreign_stop_tokens_become_the_unpruned_models(stops: object, pair: Pai
     assert lines == [f"generation_config.json: eos_token_id=3 (was {json.dumps(stops)})"]
 
 
+def test_a_generation_config_that_cannot_be_read_becomes_the_unpruned_models(pair: Pair, tmp_path: Path) -> None:
+    folder, unpruned = pair
+    text("generation_config.json", "{")(folder)
+    assert repair(folder, tmp_path / "out", unpruned) == [
+        "generation_config.json: the unpruned model's (could not be read)"
+    ]
+
+
 def test_windows_that_were_lost_come_back(tmp_path: Path) -> None:
     folder, unpruned = make_pair("mistral", tmp_path)
     config(sliding_window=None)(folder)

@@ -97,6 +97,12 @@ def test_a_generation_config_that_a_cut_makes_savable_passes(model: Path, tmp_pa
     assert check_exportable(recipe, RunFolder(tmp_path / "run"), tokenizer_at(MODEL)) is None
 
 
+def test_a_generation_config_that_cannot_be_read_is_told(model: Path, tmp_path: Path) -> None:
+    (model / "generation_config.json").write_text("{")
+    (line,) = told(recipe_of(tmp_path, "prune=null", f"model.pruned={model}"), tmp_path)
+    assert "generation_config.json: transformers cannot read it (" in line
+
+
 def test_the_copy_that_the_remedy_names_passes(model: Path, tmp_path: Path) -> None:
     from prune.repair import repair
 

@@ -16,6 +16,8 @@ import torch
 
 from prune.inspect import check_folder, faults_of, notes_on
 from prune.plan import PrunePlan, save
+from prune.repair import repair
+from recipes.errors import UserError
 from tests.prune.models import LAYERS
 from tests.prune.odd_folders import (
     GONE,
@@ -294,3 +296,23 @@ def test_what_may_be_meant_is_a_note(kind: str, pair_of: Callable[[str], tuple[P
 def test_the_folders_themselves_are_sound(family: str, pair_of: Callable[[str], tuple[Path, Path]]) -> None:
     pruned, unpruned = pair_of(family)
     assert (faults_of(pruned, unpruned), faults_of(unpruned), notes_on(check_folder(pruned))) == ([], [], [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("knows", ["with the unpruned model", "alone"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_repair_gives_a_sound_copy_or_none(
+    kind: str, knows: str, pair_of: Callable[[str], tuple[Path, Path]], tmp_path: Path
+) -> None:
+    family, spoil, _ = KINDS[kind]
+    pruned, unpruned = pair_of(family)
+    folder, out = Path(shutil.copytree(pruned, tmp_path / "p")), tmp_path / "out"
+    spoil(folder)
+    before = unpruned if knows == "with the unpruned model" else None
+    try:
+        lines = repair(folder, out, before)
+    except UserError:
+        assert not out.exists()
+        return
+    assert lines or before is None
+    assert faults_of(out, before) == []
