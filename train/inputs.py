@@ -120,6 +120,8 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
     check_deterministic(recipe, device().type)
     check_quantised(recipe)
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
+    config = load_config(recipe.model.unpruned, recipe.model)
+    check_held(recipe.sweep.engine, recipe.model.unpruned, config)
     if recipe.model.pruned is not None:
         check_local(recipe.model.pruned)
     family = load_config(recipe.model.pruned or recipe.model.unpruned, recipe.model).model_type
@@ -134,10 +136,9 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
         )
     confirm = make_confirm_spec(recipe.sweep, spec)
     reach = max(check_context(each, context, "sweep.budgets") for each in (spec, confirm) if each is not None)
-    check_held(recipe.sweep.engine, recipe.model.unpruned, load_config(recipe.model.unpruned, recipe.model), reach)
+    check_held(recipe.sweep.engine, recipe.model.unpruned, config, reach)
     if recipe.prune is not None:
-        layers = int(load_config(recipe.model.unpruned, recipe.model).num_hidden_layers)
-        method_of(recipe.prune).check(layers)
+        method_of(recipe.prune).check(int(config.num_hidden_layers))
     return spec, confirm
 
 

@@ -81,8 +81,15 @@ def _configs(section: ModelSection, prune: PruneSection | None) -> tuple[Any, An
     method = method_of(prune)
     method.check(layers)
     pruned = load_config(section.unpruned, section)
-    for key, value in cut_values(unpruned, range(layers - method.count)).items():
-        setattr(pruned, key, value)
+    values = cut_values(unpruned, range(layers - method.count))
+    try:
+        for key, value in values.items():
+            setattr(pruned, key, value)
+    except (AttributeError, ValueError) as fault:  # a value that its config works out from others
+        raise UserError(
+            f"prune: a model of type {pruned.model_type!r} cannot be cut: its config refuses {', '.join(values)} "
+            f"({' '.join(str(fault).split())[:200]}); name a model that was cut as model.pruned"
+        ) from None
     return unpruned, pruned
 
 

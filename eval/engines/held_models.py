@@ -16,6 +16,8 @@ from recipes.engines import EngineSection
 from recipes.errors import UserError
 
 HELD_LAYERS = {"full_attention", "sliding_attention", "chunked_attention"}
+HYBRIDS = {"qwen3_next", "qwen3_5_text", "lfm2", "lfm2_moe", "granitemoehybrid", "olmo_hybrid"}
+"""families whose states are kept beside keys and values (`eval.engines.state_cache`), each tried against `generate`"""
 
 
 def check_held(engine: EngineSection, path: str, config: Any, reach_tokens: int = 0) -> None:
@@ -50,6 +52,8 @@ def _beyond_border(config: Any, reach_tokens: int) -> str:
 
 def _not_held(config: Any) -> str:
     """What of a model is not held; "" where all is."""
+    if config.model_type in HYBRIDS:
+        return ""
     others = sorted(set(getattr(config, "layer_types", None) or []) - HELD_LAYERS)
     if others:
         return f"its layers of type {', '.join(others)} keep another state than keys and values"

@@ -23,32 +23,35 @@ from eval.engines.held_models import check_held
 from recipes.engines import HFEngine, VllmEngine
 from recipes.errors import UserError
 
-HYBRIDS = {
-    "qwen3_next": (Qwen3NextConfig(), "linear_attention"),
-    "lfm2": (Lfm2Config(full_attn_idxs=[2, 5]), "conv"),
+STATEFUL = {
     "jamba": (JambaConfig(), "linear_attention"),
-    "granitemoehybrid": (GraniteMoeHybridConfig(), "linear_attention"),
     "mamba": (MambaConfig(), "linear_attention"),
     "rwkv": (RwkvConfig(), "rwkv keeps a state"),
     "gemma3n": (Gemma3nTextConfig(), "share keys and values"),
 }
 
 
-@pytest.mark.parametrize("family", HYBRIDS)
-def test_a_hybrid_is_refused_by_name(family: str) -> None:
-    config, why = HYBRIDS[family]
+@pytest.mark.parametrize("family", STATEFUL)
+def test_a_family_with_another_state_is_refused_by_name(family: str) -> None:
+    config, why = STATEFUL[family]
     with pytest.raises(UserError, match=rf"cannot sweep some/model: .*{why}.*sweep.engine.name=vllm") as refusal:
         check_held(HFEngine(), "some/model", config)
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("config", [Qwen3Config(), Qwen3MoeConfig(), Llama4TextConfig()], ids=lambda c: c.model_type)
-def test_plain_families_are_held(config: Any) -> None:
+HELD = [
+    *(Qwen3Config(), Qwen3MoeConfig(), Llama4TextConfig()),
+    *(Qwen3NextConfig(), Lfm2Config(full_attn_idxs=[2, 5]), GraniteMoeHybridConfig()),
+]
+
+
+@pytest.mark.parametrize("config", HELD, ids=lambda c: c.model_type)
+def test_plain_families_and_tried_hybrids_are_held(config: Any) -> None:
     check_held(HFEngine(), "some/model", config)
 
 
 def test_an_engine_of_its_own_process_is_not_asked() -> None:
-    check_held(VllmEngine(name="vllm"), "some/model", Qwen3NextConfig())
+    check_held(VllmEngine(name="vllm"), "some/model", MambaConfig())
 
 
 CHUNKED = Llama4TextConfig(attention_chunk_size=8192)

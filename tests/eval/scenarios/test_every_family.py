@@ -7,15 +7,12 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from eval.engines.held_models import check_held
 from eval.engines.hf import HFEngine
 from eval.quiet import quiet
 from eval.types import Request, Thought
-from recipes.engines import HFEngine as HFSection
-from recipes.errors import UserError
 from tests.eval.engines.test_hf import SHORT
 from tests.eval.scripted import CLOSE, EOS, FORMAT, by_budget, make_protocol
-from tests.prune.every_family import EVERY, HYBRIDS, SWEPT, make
+from tests.prune.every_family import EVERY, make
 
 BUDGETS = (0, 5, 11)
 ANSWER_TOKENS = 3
@@ -63,7 +60,7 @@ def closed_itself(model: PreTrainedModel, ids: list[int]) -> bool:
 
 
 @pytest.mark.parametrize(
-    "family", [pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow]) for name in SWEPT]
+    "family", [pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow]) for name in EVERY]
 )
 def test_a_sweep_gives_the_tokens_of_generate(family: str) -> None:
     model, protocol = make(family), make_protocol(BUDGETS, vocabulary_size=53, answer_tokens=ANSWER_TOKENS)
@@ -72,9 +69,3 @@ def test_a_sweep_gives_the_tokens_of_generate(family: str) -> None:
     assert {thought.problem: by_budget(thought) for thought in thoughts} == {
         request.problem: generated(model, request) for request in SHORT
     }
-
-
-@pytest.mark.parametrize("family", HYBRIDS)
-def test_a_hybrid_is_refused_with_the_engine_that_can(family: str) -> None:
-    with pytest.raises(UserError, match=r"cannot sweep there: its layers of type .*; use sweep.engine.name=vllm"):
-        check_held(HFSection(), "there", EVERY[family]())

@@ -9,7 +9,7 @@ from pathlib import Path
 import peft
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, Lfm2Config, Llama4TextConfig, LlamaConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, JambaConfig, Llama4TextConfig, LlamaConfig, PreTrainedModel
 
 from data_prep.nano_world import build_tokenizer
 from eval.__main__ import main as sweep
@@ -150,7 +150,10 @@ NO_HEAD_SIZE = {key: number for key, number in SMALL.items() if key != "head_dim
 CHUNKS = {"num_local_experts": 2, "num_experts_per_tok": 1, "intermediate_size_mlp": 24, "attention_chunk_size": 64}
 LONGROPE = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 4, "long_factor": [2.0] * 4}
 NOT_SWEPT = {
-    "a hybrid": (Lfm2Config(**NO_HEAD_SIZE, full_attn_idxs=[1, 4]), "its layers of type conv keep another state"),
+    "a hybrid that was not tried": (
+        JambaConfig(**NO_HEAD_SIZE, num_experts=1, mamba_dt_rank=4),
+        "its layers of type linear_attention keep another state",
+    ),
     "attention in chunks": (
         Llama4TextConfig(**SMALL, **CHUNKS, moe_layers=[1, 3]),
         "its attention is in chunks of 64 tokens, and a thought may take",
