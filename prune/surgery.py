@@ -12,7 +12,7 @@ from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from prune.families import check_cuttable, cut_values, decoder_layers
+from prune.families import check_attends, check_cuttable, cut_values, decoder_layers
 from prune.generation_config import savable
 from prune.inspect import check_folder
 from prune.merge import check_mixes, merge_layers
@@ -34,6 +34,7 @@ def apply_plan(model: PreTrainedModel, plan: PrunePlan) -> PreTrainedModel:
         raise UserError(f"prune plan: it is for a model of {plan.layers} layers, but this one has {len(layers)}")
     check_mixes(layers, plan.mixes)
     generation_config = savable(model.generation_config)
+    check_attends(model.config, plan.kept)
     values = cut_values(model.config, plan.kept)
     kept = [layers[i] for i in plan.kept]
     _check_place_does_not_matter(kept, _empty_twin(model, values), model.config.model_type)

@@ -32,6 +32,7 @@ from train.fused_kernels import ground, kernels_of
 from train.model import check_local
 from train.offload import check_zero
 from train.packages import check_packages
+from train.packed_attention import check_kinds
 from train.processes import device, uses_deepspeed
 from train.quantised import check_quantised
 from train.run import say
@@ -122,6 +123,8 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
     config = load_config(recipe.model.unpruned, recipe.model)
     check_held(recipe.sweep.engine, recipe.model.unpruned, config)
+    if recipe.data.packing:
+        check_kinds(config)
     if recipe.model.pruned is not None:
         check_local(recipe.model.pruned)
     family = load_config(recipe.model.pruned or recipe.model.unpruned, recipe.model).model_type

@@ -9,13 +9,15 @@ from transformers import (
     Gemma3nConfig,
     Gemma3nTextConfig,
     Gemma4TextConfig,
+    Lfm2Config,
+    LlamaConfig,
     Mamba2Config,
     MambaConfig,
     PreTrainedConfig,
     Qwen3MoeConfig,
 )
 
-from prune.families import check_cuttable, check_family, cut_values
+from prune.families import check_attends, check_cuttable, check_family, cut_values
 from recipes.errors import UserError
 from tests.prune.models import FAMILIES, LAYERS, MIXED, build
 
@@ -105,3 +107,17 @@ def test_model_without_a_layer_list_is_refused() -> None:
     del model.model.layers
     with pytest.raises(UserError, match="model.layers"):
         check_cuttable(model)
+
+
+@pytest.mark.parametrize(("kept", "attends"), [((0, 1, 2), True), ((0, 2, 3, 5), False)])
+def test_a_hybrid_keeps_a_layer_that_attends(kept: tuple[int, ...], attends: bool) -> None:
+    config = Lfm2Config(num_hidden_layers=6, full_attn_idxs=[1, 4])
+    if attends:
+        assert check_attends(config, kept) is None
+        return
+    with pytest.raises(UserError, match=r"none attends \(layers \[1, 4\] of the unpruned model do\)"):
+        check_attends(config, kept)
+
+
+def test_a_model_without_kinds_of_layers_attends() -> None:
+    assert check_attends(LlamaConfig(), (0,)) is None

@@ -9,7 +9,7 @@ from pathlib import Path
 import peft
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, JambaConfig, Llama4TextConfig, LlamaConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, JambaConfig, Lfm2Config, Llama4TextConfig, LlamaConfig, PreTrainedModel
 
 from data_prep.nano_world import build_tokenizer
 from eval.__main__ import main as sweep
@@ -189,3 +189,11 @@ def test_what_begins_beyond_the_longest_thought_is_no_matter(tmp_path: Path) -> 
         part.save_pretrained(tmp_path / "model")
     overrides = ("prune={method: tail, layers: 2}", "adapter.targets=[q_proj]")
     assert by_run("unpruned", *overrides)(tmp_path / "model", tmp_path) == 0
+
+
+def test_packed_rows_of_a_hybrid_are_refused_by_its_config(tmp_path: Path) -> None:
+    for part in (Lfm2Config(**NO_HEAD_SIZE, full_attn_idxs=[1, 4]), build_tokenizer()):
+        part.save_pretrained(tmp_path / "model")
+    overrides = ("prune={method: tail, layers: 2}", "adapter.targets=[q_proj]", "data.packing=true")
+    with pytest.raises(UserError, match="data.packing=true: layers of the kind conv carry one trace into the next"):
+        by_run("unpruned", *overrides)(tmp_path / "model", tmp_path)

@@ -1,4 +1,4 @@
-"""The whole road of ten families: cut, references, LoRA, a sweep on the way, and an export that its gate lets through.
+"""The whole road of twelve families: cut, references, LoRA, a sweep, and an export that its gate lets through.
 
 Random weights of the embedded tokenizer's size; what is learned does not matter here.
 """
@@ -21,6 +21,7 @@ from train.export import verify
 
 DENSE = ("llama", "mistral", "qwen3_tied", "gemma2", "gemma3", "olmo2", "phi3")
 WITH_EXPERTS = ("qwen3_moe", "gpt_oss", "deepseek_v3")
+HYBRIDS = ("lfm2", "qwen3_5")
 SHORT = (
     "zero.stage=0",
     "trainer.max_steps=2",
@@ -34,13 +35,13 @@ SHORT = (
     "sweep.suites.2.size=4",
     "data.traces.size=24",
     "adapter.targets=[q_proj,o_proj]",
-    "prune={method: layers, remove: [1, 4]}",
+    "prune={method: layers, remove: [2, 3]}",
 )
-OTHER_TARGETS = {"phi3": "[qkv_proj,o_proj]", "deepseek_v3": "[q_b_proj,o_proj]"}
+OTHER_TARGETS = {"lfm2": "[q_proj,out_proj]", "phi3": "[qkv_proj,o_proj]", "deepseek_v3": "[q_b_proj,o_proj]"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", [*DENSE, *WITH_EXPERTS])
+@pytest.mark.parametrize("family", [*DENSE, *WITH_EXPERTS, *HYBRIDS])
 def test_a_family_goes_the_whole_road(family: str, tmp_path: Path) -> None:
     tokenizer = build_tokenizer()
     sizes = {"vocab_size": len(tokenizer), "max_position_embeddings": 512, "initializer_range": 0.05}
