@@ -18,6 +18,8 @@ from eval.engines.slot_cache import SlotCache, SlotLayer
 STATE_KINDS = {"linear_attention", "conv"}
 """kinds of layers, as transformers names them, that keep a state"""
 
+FLOAT32_BYTES = 4
+
 States = list[Tensor]
 """the states of one row, of all layers"""
 
@@ -111,6 +113,32 @@ def layer_kinds(config: Any) -> list[str]:
     """The kind of each layer that keeps a state of its own kind; [] for a model that keeps keys and values alone."""
     kinds = list(getattr(config, "layer_types", None) or [])
     return kinds if STATE_KINDS & set(kinds) else []
+
+
+def state_bytes(config: Any) -> int:
+    """Bytes of the states of one row, of all layers, in float32: what the convolution has last read, and the matrix of
+    each head."""
+    count = sum(kind in STATE_KINDS for kind in layer_kinds(config))
+    return FLOAT32_BYTES * count * (_convolved(config) + _recurrent(config)) if count else 0
+
+
+def _convolved(config: Any) -> int:
+    if hasattr(config, "linear_num_value_heads"):
+        keys = config.linear_num_key_heads * config.linear_key_head_dim
+        values = config.linear_num_value_heads * config.linear_value_head_dim
+        return int((2 * keys + values) * config.linear_conv_kernel_dim)
+    if hasattr(config, "mamba_n_heads"):
+        inner = config.mamba_n_heads * config.mamba_d_head
+        return int((inner + 2 * config.mamba_n_groups * config.mamba_d_state) * config.mamba_d_conv)
+    return int(config.hidden_size * getattr(config, "conv_L_cache", 0))
+
+
+def _recurrent(config: Any) -> int:
+    if hasattr(config, "linear_num_value_heads"):
+        return int(config.linear_num_value_heads * config.linear_key_head_dim * config.linear_value_head_dim)
+    if hasattr(config, "mamba_n_heads"):
+        return int(config.mamba_n_heads * config.mamba_d_head * config.mamba_d_state)
+    return 0
 
 
 def make_cache(config: Any, slots: int, capacity: int) -> SlotCache:

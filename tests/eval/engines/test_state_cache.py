@@ -7,7 +7,9 @@ import torch
 from transformers import Lfm2Config, Qwen3Config
 
 from eval.engines.slot_cache import SlotCache
-from eval.engines.state_cache import StateCache, StateLayer, layer_kinds, make_cache
+from eval.engines.slot_forward import SlotForward, attention_windows
+from eval.engines.state_cache import StateCache, StateLayer, layer_kinds, make_cache, state_bytes
+from tests.prune.every_family import HYBRIDS, make
 
 CONV = torch.arange(12.0).reshape(1, 2, 6)
 """one row, two channels, six tokens"""
@@ -78,3 +80,13 @@ def test_a_model_gets_the_cache_of_its_layers(
     cache = make_cache(config, 2, 8)
     assert (type(cache), sum(isinstance(layer, StateLayer) for layer in cache.layers)) == (kind, count)
     assert bool(layer_kinds(config)) == bool(count)
+
+
+@pytest.mark.parametrize("family", HYBRIDS)
+def test_the_states_of_a_row_take_as_many_bytes_as_are_foretold(family: str) -> None:
+    model = make(family)
+    cache = make_cache(model.config, 1, 8)
+    with torch.inference_mode():
+        SlotForward(model, attention_windows(model.config)).prefill([[5, 6, 7]], cache, 0)
+    assert isinstance(cache, StateCache)
+    assert sum(states.nbytes for states in cache.states(0)) == state_bytes(model.config)
