@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerBase
 from data_prep.contradictions import HEAD, Tensors, contradictions, is_converted, is_tied, stored_layers
 from data_prep.fingerprint import fingerprint, local_folder
 from data_prep.layer_names import uneven_layers
-from data_prep.tokenizer_faults import own_tokenizer, stop_faults, template_faults, vocabulary_faults
+from data_prep.tokenizer_faults import generation_faults, own_tokenizer, stop_faults, template_faults, vocabulary_faults
 from data_prep.weight_files import read_config, read_tensors
 from data_prep.weight_values import Values, read_values, value_faults
 from recipes.errors import UserError
@@ -77,13 +77,18 @@ def text_faults(folder: Path, tokenizer: PreTrainedTokenizerBase | None = None) 
     try:
         used = tokenizer or own_tokenizer(folder)
     except UserError as mistake:
-        return [*stop_faults(folder, tensors), str(mistake)]
-    faults = [*stop_faults(folder, tensors)]
+        return [*_ends(folder, tensors), str(mistake)]
+    faults = _ends(folder, tensors)
     if used is not None:
         faults += vocabulary_faults(folder, tensors, used)
     if used is not None and tokenizer is None:
         faults += template_faults(folder, used)
     return faults
+
+
+def _ends(folder: Path, tensors: Tensors) -> list[str]:
+    """What is wrong with where generation ends; one line says enough of a file."""
+    return [*stop_faults(folder, tensors)] or [*generation_faults(folder)]
 
 
 def check_weights(folder: Path) -> WeightFacts:

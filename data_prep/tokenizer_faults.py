@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
 
 from data_prep.contradictions import BUILD_ERRORS, EMBEDDING, Tensors
 from data_prep.tokens.templates import render_template, template_date
@@ -84,6 +84,20 @@ def stop_faults(folder: Path, tensors: Tensors) -> Iterator[str]:
                         f"{folder / name}: {key} has {token}, but the vocabulary has {rows:,} rows, so the model could "
                         "never write it; write the id of the token that ends its answers"
                     )
+
+
+def generation_faults(folder: Path) -> Iterator[str]:
+    """A generation config of which transformers can make nothing, though it is JSON: no model loads beside it."""
+    if not (folder / GENERATION).is_file():
+        return
+    try:
+        read_json(folder / GENERATION)
+        GenerationConfig.from_pretrained(folder)
+    except UserError:  # said by `stop_faults`
+        return
+    except BUILD_ERRORS as fault:
+        said = " ".join(str(fault).split())[:200]
+        yield f"{folder / GENERATION}: transformers refuses it ({said}); correct or remove it"
 
 
 def ids_of(value: Any) -> list[Any]:

@@ -10,13 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING
+from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, GenerationConfig
 
+from data_prep.contradictions import BUILD_ERRORS
 from data_prep.soundness import WeightFacts, check_weights, text_faults, values_of, weight_faults
-from data_prep.tokenizer_faults import own_tokenizer, text_notes
+from data_prep.tokenizer_faults import GENERATION, own_tokenizer, text_notes
 from data_prep.weight_files import read_config, read_tensors
 from data_prep.weight_values import value_notes
 from prune.against import differences, template_differences, unpruned_of
+from prune.generation_config import changes_of
 from prune.plan import FILE_NAME, PrunePlan, describe_merges, load
 from recipes.command import run, split
 from recipes.errors import UserError
@@ -116,8 +118,23 @@ def notes_on(facts: Facts) -> list[str]:
         notes.append(
             f"config.json names the architecture {named}, a {weights.family} model is {usual}; vLLM goes by it"
         )
+    notes += _generation_notes(folder)
     notes += value_notes(values_of(folder), read_tensors(folder))
     return [*notes, *text_notes(folder, own_tokenizer(folder))]
+
+
+def _generation_notes(folder: Path) -> list[str]:
+    """Values that transformers refuses to save once anything else changes, as the export of a run has it."""
+    if not (folder / GENERATION).is_file():
+        return []
+    try:
+        changes = changes_of(GenerationConfig.from_pretrained(folder))
+    except UserError as fault:
+        return [str(fault).removeprefix("prune: ")]
+    except BUILD_ERRORS:  # a fault, and told as one
+        return []
+    told = ", ".join(f"{key}={new} in place of {old}" for key, (old, new) in changes.items())
+    return [f"{GENERATION} cannot be saved with other stop tokens; fix=OUT writes a copy with {told}"] if told else []
 
 
 def _architecture(family: str) -> str:

@@ -27,7 +27,7 @@ from data_prep.tokenizer_faults import (
 )
 from data_prep.weight_files import read_config, read_json, read_tensors
 from prune.against import stop_differences, template_differences, wanted_values
-from prune.generation_config import savable
+from prune.generation_config import changes_of, savable
 from prune.inspect import faults_of
 from prune.plan import FILE_NAME, load
 from prune.stored_dtype import commonest, stored_dtypes
@@ -169,9 +169,7 @@ def _repair_generation(folder: Path) -> list[str]:
         before = GenerationConfig.from_pretrained(folder)
     except BUILD_ERRORS:  # the check of the copy says what is wrong with it
         return []
-    after = savable(before)
-    old, new = before.to_diff_dict(), after.to_diff_dict()
-    changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-    if changed:
-        after.save_pretrained(folder)
-    return [f"{GENERATION}: {key}={new.get(key)} (was {old.get(key)})" for key in changed]
+    changes = changes_of(before)
+    if changes:
+        savable(before).save_pretrained(folder)
+    return [f"{GENERATION}: {key}={new} (was {old})" for key, (old, new) in changes.items()]

@@ -240,6 +240,12 @@ KINDS: dict[str, tuple[str, Spoil, str]] = {
     "a stop token of config.json": ("llama", config(eos_token_id=500), "config.json: eos_token_id has 500"),
     "a pad token that is not there": ("llama", in_json(GENERATION, pad_token_id=112), "pad_token_id has 112"),
     "a foreign stop token": ("llama", in_json(GENERATION, eos_token_id=9), "stops at [9], and the unpruned model at"),
+    "a generation config that is none": ("llama", in_json(GENERATION, max_new_tokens=-5), "transformers refuses it ("),
+    "several answers of one greedy one": (
+        "llama",
+        in_json(GENERATION, num_return_sequences=3),
+        "generation_config.json: transformers refuses it (Greedy methods",
+    ),
     "a damaged generation config": ("llama", text(GENERATION, "{"), "generation_config.json cannot be read"),
 }
 
@@ -255,6 +261,7 @@ NOTES: dict[str, tuple[str, Spoil, str]] = {
     "a layer that adds nothing": ("llama", zero("2.mlp.down_proj", "2.self_attn.o_proj"), "zero throughout: model"),
     "another class": ("llama", config(architectures=["Qwen3ForCausalLM"]), "a llama model is LlamaForCausalLM; vLLM"),
     "no pad token": ("llama", in_json("tokenizer_config.json", pad_token=None), "has no pad token"),
+    "values without effect": ("llama", in_json(GENERATION, temperature=0.6), "do_sample=True in place of None"),
     "generation that goes on": ("llama", in_json(GENERATION, eos_token_id=4), "but generation stops at [4] alone"),
 }
 
