@@ -107,14 +107,19 @@ def ids_of(value: Any) -> list[Any]:
 
 def stops_of(folder: Path) -> list[int]:
     """The tokens at which plain transformers stops: of the generation config, else of config.json."""
-    for name in (GENERATION, CONFIG):
-        try:
-            held = read_json(folder / name) if (folder / name).is_file() else {}
-        except UserError:  # said by `stop_faults`
-            continue
-        if stops := ids_of(held.get("eos_token_id")):
-            return stops
-    return []
+    return _stops_in(folder, GENERATION) or _stops_in(folder, CONFIG)
+
+
+def named_stops(folder: Path) -> list[int]:
+    """All tokens that either config names as one at which to stop."""
+    return [*_stops_in(folder, GENERATION), *_stops_in(folder, CONFIG)]
+
+
+def _stops_in(folder: Path, name: str) -> list[int]:
+    try:
+        return ids_of(read_json(folder / name).get("eos_token_id")) if (folder / name).is_file() else []
+    except UserError:  # said by `stop_faults`
+        return []
 
 
 def text_notes(folder: Path, tokenizer: PreTrainedTokenizerBase | None) -> Iterator[str]:

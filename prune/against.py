@@ -13,9 +13,9 @@ from typing import Any
 
 from transformers import AutoConfig, PreTrainedTokenizerBase
 
-from data_prep.contradictions import BUILD_ERRORS
+from data_prep.contradictions import BUILD_ERRORS, PER_LAYER_LISTS
 from data_prep.fingerprint import fingerprint, local_folder
-from data_prep.tokenizer_faults import own_tokenizer, stop_faults, stops_of, template_faults
+from data_prep.tokenizer_faults import named_stops, own_tokenizer, stop_faults, stops_of, template_faults
 from data_prep.tokens.templates import template_date
 from data_prep.tokens.think_formats import FORMATS, found_in_template
 from data_prep.weight_files import read_tensors
@@ -100,7 +100,7 @@ def template_differences(folder: Path, unpruned: Path) -> Iterator[str]:
 
 def stop_differences(folder: Path, unpruned: Path, tokenizer: PreTrainedTokenizerBase | None) -> Iterator[str]:
     """Stop tokens at which the unpruned model does not stop and its tokenizer does not end."""
-    known = [*stops_of(unpruned), *([] if tokenizer is None else [tokenizer.eos_token_id])]
+    known = [*named_stops(unpruned), *([] if tokenizer is None else [tokenizer.eos_token_id])]
     impossible = any(stop_faults(folder, read_tensors(folder)))  # which is said elsewhere
     foreign = [] if impossible else [stop for stop in stops_of(folder) if stop not in known]
     if foreign and stops_of(unpruned):
@@ -121,7 +121,7 @@ def config_differences(folder: Path, unpruned: Path) -> Iterator[str]:
     ours, theirs = _config(folder), _config(unpruned)
     if ours is None or theirs is None:
         return
-    for key in _per_layer(theirs):
+    for key in PER_LAYER_LISTS:
         have, whole = getattr(ours, key, None), getattr(theirs, key, None)
         if isinstance(have, list) and isinstance(whole, list) and not _is_part(have, whole):
             yield f"{file}: {key}={have!r} is no part, in order, of the unpruned model's {whole!r}; cut the model again"

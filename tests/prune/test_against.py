@@ -86,3 +86,21 @@ def test_without_a_plan_any_part_of_the_layers_may_be_left(tmp_path: Path) -> No
     gone(FILE_NAME)(folder)
     config(layer_types=["full_attention"] * 2 + ["sliding_attention", "full_attention"])(folder)
     assert list(config_differences(folder, unpruned)) == []
+
+
+def test_without_a_plan_indices_of_layers_are_not_compared(tmp_path: Path) -> None:
+    """Whoever cut the model has given the layers without experts their new places."""
+    folder, unpruned = make_pair("qwen3_moe", tmp_path)
+    gone(FILE_NAME)(folder)
+    config(mlp_only_layers=[])(folder)
+    config(mlp_only_layers=[0, 3])(unpruned)
+    assert list(config_differences(folder, unpruned)) == []
+    config(mlp_only_layers=[2])(folder)
+    assert list(config_differences(folder, unpruned)) == []
+
+
+def test_a_stop_token_of_the_unpruned_config_may_be_the_only_one(pair: tuple[Path, Path]) -> None:
+    folder, unpruned = pair
+    config(eos_token_id=5)(unpruned)
+    in_json("generation_config.json", eos_token_id=5)(folder)
+    assert differences(folder, unpruned) == []

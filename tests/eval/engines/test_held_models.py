@@ -7,21 +7,17 @@ from typing import Any
 import pytest
 from transformers import (
     Gemma3nTextConfig,
-    GraniteMoeHybridConfig,
     JambaConfig,
-    Lfm2Config,
     Llama4TextConfig,
     MambaConfig,
     Phi3Config,
-    Qwen3Config,
-    Qwen3MoeConfig,
-    Qwen3NextConfig,
     RwkvConfig,
 )
 
 from eval.engines.held_models import check_held
 from recipes.engines import HFEngine, VllmEngine
 from recipes.errors import UserError
+from tests.prune.every_family import EVERY
 
 STATEFUL = {
     "jamba": (JambaConfig(), "linear_attention"),
@@ -39,15 +35,9 @@ def test_a_family_with_another_state_is_refused_by_name(family: str) -> None:
     assert "\n" not in str(refusal.value)
 
 
-HELD = [
-    *(Qwen3Config(), Qwen3MoeConfig(), Llama4TextConfig()),
-    *(Qwen3NextConfig(), Lfm2Config(full_attn_idxs=[2, 5]), GraniteMoeHybridConfig()),
-]
-
-
-@pytest.mark.parametrize("config", HELD, ids=lambda c: c.model_type)
-def test_plain_families_and_tried_hybrids_are_held(config: Any) -> None:
-    check_held(HFEngine(), "some/model", config)
+@pytest.mark.parametrize("family", [*EVERY, "llama4"])
+def test_the_families_of_the_matrix_are_held(family: str) -> None:
+    check_held(HFEngine(), "some/model", EVERY[family]() if family in EVERY else Llama4TextConfig())
 
 
 def test_an_engine_of_its_own_process_is_not_asked() -> None:
