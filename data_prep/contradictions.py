@@ -200,8 +200,7 @@ def _name_and_shape_faults(folder: Path, config: Any, tensors: Tensors, tied: bo
     Not checked where the files may have other names or shapes than the model: weights that are converted on loading,
     quantised ones, models built by remote code.
     """
-    converted = get_checkpoint_conversion_mapping(config.model_type)
-    if converted or hasattr(config, "quantization_config") or hasattr(config, "auto_map"):
+    if is_converted(config) or hasattr(config, "quantization_config") or hasattr(config, "auto_map"):
         return
     try:
         needed = _needed_shapes(config)
@@ -226,6 +225,11 @@ def _name_and_shape_faults(folder: Path, config: Any, tensors: Tensors, tied: bo
         )
     if misshapen := {name for name in needed.keys() & tensors.keys() if needed[name] != tensors[name].shape}:
         yield f"{folder}: {_misshapen(misshapen, needed, tensors)}"
+
+
+def is_converted(config: Any) -> bool:
+    """Whether transformers renames or joins tensors of this family when it loads them, as those of experts."""
+    return bool(get_checkpoint_conversion_mapping(config.model_type))
 
 
 def _more(names: set[str]) -> str:

@@ -1,23 +1,26 @@
-"""Is a checkpoint what it says? Config against weights, numbers that are finite, a vocabulary that holds the tokenizer.
+"""Is a checkpoint what it says? Config against weights, numbers that can be meant, a vocabulary for the tokenizer.
 
-`check_weights` reads config.json and the headers of the safetensors files; `check_values` reads every weight once. They
-stand here since every model that is read is checked by them: the unpruned one, the pruned one, and what is swept.
+`check_weights` reads config.json and the headers of the safetensors files; `check_values` reads every weight once;
+`text_faults` reads tokenizer and stop tokens. They stand here since every model that is read is checked by them: the
+unpruned one, the pruned one, and what is swept.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import torch
-from safetensors import safe_open
 from transformers import PreTrainedTokenizerBase
 
-from data_prep.contradictions import EMBEDDING, HEAD, Tensors, contradictions, is_tied, stored_layers
+from data_prep.contradictions import HEAD, Tensors, contradictions, is_converted, is_tied, stored_layers
 from data_prep.fingerprint import fingerprint, local_folder
+from data_prep.layer_names import uneven_layers
+from data_prep.tokenizer_faults import generation_faults, own_tokenizer, stop_faults, template_faults, vocabulary_faults
 from data_prep.weight_files import read_config, read_tensors
+from data_prep.weight_values import Values, read_values, value_faults
 from recipes.errors import UserError
 
 
@@ -37,15 +40,55 @@ class WeightFacts:
 
 
 def check_model(model: str, tokenizer: PreTrainedTokenizerBase | None = None) -> None:
-    """UserError where the checkpoint `model` (a folder, or a Hub id in the local cache) contradicts itself, holds a
-    number that is not finite, or has no row for a token of `tokenizer`; what is not on this machine is not checked."""
+    """UserError, a line for each fault, where the checkpoint `model` (a folder, or a Hub id in the local cache) is not
+    sound, or has no row for a token of `tokenizer` (None: of its own); what is not on this machine is not checked."""
     folder, known = local_folder(model), fingerprint(model)
     if folder is None or not known:  # only the config may be here, which is enough for a dry run
         return
-    check_weights(folder)
-    if tokenizer is not None:
-        check_vocabulary(folder, tokenizer)
-    _check_values_once(folder, known)
+    if faults := [*weight_faults(folder, known), *text_faults(folder, tokenizer)]:
+        raise UserError("\n".join(faults))
+
+
+def weight_faults(folder: Path, known: str = "") -> list[str]:
+    """Everything that is wrong with config and weights, a line each. known: the fingerprint, by which the values of
+    weights that were read before are not read again."""
+    faults = _said(lambda: check_weights(folder))
+    if faults and _said(lambda: read_tensors(folder)):
+        return faults
+    return [*faults, *_said(lambda: check_values(folder, known))]
+
+
+def _said(check: Callable[[], object]) -> list[str]:
+    """The lines of the UserError that a check raises."""
+    try:
+        check()
+    except UserError as mistake:
+        return str(mistake).splitlines()
+    return []
+
+
+def text_faults(folder: Path, tokenizer: PreTrainedTokenizerBase | None = None) -> list[str]:
+    """What is wrong with vocabulary and stop tokens; with the folder's own tokenizer and template too, where no other
+    `tokenizer` is used with this model."""
+    try:
+        tensors = read_tensors(folder)
+    except UserError:  # said of the weights
+        tensors = {}
+    try:
+        used = tokenizer or own_tokenizer(folder)
+    except UserError as mistake:
+        return [*_ends(folder, tensors), str(mistake)]
+    faults = _ends(folder, tensors)
+    if used is not None:
+        faults += vocabulary_faults(folder, tensors, used)
+    if used is not None and tokenizer is None:
+        faults += template_faults(folder, used)
+    return faults
+
+
+def _ends(folder: Path, tensors: Tensors) -> list[str]:
+    """What is wrong with where generation ends; one line says enough of a file."""
+    return [*stop_faults(folder, tensors)] or [*generation_faults(folder)]
 
 
 def check_weights(folder: Path) -> WeightFacts:
@@ -58,6 +101,8 @@ def check_weights(folder: Path) -> WeightFacts:
     raw, tensors = read_config(folder), read_tensors(folder)
     layers = stored_layers(folder, tensors)
     faults, config = contradictions(folder, raw, tensors, layers)
+    if config is not None and is_converted(config):
+        faults += uneven_layers(folder, config, tensors)
     if faults:
         raise UserError("\n".join(faults))
     tied = is_tied(config, tensors)
@@ -73,41 +118,21 @@ def check_weights(folder: Path) -> WeightFacts:
     )
 
 
+def check_values(folder: Path, known: str = "") -> None:
+    """UserError, naming the tensors, where numbers are not finite or zero where none can be."""
+    if faults := [*value_faults(folder, values_of(folder, known), read_tensors(folder))]:
+        raise UserError("\n".join(faults))
+
+
+def values_of(folder: Path, known: str = "") -> Values:
+    """`read_values`, once for the same bytes where their fingerprint is known: a run names one model in several
+    places."""
+    return _known_values(folder, known) if known else read_values(folder)
+
+
 @lru_cache(maxsize=64)
-def _check_values_once(folder: Path, _fingerprint: str) -> None:
-    """`check_values`, once for the same bytes: a run names one model in several places."""
-    check_values(folder)
-
-
-def check_values(folder: Path) -> None:
-    """UserError, naming the tensors, where a weight is NaN or infinite; every file is read once, tensor by tensor."""
-    broken = []
-    for file in sorted({tensor.file for tensor in read_tensors(folder).values()}):
-        with safe_open(folder / file, framework="pt") as weights:
-            for name in weights.keys():  # noqa: SIM118 - not a dict
-                tensor = weights.get_tensor(name)
-                # 8-bit floats cannot be asked themselves; their numbers are exact in float32
-                if tensor.is_floating_point() and tensor.element_size() == 1:
-                    tensor = tensor.float()
-                if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-                    broken.append(name)
-    if broken:
-        raise UserError(
-            f"{folder}: {len(broken)} tensors hold numbers that are not finite (NaN or infinity), the first is "
-            f"{broken[0]}; copy the checkpoint again or make it again"
-        )
-
-
-def check_vocabulary(folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
-    """UserError where the tokenizer has a token for which the embedding has no row."""
-    embedding = read_tensors(folder).get(EMBEDDING)
-    beyond = {} if embedding is None else {t: i for t, i in tokenizer.get_vocab().items() if i >= embedding.shape[0]}
-    if embedding is not None and beyond:
-        token = min(beyond, key=lambda name: beyond[name])
-        raise UserError(
-            f"{folder}: the vocabulary has {embedding.shape[0]:,} rows, but {len(beyond)} tokens of the tokenizer lie "
-            f"beyond, the first is {token!r} ({beyond[token]}); give the model its own tokenizer or more rows"
-        )
+def _known_values(folder: Path, _fingerprint: str) -> Values:
+    return read_values(folder)
 
 
 def _parameters(tensors: Tensors, tied: bool) -> int:

@@ -76,14 +76,15 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int, bas
     version_of(recipe.sweep.engine)  # a missing engine is an error before anything is loaded
     checkpoint = find_checkpoint(path, base)
     if recipe.sweep.engine.takes_checkpoints:
+        check_held(recipe.sweep.engine, path, load_config(checkpoint.base, recipe.model))  # before a download
         fetch(checkpoint)
     spec = make_sweep_spec(recipe.sweep, recipe.data.format, checkpoint_tokenizer(checkpoint, recipe.model))
     print(f"{path}: format {spec.protocol.format}")
     if room := room_to_reason(spec.protocol.budgets, spec.protocol.answer_tokens):
         print(f"{path}: {room}")
-    check_context(spec, context_tokens(checkpoint.base, recipe.model), "sweep.budgets")
+    reach = check_context(spec, context_tokens(checkpoint.base, recipe.model), "sweep.budgets")
     if recipe.sweep.engine.takes_checkpoints:
-        check_held(recipe.sweep.engine, path, load_config(checkpoint.base, recipe.model))
+        check_held(recipe.sweep.engine, path, load_config(checkpoint.base, recipe.model), reach)
     with nullcontext(out) if out is not None else TemporaryDirectory() as folder:
         place = Place(RunFolder(Path(folder)).samples, "run", step)
         sweeps = KeptSweep(spec, place, checkpoint_hash(checkpoint, recipe.model), ALONE).run(

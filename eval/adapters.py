@@ -10,6 +10,7 @@ from pathlib import Path
 from data_prep.contradictions import LAYER
 from data_prep.fingerprint import fingerprint, local_folder
 from data_prep.weight_files import Tensor, read_file, read_json, read_tensors
+from data_prep.weight_values import not_finite
 from recipes.errors import UserError
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -31,6 +32,11 @@ def check_fits(adapter: Path, base: str) -> None:
     parts = read_file(adapter / WEIGHTS)
     if not parts:
         raise UserError(f"{adapter / WEIGHTS} holds no tensors; name another checkpoint")
+    if broken := not_finite(adapter / WEIGHTS):
+        raise UserError(
+            f"{adapter / WEIGHTS}: {len(broken)} tensors hold numbers that are not finite, the first is {broken[0]}; "
+            "name another checkpoint"
+        )
     for name, part in parts.items():
         _check_part(adapter, base, name, part, weights)
     told = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))

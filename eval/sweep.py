@@ -82,12 +82,13 @@ def make_confirm_spec(section: SweepSection, spec: SweepSpec) -> SweepSpec | Non
     return replace(spec, suites=(suite,), judge=None)
 
 
-def check_context(spec: SweepSpec, context_tokens: int, budget_key: str) -> None:
-    """UserError where a prompt, the largest budget and an answer, or a scored choice, do not fit into the context.
+def check_context(spec: SweepSpec, context_tokens: int, budget_key: str) -> int:
+    """The most tokens that a thought with its prompt and its answer may take; UserError where they, or a scored choice,
+    do not fit into the context.
 
     budget_key: the recipe's key that sets the budgets, which the error names.
     """
-    fmt, budget = spec.protocol.format, spec.protocol.budgets[-1]
+    fmt, budget, most = spec.protocol.format, spec.protocol.budgets[-1], 0
     closing = max(len(fmt.forced_close_ids), len(fmt.own_close_ids))
     for suite in spec.suites:
         if suite.by_likelihood:
@@ -103,6 +104,8 @@ def check_context(spec: SweepSpec, context_tokens: int, budget_key: str) -> None
                 f"answer of {spec.protocol.answer_tokens} need {needed} tokens, the model's context has "
                 f"{context_tokens}; lower {budget_key} or answer_tokens"
             )
+        most = max(most, needed)
+    return most
 
 
 def _check_choices(suite: Suite, spec: SweepSpec, context_tokens: int) -> None:

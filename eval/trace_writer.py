@@ -101,8 +101,8 @@ def make_generation(recipe: Recipe) -> Generation:
     close_ids = spec.protocol.format.close_tag_ids
     bare = replace(spec.protocol.format, cue="", own_close_ids=close_ids, forced_close_ids=close_ids)
     spec = replace(spec, protocol=replace(spec.protocol, format=bare))
-    check_context(spec, context_tokens(recipe.model.unpruned, recipe.model), "data.traces.thinking_tokens")
-    check_held(section.engine, recipe.model.unpruned, load_config(recipe.model.unpruned, recipe.model))
+    reach = check_context(spec, context_tokens(recipe.model.unpruned, recipe.model), "data.traces.thinking_tokens")
+    check_held(section.engine, recipe.model.unpruned, load_config(recipe.model.unpruned, recipe.model), reach)
     return Generation(section, recipe.model, spec, think_format(recipe.data.format, tokenizer))
 
 

@@ -20,6 +20,8 @@ CUTTABLE_LAYER_TYPES = (
     *("attention", "linear_attention", "conv", "mamba"),  # of hybrids: each layer keeps a state of its own
 )
 
+ATTENDING = {"full_attention", "sliding_attention", "chunked_attention", "attention"}
+
 FIRST_COUNTS = ("max_window_layers", "first_k_dense_replace", "num_dense_layers")
 """how many of the first layers are of another kind: without experts, or without a window"""
 
@@ -93,6 +95,17 @@ def check_cuttable(model: PreTrainedModel) -> None:
     if step not in (None, 1) and not hasattr(config, "mlp_only_layers"):
         raise _refusal(config, f"decoder_sparse_step={step}: its experts sit in layers chosen by index")
     _check_lists(config)
+
+
+def check_attends(config: PreTrainedConfig, kept: Sequence[int]) -> None:
+    """UserError where none of the layers `kept` of a hybrid attends: transformers decodes no such model."""
+    kinds = list(getattr(config, "layer_types", None) or ())
+    attending = [i for i, kind in enumerate(kinds) if kind in ATTENDING]
+    if attending and not set(attending) & set(kept):
+        raise UserError(
+            f"prune: of the layers that would be left none attends (layers {attending} of the unpruned model do), and "
+            "transformers decodes no such model; keep one of them"
+        )
 
 
 def cut_values(config: PreTrainedConfig, kept: Sequence[int]) -> dict[str, Any]:

@@ -68,6 +68,14 @@ def savable(generation: GenerationConfig) -> GenerationConfig:
     return config
 
 
+def changes_of(before: GenerationConfig) -> dict[str, tuple[Any, Any]]:
+    """Field -> (value, value in `savable(before)`), where they differ. UserError as there."""
+    old, new = before.to_diff_dict(), savable(before).to_diff_dict()
+    return {
+        key: (old.get(key), new.get(key)) for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)
+    }
+
+
 def _has_beams(config: GenerationConfig) -> bool:
     return (config.num_beams or 1) > 1
 

@@ -1,7 +1,8 @@
-"""The doctor: does a checkpoint folder's config tell the truth about its weights? `python -m prune.inspect DIR`
+"""The doctor: does a checkpoint folder tell the truth about its weights? `python -m prune.inspect DIR`
 
 All faults are told at once, a line each; `fix=OUT` writes a copy in which those that need no guess are repaired. What
-every model must be is in `data_prep.soundness`; the prune plan beside the weights is checked here.
+every model must be is in `data_prep.soundness`, what a pruned one shares with the unpruned in `prune.against`; the
+prune plan beside the weights is checked here.
 """
 
 from __future__ import annotations
@@ -11,11 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep.soundness import WeightFacts, check_values, check_weights
-from data_prep.weight_files import read_config
+from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, GenerationConfig
+
+from data_prep.contradictions import BUILD_ERRORS
+from data_prep.soundness import WeightFacts, check_weights, text_faults, values_of, weight_faults
+from data_prep.tokenizer_faults import GENERATION, own_tokenizer, text_notes
+from data_prep.weight_files import read_config, read_tensors
+from data_prep.weight_values import value_notes
+from prune.against import differences, template_differences, unpruned_of
 from prune.align.matrices import read_matrices
 from prune.align.report import alignment_note
 from prune.channels import describe_channels
+from prune.generation_config import changes_of
 from prune.plan import FILE_NAME, Cut, PrunePlan, describe_merges, describe_ranks, load
 from recipes.command import run, split
 from recipes.errors import UserError
@@ -126,14 +134,21 @@ def describe(facts: Facts) -> str:
     return "\n".join([*lines, describe_plan(facts.plan) if facts.plan else "plan       none", "ok"])
 
 
-def faults_of(folder: Path) -> list[str]:
-    """Everything that is wrong with a checkpoint folder, a line each: config, plan, and weights that are not finite."""
-    found: list[str] = []
-    for check in (check_folder, check_values) if folder.is_dir() else (check_folder,):
+def faults_of(folder: Path, unpruned: Path | None = None) -> list[str]:
+    """Everything that is wrong with a checkpoint folder, a line each: config, weights, plan, tokenizer and stop tokens,
+    and what differs from the unpruned model where its folder is known."""
+    if not folder.is_dir():
+        return [f"{folder} is not a folder; name a Hugging Face checkpoint folder"]
+    found = weight_faults(folder)
+    is_sound = not found
+    found += text_faults(folder)
+    if is_sound:  # else the same is said of the weights
         try:
-            check(folder)
+            check_folder(folder)
         except UserError as mistake:
-            found += [line for line in str(mistake).splitlines() if line not in found]
+            return [*found, *str(mistake).splitlines()]
+    if unpruned is not None and is_sound:
+        found += [*differences(folder, unpruned), *template_differences(folder, unpruned)]
     return found
 
 
@@ -148,32 +163,62 @@ def notes_on(facts: Facts) -> list[str]:
         notes.append(f"config.json names {named}, but most weights are {stored} (fix=OUT writes a copy that says so)")
     if len(weights.dtypes) > 1:
         notes.append(f"weights of several dtypes: {', '.join(weights.dtypes)}")
-    if not (folder / "tokenizer_config.json").is_file():
-        notes.append("no tokenizer lies in the folder; training takes that of the unpruned model, eval needs one here")
+    named, usual = (raw.get("architectures") or [""])[0], _architecture(weights.family)
+    if named and usual and named != usual:
+        notes.append(
+            f"config.json names the architecture {named}, a {weights.family} model is {usual}; vLLM goes by it"
+        )
+    notes += _generation_notes(folder)
+    notes += value_notes(values_of(folder), read_tensors(folder))
+    notes += text_notes(folder, own_tokenizer(folder))
     alignment = alignment_note(read_matrices(folder))
     return [*notes, alignment] if alignment else notes
 
 
+def _generation_notes(folder: Path) -> list[str]:
+    """Values that transformers refuses to save once anything else changes, as the export of a run has it."""
+    if not (folder / GENERATION).is_file():
+        return []
+    try:
+        changes = changes_of(GenerationConfig.from_pretrained(folder))
+    except UserError as fault:
+        return [str(fault).removeprefix("prune: ")]
+    except BUILD_ERRORS:  # a fault, and told as one
+        return []
+    told = ", ".join(f"{key}={new} in place of {old}" for key, (old, new) in changes.items())
+    return [f"{GENERATION} cannot be saved with other stop tokens; fix=OUT writes a copy with {told}"] if told else []
+
+
+def _architecture(family: str) -> str:
+    """The class of transformers that is a causal model of this family; "" where it has none."""
+    if family not in CONFIG_MAPPING:
+        return ""
+    return getattr(MODEL_FOR_CAUSAL_LM_MAPPING.get(CONFIG_MAPPING[family], None), "__name__", "")
+
+
 def main(arguments: list[str]) -> None:
     """Prints the facts of the one folder named, or writes a repaired copy. UserError where it is not sound."""
-    usage = "usage: python -m prune.inspect DIR [fix=OUT]"
+    usage = "usage: python -m prune.inspect DIR [against=UNPRUNED] [fix=OUT]"
     if asks_for_help(arguments):
         raise HelpAsked(usage)
-    options, names = split(arguments, {"fix": "folder for a repaired copy"})
+    keys = {"fix": "folder for a repaired copy", "against": "the unpruned model; default: the plan's, where it is here"}
+    options, names = split(arguments, keys)
     if len(names) != 1 or names[0].startswith("-"):
         raise UserError(usage)
     folder = Path(names[0])
+    unpruned = unpruned_of(folder, options.get("against", ""))
     if "fix" in options:
         from prune.repair import repair
 
-        lines = repair(folder, Path(options["fix"]))
+        lines = repair(folder, Path(options["fix"]), unpruned)
         print("\n".join([*(lines or ["nothing to repair"]), f"written    {options['fix']}"]))
         return
-    if faults := faults_of(folder):
+    if faults := faults_of(folder, unpruned):
         raise UserError("\n".join(faults))
     facts = check_folder(folder)
     *lines, ok = describe(facts).splitlines()
-    print("\n".join([*lines, *(f"note       {note}" for note in notes_on(facts)), ok]))
+    compared = [f"against    {unpruned}"] if unpruned else []
+    print("\n".join([*lines, *compared, *(f"note       {note}" for note in notes_on(facts)), ok]))
 
 
 if __name__ == "__main__":

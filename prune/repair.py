@@ -1,6 +1,7 @@
 """What of a checkpoint can be repaired without guessing, into a copy: `python -m prune.inspect DIR fix=OUT`.
 
-Numbers and lists of layers, a tie that the weights contradict, the dtype that is named, and the generation config. No
+Numbers and lists of layers, a tie that the weights contradict, the dtype that is named, and the generation config;
+where the unpruned model is known, also chat template, stop tokens, windows and the like, which are then its own. No
 weight is touched; what would have to be made up is left, and refused.
 """
 
@@ -12,11 +13,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import GenerationConfig
+from transformers import GenerationConfig, PreTrainedTokenizerBase
 
-from data_prep.contradictions import PER_LAYER_LISTS, contradictions, stored_layers
-from data_prep.weight_files import read_config, read_tensors
-from prune.generation_config import savable
+from data_prep.contradictions import BUILD_ERRORS, PER_LAYER_LISTS, contradictions, stored_layers
+from data_prep.tokenizer_faults import (
+    CONFIG,
+    ENDS,
+    GENERATION,
+    TOKENIZER,
+    own_tokenizer,
+    stop_faults,
+    template_faults,
+)
+from data_prep.weight_files import read_config, read_json, read_tensors
+from prune.against import stop_differences, template_differences, wanted_values
+from prune.generation_config import changes_of, savable
 from prune.inspect import faults_of
 from prune.plan import FILE_NAME, load
 from prune.stored_dtype import commonest, stored_dtypes
@@ -24,13 +35,13 @@ from prune.surgery import is_occupied
 from recipes.errors import UserError
 from runtime.files import new_folder, write_whole
 
-GENERATION = "generation_config.json"
-
 Values = dict[str, Any]
 
 
-def repair(folder: Path, out: Path) -> list[str]:
+def repair(folder: Path, out: Path, unpruned: Path | None = None) -> list[str]:
     """Writes a sound copy of `folder` to `out`; returns what was changed, a line each.
+
+    unpruned: the model that it was pruned from, where that is known.
 
     UserError where `out` is not empty, or where something is wrong that cannot be repaired without guessing; nothing is
     then at `out`.
@@ -43,16 +54,71 @@ def repair(folder: Path, out: Path) -> list[str]:
         for path in folder.iterdir():
             copy = shutil.copytree if path.is_dir() else shutil.copy
             copy(path, temporary / path.name)
-        write_whole(temporary / "config.json", json.dumps({**raw, **changes}, indent=2) + "\n")
-        lines = [f"config.json: {key}={json.dumps(value)} (was {_was(raw, key)})" for key, value in changes.items()]
+        lines = _write(temporary, CONFIG, raw, changes)
+        if unpruned is not None:
+            lines += take_from(unpruned, temporary)
         lines += _repair_generation(temporary)
-        _check(temporary, folder)
+        _check(temporary, folder, unpruned)
     return lines
 
 
-def _check(copy: Path, folder: Path) -> None:
+def _write(folder: Path, name: str, held: Mapping[str, Any], changes: Values) -> list[str]:
+    """Writes a JSON file with some values changed; a line for each."""
+    if changes:
+        write_whole(folder / name, json.dumps({**held, **changes}, indent=2) + "\n")
+    return [f"{name}: {key}={json.dumps(value)} (was {_was(held, key)})" for key, value in changes.items()]
+
+
+def take_from(unpruned: Path, folder: Path) -> list[str]:
+    """Gives `folder` what it lost of the unpruned model: the values that a cut keeps, chat template, stop tokens."""
+    values = {key: want for key, (_, want) in wanted_values(folder, unpruned).items()}
+    lines = _write(folder, CONFIG, read_config(folder), values)
+    ours, theirs = own_tokenizer(folder), own_tokenizer(unpruned)
+    if theirs is not None and ours is None and not (folder / TOKENIZER).is_file():
+        theirs.save_pretrained(folder)
+        lines.append("tokenizer: the unpruned model's (was not there)")
+    elif ours is not None and theirs is not None and ours.get_vocab() == theirs.get_vocab():
+        lines += _take_template(folder, unpruned, ours, theirs)
+    return [*lines, *_take_stops(unpruned, folder, ours or theirs)]
+
+
+def _take_template(
+    folder: Path, unpruned: Path, ours: PreTrainedTokenizerBase, theirs: PreTrainedTokenizerBase
+) -> list[str]:
+    """The unpruned model's chat template in place of one that is broken, or gone."""
+    if not [*template_faults(folder, ours), *template_differences(folder, unpruned)]:
+        return []
+    ours.chat_template = theirs.chat_template
+    ours.save_pretrained(folder)
+    return ["chat template: the unpruned model's"]
+
+
+def _take_stops(unpruned: Path, folder: Path, tokenizer: PreTrainedTokenizerBase | None) -> list[str]:
+    """The unpruned model's stop and pad tokens, in place of those that cannot be."""
+    lines = _take_generation(unpruned, folder)
+    impossible = [*stop_faults(folder, read_tensors(folder)), *stop_differences(folder, unpruned, tokenizer)]
+    for name in (CONFIG, GENERATION) if impossible else ():
+        ours, theirs = (read_json(at / name) if (at / name).is_file() else {} for at in (folder, unpruned))
+        lines += _write(
+            folder, name, ours, {key: theirs[key] for key in ENDS if key in theirs and ours.get(key) != theirs[key]}
+        )
+    return lines
+
+
+def _take_generation(unpruned: Path, folder: Path) -> list[str]:
+    """The unpruned model's generation config in place of one that cannot be read."""
+    try:
+        read_json(folder / GENERATION)
+    except UserError:
+        if (folder / GENERATION).is_file() and (unpruned / GENERATION).is_file():
+            shutil.copy(unpruned / GENERATION, folder / GENERATION)
+            return [f"{GENERATION}: the unpruned model's (could not be read)"]
+    return []
+
+
+def _check(copy: Path, folder: Path, unpruned: Path | None) -> None:
     """UserError where the copy is not sound, in words about the folder that it was made from."""
-    if faults := faults_of(copy):
+    if faults := faults_of(copy, unpruned):
         told = "\n".join(faults).replace(str(copy), str(folder))
         raise UserError(f"{told}\nno copy was written: this cannot be repaired without guessing")
 
@@ -99,10 +165,11 @@ def _repair_generation(folder: Path) -> list[str]:
     """Makes the generation config one that transformers saves."""
     if not (folder / GENERATION).is_file():
         return []
-    before = GenerationConfig.from_pretrained(folder)
-    after = savable(before)
-    old, new = before.to_diff_dict(), after.to_diff_dict()
-    changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-    if changed:
-        after.save_pretrained(folder)
-    return [f"{GENERATION}: {key}={new.get(key)} (was {old.get(key)})" for key in changed]
+    try:
+        before = GenerationConfig.from_pretrained(folder)
+    except BUILD_ERRORS:  # the check of the copy says what is wrong with it
+        return []
+    changes = changes_of(before)
+    if changes:
+        savable(before).save_pretrained(folder)
+    return [f"{GENERATION}: {key}={new} (was {old})" for key, (old, new) in changes.items()]

@@ -12,7 +12,7 @@ from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from prune.families import check_cuttable, cut_values, decoder_layers
+from prune.families import check_attends, check_cuttable, cut_values, decoder_layers
 from prune.gated import check_width, gated_mlps, narrow
 from prune.generation_config import savable
 from prune.inspect import check_folder
@@ -38,6 +38,7 @@ def apply_plan(model: PreTrainedModel, plan: PrunePlan) -> PreTrainedModel:
     if plan.channels is not None:
         check_width(gated_mlps(model), plan.channels)
     generation_config = savable(model.generation_config)
+    check_attends(model.config, plan.kept)
     values = cut_values(model.config, plan.kept)
     kept = [layers[i] for i in plan.kept]
     _check_place_does_not_matter(kept, _empty_twin(model, values), model.config.model_type)

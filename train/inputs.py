@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from data_prep.fingerprint import local_folder
 from data_prep.models import context_tokens, load_config, load_tokenizer
 from data_prep.prepared.manifest import describe
 from data_prep.prepared.prepare import Prepared, open_prepared, prepare, quiet
@@ -17,6 +18,7 @@ from eval.numbers.foresight import Foresight, foresee, foresee_confirmed
 from eval.show.answers import room_to_reason
 from eval.show.tables import budget_name
 from eval.sweep import SweepSpec, check_context, make_confirm_spec, make_sweep_spec
+from prune.against import differences
 from prune.calibration import calibration_set
 from prune.make import check_request
 from recipes.data import DataSection
@@ -31,6 +33,7 @@ from train.model import check_local, check_padding
 from train.objective import check_loss, check_stored
 from train.offload import check_zero
 from train.packages import check_packages
+from train.packed_attention import check_kinds
 from train.processes import device, uses_deepspeed
 from train.quantised import check_quantised
 from train.rounds import Thinking, make_thinking
@@ -125,6 +128,10 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
     check_quantised(recipe)
     check_loss(recipe)
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
+    config = load_config(recipe.model.unpruned, recipe.model)
+    check_held(recipe.sweep.engine, recipe.model.unpruned, config)
+    if recipe.data.packing:
+        check_kinds(config)
     if recipe.model.pruned is not None:
         check_local(recipe.model.pruned)
     check_padding(recipe)
@@ -139,22 +146,25 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
             f"data.max_length_tokens={longest}: the model's context has {context} tokens; write at most {context}"
         )
     confirm = make_confirm_spec(recipe.sweep, spec)
-    for each in (spec, confirm):
-        if each is not None:
-            check_context(each, context, "sweep.budgets")
-    check_held(recipe.sweep.engine, recipe.model.unpruned, load_config(recipe.model.unpruned, recipe.model))
+    reach = max(check_context(each, context, "sweep.budgets") for each in (spec, confirm) if each is not None)
+    check_held(recipe.sweep.engine, recipe.model.unpruned, config, reach)
     if recipe.prune is not None:
         check_request(recipe.prune, recipe.model)
     return spec, confirm
 
 
 def _check_models(recipe: Recipe, spec: SweepSpec) -> None:
-    """UserError where a model that is here is not sound, or has no row for a token of the tokenizer; one rank reads
-    all weights once."""
+    """UserError where a model that is here is not sound, has no row for a token of the tokenizer, or where the pruned
+    one is not of the unpruned one; one rank reads all weights once."""
     cut_from = recipe.prune.cut_from if recipe.prune else None
     for model in (recipe.model.unpruned, recipe.model.pruned, cut_from):
         if model is not None:
             check_model(model, spec.tokenizer)
+    if recipe.model.pruned is None:
+        return
+    folder, unpruned = local_folder(recipe.model.pruned), local_folder(recipe.model.unpruned)
+    if folder and unpruned and (faults := differences(folder, unpruned)):
+        raise UserError("\n".join(faults))
 
 
 def _check_sections(recipe: Recipe) -> None:

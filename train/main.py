@@ -31,6 +31,7 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
     from train.arguments import make_arguments
     from train.determinism import be_deterministic
     from train.elastic import fit_checkpoint, fit_ranks
+    from train.exportable import check_exportable
     from train.hooks.of_run import make_hooks
     from train.inputs import read_inputs
     from train.model import pruned_path
@@ -50,11 +51,11 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
     loaded = with_first_day(loaded, resume, ranks)
     recipe = fit_ranks(resume, with_generated_traces(loaded.recipe, ranks), ranks)
     inputs = read_inputs(recipe, ranks)
+    on_first_rank(ranks, lambda: check_exportable(recipe, folder, inputs.spec.tokenizer))
     say(ranks, inputs.describe())
     if recipe.dry_run:
-        say(ranks, "dry run: recipe, data, suites and batch arithmetic are sound; no model was loaded")
+        say(ranks, "dry run: recipe, data, suites, batch arithmetic and export are sound; no model was loaded")
         return DONE
-
     on_first_rank(ranks, lambda: stages.check_same_protocol(folder, resume, inputs.spec, recipe.run))
     with opened(folder, resume, loaded, ranks), Watch(folder, ranks, recipe.run.stall_seconds):
         checkpoint = fit_checkpoint(resume, folder, ranks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +81,9 @@ def merge_and_check(source: Source, section: ExportSection, folder: Path) -> Par
         merging = closeness(seen.logits, logits_on(merged, seen))
         expected = digests(merged, dtype)
         cast(merged, dtype)
-        _set_stops(merged, tokenizer, source.recipe)
+        if merged.generation_config is not None:
+            merged.generation_config = taught_generation(merged.generation_config, tokenizer, source.recipe)
+        merged.config.use_cache = True
         merged.save_pretrained(folder, max_shard_size=SHARD)
         tokenizer.save_pretrained(folder)
         check_close(merging.difference, tolerance, "after the merge from the trained model's", folder)
@@ -119,37 +122,36 @@ def run_tokenizer(source: Source) -> PreTrainedTokenizerBase:
     return load_tokenizer(str(source.checkpoint) if saved else source.recipe.model.unpruned, source.recipe.model)
 
 
-def _set_stops(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, recipe: Recipe) -> None:
-    """Generation ends at what the model was taught to end with, then at what it ended with before."""
-    generation = model.generation_config
-    if generation is None:
-        return
+def taught_generation(before: GenerationConfig, tokenizer: PreTrainedTokenizerBase, recipe: Recipe) -> GenerationConfig:
+    """`before` for the recovered model: it stops where it was taught to, then where it stopped before."""
+    generation = deepcopy(before)
     taught = encode(recipe.data.format.stop or tokenizer.eos_token, tokenizer)[-1]
-    before = generation.eos_token_id
-    stops = [taught, tokenizer.eos_token_id, *(before if isinstance(before, list) else [before])]
+    ended = before.eos_token_id
+    stops = [taught, tokenizer.eos_token_id, *(ended if isinstance(ended, list) else [ended])]
     generation.eos_token_id = list(dict.fromkeys(stop for stop in stops if stop is not None))
     generation.pad_token_id = tokenizer.pad_token_id
-    model.config.use_cache = True
+    return generation
 
 
 def _check_texts(folder: Path, tokenizer: PreTrainedTokenizerBase, loaded: PreTrainedModel) -> None:
     """UserError where tokenizer, chat template or stop tokens that were read back are not the run's."""
-    stored = load_tokenizer(str(folder), ModelSection(unpruned=str(folder)))
-    differing = [
-        name
-        for name, same in (
-            ("vocabulary", stored.get_vocab() == tokenizer.get_vocab()),
-            ("chat template", stored.chat_template == tokenizer.chat_template),
-            ("special tokens", stored.special_tokens_map == tokenizer.special_tokens_map),
-        )
-        if not same
-    ]
-    if differing:
+    if differing := text_differences(folder, tokenizer):
         raise UserError(
             f"export refused: the {differing[0]} in {folder} is not the run's; the rejected export is there"
         )
     if loaded.generation_config is not None:
         GenerationConfig.from_pretrained(folder)
+
+
+def text_differences(folder: Path, tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """What of the tokenizer in `folder` is not as in `tokenizer`, by name."""
+    stored = load_tokenizer(str(folder), ModelSection(unpruned=str(folder)))
+    same = {
+        "vocabulary": stored.get_vocab() == tokenizer.get_vocab(),
+        "chat template": stored.chat_template == tokenizer.chat_template,
+        "special tokens": stored.special_tokens_map == tokenizer.special_tokens_map,
+    }
+    return [name for name, is_same in same.items() if not is_same]
 
 
 def _prompts(probes: Probes) -> int:

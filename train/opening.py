@@ -22,7 +22,7 @@ from recipes.loader import Loaded, to_yaml
 from recipes.reading import shown
 from recipes.run import RunSection
 from recipes.schema import Recipe
-from runtime.files import folder_fault, read_rows, write_rows, write_whole
+from runtime.files import read_rows, write_rows, write_whole
 from runtime.lineage import commit
 from runtime.ranks import Ranks, on_first_rank
 from runtime.run_folder import RunFolder, step_of
@@ -145,8 +145,6 @@ def open_run(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: R
 
 
 def _begin(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: int, forced: list[str]) -> None:
-    if loaded.recipe.export.enabled and (fault := folder_fault(folder.export)):  # else known after the whole training
-        raise UserError(f"{folder.export} {fault}, and the export belongs there; remove it")
     begun = resume.ranks_begun(ranks)
     start = {"from_step": max(resume.step, 0), **({"forced": forced} if forced else {})}
     try:

@@ -70,13 +70,8 @@ def packed_collator(model: PreTrainedModel, pad_id: int) -> Any:
 
 def check_packable(model: PreTrainedModel) -> None:
     """UserError where the traces of a packed row would not be kept apart, so that packing changed the loss."""
-    config, attention = model.config.get_text_config(), model.config._attn_implementation
-    others = set(getattr(config, "layer_types", None) or []) - KINDS_OF_LAYERS
-    if others:
-        raise UserError(
-            f"data.packing=true: layers of the kind {', '.join(sorted(others))} carry one trace into the "
-            "next; use data.packing=false"
-        )
+    check_kinds(model.config)
+    attention = model.config._attn_implementation
     if attention not in IMPLEMENTATIONS:
         raise UserError(
             f"data.packing=true: with attention {attention} traces of a row are not kept apart; "
@@ -86,6 +81,16 @@ def check_packable(model: PreTrainedModel) -> None:
         raise UserError(
             "data.packing=true: this model comes with code of its own, and whether that keeps the traces "
             "of a row apart is not known; use data.packing=false"
+        )
+
+
+def check_kinds(config: Any) -> None:
+    """UserError where a model of this config has layers that know no borders, which its config alone says."""
+    others = set(getattr(config.get_text_config(), "layer_types", None) or []) - KINDS_OF_LAYERS
+    if others:
+        raise UserError(
+            f"data.packing=true: layers of the kind {', '.join(sorted(others))} carry one trace into the "
+            "next; use data.packing=false"
         )
 
 

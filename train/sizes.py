@@ -85,8 +85,15 @@ def _configs(section: ModelSection, prune: PruneSection | None) -> tuple[Any, An
     uncut, pruned = (load_config(cut_model(prune, section), section) for _ in range(2))
     method = method_of(prune)
     check_fits(method, uncut)
-    for key, value in expected_values(method, uncut).items():
-        setattr(pruned, key, value)
+    values = expected_values(method, uncut)
+    try:
+        for key, value in values.items():
+            setattr(pruned, key, value)
+    except (AttributeError, ValueError) as fault:  # a value that its config works out from others
+        raise UserError(
+            f"prune: a model of type {pruned.model_type!r} cannot be cut: its config refuses {', '.join(values)} "
+            f"({' '.join(str(fault).split())[:200]}); name a model that was cut as model.pruned"
+        ) from None
     return unpruned, pruned
 
 

@@ -1,8 +1,9 @@
 """Which families the engine in process can hold: those whose layers keep keys and values of every token, and no more.
 
 A state that is overwritten at every token (Mamba, linear attention, short convolutions) cannot be taken back where a
-budget interrupts a thought, and some families share or compress what they keep. They are refused by their config,
-before any weights are loaded.
+budget interrupts a thought, and some families share or compress what they keep. Attention in chunks and scaling that
+depends on the longest row are those of the model only up to a border. All are refused by their config, before any
+weights are loaded; `eval.engines.own_forward` finds what no config says.
 """
 
 from __future__ import annotations
@@ -15,19 +16,44 @@ from recipes.engines import EngineSection
 from recipes.errors import UserError
 
 HELD_LAYERS = {"full_attention", "sliding_attention", "chunked_attention"}
+HYBRIDS = {"qwen3_next", "qwen3_5_text", "lfm2", "lfm2_moe", "granitemoehybrid", "olmo_hybrid"}
+"""families whose states are kept beside keys and values (`eval.engines.state_cache`), each tried against `generate`"""
 
 
-def check_held(engine: EngineSection, path: str, config: Any) -> None:
-    """UserError where `engine` is the one in process and the model at `path`, of this config, is none that it holds."""
-    if engine.in_process and (what := _not_held(config.get_text_config())):
+def check_held(engine: EngineSection, path: str, config: Any, reach_tokens: int = 0) -> None:
+    """UserError where `engine` is the one in process and the model at `path`, of this config, is none that it holds.
+
+    reach_tokens: the most tokens of a row in the sweep, where they are known.
+    """
+    if not engine.in_process:
+        return
+    text_config = config.get_text_config()
+    if what := _not_held(text_config) or _beyond_border(text_config, reach_tokens):
         raise UserError(
             f"sweep.engine.name={engine.name}: the engine in process cannot sweep {path}: {what}; "
             "use sweep.engine.name=vllm, or an endpoint (sweep.engine.name=server) with python -m eval"
         )
 
 
+def _beyond_border(config: Any, reach_tokens: int) -> str:
+    """The border of a model's arithmetic that the sweep passes; "" for none."""
+    chunk = getattr(config, "attention_chunk_size", None)
+    if chunk and reach_tokens > chunk and "chunked_attention" in (getattr(config, "layer_types", None) or []):
+        return f"its attention is in chunks of {chunk} tokens, and a thought may take {reach_tokens} with its prompt"
+    scaling = getattr(config, "rope_parameters", None) or {}
+    border = scaling.get("original_max_position_embeddings") or config.max_position_embeddings
+    if scaling.get("rope_type") == "longrope" and reach_tokens > border:
+        return (
+            f"beyond {border} tokens its longrope scales every row by the longest one, and a thought may take "
+            f"{reach_tokens} with its prompt"
+        )
+    return ""
+
+
 def _not_held(config: Any) -> str:
     """What of a model is not held; "" where all is."""
+    if config.model_type in HYBRIDS:
+        return ""
     others = sorted(set(getattr(config, "layer_types", None) or []) - HELD_LAYERS)
     if others:
         return f"its layers of type {', '.join(others)} keep another state than keys and values"

@@ -18,6 +18,8 @@ from eval.engines.own_forward import agreed_windows
 from eval.engines.single_steps import SingleSteps
 from eval.engines.slot_cache import SlotCache
 from eval.engines.slot_forward import SlotForward
+from eval.engines.state_cache import StateCache, make_cache
+from eval.engines.state_steps import StateSteps
 from eval.protocol import Protocol
 from eval.types import Missing, Request, Thought
 from runtime.pulse import beat
@@ -124,8 +126,12 @@ class HFEngine:
 
         `active[i]` has slot i. Both lists are the caller's, so that it sees what was in progress when memory ran out.
         """
-        cache = SlotCache(self.model.config.num_hidden_layers, layout.slots, layout.capacity)
-        steps = self.make_steps(forward, cache, self.protocol)
+        cache = make_cache(self.model.config.get_text_config(), layout.slots, layout.capacity)
+        steps: Steps = (
+            StateSteps(forward, cache, self.protocol)
+            if isinstance(cache, StateCache)
+            else self.make_steps(forward, cache, self.protocol)
+        )
         try:
             yield from self._run(steps, forward, waiting, active, cache)
         finally:
@@ -160,7 +166,8 @@ class HFEngine:
 
 def prefill(forward: SlotForward, fresh: list[ForcedThought], cache: SlotCache, first_slot: int) -> None:
     """Runs all prompt tokens but the last; that one is fed by the first step, which needs its logits alone."""
-    most_rows = 1 if is_row_invariant(forward.model) else PREFILL_ROWS
+    # a state that has read the padding of a shorter row would be another one
+    most_rows = 1 if is_row_invariant(forward.model) or forward.has_states else PREFILL_ROWS
     heads = [thought.queue[:-1] for thought in fresh]
     for thought in fresh:
         thought.length, thought.queue = len(thought.queue) - 1, thought.queue[-1:]

@@ -12,11 +12,14 @@ from typing import Any
 
 import torch
 
+from eval.engines.state_cache import STATE_KINDS, layer_kinds, state_bytes
 from eval.protocol import Protocol
 from recipes.errors import UserError
 
 PREFILL_TOKENS = 4096  # padded prompt tokens of one prefill; more would not be faster
 GIGABYTE = 1 << 30
+COPIES = 2
+"""of the states of a hybrid's row: those of the prompt and those where an answer began"""
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,14 @@ def lay_out_slots(model: Any, protocol: Protocol, capacity: int, most: int, limi
 def _row_bytes(model: Any, protocol: Protocol, capacity: int) -> int:
     """One row: its cache, its logits (sorted and summed in float64 where they are sampled), scores and masks."""
     config, size = model.config, model.dtype.itemsize
-    cache = 2 * config.num_hidden_layers * _key_values(config) * size  # keys and values of all layers
+    with_states = sum(kind in STATE_KINDS for kind in layer_kinds(config))
+    cache = 2 * (config.num_hidden_layers - with_states) * _key_values(config) * size  # keys and values of all layers
+    states = state_bytes(config) * (1 + COPIES)
     scores = 2 * config.num_attention_heads * 4 + 16  # before and after the softmax in float32, and the mask
     # Per id: the logit and its copies in float32; sampling adds what `eval.streams` makes of them (sorted values and
     # their ids, probabilities and their sums in float64).
     choosing = size + 8 + (48 if protocol.temperature > 0 else 0)
-    return capacity * (cache + scores) + config.vocab_size * choosing + _token_bytes(config, size)
+    return capacity * (cache + scores) + states + config.vocab_size * choosing + _token_bytes(config, size)
 
 
 def _prefill_bytes(model: Any, capacity: int) -> int:

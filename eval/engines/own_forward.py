@@ -20,6 +20,7 @@ from transformers import PreTrainedModel
 
 from eval.engines.slot_cache import SlotCache
 from eval.engines.slot_forward import SlotForward, Windows, window_readings
+from eval.engines.state_cache import make_cache
 from recipes.errors import UserError
 
 SHORT = (8, 27)
@@ -102,7 +103,7 @@ def _find(model: PreTrainedModel, vocabulary_size: int, lengths: Sequence[int]) 
 
 def _by_engine(model: PreTrainedModel, windows: Windows, rows: Sequence[Sequence[int]]) -> list[torch.Tensor]:
     """Logits [steps, vocabulary] of the last tokens of each row, all rows side by side."""
-    forward, cache = SlotForward(model, windows), SlotCache(_layers(model), len(rows), max(map(len, rows)))
+    forward, cache = SlotForward(model, windows), make_cache(_text(model), len(rows), max(map(len, rows)))
     found = []
     try:
         for slot, row in enumerate(rows):  # one by one: how many fit into memory side by side is not known here
@@ -124,14 +125,14 @@ def _by_engine(model: PreTrainedModel, windows: Windows, rows: Sequence[Sequence
 def _step(forward: SlotForward, tokens: Sequence[int], lengths: Sequence[int], cache: SlotCache) -> torch.Tensor:
     """The step that a sweep on this device takes."""
     device = forward.model.device
-    if device.type == "cpu":
+    if device.type == "cpu" or forward.has_states:
         return forward.step(tokens, lengths, cache)
     ids, positions = (torch.tensor(values, device=device) for values in (tokens, lengths))
     return forward.fixed_step(ids, positions, cache.capacity, cache)
 
 
-def _layers(model: PreTrainedModel) -> int:
-    return int(model.config.get_text_config().num_hidden_layers)
+def _text(model: PreTrainedModel) -> Any:
+    return model.config.get_text_config()
 
 
 def _own_logits(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> list[torch.Tensor]:

@@ -10,10 +10,11 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from data_prep.tokens.padding import pad_right
 from eval.engines.slot_attention import SLOTS, blocks_of
 from eval.engines.slot_cache import SlotCache
+from eval.engines.state_cache import STATE_KINDS, layer_kinds
 
 Windows = Mapping[str, int | None]
 """kinds of attention and their sliding windows in tokens (None: sees everything before it)"""
-Mask = torch.Tensor | dict[str, torch.Tensor] | None
+Mask = torch.Tensor | Mapping[str, torch.Tensor | None] | None
 FULL, SLIDING = "full_attention", "sliding_attention"
 
 
@@ -23,7 +24,8 @@ class SlotForward:
     def __init__(self, model: PreTrainedModel, windows: Windows) -> None:
         self.model, self.windows = model, windows
         self.uses_slots = model.config._attn_implementation == SLOTS
-        self.is_causal = self.uses_slots and set(windows.values()) == {None}
+        self.has_states = bool(layer_kinds(model.config.get_text_config()))
+        self.is_causal = self.uses_slots and set(windows.values()) == {None} and not self.has_states
 
     def prefill(self, heads: Sequence[Sequence[int]], cache: SlotCache, first_slot: int) -> None:
         """Fills fresh slots from `first_slot` on with the tokens of `heads`, one row each, from position 0."""
@@ -75,7 +77,10 @@ class SlotForward:
         return output.logits[:, -1]
 
     def by_kind(self, masks: dict[str, torch.Tensor]) -> Mask:
-        """Families with several kinds of layers take a mask for each by name; the others take the mask itself."""
+        """Families with several kinds of layers take a mask for each by name; the others take the mask itself. Layers
+        that keep a state see no columns: they have none."""
+        if self.has_states:
+            return {kind: None if kind in STATE_KINDS else mask for kind, mask in masks.items()}
         return masks if len(masks) > 1 else next(iter(masks.values()))
 
     def mask(self, visible: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from data_prep.nano_world import build_tokenizer
-from data_prep.soundness import check_model, check_values, check_vocabulary, check_weights
+from data_prep.soundness import check_model, check_values, check_weights, text_faults
 from recipes.errors import UserError
 from tests.prune.models import LAYERS, build
 
@@ -55,7 +55,26 @@ def test_a_token_without_a_row_is_named(tmp_path: Path) -> None:
     rows = build("llama").config.vocab_size
     tokenizer.add_tokens([f"<{i}>" for i in range(rows)])
     with pytest.raises(UserError, match=rf"has {rows} rows, but \d+ tokens of the tokenizer lie beyond"):
-        check_vocabulary(tmp_path, tokenizer)
+        check_model(str(tmp_path), tokenizer)
+
+
+def test_the_tokenizer_that_is_used_is_the_one_that_counts(tmp_path: Path) -> None:
+    """A pruned folder may hold another one: a run takes the unpruned model's."""
+    used, own = build_tokenizer(), build_tokenizer()
+    own.add_tokens(["<more>"])
+    model = build("llama")
+    model.resize_token_embeddings(len(used), mean_resizing=False)
+    for part in (model, own):
+        part.save_pretrained(tmp_path)
+    assert [len(text_faults(tmp_path, tokenizer)) for tokenizer in (None, used)] == [1, 0]
+
+
+def test_faults_of_weights_and_texts_are_told_at_once(tmp_path: Path) -> None:
+    spoil(saved(tmp_path), "model.norm.weight", math.nan)
+    build_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=r"not finite[^\n]*\n[^\n]*the vocabulary has") as refusal:
+        check_model(str(tmp_path))
+    assert len(str(refusal.value).splitlines()) == 2
 
 
 def test_weights_that_change_are_looked_at_again(tmp_path: Path) -> None:

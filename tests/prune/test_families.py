@@ -9,6 +9,8 @@ from transformers import (
     Gemma3nConfig,
     Gemma3nTextConfig,
     Gemma4TextConfig,
+    Lfm2Config,
+    LlamaConfig,
     Mamba2Config,
     MambaConfig,
     PreTrainedConfig,
@@ -16,7 +18,7 @@ from transformers import (
     ViTConfig,
 )
 
-from prune.families import check_cuttable, check_family, cut_values, empty_model
+from prune.families import check_attends, check_cuttable, check_family, cut_values, empty_model
 from recipes.errors import UserError
 from tests.prune.models import FAMILIES, LAYERS, MIXED, build
 
@@ -116,3 +118,17 @@ def test_an_empty_model_has_the_modules_but_no_storage() -> None:
 def test_what_is_no_text_model_cannot_be_built() -> None:
     with pytest.raises(UserError, match="'vit' cannot be cut: transformers builds no text model"):
         empty_model(ViTConfig())
+
+
+@pytest.mark.parametrize(("kept", "attends"), [((0, 1, 2), True), ((0, 2, 3, 5), False)])
+def test_a_hybrid_keeps_a_layer_that_attends(kept: tuple[int, ...], attends: bool) -> None:
+    config = Lfm2Config(num_hidden_layers=6, full_attn_idxs=[1, 4])
+    if attends:
+        assert check_attends(config, kept) is None
+        return
+    with pytest.raises(UserError, match=r"none attends \(layers \[1, 4\] of the unpruned model do\)"):
+        check_attends(config, kept)
+
+
+def test_a_model_without_kinds_of_layers_attends() -> None:
+    assert check_attends(LlamaConfig(), (0,)) is None

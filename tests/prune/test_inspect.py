@@ -1,4 +1,4 @@
-"""The doctor: sound folders pass, and each way to lie is named with file, key and remedy."""
+"""The doctor: sound folders pass, and faults are told; every kind of fault is in scenarios/test_odd_folders.py."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from prune.plan import PrunePlan, save
 from prune.surgery import apply_plan, save_pruned
 from recipes.errors import UserError
 from tests.prune.models import FAMILIES, LAYERS, build
+from tests.prune.odd_folders import config, make_pair
 
 KEPT = LAYERS - 2
 PLAN = PrunePlan(method="layers", layers=LAYERS, removed=(0, 3), unpruned="the/unpruned")
 
 
 def pruned(folder: Path, family: str) -> Path:
-    save_pruned(apply_plan(build(family), PLAN), build_tokenizer(), PLAN, folder)
+    model, tokenizer = build(family), build_tokenizer()
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    save_pruned(apply_plan(model, PLAN), tokenizer, PLAN, folder)
     return folder
 
 
@@ -57,99 +60,10 @@ def test_unpruned_folder_without_a_plan_is_sound(tmp_path: Path) -> None:
     assert check_folder(tmp_path).plan is None
 
 
-@pytest.mark.parametrize(("said", "consequence"), [(LAYERS, "at random"), (KEPT - 1, "ignored")])
-def test_wrong_number_of_layers(said: int, consequence: str, tmp_path: Path) -> None:
-    folder = pruned(tmp_path / "p", "llama")
-    edit_config(folder, num_hidden_layers=said)
-    message = rf"config.json: num_hidden_layers={said}, but the weights have {KEPT} layers \(.*{consequence}\); set it"
-    with pytest.raises(UserError, match=message):
-        check_folder(folder)
-
-
-def test_number_of_layers_left_to_a_class_default_that_is_another(tmp_path: Path) -> None:
-    folder = pruned(tmp_path / "p", "llama")
-    config = json.loads((folder / "config.json").read_text())
-    del config["num_hidden_layers"]
-    (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match="num_hidden_layers=32, but the weights have"):
-        check_folder(folder)
-
-
-def test_wrong_length_of_a_per_layer_list(tmp_path: Path) -> None:
-    folder = pruned(tmp_path / "p", "qwen3")
-    edit_config(folder, layer_types=["full_attention"] * LAYERS)
-    message = f"config.json: layer_types has {LAYERS} entries, but the weights have {KEPT} layers; cut"
-    with pytest.raises(UserError, match=message):
-        check_folder(folder)
-
-
-def test_layers_with_a_gap(tmp_path: Path) -> None:
-    folder = pruned(tmp_path / "p", "llama")
-    edit_weights(folder, lambda t: [t.pop(name) for name in list(t) if ".layers.1." in name] and None)
-    with pytest.raises(UserError, match=f"layers up to {KEPT - 1} but none of layer 1"):
-        check_folder(folder)
-
-
-def test_missing_tensor(tmp_path: Path) -> None:
-    folder = pruned(tmp_path / "p", "llama")
-    edit_weights(folder, lambda t: t.__delitem__("model.layers.2.mlp.up_proj.weight"))
-    with pytest.raises(UserError, match="lack model.layers.2.mlp.up_proj.weight"):
-        check_folder(folder)
-
-
-def test_tensor_that_the_model_does_not_have(tmp_path: Path) -> None:
-    folder = pruned(tmp_path / "p", "llama")
-    edit_weights(folder, lambda t: t.update({"model.layers.1.adapter.weight": torch.ones(2)}))
-    with pytest.raises(UserError, match="model.safetensors has model.layers.1.adapter.weight"):
-        check_folder(folder)
-
-
-def test_shape_that_the_config_contradicts(tmp_path: Path) -> None:
-    folder = pruned(tmp_path / "p", "llama")
-    edit_config(folder, intermediate_size=32)
-    with pytest.raises(UserError, match=r"config.json asks for \[.*32.*\]"):
-        check_folder(folder)
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]"])
-def test_damaged_config(text: str, tmp_path: Path) -> None:
-    (pruned(tmp_path / "p", "llama") / "config.json").write_text(text)
-    with pytest.raises(UserError, match="config.json"):
-        check_folder(tmp_path / "p")
-
-
-def test_config_that_no_model_can_be_built_from(tmp_path: Path) -> None:
-    folder = pruned(tmp_path / "p", "llama")
-    edit_config(folder, model_type="no-such-family")
-    with pytest.raises(UserError, match="config.json: transformers refuses it"):
-        check_folder(folder)
-
-
-def test_untied_config_without_a_head(tmp_path: Path) -> None:
-    folder = pruned(tmp_path / "p", "gemma")
-    edit_config(folder, tie_word_embeddings=False)
-    with pytest.raises(UserError, match="tie_word_embeddings=false, but there is no lm_head.weight"):
-        check_folder(folder)
-
-
-def test_tied_config_with_another_head(tmp_path: Path) -> None:
-    folder = pruned(tmp_path / "p", "llama")
-    edit_config(folder, tie_word_embeddings=True)
-    with pytest.raises(UserError, match="tie_word_embeddings=true, but lm_head.weight and .* differ"):
-        check_folder(folder)
-
-
 def test_tied_config_with_an_equal_copy_of_the_head_is_sound(tmp_path: Path) -> None:
     folder = pruned(tmp_path / "p", "gemma")
     edit_weights(folder, lambda t: t.update({"lm_head.weight": t["model.embed_tokens.weight"].clone()}))
     assert check_folder(folder).weights.tied
-
-
-def test_plan_of_another_model(tmp_path: Path) -> None:
-    folder = pruned(tmp_path / "p", "llama")
-    save(PrunePlan(method="tail", layers=LAYERS, removed=(5,)), folder)
-    with pytest.raises(UserError, match=f"prune_plan.json: the plan keeps 5 of 6 layers, but the weights have {KEPT}"):
-        check_folder(folder)
 
 
 def test_plan_of_a_model_of_another_width(tmp_path: Path) -> None:
@@ -193,6 +107,19 @@ def test_what_may_not_be_meant_is_a_note_and_no_fault(tmp_path: Path, capsys: py
 def test_sizes_off_multiples_of_8_are_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main([str(pruned(tmp_path / "p", "llama"))])
     assert "note       alignment: off multiples of 8" in capsys.readouterr().out  # a vocabulary of 53
+
+
+def test_the_command_compares_with_the_model_that_is_named(tmp_path: Path) -> None:
+    folder, unpruned = make_pair("llama", tmp_path)
+    config(rms_norm_eps=0.5)(folder)
+    with pytest.raises(UserError, match="rms_norm_eps=0.5, but of the unpruned model would be left 1e-06"):
+        main([str(folder), f"against={unpruned}"])
+
+
+def test_the_command_says_with_what_it_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, unpruned = make_pair("llama", tmp_path)
+    main([str(folder)])
+    assert f"against    {unpruned}" in capsys.readouterr().out.splitlines()
 
 
 def test_a_plan_without_scores_or_merges_is_four_lines() -> None:

@@ -15,7 +15,20 @@ from prune.plan import FILE_NAME
 from prune.repair import repair
 from recipes.errors import UserError
 from tests.prune.models import LAYERS, MIXED
+from tests.prune.odd_folders import both, config, gone, in_json, in_tokenizer, make_pair, text
 from tests.prune.test_inspect import KEPT, PLAN, edit_config, edit_weights, pruned
+
+Pair = tuple[Path, Path]
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Pair:
+    """A pruned model that a test may spoil, and its unpruned one."""
+    return make_pair("llama", tmp_path)
+
+
+def template_of(folder: Path) -> str:
+    return (folder / "chat_template.jinja").read_text()
 
 
 def config_of(folder: Path) -> dict[str, Any]:
@@ -79,6 +92,64 @@ def test_a_generation_config_becomes_one_that_can_be_saved(tmp_path: Path) -> No
     folder = pruned(tmp_path / "p", "llama")
     (folder / "generation_config.json").write_text(json.dumps({"temperature": 0.6, "eos_token_id": 3}))
     assert repair(folder, tmp_path / "out") == ["generation_config.json: do_sample=True (was None)"]
+
+
+def test_a_template_that_raises_becomes_the_unpruned_models(pair: Pair, tmp_path: Path) -> None:
+    folder, unpruned = pair
+    text("chat_template.jinja", "{{ raise_exception('no users') }}")(folder)
+    assert repair(folder, tmp_path / "out", unpruned) == ["chat template: the unpruned model's"]
+    assert template_of(tmp_path / "out") == template_of(unpruned)
+
+
+def test_a_template_that_is_gone_comes_back(pair: Pair, tmp_path: Path) -> None:
+    folder, unpruned = pair
+    gone("chat_template.jinja")(folder)
+    repair(folder, tmp_path / "out", unpruned)
+    assert template_of(tmp_path / "out") == template_of(unpruned)
+
+
+def test_without_the_unpruned_model_a_template_is_not_made_up(pair: Pair, tmp_path: Path) -> None:
+    text("chat_template.jinja", "{{ 1 / 0 }}")(pair[0])
+    with pytest.raises(UserError, match="division by zero.*\n.*without guessing"):
+        repair(pair[0], tmp_path / "out")
+
+
+def test_a_template_is_not_taken_for_other_token_ids(pair: Pair, tmp_path: Path) -> None:
+    folder, unpruned = pair
+    both(in_tokenizer(lambda ids: {**ids, "▁fact": ids["▁calc"], "▁calc": ids["▁fact"]}), gone("chat_template.jinja"))(
+        folder
+    )
+    with pytest.raises(UserError, match="2 tokens of the unpruned model have other ids"):
+        repair(folder, tmp_path / "out", unpruned)
+
+
+def test_a_tokenizer_that_is_gone_comes_back(pair: Pair, tmp_path: Path) -> None:
+    folder, unpruned = pair
+    gone("tokenizer_config.json", "tokenizer.json", "chat_template.jinja")(folder)
+    assert repair(folder, tmp_path / "out", unpruned) == ["tokenizer: the unpruned model's (was not there)"]
+    assert template_of(tmp_path / "out") == template_of(unpruned)
+
+
+@pytest.mark.parametrize("stops", [500, [3, 9], "<eos>"])
+def test_foreign_stop_tokens_become_the_unpruned_models(stops: object, pair: Pair, tmp_path: Path) -> None:
+    folder, unpruned = pair
+    in_json("generation_config.json", eos_token_id=stops)(folder)
+    lines = repair(folder, tmp_path / "out", unpruned)
+    assert lines == [f"generation_config.json: eos_token_id=3 (was {json.dumps(stops)})"]
+
+
+def test_a_generation_config_that_cannot_be_read_becomes_the_unpruned_models(pair: Pair, tmp_path: Path) -> None:
+    folder, unpruned = pair
+    text("generation_config.json", "{")(folder)
+    assert repair(folder, tmp_path / "out", unpruned) == [
+        "generation_config.json: the unpruned model's (could not be read)"
+    ]
+
+
+def test_windows_that_were_lost_come_back(tmp_path: Path) -> None:
+    folder, unpruned = make_pair("mistral", tmp_path)
+    config(sliding_window=None)(folder)
+    assert repair(folder, tmp_path / "out", unpruned) == ["config.json: sliding_window=4 (was null)"]
 
 
 def test_no_weight_is_touched(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from transformers import JambaConfig
 
 from recipes.errors import UserError
 from recipes.loader import load
@@ -78,3 +79,11 @@ def test_targets_that_peft_cannot_adapt_are_the_users_mistake() -> None:
 def test_a_model_that_is_nowhere_is_the_users_mistake() -> None:
     with pytest.raises(UserError, match="no model at 'nowhere/at-all-'"):
         sizes_of(FULL, "model.unpruned=nowhere/at-all-")
+
+
+def test_a_family_whose_config_cannot_be_cut_is_a_mistake_in_words(tmp_path: Path) -> None:
+    """Jamba works the kinds of its layers out from periods, and takes no list of them."""
+    shape = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "num_key_value_heads": 1}
+    JambaConfig(**shape).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="a model of type 'jamba' cannot be cut: its config refuses .*layer_types"):
+        sizes_of(FULL, f"model.unpruned={tmp_path}", "prune={method: tail, layers: 1}")

@@ -8,8 +8,10 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from eval.engines.memory import PREFILL_TOKENS, PeakMemory, lay_out_slots
+from eval.engines.state_cache import state_bytes
 from recipes.errors import UserError
 from tests.eval.worlds import nano, nano_protocol
+from tests.prune.every_family import make
 
 # the embedded model: 8 layers, 4 heads and 2 key/value heads of 32, hidden 64, MLP 192, 112 ids, float32
 CACHE = 2 * 8 * 64 * 4
@@ -52,3 +54,14 @@ def test_a_family_that_names_its_mlp_otherwise_has_four_times_its_width() -> Non
     token = (6 * 64 + 3 * 256 + 4 * 64 + 6 * 64) * 4
     row = 100 * (2 * 8 * 64 * 4 + 2 * 2 * 4 + 16) + 112 * (4 + 8) + token
     assert lay_out_slots(model, nano_protocol([8]), 100, 1, 1 << 30).bytes == PREFILL_TOKENS * token + row
+
+
+def test_a_hybrid_has_keys_and_values_in_some_layers_and_three_times_its_states() -> None:
+    model, capacity = make("lfm2"), 100  # attention in 2 of 6 layers, 2 heads and 1 key/value head of 8; states 16 x 3
+    more = lay_out_slots(model, nano_protocol([8]), capacity + 1, 1, 1 << 30).bytes
+    less = lay_out_slots(model, nano_protocol([8]), capacity, 1, 1 << 30).bytes
+    assert more - less == 2 * 2 * 8 * 4 + 2 * 2 * 4 + 16
+    assert state_bytes(model.config) == 4 * 16 * 3 * 4
+    token = (6 * 16 + 3 * model.config.intermediate_size + 4 * 16 + 6 * 8) * 4
+    expected = capacity * (more - less) + 3 * 4 * 16 * 3 * 4 + 53 * (4 + 8) + token
+    assert less == expected + PREFILL_TOKENS * token

@@ -1,11 +1,11 @@
-"""Cuts of models whose layers differ in kind: experts in some layers only, and hybrids of attention and other states.
+"""The matrix of families: a cut is the uncut model with these layers bypassed, to the bit, and so is its reload.
 
-The cut model is held against the uncut one with the removed layers bypassed, which knows nothing of configs.
+The bypass knows nothing of configs. The sweep of each family is in tests/eval/scenarios/test_every_family.py, the whole
+road of ten in tests/train/scenarios/test_roads.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -22,55 +22,20 @@ from prune.methods.perplexity import losses_without
 from prune.plan import PrunePlan
 from prune.surgery import apply_plan
 from recipes.errors import UserError
-from tests.prune.models import LAYERS, SHAPE, TOKENS
+from tests.prune.every_family import EVERY, MAMBA, NO_HEAD_SIZE, SWEPT, make
+from tests.prune.models import LAYERS, TOKENS
 
-NO_HEAD_SIZE = {key: value for key, value in SHAPE.items() if key != "head_dim"}
-EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8}
-ROUTED = {"n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8, "first_k_dense_replace": 2}
-SHARED = {**EXPERTS, "shared_expert_intermediate_size": 8}
-LATENT = {
-    **NO_HEAD_SIZE,
-    **ROUTED,
-    **{"num_key_value_heads": 2, "q_lora_rank": 8, "kv_lora_rank": 8},
-    **{"qk_rope_head_dim": 4, "qk_nope_head_dim": 4, "v_head_dim": 8},
-}
-LINEAR = {
-    **{"linear_num_key_heads": 2, "linear_num_value_heads": 2, "linear_key_head_dim": 8, "linear_value_head_dim": 8},
-    "layer_types": ["linear_attention", "full_attention"] * (LAYERS // 2),
-}
-MAMBA = {
-    **{"mamba_n_heads": 4, "mamba_d_head": 8, "mamba_d_state": 8, "mamba_n_groups": 1},
-    "layer_types": LINEAR["layer_types"],
-}
-LOCAL = {"num_local_experts": 4, "num_experts_per_tok": 2, "shared_intermediate_size": 8}
-CONV = ["conv", "full_attention"] * (LAYERS // 2)
-
-Make = Callable[[], PreTrainedModel]
-BUILDERS: dict[str, Make] = {
-    "deepseek_v2": lambda: t.DeepseekV2ForCausalLM(t.DeepseekV2Config(**LATENT, n_shared_experts=1)),
-    "deepseek_v3": lambda: t.DeepseekV3ForCausalLM(t.DeepseekV3Config(**LATENT, n_group=1, topk_group=1)),
-    "glm4_moe": lambda: t.Glm4MoeForCausalLM(t.Glm4MoeConfig(**SHAPE, **ROUTED)),
-    "qwen2_moe": lambda: t.Qwen2MoeForCausalLM(t.Qwen2MoeConfig(**NO_HEAD_SIZE, **SHARED, mlp_only_layers=[0])),
-    "qwen3_moe": lambda: t.Qwen3MoeForCausalLM(t.Qwen3MoeConfig(**SHAPE, **EXPERTS, mlp_only_layers=[1, 4])),
-    "qwen3_moe_by_step": lambda: t.Qwen3MoeForCausalLM(
-        t.Qwen3MoeConfig(**SHAPE, **EXPERTS, decoder_sparse_step=2, mlp_only_layers=[3])
-    ),
-    "qwen3_next": lambda: t.Qwen3NextForCausalLM(t.Qwen3NextConfig(**SHAPE, **SHARED, **LINEAR, mlp_only_layers=[2])),
-    "qwen3_5": lambda: t.Qwen3_5ForCausalLM(t.Qwen3_5TextConfig(**SHAPE, **LINEAR)),
-    "lfm2": lambda: t.Lfm2ForCausalLM(t.Lfm2Config(**NO_HEAD_SIZE, full_attn_idxs=[1, 4])),
-    "lfm2_moe": lambda: t.Lfm2MoeForCausalLM(
-        t.Lfm2MoeConfig(**NO_HEAD_SIZE, **EXPERTS, num_dense_layers=2, layer_types=CONV)
-    ),
-    "granite_hybrid": lambda: t.GraniteMoeHybridForCausalLM(t.GraniteMoeHybridConfig(**NO_HEAD_SIZE, **LOCAL, **MAMBA)),
-    "olmo_hybrid": lambda: t.OlmoHybridForCausalLM(t.OlmoHybridConfig(**SHAPE, layer_types=LINEAR["layer_types"])),
-}
+CUTS = {"tail": (4, 5), "two apart": (1, 3), "first": (0,)}
+FAST = ["qwen3_moe_by_step", "deepseek_v3", "qwen2_mixed", *(name for name in EVERY if name not in SWEPT)]
+"""layers that differ in kind are tried each time, the others in the slow tier"""
 
 
-@pytest.fixture(scope="module", params=list(BUILDERS))
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow]) for name in EVERY],
+)
 def uncut(request: pytest.FixtureRequest) -> PreTrainedModel:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return BUILDERS[request.param]().eval()
+    return make(request.param)
 
 
 def without(uncut: PreTrainedModel, removed: tuple[int, ...]) -> PreTrainedModel:
@@ -98,7 +63,7 @@ def bypassed(uncut: PreTrainedModel, removed: tuple[int, ...]) -> torch.Tensor:
             handle.remove()
 
 
-@pytest.mark.parametrize("removed", [(4, 5), (1, 3), (0,)])
+@pytest.mark.parametrize("removed", CUTS.values(), ids=CUTS)
 def test_a_cut_is_the_uncut_model_with_the_layers_bypassed(uncut: PreTrainedModel, removed: tuple[int, ...]) -> None:
     assert torch.equal(logits(without(uncut, removed)), bypassed(uncut, removed))
 
