@@ -15,6 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from recipes.errors import UserError
 from recipes.loader import Loaded, to_yaml
 from recipes.reading import shown
@@ -207,7 +209,7 @@ def check_same_run(folder: RunFolder, recipe: Recipe, ranks: int) -> list[str]:
         return []
     before, now = (
         {key: value for key, value in sections.items() if key not in MAY_CHANGE_ON_RESUME}
-        for sections in (facts["recipe"], recipe.model_dump(mode="json"))
+        for sections in (with_new_defaults(facts["recipe"]), recipe.model_dump(mode="json"))
     )
     if recipe.data.format.date is None:  # a recipe that names no day takes that of the run (`with_first_day`)
         now["data"]["format"]["date"] = before["data"]["format"].get("date")
@@ -217,6 +219,15 @@ def check_same_run(folder: RunFolder, recipe: Recipe, ranks: int) -> list[str]:
     ]
     differences = [*_differences(before, now), *other_ranks]
     return _refuse_differences(folder, differences, recipe.run.resume_force)
+
+
+def with_new_defaults(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe as an earlier version recorded it, with the keys that have come since, at their defaults; as it is where
+    this version would refuse it."""
+    try:
+        return Recipe.model_validate(recipe).model_dump(mode="json")
+    except ValidationError:
+        return recipe
 
 
 def check_same_facts(folder: RunFolder, resume: Resume, facts: Mapping[str, Any], force: bool) -> None:

@@ -14,13 +14,19 @@ from data_prep.traces.rows import READERS, kind_of
 from data_prep.traces.sources import read_source
 from recipes.errors import UserError
 from recipes.traces import FileTraces, JsonlTraces
+from recipes.unpack_limit import UNPACK_LIMIT
 from runtime.files import creating
 
 
-def read_file(path: Path, ledger: Ledger) -> Iterator[Trace]:
-    """The traces of a file or folder of any layout, counted; UserError names the row that is broken."""
+def read_file(path: Path, ledger: Ledger, unpack_limit: int = UNPACK_LIMIT) -> Iterator[Trace]:
+    """The traces of a file or folder of any layout, counted; UserError names the row that is broken, or the file that
+    unpacks to more than `unpack_limit` times its size."""
     is_known = path.is_dir() or kind_of(path) in READERS
-    section = FileTraces(source="file", path=path) if is_known else JsonlTraces(source="jsonl", path=path)
+    section: FileTraces | JsonlTraces = (
+        FileTraces(source="file", path=path, unpack_limit=unpack_limit)
+        if is_known
+        else JsonlTraces(source="jsonl", path=path, unpack_limit=unpack_limit)
+    )
     return read_source(section, "stop", ledger, "traces")
 
 

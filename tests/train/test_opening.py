@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from recipes.errors import UserError
+from recipes.loader import load_recipe
 from recipes.run import RunSection
+from recipes.schema import Recipe
 from runtime.files import append_row, read_rows, write_rows
 from runtime.run_folder import RunFolder
-from train.opening import Resume, check_same_start, find_resume, forget_after
+from train.opening import Resume, check_same_run, check_same_start, find_resume, forget_after
 
 
 @pytest.fixture
@@ -79,3 +81,25 @@ def test_a_row_that_a_kill_cut_does_not_spoil_the_next_one(tmp_path: Path) -> No
 def test_later_checkpoints_are_not_complete_any_more(folder: RunFolder) -> None:
     forget_after(folder, 2)
     assert folder.complete_checkpoints() == [folder.checkpoint(2)]
+
+
+def _without(section: object, key: str) -> object:
+    """A recorded recipe without a key, at every depth."""
+    if isinstance(section, list):
+        return [_without(part, key) for part in section]
+    if not isinstance(section, dict):
+        return section
+    return {name: _without(value, key) for name, value in section.items() if name != key}
+
+
+def _recipe(limit: int, tmp_path: Path) -> Recipe:
+    traces = f"data.traces={{source: jsonl, path: {tmp_path / 'a.jsonl'}, unpack_limit: {limit}}}"
+    return load_recipe(["recipe=lora_recovery.yaml", traces]).recipe
+
+
+def test_a_key_that_came_after_a_run_began_counts_at_its_default(folder: RunFolder, tmp_path: Path) -> None:
+    recorded = _recipe(200, tmp_path).model_dump(mode="json")
+    folder.add_facts({"recipe": _without(recorded, "unpack_limit")})
+    assert check_same_run(folder, _recipe(200, tmp_path), 1) == []
+    with pytest.raises(UserError, match=r"data.traces.unpack_limit \(200 before, 3 now\)"):
+        check_same_run(folder, _recipe(3, tmp_path), 1)
