@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,6 +16,7 @@ from recipes.errors import UserError
 from recipes.traces import FileTraces, JsonlTraces
 from recipes.unpack_limit import UNPACK_LIMIT
 from runtime.files import creating
+from runtime.seal import creating_sealed
 
 
 def read_file(path: Path, ledger: Ledger, unpack_limit: int = UNPACK_LIMIT) -> Iterator[Trace]:
@@ -53,9 +54,22 @@ def check_new(out: Path, key: str = "out") -> None:
 @contextmanager
 def new_file(out: Path, key: str = "out") -> Iterator[TextIO]:
     """A file to write, which appears as `out` when the block has ended well; UserError where it cannot be."""
+    with _new(out, key, creating) as file:
+        yield file
+
+
+@contextmanager
+def new_sealed_file(out: Path, key: str = "out") -> Iterator[TextIO]:
+    """`new_file` with a seal beside it, by which `runtime.seal.file_fault` knows it again."""
+    with _new(out, key, creating_sealed) as file:
+        yield file
+
+
+@contextmanager
+def _new(out: Path, key: str, create: Callable[[Path], AbstractContextManager[Path]]) -> Iterator[TextIO]:
     check_new(out, key)
     try:
-        with creating(out) as temporary, temporary.open("w", encoding="utf-8") as file:
+        with create(out) as temporary, temporary.open("w", encoding="utf-8") as file:
             yield file
     except FileExistsError:
         raise UserError(f"{key}={out}: the file is there already; name another, or remove it first") from None
