@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_prep.traces.arrow_sizes import unpacked_sizes
+from data_prep.traces.sound_batches import check_batch
 from data_prep.traces.unpacking import ROW_BYTES, Meter
 from recipes.errors import UserError
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 256
 READ_BYTES = 2**20
 SLICE_BYTES = 2**23
-DICTIONARY_BYTES = 2**30
-"""a value of a dictionary may stand in every row: what a batch of such values may come to"""
+BATCH_BYTES = 2**30
+"""the longest value of a row group may stand in every row (as a word of its dictionary): what a batch of them may be"""
 
 
 def parquet_rows(path: Path, meter: Meter) -> Iterator[tuple[str, Any]]:
@@ -47,10 +48,9 @@ def _places(rows: int, columns: int) -> int:
 
 def _parquet_batches(file: pyarrow.parquet.ParquetFile) -> Iterator[pyarrow.RecordBatch]:
     for number in range(file.num_row_groups):
-        group = file.metadata.row_group(number)
-        columns = [group.column(place) for place in range(group.num_columns)]
-        dictionaries = sum(column.total_uncompressed_size for column in columns if column.has_dictionary_page)
-        rows = max(1, min(ROWS_AT_ONCE, DICTIONARY_BYTES // max(1, dictionaries)))
+        # not by its columns: in a damaged file `RowGroupMetaData.column` ends the process (pyarrow 26)
+        unpacked_bytes = max(1, file.metadata.row_group(number).total_byte_size)
+        rows = max(1, min(ROWS_AT_ONCE, BATCH_BYTES // unpacked_bytes))
         yield from file.iter_batches(batch_size=rows, row_groups=[number], use_threads=False)
 
 
@@ -63,7 +63,7 @@ def arrow_rows(path: Path, meter: Meter) -> Iterator[tuple[str, Any]]:
         with pyarrow.OSFile(str(path)) as file:  # a batch at a time; a memory map counts as resident memory
             meter.foresee(sum(unpacked_sizes(file)))
             file.seek(0)
-            yield from _rows(path, _arrow_batches(file), meter)
+            yield from _rows(path, map(check_batch, _arrow_batches(file)), meter)
     except (pyarrow.ArrowException, MemoryError) as fault:
         raise UserError(f"{meter.key}: {path} cannot be read as Arrow ({_first_line(fault)})") from None
 
