@@ -36,7 +36,7 @@ from recipes.errors import UserError
 from recipes.generation import GenerateTraces
 from recipes.schema import ModelSection, Recipe
 from recipes.sweep import VerdictSection
-from runtime.journal import Journal, Row
+from runtime.journal import Journal, JournalWriter, Row
 from runtime.lineage import commit
 
 Key = tuple[str, int]
@@ -141,12 +141,22 @@ def write_thoughts(generation: Generation, requests: Sequence[Request], journal:
             if isinstance(thought, Missing):
                 failures.append(f"{thought.problem}, sample {thought.sample}: {thought.reason}")
             else:
-                writer.add(_journal_row(thought, generation))
+                _add(writer, _journal_row(thought, generation), journal)
     if failures:
         raise UserError(
             f"data.traces.engine: {len(failures)} of {len(requests)} thoughts failed (problem {failures[0]}); the "
             f"others are kept in {journal.out.name}.journal-*.jsonl, and the same command resumes from there"
         )
+
+
+def _add(writer: JournalWriter, row: Row, journal: Journal) -> None:
+    try:
+        writer.add(row)
+    except OSError as fault:
+        raise UserError(
+            f"{journal.out}.journal-*: cannot be written ({fault.strerror}); make room, and the same command resumes "
+            "from there"
+        ) from None
 
 
 def _think(generation: Generation, requests: Sequence[Request]) -> Iterator[Thought | Missing]:

@@ -22,7 +22,7 @@ from recipes.loader import Loaded, to_yaml
 from recipes.reading import shown
 from recipes.run import RunSection
 from recipes.schema import Recipe
-from runtime.files import folder_fault, read_rows, write_rows, write_whole
+from runtime.files import folder_fault, link_out, read_rows, write_rows, write_whole
 from runtime.lineage import commit
 from runtime.ranks import Ranks, on_first_rank
 from runtime.run_folder import RunFolder, step_of
@@ -34,7 +34,7 @@ from train.pickles import check_trusted
 MAY_CHANGE_ON_RESUME = {"run", "wandb", "export", "dry_run"}
 NEVER_FORCED = ("ranks", "zero.stage", "adapter", "model.dtype", "model.unpruned", "model.pruned", "prune")
 """what the files of a checkpoint are made for: with another one they could not be read, or would be another model's"""
-FACTS_OF_THE_SAME_RUN = ("data", "pruned_fingerprint", "protocol", "loss")
+FACTS_OF_THE_SAME_RUN = ("data", "unpruned_fingerprint", "pruned_fingerprint", "protocol", "loss")
 """what a resumed run must share with its beginning, beside the recipe"""
 PACKAGES = ("torch", "transformers", "trl", "peft", "deepspeed", "datasets", "wandb", "accelerate")
 
@@ -147,6 +147,11 @@ def open_run(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: R
 def _begin(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: int, forced: list[str]) -> None:
     if loaded.recipe.export.enabled and (fault := folder_fault(folder.export)):  # else known after the whole training
         raise UserError(f"{folder.export} {fault}, and the export belongs there; remove it")
+    if link := link_out(folder.path, skipped=("wandb",)):  # W&B keeps links to logs of its own
+        raise UserError(
+            f"run.dir={folder.path}: {link.relative_to(folder.path)} is a link to {os.readlink(link)}, outside the run "
+            "folder, and is not followed; remove it"
+        )
     begun = resume.ranks_begun(ranks)
     start = {"from_step": max(resume.step, 0), **({"forced": forced} if forced else {})}
     try:
@@ -266,7 +271,7 @@ def _is_fixed(line: str) -> bool:
     """Whether a difference is one of NEVER_FORCED; it begins with its key."""
     key = line.split(" ", 1)[0]
     return (
-        key in ("protocol", "pruned_fingerprint")
+        key in ("protocol", "pruned_fingerprint", "unpruned_fingerprint")
         or key.startswith("protocol.")
         or any(key == fixed or key.startswith(fixed + ".") for fixed in NEVER_FORCED)
     )
