@@ -19,7 +19,7 @@ from tests.eval.worlds import nano, nano_spec, nano_suite
 
 ON_A_SMALL_DISK = 'mount -t tmpfs -o size=4k none "$0" && exec "$@"'
 """a file system of one page, which this process alone sees"""
-SPEC = nano_spec([nano_suite("chain", 6)], [8, 24])
+SPEC = nano_spec([nano_suite("chain", 30)], [8, 24])
 
 
 def sweep(cache: Path, samples: Path) -> None:
@@ -55,5 +55,6 @@ def test_a_journal_that_cannot_be_written_is_given_up_and_that_is_said_once(
         forgiving = ForgivingWriter(JournalWriter(full), tmp_path / "out.jsonl")
         for sample in range(3):
             forgiving.add({"sample": sample})
-    said = f"{tmp_path / 'out.jsonl'}: its journal cannot be written (No space left on device); the sweep goes on without\n"
-    assert capsys.readouterr().out == said
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1
+    assert said.startswith(f"{tmp_path / 'out.jsonl'}: its journal cannot be written (No space left on device)")
