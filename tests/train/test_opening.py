@@ -11,8 +11,9 @@ from recipes.loader import load_recipe
 from recipes.run import RunSection
 from recipes.schema import Recipe
 from runtime.files import append_row, read_rows, write_rows
+from runtime.ranks import ALONE
 from runtime.run_folder import RunFolder
-from train.opening import Resume, check_same_run, check_same_start, find_resume, forget_after
+from train.opening import Resume, check_same_run, check_same_start, find_resume, forget_after, open_run
 
 
 @pytest.fixture
@@ -103,3 +104,15 @@ def test_a_key_that_came_after_a_run_began_counts_at_its_default(folder: RunFold
     assert check_same_run(folder, _recipe(200, tmp_path), 1) == []
     with pytest.raises(UserError, match=r"data.traces.unpack_limit \(200 before, 3 now\)"):
         check_same_run(folder, _recipe(3, tmp_path), 1)
+
+
+@pytest.mark.parametrize("name", ["samples", "figures", "logs", "metrics.jsonl", "sweeps.jsonl", "checkpoint-4"])
+def test_a_link_out_of_the_run_folder_is_refused_before_anything_is_written(name: str, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    (folder.path / name).symlink_to(tmp_path / "elsewhere")
+    loaded = load_recipe(["recipe=lora_recovery.yaml", f"run.dir={folder.path}"])
+    with pytest.raises(UserError, match=rf"{name} is a link to {tmp_path / 'elsewhere'}, outside the run folder"):
+        open_run(folder, Resume(None, folder), loaded, ALONE)
+    assert not any((tmp_path / "elsewhere").iterdir()) and not folder.record.exists()
