@@ -1,4 +1,4 @@
-"""The commands of the data: `python -m data_prep COMMAND key=value ...`; `python -m data_prep` alone lists them."""
+"""The commands of the data: `python -m data_prep COMMAND key=value ...`; `python -m data_prep help` lists them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def main(arguments: list[str]) -> None:
     elif asks_for_help(arguments):
         raise HelpAsked(listed)
     else:
-        raise UserError(f"data_prep: the first word must be {', '.join(COMMANDS)}, got {word}; write one of:\n{listed}")
+        raise UserError(
+            f"data_prep: the first word must be {', '.join(COMMANDS)}, got {word}; python -m data_prep help says what "
+            "each does"
+        )
 
 
 if __name__ == "__main__":

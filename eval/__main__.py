@@ -69,7 +69,7 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int, bas
     from eval.show.answers import room_to_reason
     from eval.sweep import check_context, make_sweep_spec
     from eval.types import SWEEP_KEY
-    from runtime.files import put_rows
+    from runtime.files import put_rows, writing_fault
     from runtime.ranks import ALONE
     from runtime.run_folder import RunFolder
 
@@ -85,6 +85,8 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int, bas
     reach = check_context(spec, context_tokens(checkpoint.base, recipe.model), "sweep.budgets")
     if recipe.sweep.engine.takes_checkpoints:
         check_held(recipe.sweep.engine, path, load_config(checkpoint.base, recipe.model), reach)
+    if out is not None and (fault := writing_fault(out)):
+        raise UserError(f"out={out.parent}: cannot be written ({fault}); name another folder")
     with nullcontext(out) if out is not None else TemporaryDirectory() as folder:
         place = Place(RunFolder(Path(folder)).samples, "run", step)
         sweeps = KeptSweep(spec, place, checkpoint_hash(checkpoint, recipe.model), ALONE).run(

@@ -37,7 +37,7 @@ from recipes.command import run as run_command
 from recipes.command import split
 from recipes.errors import UserError
 from recipes.file_names import name_fault
-from runtime.files import read_rows, write_whole
+from runtime.files import read_rows, write_whole, writing_fault
 from runtime.run_folder import RunFolder
 
 COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f")  # after Okabe and Ito
@@ -197,6 +197,8 @@ def main(arguments: list[str]) -> None:
     runs = [read_run(Path(folder)) for folder in folders]
     text = "\n".join([comparison(runs), *paired_lines(runs)])
     out = Path(chosen.get("out", "runs/compare"))
+    if fault := writing_fault(out):
+        raise UserError(f"out={out}: cannot be written ({fault}); name another folder")
     picture = save(joint_figure(runs, AXES[chosen.get("axis", "budget")]), out / "compare.png")
     write_whole(out / "compare.txt", text + "\n")
     print(text)

@@ -41,10 +41,16 @@ class Place:
 
 
 class KeptSweep:
-    """The sweep of `spec` at `place`; `weights_hash` identifies the weights ("" where they are not known)."""
+    """The sweep of `spec` at `place`; `weights_hash` identifies the weights ("" where they are not known).
 
-    def __init__(self, spec: SweepSpec, place: Place, weights_hash: str, ranks: Ranks) -> None:
-        self.spec, self.place, self.weights_hash, self.ranks = spec, place, weights_hash, ranks
+    spare: where the samples go when `place`, which is only a cache, fills up during the sweep; without it that is a
+    fault.
+    """
+
+    def __init__(
+        self, spec: SweepSpec, place: Place, weights_hash: str, ranks: Ranks, spare: Place | None = None
+    ) -> None:
+        self.spec, self.place, self.weights_hash, self.ranks, self.spare = spec, place, weights_hash, ranks, spare
 
     def run(self, load: Callable[[], Weights]) -> dict[str, SuiteSweep]:
         """The sweep of every suite, the same on every rank; `load` is called only where something is left to do.
@@ -117,14 +123,46 @@ class KeptSweep:
             writer = journal.join(name, self.ranks.rank)
             kind = GradedThought if suite.by_likelihood else Thought
             finished = _finished(kind, rows, file)
-            notes: Notes[Any] = Notes(finished, lambda thought: writer.add(thought.row()))
+            add = writer.add if self.spare is None else ForgivingWriter(writer, file).add
+            notes: Notes[Any] = Notes(finished, lambda thought: add(thought.row()))
             thoughts = sweep_suite(engine, weights, suite, self.spec, self.ranks, notes)
         self.ranks.meet()  # every rank has closed its journal, so that rank 0 may remove them
         if self.ranks.rank == 0:
-            write_samples(file, header, thoughts)
+            self._write(suite, header, thoughts)
             Journal(file.with_name(name), header).remove()
             remove_left_journals(file.parent, _process_name(file, "*"))
         return suite_sweep(suite, self.spec, thoughts, self.place.model, self.place.step)
+
+    def _write(self, suite: Suite, header: Mapping[str, Any], thoughts: list[GradedThought]) -> None:
+        file = self.place.file(suite.name)
+        try:
+            write_samples(file, dict(header), thoughts)
+        except OSError as fault:
+            if self.spare is None:
+                raise
+            print(
+                f"{file}: cannot be written ({fault.strerror}); the sweep is kept in {self.spare.folder} alone",
+                flush=True,
+            )
+            write_samples(self.spare.file(suite.name), dict(header), thoughts)
+
+
+class ForgivingWriter:
+    """Adds thoughts to a journal in a cache until that fails, which is said once: a kill then loses what follows."""
+
+    def __init__(self, writer: JournalWriter, file: Path) -> None:
+        self.writer, self.file, self.has_failed = writer, file, False
+
+    def add(self, row: Row) -> None:
+        if self.has_failed:
+            return
+        try:
+            self.writer.add(row)
+        except OSError as fault:
+            self.has_failed = True
+            print(
+                f"{self.file}: its journal cannot be written ({fault.strerror}); the sweep goes on without", flush=True
+            )
 
 
 def _finished(kind: type[Any], rows: list[Row], file: Path) -> dict[tuple[str, int], Any]:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from data_prep.fingerprint import fingerprint
 from data_prep.grading.grade import grade_all
@@ -35,10 +36,11 @@ from recipes.errors import UserError
 from recipes.generation import GenerateTraces
 from recipes.schema import ModelSection, Recipe
 from recipes.sweep import VerdictSection
-from runtime.journal import Journal, Row
+from runtime.journal import Journal, JournalWriter, Row
 from runtime.lineage import commit
 
 Key = tuple[str, int]
+NewFile = Callable[[Path], AbstractContextManager[TextIO]]
 
 
 @dataclass(frozen=True)
@@ -139,12 +141,22 @@ def write_thoughts(generation: Generation, requests: Sequence[Request], journal:
             if isinstance(thought, Missing):
                 failures.append(f"{thought.problem}, sample {thought.sample}: {thought.reason}")
             else:
-                writer.add(_journal_row(thought, generation))
+                _add(writer, _journal_row(thought, generation), journal)
     if failures:
         raise UserError(
             f"data.traces.engine: {len(failures)} of {len(requests)} thoughts failed (problem {failures[0]}); the "
             f"others are kept in {journal.out.name}.journal-*.jsonl, and the same command resumes from there"
         )
+
+
+def _add(writer: JournalWriter, row: Row, journal: Journal) -> None:
+    try:
+        writer.add(row)
+    except OSError as fault:
+        raise UserError(
+            f"{journal.out}.journal-*: cannot be written ({fault.strerror}); make room, and the same command resumes "
+            "from there"
+        ) from None
 
 
 def _think(generation: Generation, requests: Sequence[Request]) -> Iterator[Thought | Missing]:
@@ -220,10 +232,10 @@ def _flaw(row: Row) -> str:
     return "" if row["answer"] else "empty answer"
 
 
-def write_traces(generation: Generation, out: Path, journal: Journal) -> str:
+def write_traces(generation: Generation, out: Path, journal: Journal, new: NewFile = new_file) -> str:
     """Grades all thoughts of the journal, writes `out` and its pass rates, removes the journal.
 
-    Returns what to print.
+    new: how `out` is made, with a seal or without. Returns what to print.
     """
     section, thoughts = generation.section, finished_thoughts(journal)
     problems = [problem.id for problem in generation.suite.problems]
@@ -232,7 +244,7 @@ def write_traces(generation: Generation, out: Path, journal: Journal) -> str:
     lineage = {**generation.lineage(), "commit": commit()}
     problem_rows: list[dict[str, Any]] = []
     left: Counter[str] = Counter()
-    with new_file(out) as file:
+    with new(out) as file:
         for first, problem in zip(range(0, len(graded), section.samples), problems, strict=True):
             samples = graded[first : first + section.samples]
             kept, why = chosen(samples, section.keep, section.per_problem, section.sampling_seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import sys
@@ -15,6 +16,9 @@ from recipes.help import HelpAsked, asks_for_help, help_text
 from recipes.names import closest
 from recipes.terminal import plain_streams
 
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+OUT_OF_MEMORY = ("can't allocate memory", "Cannot allocate memory", "not enough memory", "std::bad_alloc")
+"""how torch, the system and C++ say it, in a RuntimeError"""
 DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -58,9 +62,9 @@ def _check_spelling(key: str, own: Collection[str], schema: type[BaseModel] | No
 def run(main: Callable[[list[str]], int | None]) -> NoReturn:
     """Runs a command on the arguments of the process and leaves with its exit code.
 
-    0 done, 2 the user's mistake (its message on standard error, from rank 0 alone), 130 interrupted; any other
-    exception passes through, with its traceback and exit code 1. Nothing that is printed moves a terminal's cursor
-    (`recipes.terminal`).
+    0 done, 2 the user's mistake (its message on standard error, from rank 0 alone), 130 interrupted, 1 with a line
+    where memory or a disk is full; any other exception passes through, with its traceback and exit code 1. Nothing that
+    is printed moves a terminal's cursor (`recipes.terminal`).
     """
     with plain_streams(sys.stdout, sys.stderr):
         code = _code_of(main)
@@ -81,7 +85,24 @@ def _code_of(main: Callable[[list[str]], int | None]) -> int:
         if not _reader_has_gone():
             raise
         code = _silence(FAILED)
+    except (OSError, MemoryError, RuntimeError) as fault:
+        said = no_room(fault)
+        if said is None:
+            raise
+        code = _say(said, sys.stderr, FAILED)
     return code
+
+
+def no_room(fault: BaseException) -> str | None:
+    """The line for a fault that comes of too little memory or disk; None for any other."""
+    said = (str(fault).strip() or type(fault).__name__).splitlines()[0][:300]
+    if isinstance(fault, OSError):
+        if fault.errno in FULL_DISK:
+            return f"cannot be written: {said}; make room, and start the same command again"
+        return f"not enough main memory: {said}" if fault.errno == errno.ENOMEM else None
+    if isinstance(fault, MemoryError) or any(words in said for words in OUT_OF_MEMORY):
+        return f"not enough main memory: {said}"
+    return None
 
 
 def _say(text: str, stream: TextIO, code: int) -> int:

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from recipes.benchmarks import BENCHMARKS
 from recipes.file_names import FileName
 from recipes.section import Section
+from recipes.unpack_limit import UNPACK_LIMIT, UnpackLimit
 
 if TYPE_CHECKING:
     BenchmarkName = str
@@ -88,6 +89,7 @@ class JsonlSuite(RowsSuite):
         description="a JSON Lines or CSV file: {problem, answer}, with id and choices where it has them"
     )
     path: Path = Field(description="the file; one that ends in .csv is read as CSV with a header")
+    unpack_limit: UnpackLimit = UNPACK_LIMIT
 
 
 class HubSuite(RowsSuite):
@@ -103,6 +105,7 @@ class NamedSuite(Section):
     path: Path | None = Field(
         default=None, description="your own copy (JSON Lines or CSV); default: the data set on the Hugging Face Hub"
     )
+    unpack_limit: UnpackLimit = UNPACK_LIMIT
     instruction: str | None = Field(
         default=None,
         description="text put under every question (by likelihood: before it); default: the benchmark's own, "

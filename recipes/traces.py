@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from recipes.generation import GenerateTraces
 from recipes.section import Section
+from recipes.unpack_limit import UNPACK_LIMIT, UnpackLimit
 
 Layout = Literal[
     "auto", "openr1_math", "s1k_1_1", "s1k", "messages", "sharegpt", "prompt_completion", "plain", "alpaca", "s1_text"
@@ -57,6 +58,7 @@ class _Rows(Section):
 class JsonlTraces(_Rows):
     source: Literal["jsonl"] = Field(description="a file of JSON Lines, whatever its suffix")
     path: Path = Field(description="the file")
+    unpack_limit: UnpackLimit = UNPACK_LIMIT
 
 
 class FileTraces(_Rows):
@@ -65,6 +67,7 @@ class FileTraces(_Rows):
         ".feather) or a folder of files of one kind"
     )
     path: Path = Field(description="the file or folder")
+    unpack_limit: UnpackLimit = UNPACK_LIMIT
 
 
 class HubTraces(_Rows):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -80,6 +80,20 @@ def folder_fault(path: Path) -> str | None:
     if path.is_symlink():
         return f"is a link to {os.readlink(path)}, which is not followed"
     return "is a file" if path.exists() and not path.is_dir() else None
+
+
+def link_out(folder: Path, skipped: Collection[str] = ()) -> Path | None:
+    """A link anywhere in a folder that leads out of it, which writing there would follow; None where there is none.
+    `skipped`: folders directly inside that are not looked at."""
+    home = folder.resolve()
+    for place, folders, files in os.walk(folder):  # it does not follow links itself
+        here = Path(place)
+        for name in sorted([*folders, *files]):
+            if (here / name).is_symlink() and not (here / name).resolve().is_relative_to(home):
+                return here / name
+        if here == folder:
+            folders[:] = [name for name in folders if name not in skipped]
+    return None
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -70,7 +70,8 @@ class Journal:
         """The file of one rank, to add pieces to; UserError where another process is adding to it."""
         path = self.out.with_name(f"{self.out.name}.journal-{rank}.jsonl")
         try:
-            file = path.open("ab")
+            # unbuffered, or what could not be written would be tried again when the file is closed
+            file = path.open("ab", buffering=0)
         except OSError as fault:
             raise UserError(f"{path}: cannot be written ({fault.strerror})") from None
         with file:
@@ -104,14 +105,18 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 class JournalWriter:
-    """Adds lines; each is handed to the operating system at once, where it survives the end of this process."""
+    """Adds lines; each is handed to the operating system at once, where it survives the end of this process.
+
+    OSError where it cannot be written. Nothing is to be added after that: the file may end in half a line.
+    """
 
     def __init__(self, file: Any) -> None:
         self._file = file
 
     def add(self, row: Mapping[str, Any]) -> None:
-        self._file.write((json.dumps(row) + "\n").encode())
-        self._file.flush()
+        line = memoryview((json.dumps(row) + "\n").encode())
+        while line:
+            line = line[self._file.write(line) :]
 
 
 def _whole_lines(content: bytes) -> bytes:

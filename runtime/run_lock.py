@@ -51,7 +51,9 @@ def check_free(folder: Path) -> None:
 def _held(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("a+")
+        # a link is not followed: what it leads to would be written over
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        file = os.fdopen(os.open(folder / LOCK, flags, 0o666), "a+")
     except OSError as fault:
         raise UserError(f"run.dir={folder}: cannot be written ({fault.strerror}); name another folder") from None
     with file:

@@ -2,13 +2,14 @@
 
     {"step": 8, "run": "1c9e…", "files": {"model.safetensors": [1234, "9f86…"], …}, "sha256": "…of the above"}
 
-A single file (the samples of a sweep) has its seal beside it, NAME.sha256. Step and run are those of a checkpoint; the
-seal of another folder has none. Checkpoints of earlier versions have a seal without hashes; they are accepted as they
-are, since nothing says what their files were.
+A single file (samples of a sweep, generated traces) has its seal beside it, NAME.sha256. Step and run are those of a
+checkpoint; the seal of another folder has none. Checkpoints of earlier versions have a seal without hashes; they are
+accepted as they are, since nothing says what their files were.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from runtime.files import replacing, write_whole
+from runtime.files import creating, replacing, write_whole
 
 COMPLETE = "COMPLETE"
 CHUNK_BYTES = 1 << 22
@@ -67,7 +68,21 @@ def sealing(path: Path) -> Iterator[Path]:
     """
     with replacing(path) as temporary:
         yield temporary
-        write_whole(path.with_suffix(FILE_SEAL), f"{facts_of(temporary)[1]}  {path.name}\n")
+        _seal_file(path, temporary)
+
+
+@contextmanager
+def creating_sealed(path: Path) -> Iterator[Path]:
+    """As `sealing`, for a file that must be new: FileExistsError where there is one at `path` by then."""
+    with creating(path) as temporary:
+        yield temporary
+        if os.path.lexists(path):  # or the seal of the file that has come meanwhile would be lost
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        _seal_file(path, temporary)
+
+
+def _seal_file(path: Path, temporary: Path) -> None:
+    write_whole(path.with_suffix(FILE_SEAL), f"{facts_of(temporary)[1]}  {path.name}\n")
 
 
 def copy_sealed(source: Path, target: Path) -> None:

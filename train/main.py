@@ -57,6 +57,7 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
         say(ranks, "dry run: recipe, data, suites, batch arithmetic and export are sound; no model was loaded")
         return DONE
     on_first_rank(ranks, lambda: stages.check_same_protocol(folder, resume, inputs.spec, recipe.run))
+    on_first_rank(ranks, lambda: stages.check_same_unpruned(folder, resume, recipe.model, recipe.run))
     with opened(folder, resume, loaded, ranks), Watch(folder, ranks, recipe.run.stall_seconds):
         checkpoint = fit_checkpoint(resume, folder, ranks)
         pruned = pruned_path(recipe, lambda: inputs.calibration(recipe.data), folder, ranks)

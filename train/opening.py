@@ -22,7 +22,7 @@ from recipes.loader import Loaded, to_yaml
 from recipes.reading import shown
 from recipes.run import RunSection
 from recipes.schema import Recipe
-from runtime.files import read_rows, write_rows, write_whole
+from runtime.files import link_out, read_rows, write_rows, write_whole
 from runtime.lineage import commit
 from runtime.ranks import Ranks, on_first_rank
 from runtime.run_folder import RunFolder, step_of
@@ -34,7 +34,7 @@ from train.pickles import check_trusted
 MAY_CHANGE_ON_RESUME = {"run", "wandb", "export", "dry_run"}
 NEVER_FORCED = ("ranks", "zero.stage", "adapter", "model.dtype", "model.unpruned", "model.pruned", "prune")
 """what the files of a checkpoint are made for: with another one they could not be read, or would be another model's"""
-FACTS_OF_THE_SAME_RUN = ("data", "pruned_fingerprint", "protocol", "loss")
+FACTS_OF_THE_SAME_RUN = ("data", "unpruned_fingerprint", "pruned_fingerprint", "protocol", "loss")
 """what a resumed run must share with its beginning, beside the recipe"""
 PACKAGES = ("torch", "transformers", "trl", "peft", "deepspeed", "datasets", "wandb", "accelerate")
 
@@ -145,6 +145,11 @@ def open_run(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: R
 
 
 def _begin(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: int, forced: list[str]) -> None:
+    if link := link_out(folder.path, skipped=("wandb",)):  # W&B keeps links to logs of its own
+        raise UserError(
+            f"run.dir={folder.path}: {link.relative_to(folder.path)} is a link to {os.readlink(link)}, outside the run "
+            "folder, and is not followed; remove it"
+        )
     begun = resume.ranks_begun(ranks)
     start = {"from_step": max(resume.step, 0), **({"forced": forced} if forced else {})}
     try:
@@ -207,7 +212,7 @@ def check_same_run(folder: RunFolder, recipe: Recipe, ranks: int) -> list[str]:
         return []
     before, now = (
         {key: value for key, value in sections.items() if key not in MAY_CHANGE_ON_RESUME}
-        for sections in (with_new_keys(facts["recipe"]), recipe.model_dump(mode="json"))
+        for sections in (with_new_defaults(facts["recipe"]), recipe.model_dump(mode="json"))
     )
     if recipe.data.format.date is None:  # a recipe that names no day takes that of the run (`with_first_day`)
         now["data"]["format"]["date"] = before["data"]["format"].get("date")
@@ -219,11 +224,9 @@ def check_same_run(folder: RunFolder, recipe: Recipe, ranks: int) -> list[str]:
     return _refuse_differences(folder, differences, recipe.run.resume_force)
 
 
-def with_new_keys(recipe: dict[str, Any]) -> dict[str, Any]:
-    """The recipe of a run record with the keys that came later, at their defaults: it ran as if they had been there.
-
-    One that is no recipe any more stays as it is.
-    """
+def with_new_defaults(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe as an earlier version recorded it, with the keys that have come since, at their defaults; as it is where
+    this version would refuse it."""
     try:
         return Recipe.model_validate(recipe).model_dump(mode="json")
     except ValidationError:
@@ -266,7 +269,7 @@ def _is_fixed(line: str) -> bool:
     """Whether a difference is one of NEVER_FORCED; it begins with its key."""
     key = line.split(" ", 1)[0]
     return (
-        key in ("protocol", "pruned_fingerprint")
+        key in ("protocol", "pruned_fingerprint", "unpruned_fingerprint")
         or key.startswith("protocol.")
         or any(key == fixed or key.startswith(fixed + ".") for fixed in NEVER_FORCED)
     )

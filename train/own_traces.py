@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from pathlib import Path
 
 from data_prep.suites.confirm import measured_suites
+from data_prep.traces.files import new_sealed_file
+from eval.kept_sweep import set_aside
 from eval.trace_writer import (
     Generation,
     fetch_weights,
@@ -26,14 +29,16 @@ from recipes.traces import FileTraces
 from runtime.files import writing_fault
 from runtime.lock import hold_lock
 from runtime.ranks import Ranks, on_every_rank, on_first_rank
+from runtime.seal import file_fault
 
 
 def with_generated_traces(recipe: Recipe, ranks: Ranks) -> Recipe:
     """The recipe with a trace file in place of `source: generate`; any other recipe as it is. All ranks must call it.
 
-    The file lies in `run.cache_dir`, named by everything it depends on, so that it is written once for all runs. Every
-    rank thinks its share; a run that was killed on the way goes on from the journal. Where another run is writing the
-    same file, it is waited for, however long.
+    The file lies in `run.cache_dir`, named by everything it depends on, so that it is written once for all runs, and
+    sealed: one that is not as it was written is set aside, and written anew. Every rank thinks its share; a run that
+    was killed on the way goes on from the journal. Where another run is writing the same file, it is waited for,
+    however long.
     """
     if not isinstance(recipe.data.traces, GenerateTraces):
         return recipe
@@ -42,7 +47,7 @@ def with_generated_traces(recipe: Recipe, ranks: Ranks) -> Recipe:
     if not recipe.dry_run:
         on_first_rank(ranks, lambda: fetch_weights(generation))
     out = folder / f"{generation.identity}.jsonl"
-    if not on_first_rank(ranks, out.is_file):
+    if not on_first_rank(ranks, lambda: file_fault(out) is None):
         if recipe.dry_run:
             raise UserError(
                 "dry_run=true with data.traces.source=generate: the traces are not written yet, so they "
@@ -59,14 +64,24 @@ def _write_once(generation: Generation, out: Path, ranks: Ranks) -> None:
     journal = thought_journal(generation, out)
     with ExitStack() as held:
         on_first_rank(ranks, lambda: _wait_for_others(out, held))
-        if on_first_rank(ranks, out.is_file):
+        if on_first_rank(ranks, lambda: _is_sound(out)):
             return
         done = on_first_rank(ranks, lambda: set(finished_thoughts(journal)))
         mine = unfinished_requests(generation, done)[ranks.rank :: ranks.count]
         on_every_rank(ranks, lambda: write_thoughts(generation, mine, journal, ranks.rank))
-        said = on_first_rank(ranks, lambda: write_traces(generation, out, journal))
+        said = on_first_rank(ranks, lambda: write_traces(generation, out, journal, new_sealed_file))
         if ranks.rank == 0:
             print(said, flush=True)
+
+
+def _is_sound(out: Path) -> bool:
+    """Whether the traces are there as they were written; what is there otherwise is set aside, and said."""
+    if not os.path.lexists(out):
+        return False
+    if fault := file_fault(out):
+        aside = set_aside(out, "damaged")
+        print(f"{out} is not believed ({fault}): kept as {aside.name}, and the traces are written anew", flush=True)
+    return not fault
 
 
 def _wait_for_others(out: Path, held: ExitStack) -> None:

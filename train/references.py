@@ -80,12 +80,13 @@ class ReferenceCache:
             folder = self.folder / weights_hash / spec.protocol_hash(suite) if weights_hash else self.samples
             usable = partial(self._usable, Place(folder, which, 0), suite.name)
             place = Place(on_first_rank(ranks, usable), which, 0)
-            sweep = KeptSweep(replace(spec, suites=(suite,)), place, weights_hash, ranks)
             in_cache = place.folder != self.samples
+            spare = Place(self.samples, which, 0) if in_cache else None
+            sweep = KeptSweep(replace(spec, suites=(suite,)), place, weights_hash, ranks, spare)
             if in_cache:
                 on_first_rank(ranks, sweep.set_others_aside)  # a foreign file in the cache is in the way of every run
             sweeps |= sweep.run(load)
-            if in_cache and ranks.rank == 0:
+            if in_cache and ranks.rank == 0 and place.file(suite.name).is_file():  # it may have filled up
                 copy_sealed(place.file(suite.name), Place(self.samples, which, 0).file(suite.name))
         return sweeps
 

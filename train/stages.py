@@ -59,6 +59,18 @@ def check_same_protocol(folder: RunFolder, resume: Resume, spec: SweepSpec, run:
     check_same_facts(folder, resume, {"protocol": protocols(spec)}, run.resume_force)
 
 
+def check_same_unpruned(folder: RunFolder, resume: Resume, model: ModelSection, run: RunSection) -> None:
+    """UserError where other weights stand at the unpruned model's place than when the run that is resumed began: its
+    references would be another model's. Before that is swept, and before anything is written."""
+    check_same_facts(folder, resume, unpruned_facts(model), run.resume_force)
+
+
+def unpruned_facts(model: ModelSection) -> dict[str, str]:
+    """The fingerprint of the unpruned model; {} where its weights are not on this machine (yet)."""
+    found = fingerprint(model.unpruned)
+    return {"unpruned_fingerprint": found} if found else {}
+
+
 def protocols(spec: SweepSpec) -> dict[str, str]:
     """The protocol hash of every suite."""
     return {suite.name: spec.protocol_hash(suite) for suite in spec.suites}
@@ -81,6 +93,7 @@ def facts_of(recipe: Recipe, pruned: str, inputs: Inputs, loss: LossOfRun) -> di
     """What run.json says of data, pruned model, protocol, loss and seeds."""
     return {
         "data": inputs.prepared.facts(),
+        **unpruned_facts(recipe.model),
         "pruned": pruned,
         "pruned_fingerprint": fingerprint(pruned),
         "prune_plan": plan_facts(pruned),

@@ -30,6 +30,7 @@ from train.exits import LEAD_SECONDS, PREEMPTED, SIGNALS, Stopped, StoppedAlone,
 
 POLL_SECONDS = 1.0
 SILENT_SECONDS = 5.0  # a live process touches its log every second
+STOPPED_SECONDS = 3.0  # beyond its poll: so long only a process that was itself stopped, or its machine, looks away
 OWN_END_SECONDS = 5.0  # what a blocked process gets to end by itself
 
 
@@ -138,6 +139,7 @@ class Watch:
 
     def _watch(self) -> None:
         asked_at: float | None = None
+        looked_at = time.monotonic()
         while not self.over.is_set():
             # the signal handler of the main thread cannot run while that thread waits in a collective; the byte that
             # Python writes for it (`set_wakeup_fd`) arrives here all the same
@@ -148,6 +150,12 @@ class Watch:
                         self.leave_file.touch()
             with suppress(OSError):
                 os.utime(self.log_of(self.ranks.rank))
+            away_seconds, looked_at = time.monotonic() - looked_at - POLL_SECONDS, time.monotonic()
+            if away_seconds > STOPPED_SECONDS:
+                # what was silent meanwhile could not do otherwise, nor could ranks that were stopped along with it
+                self._note(f"was stopped for {away_seconds:.0f} s, which do not count")
+                PULSE.beat_at = time.monotonic()
+                continue
             if asked_at is None and self.leave_file.is_file():
                 asked_at = time.monotonic()
                 if not SIGNALS.heard and SIGNALS.listening:

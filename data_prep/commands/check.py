@@ -22,10 +22,12 @@ from recipes.loader import load
 from recipes.paths import find_path
 from recipes.schema import Recipe
 from recipes.traces import FileTraces, Layout
+from recipes.unpack_limit import UNPACK_LIMIT
 
 OWN = {
     "traces": "a trace file or folder, checked with the default filters; or give recipe=FILE",
     "format": "with traces=: the layout of its rows (default auto)",
+    "unpack_limit": f"with traces=: how many times its size a packed file may unpack to (default {UNPACK_LIMIT})",
 }
 LONGEST_EXAMPLE = 200
 
@@ -63,8 +65,15 @@ def _section(keys: dict[str, str], rest: list[str]) -> DataSection:
     path = Path(find_path(keys["traces"]))
     if not path.exists():
         raise UserError(f"traces={keys['traces']}: there is no such file or folder")
-    traces = FileTraces(source="file", path=path, format=layout)
+    traces = FileTraces(source="file", path=path, format=layout, unpack_limit=_unpack_limit(keys))
     return DataSection(traces=traces, max_length_tokens=2**31)
+
+
+def _unpack_limit(keys: dict[str, str]) -> int:
+    text = keys.get("unpack_limit", str(UNPACK_LIMIT))
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise UserError(f"unpack_limit={text}: must be a whole number, at least 1")
+    return int(text)
 
 
 def check(section: DataSection) -> Checked:

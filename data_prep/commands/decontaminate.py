@@ -20,6 +20,7 @@ from data_prep.suites.load import load_suite, suite_called
 from data_prep.traces.files import check_new, new_file, read_file, trace_row, write_row
 from recipes.loader import load_arguments
 from recipes.quality import OverlapRules
+from recipes.unpack_limit import UNPACK_LIMIT, UnpackLimit
 
 MOST_SHOWN = 10
 
@@ -28,6 +29,7 @@ class DecontaminateFile(OverlapRules):
     traces: Path = Field(description="the trace file")
     suite: str = Field(description="a file of problems or a known benchmark; several with commas")
     out: Path = Field(description="the file for the traces that are kept; one that is there is never overwritten")
+    unpack_limit: UnpackLimit = UNPACK_LIMIT
 
 
 def main(arguments: list[str]) -> None:
@@ -39,7 +41,7 @@ def main(arguments: list[str]) -> None:
     suites = [load_suite(suite_called(name.strip(), "suite"), "suite") for name in section.suite.split(",")]
     index, ledger, overlapping = SuiteIndex(suites, section), Ledger(), []
     with new_file(section.out) as kept_file, new_file(pairs_file) as pairs:
-        for trace in read_file(section.traces, ledger):
+        for trace in read_file(section.traces, ledger, section.unpack_limit):
             overlaps = index.overlaps(trace.question)
             if overlaps:
                 overlapping.append((trace.id, overlaps))

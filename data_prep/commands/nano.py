@@ -23,6 +23,7 @@ from recipes.data import FormatSection
 from recipes.errors import UserError
 from recipes.loader import load
 from recipes.nano import NanoRecipe, NanoTraining
+from runtime.files import writing_fault
 
 FORMAT = FormatSection(open="<think>", close="</think> ", cue="answer", wait="#1")
 
@@ -134,6 +135,8 @@ def main(arguments: list[str]) -> None:
     """The command; UserError where the folder for the model is not named."""
     keys, rest = split(arguments, {"out": "folder for the model"}, NanoRecipe)
     recipe = load(rest, NanoRecipe)
-    if "out" not in keys:
+    if not keys.get("out"):
         raise UserError("data_prep nano: out=DIR is missing, the folder for the model")
+    if fault := writing_fault(Path(keys["out"])):  # else known after the whole training
+        raise UserError(f"out={keys['out']}: cannot be written ({fault}); name another folder")
     build(recipe, Path(keys["out"]))

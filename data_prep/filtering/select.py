@@ -20,7 +20,7 @@ from typing import Any, TextIO
 from data_prep.ledger import Ledger
 from data_prep.tokens.batches import TOO_LONG
 from data_prep.trace import Trace
-from data_prep.traces.rows import read_jsonl
+from data_prep.traces.rows import jsonl_rows
 from recipes.data import DataSection
 from recipes.errors import UserError
 from recipes.paths import find_path
@@ -102,7 +102,7 @@ def read_scores(section: SelectSection) -> Scores:
     """
     column = "gap" if section.score == "gap" else f"loss_{section.score}"
     scores: Scores = {}
-    for where, row in read_jsonl(Path(find_path(str(section.scores))), "data.select.scores"):
+    for where, row in jsonl_rows(Path(find_path(str(section.scores))), "data.select.scores"):
         if not isinstance(row, dict) or not isinstance(row.get("trace"), str) or column not in row:
             raise UserError(
                 f"{where}: a row of scores holds trace and {column}, as python -m data_prep score writes it"

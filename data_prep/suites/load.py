@@ -68,7 +68,8 @@ def _reasoning_gym_suite(section: ReasoningGymSuite, where: str) -> Suite:
 
 
 def _jsonl_suite(section: JsonlSuite, where: str) -> Suite:
-    return _rows_suite(section, file_rows(section.path, f"{where}.path"), _own_rules(section), where)
+    rows = file_rows(section.path, f"{where}.path", section.unpack_limit)
+    return _rows_suite(section, rows, _own_rules(section), where)
 
 
 def _hub_suite(section: HubSuite, where: str) -> Suite:
@@ -84,7 +85,7 @@ def _named_suite(section: NamedSuite, where: str) -> Suite:
     if instruction is None:
         instruction = benchmark.instruction if generated else ""
     rows = (
-        file_rows(section.path, f"{where}.path")
+        file_rows(section.path, f"{where}.path", section.unpack_limit)
         if section.path is not None
         else hub_rows(benchmark.hub, benchmark.config, benchmark.split, where)
     )

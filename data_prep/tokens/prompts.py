@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from data_prep.tokens.marks import Mark, is_plain, mark_of, own_ids
-from data_prep.tokens.templates import render_template, template_date
+from data_prep.tokens.templates import SWITCHES, render_template, switches_of, template_date
 from data_prep.tokens.think_formats import resolve, say_fitting
 from data_prep.trace import Trace
 from recipes.data import FormatSection
 from recipes.errors import UserError
+
+PROBE = "What is 2 + 2?"
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ def think_format(section: FormatSection, tokenizer: PreTrainedTokenizerBase) -> 
     stop = section.stop or tokenizer.eos_token
     marks = [_mark(key, text.strip(), tokenizer) for key, text in (("open", opening), ("close", close))]
     stop_id = _stop_id(stop, tokenizer)
+    _check_prompt_open(close.strip(), tokenizer, date)
     _check_cue(close, section.cue, tokenizer)
     wait = _wait(section, tokenizer)
     plain = [mark for mark in marks if len(mark) > 1 and is_plain(own_ids(mark), tokenizer)]
@@ -149,6 +152,17 @@ def _check_cue(close: str, cue: str, tokenizer: PreTrainedTokenizerBase) -> None
             )
 
 
+def _check_prompt_open(close_tag: str, tokenizer: PreTrainedTokenizerBase, date: str) -> None:
+    """UserError where the template closes the thought itself: the model would go on behind it, and think no more."""
+    _, question, tail = render_template(PROBE, tokenizer, "on", date).rpartition(PROBE)
+    if question and close_tag in tail:
+        raise UserError(
+            f"data.format: the tokenizer's chat template closes the thought in the prompt, also with thinking on (it "
+            f"ends {tail[-40:]!r}), so the model would not think; switches that are tried: {', '.join(SWITCHES)}. Use "
+            "a model whose template leaves the thought open, or change the template in its folder"
+        )
+
+
 def _wait(section: FormatSection, tokenizer: PreTrainedTokenizerBase) -> str:
     """The wait text; "" for a default that this tokenizer cannot write, which is refused where it is needed."""
     if not _has_unknown(encode(section.wait, tokenizer), tokenizer):
@@ -179,8 +193,13 @@ def _own_close_ids(close: str, cue: str, tokenizer: PreTrainedTokenizerBase) -> 
 
 
 def _template_hash(tokenizer: PreTrainedTokenizerBase) -> str:
-    """SHA-256 (16 hex digits) of the chat template; of its text, for what some write depends on the day."""
-    return hashlib.sha256(json.dumps(tokenizer.chat_template).encode()).hexdigest()[:16]
+    """SHA-256 (16 hex digits) of the chat template; of its text, for what some write depends on the day.
+
+    A switch by another name than the usual one counts too: earlier versions did not know it, and wrote other prompts.
+    """
+    others = [name for name in switches_of(tokenizer) if name != SWITCHES[0]]
+    text = json.dumps(tokenizer.chat_template) + "".join(others)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def encode(text: str, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import datetime
 import json
+from functools import lru_cache
 from typing import Any
 
-from jinja2 import TemplateError
+from jinja2 import TemplateError, meta
 from transformers import PreTrainedTokenizerBase
 from transformers.utils.chat_template_utils import _compile_jinja_template
 
@@ -19,6 +20,22 @@ from recipes.errors import UserError
 
 CLOCK = "strftime_now"
 """the function by which templates of transformers ask for the time"""
+
+SWITCHES = ("enable_thinking", "thinking", "enable_reasoning", "reasoning")
+"""the names by which templates are asked for a thought or for none; each takes true or false"""
+
+
+@lru_cache(maxsize=16)
+def _asked_for(template: str) -> tuple[str, ...]:
+    """Those of SWITCHES that a template reads and does not set itself."""
+    environment = _compile_jinja_template(template).environment
+    asked = meta.find_undeclared_variables(environment.parse(template))
+    return tuple(name for name in SWITCHES if name in asked)
+
+
+def switches_of(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
+    """The switches of the tokenizer's default template. jinja2.TemplateError or ValueError where it is none."""
+    return _asked_for(tokenizer.get_chat_template())
 
 
 def template_date(date: datetime.date | None, tokenizer: PreTrainedTokenizerBase) -> str:
@@ -31,12 +48,13 @@ def template_date(date: datetime.date | None, tokenizer: PreTrainedTokenizerBase
 def render_template(question: str, tokenizer: PreTrainedTokenizerBase, thinking: str, date: str) -> str:
     """The chat template's own prompt for one question.
 
-    thinking: "on" or "off", for templates that have a switch for it. date: as `template_date` gives it. UserError where
-    the template refuses a single question, or where none of several is the default.
+    thinking: "on" or "off", for templates that have a switch for it, by any name of SWITCHES. date: as `template_date`
+    gives it. UserError where the template refuses a single question, or where none of several is the default.
     """
     messages = [{"role": "user", "content": question}]
-    switches: dict[str, Any] = {"add_generation_prompt": True, "enable_thinking": thinking == "on"}
     try:
+        switches: dict[str, Any] = dict.fromkeys(switches_of(tokenizer), thinking == "on")
+        switches["add_generation_prompt"] = True
         if date:
             return _on_day(messages, tokenizer, switches, date)
         return str(tokenizer.apply_chat_template(messages, tokenize=False, **switches))

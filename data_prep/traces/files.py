@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,13 +14,20 @@ from data_prep.traces.rows import READERS, kind_of
 from data_prep.traces.sources import read_source
 from recipes.errors import UserError
 from recipes.traces import FileTraces, JsonlTraces
+from recipes.unpack_limit import UNPACK_LIMIT
 from runtime.files import creating
+from runtime.seal import creating_sealed
 
 
-def read_file(path: Path, ledger: Ledger) -> Iterator[Trace]:
-    """The traces of a file or folder of any layout, counted; UserError names the row that is broken."""
+def read_file(path: Path, ledger: Ledger, unpack_limit: int = UNPACK_LIMIT) -> Iterator[Trace]:
+    """The traces of a file or folder of any layout, counted; UserError names the row that is broken, or the file that
+    unpacks to more than `unpack_limit` times its size."""
     is_known = path.is_dir() or kind_of(path) in READERS
-    section = FileTraces(source="file", path=path) if is_known else JsonlTraces(source="jsonl", path=path)
+    section: FileTraces | JsonlTraces = (
+        FileTraces(source="file", path=path, unpack_limit=unpack_limit)
+        if is_known
+        else JsonlTraces(source="jsonl", path=path, unpack_limit=unpack_limit)
+    )
     return read_source(section, "stop", ledger, "traces")
 
 
@@ -47,9 +54,22 @@ def check_new(out: Path, key: str = "out") -> None:
 @contextmanager
 def new_file(out: Path, key: str = "out") -> Iterator[TextIO]:
     """A file to write, which appears as `out` when the block has ended well; UserError where it cannot be."""
+    with _new(out, key, creating) as file:
+        yield file
+
+
+@contextmanager
+def new_sealed_file(out: Path, key: str = "out") -> Iterator[TextIO]:
+    """`new_file` with a seal beside it, by which `runtime.seal.file_fault` knows it again."""
+    with _new(out, key, creating_sealed) as file:
+        yield file
+
+
+@contextmanager
+def _new(out: Path, key: str, create: Callable[[Path], AbstractContextManager[Path]]) -> Iterator[TextIO]:
     check_new(out, key)
     try:
-        with creating(out) as temporary, temporary.open("w", encoding="utf-8") as file:
+        with create(out) as temporary, temporary.open("w", encoding="utf-8") as file:
             yield file
     except FileExistsError:
         raise UserError(f"{key}={out}: the file is there already; name another, or remove it first") from None

@@ -14,36 +14,44 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from data_prep.traces.columnar import arrow_rows, parquet_rows
+from data_prep.traces.unpacking import ROW_BYTES, Meter, metered
 from recipes.errors import UserError
 from recipes.paths import find_path
+from recipes.unpack_limit import UNPACK_LIMIT
 
 Rows = Iterator[tuple[str, Any]]
+Reader = Callable[[Path, Meter], Rows]
 LONGEST_CELL = 10_000_000
 LONGEST_LINE_BYTES = 64 * 2**20
 COMPRESSED = (".gz", ".zst", ".bz2")
 
 
-def file_rows(path: Path, key: str) -> Rows:
+def file_rows(path: Path, key: str, limit: int = UNPACK_LIMIT) -> Rows:
     """(file:row, row) of a file, by its suffix (`READERS`; any other is read as JSON Lines), or of a folder of them.
 
-    Rows are counted from 1, in JSON Lines and CSV by line. UserError where the file cannot be read.
+    Rows are counted from 1, in JSON Lines and CSV by line. UserError where the file cannot be read, or unpacks to more
+    than `limit` times its size.
     """
     place = Path(find_path(str(path)))
     if not place.exists():
         raise UserError(f"{key}: no file at {place}")
     for file in data_files(place, key) if place.is_dir() else [place]:
-        yield from _one_file(file, READERS.get(kind_of(file), read_jsonl), key)
+        yield from _one_file(file, READERS.get(kind_of(file), _read_jsonl), key, limit)
 
 
-def jsonl_rows(path: Path, key: str) -> Rows:
-    """`read_jsonl` with a UserError where the file cannot be read. Only a newline ends a line, a byte order mark is
-    no text, and packed files are unpacked."""
-    yield from _one_file(path, read_jsonl, key)
+def jsonl_rows(path: Path, key: str, limit: int = UNPACK_LIMIT) -> Rows:
+    """(file:line, row) of a JSON Lines file; a line that is not JSON comes as a ValueError in place of the row.
+
+    Only a newline ends a line, a byte order mark is no text, and packed files are unpacked. UserError as `file_rows`.
+    """
+    if not path.is_file():
+        raise UserError(f"{key}: no file at {path}")
+    yield from _one_file(path, _read_jsonl, key, limit)
 
 
-def _one_file(file: Path, reader: Callable[[Path, str], Rows], key: str) -> Rows:
+def _one_file(file: Path, reader: Reader, key: str, limit: int) -> Rows:
     try:
-        yield from reader(file, key)
+        yield from reader(file, Meter(file, key, limit))
     except (OSError, UnicodeDecodeError, csv.Error, RecursionError) as fault:
         raise UserError(f"{key}: {file} cannot be read ({_one_line(fault)})") from None
 
@@ -88,23 +96,21 @@ def data_files(folder: Path, key: str) -> list[Path]:
     return files
 
 
-def open_bytes(path: Path) -> BinaryIO:
-    """The bytes of a file, unpacked where its name ends in .gz, .zst or .bz2."""
+def open_bytes(path: Path, meter: Meter) -> BinaryIO:
+    """The bytes of a file, unpacked where its name ends in .gz, .zst or .bz2; counted as they are read."""
     if path.suffix.lower() not in COMPRESSED:
-        return path.open("rb")
+        return metered(path.open("rb"), meter)
     import pyarrow
 
-    return io.BufferedReader(pyarrow.input_stream(str(path), compression="detect"))
+    return metered(pyarrow.input_stream(str(path), compression="detect"), meter)
 
 
-def read_jsonl(path: Path, key: str) -> Rows:
-    """(file:line, row) of a JSON Lines file; a line that is not JSON comes as a ValueError in place of the row."""
-    if not path.is_file():
-        raise UserError(f"{key}: no file at {path}")
-    with open_bytes(path) as file:
+def _read_jsonl(path: Path, meter: Meter) -> Rows:
+    with open_bytes(path, meter) as file:
         number, line = 0, file.readline(LONGEST_LINE_BYTES)
         while line:
             number += 1
+            meter.add_row()
             if len(line) == LONGEST_LINE_BYTES and not line.endswith(b"\n"):
                 yield f"{path}:{number}", ValueError(f"the line is longer than {LONGEST_LINE_BYTES >> 20} MiB")
                 while line and not line.endswith(b"\n"):
@@ -124,24 +130,29 @@ def _parsed(text: bytes) -> Any:
         return ValueError(f"not JSON ({error})")
 
 
-def _read_json(path: Path, key: str) -> Rows:
+def _read_json(path: Path, meter: Meter) -> Rows:
     """The elements of a JSON list, which is read whole; a file that begins otherwise is JSON Lines by another name."""
-    with open_bytes(path) as file:
-        if not file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
-            yield from read_jsonl(path, key)
-            return
-    with open_bytes(path) as file:
-        rows = _parsed(file.read())
+    with open_bytes(path, meter) as file:
+        is_list = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+    meter = Meter(path, meter.key, meter.limit)
+    if not is_list:
+        yield from _read_jsonl(path, meter)
+        return
+    with open_bytes(path, meter) as file:
+        content = file.read()
+        meter.foresee(len(content) + ROW_BYTES * content.count(b","))  # before millions of elements are made of it
+        rows = _parsed(content)
     if isinstance(rows, ValueError):
-        raise UserError(f"{key}: {path} begins like a JSON list, but is {rows}")
+        raise UserError(f"{meter.key}: {path} begins like a JSON list, but is {rows}")
     yield from ((f"{path}:{number}", row) for number, row in enumerate(rows, 1))
 
 
-def _read_csv(path: Path, key: str) -> Rows:
+def _read_csv(path: Path, meter: Meter) -> Rows:
     """The rows below the header; a cell that is not UTF-8, or a row with cells to spare, is a fault of that row."""
     csv.field_size_limit(LONGEST_CELL)
     delimiter = "\t" if kind_of(path) == ".tsv" else ","
-    with io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+    packed = open_bytes(path, meter)
+    with io.TextIOWrapper(packed, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         reader = csv.DictReader(file, delimiter=delimiter)
         while True:
             try:
@@ -150,6 +161,7 @@ def _read_csv(path: Path, key: str) -> Rows:
                 return
             except csv.Error as error:
                 row = ValueError(f"not CSV ({error})")
+            meter.add_row()
             yield f"{path}:{reader.reader.line_num}", _checked_cells(row)
 
 
@@ -166,9 +178,9 @@ def _checked_cells(row: Any) -> Any:
     return row
 
 
-READERS: dict[str, Callable[[Path, str], Rows]] = {
-    ".jsonl": read_jsonl,
-    ".ndjson": read_jsonl,
+READERS: dict[str, Reader] = {
+    ".jsonl": _read_jsonl,
+    ".ndjson": _read_jsonl,
     ".json": _read_json,
     ".csv": _read_csv,
     ".tsv": _read_csv,

@@ -12,7 +12,7 @@ from data_prep.trace import Trace
 from data_prep.traces.beside_text import Lost
 from data_prep.traces.mixture import interleave
 from data_prep.traces.row_reader import RowReader
-from data_prep.traces.rows import COMPRESSED, READERS, Rows, beside_data, file_rows, hub_rows, kind_of, read_jsonl
+from data_prep.traces.rows import COMPRESSED, READERS, Rows, beside_data, file_rows, hub_rows, jsonl_rows, kind_of
 from recipes.errors import UserError
 from recipes.generation import GenerateTraces
 from recipes.paths import find_path
@@ -64,14 +64,14 @@ def rows_of(section: FileTraces | JsonlTraces | HubTraces, key: str) -> Rows:
         return hub_rows(section.id, section.config, section.split, f"{key}.id", **how)
     path = Path(find_path(str(section.path)))
     if isinstance(section, JsonlTraces):
-        return read_jsonl(path, f"{key}.path")
+        return jsonl_rows(path, f"{key}.path", section.unpack_limit)
     if path.is_file() and kind_of(path) not in READERS:
         raise UserError(
             f"{key}.path={section.path}: the suffix {kind_of(path) or '(none)'} says nothing of its "
             f"format; known: {', '.join(READERS)}, also packed ({', '.join(COMPRESSED)}); "
             "source=jsonl reads JSON Lines of any name"
         )
-    return file_rows(path, f"{key}.path")
+    return file_rows(path, f"{key}.path", section.unpack_limit)
 
 
 def _note_what_is_not_read(section: FileTraces | JsonlTraces | HubTraces, key: str, ledger: Ledger) -> None:

@@ -109,3 +109,28 @@ def test_an_own_key_that_is_misspelt_is_not_taken_for_the_recipes() -> None:
 
 def test_a_file_may_be_called_nearly_as_a_key() -> None:
     assert split(["sample"], {"samples": "thoughts a problem"}, Recipe) == ({}, ["sample"])
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("OSError(28, 'No space left on device', '/x')", "cannot be written: [Errno 28] No space left on device: '/x'"),
+        ("OSError(27, 'File too large')", "cannot be written: [Errno 27] File too large"),
+        ("OSError(12, 'Cannot allocate memory')", "not enough main memory: [Errno 12] Cannot allocate memory"),
+        ("MemoryError()", "not enough main memory: MemoryError"),
+        (
+            'RuntimeError("[enforce fail at alloc_cpu.cpp:125] . CPUAllocator: can\'t allocate memory: 8 bytes")',
+            "not enough main memory: [enforce fail at alloc_cpu.cpp:125]",
+        ),
+    ],
+)
+def test_a_machine_that_is_full_is_one_line(fault: str, said: str) -> None:
+    done = run(f"raise {fault}")
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert done.stderr.startswith(said)
+
+
+@pytest.mark.parametrize("fault", ["OSError(5, 'Input/output error')", "RuntimeError('shapes differ')"])
+def test_any_other_fault_keeps_its_traceback(fault: str) -> None:
+    done = run(f"raise {fault}")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, True)

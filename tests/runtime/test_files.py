@@ -11,6 +11,7 @@ from runtime.files import (
     append_row,
     creating,
     folder_fault,
+    link_out,
     new_folder,
     put_rows,
     read_rows,
@@ -158,3 +159,23 @@ def test_where_nothing_can_be_written_the_system_says_why(tmp_path: Path) -> Non
     assert list((tmp_path / "a" / "b").iterdir()) == []
     assert writing_fault(tmp_path / "file" / "below") == "Not a directory"
     assert writing_fault(Path("/dev/full")) == "File exists"
+
+
+@pytest.mark.parametrize("place", ["samples", "samples/chain", "sweeps.jsonl", "checkpoint-4"])
+@pytest.mark.parametrize("target", ["../elsewhere", "../elsewhere/none", "/"])
+def test_a_link_that_leads_out_of_a_folder_is_found_at_any_depth(place: str, target: str, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "run" / place
+    link.parent.mkdir(parents=True)
+    link.symlink_to(target if target == "/" else tmp_path / target.removeprefix("../"))
+    assert link_out(tmp_path / "run") == link
+    assert link_out(tmp_path / "run", skipped=(place.split("/")[0],)) == (None if "/" in place else link)
+
+
+def test_links_inside_a_folder_and_to_the_folder_itself_are_let_be(tmp_path: Path) -> None:
+    (tmp_path / "real" / "wandb").mkdir(parents=True)
+    (tmp_path / "real" / "checkpoint-4").mkdir()
+    (tmp_path / "real" / "newest").symlink_to("checkpoint-4")
+    (tmp_path / "real" / "wandb" / "debug.log").symlink_to("/var/log/none")
+    (tmp_path / "run").symlink_to("real")
+    assert link_out(tmp_path / "run", skipped=("wandb",)) is None

@@ -151,3 +151,12 @@ def test_other_ranks_hold_nothing(tmp_path: Path) -> None:
     second = Ranks(1, 2, lambda rows: [("done", None, 0)])
     with alone_in(tmp_path / "run", second, print):
         assert not (tmp_path / "run").exists()
+
+
+def test_a_link_in_place_of_the_lock_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text("somebody else's")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / LOCK).symlink_to(tmp_path / "other.txt")
+    with pytest.raises(UserError, match="cannot be written"), alone_in(tmp_path / "run", ALONE, print):
+        pass
+    assert (tmp_path / "other.txt").read_text() == "somebody else's"

@@ -11,6 +11,7 @@ import pytest
 from runtime.seal import (
     COMPLETE,
     copy_sealed,
+    creating_sealed,
     damage_of,
     facts_of,
     file_fault,
@@ -156,3 +157,13 @@ def test_a_copy_has_its_seal_and_writes_through_no_link(sealed: Path, tmp_path: 
     target.symlink_to(outside)
     copy_sealed(sealed, target)
     assert (target.read_text(), file_fault(target), outside.read_text()) == ("{}\n", None, "untouched")
+
+
+def test_a_new_sealed_file_never_takes_the_place_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    with creating_sealed(path) as temporary:
+        temporary.write_text("first")
+    assert file_fault(path) is None
+    with pytest.raises(FileExistsError), creating_sealed(path) as temporary:
+        temporary.write_text("second")
+    assert (path.read_text(), file_fault(path)) == ("first", None)

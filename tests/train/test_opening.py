@@ -9,9 +9,19 @@ import pytest
 from recipes.errors import UserError
 from recipes.loader import load_recipe
 from recipes.run import RunSection
+from recipes.schema import Recipe
 from runtime.files import append_row, read_rows, write_rows
+from runtime.ranks import ALONE
 from runtime.run_folder import RunFolder
-from train.opening import Resume, check_same_start, find_resume, forget_after, with_new_keys
+from train.opening import (
+    Resume,
+    check_same_run,
+    check_same_start,
+    find_resume,
+    forget_after,
+    open_run,
+    with_new_defaults,
+)
 
 
 @pytest.fixture
@@ -85,8 +95,42 @@ def test_later_checkpoints_are_not_complete_any_more(folder: RunFolder) -> None:
 def test_a_record_from_before_a_key_was_there_is_that_of_its_default() -> None:
     recipe = load_recipe(["recipe=lora_recovery.yaml"]).recipe.model_dump(mode="json")
     earlier = {key: value for key, value in recipe.items() if key not in ("loss", "on_policy")}
-    assert with_new_keys(earlier) == recipe
+    assert with_new_defaults(earlier) == recipe
 
 
 def test_a_record_that_is_no_recipe_any_more_stays_as_it_is() -> None:
-    assert with_new_keys({"given_up": 1}) == {"given_up": 1}
+    assert with_new_defaults({"given_up": 1}) == {"given_up": 1}
+
+
+def _without(section: object, key: str) -> object:
+    """A recorded recipe without a key, at every depth."""
+    if isinstance(section, list):
+        return [_without(part, key) for part in section]
+    if not isinstance(section, dict):
+        return section
+    return {name: _without(value, key) for name, value in section.items() if name != key}
+
+
+def _recipe(limit: int, tmp_path: Path) -> Recipe:
+    traces = f"data.traces={{source: jsonl, path: {tmp_path / 'a.jsonl'}, unpack_limit: {limit}}}"
+    return load_recipe(["recipe=lora_recovery.yaml", traces]).recipe
+
+
+def test_a_key_that_came_after_a_run_began_counts_at_its_default(folder: RunFolder, tmp_path: Path) -> None:
+    recorded = _recipe(200, tmp_path).model_dump(mode="json")
+    folder.add_facts({"recipe": _without(recorded, "unpack_limit")})
+    assert check_same_run(folder, _recipe(200, tmp_path), 1) == []
+    with pytest.raises(UserError, match=r"data.traces.unpack_limit \(200 before, 3 now\)"):
+        check_same_run(folder, _recipe(3, tmp_path), 1)
+
+
+@pytest.mark.parametrize("name", ["samples", "figures", "logs", "metrics.jsonl", "sweeps.jsonl", "checkpoint-4"])
+def test_a_link_out_of_the_run_folder_is_refused_before_anything_is_written(name: str, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    (folder.path / name).symlink_to(tmp_path / "elsewhere")
+    loaded = load_recipe(["recipe=lora_recovery.yaml", f"run.dir={folder.path}"])
+    with pytest.raises(UserError, match=rf"{name} is a link to {tmp_path / 'elsewhere'}, outside the run folder"):
+        open_run(folder, Resume(None, folder), loaded, ALONE)
+    assert not any((tmp_path / "elsewhere").iterdir()) and not folder.record.exists()

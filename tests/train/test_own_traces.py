@@ -69,6 +69,26 @@ def test_the_traces_are_written_once_and_read_as_a_file(tmp_path: Path, capsys: 
         assert [trace.id for trace in read_and_filter(again.data, Ledger())] == [json.loads(row)["id"] for row in file]
 
 
+@pytest.mark.parametrize("spoil", ["gold", "cut", "seal"])
+def test_traces_in_the_cache_that_are_not_as_they_were_written_are_written_anew(
+    spoil: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = file_of(with_generated_traces(recipe(tmp_path), ALONE))
+    sound = path.read_text()
+    match spoil:
+        case "gold":
+            path.write_text(sound.replace('"gold": "', '"gold": "1', 1))
+        case "cut":
+            path.write_text(sound[: len(sound) // 2])
+        case "seal":
+            path.with_suffix(".sha256").unlink()
+    spoilt = path.read_text()
+    again = file_of(with_generated_traces(recipe(tmp_path), ALONE))
+    assert f"{path} is not believed" in capsys.readouterr().out
+    assert (again, again.read_text()) == (path, sound)
+    assert path.with_name(f"{path.name}.damaged-1").read_text() == spoilt
+
+
 @pytest.mark.slow
 def test_two_ranks_share_the_work_and_write_the_same_file(tmp_path: Path) -> None:
     model, tokenizer = nano(), nano_tokenizer()  # here, since transformers cannot load in several threads at once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +16,9 @@ from recipes.schema import ModelSection
 from runtime.run_folder import RunFolder
 from runtime.seal import COMPLETE
 from tests.eval.worlds import nano_spec, nano_suite
+from tests.train.runs import MODEL
 from train.opening import Resume
-from train.stages import _group, check_same_protocol, finished_step
+from train.stages import _group, check_same_protocol, check_same_unpruned, finished_step, unpruned_facts
 
 
 def test_another_protocol_of_the_folder_gone_on_from_is_refused(tmp_path: Path) -> None:
@@ -80,3 +82,29 @@ def test_a_run_is_through_at_its_last_step_or_where_it_stopped_early(
     trainer: Any = SimpleNamespace(args=SimpleNamespace(max_steps=asked))
     early_stop: Any = SimpleNamespace(reason=lambda step: reason)
     assert finished_step(trainer, early_stop, tmp_path) == finished
+
+
+def test_other_weights_at_the_unpruned_models_place_are_refused(tmp_path: Path) -> None:
+    folder, model = RunFolder(tmp_path / "run"), ModelSection(unpruned=str(tmp_path / "model"), pruned="any")
+    shutil.copytree(MODEL, model.unpruned)
+    folder.add_facts(unpruned_facts(model))
+    folder.checkpoint(4).mkdir()
+    (folder.checkpoint(4) / COMPLETE).touch()
+    resume = Resume(folder.checkpoint(4), folder)
+    check_same_unpruned(folder, resume, model, RunSection())
+    weights = next(Path(model.unpruned).glob("*.safetensors"))
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    for forced in (False, True):
+        with pytest.raises(UserError, match=r"differs in unpruned_fingerprint \(sha256:"):
+            check_same_unpruned(folder, resume, model, RunSection(resume_force=forced))
+
+
+def test_a_run_of_an_earlier_version_has_no_fingerprint_to_differ(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.add_facts({"protocol": {}})
+    folder.checkpoint(4).mkdir()
+    (folder.checkpoint(4) / COMPLETE).touch()
+    model = ModelSection(unpruned=str(MODEL), pruned="any")
+    check_same_unpruned(folder, Resume(folder.checkpoint(4), folder), model, RunSection())

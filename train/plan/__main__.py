@@ -14,8 +14,10 @@ from pathlib import Path
 
 from recipes.command import run, split
 from recipes.errors import UserError
+from recipes.loader import load_recipe
 from recipes.reading import parse_value
 from recipes.schema import Recipe
+from runtime.files import writing_fault
 
 OWN = {
     "gpus": "GPUs of the run, one rank each; without it the run is one of processes on the CPUs of this machine",
@@ -42,7 +44,9 @@ def main(arguments: list[str]) -> None:
     texts, rest = split(["json=-" if word == "--json" else word for word in arguments], OWN, Recipe)
     numbers = {key: _number(key, text) for key, text in texts.items() if key not in WORDS}
     _check_pairs(numbers)
+    _check_words(texts)
     asked = _asks_to_measure(texts.get("measure", "false"))
+    load_recipe(rest)  # here too, since what is wrong with it is known before torch and DeepSpeed are loaded
     from train.plan.estimate import estimate_run  # torch and DeepSpeed load only when the arguments are sound
     from train.plan.measure import measure
     from train.plan.table import table
@@ -85,6 +89,18 @@ def _check_pairs(numbers: Mapping[str, float]) -> None:
     for key in ("gpu_memory_gb", "gpus_per_node"):
         if key in numbers and "gpus" not in numbers:
             raise UserError(f"{key} needs gpus=N, the GPUs of the run")
+
+
+def _check_words(texts: Mapping[str, str]) -> None:
+    """UserError before anything is estimated or measured, which may take minutes."""
+    for key in WORDS:
+        if texts.get(key) == "":
+            raise UserError(f"{key}= is empty: give a value, or leave it out ({OWN[key]})")
+    file = Path(texts.get("json", "-"))
+    if file.is_dir():
+        raise UserError(f"json={file}: this is a folder; name a file in it")
+    if texts.get("json", "-") != "-" and (fault := writing_fault(file.parent)):
+        raise UserError(f"json={file}: cannot be written ({fault})")
 
 
 def _write(file: Path, text: str) -> None:

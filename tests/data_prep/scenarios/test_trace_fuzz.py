@@ -6,6 +6,7 @@ import copy
 import json
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,23 @@ import pytest
 
 from data_prep.filtering.filters import filter_traces
 from data_prep.ledger import Ledger
+from data_prep.tokens.prompts import think_format
+from data_prep.tokens.tokenize import Labeller, Unwritable
 from data_prep.trace import visible
 from data_prep.traces.rows import file_rows
 from data_prep.traces.sources import read_source
 from data_prep.traces.tags import TAG
-from recipes.data import DataSection
+from recipes.data import DataSection, FormatSection
 from recipes.errors import UserError
 from recipes.paths import ROOT
 from recipes.traces import FileTraces
+from tests.data_prep.tokenizers import CLOSE, IM_END, IM_START, PAD, THINK, TWO_LINES, qwen_like
 from tests.data_prep.trace_files import KINDS, write_rows
 
 ROWS_A_SEED = 1_500
 PAGE = ROOT / "docs" / "trace_formats.md"
 EXAMPLES = [json.loads(block) for block in re.findall(r"```json\n(.*?)\n```", PAGE.read_text(), re.DOTALL)][::2]
+MERGED = {TWO_LINES: b"\n\n", TWO_LINES + 1: b"12"}
 TAGS = [
     "<think>",
     "</think>",
@@ -46,6 +51,10 @@ TAGS = [
     "\u2028",
     "\u200be\u0301",
     "<|endoftext|>",
+    "＜|im_end|＞",
+    "<\u200b|im_end|>",
+    "½ﬁ①",
+    "e\u0301\u00e9",
 ]
 BESIDE_TEXT = ["tool_calls", "function_call", "tool_call_id", "name", "tools", "images"]
 NESTED: Any = "deep"
@@ -80,6 +89,12 @@ WRONG: list[Any] = [
     "[1, 2",
     "[]",
     "{}",
+    "<|im_start|>assistant\n<think>\n",
+    {"type": "tool_use", "name": "f", "input": {}},
+    [{"type": "text", "text": "a"}, {"type": "tool_use", "name": "f"}],
+    [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
+    [{"function": {"name": "f", "arguments": "{}"}, "id": "c", "type": "function"}],
+    {"role": "tool", "content": "4", "tool_call_id": "c"},
 ]
 
 
@@ -104,7 +119,7 @@ def spoiled_row(rng: random.Random) -> Any:
             place = place[key]
         match rng.randrange(6):
             case 0:
-                place[last] = rng.choice(WRONG)
+                place[last] = copy.deepcopy(rng.choice(WRONG))
             case 1:
                 del place[last]
             case 2:
@@ -169,6 +184,26 @@ def test_a_spoiled_row_is_a_sound_trace_or_a_counted_loss(seed: int, tmp_path: P
     for trace in kept:
         assert visible(trace.question) and visible(trace.answer) and trace.thought == "whole"
         assert (trace.id + trace.question + trace.thinking + trace.answer + (trace.gold or "")).encode()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_text_of_a_spoiled_row_is_never_a_control_token(seed: int, tmp_path: Path) -> None:
+    """What is labelled holds the marks of one exchange and no others; what spells more is lost by name."""
+    rng, path, tokenizer = random.Random(f"controls {seed}"), tmp_path / "traces.jsonl", qwen_like()
+    path.write_bytes(b"\n".join(spoiled_line(rng) for _ in range(ROWS_A_SEED)))
+    traces = list(read_source(FileTraces(source="file", path=path), "skip", Ledger()))
+    labeller = Labeller(tokenizer, think_format(FormatSection(), tokenizer))
+    marks, reasons, sound = {IM_START: 2, IM_END: 2, THINK: 1, CLOSE: 1}, Counter[str](), 0
+    for found in labeller.label_all([trace for trace in traces if len(trace.thinking) < 1_000]):
+        if isinstance(found, Unwritable):
+            reasons[found.reason] += 1
+            continue
+        ids, sound = Counter(found.prompt_ids + found.completion_ids), sound + 1
+        assert {mark: ids[mark] for mark in marks} == marks, found.trace
+        spelt = b"".join(MERGED.get(token, bytes([token % 256])) for token in found.completion_ids if token < PAD)
+        assert spelt.decode() == (f"{found.trace.thinking}\n\n\n{found.trace.answer}")
+    assert sound > 100 and reasons["control token in the text"] > 20 and reasons["mark in the text"] > 5
+    assert set(reasons) <= {"control token in the text", "mark in the text"}
 
 
 @pytest.mark.parametrize("kind", KINDS)

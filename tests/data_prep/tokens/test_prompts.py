@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
+import json
 
 import pytest
 
@@ -164,3 +166,43 @@ def test_marks_of_plain_text_are_taken_where_they_are_named(section: dict[str, s
 
 def test_encoding_adds_nothing() -> None:
     assert encode("<|endoftext|>12", QWEN) == (PAD, 257)
+
+
+ALWAYS_CLOSED = (
+    "{% for m in messages %}<|im_start|>user\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "<|im_start|>assistant\n<think>\n\n</think>\n\n"
+)
+IN_THE_SYSTEM_TURN = "Write <think>, then </think>.{% for m in messages %}{{ m.content }}{% endfor %}<|im_start|>"
+
+
+@pytest.mark.parametrize("name", ["qwen3", "think", "qwq"])
+def test_a_template_that_closes_the_thought_itself_is_refused(name: str) -> None:
+    tokenizer = qwen_like()
+    tokenizer.chat_template = ALWAYS_CLOSED
+    with pytest.raises(UserError, match=r"closes the thought in the prompt.*enable_thinking, thinking"):
+        think_format(FormatSection(name=name), tokenizer)
+
+
+def test_a_switch_of_another_name_leaves_the_thought_open() -> None:
+    tokenizer = qwen_like()
+    tokenizer.chat_template = ALWAYS_CLOSED.replace("<think>", "{% if not thinking %}<think>") + "{% endif %}"
+    fmt = think_format(FormatSection(name="auto"), tokenizer)
+    assert render_prompt("2+2?", tokenizer, fmt).endswith("<|im_start|>assistant\n<think>\n")
+    assert render_off_prompt("2+2?", tokenizer, fmt).endswith("<think>\n\n</think>\n\n")
+
+
+def test_a_close_before_the_question_is_no_closed_thought() -> None:
+    tokenizer = qwen_like()
+    tokenizer.chat_template = IN_THE_SYSTEM_TURN
+    assert think_format(FormatSection(name="think"), tokenizer).close_tag == "</think>"
+
+
+def test_prompts_by_another_switch_are_of_another_protocol() -> None:
+    """Earlier versions did not know the name, and wrote the template's other branch under the hash of its text."""
+    tokenizer, text = qwen_like(), "{% for m in messages %}{{ m.content }}{% endfor %}{{ '' if SWITCH else '-' }}"
+    hashes = []
+    for switch in ("enable_thinking", "thinking"):
+        tokenizer.chat_template = text.replace("SWITCH", switch)
+        plain = hashlib.sha256(json.dumps(tokenizer.chat_template).encode()).hexdigest()[:16]
+        hashes.append(think_format(FormatSection(name="think"), tokenizer).template == plain)
+    assert hashes == [True, False]

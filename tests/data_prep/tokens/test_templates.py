@@ -7,7 +7,7 @@ import datetime
 import pytest
 from transformers import PreTrainedTokenizerBase
 
-from data_prep.tokens.templates import render_template, template_date
+from data_prep.tokens.templates import SWITCHES, render_template, switches_of, template_date
 from recipes.errors import UserError
 from tests.data_prep import templates
 
@@ -78,3 +78,25 @@ def test_several_templates_without_a_default_are_a_mistake() -> None:
     tokenizer.chat_template = {"a": templates.QWEN3, "b": templates.QWEN3}
     with pytest.raises(UserError, match="multiple chat templates with no default"):
         render_template("2+2?", tokenizer, "on", "")
+
+
+SWITCHED = (
+    "{% for m in messages %}<|im_start|>user\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+    "{% if not SWITCH %}<think>\n\n</think>\n\n{% endif %}"
+)
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_each_name_of_the_switch_is_known(switch: str) -> None:
+    tokenizer = templates.qwen3()
+    tokenizer.chat_template = SWITCHED.replace("SWITCH", switch)
+    on, off = (render_template("2+2?", tokenizer, thinking, "") for thinking in ("on", "off"))
+    assert on.endswith("<|im_start|>assistant\n") and off.endswith("<think>\n\n</think>\n\n")
+    assert switches_of(tokenizer) == (switch,)
+
+
+def test_a_name_that_a_template_sets_itself_is_no_switch() -> None:
+    tokenizer = templates.qwen3()
+    tokenizer.chat_template = "{% set thinking = 'a' %}{{ thinking }}{{ messages[0].reasoning }}"
+    assert switches_of(tokenizer) == ()
+    assert render_template("2+2?", tokenizer, "on", "") == "a"
