@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from recipes.agent import without_dashes
 from recipes.command import DONE, run
 from recipes.loader import Loaded, load_recipe
 from recipes.schema import Recipe
@@ -19,7 +20,7 @@ def main(arguments: list[str]) -> int:
     """Checks the recipe before anything heavy is imported. Returns the exit code."""
     SIGNALS.listen()
     with first_rank_speaks():
-        loaded = load_recipe(arguments)
+        loaded = load_recipe(without_dashes(arguments))
         return leaving(lambda: parting(lambda: run_recipe(loaded)))
 
 
@@ -62,7 +63,7 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
         references = stages.sweep_references(recipe, pruned, inputs, folder, ranks)
         loss = stages.make_loss()
         facts = on_first_rank(ranks, lambda: stages.facts_of(recipe, pruned, inputs, loss))
-        run = stages.start_run(folder, resume, recipe, facts, ranks)
+        run = stages.start_run(folder, resume, recipe, inputs, facts, ranks)
         stages.keep_for_the_end(inputs, recipe.sweep.deciding_suite.name, run)
         recorder = stages.make_recorder(run, references, recipe.sweep, inputs)
         arguments = make_arguments(recipe, folder.path, ranks.count)
@@ -70,7 +71,7 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
         hooks = make_hooks(trainer, inputs, recipe, recorder, checkpoint)
         stages.train(trainer, hooks, checkpoint)
         if hooks.preemption.preempted:
-            run.say(f"asked to stop: saved at step {trainer.state.global_step}; the same command goes on")
+            stages.stop(run, trainer.state.global_step)
             return PREEMPTED
         leave_if_asked()
         del trainer, hooks  # with the weights: others are loaded now

@@ -17,6 +17,7 @@ from data_prep.prepared.prepare import FIGURE
 from eval.numbers.summary import newest, verdict_suite
 from eval.show.confirmed import standing
 from eval.sweep import SweepSpec
+from recipes.command import DONE
 from recipes.run import RunSection
 from recipes.schema import ExportSection, ModelSection, Recipe
 from recipes.sweep import SweepSection
@@ -25,7 +26,7 @@ from runtime.run_folder import RunFolder
 from train import quantised
 from train.confirm import confirm
 from train.determinism import determinism
-from train.exits import in_training
+from train.exits import PREEMPTED, in_training
 from train.export import export_run
 from train.fused_kernels import fused, ground, kernels_of
 from train.guard import Guard
@@ -42,8 +43,10 @@ from train.probes import keep_probes
 from train.processes import device
 from train.references import References, both_references
 from train.run import Run
-from train.tracking import NoTracker, confirmed_values, start_tracker
+from train.tracked_values import confirmed_values
+from train.tracking import NoTracker, Tracker, start_tracker
 from train.trainer import RecoveryTrainer
+from train.wandb_run import Tracked
 from train.zero import record_config
 
 
@@ -87,7 +90,9 @@ def facts_of(recipe: Recipe, pruned: str, inputs: Inputs, loss: LossOfRun) -> di
     }
 
 
-def start_run(folder: RunFolder, resume: Resume, recipe: Recipe, facts: dict[str, Any], ranks: Ranks) -> Run:
+def start_run(
+    folder: RunFolder, resume: Resume, recipe: Recipe, inputs: Inputs, facts: dict[str, Any], ranks: Ranks
+) -> Run:
     """Completes run.json with `facts`, and starts the W&B run with all of it on rank 0.
 
     UserError, on all ranks, where the run that is resumed was made of something else.
@@ -98,9 +103,11 @@ def start_run(folder: RunFolder, resume: Resume, recipe: Recipe, facts: dict[str
         folder.add_facts(facts)
 
     on_first_rank(ranks, record)
+    if ranks.rank != 0:
+        return Run(folder, ranks, NoTracker())
+    decides = next(suite for suite in inputs.spec.suites if suite.name == recipe.sweep.deciding_suite.name)
     group = _group(recipe.model, facts["prune_plan"])
-    tracker = start_tracker(recipe.wandb, folder.path, folder.facts(), group) if ranks.rank == 0 else NoTracker()
-    return Run(folder, ranks, tracker)
+    return Run(folder, ranks, start_tracker(recipe.wandb, Tracked(folder, folder.facts(), decides), group))
 
 
 def keep_for_the_end(inputs: Inputs, suite: str, run: Run) -> None:
@@ -196,10 +203,16 @@ def finished_step(trainer: RecoveryTrainer, early_stop: EarlyStopHook, checkpoin
 def finish(run: Run, recipe: Recipe, inputs: Inputs, pruned: str) -> None:
     """Confirms the kept checkpoint, on all ranks; then rank 0 writes the report, the export and the last words."""
     confirm(run, recipe, inputs, pruned)
-    on_first_rank(run.ranks, lambda: _last_words(run, recipe.export))
+    on_first_rank(run.ranks, lambda: _last_words(run, recipe))
 
 
-def _last_words(run: Run, section: ExportSection) -> None:
+def stop(run: Run, step: int) -> None:
+    """The last words of a run that was asked to stop in training."""
+    run.say(f"asked to stop: saved at step {step}; the same command goes on")
+    _say_where(run.tracker.close(PREEMPTED))
+
+
+def _last_words(run: Run, recipe: Recipe) -> None:
     """Report, verdict and tracker come first, so that an export that is refused loses none of them."""
     from eval.show.report import write_report  # matplotlib is not needed before the end
 
@@ -213,7 +226,29 @@ def _last_words(run: Run, section: ExportSection) -> None:
     summary = {"verdict": last_sweep.get("verdict"), "gain_per_doubling": last_sweep.get("gain_per_doubling")}
     run.tracker.finish(summary | confirmed_values(facts.get("confirmed")))
     print("\n".join(lines), flush=True)
+    try:
+        _export(folder, recipe.export)
+        _upload(folder, recipe, run.tracker)
+    finally:
+        _say_where(run.tracker.close(DONE))
+
+
+def _export(folder: RunFolder, section: ExportSection) -> None:
     if section.enabled:
         parity = export_run(folder, folder.export, section)
         close = f"logits within {parity.merged_difference:.1e} standard deviations of the trained model's"
         print(f"export  {folder.export} ({close})", flush=True)
+
+
+def _upload(folder: RunFolder, recipe: Recipe, tracker: Tracker) -> None:
+    """The weights that `wandb.artifacts` wants uploaded."""
+    if recipe.wandb.artifacts == "all":
+        for checkpoint in folder.complete_checkpoints():
+            tracker.keep("checkpoint", checkpoint)
+    if recipe.wandb.artifacts != "none" and recipe.export.enabled:
+        tracker.keep("export", folder.export)
+
+
+def _say_where(line: str) -> None:
+    if line:
+        print(line, flush=True)
