@@ -31,7 +31,9 @@ class Order(IntEnum):
     """after all that may end the training or ask for a save, which is logged too"""
     PROGRESS = 7
     """after the metrics, which it shows"""
-    UNIVERSAL = 8
+    REPORT = 8
+    """after the sweeps, which it passes on"""
+    UNIVERSAL = 9
     """once, after a resume with another number of ranks"""
 
 
