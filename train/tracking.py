@@ -154,7 +154,7 @@ def _start(section: WandbSection, tracked: Tracked, group: str, mode: str) -> Wa
     # what an offline run sends later lies with it, not under the home folder, which a node may not be able to write
     os.environ.setdefault("WANDB_DATA_DIR", str(tracked.wandb.absolute()))
     seconds = float(os.environ.get("WANDB_INIT_TIMEOUT", INIT_SECONDS))
-    values = init_values(section, tracked.facts, group, os.environ)
+    values, logged = init_values(section, tracked.facts, group, os.environ), tracked.logged()
 
     def begin(mode: Literal["online", "offline"]) -> WandbTracker:
         run = wandb.init(
@@ -165,7 +165,7 @@ def _start(section: WandbSection, tracked: Tracked, group: str, mode: str) -> Wa
             config=dict(tracked.facts),
             settings=wandb.Settings(init_timeout=seconds),
         )
-        return WandbTracker(run, tracked)
+        return WandbTracker(run, tracked, logged)
 
     if mode == "online":
         try:

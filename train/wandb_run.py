@@ -13,7 +13,7 @@ from eval.numbers.summary import Row, suites
 from runtime.files import read_rows
 from runtime.run_folder import RunFolder
 from train.logged import Logged, making_of
-from train.tracked_tables import budget_lines, problem_table, sweep_table
+from train.tracked_tables import budget_lines, problem_table, sweep_table, sweeps_of
 from train.tracked_values import (
     SWEEP_STEP,
     TRAIN_STEP,
@@ -23,6 +23,7 @@ from train.tracked_values import (
     reference_values,
     training_values,
 )
+from train.wandb_file import newest_start, steps_in
 
 HIDDEN = ("epoch", "seconds", "sweep_seconds", "tokens", "memory_allocated_bytes", "memory_reserved_bytes")
 """numbers of training that have no chart of their own until somebody wants one"""
@@ -44,6 +45,15 @@ class Tracked:
         """What W&B keeps on this machine, and what was logged."""
         return self.folder.path / "wandb"
 
+    def logged(self) -> Logged:
+        """What earlier starts have logged; before this one begins a folder of its own."""
+        newest = newest_start(self.wandb, self.facts["id"])
+
+        def survived() -> dict[str, int] | None:
+            return steps_in(newest) if newest is not None and newest.name.startswith("offline-") else None
+
+        return Logged(self.wandb / "logged.json", making_of(self.facts), survived)
+
 
 class WandbTracker:
     """One W&B run. Charts of training are over `train/global_step`, those of sweeps over `recovery/step`, since a sweep
@@ -54,13 +64,12 @@ class WandbTracker:
     a second folder knows nothing of the first: what the summary must say is written into each (`newest_values`).
     """
 
-    def __init__(self, run: Any, tracked: Tracked) -> None:
+    def __init__(self, run: Any, tracked: Tracked, logged: Logged) -> None:
         self.run, self.tracked = run, tracked
         self.place = PLACES_OF_A_START * (len(tracked.facts.get("starts", [{}])) - 1)
-        self.logged = Logged(tracked.wandb / "logged.json", making_of(tracked.facts))
+        self.logged = logged
         self._define()
-        rows, metrics = read_rows(tracked.folder.sweeps), read_rows(tracked.folder.metrics)
-        self._update(newest_values(rows, metrics, tracked.suite.name))
+        self._catch_up()
 
     def _define(self) -> None:
         for step in (TRAIN_STEP, SWEEP_STEP):
@@ -72,18 +81,35 @@ class WandbTracker:
         self.run.define_metric("detail/*", step_metric=SWEEP_STEP, hidden=True)
         self.run.define_metric("reference/*", hidden=True)
 
+    def _catch_up(self) -> None:
+        """Logs what the run folder has and W&B has not: rows of a start that was killed, or that was not tracked. Then
+        the summary says the newest of all."""
+        folder, suite = self.tracked.folder, self.tracked.suite.name
+        metrics, rows = read_rows(folder.metrics), read_rows(folder.sweeps)
+        for row in metrics:
+            if self.logged.is_new("train", row["step"]):
+                self.log(row, row["step"])
+        for model, step in sweeps_of(rows, suite):
+            if self.logged.is_new("sweep" if model == "run" else f"reference/{model}", step):
+                self._log_numbers([row for row in rows if (row["model"], row["step"]) == (model, step)])
+        self._update(newest_values(rows, metrics, suite))
+
     def log(self, values: Mapping[str, Any], step: int) -> None:
         self._log_once("train", step, training_values(values, step))
 
     def log_sweep(self, rows: Sequence[Row], step: int) -> None:
         """The numbers of a sweep; those of a run also as chart and tables, with all sweeps before it."""
-        model = rows[0]["model"]
+        self._log_numbers(rows)
+        if rows[0]["model"] == "run":
+            self._log_row(self._pictures(step))
+
+    def _log_numbers(self, rows: Sequence[Row]) -> None:
+        model, step = rows[0]["model"], rows[0]["step"]
         if model != "run":
             self._log_once(f"reference/{model}", step, reference_values(rows))
             return
         recovery = recovery_values(rows, self.tracked.suite.name)
         self._log_once("sweep", step, {**detail_values(rows), **recovery, SWEEP_STEP: step})
-        self._log_row(self._pictures(step))
 
     def _log_once(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         """A row of history, where there is none of this step yet; the summary says the newest numbers in any case."""
@@ -155,6 +181,7 @@ class WandbTracker:
             self.run.mark_preempting()  # a sweep of W&B starts such a run again
         url, offline = self.run.url, self.run.offline
         self.run.finish(exit_code=exit_code)
+        self.logged.close()
         return where(url, offline, self.tracked)
 
 
