@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from recipes.errors import UserError
 
-FLAG = re.compile(r"--(?=[A-Za-z_][\w.]*=)")
+FLAG = re.compile(r"^--(?=[A-Za-z_][\w.]*=)")
 LAUNCHER = re.compile(r"--local[_-]rank=")
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 

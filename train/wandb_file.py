@@ -4,6 +4,7 @@ the rows of its last seconds with it."""
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -16,10 +17,20 @@ READ_SECONDS = 120
 REFERENCES = {f"reference/{model}": f"reference/{model}/" for model in ("unpruned", "pruned")}
 
 
+def starts(wandb: Path, run_id: str) -> list[Path]:
+    """The folders of the starts of a run, oldest first; an offline one says so in its name."""
+    own = re.compile(rf"(offline-)?run-\d+_\d+-{re.escape(run_id)}(-\d+)?")  # the second of one second ends in -1
+    found = [folder for folder in wandb.glob("*run-*") if own.fullmatch(folder.name)]
+    return sorted(found, key=lambda folder: folder.name.removeprefix("offline-"))
+
+
 def newest_start(wandb: Path, run_id: str) -> Path | None:
-    """The folder of the newest start of a run, which is offline where its name says so; None before the first."""
-    folders = [folder for folder in wandb.glob(f"*run-*-{run_id}") if folder.is_dir() and not folder.is_symlink()]
-    return max(folders, key=lambda folder: folder.name.removeprefix("offline-"), default=None)
+    """The folder of the newest start of a run; None before the first."""
+    return next(reversed(starts(wandb, run_id)), None)
+
+
+def is_offline(start: Path) -> bool:
+    return start.name.startswith("offline-")
 
 
 def steps_in(folder: Path) -> dict[str, int] | None:

@@ -23,7 +23,7 @@ from train.tracked_values import (
     reference_values,
     training_values,
 )
-from train.wandb_file import newest_start, steps_in
+from train.wandb_file import is_offline, newest_start, starts, steps_in
 
 HIDDEN = ("epoch", "seconds", "sweep_seconds", "tokens", "memory_allocated_bytes", "memory_reserved_bytes")
 """numbers of training that have no chart of their own until somebody wants one"""
@@ -50,7 +50,7 @@ class Tracked:
         newest = newest_start(self.wandb, self.facts["id"])
 
         def survived() -> dict[str, int] | None:
-            return steps_in(newest) if newest is not None and newest.name.startswith("offline-") else None
+            return steps_in(newest) if newest is not None and is_offline(newest) else None
 
         return Logged(self.wandb / "logged.json", making_of(self.facts), survived)
 
@@ -204,6 +204,6 @@ def where(url: str | None, offline: bool, tracked: Tracked) -> str:
     """The address of the run; offline the command that sends it, with the folders of all its starts that were not."""
     if not offline:
         return f"W&B     {url}"
-    folders = sorted(tracked.wandb.glob(f"offline-run-*-{tracked.facts['id']}"))
+    folders = filter(is_offline, starts(tracked.wandb, tracked.facts["id"]))
     left = [folder for folder in folders if not list(folder.glob("*.wandb.synced"))]
     return f"W&B     wandb sync {shlex.join(str(folder) for folder in left)}"

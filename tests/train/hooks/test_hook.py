@@ -20,6 +20,7 @@ ORDER = [
     "CheckpointHook",
     "MetricsHook",
     "ProgressHook",
+    "ReportHook",
     "UniversalHook",
 ]
 
