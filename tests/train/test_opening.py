@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from recipes.errors import UserError
+from recipes.loader import load_recipe
 from recipes.run import RunSection
 from runtime.files import append_row, read_rows, write_rows
 from runtime.run_folder import RunFolder
-from train.opening import Resume, check_same_start, find_resume, forget_after
+from train.opening import Resume, begin_record, check_same_start, find_resume, folder_name, forget_after
 
 
 @pytest.fixture
@@ -79,3 +80,25 @@ def test_a_row_that_a_kill_cut_does_not_spoil_the_next_one(tmp_path: Path) -> No
 def test_later_checkpoints_are_not_complete_any_more(folder: RunFolder) -> None:
     forget_after(folder, 2)
     assert folder.complete_checkpoints() == [folder.checkpoint(2)]
+
+
+def test_under_an_agent_a_run_has_its_id_and_a_folder_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep")
+    monkeypatch.setenv("WANDB_RUN_ID", "ab12cd34")
+    monkeypatch.chdir(tmp_path)
+    loaded = load_recipe(["recipe=lora_recovery.yaml"])
+    folder = RunFolder(folder_name(loaded))
+    assert folder.path == Path("runs/lora_recovery-ab12cd34")
+    begin_record(folder, loaded, 1, {})
+    assert folder.facts()["id"] == "ab12cd34"
+
+
+def test_a_run_that_resumes_under_another_agent_keeps_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.add_facts({"id": "mine"})
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep")
+    monkeypatch.setenv("WANDB_RUN_ID", "ab12cd34")
+    begin_record(folder, load_recipe(["recipe=lora_recovery.yaml"]), 1, {})
+    assert folder.facts()["id"] == "mine"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from runtime.files import write_rows
-from runtime.ranks import Ranks
+from runtime.ranks import ALONE
 from tests.train.runs import run_in
 from tests.train.test_tracked_values import sweep
 from train.hooks.report_to import ReportHook, make_careful
@@ -49,7 +49,7 @@ def test_a_sweep_is_passed_on_once_at_its_own_step(tmp_path: Path) -> None:
 
 
 def test_other_ranks_report_nothing(tmp_path: Path) -> None:
-    reporter, run = Reporter(), run_in(tmp_path, Ranks(1, 2))
+    reporter, run = Reporter(), run_in(tmp_path, replace(ALONE, rank=1))
     hook = ReportHook(run, [reporter], "chain")
     write_rows(run.folder.sweeps, sweep("run", 8, 0.9))
     step_end(hook, tmp_path, 8)

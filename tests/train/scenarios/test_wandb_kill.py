@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.train.runs import SCRIPT, environment, plain, rows, small
+from tests.train.starts import wait_until
 from tests.train.wandb_files import Start, starts_of
 
 
@@ -22,8 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     arguments, metrics = small("lora", folder, cache, *tracked), folder / "metrics.jsonl"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     killed = subprocess.Popen([sys.executable, SCRIPT, *arguments], env=environment(), **quiet)  # type: ignore[call-overload]
-    while killed.poll() is None and not (metrics.is_file() and len(metrics.read_text().splitlines()) >= 6):
-        time.sleep(0.02)  # between two looks at a file that another process writes
+    wait_until(lambda: metrics.is_file() and len(metrics.read_text().splitlines()) >= 6)
     killed.send_signal(signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
     resumed = plain(arguments, folder.parent)
