@@ -166,14 +166,16 @@ class WandbTracker:
         self.run.log_artifact(artifact, aliases=["latest", path.name])
 
     def _use_origins(self) -> None:
-        """The pruned model and the traces as inputs, by hash and without files; W&B knows no inputs offline."""
+        """The pruned model and the traces as inputs, by their hashes alone; W&B knows no inputs offline."""
         import wandb
 
-        if self.run.offline:
-            return
-        for kind, value in origins(self.tracked.facts).items():
-            if kind in ("pruned_model", "traces"):
-                self.run.use_artifact(wandb.Artifact(f"{kind}-{value[:16]}", kind, metadata={"hash": value}))
+        of = origins(self.tracked.facts)
+        for kind in () if self.run.offline else ("pruned_model", "traces"):
+            if kind in of:
+                origin = wandb.Artifact(f"{kind}-{of[kind].removeprefix('sha256:')[:16]}", kind)
+                with origin.new_file("hash.txt") as file:
+                    file.write(of[kind])
+                self.run.use_artifact(origin)
 
     def close(self, exit_code: int) -> str:
         """Ends the W&B run; where it is, as a line for the terminal."""
