@@ -19,6 +19,7 @@ from recipes.prune import PruneSection
 from recipes.run import RunSection
 from recipes.section import Section
 from recipes.sweep import SweepSection
+from recipes.tracking import WandbSection
 from recipes.trainer_fields import check_trainer_fields
 from recipes.zero import ZeroSection
 
@@ -61,15 +62,6 @@ class LoraAdapter(Section):
 
 
 AdapterSection = Annotated[NoAdapter | LoraAdapter, Field(discriminator="method")]
-
-
-class WandbSection(Section):
-    mode: Literal["auto", "online", "offline", "disabled"] = Field(
-        default="auto", description="auto: online where a key is set, else offline"
-    )
-    project: str = Field(default="chainmend", description="W&B project")
-    entity: str | None = Field(default=None, description="W&B team or user")
-    group: str | None = Field(default=None, description="W&B group; default: the pruned model's name")
 
 
 class ExportSection(Section):

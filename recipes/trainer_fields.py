@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recipes.names import FOREIGN_NAMES, closest
+from recipes.tracking import report_to_fault
 
 # name -> the plain types it takes (an enum is written as "str"; "None" stands for null)
 # fmt: off
@@ -105,7 +106,7 @@ _LABELS = "chainmend makes prompt, completion and labels itself; see data.traces
 _PACKING = "use data.packing=true (best fit of whole traces)"
 _SWEEP = "measuring is the sweep's: sweep.every_steps, sweep.suites"
 _FSDP = "chainmend shards with DeepSpeed: zero.stage"
-_TRACKING = "use wandb.project, wandb.entity, wandb.group, wandb.mode"
+_TRACKING = "use wandb.project, wandb.name, wandb.mode"
 _BEST = "use keep_best=sweep/<suite>/<metric>, and export.checkpoint=best"
 
 # fields of what chainmend does not do, each with what to do instead
@@ -123,7 +124,7 @@ OWNED: dict[str, str] = {
     "resume_from_checkpoint": "use run.resume", "restore_callback_states_from_checkpoint": "use run.resume",
     "enable_jit_checkpoint": "chainmend itself saves and leaves with code 75 when the job is preempted",
     "save_only_model": "it would forbid resume; the export at the end of a run holds the model alone",
-    "report_to": _TRACKING, "run_name": _TRACKING, "project": _TRACKING, "trackio_space_id": _TRACKING,
+    "run_name": _TRACKING, "project": _TRACKING, "trackio_space_id": _TRACKING,
     "trackio_bucket_id": _TRACKING, "trackio_static_space_id": _TRACKING,
     "bf16": "use model.dtype=bfloat16", "fp16": "use model.dtype=bfloat16", "bf16_full_eval": "use model.dtype",
     "fp16_full_eval": "use model.dtype", "max_length": "use data.max_length_tokens", "seed": "use seed",
@@ -220,6 +221,8 @@ def _wrong_value(name: str, value: Any) -> str | None:
     refused = REFUSED_VALUES.get((name, str(value)))
     if refused is not None:
         return refused
+    if name == "report_to":
+        return report_to_fault(value)
     if name in CHOICES and value not in CHOICES[name]:
         near = closest(str(value), CHOICES[name])
         hint = f"; did you mean {near}?" if near else ""

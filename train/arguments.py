@@ -12,6 +12,7 @@ from trl import SFTConfig
 
 from recipes.errors import UserError
 from recipes.schema import AdapterSection, Recipe
+from recipes.tracking import other_trackers
 from recipes.zero import ZeroSection
 from train.batch import Batch, setting
 from train.processes import device, uses_deepspeed
@@ -31,7 +32,9 @@ def config_fields(recipe: Recipe, folder: Path) -> dict[str, Any]:
     kind, trainer = device().type, recipe.trainer
     owned: dict[str, Any] = {
         "output_dir": str(folder),
-        "report_to": "none",
+        "report_to": other_trackers(recipe.trainer.get("report_to")) or "none",  # W&B is ours: `train.tracking`
+        "run_name": recipe.wandb.name or folder.name,
+        "project": recipe.wandb.project or "chainmend",
         "use_cpu": kind == "cpu",
         "bf16": recipe.model.dtype == "bfloat16",
         "seed": recipe.seed,

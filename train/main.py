@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from recipes.agent import without_dashes
 from recipes.command import DONE, run
 from recipes.loader import Loaded, load_recipe
 from recipes.schema import Recipe
@@ -19,7 +20,7 @@ def main(arguments: list[str]) -> int:
     """Checks the recipe before anything heavy is imported. Returns the exit code."""
     SIGNALS.listen()
     with first_rank_speaks():
-        loaded = load_recipe(arguments)
+        loaded = load_recipe(without_dashes(arguments))
         return leaving(lambda: parting(lambda: run_recipe(loaded)))
 
 
@@ -56,23 +57,21 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
     if recipe.dry_run:
         say(ranks, "dry run: recipe, data, suites, batch arithmetic and export are sound; no model was loaded")
         return DONE
-    on_first_rank(ranks, lambda: stages.check_same_protocol(folder, resume, inputs.spec, recipe.run))
-    on_first_rank(ranks, lambda: stages.check_same_unpruned(folder, resume, recipe.model, recipe.run))
+    on_first_rank(ranks, lambda: stages.check_same_measures(folder, resume, recipe, inputs.spec))
     with opened(folder, resume, loaded, ranks), Watch(folder, ranks, recipe.run.stall_seconds):
         checkpoint = fit_checkpoint(resume, folder, ranks)
         pruned = pruned_path(recipe, lambda: inputs.calibration(recipe.data), folder, ranks)
         references = stages.sweep_references(recipe, pruned, inputs, folder, ranks)
         loss = stages.make_loss(recipe, pruned, inputs, ranks)
         facts = on_first_rank(ranks, lambda: stages.facts_of(recipe, pruned, inputs, loss))
-        run = stages.start_run(folder, resume, recipe, facts, ranks)
-        stages.keep_for_the_end(inputs, recipe.sweep.deciding_suite.name, run)
+        run = stages.start_run(folder, resume, recipe, inputs, facts, ranks)
         recorder = stages.make_recorder(run, references, recipe, inputs)
         arguments = make_arguments(recipe, folder.path, ranks.count)
         trainer = stages.make_trainer(stages.load_to_train(pruned, recipe), arguments, inputs, recipe, loss, run)
         hooks = make_hooks(trainer, inputs, recipe, recorder, checkpoint)
         stages.train(trainer, hooks, checkpoint)
         if hooks.preemption.preempted:
-            run.say(f"asked to stop: saved at step {trainer.state.global_step}; the same command goes on")
+            stages.stop(run, trainer.state.global_step)
             return PREEMPTED
         leave_if_asked()
         del trainer, hooks  # with the weights: others are loaded now

@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from recipes.agent import agents_run_id
 from recipes.errors import UserError
 from recipes.loader import Loaded, to_yaml
 from recipes.reading import shown
@@ -58,9 +59,10 @@ class Resume:
 
 
 def folder_name(loaded: Loaded[Recipe]) -> Path:
-    """The recipe's run.dir, or runs/<recipe>-<time>. UserError where another run goes on in it; a dry run writes
-    nothing there, and may look beside it."""
-    folder = loaded.recipe.run.dir or Path("runs") / f"{loaded.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    """The recipe's run.dir, or runs/<recipe>-<time>, under an agent runs/<recipe>-<its run id>. UserError where another
+    run goes on in it; a dry run writes nothing there, and may look beside it."""
+    own = agents_run_id() or time.strftime("%Y%m%d-%H%M%S")
+    folder = loaded.recipe.run.dir or Path("runs") / f"{loaded.name}-{own}"
     if not loaded.recipe.dry_run:
         check_free(folder)
     return folder
@@ -169,7 +171,7 @@ def begin_record(folder: RunFolder, loaded: Loaded[Recipe], ranks: int, start: M
     now, before = time.strftime("%Y-%m-%dT%H:%M:%S%z"), folder.facts()
     folder.add_facts(
         {
-            "id": uuid.uuid4().hex[:12],
+            "id": agents_run_id() or uuid.uuid4().hex[:12],
             "started": now,
             **before,
             "starts": [*before.get("starts", []), {"at": now, "ranks": ranks, **start}],

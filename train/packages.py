@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 from recipes.errors import UserError
 from recipes.schema import Recipe
+from recipes.tracking import other_trackers
 from train.batch import setting
 
 # module -> what pip calls it, and the Trainer's optimizers that are made of it
@@ -30,6 +31,8 @@ OPTIMIZERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "optimi": ("torch-optimi", ("stable_adamw",)),
 }
 # fmt: on
+TRACKERS = {"tensorboard": ("tensorboard", "tensorboardX"), "trackio": ("trackio",), "mlflow": ("mlflow",)}
+"""trackers of trainer.report_to, each with the modules of which it needs one; the first is what pip calls it"""
 IN_TORCH = ("adamw_torch", "adamw_torch_fused", "adafactor", "sgd", "adagrad", "rmsprop")
 """optimizers that need no other package"""
 
@@ -61,3 +64,10 @@ def _missing(recipe: Recipe, has: Callable[[str], bool]) -> Iterator[str]:
             "model.attention=flash_attention_2 needs flash-attn, which is not installed; pip install flash-attn "
             "--no-build-isolation, or use auto"
         )
+    for tracker in other_trackers(recipe.trainer.get("report_to")):
+        if not any(has(module) for module in TRACKERS[tracker]):
+            package = TRACKERS[tracker][0]
+            yield (
+                f"trainer.report_to={tracker} needs {package}, which is not installed; pip install {package}, or leave "
+                "it out (W&B is on by itself: wandb.mode)"
+            )

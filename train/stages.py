@@ -19,6 +19,7 @@ from eval.numbers.summary import newest, verdict_suite
 from eval.show.confirmed import standing
 from eval.show.costs import pays_text
 from eval.sweep import SweepSpec
+from recipes.command import DONE
 from recipes.run import RunSection
 from recipes.schema import ExportSection, ModelSection, Recipe
 from runtime.ranks import Ranks, on_first_rank
@@ -26,7 +27,7 @@ from runtime.run_folder import RunFolder
 from train import quantised
 from train.confirm import confirm
 from train.determinism import determinism
-from train.exits import in_training
+from train.exits import PREEMPTED, in_training
 from train.export import export_run
 from train.fused_kernels import fused, ground, kernels_of
 from train.guard import Guard
@@ -48,9 +49,17 @@ from train.rollouts import Schedule
 from train.rounds import Rounds
 from train.run import Run
 from train.sizes import parameter_counts
-from train.tracking import NoTracker, confirmed_values, start_tracker
+from train.tracked_values import confirmed_values
+from train.tracking import NoTracker, Tracker, start_tracker
 from train.trainer import RecoveryTrainer
+from train.wandb_run import Tracked
 from train.zero import record_config
+
+
+def check_same_measures(folder: RunFolder, resume: Resume, recipe: Recipe, spec: SweepSpec) -> None:
+    """UserError where the run that is resumed was measured otherwise, or against another unpruned model."""
+    check_same_protocol(folder, resume, spec, recipe.run)
+    check_same_unpruned(folder, resume, recipe.model, recipe.run)
 
 
 def check_same_protocol(folder: RunFolder, resume: Resume, spec: SweepSpec, run: RunSection) -> None:
@@ -107,8 +116,10 @@ def facts_of(recipe: Recipe, pruned: str, inputs: Inputs, loss: LossOfRun) -> di
     }
 
 
-def start_run(folder: RunFolder, resume: Resume, recipe: Recipe, facts: dict[str, Any], ranks: Ranks) -> Run:
-    """Completes run.json with `facts`, and starts the W&B run with all of it on rank 0.
+def start_run(
+    folder: RunFolder, resume: Resume, recipe: Recipe, inputs: Inputs, facts: dict[str, Any], ranks: Ranks
+) -> Run:
+    """Completes run.json with `facts`, keeps what the end needs, and starts the W&B run with all of it on rank 0.
 
     UserError, on all ranks, where the run that is resumed was made of something else.
     """
@@ -118,18 +129,20 @@ def start_run(folder: RunFolder, resume: Resume, recipe: Recipe, facts: dict[str
         folder.add_facts(facts)
 
     on_first_rank(ranks, record)
+    if ranks.rank != 0:
+        return Run(folder, ranks, NoTracker())
+    decides = next(suite for suite in inputs.spec.suites if suite.name == recipe.sweep.deciding_suite.name)
+    _keep_for_the_end(inputs, decides.name, folder)
     group = _group(recipe.model, facts["prune_plan"])
-    tracker = start_tracker(recipe.wandb, folder.path, folder.facts(), group) if ranks.rank == 0 else NoTracker()
-    return Run(folder, ranks, tracker)
+    return Run(folder, ranks, start_tracker(recipe.wandb, Tracked(folder, folder.facts(), decides), group))
 
 
-def keep_for_the_end(inputs: Inputs, suite: str, run: Run) -> None:
+def _keep_for_the_end(inputs: Inputs, suite: str, folder: RunFolder) -> None:
     """Prompts for the export, of the suite that decides, and the figure of the traces' lengths: the cache and the suite
     may be gone one day, and the run folder keeps what its end needs."""
-    if run.is_first_rank:
-        keep_probes(inputs.spec, suite, run.folder)
-        run.folder.figures.mkdir(exist_ok=True)
-        shutil.copyfile(inputs.prepared.folder / FIGURE, run.folder.figures / "trace_lengths.png")
+    keep_probes(inputs.spec, suite, folder)
+    folder.figures.mkdir(exist_ok=True)
+    shutil.copyfile(inputs.prepared.folder / FIGURE, folder.figures / "trace_lengths.png")
 
 
 def _group(model: ModelSection, plan: dict[str, Any] | None) -> str:
@@ -228,10 +241,16 @@ def finished_step(trainer: RecoveryTrainer, early_stop: EarlyStopHook, checkpoin
 def finish(run: Run, recipe: Recipe, inputs: Inputs, pruned: str) -> None:
     """Confirms the kept checkpoint, on all ranks; then rank 0 writes the report, the export and the last words."""
     confirm(run, recipe, inputs, pruned)
-    on_first_rank(run.ranks, lambda: _last_words(run, recipe.export))
+    on_first_rank(run.ranks, lambda: _last_words(run, recipe))
 
 
-def _last_words(run: Run, section: ExportSection) -> None:
+def stop(run: Run, step: int) -> None:
+    """The last words of a run that was asked to stop in training."""
+    run.say(f"asked to stop: saved at step {step}; the same command goes on")
+    _say_where(run.tracker.close(PREEMPTED))
+
+
+def _last_words(run: Run, recipe: Recipe) -> None:
     """Report, verdict and tracker come first, so that an export that is refused loses none of them."""
     from eval.show.report import write_report  # matplotlib is not needed before the end
 
@@ -247,7 +266,29 @@ def _last_words(run: Run, section: ExportSection) -> None:
     summary = {"verdict": last_sweep.get("verdict"), "gain_per_doubling": last_sweep.get("gain_per_doubling")}
     run.tracker.finish(summary | confirmed_values(facts.get("confirmed")))
     print("\n".join(lines), flush=True)
+    try:
+        _export(folder, recipe.export)
+        _upload(folder, recipe, run.tracker)
+    finally:
+        _say_where(run.tracker.close(DONE))
+
+
+def _export(folder: RunFolder, section: ExportSection) -> None:
     if section.enabled:
         parity = export_run(folder, folder.export, section)
         close = f"logits within {parity.merged_difference:.1e} standard deviations of the trained model's"
         print(f"export  {folder.export} ({close})", flush=True)
+
+
+def _upload(folder: RunFolder, recipe: Recipe, tracker: Tracker) -> None:
+    """The weights that `wandb.artifacts` wants uploaded."""
+    if recipe.wandb.artifacts == "all":
+        for checkpoint in folder.complete_checkpoints():
+            tracker.keep("checkpoint", checkpoint)
+    if recipe.wandb.artifacts != "none" and recipe.export.enabled:
+        tracker.keep("export", folder.export)
+
+
+def _say_where(line: str) -> None:
+    if line:
+        print(line, flush=True)

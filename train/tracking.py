@@ -1,4 +1,7 @@
-"""Weights & Biases: online where a key is set, offline otherwise, and never the only copy of anything."""
+"""Where the numbers of a run go beside its folder: W&B, online where a key is set and offline otherwise.
+
+What only watches stops no run, and is never the only copy of anything.
+"""
 
 from __future__ import annotations
 
@@ -8,36 +11,33 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from recipes.schema import WandbSection
+from recipes.agent import under_agent
+from recipes.tracking import WandbSection
+from train.wandb_run import Tracked, WandbTracker
 
 Row = dict[str, Any]
 
-AT_BUDGET = {
-    "accuracy": "acc",
-    "low": "low",
-    "high": "high",
-    "closed": "closed",
-    "looping": "looping",
-    "cut": "cut",
-    "tokens_spent": "tokens",
-    "answer_tokens": "answer_tokens",
-}
-OF_A_SWEEP = ("level", "base", "gain_per_doubling", "gain_low", "gain_high", "termination", "verdict")
 INIT_SECONDS = "30"
 """how long a server may take to answer before a run goes on offline; WANDB_INIT_TIMEOUT says otherwise"""
-
-PLACES_OF_A_START = 10_000_000
-"""more rows than one start of a run logs"""
 
 
 class Tracker(Protocol):
     """Where numbers go beside the run folder."""
 
-    def log(self, values: Mapping[str, Any], step: int) -> None: ...
+    def log(self, values: Mapping[str, Any], step: int) -> None:
+        """Numbers of training at a step."""
 
-    def log_sweep(self, rows: Sequence[Row], step: int) -> None: ...
+    def log_sweep(self, rows: Sequence[Row], step: int) -> None:
+        """The rows of one sweep, of all suites, after they are in the run folder."""
 
-    def finish(self, summary: Mapping[str, Any]) -> None: ...
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """What a run that is done says last, with its report, which is written."""
+
+    def keep(self, kind: str, path: Path) -> None:
+        """A folder of weights that the recipe wants uploaded."""
+
+    def close(self, exit_code: int) -> str:
+        """Ends it; where the numbers are, as a line for the terminal, "" where nothing is to be said."""
 
 
 class NoTracker:
@@ -51,6 +51,12 @@ class NoTracker:
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         pass
+
+    def keep(self, kind: str, path: Path) -> None:
+        pass
+
+    def close(self, exit_code: int) -> str:
+        return ""
 
 
 class CarefulTracker:
@@ -69,12 +75,19 @@ class CarefulTracker:
     def finish(self, summary: Mapping[str, Any]) -> None:
         self._try(lambda: self.tracker.finish(summary))
 
-    def _try(self, work: Callable[[], None]) -> None:
+    def keep(self, kind: str, path: Path) -> None:
+        self._try(lambda: self.tracker.keep(kind, path))
+
+    def close(self, exit_code: int) -> str:
+        return self._try(lambda: self.tracker.close(exit_code)) or ""
+
+    def _try(self, work: Callable[[], str | None]) -> str | None:
         try:
-            work()
+            return work()
         except Exception as fault:  # whatever a library or a disk does: it only watches
             _say_lost(fault)
             self.tracker = NoTracker()
+            return None
 
 
 def _say_lost(fault: Exception) -> None:
@@ -82,121 +95,77 @@ def _say_lost(fault: Exception) -> None:
     print(f"W&B failed ({first[:200]}); the run goes on without it", file=sys.stderr, flush=True)
 
 
-class WandbTracker:
-    """One W&B run. Every row carries `train/global_step`, the axis of all curves; W&B's own step is only its place.
-
-    An offline run that is resumed writes a second folder of the same id, which W&B would count from 0 again: of two
-    rows at one place a server takes the first alone. So the rows of each start have places of their own, in order.
-    """
-
-    def __init__(self, run: Any, first_place: int = 0) -> None:
-        self.run, self.place = run, first_place
-        run.define_metric("train/global_step")
-        for pattern in ("train/*", "sweep/*", "unpruned/*"):
-            run.define_metric(pattern, step_metric="train/global_step")
-
-    def log(self, values: Mapping[str, Any], step: int) -> None:
-        self._log({f"train/{key}": value for key, value in values.items()}, step)
-
-    def log_sweep(self, rows: Sequence[Row], step: int) -> None:
-        """Curves per budget, the numbers of each suite, and the sweep as a table."""
-        import wandb
-
-        columns = [key for key in rows[0] if key != "protocol"]
-        at_budgets = [row for row in rows if row["budget"] is not None]
-        table = wandb.Table(columns=columns, data=[[row.get(column) for column in columns] for row in at_budgets])
-        self._log({**sweep_values(rows), f"sweep/table_{rows[0]['model']}_{step}": table}, step)
-
-    def _log(self, values: Mapping[str, Any], step: int) -> None:
-        self.run.log({**values, "train/global_step": step}, step=self.place, commit=True)
-        self.place += 1
-
-    def finish(self, summary: Mapping[str, Any]) -> None:
-        self.run.summary.update(dict(summary))
-        self.run.finish()
-
-
-def sweep_values(rows: Sequence[Row]) -> dict[str, float | str]:
-    """The flat numbers of a sweep by their names in W&B: `sweep/chain/acc@b128`, `sweep/chain/gain_per_doubling`.
-
-    The pruned model is step 0 of these curves; the unpruned one stands apart, under `unpruned/`.
-    """
-    values: dict[str, float | str] = {}
-    for row in rows:
-        prefix = f"{'unpruned' if row['model'] == 'unpruned' else 'sweep'}/{row['suite']}"
-        if row["budget"] is not None:
-            values |= {f"{prefix}/{short}@b{row['budget']}": row[key] for key, short in AT_BUDGET.items()}
-        else:
-            values |= {f"{prefix}/{key}": row[key] for key in OF_A_SWEEP if row.get(key) is not None}
-    return values
-
-
-def confirmed_values(confirmed: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The figures of a confirmed checkpoint for the summary: `confirmed/verdict`, `confirmed/level` …; {} without."""
-    keys = (
-        "step",
-        "problems",
-        "verdict",
-        "level",
-        "level_low",
-        "level_high",
-        "gain_per_doubling",
-        "gain_low",
-        "gain_high",
-    )
-    return {f"confirmed/{key}": confirmed[key] for key in keys} if confirmed else {}
-
-
 def wandb_mode(section: WandbSection) -> str:
-    """online, offline or disabled: auto is online where a key is set, and WANDB_MODE counts as for any W&B program."""
+    """online, offline or disabled: auto is WANDB_MODE as for any W&B program, else online where W&B finds a key (its
+    variables, settings and .netrc; no server is asked)."""
     if section.mode != "auto":
         return section.mode
     if os.environ.get("WANDB_MODE") in ("online", "offline", "disabled"):
         return os.environ["WANDB_MODE"]
-    return "online" if "WANDB_API_KEY" in os.environ or _netrc_has_key() else "offline"
+    return "online" if "WANDB_API_KEY" in os.environ or _finds_key() else "offline"
 
 
-def _netrc_has_key() -> bool:
+def _finds_key() -> bool:
+    import wandb
+
     try:
-        return "wandb" in (Path.home() / ".netrc").read_text(errors="replace")
-    except (OSError, RuntimeError):  # no such file, or no home
+        return bool(wandb.login(prompt=False, verify=False))
+    except Exception:  # a .netrc that cannot be read, settings that are no settings: a run without a key is offline
         return False
 
 
-def start_tracker(section: WandbSection, folder: Path, facts: Mapping[str, Any], group: str) -> Tracker:
+def start_tracker(section: WandbSection, tracked: Tracked, group: str) -> Tracker:
     """Begins (or goes on with) the W&B run whose id is the run's own; call on rank 0. Falls back to offline, and to
     nothing: a tracker never stops a run."""
-    mode = wandb_mode(section)
-    if mode == "disabled":
-        return NoTracker()
+    os.environ.setdefault("WANDB_SILENT", "true")
     try:
-        return CarefulTracker(_start(section, folder, facts, group, mode))
+        mode = wandb_mode(section)
+        return NoTracker() if mode == "disabled" else CarefulTracker(_start(section, tracked, group, mode))
     except Exception as fault:  # a folder that cannot be written, a release that changed
         _say_lost(fault)
         return NoTracker()
 
 
-def _start(section: WandbSection, folder: Path, facts: Mapping[str, Any], group: str, mode: str) -> WandbTracker:
-    os.environ.setdefault("WANDB_SILENT", "true")
+def init_values(
+    section: WandbSection, facts: Mapping[str, Any], group: str, environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """Who a W&B run is, for `wandb.init`: the recipe counts before W&B's variables, these before our defaults; under
+    an agent project and entity are the agent's. What stays None W&B finds by itself."""
+    agents = under_agent(environment)
+
+    def default(variable: str, value: str) -> str | None:
+        return None if variable in environment else value
+
+    return {
+        "id": facts["id"],
+        "name": section.name or default("WANDB_NAME", facts["name"]),
+        "project": None if agents else section.project or default("WANDB_PROJECT", "chainmend"),
+        "entity": None if agents else section.entity,
+        "group": section.group or default("WANDB_RUN_GROUP", group),
+        "job_type": default("WANDB_JOB_TYPE", "train"),
+        "tags": section.tags,
+        "notes": section.notes,
+    }
+
+
+def _start(section: WandbSection, tracked: Tracked, group: str, mode: str) -> WandbTracker:
     import wandb
 
+    # what an offline run sends later lies with it, not under the home folder, which a node may not be able to write
+    os.environ.setdefault("WANDB_DATA_DIR", str(tracked.wandb.absolute()))
     seconds = float(os.environ.get("WANDB_INIT_TIMEOUT", INIT_SECONDS))
+    values, logged = init_values(section, tracked.facts, group, os.environ), tracked.logged()
 
     def begin(mode: Literal["online", "offline"]) -> WandbTracker:
         run = wandb.init(
-            id=facts["id"],
+            **values,
             resume="allow",
-            name=facts["name"],
-            project=section.project,
-            entity=section.entity,
             mode=mode,
-            group=section.group or group,
-            job_type="train",
-            dir=str(folder),
-            config=dict(facts),
-            settings=wandb.Settings(console="off", init_timeout=seconds),
+            dir=str(tracked.folder.path),
+            config=dict(tracked.facts),
+            settings=wandb.Settings(init_timeout=seconds),
         )
-        return WandbTracker(run, PLACES_OF_A_START * (len(facts.get("starts", [{}])) - 1))
+        return WandbTracker(run, tracked, logged)
 
     if mode == "online":
         try:

@@ -101,6 +101,8 @@ def _groups(tensors: Mapping[str, Tensor]) -> tuple[Group, ...]:
     for name, tensor in tensors.items():
         # other tensors of three dimensions are kernels of convolutions, which no matrix product reads
         stacked = len(tensor.shape) == 3 and ".experts." in name
+        if name.endswith("bias"):  # of all experts [experts, rows]: two dimensions, and no product
+            continue
         if (len(tensor.shape) == 2 or stacked) and min(tensor.shape) > 0:
             *experts, rows, columns = tensor.shape
             counts[(_kind(name), rows, columns)] += experts[0] if experts else 1

@@ -114,7 +114,8 @@ def test_a_missing_variant_is_named_with_the_choices(refusal: Refusal) -> None:
 
 
 def test_an_unknown_key_like_nothing_lists_the_keys_of_its_section(refusal: Refusal) -> None:
-    assert refusal("wandb.qqq=1") == "wandb.qqq=1: unknown key; keys of wandb: entity, group, mode, project"
+    keys = "artifacts, entity, group, mode, name, notes, project, tags"
+    assert refusal("wandb.qqq=1") == f"wandb.qqq=1: unknown key; keys of wandb: {keys}"
 
 
 def test_an_argument_that_is_no_yaml_is_refused(refusal: Refusal) -> None:

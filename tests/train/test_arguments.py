@@ -47,6 +47,11 @@ def test_nothing_is_reported_behind_our_back() -> None:
     assert arguments_of().report_to == []
 
 
+def test_other_trackers_are_the_trainers_and_wandb_is_ours() -> None:
+    arguments = arguments_of("trainer.report_to=[wandb, tensorboard]", "wandb.name=mine", "wandb.project=ours")
+    assert (arguments.report_to, arguments.run_name, arguments.project) == (["tensorboard"], "mine", "ours")
+
+
 def test_the_default_optimizer_is_the_fused_one() -> None:
     assert arguments_of().optim == "adamw_torch_fused"
 

@@ -15,9 +15,11 @@ from runtime.ranks import ALONE
 from runtime.run_folder import RunFolder
 from train.opening import (
     Resume,
+    begin_record,
     check_same_run,
     check_same_start,
     find_resume,
+    folder_name,
     forget_after,
     open_run,
     with_new_defaults,
@@ -134,3 +136,25 @@ def test_a_link_out_of_the_run_folder_is_refused_before_anything_is_written(name
     with pytest.raises(UserError, match=rf"{name} is a link to {tmp_path / 'elsewhere'}, outside the run folder"):
         open_run(folder, Resume(None, folder), loaded, ALONE)
     assert not any((tmp_path / "elsewhere").iterdir()) and not folder.record.exists()
+
+
+def test_under_an_agent_a_run_has_its_id_and_a_folder_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep")
+    monkeypatch.setenv("WANDB_RUN_ID", "ab12cd34")
+    monkeypatch.chdir(tmp_path)
+    loaded = load_recipe(["recipe=lora_recovery.yaml"])
+    folder = RunFolder(folder_name(loaded))
+    assert folder.path == Path("runs/lora_recovery-ab12cd34")
+    begin_record(folder, loaded, 1, {})
+    assert folder.facts()["id"] == "ab12cd34"
+
+
+def test_a_run_that_resumes_under_another_agent_keeps_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.add_facts({"id": "mine"})
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep")
+    monkeypatch.setenv("WANDB_RUN_ID", "ab12cd34")
+    begin_record(folder, load_recipe(["recipe=lora_recovery.yaml"]), 1, {})
+    assert folder.facts()["id"] == "mine"

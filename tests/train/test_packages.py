@@ -25,6 +25,7 @@ def recipe(*more: str) -> Recipe:
         ("trainer.optim=galore_adamw", "galore-torch"),
         ("trainer.optim=stable_adamw", "torch-optimi"),
         ("model.attention=flash_attention_2", "flash-attn"),
+        ("trainer.report_to=mlflow", "mlflow"),
     ],
 )
 def test_a_missing_package_is_named_with_the_key(key: str, package: str) -> None:
@@ -34,6 +35,19 @@ def test_a_missing_package_is_named_with_the_key(key: str, package: str) -> None
 
 def test_what_is_there_passes() -> None:
     check_packages(recipe("trainer.optim=paged_adamw_8bit", "model.attention=flash_attention_2"), has=lambda _: True)
+
+
+def test_each_tracker_that_is_missing_has_its_line() -> None:
+    with pytest.raises(UserError) as refused:
+        check_packages(recipe("trainer.report_to=[tensorboard, wandb, trackio]"), has=lambda module: False)
+    assert [line.split(",")[0] for line in str(refused.value).splitlines()] == [
+        "trainer.report_to=tensorboard needs tensorboard",
+        "trainer.report_to=trackio needs trackio",
+    ]
+
+
+def test_either_package_of_tensorboard_does() -> None:
+    check_packages(recipe("trainer.report_to=tensorboard"), has=lambda module: module == "tensorboardX")
 
 
 def test_the_default_needs_no_package() -> None:

@@ -11,55 +11,37 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
 
+from data_prep.problem import Suite
+from recipes.paths import ROOT
 from recipes.schema import WandbSection
+from runtime.run_folder import RunFolder
 from tests.train.runs import environment, ours, plain, rows, small
-from train.tracking import CarefulTracker, NoTracker, confirmed_values, start_tracker, sweep_values, wandb_mode
+from tests.train.wandb_files import Start, starts_of
+from train.tracking import CarefulTracker, NoTracker, init_values, start_tracker, wandb_mode
+from train.wandb_run import Tracked
 
 KEY = "feedfacefeedfacefeedfacefeedfacefeedface"
 
 
 @dataclass(frozen=True)
 class Offline:
-    """A run under WANDB_MODE=offline: its folder, its output, and the records of its .wandb file."""
+    """A run under WANDB_MODE=offline: its folder, its output, and its first start."""
 
     folder: Path
     out: subprocess.CompletedProcess[str]
-    records: list[dict[str, Any]]
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [record[kind] for record in self.records if record["type"] == kind]
+    start: Start
 
     def history(self) -> list[dict[str, Any]]:
-        return [row["item"] for row in self.of("history")]
-
-    def run(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.of("run")[0]
-        return found
-
-
-def inspect(folder: Path) -> list[dict[str, Any]]:
-    """All records of all W&B files of a run, by `wandb leet inspect`."""
-    files = sorted(folder.glob("wandb/offline-run-*/run-*.wandb"))
-    found = []
-    for file in files:
-        done = subprocess.run(
-            [str(Path(sys.executable).parent / "wandb"), "leet", "inspect", "--json", str(file)],
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
-        )
-        found += [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return found
+        return self.start.history()
 
 
 def do(folder: Path, cache: Path) -> Offline:
     arguments = small("lora", folder, cache, "zero.stage=0", "wandb.mode=auto", "export.enabled=false")
     out = plain(arguments, folder.parent, WANDB_MODE="offline")
     assert out.returncode == 0, out.stderr[-2000:]
-    return Offline(folder, out, inspect(folder))
+    return Offline(folder, out, starts_of(folder)[0])
 
 
 @pytest.fixture(scope="module")
@@ -69,18 +51,18 @@ def offline(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Offline:
 
 @pytest.mark.slow
 def test_config_holds_recipe_and_plan(offline: Offline) -> None:
-    config = offline.run()["config"]["update"]
+    config = offline.start.run()["config"]["update"]
     assert (config["recipe"]["adapter"]["r"], config["prune_plan"]["removed"]) == (16, [6, 7])
 
 
 @pytest.mark.slow
 def test_the_group_is_the_pruned_model(offline: Offline) -> None:
-    assert offline.run()["run_group"] == "nano_model-tail-2"
+    assert offline.start.run()["run_group"] == "nano_model-tail-2"
 
 
 @pytest.mark.slow
 def test_the_id_is_that_of_the_run_folder(offline: Offline) -> None:
-    assert offline.run()["run_id"] == json.loads((offline.folder / "run.json").read_text())["id"]
+    assert offline.start.run()["run_id"] == json.loads((offline.folder / "run.json").read_text())["id"]
 
 
 @pytest.mark.slow
@@ -91,54 +73,48 @@ def test_losses_are_those_of_the_run_folder(offline: Offline) -> None:
 
 @pytest.mark.slow
 def test_sweeps_are_those_of_the_run_folder(offline: Offline) -> None:
-    logged = [
-        (row["train/global_step"], row["sweep/chain/acc@b128"])
-        for row in offline.history()
-        if "sweep/chain/acc@b128" in row
-    ]
-    assert logged == [
+    assert offline.start.curve("detail/chain/acc@b128", "recovery/step") == [
         (row["step"], row["accuracy"])
         for row in rows(offline.folder / "sweeps.jsonl")
-        if row["model"] != "unpruned" and (row["suite"], row["budget"]) == ("chain", 128)
+        if (row["model"], row["suite"], row["budget"]) == ("run", "chain", 128)
     ]
 
 
 @pytest.mark.slow
-def test_the_unpruned_model_stands_apart(offline: Offline) -> None:
-    logged = [row["unpruned/chain/acc@b128"] for row in offline.history() if "unpruned/chain/acc@b128" in row]
-    assert logged == [
+@pytest.mark.parametrize("model", ["unpruned", "pruned"])
+def test_a_reference_stands_apart_and_once(offline: Offline, model: str) -> None:
+    key = f"reference/{model}/chain/acc@b128"
+    assert [row[key] for row in offline.history() if key in row] == [
         row["accuracy"]
         for row in rows(offline.folder / "sweeps.jsonl")
-        if (row["model"], row["suite"], row["budget"]) == ("unpruned", "chain", 128)
+        if (row["model"], row["suite"], row["budget"]) == (model, "chain", 128)
     ]
 
 
 @pytest.mark.slow
-def test_steps_never_go_back(offline: Offline) -> None:
-    steps = [row["train/global_step"] for row in offline.history()]
-    assert steps == sorted(steps)
-    assert len(steps) == 4 + 2 + 2  # logging steps, sweeps, references
+def test_few_numbers_have_a_chart_of_their_own(offline: Offline) -> None:
+    """All are drawn over a step of their own; the others are there for whoever asks."""
+    metrics = offline.start.of("metric")
+    hidden = {each.get("glob_name", each.get("name")) for each in metrics if each["options"].get("hidden")}
+    assert {"detail/*", "reference/*", "train/global_step", "recovery/step"} <= hidden
+    shown = {key for row in offline.history() for key in row if key.startswith(("recovery/", "train/"))} - hidden
+    assert len(shown) <= 22
+    steps = {each["glob_name"]: each.get("step_metric") for each in metrics if "glob_name" in each}
+    assert (steps["train/*"], steps["recovery/*"]) == ("train/global_step", "recovery/step")
 
 
 @pytest.mark.slow
-def test_curves_are_drawn_over_the_training_step(offline: Offline) -> None:
-    axes = {metric["glob_name"]: metric["step_metric"] for metric in offline.of("metric") if "glob_name" in metric}
-    assert axes == dict.fromkeys(("train/*", "sweep/*", "unpruned/*"), "train/global_step")
+def test_the_console_is_kept(offline: Offline) -> None:
+    text = (offline.start.folder / "files" / "output.log").read_text()
+    assert "step 8, chain: accuracy by thinking budget" in text
 
 
 @pytest.mark.slow
-def test_wandb_says_nothing_on_the_terminal(offline: Offline) -> None:
-    assert "wandb" not in (offline.out.stdout + offline.out.stderr).replace(str(offline.folder), "")
-
-
-@pytest.mark.slow
-def test_a_resumed_run_has_the_same_id(offline: Offline, cache: Path) -> None:
-    (offline.folder / "checkpoint-8" / "COMPLETE").unlink()
-    again = do(offline.folder, cache)
-    assert {run["run_id"] for run in again.of("run")} == {offline.run()["run_id"]}
-    assert len(again.of("run")) == 2
-    places = [row["_step"] for row in again.history()]
-    assert len(set(places)) == len(places) and max(places) >= 10_000_000  # those of the second start stand behind
+def test_wandb_says_nothing_on_the_terminal_but_our_last_line(offline: Offline) -> None:
+    *before, last = ours(offline.out.stdout)
+    assert last == f"W&B     wandb sync {offline.start.folder}"
+    said = "".join(before) + offline.out.stderr
+    assert "wandb" not in said.replace(str(offline.folder), "")
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +126,7 @@ def unreachable(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Offlin
     )
     nobody = "http://127.0.0.1:9"
     out = plain(arguments, folder.parent, WANDB_BASE_URL=nobody, WANDB_API_KEY=KEY, WANDB_INIT_TIMEOUT="4")
-    return Offline(folder, out, inspect(folder))
+    return Offline(folder, out, starts_of(folder)[0])
 
 
 @pytest.mark.slow
@@ -199,7 +175,39 @@ def test_the_mode_by_key_and_environment(
 
 
 def test_disabled_tracks_nothing(tmp_path: Path) -> None:
-    assert isinstance(start_tracker(WandbSection(mode="disabled"), tmp_path, {}, "group"), NoTracker)
+    tracked = Tracked(RunFolder(tmp_path), {}, Suite("chain", (), "exact"))
+    assert isinstance(start_tracker(WandbSection(mode="disabled"), tracked, "group"), NoTracker)
+
+
+FACTS = {"id": "me", "name": "folder"}
+OF_WANDB = {"WANDB_PROJECT": "theirs", "WANDB_NAME": "n", "WANDB_RUN_GROUP": "g", "WANDB_ENTITY": "e"}
+
+
+def test_without_a_word_a_run_is_called_after_its_folder_and_its_pruned_model() -> None:
+    values = init_values(WandbSection(), FACTS, "pruned", {})
+    assert values == {
+        **{"id": "me", "name": "folder", "project": "chainmend", "entity": None, "group": "pruned"},
+        **{"job_type": "train", "tags": None, "notes": None},
+    }
+
+
+def test_variables_of_wandb_count_before_our_defaults() -> None:
+    """None leaves the word to W&B, which reads them."""
+    values = init_values(WandbSection(), FACTS, "pruned", OF_WANDB)
+    assert [values[key] for key in ("project", "name", "group", "entity", "tags", "notes")] == [None] * 6
+
+
+def test_the_recipe_counts_before_the_variables() -> None:
+    section = WandbSection(project="p", name="mine", group="ours", entity="team", tags=["a"], notes="why")
+    values = init_values(section, FACTS, "pruned", OF_WANDB)
+    assert [values[key] for key in ("project", "name", "group", "entity")] == ["p", "mine", "ours", "team"]
+    assert (values["tags"], values["notes"]) == (["a"], "why")
+
+
+def test_under_an_agent_the_project_is_that_of_its_sweep() -> None:
+    section = WandbSection(project="p", entity="team", name="mine")
+    values = init_values(section, FACTS, "pruned", {**OF_WANDB, "WANDB_SWEEP_ID": "s"})
+    assert (values["project"], values["entity"], values["name"]) == (None, None, "mine")
 
 
 class Failing(NoTracker):
@@ -238,42 +246,25 @@ def test_a_netrc_that_cannot_be_read_holds_no_key(tmp_path: Path, monkeypatch: p
     for name in ("WANDB_API_KEY", "WANDB_MODE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NETRC", raising=False)
     (tmp_path / ".netrc").mkdir()
+    wandb.teardown()
     assert wandb_mode(WandbSection()) == "offline"
 
 
-def test_values_of_a_sweep_by_name() -> None:
-    at_budget = {
-        "model": "run",
-        "suite": "chain",
-        "budget": 16,
-        "accuracy": 0.5,
-        "low": 0.4,
-        "high": 0.6,
-        "closed": 1.0,
-        "looping": 0.0,
-        "cut": 0.25,
-        "tokens_spent": 9.0,
-        "answer_tokens": 2.0,
-    }
-    whole = {"model": "run", "suite": "chain", "budget": None, "level": 0.5, "gain_per_doubling": 0.1, "verdict": None}
-    assert sweep_values([at_budget, whole]) == {
-        "sweep/chain/acc@b16": 0.5,
-        "sweep/chain/low@b16": 0.4,
-        "sweep/chain/high@b16": 0.6,
-        "sweep/chain/closed@b16": 1.0,
-        "sweep/chain/looping@b16": 0.0,
-        "sweep/chain/cut@b16": 0.25,
-        "sweep/chain/tokens@b16": 9.0,
-        "sweep/chain/answer_tokens@b16": 2.0,
-        "sweep/chain/level": 0.5,
-        "sweep/chain/gain_per_doubling": 0.1,
-    }
-
-
-def test_a_confirmation_has_keys_of_its_own_in_the_summary() -> None:
-    numbers = dict.fromkeys(("level_low", "level_high", "gain_per_doubling", "gain_low", "gain_high"), 0.5)
-    confirmed = {"step": 4, "problems": 40, "verdict": "PARTIAL", "level": 0.7, "weights": "abc", **numbers}
-    values = confirmed_values(confirmed)
-    assert (values["confirmed/verdict"], values["confirmed/level"], len(values)) == ("PARTIAL", 0.7, 9)
-    assert confirmed_values(None) == {}
+@pytest.mark.slow
+def test_a_key_is_found_where_wandb_keeps_it(tmp_path: Path) -> None:
+    """In a process of its own, since W&B looks once."""
+    (tmp_path / "keys").write_text(f"machine api.wandb.ai\n  login user\n  password {KEY}\n")
+    code = "from train.tracking import *; print(wandb_mode(WandbSection()))"
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment(NETRC=str(tmp_path / "keys"), HOME=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert found.stdout == "online\n"
+    assert KEY not in found.stdout + found.stderr

@@ -33,7 +33,9 @@ class Order(IntEnum):
     """after all that may end the training or ask for a save, which is logged too"""
     PROGRESS = 8
     """after the metrics, which it shows"""
-    UNIVERSAL = 9
+    REPORT = 9
+    """after the sweeps, which it passes on"""
+    UNIVERSAL = 10
     """once, after a resume with another number of ranks"""
 
 

@@ -17,6 +17,7 @@ from train.hooks.on_policy import OnPolicyHook
 from train.hooks.preemption import PreemptionHook
 from train.hooks.progress import ProgressHook
 from train.hooks.recorder import SweepRecorder
+from train.hooks.report_to import ReportHook, careful_reporters
 from train.hooks.saved_sweeps import make_sweeps
 from train.hooks.sweep import SweepHook
 from train.hooks.sweep_share import within_share
@@ -58,6 +59,8 @@ def make_hooks(
         others.append(OnPolicyHook(partial(trainer.rounds.begin, trainer=trainer), preemption))
     if not trainer.args.disable_tqdm:
         others.append(ProgressHook())
+    if reporters := careful_reporters(trainer):
+        others.append(ReportHook(run, reporters, str(recorder.verdict.suite)))
     if checkpoint is not None and reads_universal(checkpoint):
         others.append(UniversalHook(trainer, checkpoint))
     early_stop = EarlyStopHook(recipe.early_stop, run, str(recorder.verdict.suite), sweeps)

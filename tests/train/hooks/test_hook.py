@@ -21,6 +21,7 @@ ORDER = [
     "CheckpointHook",
     "MetricsHook",
     "ProgressHook",
+    "ReportHook",
     "UniversalHook",
 ]
 
