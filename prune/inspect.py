@@ -14,6 +14,7 @@ from typing import Any
 from data_prep.soundness import WeightFacts, check_values, check_weights
 from data_prep.weight_files import read_config
 from prune.plan import FILE_NAME, Cut, PrunePlan, describe_merges, load
+from prune.repaired import describe_repairs
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.help import HelpAsked, asks_for_help
@@ -55,6 +56,7 @@ def describe_plan(plan: PrunePlan) -> str:
         f"unpruned   {plan.unpruned} ({plan.layers} layers)",
         f"removed    {', '.join(map(str, plan.removed))}",
         *([f"merged     {describe_merges(plan.merged)}"] if plan.merged else []),
+        *(f"repaired   {describe_repairs([each])}" for each in plan.repairs),
         f"kept       {len(plan.kept)} layers",
         *(f"cut {number}      {cut.method}: {_said(cut)}" for number, cut in enumerate(plan.cuts, start=1)),
         *_describe_choice(plan.details.get("choice") or {}),
@@ -84,7 +86,8 @@ def _listed(layers: Sequence[int]) -> str:
 
 def _said(cut: Cut) -> str:
     merged = f"; merged: {describe_merges(cut.merged)}" if cut.merged else ""
-    return f"removed {', '.join(map(str, cut.removed))}{merged}"
+    repaired = f"; {describe_repairs(cut.repairs)}" if cut.repairs else ""
+    return f"removed {', '.join(map(str, cut.removed))}{merged}{repaired}"
 
 
 def describe(facts: Facts) -> str:

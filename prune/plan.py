@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prune.repaired import Repair, repairs_of
 from recipes.errors import UserError
 from runtime.files import write_whole
 
@@ -29,10 +30,12 @@ class Cut:
     details: Mapping[str, Any] = field(default_factory=dict)
     """what else this choice depended on, as in `PrunePlan.details`"""
     merged: tuple[tuple[int, ...], ...] = ()
+    repairs: tuple[Repair, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "removed", tuple(self.removed))
         object.__setattr__(self, "merged", tuple(tuple(group) for group in self.merged))
+        object.__setattr__(self, "repairs", repairs_of(self.repairs))
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,14 @@ class PrunePlan:
     cuts: tuple[Cut, ...] = ()
     """the cuts in their order where there were several. `removed` and `merged` are then those of all cuts, `method` and
     `details` those of the last, and `scores` is empty: no cut scored all layers"""
+    repairs: tuple[Repair, ...] = ()
+    """the maps at the gaps, front to back; of several cuts those of all, in their order"""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "removed", tuple(sorted(self.removed)))
         object.__setattr__(self, "scores", tuple(self.scores))
         object.__setattr__(self, "merged", tuple(tuple(group) for group in self.merged))
+        object.__setattr__(self, "repairs", repairs_of(self.repairs))
         object.__setattr__(self, "cuts", tuple(self.cuts))
         faults = _faults(self) + _merge_faults(self) + _cut_faults(self)
         if faults:
@@ -160,6 +166,7 @@ def compose(earlier: PrunePlan, step: PrunePlan) -> PrunePlan:
         source=earlier.source,
         details=step.details,
         merged=earlier.merged + last.merged,
+        repairs=earlier.repairs + last.repairs,
         cuts=(*cuts, last),
     )
 
@@ -173,6 +180,7 @@ def _as_cut(plan: PrunePlan, places: Sequence[int]) -> Cut:
         scores={str(places[i]): score for i, score in enumerate(plan.scores)},
         details=plan.details,
         merged=tuple(tuple(places[i] for i in group) for group in plan.merged),
+        repairs=tuple(each.at(places) for each in plan.repairs),
     )
 
 
@@ -184,12 +192,16 @@ def describe_merges(merged: Sequence[Sequence[int]]) -> str:
 def to_json(plan: PrunePlan) -> str:
     """The plan as JSON text, with the kept layers written out for readers.
 
-    `merged` is there only where layers are merged, `cuts` only where there were several.
+    `merged` is there only where layers are merged, `cuts` only where there were several, `repairs` only where gaps were
+    repaired.
     """
     fields = asdict(plan)
-    merged, cuts = fields.pop("merged"), fields.pop("cuts")
+    optional = {name: fields.pop(name) for name in ("merged", "cuts", "repairs")}
+    for cut in optional["cuts"]:
+        if not cut["repairs"]:
+            del cut["repairs"]
     fields["kept"] = plan.kept
-    fields |= {name: value for name, value in (("merged", merged), ("cuts", cuts)) if value}
+    fields |= {name: value for name, value in optional.items() if value}
     return json.dumps(fields, indent=2, allow_nan=False) + "\n"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from peft import LoraConfig, PeftModel
@@ -55,6 +56,7 @@ def plan_facts(pruned: str) -> dict[str, Any] | None:
         "unpruned": plan.unpruned,
         "source": plan.source,
         **({"merged": [list(group) for group in plan.merged]} if plan.merged else {}),
+        **({"repairs": [asdict(each) for each in plan.repairs]} if plan.repairs else {}),
         **({"cuts": [_cut_facts(cut) for cut in plan.cuts]} if plan.cuts else {}),
     }
 
