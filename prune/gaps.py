@@ -21,10 +21,11 @@ from prune.families import decoder_layers
 from prune.folding import cannot_fold, faults_by_config, fold, gain_to_stream, projection_of
 from prune.forward import Forward, as_given, check_plain, decoder_output, exchanged, measuring
 from prune.least_squares import LeastSquares
-from prune.methods.method import Batches
 from prune.repaired import Repair
 from recipes.errors import UserError
 from recipes.prune import LayersPrune, PruneSection, TailPrune
+
+Batch = Mapping[str, Tensor]
 
 RIDGE = 1e-3
 """how much T is drawn to the identity, as a share of the mean of the diagonal of CᵀC: enough to hold directions that
@@ -68,7 +69,7 @@ def is_repaired(section: PruneSection) -> bool:
     return getattr(section, "repair", "none") == "linear"
 
 
-def repair_gaps(model: PreTrainedModel, removed: Sequence[int], batches: Batches) -> tuple[Repair, ...]:
+def repair_gaps(model: PreTrainedModel, removed: Sequence[int], batches: Sequence[Batch]) -> tuple[Repair, ...]:
     """Folds a map into the layer before each gap of the cut, in place; `model` still has the layers `removed`.
 
     Front to back: Y and C are those of the cut model with the gaps before already repaired, so that a later map makes
@@ -90,7 +91,7 @@ def repair_gaps(model: PreTrainedModel, removed: Sequence[int], batches: Batches
     return tuple(repairs)
 
 
-def _fit(sides: _Sides, gap: Sequence[int], projection: nn.Linear, batches: Batches) -> LeastSquares:
+def _fit(sides: _Sides, gap: Sequence[int], projection: nn.Linear, batches: Sequence[Batch]) -> LeastSquares:
     """The sums over the calibration for the map before `gap`."""
     before, after, model = gap[0] - 1, gap[-1], sides.model
     gain = gain_to_stream(
@@ -128,15 +129,15 @@ class _Sides:
         self.gone.update({layers[i]: as_given for i in gap})
         self.original[projection] = deepcopy(projection).forward
 
-    def pruned(self, index: int, batch: Mapping[str, Tensor]) -> Tensor:
+    def pruned(self, index: int, batch: Batch) -> Tensor:
         """The residual stream after layer `index` in the cut model [rows, longest, hidden]."""
         return self._after(index, self.gone, batch)
 
-    def unpruned(self, index: int, batch: Mapping[str, Tensor]) -> Tensor:
+    def unpruned(self, index: int, batch: Batch) -> Tensor:
         """The residual stream after layer `index` in the model as it was [rows, longest, hidden]."""
         return self._after(index, self.original, batch)
 
-    def _after(self, index: int, changed: Mapping[nn.Module, Forward], batch: Mapping[str, Tensor]) -> Tensor:
+    def _after(self, index: int, changed: Mapping[nn.Module, Forward], batch: Batch) -> Tensor:
         layers, states = decoder_layers(self.model), [torch.empty(0)]
         behind = dict.fromkeys(layers[index + 1 :], as_given)  # which need not be computed
         hook = layers[index].register_forward_hook(lambda _layer, _arguments, output: states.__setitem__(0, output))

@@ -54,15 +54,30 @@ def test_the_source_decides_on_what_is_measured() -> None:
         {"method": "laco", "threshold": 1},
         {"method": "laco", "layers_merged": 1},
         {"method": "tail", "layers": 1, "calibration": {"source": "traces"}},
+        {"method": "laco", "repair": "linear"},
+        {"method": "tail", "layers": 1, "repair": "quadratic"},
         {"method": "shortgpt", "layers": 1, "calibration": {"source": "text"}},
         {"method": "shortgpt", "layers": 1, "calibration": {"source": "traces", "path": "t.txt"}},
     ],
     ids=[
         *("no layers", "none named", "no traces", "key of another method", "no method", "half a block"),
         *("tokens of another method", "no cosine is above 1", "a group of one", "nothing is measured"),
+        *("a merge leaves no gap", "no such repair"),
         *("text without a file", "a file of traces"),
     ],
 )
 def test_a_section_that_no_method_can_carry_out_is_refused(section: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         SECTION.validate_python(section)
+
+
+def test_a_repair_is_measured_by_methods_that_measure_nothing_else() -> None:
+    text = {"method": "tail", "layers": 1, "repair": "linear", "calibration_traces": 8}
+    assert (
+        SECTION.validate_python({**text, "calibration": {"source": "own_thoughts"}}).model_dump()["repair"] == "linear"
+    )
+
+
+def test_calibration_without_a_use_is_refused_with_the_reason() -> None:
+    with pytest.raises(ValidationError, match="this method measures nothing"):
+        SECTION.validate_python({"method": "tail", "layers": 1, "calibration_traces": 8})
