@@ -80,7 +80,7 @@ def repair_gaps(model: PreTrainedModel, removed: Sequence[int], batches: Sequenc
     gaps = [(gap, projection_of(layers[gap[0] - 1], family)) for gap in gaps_of(removed)]
     sides, repairs = _Sides(model), []
     with measuring(model):
-        check_plain(layers, model, batches[0])
+        check_plain(layers, model, batches[0], "prune.repair=none")
         for gap, projection in gaps:
             fit = _fit(sides, gap, projection, batches)
             linear_map = fit.solve(RIDGE)
