@@ -76,9 +76,11 @@ def head_logits(model: PreTrainedModel, output: ModelOutput, hidden: Tensor) -> 
     return logits[0]
 
 
-def check_plain(layers: nn.ModuleList, model: PreTrainedModel, batch: Mapping[str, Tensor]) -> None:
+def check_plain(
+    layers: nn.ModuleList, model: PreTrainedModel, batch: Mapping[str, Tensor], remedy: str = "prune.method=shortgpt"
+) -> None:
     """UserError where a layer gives more than its hidden states (code that comes with a model may): `as_given` could
-    not stand in for it."""
+    not stand in for it. remedy: a key and value that do without."""
     kinds: list[type] = []
     hook = layers[0].register_forward_hook(lambda _module, _arguments, output: kinds.append(type(output)))
     try:
@@ -87,6 +89,6 @@ def check_plain(layers: nn.ModuleList, model: PreTrainedModel, batch: Mapping[st
         hook.remove()
     if not all(issubclass(kind, Tensor) for kind in kinds):
         raise UserError(
-            f"prune: the layers of a model of type {model.config.model_type!r} give more than hidden states, so this "
-            "method cannot leave them out to measure; use prune.method=shortgpt"
+            f"prune: the layers of a model of type {model.config.model_type!r} give more than hidden states, so they "
+            f"cannot be left out to measure; use {remedy}"
         )

@@ -25,6 +25,7 @@ from prune.align.report import alignment_note
 from prune.channels import describe_channels
 from prune.generation_config import changes_of
 from prune.plan import FILE_NAME, Cut, PrunePlan, describe_merges, describe_ranks, load
+from prune.repaired import describe_repairs
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.help import HelpAsked, asks_for_help
@@ -72,6 +73,7 @@ def describe_plan(plan: PrunePlan) -> str:
         f"unpruned   {plan.unpruned} ({plan.layers} layers)",
         f"removed    {', '.join(map(str, plan.removed)) or 'no layers'}",
         *([f"merged     {describe_merges(plan.merged)}"] if plan.merged else []),
+        *(f"repaired   {describe_repairs([each])}" for each in plan.repairs),
         f"kept       {len(plan.kept)} layers",
         *(f"cut {number}      {cut.method}: {_said(cut)}" for number, cut in enumerate(plan.cuts, start=1)),
         *_describe_choice(plan.details.get("choice") or {}),
@@ -115,7 +117,8 @@ def _listed(layers: Sequence[int]) -> str:
 
 def _said(cut: Cut) -> str:
     merged = f"; merged: {describe_merges(cut.merged)}" if cut.merged else ""
-    removed = f"removed {', '.join(map(str, cut.removed))}{merged}" if cut.removed else ""
+    repaired = f"; {describe_repairs(cut.repairs)}" if cut.repairs else ""
+    removed = f"removed {', '.join(map(str, cut.removed))}{merged}{repaired}" if cut.removed else ""
     return "; ".join(part for part in (removed, cut.narrowed) if part)
 
 

@@ -19,21 +19,20 @@ from data_prep.tokens.tokenize import Row
 from prune.calibration import Sequences, calibration_batches
 from prune.families import check_cuttable, check_family, decoder_layers
 from prune.further import cut_model, earlier_plan, in_cut_model
+from prune.gaps import check_repair, is_repaired, repair_gaps
 from prune.low_rank import lower_ranks
 from prune.methods.method import Choice
 from prune.methods.table import check_fits, method_of
 from prune.own_thoughts import own_thoughts, prompt_of
 from prune.plan import PrunePlan, compose, describe_cut
+from prune.repaired import Repair
 from prune.stored_dtype import dtype_to_cut_in, dtypes_of, give_back
 from prune.surgery import apply_plan, is_occupied, load_existing, save_pruned
 from prune.texts import read_texts, text_sequences
 from recipes.errors import UserError
 from recipes.prune import (
-    CalibrationSection,
-    LayersPrune,
     OwnThoughtsCalibration,
     PruneSection,
-    TailPrune,
     TextCalibration,
 )
 from recipes.schema import ModelSection
@@ -45,14 +44,16 @@ BATCH_SIZE = 4
 def check_request(section: PruneSection, model: ModelSection) -> None:
     """UserError for all that can be refused by configs and files, before any weights are loaded: layers that are not in
     the model, an earlier cut of another model, texts to measure on that are not there or are not texts."""
-    method = method_of(in_cut_model(section, earlier_plan(section, model)))
+    in_cut = in_cut_model(section, earlier_plan(section, model))
+    method = method_of(in_cut)
     config = load_config(cut_model(section, model), model)
     check_family(config)
     check_fits(method, config)
-    kind = kind_of(section)
+    check_repair(in_cut, config, model.trust_remote_code)
+    kind = section.calibration
     if isinstance(kind, TextCalibration):
         _check_context("text", kind.max_tokens, kind.max_tokens, section, model)
-        read_texts(kind, method.calibration_traces)
+        read_texts(kind, count_of(section))
 
 
 def make_pruned(
@@ -82,7 +83,7 @@ def make_pruned(
     dtype = dtype_to_cut_in(dtypes_of(path, config), model.dtype)
     uncut = load_model(path, model.changed(dtype=dtype))
     check_cuttable(uncut)
-    choice, facts = _choose(in_cut_model(section, earlier), uncut, tokenizer, measured.rows)
+    choice, repairs, facts = _choose(in_cut_model(section, earlier), uncut, tokenizer, measured.rows)
     step = PrunePlan(
         method=section.method,
         layers=len(decoder_layers(uncut)),
@@ -94,6 +95,7 @@ def make_pruned(
         unpruned=model.unpruned,
         source=fingerprint(path),  # a Hub model has its weights here only now
         details={"request": request, **facts, **({"choice": choice.details} if choice.details else {})},
+        repairs=repairs,
     )
     cut = apply_plan(uncut, step)
     lower_ranks(cut, step.ranks, choice.scales)
@@ -107,7 +109,7 @@ def _before_weights(
     section: PruneSection, model: ModelSection, calibration: Callable[[], Prepared], tokenizer: PreTrainedTokenizerBase
 ) -> Sequences:
     """What the method measures on, or the prompts of the model's own thoughts; `facts` identify it in the request."""
-    count, kind = method_of(section).calibration_traces, kind_of(section)
+    count, kind = count_of(section), section.calibration
     if not count:
         return Sequences(())
     if isinstance(kind, TextCalibration):
@@ -143,31 +145,40 @@ def _request(section: PruneSection, model: ModelSection, facts: Mapping[str, Any
         facts = {**facts, "cut_source": fingerprint(section.cut_from)}
     if values.get("calibration") in (None, {"source": "traces"}):
         values.pop("calibration", None)
+    if not is_repaired(section):
+        values.pop("repair", None)
+    if not count_of(section):
+        values.pop("calibration_traces", None)
     return {"prune": values, "dtype": model.dtype, **facts}
 
 
 def _choose(
     section: PruneSection, uncut: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]
-) -> tuple[Choice, dict[str, Any]]:
-    """The method's choice, and what the plan says of that on which it was measured."""
-    method, kind, more = method_of(section), kind_of(section), {}
+) -> tuple[Choice, tuple[Repair, ...], dict[str, Any]]:
+    """The method's choice, the repairs, which are then in the weights of `uncut`, and what the plan says of that on
+    which both were measured."""
+    kind, more = section.calibration, {}
+    repairs: tuple[Repair, ...] = ()
     with _on_gpu(uncut) if rows else nullcontext():
         if rows and isinstance(kind, OwnThoughtsCalibration):
             thoughts = own_thoughts(kind, rows, uncut, tokenizer)
             rows, more = thoughts.rows, thoughts.facts
         pad_id = tokenizer.pad_token_id or 0  # any token does where there is none: it is masked
-        batches = calibration_batches(rows, method.calibration_traces, BATCH_SIZE, pad_id)
-        choice = method.choose(uncut, batches)
-    return choice, {
+        batches = calibration_batches(rows, count_of(section), BATCH_SIZE, pad_id)
+        choice = method_of(section).choose(uncut, batches)
+        if is_repaired(section):
+            repairs = repair_gaps(uncut, choice.removed, batches)
+    facts = {
         "calibration_traces": sum(len(batch["input_ids"]) for batch in batches),
         "calibration_tokens": sum(int(batch["attention_mask"].sum()) for batch in batches),
-        **more,
     }
+    return choice, repairs, {**facts, **more}
 
 
-def kind_of(section: PruneSection) -> CalibrationSection | None:
-    """On what the method measures, where that is not the traces of the recipe or nothing."""
-    return None if isinstance(section, TailPrune | LayersPrune) else section.calibration
+def count_of(section: PruneSection) -> int:
+    """On how many traces is measured, by the method or for the repair; 0 where none are needed."""
+    count = method_of(section).calibration_traces
+    return section.calibration_traces if is_repaired(section) else count
 
 
 def _reuse(output: Path, request: dict[str, Any], source: str) -> PrunePlan:

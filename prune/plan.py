@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from prune.channels import Channels, compose_channels, describe_channels, from_fields, to_fields
+from prune.repaired import Repair, repairs_of
 from recipes.errors import UserError
 from runtime.files import write_whole
 
@@ -32,10 +33,12 @@ class Cut:
     merged: tuple[tuple[int, ...], ...] = ()
     narrowed: str = ""
     """what it took from layers that stay, in words; the plan has it in numbers"""
+    repairs: tuple[Repair, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "removed", tuple(self.removed))
         object.__setattr__(self, "merged", tuple(tuple(group) for group in self.merged))
+        object.__setattr__(self, "repairs", repairs_of(self.repairs))
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,14 @@ class PrunePlan:
     cuts: tuple[Cut, ...] = ()
     """the cuts in their order where there were several. `removed` and `merged` are then those of all cuts, `method` and
     `details` those of the last, and `scores` is empty: no cut scored all layers"""
+    repairs: tuple[Repair, ...] = ()
+    """the maps at the gaps, front to back; of several cuts those of all, in their order"""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "removed", tuple(sorted(self.removed)))
         object.__setattr__(self, "scores", tuple(self.scores))
         object.__setattr__(self, "merged", tuple(tuple(group) for group in self.merged))
+        object.__setattr__(self, "repairs", repairs_of(self.repairs))
         object.__setattr__(self, "cuts", tuple(self.cuts))
         faults = _faults(self) + _merge_faults(self) + _cut_faults(self)
         if faults:
@@ -175,6 +181,7 @@ def compose(earlier: PrunePlan, step: PrunePlan) -> PrunePlan:
         merged=earlier.merged + last.merged,
         channels=compose_channels(earlier.channels, step.channels, step.kept),
         ranks=step.ranks,
+        repairs=earlier.repairs + last.repairs,
         cuts=(*cuts, last),
     )
 
@@ -200,6 +207,7 @@ def _as_cut(plan: PrunePlan, places: Sequence[int]) -> Cut:
         details=plan.details,
         merged=tuple(tuple(places[i] for i in group) for group in plan.merged),
         narrowed=_describe_narrowing(plan),
+        repairs=tuple(each.at(places) for each in plan.repairs),
     )
 
 
@@ -229,11 +237,14 @@ def _describe_narrowing(plan: PrunePlan) -> str:
 def to_json(plan: PrunePlan) -> str:
     """The plan as JSON text, with the kept layers written out for readers.
 
-    Merges, channels, ranks are there only where there are some, `cuts` only where there were several.
+    Merges, channels, ranks and repairs are there only where there are some, `cuts` only where there were several.
     """
     fields = asdict(plan)
-    more = {name: fields.pop(name) for name in ("merged", "channels", "ranks", "cuts")}
+    more = {name: fields.pop(name) for name in ("merged", "channels", "ranks", "cuts", "repairs")}
     more["channels"] = to_fields(plan.channels) if plan.channels is not None else None
+    for cut in more["cuts"]:
+        if not cut["repairs"]:
+            del cut["repairs"]
     fields["kept"] = plan.kept
     fields |= {name: value for name, value in more.items() if value}
     return json.dumps(fields, indent=2, allow_nan=False) + "\n"

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 
 from recipes.section import Section
 
+CALIBRATION_TRACES = 128
+
 
 class TracesCalibration(Section):
     source: Literal["traces"] = Field(description="the traces of the recipe's data (as without the section)")
@@ -51,31 +53,57 @@ class _Measured(_Cut):
     """What every method has that measures."""
 
     calibration_traces: int = Field(
-        default=128, ge=1, description="on how many traces it measures (or texts, or thoughts: see calibration)"
+        default=CALIBRATION_TRACES,
+        ge=1,
+        description="on how many traces it measures (or texts, or thoughts: see calibration)",
     )
     calibration: CalibrationSection | None = Field(
         default=None, description="on what it measures; default: the traces of the recipe's data"
     )
 
 
-class TailPrune(_Cut):
+class _Repaired(_Measured):
+    """What every method has that leaves gaps."""
+
+    repair: Literal["none", "linear"] = Field(
+        default="none",
+        description="linear: a linear map at each gap, by least squares on the calibration, folded into the MLP before "
+        "it (ReplaceMe, arXiv 2505.02819)",
+    )
+
+
+class _Unscored(_Repaired):
+    """What the methods have that need no calibration but for a repair."""
+
+    @model_validator(mode="after")
+    def _calibration_is_for_the_repair(self) -> Self:
+        given = self.calibration is not None or self.calibration_traces != CALIBRATION_TRACES
+        if given and self.repair == "none":
+            raise ValueError(
+                "calibration and calibration_traces are of no use here: this method measures nothing; leave them away, "
+                "or write repair=linear"
+            )
+        return self
+
+
+class TailPrune(_Unscored):
     method: Literal["tail"] = Field(description="remove the last layers (reverse-order pruning)")
     layers: int = Field(ge=1, description="how many layers to remove")
 
 
-class LayersPrune(_Cut):
+class LayersPrune(_Unscored):
     method: Literal["layers"] = Field(description="remove the layers that are named")
     remove: list[int] = Field(min_length=1, description="0-based indices in the unpruned model")
 
 
-class ShortGPTPrune(_Measured):
+class ShortGPTPrune(_Repaired):
     method: Literal["shortgpt"] = Field(
         description="remove the layers of least block influence (ShortGPT, arXiv 2403.03853)"
     )
     layers: int = Field(ge=1, description="how many layers to remove")
 
 
-class PerplexityPrune(_Measured):
+class PerplexityPrune(_Repaired):
     method: Literal["perplexity"] = Field(
         description="remove layers one after the other, each time the one without which the loss is least (Shortened "
         "LLaMA, arXiv 2402.02834; SLEB, arXiv 2402.09025)"
@@ -97,7 +125,7 @@ class PerplexityPrune(_Measured):
         return self
 
 
-class BlockDistancePrune(_Measured):
+class BlockDistancePrune(_Repaired):
     method: Literal["block_distance"] = Field(
         description="remove the consecutive layers whose first input and last output are closest in angle (The "
         "Unreasonable Ineffectiveness of the Deeper Layers, arXiv 2403.17887; PruneMe)"

@@ -17,6 +17,7 @@ from eval.numbers.summary import Row, at_step, newest, steps, verdict_suite
 from eval.show.tables import budget_name, cell
 from prune.channels import describe_channels
 from prune.plan import describe_merges, describe_ranks
+from prune.repaired import describe_repairs
 from runtime.files import read_rows, write_whole
 from runtime.run_folder import RunFolder, step_of
 from train.card_data import Licences, card_data, eval_results, licences, sources
@@ -127,6 +128,7 @@ def _summary(rows: Sequence[Row], step: int) -> Row | None:
 def _lineage(facts: Mapping[str, Any], difference: float | None) -> list[str]:
     recipe, plan = facts["recipe"], facts.get("prune_plan") or {}
     merged = f"; merged: {describe_merges(plan['merged'])}" if plan.get("merged") else ""
+    repaired = f"; {describe_repairs(plan['repairs'])}" if plan.get("repairs") else ""
     traces = (recipe.get("data") or {}).get("traces") or {}
     origins = ", ".join(dict.fromkeys(_origin(source) for source in sources(traces)))
     return [
@@ -135,7 +137,7 @@ def _lineage(facts: Mapping[str, Any], difference: float | None) -> list[str]:
         f"- unpruned: {_named(recipe['model']['unpruned'])}",
         *([f"- pruned: {_named(recipe['model']['pruned'])}"] if recipe["model"].get("pruned") else []),
         f"- pruned by {plan.get('method', 'others')}: layers {plan.get('removed', 'not recorded')} "
-        f"of {plan.get('layers', 'not recorded')} removed{merged}{_narrowed(plan)}{_cuts(plan)}",
+        f"of {plan.get('layers', 'not recorded')} removed{merged}{repaired}{_narrowed(plan)}{_cuts(plan)}",
         f"- adapter: {recipe['adapter']['method']}; {_merged(difference)}",
         f"- data: {facts['data']['traces_kept']} traces, hash `{facts['data']['hash']}`"
         + (f", from {origins}" if origins else ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from peft import LoraConfig, PeftModel
@@ -75,6 +76,7 @@ def plan_facts(pruned: str) -> dict[str, Any] | None:
         **({"channels": facts_of(plan.channels)} if plan.channels is not None else {}),
         **({"ranks": dict(plan.ranks)} if plan.ranks else {}),
         **({"in words": describe_cut(plan)} if plan.channels is not None or plan.ranks else {}),
+        **({"repairs": [asdict(each) for each in plan.repairs]} if plan.repairs else {}),
         **({"cuts": [_cut_facts(cut) for cut in plan.cuts]} if plan.cuts else {}),
     }
 

@@ -15,6 +15,7 @@ from data_prep.nano_world import build_tokenizer
 from prune.channels import Channels
 from prune.inspect import check_folder, describe_plan, faults_of, main
 from prune.plan import PrunePlan, save
+from prune.repaired import Repair
 from prune.surgery import apply_plan, save_pruned
 from recipes.errors import UserError
 from tests.prune.models import FAMILIES, LAYERS, build
@@ -179,4 +180,13 @@ def test_what_a_method_measured_is_shown() -> None:
         "           0.750000 without 0, 1",
         "cosine     0.900000 with 4, 5 in 3: merged",
         "cosine     0.000000 with 2 in 1: refused",
+    ]
+
+
+def test_a_plan_shows_each_repaired_gap() -> None:
+    repairs = (Repair(0, (1,), 0.5, 0.25, 9, 1e-3), Repair(2, (3,), 0.25, 0.125, 9, 1e-3))
+    lines = describe_plan(PrunePlan(method="layers", layers=4, removed=(1, 3), repairs=repairs)).splitlines()
+    assert [line for line in lines if line.startswith("repaired")] == [
+        "repaired   linear map in layer 0 for 1 (error 0.5 to 0.25)",
+        "repaired   linear map in layer 2 for 3 (error 0.25 to 0.12)",
     ]

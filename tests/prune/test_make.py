@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from data_prep.models import load_tokenizer
@@ -313,3 +314,36 @@ def test_what_a_second_cut_would_make_untrue_is_refused_without_weights(
     make_pruned(first, model, traces(12), tmp_path / "first")
     with pytest.raises(UserError, match=f"cut_from=.* it cannot be cut so: .*{message}"):
         check_request(then.changed(cut_from=str(tmp_path / "first")), model)
+
+
+REPAIRED = TailPrune(method="tail", layers=2, repair="linear", calibration_traces=8)
+
+
+def test_a_repaired_cut_differs_by_one_weight_and_says_so(unpruned: Path, traces: Traces, tmp_path: Path) -> None:
+    """The layer before the gap is not IDLE, whose MLP gives nothing to map."""
+    model = ModelSection(unpruned=str(unpruned))
+    make_pruned(TAIL, model, nothing_prepared, tmp_path / "plain")
+    plan = make_pruned(REPAIRED, model, traces(12), tmp_path / "repaired")
+    plain, repaired = (load_file(tmp_path / name / "model.safetensors") for name in ("plain", "repaired"))
+    changed = [name for name in plain if not torch.equal(plain[name], repaired[name])]
+    assert (changed, list(plain)) == ([f"model.layers.{LAYERS - 3}.mlp.down_proj.weight"], list(repaired))
+    (repair,) = plan.repairs
+    assert (repair.layer, repair.removed) == (LAYERS - 3, (LAYERS - 2, LAYERS - 1))
+    assert repair.error_after < repair.error_before
+    assert (plan.details["calibration_traces"], plan.details["calibration_tokens"]) == (8, repair.tokens)
+    assert check_folder(tmp_path / "repaired").plan == plan
+
+
+def test_a_repaired_folder_is_kept_for_the_same_request_only(unpruned: Path, traces: Traces, tmp_path: Path) -> None:
+    model = ModelSection(unpruned=str(unpruned))
+    plan = make_pruned(REPAIRED, model, traces(12), tmp_path / "p")
+    assert make_pruned(REPAIRED, model, traces(12), tmp_path / "p") == plan
+    with pytest.raises(UserError, match="another pruned model"):
+        make_pruned(TAIL, model, nothing_prepared, tmp_path / "p")
+
+
+def test_a_repair_keeps_the_dtype(unpruned: Path, traces: Traces, tmp_path: Path) -> None:
+    AutoModelForCausalLM.from_pretrained(unpruned, dtype=torch.bfloat16).save_pretrained(tmp_path / "half")
+    load_tokenizer(str(unpruned), ModelSection(unpruned=str(unpruned))).save_pretrained(tmp_path / "half")
+    make_pruned(REPAIRED, ModelSection(unpruned=str(tmp_path / "half")), traces(12), tmp_path / "p")
+    assert {tensor.dtype for tensor in load_file(tmp_path / "p/model.safetensors").values()} == {torch.bfloat16}

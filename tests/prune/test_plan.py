@@ -9,6 +9,7 @@ import pytest
 
 from prune.channels import Channels
 from prune.plan import Cut, PrunePlan, compose, describe_cut, describe_merges, from_json, load, save, to_json
+from prune.repaired import Repair
 from recipes.errors import UserError
 
 PLAN = PrunePlan(
@@ -260,3 +261,25 @@ def test_layers_that_are_removed_after_a_narrowing_take_their_channels_along() -
 def test_what_a_further_cut_would_make_untrue_is_not_cut_further(earlier: PrunePlan, message: str) -> None:
     with pytest.raises(UserError, match=f"cannot be cut further: .*{message}"):
         compose(earlier, PrunePlan(method="tail", layers=2, removed=(1,)))
+
+
+REPAIRED = PrunePlan(method="layers", layers=6, removed=(2, 3), repairs=(Repair(1, (2, 3), 0.5, 0.25, 100, 1e-3),))
+
+
+def test_repairs_survive_json() -> None:
+    assert from_json(to_json(REPAIRED)) == REPAIRED
+
+
+def test_a_plan_of_several_cuts_with_repairs_survives_json() -> None:
+    twice = compose(PrunePlan(method="tail", layers=8, removed=(0, 7)), REPAIRED)
+    assert from_json(to_json(twice)) == twice
+
+
+def test_repairs_of_a_second_cut_are_counted_in_the_layers_of_the_unpruned_model() -> None:
+    twice = compose(PrunePlan(method="tail", layers=8, removed=(0, 3)), REPAIRED)
+    assert [(each.layer, each.removed) for each in twice.repairs] == [(2, (4, 5))]
+    assert (twice.cuts[0].repairs, twice.cuts[1].repairs) == ((), twice.repairs)
+
+
+def test_a_plan_without_repairs_has_no_such_key() -> None:
+    assert "repairs" not in to_json(compose(PrunePlan(method="tail", layers=5, removed=(4,)), PLAN))

@@ -54,6 +54,8 @@ def test_the_source_decides_on_what_is_measured() -> None:
         {"method": "laco", "threshold": 1},
         {"method": "laco", "layers_merged": 1},
         {"method": "tail", "layers": 1, "calibration": {"source": "traces"}},
+        {"method": "laco", "repair": "linear"},
+        {"method": "tail", "layers": 1, "repair": "quadratic"},
         {"method": "shortgpt", "layers": 1, "calibration": {"source": "text"}},
         {"method": "shortgpt", "layers": 1, "calibration": {"source": "traces", "path": "t.txt"}},
         {"method": "width"},
@@ -64,6 +66,7 @@ def test_the_source_decides_on_what_is_measured() -> None:
     ids=[
         *("no layers", "none named", "no traces", "key of another method", "no method", "half a block"),
         *("tokens of another method", "no cosine is above 1", "a group of one", "nothing is measured"),
+        *("a merge leaves no gap", "no such repair"),
         *("text without a file", "a file of traces"),
         *("no width", "two widths", "all channels", "no parameters"),
     ],
@@ -83,3 +86,15 @@ def test_a_width_that_is_no_multiple_is_refused_with_those_near_it(width: int, n
 
 def test_a_width_is_any_multiple_of_what_is_asked_for() -> None:
     assert SECTION.validate_python({"method": "width", "width": 100, "multiple": 4}).model_dump()["width"] == 100
+
+
+def test_a_repair_is_measured_by_methods_that_measure_nothing_else() -> None:
+    text = {"method": "tail", "layers": 1, "repair": "linear", "calibration_traces": 8}
+    assert (
+        SECTION.validate_python({**text, "calibration": {"source": "own_thoughts"}}).model_dump()["repair"] == "linear"
+    )
+
+
+def test_calibration_without_a_use_is_refused_with_the_reason() -> None:
+    with pytest.raises(ValidationError, match="this method measures nothing"):
+        SECTION.validate_python({"method": "tail", "layers": 1, "calibration_traces": 8})

@@ -21,7 +21,8 @@ from recipes.schema import Recipe
 from train.cuts.trained import Trained, train_shortly
 
 SECTION: TypeAdapter[PruneSection] = TypeAdapter(PruneSection)
-SHARED = ("cut_from", "calibration", "calibration_traces")
+CALIBRATION = ("calibration", "calibration_traces")
+SHARED = ("cut_from", "repair", *CALIBRATION)
 """keys of the recipe's own `prune` section that every method takes over where it has them"""
 
 THRESHOLDS = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0, -0.5, -1.0)
@@ -47,6 +48,8 @@ def section_of(method: str, layers: int, recipe: Recipe) -> PruneSection:
     own = dict(recipe.prune) if recipe.prune is not None else {}
     bare = SECTION.validate_python({"method": method, "layers": layers})
     given = own.keys() & (recipe.prune.model_fields_set if recipe.prune is not None else set())
+    if method == "tail" and own.get("repair", "none") == "none":
+        given -= set(CALIBRATION)  # which it has for a repair alone
     return bare.changed(**{key: own[key] for key in SHARED if key in given and key in type(bare).model_fields})
 
 

@@ -82,7 +82,9 @@ def _cells(cut: Measured, others: Sequence[str], suite: str) -> list[str]:
 
 
 def _method(cut: Measured) -> str:
-    return cut.method if cut.threshold is None else f"{cut.method}, T {cut.threshold:g}"
+    """The method with what goes with it: LaCo's threshold, whether the gaps were repaired."""
+    threshold = "" if cut.threshold is None else f", T {cut.threshold:g}"
+    return f"{cut.method}{threshold}{', repaired' if cut.plan and cut.plan.repairs else ''}"
 
 
 def _gone(plan: PrunePlan) -> str:

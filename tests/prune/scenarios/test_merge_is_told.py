@@ -1,4 +1,4 @@
-"""Merges, earlier cuts, channels and ranks are told wherever a plan is: in the run record and on the model card."""
+"""Merges, repairs, earlier cuts, channels and ranks are told wherever a plan is: run record and model card."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prune.channels import Channels
 from prune.plan import PrunePlan, compose, save
+from prune.repaired import Repair
 from runtime.run_folder import RunFolder
 from train.card import model_card
 from train.model import plan_facts
@@ -63,3 +64,17 @@ def test_the_model_card_says_in_which_cuts_layers_went(tmp_path: Path) -> None:
     twice = compose(first, PrunePlan(method="tail", layers=7, removed=(5, 6)))
     told = "- pruned by tail: layers [3, 6, 7] of 8 removed; in 2 cuts: shortgpt [3], then tail [6, 7]"
     assert told in card_of(twice, tmp_path)
+
+
+REPAIRED = PrunePlan(method="tail", layers=8, removed=(6, 7), repairs=(Repair(5, (6, 7), 0.5, 0.25, 9, 1e-3),))
+
+
+def test_the_run_record_has_the_repairs(tmp_path: Path) -> None:
+    save(REPAIRED, tmp_path)
+    told = {"layer": 5, "removed": (6, 7), "error_before": 0.5, "error_after": 0.25, "tokens": 9, "ridge": 1e-3}
+    assert (plan_facts(str(tmp_path)) or {})["repairs"] == [told]
+
+
+def test_the_model_card_says_which_gaps_were_repaired(tmp_path: Path) -> None:
+    told = "- pruned by tail: layers [6, 7] of 8 removed; linear map in layer 5 for 6, 7 (error 0.5 to 0.25)"
+    assert told in card_of(REPAIRED, tmp_path)

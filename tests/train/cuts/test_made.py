@@ -38,7 +38,18 @@ def test_a_method_keeps_its_own_default_where_the_recipe_names_none() -> None:
 
 def test_a_method_that_measures_nothing_takes_no_calibration() -> None:
     of_recipe = recipe("prune.method=shortgpt", "prune.calibration_traces=7")
-    assert "calibration_traces" not in section_of("tail", 1, of_recipe).model_dump()
+    assert section_of("tail", 1, of_recipe) == section_of("tail", 1, recipe())
+
+
+@pytest.mark.parametrize("method", ["tail", "perplexity"])
+def test_a_repair_and_what_it_is_measured_on_are_taken_from_the_recipe(method: str) -> None:
+    of_recipe = recipe("prune.method=shortgpt", "prune.repair=linear", "prune.calibration_traces=7")
+    section = section_of(method, 1, of_recipe).model_dump()
+    assert (section["repair"], section["calibration_traces"]) == ("linear", 7)
+
+
+def test_a_method_without_gaps_is_not_repaired() -> None:
+    assert "repair" not in section_of("laco", 1, recipe("prune.repair=linear")).model_dump()
 
 
 def test_every_cut_is_checked_before_the_first_is_made() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from prune.repaired import Repair
 from recipes.errors import UserError
 from tests.train.cuts.cut_rows import CUTS, rows
 from train.cuts.table import BEGIN, END, check_page, comeback, markdown, with_table
@@ -72,3 +73,9 @@ def test_a_page_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_a_page_with_the_marks_is_taken(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text(PAGE)
     check_page(tmp_path / "page.md")
+
+
+def test_a_repaired_cut_says_so() -> None:
+    repairs = (Repair(4, (5,), 0.5, 0.25, 9, 1e-3),)
+    cut = replace(CUTS[1], plan=replace(CUTS[1].plan, repairs=repairs))
+    assert markdown([CUTS[0], cut], "chain").splitlines()[3].startswith("| tail, repaired | 1 | 5 |")
