@@ -27,6 +27,12 @@ class NanoTraining(Section):
     )
     curriculum: list[int] = Field(default=[3, 8, 14, 24], description="longest chain at each stage")
     curriculum_loss: float = Field(default=0.12, gt=0, description="running loss under which the next stage begins")
+    ways_from_step: int | None = Field(
+        default=None,
+        ge=0,
+        description="step from which chains are thought through in several ways, with slips (the second world); "
+        "null: never (the first world)",
+    )
 
 
 class NanoRecipe(Section):

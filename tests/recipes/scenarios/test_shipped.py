@@ -12,12 +12,15 @@ from recipes.nano import NanoRecipe
 from recipes.paths import SHIPPED, shipped_recipes
 from recipes.schema import LoraAdapter, NoAdapter
 
-RUNS = [name for name in shipped_recipes() if name != "nano_world.yaml"]
+WORLDS = ["nano_world.yaml", "ways_world.yaml"]
+RUNS = [name for name in shipped_recipes() if name not in WORLDS]
 CHILDREN = ["lora_recovery.yaml", "full_recovery.yaml", "qwen3_8b_lora.yaml", "qwen3_8b_full.yaml"]
 
 
 def test_every_expected_recipe_is_shipped() -> None:
-    assert set(CHILDREN) | {"nano_world.yaml", "nano_recovery.yaml", "qwen3_8b.yaml"} <= set(shipped_recipes())
+    assert set(CHILDREN) | {*WORLDS, "nano_recovery.yaml", "ways_recovery.yaml", "qwen3_8b.yaml"} <= set(
+        shipped_recipes()
+    )
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -25,8 +28,9 @@ def test_a_shipped_recipe_loads_under_its_name(name: str) -> None:
     assert load_recipe([f"recipe={name}"]).name == name.removesuffix(".yaml")
 
 
-def test_the_embedded_reasoners_recipe_loads() -> None:
-    assert load(["recipe=nano_world.yaml"], NanoRecipe).model.layers == 8
+@pytest.mark.parametrize("name", WORLDS)
+def test_an_embedded_reasoners_recipe_loads(name: str) -> None:
+    assert load([f"recipe={name}"], NanoRecipe).model.layers == 8
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -43,7 +47,7 @@ def test_a_written_recipe_means_the_same_to_any_yaml_reader(name: str) -> None:
     assert yaml.safe_load(to_yaml(recipe)) == recipe.model_dump(mode="json")
 
 
-@pytest.mark.parametrize("name", [*CHILDREN, "nano_world.yaml"])
+@pytest.mark.parametrize("name", [*CHILDREN, *WORLDS])
 def test_the_header_gives_the_command(name: str) -> None:
     assert f"recipe={name}" in (SHIPPED / name).read_text().split("\n")[1]
 
