@@ -1,4 +1,4 @@
-"""The second embedded world: thoughts read back to their questions, slips have their rate, foreign ways stay foreign."""
+"""The second embedded world: thoughts read back to their questions, slips at their rate, foreign ways that stay so."""
 
 from __future__ import annotations
 
