@@ -15,12 +15,11 @@ from recipes.schema import LoraAdapter, NoAdapter
 WORLDS = ["nano_world.yaml", "ways_world.yaml"]
 RUNS = [name for name in shipped_recipes() if name not in WORLDS]
 CHILDREN = ["lora_recovery.yaml", "full_recovery.yaml", "qwen3_8b_lora.yaml", "qwen3_8b_full.yaml"]
+WAYS = ["ways_recovery.yaml", "ways_own_recovery.yaml", "ways_quick_recovery.yaml", "ways_foreign_recovery.yaml"]
 
 
 def test_every_expected_recipe_is_shipped() -> None:
-    assert set(CHILDREN) | {*WORLDS, "nano_recovery.yaml", "ways_recovery.yaml", "qwen3_8b.yaml"} <= set(
-        shipped_recipes()
-    )
+    assert set(CHILDREN) | {*WORLDS, *WAYS, "nano_recovery.yaml", "qwen3_8b.yaml"} <= set(shipped_recipes())
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -47,7 +46,7 @@ def test_a_written_recipe_means_the_same_to_any_yaml_reader(name: str) -> None:
     assert yaml.safe_load(to_yaml(recipe)) == recipe.model_dump(mode="json")
 
 
-@pytest.mark.parametrize("name", [*CHILDREN, *WORLDS])
+@pytest.mark.parametrize("name", [*CHILDREN, *WORLDS, *WAYS[1:]])
 def test_the_header_gives_the_command(name: str) -> None:
     assert f"recipe={name}" in (SHIPPED / name).read_text().split("\n")[1]
 
@@ -61,3 +60,10 @@ def test_lora_and_full_recovery_differ_in_adapter_and_learning_rate_alone() -> N
 
 def test_qwen_recipes_use_zero_2_for_lora_and_zero_3_for_full() -> None:
     assert [load_recipe([f"recipe={name}"]).recipe.zero.stage for name in CHILDREN[2:]] == [2, 3]
+
+
+@pytest.mark.parametrize("name", WAYS[1:])
+def test_recoveries_of_the_second_world_differ_in_their_traces_alone(name: str) -> None:
+    parent, child = (load_recipe([f"recipe={each}"]).recipe for each in (WAYS[0], name))
+    assert child.data.traces != parent.data.traces and child.data.labelled_tokens is not None
+    assert child.changed(data=child.data.changed(traces=parent.data.traces)) == parent
