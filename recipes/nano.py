@@ -39,3 +39,6 @@ class NanoRecipe(Section):
     seed: int = Field(default=1, description="seed of the initial weights and of the traces")
     model: NanoModel = NanoModel()
     training: NanoTraining = NanoTraining()
+    then: NanoTraining | None = Field(
+        default=None, description="a second training of the same model, with an optimizer and a schedule of its own"
+    )

@@ -103,15 +103,14 @@ class Curriculum:
 
 
 def training_batches(
-    recipe: NanoRecipe, tokenizer: PreTrainedTokenizerBase, curriculum: Curriculum
+    rng: random.Random, tokenizer: PreTrainedTokenizerBase, curriculum: Curriculum
 ) -> Iterator[list[Row]]:
     """Endless batches of freshly drawn traces; the chain length follows the curriculum."""
-    fmt = think_format(FORMAT, tokenizer)
-    rng, shares = random.Random(f"pretraining {recipe.seed}"), recipe.training.mixture
+    fmt, shares = think_format(FORMAT, tokenizer), curriculum.training.mixture
     while True:
         families = rng.choices(list(shares), weights=list(shares.values()), k=256)
         rows = [label_trace(curriculum.draw(rng, family), tokenizer, fmt) for family in families]
-        yield from cut_into_batches(rows, recipe.training.padded_tokens, rng)
+        yield from cut_into_batches(rows, curriculum.training.padded_tokens, rng)
 
 
 def learning_rate_at(step: int, training: NanoTraining) -> float:
@@ -122,16 +121,14 @@ def learning_rate_at(step: int, training: NanoTraining) -> float:
     return training.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def build(recipe: NanoRecipe, out: Path) -> None:
-    """Trains the model of `recipe` and writes it with its tokenizer to `out` (safetensors)."""
-    torch.set_num_threads(1)
-    training = recipe.training
-    tokenizer = build_tokenizer() if training.ways_from_step is None else build_tokenizer(WORDS)
-    model = build_model(recipe, len(tokenizer))
+def train(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase, training: NanoTraining, rng: random.Random
+) -> None:
+    """One training by its curriculum and its schedule, on traces drawn by `rng`."""
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=training.weight_decay)
     curriculum = Curriculum(training)
     model.train()
-    for step, rows in zip(range(training.steps), training_batches(recipe, tokenizer, curriculum), strict=False):
+    for step, rows in zip(range(training.steps), training_batches(rng, tokenizer, curriculum), strict=False):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(step, training)
         loss = model(**collate(rows), use_cache=False).loss
@@ -144,6 +141,17 @@ def build(recipe: NanoRecipe, out: Path) -> None:
             taught = "in several ways" if curriculum.with_ways else f"up to {curriculum.max_operations}"
             print(f"step {step} loss {curriculum.running_loss:.4f} chains {taught}", flush=True)
     model.eval()
+
+
+def build(recipe: NanoRecipe, out: Path) -> None:
+    """Trains the model of `recipe` and writes it with its tokenizer to `out` (safetensors)."""
+    torch.set_num_threads(1)
+    trainings = [recipe.training] + ([recipe.then] if recipe.then else [])
+    has_ways = any(training.ways_from_step is not None for training in trainings)
+    tokenizer = build_tokenizer(WORDS if has_ways else ())
+    model = build_model(recipe, len(tokenizer))
+    for number, training in enumerate(trainings):
+        train(model, tokenizer, training, random.Random(f"pretraining {recipe.seed}" + " again" * number))
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
 
