@@ -29,7 +29,7 @@ def test_longer_thoughts_help_the_unpruned_model(tmp_path: Path) -> None:
 
 
 def test_longer_thoughts_help_the_model_without_its_last_layers_less(tmp_path: Path) -> None:
-    prune(["recipe=ways_recovery.yaml", f"out={tmp_path / 'cut'}"])
+    prune(["recipe=ways_recovery.yaml", f"output={tmp_path / 'cut'}"])
     before = curve("data_prep/nano_ways_model", tmp_path / "before")
     after = curve(str(tmp_path / "cut"), tmp_path / "after")
     assert after[-1] - after[0] < (before[-1] - before[0]) / 2
