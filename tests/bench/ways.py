@@ -1,4 +1,4 @@
-"""How a model of the world "ways" thinks: `python -m tests.bench.ways FILE.jsonl seed=0 size=512`.
+"""How a model of the world "ways" thinks: `python -m tests.bench.ways FILE.jsonl [seed=0 size=512]`.
 
 FILE is a samples file that `python -m eval` or a run wrote for a suite {source: nano, family: ways, seed, size}, at the
 largest budget. Printed: the share, length and right answers of each way, over all problems and over those of 8 or more
@@ -8,7 +8,6 @@ operations, with 95 % intervals over problems; and how often a comparison says `
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.nano_world import nano_problems
+from recipes.command import run, split
+from recipes.errors import UserError
 from runtime.files import read_rows
 
 HARD = 8
 DRAWS = 2000
+KEYS = {"seed": "seed of the suite (default 0)", "size": "problems of the suite (default 512)"}
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,11 @@ def comparisons(thoughts: Sequence[Thought]) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    keys = dict(argument.split("=") for argument in arguments[1:])
-    thoughts = read_thoughts(Path(arguments[0]), int(keys.get("seed", 0)), int(keys.get("size", 512)))
+    """Prints the figures of the file in `arguments`."""
+    values, files = split(arguments, KEYS)
+    if len(files) != 1:
+        raise UserError("tests.bench.ways: give the samples file of one suite of the second world")
+    thoughts = read_thoughts(Path(files[0]), int(values.get("seed", 0)), int(values.get("size", 512)))
     print(f"{len(thoughts)} thoughts; {comparisons(thoughts)}")
     for way in ("quick", "careful", "final"):
         of_way = [thought for thought in thoughts if thought.way == way]
@@ -91,4 +96,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run(main)
