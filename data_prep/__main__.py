@@ -15,7 +15,7 @@ COMMANDS = {
     "prepare": "recipe=FILE: prepares the traces as a run would, and shows what became of them",
     "preview": "recipe=FILE [n=3] [ids=true]: the first rows, with what is labelled in colour",
     "score": "recipe=FILE out=FILE [pruned=DIR]: the loss of both models on each trace",
-    "nano": "recipe=nano_world.yaml|ways_world.yaml out=DIR: builds an embedded reasoner from nothing",
+    "nano": "recipe=nano_world.yaml out=DIR: builds the embedded reasoner from nothing",
 }
 """what each command does: the `main(arguments)` of its module in `data_prep.commands`, imported only when called"""
 # what needs the engines of a sweep stands in `eval`, which may import this package and not the other way round
