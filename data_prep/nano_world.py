@@ -1,11 +1,12 @@
 """The embedded world: problems, traces and the tokenizer of the small reasoner that ships with chainmend.
 
-Three families, so that what pruning seems to keep and what it breaks can be seen side by side:
+Families, so that what pruning seems to keep and what it breaks can be seen side by side:
 
 - knowledge  `fact e3 r1 ?`          64 memorised facts, no thinking (a closed set, known by heart by design)
 - shallow    `calc *4 7 ?`           one operation modulo 11, no thinking (a closed set of 154 questions)
 - chain      `start 7 #1 +3 #2 *4 ?` 2 to 24 dependent operations modulo 11; the thought is one step
                                      `#i operation before after` (4 tokens) per operation
+- ways                               chains of 2 to 16 operations: the second world (`data_prep.nano_ways`)
 
 A chain question whose SHA-256 is 0 modulo 8 (its first byte) is held out: only the evaluation ever sees it. Everything
 is made from a seed.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerFast
 
@@ -23,10 +25,13 @@ from data_prep.trace import Trace
 
 MODULUS = 11
 MIN_OPERATIONS, MAX_OPERATIONS = 2, 24
+LONGEST = {"chain": MAX_OPERATIONS, "ways": 16}
+"""operations of the longest problem of each open family"""
 OPERATIONS = [f"+{n}" for n in range(1, 6)] + [f"-{n}" for n in range(1, 6)] + [f"*{n}" for n in range(2, 6)]
 ENTITIES, RELATIONS, VALUES = 32, 2, 16
 FACTS_SEED = 20221022
-FAMILIES = ("knowledge", "shallow", "chain")
+CLOSED_FAMILIES = ("knowledge", "shallow")
+FAMILIES = (*CLOSED_FAMILIES, *LONGEST)
 SPECIAL_TOKENS = ["<pad>", "<unk>", "<bos>", "<eos>", "<|user|>", "<|assistant|>", "<think>", "</think>"]
 CHAT_TEMPLATE = (
     "<bos>{% for message in messages %}"
@@ -91,14 +96,14 @@ def nano_problems(family: str, size: int, seed: int, part: str = "held_out") -> 
     Raises ValueError where the family is unknown or smaller than `size`.
     """
     rng = random.Random(f"problems {family} {seed}")
-    if family == "chain":
+    if family in LONGEST:
         questions: dict[str, str] = {}
         while len(questions) < size:
-            question = draw_chain(rng, MIN_OPERATIONS, MAX_OPERATIONS)
+            question = draw_chain(rng, MIN_OPERATIONS, LONGEST[family])
             if is_held_out(question) == (part == "held_out"):
                 questions[question] = solve_chain(question)[1]
         chosen = list(questions)
-    elif family in FAMILIES:
+    elif family in CLOSED_FAMILIES:
         questions = facts() if family == "knowledge" else shallow_questions()
         if size > len(questions):
             raise ValueError(f"the {family} family has {len(questions)} problems, {size} were asked for")
@@ -135,8 +140,8 @@ def nano_traces(shares: dict[str, float], size: int, seed: int, max_operations: 
     return [draw_trace(rng, family, max_operations) for family in families]
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """The word-level tokenizer of the world, with its chat template.
+def build_tokenizer(more_words: Sequence[str] = ()) -> PreTrainedTokenizerFast:
+    """The word-level tokenizer of the world, with its chat template; `more_words` get the ids after its own.
 
     A word carries the space before it, so text comes back as it was.
     """
@@ -145,6 +150,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     words = ["fact", "calc", "start", "answer", "?"]
     words += [str(n) for n in range(MODULUS)] + OPERATIONS + [f"#{i}" for i in range(1, MAX_OPERATIONS + 1)]
     words += [f"e{i}" for i in range(ENTITIES)] + [f"r{i}" for i in range(RELATIONS)] + [f"v{i}" for i in range(VALUES)]
+    words += more_words
     vocabulary = {word: i for i, word in enumerate(SPECIAL_TOKENS + [f"▁{word}" for word in words])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")

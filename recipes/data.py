@@ -84,6 +84,12 @@ class DataSection(Section):
         description="traces over max_length_tokens: drop and count them, stop with an error, or shorten the thinking "
         "by whole steps from its middle (counted); a trace is never simply cut off",
     )
+    labelled_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description="take traces, in their order, until so many labelled tokens are reached (counted: the others are "
+        "lost), so that pools of long and of short traces can be compared; default: all",
+    )
     packing: bool = Field(
         default=False,
         description="train on several whole traces a row of max_length_tokens (best fit; none sees another)",

@@ -27,9 +27,18 @@ class NanoTraining(Section):
     )
     curriculum: list[int] = Field(default=[3, 8, 14, 24], description="longest chain at each stage")
     curriculum_loss: float = Field(default=0.12, gt=0, description="running loss under which the next stage begins")
+    ways_from_step: int | None = Field(
+        default=None,
+        ge=0,
+        description="step from which chains are thought through in several ways, with slips (the second world); "
+        "null: never (the first world)",
+    )
 
 
 class NanoRecipe(Section):
     seed: int = Field(default=1, description="seed of the initial weights and of the traces")
     model: NanoModel = NanoModel()
     training: NanoTraining = NanoTraining()
+    then: NanoTraining | None = Field(
+        default=None, description="a second training of the same model, with an optimizer and a schedule of its own"
+    )

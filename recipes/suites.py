@@ -20,9 +20,11 @@ AS_TEXT = ", ".join(name for name, known in BENCHMARKS.items() if known.likeliho
 
 
 class NanoSuite(Section):
-    source: Literal["nano"] = Field(description="problems of the embedded world; chains are held-out ones")
+    source: Literal["nano"] = Field(description="problems of the embedded worlds; chains and ways are held-out ones")
     name: FileName = Field(description="name in tables and curves, and of the folder of its samples; no path")
-    family: Literal["knowledge", "shallow", "chain"] = Field(description="recall, one step, or many steps of reckoning")
+    family: Literal["knowledge", "shallow", "chain", "ways"] = Field(
+        description="recall, one step, or many steps of reckoning: chain 2 to 24, ways (the second world) 2 to 16"
+    )
     size: int = Field(ge=1, description="how many problems")
     seed: int = Field(default=0, description="seed of the problems")
     part: Literal["held_out", "training"] = Field(

@@ -41,6 +41,25 @@ class NanoTraces(Section):
     max_operations: int = Field(default=24, ge=2, le=24, description="longest chain")
 
 
+class WaysTraces(Section):
+    source: Literal["ways"] = Field(
+        description="traces of the second embedded world, made from a seed: chains thought through in several ways, "
+        "with slips"
+    )
+    size: int = Field(ge=1, description="how many traces")
+    seed: int = Field(default=1, description="seed of the traces; a seed has the same questions for every way")
+    way: Literal["world", "quick", "careful", "final", "foreign_order", "foreign_verbose"] = Field(
+        default="world",
+        description="world: quick, careful and final, which the unpruned model was taught, in its shares; one of them "
+        "alone; or a foreign way, which it was never taught",
+    )
+    answers: Literal["any", "right", "wrong", "shuffled"] = Field(
+        default="any",
+        description="any: every thought, slips and all; right: thoughts that end right; wrong: thoughts that end "
+        "wrong, a control; shuffled: each thought under another question, a sham that must not recover",
+    )
+
+
 class _Rows(Section):
     """What every source of rows can be told of their layout (docs/trace_formats.md shows each)."""
 
@@ -82,7 +101,7 @@ class HubTraces(_Rows):
 
 class MixturePart(Section):
     weight: float = Field(gt=0, allow_inf_nan=False, description="share of this part, relative to the other weights")
-    traces: Annotated[NanoTraces | JsonlTraces | FileTraces | HubTraces, Field(discriminator="source")]
+    traces: Annotated[NanoTraces | WaysTraces | JsonlTraces | FileTraces | HubTraces, Field(discriminator="source")]
 
 
 class MixtureTraces(Section):
@@ -106,5 +125,6 @@ class MixtureTraces(Section):
 
 
 TracesSection = Annotated[
-    NanoTraces | JsonlTraces | FileTraces | HubTraces | MixtureTraces | GenerateTraces, Field(discriminator="source")
+    NanoTraces | WaysTraces | JsonlTraces | FileTraces | HubTraces | MixtureTraces | GenerateTraces,
+    Field(discriminator="source"),
 ]

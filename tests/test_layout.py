@@ -24,7 +24,7 @@ MAY_IMPORT = {
 }
 """floors: what a package may import beside itself"""
 
-GROUND = {"grading", "trace", "problem", "ledger", "models", "fingerprint", "nano_world"}
+GROUND = {"grading", "trace", "problem", "ledger", "models", "fingerprint", "nano_world", "nano_ways"}
 ABOVE_GROUND = ["commands", "prepared", "filtering", "suites", "traces", "tokens"]
 """the stair of data_prep: a room imports only rooms after it, and the ground"""
 

@@ -171,7 +171,12 @@ def _named(model: str) -> str:
 
 
 def _origin(source: Mapping[str, Any]) -> str:
-    names = {"hub": f"`{source.get('id')}`", "nano": "the embedded world", "generate": "the unpruned model itself"}
+    names = {
+        "hub": f"`{source.get('id')}`",
+        "nano": "the embedded world",
+        "ways": "the second embedded world",
+        "generate": "the unpruned model itself",
+    }
     return names.get(source["source"], "a local file")
 
 

@@ -6,6 +6,7 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 
+from data_prep.nano_world import CLOSED_FAMILIES
 from data_prep.suites.confirm import measured_suites
 from data_prep.traces.files import new_sealed_file
 from eval.kept_sweep import set_aside
@@ -98,7 +99,7 @@ def overlap_warning(generation: Generation, sweep: SweepSection) -> str:
     """
     questions = {problem.question for problem in generation.suite.problems}
     warnings = []
-    closed = {each.name for each in sweep.suites if isinstance(each, NanoSuite) and each.family != "chain"}
+    closed = {each.name for each in sweep.suites if isinstance(each, NanoSuite) and each.family in CLOSED_FAMILIES}
     for suite in measured_suites(sweep):
         same = questions & {problem.question for problem in suite.problems}
         if same and suite.name.removesuffix(CONFIRM) not in closed:

@@ -1,7 +1,9 @@
-"""Trains the embedded reasoner from nothing: `python -m data_prep nano recipe=nano_world.yaml out=DIR`.
+"""Trains an embedded reasoner from nothing: `python -m data_prep nano recipe=nano_world.yaml out=DIR`.
 
-A plain loop on one CPU thread (a few minutes), so that the shipped weights can be rebuilt by anyone. The chain length
-grows by a curriculum that moves on when the running loss is low enough; without it many seeds stay on a plateau.
+A plain loop on one CPU thread (minutes), so that the shipped weights can be rebuilt by anyone. The chain length grows
+by a curriculum that moves on when the running loss is low enough; without it many seeds stay on a plateau. With
+`recipe=ways_world.yaml` it is the second world: once the plain chains are learned, they are thought through in several
+ways, with slips (`data_prep.nano_ways`).
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerBase, Qwen3Config, Qwen3ForCausalLM
 
+from data_prep.nano_ways import WORDS, draw_way, draw_ways_question, ways_trace
 from data_prep.nano_world import build_tokenizer, draw_trace
 from data_prep.tokens.padding import pad_right
 from data_prep.tokens.prompts import think_format
 from data_prep.tokens.tokenize import IGNORED, Row, label_trace
+from data_prep.trace import Trace
 from recipes.command import split
 from recipes.data import FormatSection
 from recipes.errors import UserError
@@ -70,31 +74,44 @@ def collate(rows: list[Row]) -> dict[str, torch.Tensor]:
 
 
 class Curriculum:
-    """The longest chain in training: it grows when the running loss (an exponential mean) falls under the threshold."""
+    """What is taught: the longest chain grows when the running loss (an exponential mean) falls under the threshold.
+
+    From `ways_from_step` on, the chains are those of the second world.
+    """
 
     def __init__(self, training: NanoTraining) -> None:
-        self.training, self.stage, self.running_loss = training, 0, 3.0
+        self.training, self.stage, self.running_loss, self.step = training, 0, 3.0, 0
 
     @property
     def max_operations(self) -> int:
         return self.training.curriculum[self.stage]
 
+    @property
+    def with_ways(self) -> bool:
+        return self.training.ways_from_step is not None and self.step >= self.training.ways_from_step
+
+    def draw(self, rng: random.Random, family: str) -> Trace:
+        """One trace of a family, as it is taught at this step."""
+        if family == "chain" and self.with_ways:
+            return ways_trace(draw_way(rng), draw_ways_question(rng), rng)
+        return draw_trace(rng, family, self.max_operations)
+
     def update(self, loss: float) -> None:
+        self.step += 1
         self.running_loss = 0.95 * self.running_loss + 0.05 * loss
         if self.running_loss < self.training.curriculum_loss and self.stage + 1 < len(self.training.curriculum):
             self.stage, self.running_loss = self.stage + 1, 1.0
 
 
 def training_batches(
-    recipe: NanoRecipe, tokenizer: PreTrainedTokenizerBase, curriculum: Curriculum
+    rng: random.Random, tokenizer: PreTrainedTokenizerBase, curriculum: Curriculum
 ) -> Iterator[list[Row]]:
     """Endless batches of freshly drawn traces; the chain length follows the curriculum."""
-    fmt = think_format(FORMAT, tokenizer)
-    rng, shares = random.Random(f"pretraining {recipe.seed}"), recipe.training.mixture
+    fmt, shares = think_format(FORMAT, tokenizer), curriculum.training.mixture
     while True:
         families = rng.choices(list(shares), weights=list(shares.values()), k=256)
-        rows = [label_trace(draw_trace(rng, family, curriculum.max_operations), tokenizer, fmt) for family in families]
-        yield from cut_into_batches(rows, recipe.training.padded_tokens, rng)
+        rows = [label_trace(curriculum.draw(rng, family), tokenizer, fmt) for family in families]
+        yield from cut_into_batches(rows, curriculum.training.padded_tokens, rng)
 
 
 def learning_rate_at(step: int, training: NanoTraining) -> float:
@@ -105,15 +122,14 @@ def learning_rate_at(step: int, training: NanoTraining) -> float:
     return training.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def build(recipe: NanoRecipe, out: Path) -> None:
-    """Trains the model of `recipe` and writes it with its tokenizer to `out` (safetensors)."""
-    torch.set_num_threads(1)
-    tokenizer = build_tokenizer()
-    model, training = build_model(recipe, len(tokenizer)), recipe.training
+def train(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase, training: NanoTraining, rng: random.Random
+) -> None:
+    """One training by its curriculum and its schedule, on traces drawn by `rng`."""
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=training.weight_decay)
     curriculum = Curriculum(training)
     model.train()
-    for step, rows in zip(range(training.steps), training_batches(recipe, tokenizer, curriculum), strict=False):
+    for step, rows in zip(range(training.steps), training_batches(rng, tokenizer, curriculum), strict=False):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(step, training)
         loss = model(**collate(rows), use_cache=False).loss
@@ -123,10 +139,20 @@ def build(recipe: NanoRecipe, out: Path) -> None:
         optimizer.zero_grad()
         curriculum.update(loss.item())
         if step % 50 == 0 or step + 1 == training.steps:
-            print(
-                f"step {step} loss {curriculum.running_loss:.4f} chains up to {curriculum.max_operations}", flush=True
-            )
+            taught = "in several ways" if curriculum.with_ways else f"up to {curriculum.max_operations}"
+            print(f"step {step} loss {curriculum.running_loss:.4f} chains {taught}", flush=True)
     model.eval()
+
+
+def build(recipe: NanoRecipe, out: Path) -> None:
+    """Trains the model of `recipe` and writes it with its tokenizer to `out` (safetensors)."""
+    torch.set_num_threads(1)
+    trainings = [recipe.training] + ([recipe.then] if recipe.then else [])
+    has_ways = any(training.ways_from_step is not None for training in trainings)
+    tokenizer = build_tokenizer(WORDS if has_ways else ())
+    model = build_model(recipe, len(tokenizer))
+    for number, training in enumerate(trainings):
+        train(model, tokenizer, training, random.Random(f"pretraining {recipe.seed}" + " again" * number))
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
 

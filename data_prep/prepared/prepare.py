@@ -22,6 +22,7 @@ from transformers import PreTrainedTokenizerBase
 
 from data_prep.filtering.pipeline import read_and_filter
 from data_prep.ledger import Ledger
+from data_prep.prepared.allowance import Allowance
 from data_prep.prepared.identity import identity
 from data_prep.prepared.length_figure import draw_lengths
 from data_prep.prepared.manifest import Manifest, length_facts, packing_facts
@@ -129,6 +130,7 @@ def _make(
 ) -> None:
     """Writes rows, manifest and figure of `section` into `folder`."""
     lengths, workers = Counter[int](), section.workers or len(os.sched_getaffinity(0))
+    allowance = Allowance(section.labelled_tokens)
     with (
         (folder / LOST).open("w", encoding="utf-8", errors="backslashreplace") as lost,
         RowWriter(folder / ROWS) as writer,
@@ -138,10 +140,11 @@ def _make(
         for batch in _with_news(done, ledger, say):
             _account(batch, section, ledger)
             lengths.update(batch.lengths)
-            writer.write(batch.rows)
+            writer.write(allowance.within(batch.rows, ledger))
     ledger.kept = writer.rows
     if not writer.rows:
         raise UserError(_nothing_left(section, ledger, lengths))
+    allowance.check_spent()
     manifest = _manifest(folder, section, writer, ledger, lengths)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     draw_lengths(manifest, folder / FIGURE)

@@ -16,7 +16,7 @@ from data_prep.traces.rows import COMPRESSED, READERS, Rows, beside_data, file_r
 from recipes.errors import UserError
 from recipes.generation import GenerateTraces
 from recipes.paths import find_path
-from recipes.traces import FileTraces, HubTraces, JsonlTraces, MixtureTraces, NanoTraces, TracesSection
+from recipes.traces import FileTraces, HubTraces, JsonlTraces, MixtureTraces, NanoTraces, TracesSection, WaysTraces
 
 OnError = Literal["stop", "skip"]
 BROKEN = "broken row"
@@ -34,6 +34,8 @@ def read_source(section: TracesSection, on_error: OnError, ledger: Ledger, key: 
     """
     if isinstance(section, NanoTraces):
         yield from _nano(section, ledger)
+    elif isinstance(section, WaysTraces):
+        yield from _ways(section, ledger)
     elif isinstance(section, GenerateTraces):
         raise UserError(
             f"{key}.source=generate: the model has to write these traces first; a run does it by itself, "
@@ -53,6 +55,14 @@ def _nano(section: NanoTraces, ledger: Ledger) -> Iterator[Trace]:
     from data_prep.nano_world import nano_traces
 
     for trace in nano_traces(dict(section.shares.items()), section.size, section.seed, section.max_operations):
+        ledger.read += 1
+        yield trace
+
+
+def _ways(section: WaysTraces, ledger: Ledger) -> Iterator[Trace]:
+    from data_prep.nano_ways import ways_traces
+
+    for trace in ways_traces(section.way, section.answers, section.size, section.seed):
         ledger.read += 1
         yield trace
 

@@ -77,7 +77,7 @@ REFUSED = {
     "sweep.samples=2": "sweep: samples=2 with temperature=0 would repeat one thought; set a temperature or samples=1",
     "sweep.suites.5.size=1": "sweep.suites.5: the list has 2 elements, write 0 to 1",
     "sweep.suites.0.family=chian":
-        "sweep.suites.0.family=chian: allowed: knowledge, shallow, chain; did you mean chain?",
+        "sweep.suites.0.family=chian: allowed: knowledge, shallow, chain, ways; did you mean chain?",
     "data.traces.shares.foo=1": "data.traces.shares.foo: unknown key; allowed: knowledge, shallow, chain",
     "zero.offload_parameters=cpu": "zero: offload_parameters=cpu needs stage=3, got stage=2",
     "model.pruned=x": "give either model.pruned (a ready model) or a prune section (cut one), got both; "

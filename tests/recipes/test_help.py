@@ -34,7 +34,7 @@ def test_the_free_trainer_fields_are_listed_alone() -> None:
 
 
 def test_the_sources_inside_a_mixture_are_listed() -> None:
-    assert "parts.N.traces.source: nano | jsonl | file | hub, required" in help_text(Recipe)
+    assert "parts.N.traces.source: nano | ways | jsonl | file | hub, required" in help_text(Recipe)
 
 
 class Small(Section):

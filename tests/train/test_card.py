@@ -74,6 +74,11 @@ def test_the_lineage_names_model_cut_adapter_and_data(folder: RunFolder, tmp_pat
         assert line in card
 
 
+def test_the_lineage_names_the_second_world(folder: RunFolder, tmp_path: Path) -> None:
+    folder.add_facts({"recipe": FACTS["recipe"] | {"data": {"traces": {"source": "ways"}}}})
+    assert "from the second embedded world" in card_of(folder, 8, tmp_path / "out")
+
+
 @pytest.mark.parametrize(("step", "verdict"), [(8, "RETURNED: all is back"), (4, "PARTIAL: half is back")])
 def test_the_verdict_is_that_of_the_exported_step(step: int, verdict: str, folder: RunFolder, tmp_path: Path) -> None:
     assert verdict in card_of(folder, step, tmp_path / "out").splitlines()

@@ -185,6 +185,14 @@ def test_prepare_reads_the_recipes_traces(tmp_path: Path) -> None:
     assert max(len(row.input_ids) for row in data.rows) <= 40 < data.longest_tokens
 
 
+def test_a_set_ends_at_the_labelled_tokens_of_the_recipe(tmp_path: Path) -> None:
+    thoughts = ["x" * 10] * 8
+    each = prepared(tmp_path, thoughts[:1]).labelled_tokens
+    data = prepared(tmp_path, thoughts, labelled_tokens=3 * each + 1)
+    assert (len(data.rows), data.labelled_tokens) == (3, 3 * each)
+    assert data.manifest["rows"]["lost"] == {"beyond data.labelled_tokens": 5}
+
+
 def test_what_the_run_record_keeps_is_json_and_names_no_row(tmp_path: Path) -> None:
     facts = json.loads(json.dumps(prepared(tmp_path, ["a", "b"]).facts()))
     assert (facts["traces_read"], facts["traces_kept"], "named" in facts["rows"]) == (2, 2, False)

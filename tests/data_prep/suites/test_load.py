@@ -59,6 +59,11 @@ def test_nano_suite() -> None:
     assert (suite.name, suite.grader, len(suite.problems)) == ("facts", "exact", 64)
 
 
+def test_a_suite_of_the_second_world_asks_chains_of_its_lengths() -> None:
+    suite = load_suite(NanoSuite(source="nano", name="ways", family="ways", size=64))
+    assert {problem.question.count("#") for problem in suite.problems} == set(range(2, 17))
+
+
 @pytest.mark.parametrize(("family", "size"), [("knowledge", 64), ("shallow", 154)])
 def test_a_nano_suite_larger_than_its_family_is_refused(family: str, size: int) -> None:
     section = NanoSuite.model_validate({"source": "nano", "name": "s", "family": family, "size": size + 1})

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from data_prep.ledger import Ledger
+from data_prep.nano_ways import ways_traces
 from data_prep.trace import Trace
 from data_prep.traces.sources import OnError, read_source
 from recipes.errors import UserError
-from recipes.traces import FileTraces, HubTraces, JsonlTraces, NanoTraces
+from recipes.traces import FileTraces, HubTraces, JsonlTraces, NanoTraces, WaysTraces
 
 GOOD = {"question": "q", "thinking": "t", "answer": "a"}
 
@@ -171,6 +172,11 @@ def test_nano_traces_follow_the_section() -> None:
     traces = read_all(NanoTraces(source="nano", size=30, shares={"chain": 1.0}, max_operations=3))
     assert len(traces) == 30
     assert {len(trace.thinking.split()) // 4 for trace in traces} == {2, 3}
+
+
+def test_ways_traces_follow_the_section() -> None:
+    traces = read_all(WaysTraces(source="ways", size=30, seed=2, way="foreign_order", answers="right"))
+    assert traces == ways_traces("foreign_order", "right", 30, seed=2)
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from recipes.nano import NanoRecipe
 from recipes.paths import SHIPPED, shipped_recipes
 from recipes.schema import LoraAdapter, NoAdapter
 
-RUNS = [name for name in shipped_recipes() if name != "nano_world.yaml"]
+WORLDS = ["nano_world.yaml", "ways_world.yaml"]
+RUNS = [name for name in shipped_recipes() if name not in WORLDS]
 CHILDREN = [
     "lora_recovery.yaml",
     "full_recovery.yaml",
@@ -23,10 +24,11 @@ CHILDREN = [
     "on_policy_recovery.yaml",
     "qwen3_8b_on_policy.yaml",
 ]
+WAYS = ["ways_recovery.yaml", "ways_own_recovery.yaml", "ways_quick_recovery.yaml", "ways_foreign_recovery.yaml"]
 
 
 def test_every_expected_recipe_is_shipped() -> None:
-    assert set(CHILDREN) | {"nano_world.yaml", "nano_recovery.yaml", "qwen3_8b.yaml"} <= set(shipped_recipes())
+    assert set(CHILDREN) | {*WORLDS, *WAYS, "nano_recovery.yaml", "qwen3_8b.yaml"} <= set(shipped_recipes())
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -34,8 +36,9 @@ def test_a_shipped_recipe_loads_under_its_name(name: str) -> None:
     assert load_recipe([f"recipe={name}"]).name == name.removesuffix(".yaml")
 
 
-def test_the_embedded_reasoners_recipe_loads() -> None:
-    assert load(["recipe=nano_world.yaml"], NanoRecipe).model.layers == 8
+@pytest.mark.parametrize("name", WORLDS)
+def test_an_embedded_reasoners_recipe_loads(name: str) -> None:
+    assert load([f"recipe={name}"], NanoRecipe).model.layers == 8
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -52,7 +55,7 @@ def test_a_written_recipe_means_the_same_to_any_yaml_reader(name: str) -> None:
     assert yaml.safe_load(to_yaml(recipe)) == recipe.model_dump(mode="json")
 
 
-@pytest.mark.parametrize("name", [*CHILDREN, "nano_world.yaml"])
+@pytest.mark.parametrize("name", [*CHILDREN, *WORLDS, *WAYS[1:]])
 def test_the_header_gives_the_command(name: str) -> None:
     assert f"recipe={name}" in (SHIPPED / name).read_text().split("\n")[1]
 
@@ -75,3 +78,10 @@ def test_a_distilling_recipe_differs_from_its_parent_in_the_loss_alone(name: str
         load_recipe([f"recipe={parts.get(each, each)}.yaml"]).recipe.model_dump(mode="json") for each in (name, parent)
     )
     assert {key for key in one if one[key] != other[key]} == {"loss"}
+
+
+@pytest.mark.parametrize("name", WAYS[1:])
+def test_recoveries_of_the_second_world_differ_in_their_traces_alone(name: str) -> None:
+    parent, child = (load_recipe([f"recipe={each}"]).recipe for each in (WAYS[0], name))
+    assert child.data.traces != parent.data.traces and child.data.labelled_tokens is not None
+    assert child.changed(data=child.data.changed(traces=parent.data.traces)) == parent
