@@ -14,6 +14,7 @@ from train.study.findings import ArmFinding, Findings, PairFinding
 from train.study.grid import Arm
 from train.study.page import Block
 from train.study.price import Price
+from train.study.results import ArmResult
 from train.study.returns import SHOWN, half_back_cells
 from train.study.sentences import NAMES, claim_sentence, expectation_sentence, plain, signed
 
@@ -84,11 +85,12 @@ def _titles(found: Findings) -> dict[str, str]:
 def _arms(found: Findings) -> Block:
     numbers = [number for number in NAMES if number in found.arms[0].numbers]
     heads = ["arm", "runs", "lost level back", "gain / unpruned gain", *(HEADS[number] for number in numbers)]
-    lines = [[*_arm_cells(each), *(_number(each, number) for number in numbers)] for each in found.arms]
-    lines += [_reference(found, which, numbers) for which in ("unpruned", "pruned")]
+    lines = [[*_arm_cells(each), *(_number(each, number) for number in numbers), _levels(each)] for each in found.arms]
+    lines += [_line_before(found, arm, "unpruned", numbers) for arm in found.results.arms[:1]]
+    lines += [_line_before(found, arm, "pruned", numbers) for arm in different_cuts(found)]
     text = (
         "Intervals hold for all arms of a column together (95 %), for other problems and other trainings. A dash: what "
-        "is divided by is not shown to be above 0. In brackets behind a level: the lowest and highest training.",
+        "is divided by is not shown to be above 0.",
     )
     return Block("Arms", text, table=Table([*heads, "levels by training"], lines), picture=ARMS_PICTURE)
 
@@ -114,9 +116,21 @@ def _number(each: ArmFinding, number: Number) -> str:
     return signed(value) if number == "gain" else plain(value)
 
 
-def _reference(found: Findings, which: str, numbers: Sequence[Number]) -> list[str]:
-    """A model before training, of the first arm: other arms may have another cut."""
-    arm, budgets = found.results.arms[0], found.results.budgets
+def _levels(each: ArmFinding) -> str:
+    low, high = each.levels
+    return f"{low:.2f} to {high:.2f}"
+
+
+def different_cuts(found: Findings) -> list[ArmResult]:
+    """An arm for each pruned model that the study has, told apart by what it answers."""
+    by_answers = {arm.trainings[0].answers["pruned"].correct.tobytes(): arm for arm in reversed(found.results.arms)}
+    chosen = {arm.name for arm in by_answers.values()}
+    return [arm for arm in found.results.arms if arm.name in chosen]
+
+
+def _line_before(found: Findings, arm: ArmResult, which: str, numbers: Sequence[Number]) -> list[str]:
+    """A model of an arm before training."""
+    budgets = found.results.budgets
     means = [float(arm.values(number, which, budgets).mean()) for number in numbers]
     cells = [f"{mean:+.2f}" if number == "gain" else f"{mean:.2f}" for number, mean in zip(numbers, means, strict=True)]
     return [f"{which}, before training ({arm.name})", "-", "-", "-", *cells, "-"]

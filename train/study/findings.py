@@ -2,7 +2,8 @@
 
 Seeds are pooled by crossing them with problems (`eval.numbers.seeds`): a number is the mean over problems and
 trainings, and its interval holds for other problems and other seeds. Arms' intervals hold for all arms together,
-claims' for all claims together (each has its equal part of the 5 %), paired differences have Holm's correction over the pairs.
+claims' for all claims together (each has its equal part of the 5 %), paired differences have Holm's correction over
+the pairs.
 """
 
 from __future__ import annotations
@@ -98,12 +99,20 @@ def _numbers(budgets: Sequence[int]) -> list[Number]:
 def _arm(arm: ArmResult, results: Results, of_all: Mapping[Number, Pooled | None], error: float) -> ArmFinding:
     budgets = results.budgets
     numbers = {
-        number: seeds_interval(arm.values(number, "run", budgets), scale_of(number, budgets), error, of_all[number])
+        number: _possible(number, seeds_interval(values, scale_of(number, budgets), error, of_all[number]))
         for number in _numbers(budgets)
+        for values in [arm.values(number, "run", budgets)]
     }
     levels = arm.values("level", "run", budgets).mean(axis=1)
     back = {number: share_back(arm, number, budgets, error, of_all[number]) for number in ("level", "gain")}
     return ArmFinding(arm, numbers, back["level"], back["gain"], (float(levels.min()), float(levels.max())))
+
+
+def _possible(number: Number, interval: Interval) -> Interval:
+    """The part of an interval that a number can have: all but a gain are shares."""
+    if number == "gain":
+        return interval
+    return Interval(interval.estimate, max(0.0, interval.low), min(1.0, interval.high))
 
 
 def share_back(
