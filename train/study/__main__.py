@@ -26,11 +26,12 @@ OWN = {
     "gpus": "for plan: GPUs of a cell",
     "card": "for plan: name of the GPUs, such as H100",
     "gpu_memory_gb": "for plan: memory of one GPU in GiB",
+    "base_gb": "for plan: what a rank takes before a model is loaded, in GiB; default: as train.plan finds it, once",
     "traces": "for plan: number of traces, where they cannot be read here (with tokens)",
     "tokens": "for plan: their tokens in all (with traces)",
     "tokens_per_second": "for plan: training tokens per second of a cell, measured by you",
 }
-NUMBERS = ("gpus", "gpu_memory_gb", "traces", "tokens", "tokens_per_second")
+NUMBERS = ("gpus", "gpu_memory_gb", "base_gb", "traces", "tokens", "tokens_per_second")
 WHOLE = ("gpus", "traces", "tokens", "jobs")
 PREEMPTED = 75
 

@@ -6,11 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recipes.errors import UserError
 from recipes.loader import to_yaml
 from runtime.files import write_whole
+from runtime.run_folder import RunFolder
 from train.study.grid import Cell
+
+if TYPE_CHECKING:
+    from train.plan.estimate import Estimate
 
 NAME = "prices.json"
 
@@ -35,19 +40,33 @@ class Price:
 
 def prices(cells: Sequence[Cell], numbers: Mapping[str, float], card: str, folder: Path) -> list[Price]:
     """An estimate for each arm; `folder` gets the recipes that are estimated. What cannot be estimated says why."""
-    arms = list({cell.arm.name: cell for cell in reversed(cells)}.values())[::-1]
-    return [_price(cell, sum(each.arm == cell.arm for each in cells), numbers, card, folder) for cell in arms]
-
-
-def _price(cell: Cell, runs: int, numbers: Mapping[str, float], card: str, folder: Path) -> Price:
     from train.plan.estimate import estimate_run
 
-    file = folder / f"{cell.arm.name}.yaml"
-    write_whole(file, to_yaml(cell.recipe))
-    try:
-        estimate = estimate_run([f"recipe={file}"], numbers, card)
-    except UserError as fault:
-        return Price(cell.arm.name, runs, note=str(fault).splitlines()[0])
+    found: list[Price] = []
+    given = dict(numbers)
+    for cell in first_cells(cells):
+        file, runs = folder / f"{cell.arm.name}.yaml", sum(each.arm == cell.arm for each in cells)
+        write_whole(file, to_yaml(cell.recipe))
+        try:
+            estimate = estimate_run([f"recipe={file}"], given, card)
+        except UserError as fault:
+            found.append(Price(cell.arm.name, runs, note=str(fault).splitlines()[0]))
+            continue
+        # what a process takes before a model is loaded is measured in a process of its own: once is enough
+        given.setdefault("base_gb", estimate.machine.base_bytes / (1 << 30))
+        found.append(_price(cell, runs, estimate))
+    return found
+
+
+def first_cells(cells: Sequence[Cell]) -> list[Cell]:
+    """The first cell of each arm."""
+    by_arm: dict[str, Cell] = {}
+    for cell in cells:
+        by_arm.setdefault(cell.arm.name, cell)
+    return list(by_arm.values())
+
+
+def _price(cell: Cell, runs: int, estimate: Estimate) -> Price:
     facts = estimate.facts()
     return Price(
         arm=cell.arm.name,
@@ -62,13 +81,17 @@ def _price(cell: Cell, runs: int, numbers: Mapping[str, float], card: str, folde
 
 
 def kept_prices(cells: Sequence[Cell], out: Path) -> dict[str, Price]:
-    """Those of a study's arms by name, estimated once on this machine and kept in `out`."""
+    """Those of the arms of finished cells by name, for the traces that they had; estimated once, and kept in `out`."""
     file = out / NAME
     kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
     known = {row["arm"]: Price(**row) for row in kept}
-    missing = [cell for cell in cells if cell.arm.name not in known]
+    missing = [cell for cell in first_cells(cells) if cell.arm.name not in known]
+    for cell in missing:
+        data = RunFolder(cell.folder).facts()["data"]
+        # base_gb is only of memory, which the page does not show, and takes seconds to measure
+        numbers = {"traces": data["traces_kept"], "tokens": data["tokens"], "base_gb": 1.0}
+        known |= {price.arm: price for price in prices([cell], numbers, "", out / "planned")}
     if missing:
-        known |= {price.arm: price for price in prices(missing, {}, "", out / "planned")}
         write_whole(file, json.dumps([asdict(price) for price in known.values()], indent=2) + "\n")
     return known
 
