@@ -11,7 +11,7 @@ from eval.numbers.statistics import Interval
 from eval.show.sections import Table
 from recipes.study import Number, StudyRecipe
 from train.study.findings import ArmFinding, Findings, PairFinding
-from train.study.grid import Arm
+from train.study.grid import Arm, arms_of
 from train.study.page import Block
 from train.study.price import Price
 from train.study.results import ArmResult
@@ -42,6 +42,7 @@ def blocks(
         _tokens(found),
         _first(found),
         _costs(found, prices),
+        _what_arms_are(study),
         _method(found),
     ]
 
@@ -190,6 +191,18 @@ def _cost_cells(each: ArmFinding, prices: Mapping[str, Price]) -> list[str]:
     seconds = [fmean(getattr(training, key) for training in trainings) for key in ("seconds", "sweep_seconds")]
     labelled = fmean(training.labelled_tokens for training in trainings)
     return [each.arm.title, f"{labelled:,.0f}", f"{tokens:,.0f}", flops, *(f"{value:,.0f}" for value in seconds)]
+
+
+def _what_arms_are(study: StudyRecipe) -> Block:
+    arms = [arm for arm in arms_of(study) if not arm.missing]
+    own = [[arm.name, arm.title, "; ".join(_overrides(arm, study)) or "nothing"] for arm in arms]
+    text = (f"Every arm is {study.base} with {'; '.join(study.shared) or 'nothing changed'}, and beside that:",)
+    return Block("What the arms are", text, table=Table(["arm", "title", "changed"], own))
+
+
+def _overrides(arm: Arm, study: StudyRecipe) -> list[str]:
+    layers = arm.layers[1:] if study.shared else arm.layers
+    return [key for layer in layers for key in layer]
 
 
 def _method(found: Findings) -> Block:

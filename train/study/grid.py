@@ -60,7 +60,7 @@ def _variants(name: str, section: ArmSection, study: StudyRecipe) -> Iterator[Ar
     for variant, keys in (section.variants or {"": []}).items():
         yield Arm(
             name=full_name(name, variant),
-            title=f"{section.title}, {variant}" if variant else section.title,
+            title=f"{section.title} {variant}" if variant else section.title,
             layers=tuple(tuple(layer) for layer in [*shared, keys] if layer),
             seeds=tuple(section.seeds or study.seeds),
             missing=missing,

@@ -78,3 +78,10 @@ def test_an_arm_that_was_trained_once_is_named() -> None:
     results = Results("chain", BUDGETS, PROBLEMS, (arm("back", (1,)), arm("not"), arm("unsure")))
     page = {block.heading: block for block in blocks(STUDY, findings(STUDY, results), RECORD, Missing(), {})}
     assert page["How it was computed"].text[-1].endswith("say nothing of other trainings: the arm that is back.")
+
+
+def test_what_an_arm_is_can_be_read() -> None:
+    study = STUDY.changed(shared=["seed=1"], arms={"back": {"title": "t", "keys": ["a=1", "b=2"]}}, claims={}, pairs=[])
+    page = {block.heading: block for block in blocks(study, FOUND, RECORD, Missing(), {})}
+    assert page["What the arms are"].text == ("Every arm is full_recovery.yaml with seed=1, and beside that:",)
+    assert table(page["What the arms are"]).lines == [["back", "t", "a=1; b=2"]]

@@ -57,7 +57,7 @@ def test_an_arm_whose_part_is_null_is_told_and_not_run() -> None:
 
 
 def test_the_title_of_a_variant_names_it() -> None:
-    assert arms_of(loaded().recipe)[0].title == "every parameter, slow"
+    assert arms_of(loaded().recipe)[0].title == "every parameter slow"
 
 
 def test_the_faults_of_all_arms_are_said_at_once(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ claims:
         ([RECIPE, "plan=true", "tokens_per_second=-1"], "tokens_per_second=-1: must be a number above 0"),
         ([RECIPE, "out=o", "seeds=[1, 1]"], "seeds must differ"),
         ([RECIPE, "out=o", "base=nowhere.yaml"], "base=nowhere.yaml: no such file"),
-        ([RECIPE, "out=o", "shared=[prune.layer=1]"], "arm full-1e-5: prune.layer"),
+        ([RECIPE, "out=o", "shared=[prune.layer=1]"], "arm full-low: prune.layer"),
         ([RECIPE, "out=o", "ot=x"], "did you mean out"),
         (["recipe=full_recovery.yaml", "out=o"], "question"),
     ],
@@ -60,7 +60,7 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
 def test_every_arm_of_the_shipped_study_loads(tmp_path: Path) -> None:
     loaded = load_as([RECIPE], StudyRecipe)
     names = {cell.arm.name for cell in cells_of(loaded, tmp_path)}
-    assert {"full-1e-3", "lora-1e-3", "distill", "on_policy", "cut_1", "cut_3", "unpruned_own"} <= names
+    assert {"full-high", "lora-middle", "distill", "on_policy", "cut_1", "cut_3", "unpruned_own"} <= names
     assert {arm.name for arm in arms_of(loaded.recipe)} >= names
 
 
