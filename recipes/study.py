@@ -20,8 +20,9 @@ class ArmSection(Section):
     parts: list[str] = Field(default=[], description="names of `parts`, laid over the base and `shared` in this order")
     keys: list[str] = Field(default=[], description="key=value overrides of its own, laid over its parts")
     variants: dict[str, list[str]] = Field(
-        default={}, description="name to key=value overrides: each is an arm of its own, called "
-        "ARM-NAME, whose title is followed by the name"
+        default={},
+        description="name to key=value overrides: each is an arm of its own, called "
+        "ARM-NAME, whose title is followed by the name",
     )
     seeds: list[int] | None = Field(default=None, min_length=1, description="its seeds, where they are not the study's")
 

@@ -23,9 +23,9 @@ def expectation_sentence(claim: BackClaim | DifferenceClaim, titles: dict[str, s
     why = f" ({claim.why})" if claim.why else ""
     if isinstance(claim, BackClaim):
         more = "more" if claim.expected == "above" else "less"
-        return f"{subject} brings back {more} than {claim.share:.2f} {WHOLES[claim.number]}{why}."
+        return _begun(f"{subject} brings back {more} than {claim.share:.2f} {WHOLES[claim.number]}{why}.")
     other = OF_MODEL.get(claim.against) or titles.get(claim.against, claim.against)
-    return f"{subject} has a {_higher(claim.expected)} {NAMES[claim.number]} than {other}{why}."
+    return _begun(f"{subject} has a {_higher(claim.expected)} {NAMES[claim.number]} than {other}{why}.")
 
 
 def claim_sentence(found: ClaimFinding) -> str:
@@ -42,19 +42,23 @@ def claim_sentence(found: ClaimFinding) -> str:
         start = f"{found.arm.title} and {other} are not told apart in {NAMES[claim.number]}, {AT_THIS_SIZE}"
     else:
         start = f"{found.arm.title} has a {_higher(side)} {NAMES[claim.number]} than {other}, {AT_THIS_SIZE}"
-    return f"{start}: {signed(found.value)}, {found.word}."
+    return _begun(f"{start}: {signed(found.value)}, {found.word}.")
 
 
 def _back(found: ClaimFinding, claim: BackClaim) -> str:
     assert found.arm is not None
     if found.share is None or found.value is None:
         lost = "no loss of level by pruning" if claim.number == "level" else "no gain of the unpruned model"
-        return f"{found.arm.title}: {lost} is shown, so there is nothing to bring back, {AT_THIS_SIZE}."
+        return _begun(f"{found.arm.title}: {lost} is shown, so there is nothing to bring back, {AT_THIS_SIZE}.")
     start = f"{found.arm.title} brings back {plain(found.share)} {WHOLES[claim.number]}, {AT_THIS_SIZE}"
     side = _side(found.value)
     compared = "neither more nor less" if side is None else "more" if side == "above" else "less"
     shown = f"{compared} than {claim.share:.2f}{' is shown' if side is None else ''}"
-    return f"{start}: {shown}, {found.word}."
+    return _begun(f"{start}: {shown}, {found.word}.")
+
+
+def _begun(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _side(value: Interval) -> str | None:

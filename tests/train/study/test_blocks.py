@@ -28,7 +28,7 @@ def table(block: Block) -> Table:
 def test_every_claim_stands_first_and_beside_its_expectation() -> None:
     assert next(iter(PAGE)) == "Answers" and len(PAGE["Answers"].items) == len(STUDY.claims)
     lines = table(PAGE["Expected, and found"]).lines
-    assert lines[0][0] == "the arm that is back brings back more than 0.80 of the level that pruning took."
+    assert lines[0][0] == "The arm that is back brings back more than 0.80 of the level that pruning took."
     assert [line[-1] for line in lines][:3] == ["as expected", "the opposite of what was expected", "undecided"]
     assert lines[-1][1:] == ["-", "not run"]
 

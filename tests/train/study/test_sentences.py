@@ -27,7 +27,7 @@ TITLES = {"back": "SFT alone", "not": "the sham"}
 )
 def test_a_share_that_is_back(value: Interval, word: Word, said: str) -> None:
     found = ClaimFinding("it", BACK, word, arm("back"), None, value, Interval(0.5, 0.4, 0.6))
-    start = "the arm that is back brings back 0.50 [0.40, 0.60] of the level that pruning took, at this size: "
+    start = "The arm that is back brings back 0.50 [0.40, 0.60] of the level that pruning took, at this size: "
     assert claim_sentence(found).startswith(start + said)
 
 
