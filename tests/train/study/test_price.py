@@ -37,11 +37,13 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[Price]:
     return prices(cells(out), {"base_gb": 1.0}, "", out / "planned")
 
 
+@pytest.mark.slow
 def test_an_arm_is_estimated_once_for_all_its_runs(found: list[Price]) -> None:
     full = found[0]
     assert (full.arm, full.runs) == ("full", 2) and full.flops and full.tokens and full.peak_bytes
 
 
+@pytest.mark.slow
 def test_an_arm_without_an_estimate_says_why(found: list[Price]) -> None:
     assert found[1].flops is None and "give traces=N tokens=N" in found[1].note
 
