@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from recipes.errors import UserError
+from recipes.loader import load
 from recipes.study import ArmSection, StudyRecipe, full_name
 
 ARMS = {"one": {"title": "one"}, "two": {"title": "two", "variants": {"slow": [], "fast": []}}}
@@ -57,3 +59,16 @@ def test_the_name_of_a_variant() -> None:
 
 def test_seeds_of_an_arm_are_the_studys_by_default() -> None:
     assert ArmSection(title="a").seeds is None
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("claims.sft_alone.expected=up", "claims.sft_alone.expected=up: allowed: above, below"),
+        ("arms.full.title=null", "arms.full.title=null: must be text"),
+    ],
+)
+def test_a_fault_is_said_with_its_whole_key(argument: str, said: str) -> None:
+    with pytest.raises(UserError) as fault:
+        load(["recipe=study.yaml", argument], StudyRecipe)
+    assert str(fault.value).startswith(said)

@@ -86,6 +86,7 @@ def _price(loaded: Loaded[StudyRecipe], numbers: Mapping[str, float], card: str)
 
 
 def _study(loaded: Loaded[StudyRecipe], out: Path, jobs: int | None) -> int:
+    from runtime.files import writing_fault
     from runtime.ranks import ALONE
     from runtime.run_lock import alone_in
     from train.study.blocks import Missing
@@ -98,6 +99,8 @@ def _study(loaded: Loaded[StudyRecipe], out: Path, jobs: int | None) -> int:
     check_record(loaded, out)
     places = slots(jobs, visible_gpus(), usable_cores())
     open_cells = [cell for cell in cells if not is_finished(cell)]
+    if fault := writing_fault(out):
+        raise UserError(f"out={out}: cannot be written ({fault}); name another folder")
     signal.signal(signal.SIGTERM, _stop)
     with alone_in(out, ALONE, print):
         write_record(loaded, out)

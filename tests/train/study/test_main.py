@@ -64,6 +64,12 @@ def test_every_arm_of_the_shipped_study_loads(tmp_path: Path) -> None:
     assert {arm.name for arm in arms_of(loaded.recipe)} >= names
 
 
+def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file: cannot be written"):
+        main([RECIPE, f"out={tmp_path / 'file'}"])
+
+
 @pytest.mark.slow
 def test_a_study_runs_once_and_a_killed_cell_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = dict(pair.split("=", 1) for pair in SMALL)
