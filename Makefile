@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Programs of the environment (deepspeed, ninja) are found first; nothing is looked up on a hub by the tests.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: setup demo test test-fast bench gpu gpu-quick table cuts lint clean
+.PHONY: setup demo test test-fast bench gpu gpu-quick table cuts study lint clean
 
 setup: $(VENV)/.installed
 
@@ -68,6 +68,10 @@ table: setup
 # The table and the figure of pruning methods in docs/pruning.md.
 cuts: setup
 	$(RUN) python -m train.cuts recipe=full_recovery.yaml out=runs/cuts page=docs/pruning.md
+
+# Remedies side by side on the CPUs, ending in runs/study/study.html; the same command resumes it.
+study: setup
+	$(RUN) python -m train.study recipe=study.yaml out=runs/study
 
 lint: setup
 	$(RUN) ruff format --check .

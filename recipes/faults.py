@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -80,7 +80,7 @@ def _place(loc: tuple[int | str, ...], schema: Model) -> tuple[str, Any]:
             annotation = element
         elif get_origin(annotation) in MAPPINGS and part != "[key]":
             parts.append(str(part))
-            annotation = Any
+            annotation = get_args(annotation)[1]
         else:  # the name of a type that one member of a union wanted
             break
     return ".".join(parts), annotation

@@ -63,6 +63,20 @@ def load_as(arguments: Sequence[str], schema: type[T]) -> Loaded[T]:
     return Loaded(recipe, path.stem, path, command)
 
 
+def load_layers(path: Path, layers: Sequence[Sequence[str]], schema: type[T]) -> Loaded[T]:
+    """The recipe file `path` with several lists of `key=value` laid over it, one after the other, each as the arguments
+    of a command are. Raises UserError as `load_recipe` does."""
+    contents: list[tuple[str, dict[str, Any]]] = []
+    faults: list[str] = []
+    for layer in layers:
+        pairs, wrong = parse_arguments(layer)
+        content, more = nest(pairs)
+        contents.append(("", content))
+        faults += [*wrong, *more]
+    recipe = _validated([*read_layers(path), *contents], schema, faults)
+    return Loaded(recipe, path.stem, path, tuple(argument for layer in layers for argument in layer))
+
+
 def load_arguments(arguments: Sequence[str], schema: type[T]) -> T:
     """`key=value` arguments alone, without a recipe file, as the section `schema`. Raises as `load_recipe` does."""
     if asks_for_help(arguments):

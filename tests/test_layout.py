@@ -44,7 +44,7 @@ IMPORTED_BY = {
     "data_prep.commands": {"data_prep.__main__"},
     "prune.methods": {"prune.make", "train.inputs", "train.sizes"},
     "train.hooks": {"train.main", "train.stages"},
-    "train.plan": set(),
+    "train.plan": {"train.study"},
     "train.stages": {"train.main"},
     "train.main": {"launch.train", "train.__main__"},
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -53,11 +53,22 @@ def _end(numerator: Array, denominator: Array, sign: int, scale: float, error: f
     The skewness correction depends on r, so the end has no closed form as with plain Student intervals: it is bracketed
     by doubling the distance, then found by halving.
     """
-    ratio = numerator.mean(axis=0) / denominator.mean(axis=0)
+
+    def beyond(at: Array) -> NDArray[np.bool_]:
+        low, high = bounds(numerator - at * denominator, scale, error)
+        return np.asarray(high < 0 if sign > 0 else low > 0)
+
+    return ends(numerator.mean(axis=0) / denominator.mean(axis=0), sign, beyond)
+
+
+def ends(ratio: Array, sign: int, is_beyond: Callable[[Array], NDArray[np.bool_]]) -> Array:
+    """Where intervals round `ratio` [columns] end, below (`sign` -1) or above (1); infinite where nothing bounds one.
+
+    is_beyond: of numbers [columns], which lie outside their interval.
+    """
 
     def outside(distance: Array) -> NDArray[np.bool_]:
-        low, high = bounds(numerator - (ratio + sign * distance) * denominator, scale, error)
-        return np.asarray(high < 0 if sign > 0 else low > 0)
+        return is_beyond(ratio + sign * distance)
 
     inside, far = np.zeros_like(ratio), np.ones_like(ratio)
     # Ends: where no distance is outside, the denominator is not shown with this error and nothing bounds the ratio.

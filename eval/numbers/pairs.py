@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -81,6 +81,11 @@ def p_value(values: Array, scale: float) -> float:
         below, above = reach(deviation, skewness, scale, problems, error)
         return bool(mean > below or mean < -above)
 
+    return least_error(excludes)
+
+
+def least_error(excludes: Callable[[float], bool]) -> float:
+    """The least error at which an interval `excludes` 0, by halving; at least 1e-12."""
     low, high = math.log(LEAST_P), 0.0
     if excludes(LEAST_P):
         return LEAST_P

@@ -136,19 +136,38 @@ def by_step(rows: Sequence[Row], suite: str) -> Table:
     return Table(["", "base", "level", "gain per doubling", "termination", "looping", "verdict"], lines)
 
 
-def half_recovered(rows: Sequence[Row], suite: str) -> Table:
+@dataclass(frozen=True)
+class HalfBack:
+    """One number of a suite before training, of both references; step: the first with half of the loss back, None where
+    there is none yet; lost: whether enough was lost to speak of."""
+
+    name: str
+    pruned: float
+    unpruned: float
+    step: int | None
+    lost: bool
+
+
+def half_back(rows: Sequence[Row], suite: str) -> list[HalfBack]:
     """For termination, gain, base and level: the first step with half of the loss back."""
     sweeps = [(step, _values(*at_step(rows, "run", suite, step))) for step in steps(rows, "run", suite)]
     unpruned, pruned = (_values(*newest(rows, model, suite)) for model in ("unpruned", "pruned"))
-    lines = []
+    found = []
     for name in unpruned:
         if name in pruned:
             loss = unpruned[name] - pruned[name]
             first = next((step for step, values in sweeps if values.get(name, -1.0) >= pruned[name] + loss / 2), None)
-            when = "not yet" if first is None else f"step {first}"
-            lines.append(
-                [name, f"{pruned[name]:.2f}", f"{unpruned[name]:.2f}", when if loss > LOST else "was not lost"]
-            )
+            found.append(HalfBack(name, pruned[name], unpruned[name], first, loss > LOST))
+    return found
+
+
+def half_recovered(rows: Sequence[Row], suite: str) -> Table:
+    """`half_back` as a table."""
+    lines = []
+    for each in half_back(rows, suite):
+        when = "not yet" if each.step is None else f"step {each.step}"
+        numbers = [f"{each.pruned:.2f}", f"{each.unpruned:.2f}"]
+        lines.append([each.name, *numbers, when if each.lost else "was not lost"])
     return Table(["", "pruned", "unpruned", "half of the loss recovered at"], lines)
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from recipes.errors import UserError
-from recipes.loader import load, load_recipe, to_yaml
+from recipes.loader import load, load_layers, load_recipe, to_yaml
 from recipes.nano import NanoRecipe
-from recipes.paths import ROOT
+from recipes.paths import ROOT, SHIPPED
 from recipes.schema import Recipe
 
 Load = Callable[..., Recipe]
@@ -103,3 +103,16 @@ def test_a_parent_that_cannot_be_is_refused(tmp_path: Path, text: str, message: 
     with pytest.raises(UserError) as caught:
         load_recipe([f"recipe={path}"])
     assert str(caught.value) == message.format(path=path)
+
+
+def test_layers_of_arguments_are_laid_over_one_another() -> None:
+    layers = [["trainer.max_steps=3", "adapter={method: lora, r: 4}"], ["adapter.r=2"], []]
+    loaded = load_layers(SHIPPED / "full_recovery.yaml", layers, Recipe)
+    assert loaded.recipe.trainer["max_steps"] == 3 and loaded.recipe.adapter.r == 2  # type: ignore[union-attr]
+    assert loaded.command == ("trainer.max_steps=3", "adapter={method: lora, r: 4}", "adapter.r=2")
+
+
+def test_the_faults_of_all_layers_are_said_at_once() -> None:
+    with pytest.raises(UserError) as fault:
+        load_layers(SHIPPED / "full_recovery.yaml", [["--flag"], ["prune.layers=0"]], Recipe)
+    assert len(str(fault.value).splitlines()) == 2

@@ -11,9 +11,11 @@ from recipes.loader import load, load_recipe, to_yaml
 from recipes.nano import NanoRecipe
 from recipes.paths import SHIPPED, shipped_recipes
 from recipes.schema import LoraAdapter, NoAdapter
+from recipes.study import StudyRecipe
 
 WORLDS = ["nano_world.yaml", "ways_world.yaml"]
-RUNS = [name for name in shipped_recipes() if name not in WORLDS]
+STUDIES = [name for name in shipped_recipes() if name.startswith("study")]
+RUNS = [name for name in shipped_recipes() if name not in (*WORLDS, *STUDIES)]
 CHILDREN = [
     "lora_recovery.yaml",
     "full_recovery.yaml",
@@ -41,6 +43,11 @@ def test_an_embedded_reasoners_recipe_loads(name: str) -> None:
     assert load([f"recipe={name}"], NanoRecipe).model.layers == 8
 
 
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_shipped_study_loads(name: str) -> None:
+    assert load([f"recipe={name}"], StudyRecipe).claims
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_a_written_recipe_loads_to_an_equal_one(name: str, tmp_path: Path) -> None:
     recipe = load_recipe([f"recipe={name}"]).recipe
@@ -55,7 +62,7 @@ def test_a_written_recipe_means_the_same_to_any_yaml_reader(name: str) -> None:
     assert yaml.safe_load(to_yaml(recipe)) == recipe.model_dump(mode="json")
 
 
-@pytest.mark.parametrize("name", [*CHILDREN, *WORLDS, *WAYS[1:]])
+@pytest.mark.parametrize("name", [*CHILDREN, *WORLDS, *WAYS[1:], *STUDIES])
 def test_the_header_gives_the_command(name: str) -> None:
     assert f"recipe={name}" in (SHIPPED / name).read_text().split("\n")[1]
 

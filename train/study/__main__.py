@@ -1,0 +1,128 @@
+"""`python -m train.study recipe=study.yaml out=DIR [jobs=N] [key=value …]`: a grid of runs, ending in one page.
+
+Every arm of the recipe is trained with every seed, one process each, as many at a time as there are GPUs or cores. What
+is expected is written down first. The same command resumes where it was stopped: a finished cell is never run again.
+With `plan=true` nothing is run: the price of all runs by `train.plan`.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FrameType
+
+from recipes.command import DONE, FAILED, run, split
+from recipes.errors import UserError
+from recipes.loader import Loaded, load_as
+from recipes.reading import parse_value
+from recipes.study import StudyRecipe
+
+OWN = {
+    "out": "folder of the study: the cells' run folders, what they share, study.json, study.md and study.html",
+    "jobs": "cells that run at a time; default: one for each GPU, without one for each core",
+    "plan": "true: run nothing, and sum what train.plan says of every cell; takes the keys below",
+    "gpus": "for plan: GPUs of a cell",
+    "card": "for plan: name of the GPUs, such as H100",
+    "gpu_memory_gb": "for plan: memory of one GPU in GiB",
+    "base_gb": "for plan: what a rank takes before a model is loaded, in GiB; default: as train.plan finds it, once",
+    "traces": "for plan: number of traces, where they cannot be read here (with tokens)",
+    "tokens": "for plan: their tokens in all (with traces)",
+    "tokens_per_second": "for plan: training tokens per second of a cell, measured by you",
+}
+NUMBERS = ("gpus", "gpu_memory_gb", "base_gb", "traces", "tokens", "tokens_per_second")
+WHOLE = ("gpus", "traces", "tokens", "jobs")
+PREEMPTED = 75
+
+
+def main(arguments: list[str]) -> int:
+    """Checks everything, runs what is not finished, writes the page. The exit code: 1 where a cell failed."""
+    texts, rest = split(arguments, OWN, StudyRecipe)
+    plan = _plan(texts)
+    numbers = {key: number(key, texts[key]) for key in (*NUMBERS, "jobs") if key in texts}
+    loaded = load_as(rest, StudyRecipe)
+    if plan:
+        return _price(loaded, numbers, texts.get("card", ""))
+    if not texts.get("out"):
+        raise UserError("train.study: out=DIR is missing, the folder of the study's runs and page")
+    jobs = int(numbers["jobs"]) if "jobs" in numbers else None
+    return _study(loaded, Path(texts["out"]).absolute(), jobs)
+
+
+def _plan(texts: Mapping[str, str]) -> bool:
+    text = texts.get("plan", "false")
+    if text not in ("true", "false"):
+        raise UserError(f"plan={text}: must be true or false ({OWN['plan']})")
+    wrong = [key for key in (*NUMBERS, "card") if key in texts and text == "false"]
+    if wrong:
+        raise UserError(f"{wrong[0]}={texts[wrong[0]]}: is for an estimate; write plan=true too")
+    return text == "true"
+
+
+def number(key: str, text: str) -> float:
+    """The number above 0 that `text` says. UserError where it says none."""
+    try:
+        value = parse_value(text)
+    except ValueError:
+        value = text
+    kinds = (int,) if key in WHOLE else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not value > 0:
+        raise UserError(
+            f"{key}={text}: must be {'a whole number' if key in WHOLE else 'a number'} above 0 ({OWN[key]})"
+        )
+    return float(value)
+
+
+def _price(loaded: Loaded[StudyRecipe], numbers: Mapping[str, float], card: str) -> int:
+    from eval.show.tables import align
+    from train.study.grid import cells_of
+    from train.study.price import price_lines, prices
+
+    with TemporaryDirectory() as folder:
+        cells = cells_of(loaded, Path(folder) / "out")
+        print(align(price_lines(prices(cells, numbers, card, Path(folder)))))
+    return DONE
+
+
+def _study(loaded: Loaded[StudyRecipe], out: Path, jobs: int | None) -> int:
+    from runtime.files import writing_fault
+    from runtime.ranks import ALONE
+    from runtime.run_lock import alone_in
+    from train.study.blocks import Missing
+    from train.study.cells import is_finished, run_cells, slots, usable_cores, visible_gpus
+    from train.study.grid import arms_of, cells_of
+    from train.study.record import check_record, write_record
+    from train.study.write import write_page
+
+    cells = cells_of(loaded, out)
+    check_record(loaded, out)
+    places = slots(jobs, visible_gpus(), usable_cores())
+    open_cells = [cell for cell in cells if not is_finished(cell)]
+    if fault := writing_fault(out):
+        raise UserError(f"out={out}: cannot be written ({fault}); name another folder")
+    signal.signal(signal.SIGTERM, _stop)
+    with alone_in(out, ALONE, print):
+        write_record(loaded, out)
+        said = f"{len(cells) - len(open_cells)} finished before, {len(places)} at a time"
+        print(f"{len(cells)} cells, {said}", flush=True)
+        failed = {
+            outcome.cell.name: f"failed: {outcome.said}" for outcome in run_cells(open_cells, places) if outcome.code
+        }
+        done = [cell for cell in cells if cell.name not in failed]
+        missing = Missing(tuple(arm for arm in arms_of(loaded.recipe) if arm.missing), tuple(failed.items()))
+        for file in write_page(loaded, done, missing, out) if done else []:
+            print(f"written {file}", flush=True)
+    if failed:
+        print(f"{len(failed)} cells FAILED: {'; '.join(failed)}. The same command runs them again", flush=True)
+    return FAILED if failed else DONE
+
+
+def _stop(signal_number: int, frame: FrameType | None) -> None:
+    """A request to stop: `run_cells` passes it on to the cells, which save."""
+    print("asked to stop: what is finished is kept, and the same command goes on", flush=True)
+    raise SystemExit(PREEMPTED)
+
+
+if __name__ == "__main__":
+    run(main)
