@@ -31,7 +31,8 @@ RECIPES = sorted(
     {
         " ".join(word for word in words if re.match(r"(recipe|[a-z_]+\.[a-z_.]+)=", word))
         for words in COMMANDS
-        if any(word.startswith("recipe=") for word in words) and "_world.yaml" not in " ".join(words)
+        if any(word.startswith("recipe=") for word in words)
+        and not re.search(r"_world\.yaml|recipe=study", " ".join(words))
     }
 )
 
