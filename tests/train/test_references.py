@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors.torch import save_file
 
 from eval.checkpoint import checkpoint_weights
@@ -82,11 +81,11 @@ def test_a_run_has_the_samples_of_its_references(kept: Path, tmp_path: Path) -> 
 @pytest.mark.slow
 def test_changed_weights_are_swept_anew(kept: Path, tmp_path: Path) -> None:
     model = shutil.copytree(MODEL, tmp_path / "model")
-    zeros = {name: torch.zeros_like(tensor) for name, tensor in weights(model).items()}
-    save_file(zeros, model / "model.safetensors", {"format": "pt"})
+    muddled = {name: tensor.flip(0).contiguous() for name, tensor in weights(model).items()}
+    save_file(muddled, model / "model.safetensors", {"format": "pt"})
     cache = shutil.copytree(kept, tmp_path / "cache")
     run_here(small("full", tmp_path / "run", cache, *QUICK, f"model.unpruned={model}"))
-    assert reference(tmp_path / "run", "shallow") == [0.0] * 5
+    assert max(reference(tmp_path / "run", "shallow")) < 0.5  # the model itself has 1.0
 
 
 def test_references_are_rows_of_step_0(full: Path) -> None:
