@@ -29,7 +29,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
         lambda folder: [f"model.pruned={with_a_lying_config(folder / 'model')}", "prune=null"],
         "layers",
     ),
-    "a run folder under a file": (lambda _: [f"run.dir={Path(__file__) / 'run'}"], "cannot be written"),
+    "a run folder under a file": (lambda _: [f"run.dir={Path(__file__) / 'run'}"], "is a file; name another folder"),
 }
 
 
