@@ -3,10 +3,14 @@ loadfile`): by the runs that they look at."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
+
+from runtime.ranks import OF_A_RANK
 
 TOGETHER = {
     "matrix": ("test_zero_matrix.py", "test_elastic.py", "test_global_loss.py"),
@@ -14,6 +18,18 @@ TOGETHER = {
     "alone": ("test_training.py", "test_references.py", "test_feed.py"),
 }
 """files that look at the same expensive runs of tests/train/conftest.py: one worker does each run once"""
+
+
+@pytest.fixture(autouse=True)
+def _ranks_are_forgotten() -> Iterator[None]:
+    """A run in this process says in the environment which rank it is; what comes after it is another one."""
+    before = {name: os.environ.get(name) for name in OF_A_RANK}
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

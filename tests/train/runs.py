@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 from recipes.loader import load_recipe
 from recipes.paths import ROOT
 from recipes.schema import Recipe
-from runtime.ranks import ALONE, Ranks
+from runtime.ranks import ALONE, Ranks, environment_without_ranks
 from runtime.run_folder import RunFolder
 from train import stages
 from train.arguments import make_arguments
@@ -90,7 +90,8 @@ def trainer_of(recipe: Recipe, folder: Path, model: PreTrainedModel) -> Recovery
 
 def environment(**more: str) -> dict[str, str]:
     """The environment of a child process: one thread, the programs of this interpreter, no W&B key."""
-    known = {key: value for key, value in os.environ.items() if not key.startswith(("WANDB_", "RANK", "WORLD_SIZE"))}
+    # a run of this process, too, may have left what a launcher says of ranks
+    known = {key: value for key, value in environment_without_ranks().items() if not key.startswith("WANDB_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{known['PATH']}"
     return {**known, "PATH": path, "OMP_NUM_THREADS": "1", **more}
 
