@@ -69,4 +69,4 @@ def test_training_starts_with_and_without_a_launcher(more: tuple[str, ...], tmp_
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "dry run: recipe, data, suites and batch arithmetic are sound" in done.stdout
+    assert "dry run: recipe, data, suites, batch arithmetic and export are sound" in done.stdout
