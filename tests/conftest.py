@@ -13,7 +13,7 @@ import pytest
 from runtime.ranks import OF_A_RANK
 
 TOGETHER = {
-    "matrix": ("test_zero_matrix.py", "test_elastic.py", "test_global_loss.py"),
+    "matrix": ("test_zero_matrix.py", "test_elastic.py", "test_global_loss.py", "test_distilling.py"),
     "sharded": ("test_two_ranks.py", "test_resume.py", "test_export.py", "test_epochs.py"),
     "alone": ("test_training.py", "test_references.py", "test_feed.py"),
 }
