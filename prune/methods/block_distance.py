@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from prune.families import decoder_layers
 from prune.forward import decoder_output, measuring
-from prune.methods.method import Batches, Choice, check_count, checked_means, least_of_blocks
+from prune.methods.method import Batches, Choice, Counted, checked_means, least_of_blocks
 from recipes.prune import BlockDistancePrune
 
 CHUNK = 4096
@@ -23,19 +23,8 @@ CHUNK = 4096
 
 
 @dataclass(frozen=True)
-class BlockDistance:
+class BlockDistance(Counted):
     section: BlockDistancePrune
-
-    @property
-    def count(self) -> int:
-        return self.section.layers
-
-    @property
-    def calibration_traces(self) -> int:
-        return self.section.calibration_traces
-
-    def check(self, total: int) -> None:
-        check_count(total, self.count)
 
     def choose(self, model: PreTrainedModel, batches: Batches) -> Choice:
         """The score of a layer is the least distance over a block that holds it; of equal blocks the earlier goes."""

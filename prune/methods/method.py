@@ -69,6 +69,23 @@ class Narrowing(Protocol):
         """What it changes of the config, as far as that is known before anything is measured (else the most)."""
 
 
+class Counted:
+    """What methods share whose section says how many layers go, and on how many calibration traces is measured."""
+
+    section: Any
+
+    @property
+    def count(self) -> int:
+        return int(self.section.layers)
+
+    @property
+    def calibration_traces(self) -> int:
+        return int(self.section.calibration_traces)
+
+    def check(self, total: int) -> None:
+        check_count(total, self.count)
+
+
 def check_count(total: int, count: int) -> None:
     """UserError unless removing `count` of `total` layers removes one and keeps one."""
     if not 1 <= count < total:

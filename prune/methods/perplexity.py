@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from data_prep.tokens.tokenize import IGNORED
 from prune.families import decoder_layers
 from prune.forward import Forward, as_given, check_plain, decoder_output, exchanged, head_logits, measuring
-from prune.methods.method import Batches, Choice, check_count, checked_means, least_of_blocks
+from prune.methods.method import Batches, Choice, Counted, checked_means, least_of_blocks
 from recipes.prune import PerplexityPrune
 
 CHUNK = 1024
@@ -28,19 +28,8 @@ Block = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Perplexity:
+class Perplexity(Counted):
     section: PerplexityPrune
-
-    @property
-    def count(self) -> int:
-        return self.section.layers
-
-    @property
-    def calibration_traces(self) -> int:
-        return self.section.calibration_traces
-
-    def check(self, total: int) -> None:
-        check_count(total, self.count)
 
     def choose(self, model: PreTrainedModel, batches: Batches) -> Choice:
         """The scores are the losses of the first step, of each layer that of the best block that holds it."""

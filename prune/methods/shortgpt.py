@@ -16,24 +16,13 @@ from transformers import PreTrainedModel
 
 from prune.families import decoder_layers
 from prune.forward import decoder_output, measuring
-from prune.methods.method import Batches, Choice, check_count, checked_means
+from prune.methods.method import Batches, Choice, Counted, checked_means
 from recipes.prune import ShortGPTPrune
 
 
 @dataclass(frozen=True)
-class ShortGPT:
+class ShortGPT(Counted):
     section: ShortGPTPrune
-
-    @property
-    def count(self) -> int:
-        return self.section.layers
-
-    @property
-    def calibration_traces(self) -> int:
-        return self.section.calibration_traces
-
-    def check(self, total: int) -> None:
-        check_count(total, self.count)
 
     def choose(self, model: PreTrainedModel, batches: Batches) -> Choice:
         influence = block_influence(model, batches)

@@ -37,12 +37,13 @@ def test_each_round_has_the_thoughts_of_its_steps_and_its_horizon(thought: Path)
     ]
 
 
-def test_the_tokens_of_a_step_are_those_of_its_traces_and_thoughts(thought: Path) -> None:
-    """The last row is of the steps 7 and 8: 8 traces and rollouts 24 to 31."""
-    own = [row for file in sorted((thought / "rollouts").glob("round-*.jsonl")) for row in rows(file)[1:]]
-    tokens = sum(len(row["input_ids"]) for row in own if row["number"] >= 24)
-    counted = rows(thought / "metrics.jsonl")[-1]["tokens"]
-    assert tokens < counted < tokens + 8 * 160  # a trace has at most 155 tokens
+def test_with_a_share_of_1_exactly_its_thoughts_are_trained_on(here: Here) -> None:
+    """Two steps of 8, logged in one row."""
+    folder = here("on_policy", *KEYS, "on_policy.share=1", "trainer.max_steps=2", "trainer.save_steps=2")
+    (file,) = (folder / "rollouts").glob("round-*.jsonl")
+    thoughts = rows(file)[1:]
+    (row,) = rows(folder / "metrics.jsonl")
+    assert (len(thoughts), row["tokens"]) == (16, sum(len(each["input_ids"]) for each in thoughts))
 
 
 def test_rounds_are_recorded(thought: Path) -> None:
