@@ -31,9 +31,10 @@ class RunSection(Section):
         description="any: a run may resume with another number of ranks; accumulation (or the micro batch) follows, so "
         "that the global batch stays",
     )
-    live_report: bool = Field(
-        default=True,
-        description="write report.html again after a sweep, as long as all reports take at most 5 % of the time",
+    report: Literal["live", "end", "none"] = Field(
+        default="live",
+        description="when report.html and the figures are written: live, after sweeps too, as long as all reports take "
+        "at most 5 % of the time; end, at the end alone; none (python -m eval.report RUN makes them at any time)",
     )
     stall_seconds: float = Field(
         default=1800.0,

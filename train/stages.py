@@ -162,7 +162,7 @@ def make_recorder(run: Run, references: References, recipe: Recipe, inputs: Inpu
     recorder = SweepRecorder(run, references, verdict, Looks(sweep.every_steps, inputs.arithmetic.steps))
     for sweeps in (references.unpruned, references.pruned):
         recorder.record(sweeps, Cost())
-    if not recipe.run.live_report or not run.is_first_rank:
+    if recipe.run.report != "live" or not run.is_first_rank:
         return recorder
     live = LiveReport(run.folder.path, write)
     live.renew()
@@ -252,11 +252,8 @@ def stop(run: Run, step: int) -> None:
 
 def _last_words(run: Run, recipe: Recipe) -> None:
     """Report, verdict and tracker come first, so that an export that is refused loses none of them."""
-    from eval.show.report import write_report  # matplotlib is not needed before the end
-
     folder = run.folder
-    lines = [f"report  {write_report(folder.path)}"]
-    lines += [f"figure  {figure}" for figure in sorted(folder.figures.glob("*.png"))]
+    lines = [] if recipe.run.report == "none" else _report(folder)
     rows, facts = run.sweep_rows(), folder.facts()
     last_sweep = newest(rows, "run", verdict_suite(rows))[1] or {}
     lines += standing(facts, rows)
@@ -271,6 +268,13 @@ def _last_words(run: Run, recipe: Recipe) -> None:
         _upload(folder, recipe, run.tracker)
     finally:
         _say_where(run.tracker.close(DONE))
+
+
+def _report(folder: RunFolder) -> list[str]:
+    from eval.show.report import write_report  # matplotlib is not needed before the end
+
+    lines = [f"report  {write_report(folder.path)}"]
+    return lines + [f"figure  {figure}" for figure in sorted(folder.figures.glob("*.png"))]
 
 
 def _export(folder: RunFolder, section: ExportSection) -> None:
