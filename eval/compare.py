@@ -1,6 +1,6 @@
 """Several runs side by side: the final sweep of each on the verdict suite.
 
-python -m eval.compare RUN [RUN ...] [out=DIR] [axis=budget|spent]
+python -m eval.compare RUN [RUN ...] [out=DIR] [axis=budget|spent] [html=FILE]
 
 It prints a table and writes DIR/compare.png and DIR/compare.txt.
 """
@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from eval.numbers.groups import clustered, joint_groups
 from eval.numbers.pairs import differences
 from eval.numbers.summary import Row, newest, paired_ids, problem_means, totals, verdict_suite
+from eval.show.comparison import comparison_page
 from eval.show.confirmed import standing_cell
 from eval.show.curves import (
     AXES,
@@ -46,6 +47,7 @@ KEYS = {
     "out": "folder of compare.png and compare.txt; default runs/compare",
     "axis": "what runs along the figure: budget (default), spent, the thinking tokens really spent, or total, "
     "those of answers too",
+    "html": "file of one page with the same, for a browser; default: none is written",
 }
 
 
@@ -204,6 +206,9 @@ def main(arguments: list[str]) -> None:
     print(text)
     print(indent("\n".join(run.summary["verdict_line"] for run in runs if run.summary.get("verdict_line")), "  "))
     print(f"figure: {picture}")
+    if "html" in chosen:
+        write_whole(Path(chosen["html"]), comparison_page(runs, text=text))
+        print(f"page: {chosen['html']}")
 
 
 if __name__ == "__main__":

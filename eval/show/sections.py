@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from eval.numbers.fractions import share_text
@@ -29,19 +29,20 @@ LOST = 0.02  # differences between unpruned and pruned below this are not called
 
 @dataclass(frozen=True)
 class Table:
-    """Text cells; an empty `lines` is shown as "not measured"."""
+    """Text cells; foot: lines that stay below where a reader sorts the others."""
 
     head: list[str]
     lines: list[list[str]]
+    foot: list[list[str]] = field(default_factory=list)
 
 
 def by_budget(rows: Sequence[Row], suite: str) -> Table:
-    """One line per budget, one column per model: accuracy with its interval; the last line is the gain per doubling."""
+    """One line per budget, one column per model: accuracy with its interval; below them the gain per doubling."""
     sweeps = {name: newest(rows, model, suite) for model, name in MODELS.items()}
     budgets = sorted({row["budget"] for at_budgets, _ in sweeps.values() for row in at_budgets})
     lines = [[budget_name(budget), *(_at(rows, budget) for rows, _ in sweeps.values())] for budget in budgets]
-    lines += [["gain per doubling", *(gain_cell(summary) for _, summary in sweeps.values())]] if lines else []
-    return Table(["thinking budget (tokens)", *sweeps], lines)
+    gains = ["gain per doubling", *(gain_cell(summary) for _, summary in sweeps.values())]
+    return Table(["thinking budget (tokens)", *sweeps], lines, [gains] if lines else [])
 
 
 def confirmed(rows: Sequence[Row]) -> Table:
