@@ -201,14 +201,17 @@ def main(arguments: list[str]) -> None:
     out = Path(chosen.get("out", "runs/compare"))
     if fault := writing_fault(out):
         raise UserError(f"out={out}: cannot be written ({fault}); name another folder")
+    page = Path(chosen["html"]) if "html" in chosen else None
+    if page and (fault := "it is a folder" if page.is_dir() else writing_fault(page.parent)):
+        raise UserError(f"html={page}: cannot be written ({fault}); name another file")
     picture = save(joint_figure(runs, AXES[chosen.get("axis", "budget")]), out / "compare.png")
     write_whole(out / "compare.txt", text + "\n")
     print(text)
     print(indent("\n".join(run.summary["verdict_line"] for run in runs if run.summary.get("verdict_line")), "  "))
     print(f"figure: {picture}")
-    if "html" in chosen:
-        write_whole(Path(chosen["html"]), comparison_page(runs, text=text))
-        print(f"page: {chosen['html']}")
+    if page:
+        write_whole(page, comparison_page(runs, text=text))
+        print(f"page: {page}")
 
 
 if __name__ == "__main__":

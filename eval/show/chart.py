@@ -125,13 +125,14 @@ def described(chart: Chart) -> str:
 
 
 def legend(chart: Chart) -> list[tuple[Series | Level, str]]:
-    """What stands in the legend, the main lines first; of several faint lines (without a band) one stands for all."""
-    main = [series for series in chart.series if series.band]
-    faint = [series for series in chart.series if not series.band]
+    """What stands in the legend, the main lines first; of several lines without marks, earlier sweeps, one for all."""
+    main = [series for series in chart.series if series.mark != "none"]
+    faint = [series for series in chart.series if series.mark == "none"]
     named: list[tuple[Series | Level, str]] = [(series, series.label) for series in main]
     named += [(level, level.label) for level in chart.levels]
     if len(faint) > 2:
-        return [*named, (faint[-1], f"earlier, pale to dark: {faint[0].label} to {faint[-1].label}")]
+        first, last = (series.label.removeprefix("recovered, ") for series in (faint[0], faint[-1]))
+        return [*named, (faint[-1], f"earlier sweeps, pale to dark: {first} to {last}")]
     return named + [(each, each.label) for each in faint]
 
 

@@ -32,9 +32,16 @@ def write_report(run_dir: Path) -> Path:
     Raises UserError for a broken line in a .jsonl file.
     """
     folder = RunFolder(run_dir)
-    source = _read(folder)
-    _save_figures(folder.figures, source.rows, source.suite)
-    page = render(
+    rows = read_rows(folder.sweeps)
+    _save_figures(folder.figures, rows, _suite(_text(folder.recipe), rows))
+    write_whole(folder.report, report_page(run_dir))
+    return folder.report
+
+
+def report_page(run_dir: Path) -> str:
+    """The page alone, without the pictures beside it. Raises as `write_report` does."""
+    source = _read(RunFolder(run_dir))
+    return render(
         "report.html.j2",
         name=run_dir.resolve().name,
         subtitle=_subtitle(source),
@@ -43,8 +50,6 @@ def write_report(run_dir: Path) -> Path:
         standing=standing(source.record, source.rows),
         sections=contents(source),
     )
-    write_whole(folder.report, page)
-    return folder.report
 
 
 def _read(folder: RunFolder) -> Source:

@@ -276,13 +276,15 @@ def training(metrics: Sequence[Row], record: dict[str, Any]) -> Table:
 
 
 def sweep_costs(rows: Sequence[Row], suite: str) -> Table:
-    """Seconds of each sweep of all suites, and its peak memory on rank 0, weights not counted."""
+    """Seconds of each sweep of all suites, and its peak memory on rank 0, weights not counted; no lines where neither
+    was measured."""
     lines = []
     for step in steps(rows, "run", suite):
         summary = at_step(rows, "run", suite, step)[1] or {}
         seconds, peak = summary.get("seconds"), summary.get("peak_memory_bytes")
         taken = "-" if seconds is None else f"{seconds:.1f}"
         lines.append([f"step {step}", taken, f"{peak / 1e9:.2f} GB" if peak else "-"])
+    lines = lines if any(line[1:] != ["-", "-"] for line in lines) else []
     return Table(["", "seconds", "peak memory without the weights"], lines)
 
 

@@ -173,7 +173,7 @@ def _shown(row: Mapping[str, Any], model: str, title: str, budgets: Sequence[int
         model=model,
         title=title,
         ending=_ending(row),
-        thinking=shortened(plain(str(row["thinking"])), MOST_CHARACTERS),
+        thinking=plain(shortened(str(row["thinking"]), MOST_CHARACTERS)),
         answers=tuple(_answer(answer) for answer in answers),
         grades="".join(grades.get(budget, NONE) for budget in budgets),
     )
@@ -186,7 +186,7 @@ def _answer(answer: Mapping[str, Any]) -> ShownAnswer:
     return ShownAnswer(
         budgets=", ".join(budget_name(budget) for budget in answer["budgets"]),
         tokens=f"{answer['thinking_tokens']:,}",
-        text=shortened(plain(str(answer["text"])), MOST_ANSWER),
+        text=plain(shortened(str(answer["text"]), MOST_ANSWER)),
         right=bool(answer["correct"]),
         note="; ".join(notes),
     )
@@ -194,16 +194,17 @@ def _answer(answer: Mapping[str, Any]) -> ShownAnswer:
 
 def _ending(row: Mapping[str, Any]) -> str:
     if row["failure"] or not row["answers"]:
-        return f"missing: {shortened(plain(str(row['failure'])), MOST_ANSWER) or 'no answer'}"
+        return f"missing: {plain(shortened(str(row['failure']), MOST_ANSWER)) or 'no answer'}"
     tokens = row["answers"][-1]["thinking_tokens"]
     extended = f", extended {row['extensions']} time(s)" if row["extensions"] else ""
     return ENDS[row["stop"]].format(f"{tokens:,}") + extended
 
 
 def _problem(id: str, asked: Row, thoughts: Sequence[ShownThought]) -> ShownProblem:
-    question, gold = (plain(str(asked.get(key) or "")) for key in ("question", "answer"))
-    shown = shortened(question, MOST_QUESTION), shortened(gold, MOST_ANSWER)
-    return ShownProblem(shortened(plain(id), MOST_ANSWER), *shown, tuple(thoughts))
+    question, gold = (str(asked.get(key) or "") for key in ("question", "answer"))
+    parts = ((id, MOST_ANSWER), (question, MOST_QUESTION), (gold, MOST_ANSWER))
+    id, question, gold = (plain(shortened(text, most)) for text, most in parts)
+    return ShownProblem(id, question, gold, tuple(thoughts))
 
 
 def shortened(text: str, most: int) -> str:
