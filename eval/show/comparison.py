@@ -15,7 +15,7 @@ from eval.show.sections import Table
 MOST_POINTS = 1000
 """of all runs in one figure over steps; of more sweeps, evenly many of each run are drawn"""
 MOST_BANDS = 6
-"""runs; with more their intervals would cover each other"""
+"""runs; with more their intervals would cover each other, and their verdicts the page"""
 LINES: tuple[Line, ...] = ("solid", "dashed", "dotted")
 Number = Callable[[Row], tuple[float, float | None, float | None] | None]
 
@@ -51,6 +51,7 @@ def comparison_page(runs: Sequence[ComparedRun], tables: Sequence[NamedTable] = 
     suite = runs[0].suite
     others = list(dict.fromkeys(name for run in runs for name in suites(run.rows) if name != suite))
     sections = [
+        _verdicts(runs),
         *map(_of_table, tables),
         Section("Accuracy by tokens spent", (), _present([along(runs, suite, SPENT)])),
         Section("Recovery by step", _thinning(runs), by_step(runs)),
@@ -62,9 +63,16 @@ def comparison_page(runs: Sequence[ComparedRun], tables: Sequence[NamedTable] = 
         name=f"{len(runs)} run{'s' * (len(runs) > 1)} compared",
         subtitle=f"Verdict suite: {suite}",
         lead=along(runs, suite, BUDGET),
-        runs=[(run.name, run.summary) for run in runs],
+        runs=[(run.name, run.summary) for run in runs if _banded(runs)],
         sections=sections,
     )
+
+
+def _verdicts(runs: Sequence[ComparedRun]) -> Section:
+    """The verdicts of many runs as a table; those of few stand at the top of the page."""
+    said = [run for run in runs if run.summary.get("verdict_line") and not _banded(runs)]
+    lines = [[run.name, str(run.summary["step"]), run.summary["verdict_line"]] for run in said]
+    return Section("Verdicts", (), (), {"Verdicts": Table(["run", "step", "verdict"], lines)})
 
 
 def _of_table(table: NamedTable) -> Section:

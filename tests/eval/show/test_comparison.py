@@ -62,6 +62,8 @@ def test_many_runs_look_different_and_have_no_bands():
     assert len({look(place) for place in range(3 * len(RUNS))}) == 3 * len(RUNS)
     many = [Run(str(number), made_rows(run_steps=(5, 10))) for number in range(MOST_BANDS + 1)]
     assert not any(series.band for series in along(many, "chain", BUDGET).series)
+    page = comparison_page(many)
+    assert page.count('class="verdict') == 0 and page.count("<td>PARTIAL: gain &lt;b&gt;</td>") == len(many)
 
 
 def test_the_points_of_very_many_sweeps_are_bounded_and_it_is_said():
