@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -156,24 +157,33 @@ def by_step(runs: Sequence[ComparedRun]) -> list[Chart]:
         ("gain", "Gain per doubling of the budget", "gain in accuracy", _gain),
         ("termination", "Thoughts that end by themselves", "share of thoughts", lambda row: _plain(row, "termination")),
     )
+    summaries = [_summaries(run, _most_steps(runs)) for run in runs]
     charts = []
     for name, title, up, number in shown:
-        series = [_over_steps(run, place, number, runs) for place, run in enumerate(runs)]
-        drawn = tuple(each for each in series if each.points)
+        points = [_points_of(number, each) for each in summaries]
+        drawn = tuple(
+            Series(run.name, points[place], *look(place), 2.0, band=_banded(runs))
+            for place, run in enumerate(runs)
+            if points[place]
+        )
         if any(len(each.points) > 1 for each in drawn):
             in_unit = name in ("level", "termination")
             charts.append(Chart(f"steps-{name}", title, "training step", up, drawn, unit_range=in_unit))
     return charts
 
 
-def _over_steps(run: ComparedRun, place: int, number: Number, runs: Sequence[ComparedRun]) -> Series:
-    tone, line = look(place)
-    points = []
-    for step in spread(steps(run.rows, "run", run.suite), _most_steps(runs)):
-        summary = at_step(run.rows, "run", run.suite, step)[1]
-        if summary and (value := number(summary)):
-            points.append(Point(step, *value))
-    return Series(run.name, tuple(points), tone, line, 2.0, band=_banded(runs))
+def _summaries(run: ComparedRun, most: int) -> list[tuple[int, Row]]:
+    """(step, the row with budget null) of at most so many sweeps; the rows are gone through once."""
+    by_step: defaultdict[int, list[Row]] = defaultdict(list)
+    for row in run.rows:
+        if (row["model"], row["suite"]) == ("run", run.suite):
+            by_step[row["step"]].append(row)
+    found = [(step, at_step(by_step[step], "run", run.suite, step)[1]) for step in spread(sorted(by_step), most)]
+    return [(step, summary) for step, summary in found if summary]
+
+
+def _points_of(number: Number, summaries: Sequence[tuple[int, Row]]) -> tuple[Point, ...]:
+    return tuple(Point(step, *value) for step, summary in summaries if (value := number(summary)))
 
 
 def _most_steps(runs: Sequence[ComparedRun]) -> int:
