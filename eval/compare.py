@@ -1,6 +1,6 @@
 """Several runs side by side: the final sweep of each on the verdict suite.
 
-python -m eval.compare RUN [RUN ...] [out=DIR] [axis=budget|spent] [html=FILE]
+python -m eval.compare RUN [RUN ...] [out=DIR] [axis=budget|spent]
 
 It prints a table and writes DIR/compare.png and DIR/compare.txt.
 """
@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 from eval.numbers.groups import clustered, joint_groups
 from eval.numbers.pairs import differences
 from eval.numbers.summary import Row, newest, paired_ids, problem_means, totals, verdict_suite
-from eval.show.comparison import comparison_page
 from eval.show.confirmed import standing_cell
 from eval.show.curves import (
     AXES,
@@ -47,7 +46,6 @@ KEYS = {
     "out": "folder of compare.png and compare.txt; default runs/compare",
     "axis": "what runs along the figure: budget (default), spent, the thinking tokens really spent, or total, "
     "those of answers too",
-    "html": "file of one page with the same, for a browser; default: none is written",
 }
 
 
@@ -201,17 +199,11 @@ def main(arguments: list[str]) -> None:
     out = Path(chosen.get("out", "runs/compare"))
     if fault := writing_fault(out):
         raise UserError(f"out={out}: cannot be written ({fault}); name another folder")
-    page = Path(chosen["html"]) if "html" in chosen else None
-    if page and (fault := "it is a folder" if page.is_dir() else writing_fault(page.parent)):
-        raise UserError(f"html={page}: cannot be written ({fault}); name another file")
     picture = save(joint_figure(runs, AXES[chosen.get("axis", "budget")]), out / "compare.png")
     write_whole(out / "compare.txt", text + "\n")
     print(text)
     print(indent("\n".join(run.summary["verdict_line"] for run in runs if run.summary.get("verdict_line")), "  "))
     print(f"figure: {picture}")
-    if page:
-        write_whole(page, comparison_page(runs, text=text))
-        print(f"page: {page}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from torch import Tensor
 from data_prep.tokens.prompts import encode, render_prompt
 from eval.sweep import SweepSpec
 from recipes.errors import UserError
-from runtime.files import write_rows, write_whole
+from runtime.files import write_whole
 from runtime.run_folder import RunFolder
 
 PROMPTS, PROMPT_TOKENS = 16, 64
@@ -32,13 +32,6 @@ def keep_probes(spec: SweepSpec, suite: str, folder: RunFolder) -> None:
     problems = next(s for s in spec.suites if s.name == suite).problems[:PROMPTS]
     texts = [render_prompt(problem.question, spec.tokenizer, spec.protocol.format) for problem in problems]
     write_whole(folder.probes, json.dumps([encode(text, spec.tokenizer)[-PROMPT_TOKENS:] for text in texts]) + "\n")
-
-
-def keep_problems(spec: SweepSpec, suite: str, folder: RunFolder) -> None:
-    """Keeps questions and answers of the suite that decides: a report shows them above the thoughts about them."""
-    problems = next(s for s in spec.suites if s.name == suite).problems
-    rows = [{"suite": suite, "id": each.id, "question": each.question, "answer": each.answer} for each in problems]
-    write_rows(folder.problems, rows)
 
 
 def read_probes(folder: RunFolder, vocabulary: int) -> Probes:

@@ -42,7 +42,8 @@ from train.model import peft_config, plan_facts
 from train.objective import loss_of_run
 from train.opening import Resume, check_same_facts
 from train.order import fillers
-from train.probes import keep_probes, keep_problems
+from train.probes import keep_probes
+from train.problems import keep_problems
 from train.processes import device
 from train.references import References, both_references
 from train.rollouts import Schedule

@@ -144,13 +144,6 @@ def test_runs_that_group_one_problem_differently_are_not_paired(tmp_path, capsys
     assert "no paired differences: runs put one problem into different groups" in capsys.readouterr().out
 
 
-def test_one_page_has_the_same_for_a_browser(tmp_path, capsys):
-    main([_run(tmp_path / "one"), _run(tmp_path / "two"), f"out={tmp_path}", f"html={tmp_path / 'runs.html'}"])
-    page = (tmp_path / "runs.html").read_text()
-    assert f"page: {tmp_path / 'runs.html'}" in capsys.readouterr().out
-    assert "2 runs compared" in page and "no paired differences: no samples of one, two" in page
-
-
 def test_runs_without_samples_say_why_they_are_not_paired(tmp_path, capsys):
     main([_run(tmp_path / "one"), _run(tmp_path / "two"), f"out={tmp_path}"])
     assert "no paired differences: no samples of one, two" in capsys.readouterr().out
@@ -165,7 +158,6 @@ def test_runs_without_samples_say_why_they_are_not_paired(tmp_path, capsys):
         (["done", "other"], "compare like with like"),
         (["outside"], r"outside/sweeps.jsonl: the suite '../../x' must be a name, not a path"),
         (["done", "axis=time"], "axis=time: not something to draw along; allowed: budget, spent"),
-        (["done", "html=empty"], "html=empty: cannot be written .it is a folder.; name another file"),
         (["done", "ouy=x"], "ouy=x: not a run folder"),
         ([], "at least one run folder"),
     ],

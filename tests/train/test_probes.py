@@ -14,10 +14,9 @@ from data_prep.tokens.prompts import encode, render_prompt
 from eval.sweep import make_sweep_spec
 from recipes.errors import UserError
 from recipes.loader import load
-from runtime.files import read_rows
 from runtime.run_folder import RunFolder
 from tests.train.runs import small
-from train.probes import keep_probes, keep_problems, read_probes
+from train.probes import keep_probes, read_probes
 
 
 def test_the_prompts_are_those_of_the_deciding_suite(tmp_path: Path) -> None:
@@ -28,18 +27,6 @@ def test_the_prompts_are_those_of_the_deciding_suite(tmp_path: Path) -> None:
     first = next(s for s in spec.suites if s.name == "chain").problems[0]
     rendered = render_prompt(first.question, spec.tokenizer, spec.protocol.format)
     assert json.loads(RunFolder(tmp_path).probes.read_text())[0] == list(encode(rendered, spec.tokenizer))[-64:]
-
-
-def test_the_problems_of_the_deciding_suite_are_kept_for_the_report(tmp_path: Path) -> None:
-    recipe = load(small("lora", tmp_path, tmp_path))
-    spec = make_sweep_spec(recipe.sweep, recipe.data.format, load_tokenizer(recipe.model.unpruned, recipe.model))
-    keep_problems(spec, "chain", RunFolder(tmp_path))
-    problems = next(s for s in spec.suites if s.name == "chain").problems
-    kept = read_rows(RunFolder(tmp_path).problems)
-    assert [(row["id"], row["question"], row["answer"]) for row in kept] == [
-        (each.id, each.question, each.answer) for each in problems
-    ]
-    assert {row["suite"] for row in kept} == {"chain"}
 
 
 def test_of_a_long_prompt_the_end_is_kept(tmp_path: Path) -> None:
