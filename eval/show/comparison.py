@@ -51,13 +51,13 @@ def comparison_page(runs: Sequence[ComparedRun], tables: Sequence[NamedTable] = 
     """The page of `runs`, which have names that differ and one verdict suite; text is shown as it is."""
     suite = runs[0].suite
     others = list(dict.fromkeys(name for run in runs for name in suites(run.rows) if name != suite))
+    asked = [_verdicts(runs), *map(_of_table, tables)]
     sections = [
-        _verdicts(runs),
-        *map(_of_table, tables),
+        *(section for section in asked if not section.empty),
         Section("Accuracy by tokens spent", (), _present([along(runs, suite, SPENT)])),
         Section("Recovery by step", _thinning(runs), by_step(runs)),
         Section("Other suites", (), _present([along(runs, name, BUDGET) for name in others])),
-        Section("As text", text=text),
+        *([Section("As text", text=text)] if text else []),
     ]
     return render(
         "comparison.html.j2",

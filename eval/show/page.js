@@ -32,6 +32,12 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   }
 }
+// Regions that scroll are reached by keyboard, and only those.
+const scrolls = new ResizeObserver((entries) => {
+  for (const { target } of entries)
+    target.tabIndex = target.scrollWidth > target.clientWidth || target.scrollHeight > target.clientHeight ? 0 : -1;
+});
+document.querySelectorAll("[role=region][tabindex]").forEach((region) => scrolls.observe(region));
 // Thoughts: which problems are shown, by words and by changed grade at a budget.
 for (const filters of document.querySelectorAll(".filters")) {
   const part = (name) => filters.querySelector(`[name=${name}]`);

@@ -159,8 +159,8 @@ def _first_thoughts(file: Path, model: str, title: str) -> tuple[list[int], dict
             budgets = [int(budget) for budget in json.loads(next(lines, ""))["budgets"]]
             for line in lines:
                 row = json.loads(line)
-                if row["problem"] not in found:
-                    found[str(row["problem"])] = _shown(row, model, title, budgets)
+                if (id := str(row["problem"])) not in found:
+                    found[id] = _shown(row, model, title, budgets)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as fault:
         raise ValueError(f"{file.name} is damaged, it is not the samples file of a sweep ({fault})") from None
     return budgets, found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+SECONDS = 120
+"""that an answer may take; machines of tests are slow at times"""
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"),
@@ -83,8 +86,9 @@ class Tab:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
-            part = os.read(self._receive, 1 << 16)
-            assert part, "the browser is gone"
+            ready, _, _ = select.select([self._receive], [], [], SECONDS)
+            part = os.read(self._receive, 1 << 16) if ready else b""
+            assert part, "the browser is gone" if ready else f"the browser has said nothing for {SECONDS} seconds"
             self._rest += part
         message, _, self._rest = self._rest.partition(b"\0")
         return dict(json.loads(message))
@@ -120,6 +124,10 @@ def a_tab(folder: Path) -> Iterator[Tab]:
         yield Tab(send, receive)
     finally:
         browser.terminate()
-        browser.wait()
+        try:
+            browser.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            browser.kill()
+            browser.wait()
         os.close(send)
         os.close(receive)

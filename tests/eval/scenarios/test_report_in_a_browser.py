@@ -204,6 +204,18 @@ def test_by_keyboard_the_content_comes_first_and_a_head_sorts(tab: Tab, report: 
     assert tab.ask("document.activeElement.parentElement.getAttribute('aria-sort')") == "ascending"
 
 
+def test_only_regions_that_scroll_are_stops_of_the_keyboard(tab: Tab, report: Path) -> None:
+    stops = (
+        "[...document.querySelectorAll('main .scroll')].filter((e) => e.checkVisibility() && e.tabIndex === 0).length"
+    )
+    after_layout = f"new Promise((d) => requestAnimationFrame(() => requestAnimationFrame(() => d({stops}))))"
+    tab.open(report, 1200)
+    wide = tab.ask(after_layout)
+    tab.look(400, "light")
+    narrow = tab.ask(after_layout)
+    assert wide < narrow
+
+
 def test_thoughts_are_filtered_by_words_and_by_changed_grade_at_a_budget(tab: Tab, report: Path) -> None:
     tab.open(report)
     shown = (
