@@ -12,6 +12,7 @@ from eval.show.contents import Section
 from eval.show.curves import BUDGET, SPENT, Axis, Curve, protocol_note
 from eval.show.page import render
 from eval.show.sections import Table
+from eval.show.sweep_charts import of_k, over_k
 
 MOST_POINTS = 1000
 """of all runs in one figure over steps; of more sweeps, evenly many of each run are drawn"""
@@ -56,6 +57,7 @@ def comparison_page(runs: Sequence[ComparedRun], tables: Sequence[NamedTable] = 
         *(section for section in asked if not section.empty),
         Section("Accuracy by tokens spent", (), _present([along(runs, suite, SPENT)])),
         Section("Recovery by step", _thinning(runs), by_step(runs)),
+        Section("Parallel scaling", (), parallel(runs)),
         Section("Other suites", (), _present([along(runs, name, BUDGET) for name in others])),
         *([Section("As text", text=text)] if text else []),
     ]
@@ -147,6 +149,15 @@ def _numbers(reference: Sequence[Row]) -> str:
 
 def _points(rows: Sequence[Row], axis: Axis) -> tuple[Point, ...]:
     return tuple(Point(row[axis.key], row["accuracy"], row["low"], row["high"]) for row in rows if axis.key in row)
+
+
+def parallel(runs: Sequence[ComparedRun]) -> list[Chart]:
+    """pass@k of each run at the largest budget; nothing where all have one thought per problem."""
+    series = [
+        Series(run.name, of_k(run.summary, "pass_at_k"), *look(place), 2.4, band=_banded(runs))
+        for place, run in enumerate(runs)
+    ]
+    return over_k(f"{runs[0].suite}, pass@k", [each for each in series if len(each.points) > 1])
 
 
 def by_step(runs: Sequence[ComparedRun]) -> list[Chart]:

@@ -203,7 +203,12 @@ def _writing(rows: Sequence[Row], suite: str) -> list[Section]:
             (),
             {"Style of thoughts": sections.style(rows, suite)},
         ),
-        Section("Parallel scaling", (), (), {"pass@k and maj@k": sections.parallel(rows, suite)}),
+        Section(
+            "Parallel scaling",
+            (),
+            sweep_charts.parallel(rows, suite),
+            {"pass@k and maj@k": sections.parallel(rows, suite)},
+        ),
     ]
 
 

@@ -19,6 +19,8 @@ from eval.show.chart import (
     UNPRUNED,
     Chart,
     Level,
+    Line,
+    Mark,
     Point,
     Series,
     Tone,
@@ -107,6 +109,38 @@ def _notes(rows: Sequence[Row], suite: str, left_out: int) -> tuple[str, ...]:
     if left_out > 0:
         notes.append(f"{left_out} earlier sweep(s) are not drawn; the sweeps by step are in a table below.")
     return tuple(filter(None, notes))
+
+
+def parallel(rows: Sequence[Row], suite: str) -> list[Chart]:
+    """pass@k and, dotted, maj@k at the largest budget over k; nothing where there was one thought per problem."""
+    looks: tuple[tuple[str, str, Tone, Line, Mark], ...] = (
+        ("unpruned", "unpruned", UNPRUNED, "solid", "square"),
+        ("pruned", "pruned", PRUNED, "dashed", "triangle"),
+        ("run", "recovered", RUN, "solid", "circle"),
+    )
+    summaries = {model: newest(rows, model, suite)[1] or {} for model, *_ in looks}
+    series = [
+        Series(f"{title}, pass@k", of_k(summaries[model], "pass_at_k"), tone, line, 2.4, mark)
+        for model, title, tone, line, mark in looks
+    ]
+    series += [
+        Series(f"{title}, maj@k", of_k(summaries[model], "maj_at_k"), tone, "dotted", 2.0, mark, band=False)
+        for model, title, tone, _, mark in looks
+    ]
+    return over_k(suite, [each for each in series if len(each.points) > 1])
+
+
+def of_k(summary: Row, key: str) -> tuple[Point, ...]:
+    """The points of pass_at_k or maj_at_k of a row with budget null; () where it has none."""
+    return tuple(Point(each["k"], each["value"], each.get("low"), each.get("high")) for each in summary.get(key) or [])
+
+
+def over_k(suite: str, series: Sequence[Series]) -> list[Chart]:
+    """The chart of such lines; none without lines."""
+    ticks = tuple(sorted({point.x for each in series for point in each.points}))
+    title = f"{suite}: several thoughts per problem, at the largest budget"
+    chart = Chart("several-thoughts", title, "thoughts k", "accuracy", tuple(series), "log2", ticks=ticks)
+    return [chart] if series else []
 
 
 def by_step(rows: Sequence[Row], suite: str) -> list[Chart]:

@@ -7,10 +7,11 @@ problems are shown is chosen so that every change of grade at the largest budget
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import filterfalse, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ MOST_CHARACTERS = 5000
 MOST_QUESTION, MOST_ANSWER = 1500, 400
 MOST_BYTES = 1_200_000
 """of all thoughts on a page, as they stand in it"""
+LATER = re.compile(r'\{"problem": "(?:[^"\\]|\\.)*", "sample": [1-9]')
+"""how the line of a second or later thought begins: there may be gigabytes of them, and they are not parsed"""
 RIGHT, WRONG, NONE = "1", "0", "-"
 ENDS = {
     "close": "ended by itself after {} tokens",
@@ -157,7 +160,7 @@ def _first_thoughts(file: Path, model: str, title: str) -> tuple[list[int], dict
     try:
         with file.open(encoding="utf-8", newline="\n") as lines:
             budgets = [int(budget) for budget in json.loads(next(lines, ""))["budgets"]]
-            for line in lines:
+            for line in filterfalse(LATER.match, lines):
                 row = json.loads(line)
                 if (id := str(row["problem"])) not in found:
                     found[id] = _shown(row, model, title, budgets)

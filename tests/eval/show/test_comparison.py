@@ -6,7 +6,7 @@ import pytest
 
 from eval.numbers.summary import newest
 from eval.show.chart import RUNS
-from eval.show.comparison import MOST_BANDS, MOST_POINTS, along, by_step, comparison_page, look
+from eval.show.comparison import MOST_BANDS, MOST_POINTS, along, by_step, comparison_page, look, parallel
 from eval.show.curves import BUDGET
 from tests.eval.show.made_rows import made_rows
 
@@ -51,6 +51,12 @@ def test_recovery_by_step_has_a_line_for_each_run(runs):
     level = next(chart for chart in by_step(runs) if chart.name == "steps-level")
     points = {series.label: [(point.x, round(point.y, 2)) for point in series.points] for series in level.series}
     assert points == {"a <b>": [(5, 0.45), (10, 0.7)], "c": [(5, 0.45), (8, 0.6)]}
+
+
+def test_several_thoughts_have_a_line_for_each_run(runs):
+    (chart,) = parallel(runs)
+    assert [series.label for series in chart.series] == ["a <b>", "c"]
+    assert [(point.x, point.y) for point in chart.series[0].points] == [(1, 0.7), (2, 0.8)]
 
 
 def test_differing_protocols_are_named(runs):

@@ -51,7 +51,7 @@ def test_a_full_report(run_dir):
     ):
         assert text in page, text
     drawn = re.findall('<svg [^>]*aria-labelledby="([^" ]*)-title ', page)
-    assert drawn[0] == "accuracy-budget-1" and len(set(drawn)) == len(drawn) == 10
+    assert drawn[0] == "accuracy-budget-1" and len(set(drawn)) == len(drawn) == 11
     assert sorted(file.name for file in (run_dir / "figures").iterdir()) == [
         "accuracy_by_budget.png",
         "accuracy_by_tokens_spent.png",
@@ -96,7 +96,7 @@ def test_references_alone(tmp_path):
     (tmp_path / "sweeps.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made_rows(run_steps=())))
     (tmp_path / "run.json").write_text('{"id": ')
     page = report_page(tmp_path)
-    assert page.count('<svg viewBox="0 0 640') == 3 and "Verdict: not measured" in page and "not readable" in page
+    assert page.count('<svg viewBox="0 0 640') == 4 and "Verdict: not measured" in page and "not readable" in page
 
 
 def test_a_confirmation_stands_beside_the_verdict(run_dir):

@@ -1,6 +1,6 @@
 """The charts of a run's sweeps: which lines, which values, what is said below."""
 
-from eval.show.sweep_charts import EARLIER_DRAWN, by_budget, by_step, by_tokens, others
+from eval.show.sweep_charts import EARLIER_DRAWN, by_budget, by_step, by_tokens, others, parallel
 from tests.eval.show.made_rows import by_likelihood, made_rows
 
 
@@ -37,6 +37,16 @@ def test_tokens_spent_lie_where_they_were_measured():
 def test_other_suites_with_several_budgets_have_a_chart():
     rows = by_likelihood() + made_rows("shallow") + made_rows()
     assert [chart.title.split(":")[0] for chart in others(rows, "chain")] == ["shallow"]
+
+
+def test_several_thoughts_have_a_line_for_each_model_over_k():
+    rows = made_rows()
+    rows[-1]["maj_at_k"] = [{"k": 1, "value": 0.5, "low": 0.4, "high": 0.6}, {"k": 2, "value": 0.6}]
+    (chart,) = parallel(rows, "chain")
+    assert lines(chart)["pruned, pass@k"] == [(1, 0.7), (2, 0.8)] and chart.ticks == (1, 2)
+    assert lines(chart)["recovered, maj@k"] == [(1, 0.5), (2, 0.6)] and len(chart.series) == 4
+    alone = [row | {"pass_at_k": None} for row in made_rows()]
+    assert parallel(alone, "chain") == []
 
 
 def test_recovery_begins_with_the_pruned_model_and_has_the_unpruned_one_as_levels():

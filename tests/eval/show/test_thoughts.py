@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from eval.samples import GradedThought
 from eval.show.thoughts import (
+    LATER,
     MOST_PROBLEMS,
     ShownProblem,
     ShownThought,
@@ -13,6 +15,7 @@ from eval.show.thoughts import (
     side_by_side,
     within,
 )
+from runtime.files import as_lines
 from tests.eval.show.made_rows import made_thought, write_thoughts
 
 PLACES = {"unpruned": 0, "pruned": 0, "run": 10}
@@ -97,6 +100,15 @@ def test_marks_that_turn_letters_are_written_out(tmp_path):
     write_thoughts(tmp_path, "run", 10, [made_thought("p\u202e1", "11", "a\u2067b\x1b[2J")])
     (problem,) = side_by_side(tmp_path / "samples", {"run": 10}, "chain", []).problems
     assert problem.id == "p\\u202e1" and problem.thoughts[0].thinking == "a\\u2067b\\x1b[2J"
+
+
+def test_the_line_of_a_later_thought_is_known_by_its_begin():
+    lines = [
+        as_lines([GradedThought(problem, sample, "close", 0, "so", ()).row()])
+        for problem in ("p", 'a "quoted" \\ one')
+        for sample in (0, 1, 12)
+    ]
+    assert [bool(LATER.match(line)) for line in lines] == [False, True, True] * 2
 
 
 def test_the_first_thought_about_a_problem_counts(tmp_path):
