@@ -48,8 +48,8 @@ class NamedTable(Protocol):
     def notes(self) -> Sequence[str]: ...
 
 
-def comparison_page(runs: Sequence[ComparedRun], tables: Sequence[NamedTable] = (), text: str = "") -> str:
-    """The page of `runs`, which have names that differ and one verdict suite; text is shown as it is."""
+def comparison_page(runs: Sequence[ComparedRun], tables: Sequence[NamedTable] = (), notes: Sequence[str] = ()) -> str:
+    """The page of `runs`, which have names that differ and one verdict suite; notes stand at its top."""
     suite = runs[0].suite
     others = list(dict.fromkeys(name for run in runs for name in suites(run.rows) if name != suite))
     asked = [_verdicts(runs), *map(_of_table, tables)]
@@ -59,7 +59,6 @@ def comparison_page(runs: Sequence[ComparedRun], tables: Sequence[NamedTable] = 
         Section("Recovery by step", _thinning(runs), by_step(runs)),
         Section("Parallel scaling", (), parallel(runs)),
         Section("Other suites", (), _present([along(runs, name, BUDGET) for name in others])),
-        *([Section("As text", text=text)] if text else []),
     ]
     return render(
         "comparison.html.j2",
@@ -67,6 +66,7 @@ def comparison_page(runs: Sequence[ComparedRun], tables: Sequence[NamedTable] = 
         subtitle=f"Verdict suite: {suite}",
         lead=along(runs, suite, BUDGET),
         runs=[(run.name, run.summary) for run in runs if _banded(runs)],
+        notes=notes,
         sections=sections,
     )
 

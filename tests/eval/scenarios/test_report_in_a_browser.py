@@ -117,7 +117,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
     page = tmp_path_factory.mktemp("compared") / "page.html"
     runs = [Run(f"{HOSTILE} {number}", made_rows(run_steps=(5, 5 + number))) for number in range(1, 4)]
-    page.write_text(comparison_page(runs, (), HOSTILE), encoding="utf-8")
+    page.write_text(comparison_page(runs, (), [HOSTILE]), encoding="utf-8")
     return page
 
 

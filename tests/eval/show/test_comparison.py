@@ -79,12 +79,12 @@ def test_the_points_of_very_many_sweeps_are_bounded_and_it_is_said():
     assert "Of each run at most 500 of up to 501 sweeps are drawn" in comparison_page(runs)
 
 
-def test_the_page_has_verdicts_tables_and_text_all_escaped(runs):
+def test_the_page_has_verdicts_tables_and_notes_all_escaped(runs):
     tables = [
         Named("keys that differ", ("run", "seed"), (("a <b>", "1"), ("c", "2")), ("note <i>",)),
         Named("no pairs: <why>", ("",), ()),
     ]
-    page = comparison_page(runs, tables, "plain <text>")
+    page = comparison_page(runs, tables, ["at its <best>"])
     for text in (
         "2 runs compared",
         "a &lt;b&gt;, step 10",
@@ -92,7 +92,7 @@ def test_the_page_has_verdicts_tables_and_text_all_escaped(runs):
         '<h2 id="keys-that-differ-title">',
         "note &lt;i&gt;",
         "No pairs: &lt;why&gt;",
-        "plain &lt;text&gt;",
+        "at its &lt;best&gt;",
     ):
         assert text in page, text
     assert "<b>" not in page and "<i>" not in page and page.count("<script") == 1
