@@ -94,7 +94,7 @@ def kept(rows: Sequence[Row], suite: str) -> Table:
     lines = [
         [names[key], undefined[key] if row["fraction"] is None else share_text(row)] for key, row in shares.items()
     ]
-    return Table(["", "share that is back"], lines)
+    return Table(["share", "share that is back"], lines)
 
 
 def token_factors(rows: Sequence[Row], suite: str) -> Table:
@@ -134,7 +134,7 @@ def by_step(rows: Sequence[Row], suite: str) -> Table:
                         summary.get("verdict") or "-",
                     ]
                 )
-    return Table(["", "base", "level", "gain per doubling", "termination", "looping", "verdict"], lines)
+    return Table(["model", "base", "level", "gain per doubling", "termination", "looping", "verdict"], lines)
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def half_recovered(rows: Sequence[Row], suite: str) -> Table:
         when = "not yet" if each.step is None else f"step {each.step}"
         numbers = [f"{each.pruned:.2f}", f"{each.unpruned:.2f}"]
         lines.append([each.name, *numbers, when if each.lost else "was not lost"])
-    return Table(["", "pruned", "unpruned", "half of the loss recovered at"], lines)
+    return Table(["number", "pruned", "unpruned", "half of the loss recovered at"], lines)
 
 
 def _values(at_budgets: Sequence[Row], summary: Row | None) -> dict[str, float]:
@@ -218,7 +218,7 @@ def style(rows: Sequence[Row], suite: str) -> Table:
                 name = f"step {step}" if model == "run" else title
                 lines.append([name, f"{counted['words']:.0f}", *thought_cells(summary, at_budgets[-1])])
                 lines += _judged(name, counted.get("judged"))
-    return Table(["", "words", *THOUGHT_HEAD], lines)
+    return Table(["model", "words", *THOUGHT_HEAD], lines)
 
 
 def _judged(name: str, judged: Row | None) -> list[list[str]]:
@@ -285,7 +285,7 @@ def sweep_costs(rows: Sequence[Row], suite: str) -> Table:
         taken = "-" if seconds is None else f"{seconds:.1f}"
         lines.append([f"step {step}", taken, f"{peak / 1e9:.2f} GB" if peak else "-"])
     lines = lines if any(line[1:] != ["-", "-"] for line in lines) else []
-    return Table(["", "seconds", "peak memory without the weights"], lines)
+    return Table(["sweep", "seconds", "peak memory without the weights"], lines)
 
 
 def facts(record: Any) -> Table:

@@ -16,7 +16,7 @@ from eval.show.chart import Chart, Level, Point, Series, Tone, described, number
 from recipes.terminal import plain
 
 WIDTH, HEIGHT = 640.0, 360.0
-LEFT, RIGHT, TOP, BOTTOM = 74.0, 22.0, 36.0, 64.0
+LEFT, RIGHT, TOP, BOTTOM = 74.0, 42.0, 44.0, 64.0
 LETTER, NARROW_LETTER = 7.6, 12.0
 """the width of a letter, in units of the drawing, in a broad figure and in a narrow one (page.css)"""
 DASHES = {"solid": None, "dashed": "8 5", "dotted": "2 5"}
@@ -125,7 +125,7 @@ def _up_axis(frame: Frame, chart: Chart) -> Iterator[Markup]:
         y = frame.y(tick)
         yield tag("path", d=f"M{LEFT:.1f} {y:.1f}H{WIDTH - RIGHT:.1f}", class_="grid")
         yield _text(_short(tick), LEFT - 9, y + 5, "end", "tick")
-    yield _text(chart.up, 4, 17, "start", "axis")
+    yield _text(chart.up, 4, 21, "start", "axis")
 
 
 def _short(value: float) -> str:
@@ -139,7 +139,7 @@ def _short(value: float) -> str:
 def _along_axis(frame: Frame, chart: Chart) -> Iterator[Markup]:
     floor = HEIGHT - BOTTOM
     yield tag("path", d=f"M{LEFT:.1f} {floor:.1f}H{WIDTH - RIGHT:.1f}", class_="floor")
-    ticks = [*chart.ticks] or _ticks(frame)
+    ticks = [*chart.ticks] or _ticks(frame, any(point.x == 0 for series in chart.series for point in series.points))
     named = [(frame.x(tick), number(tick) if tick or not frame.logarithmic else chart.zero) for tick in ticks]
     broad, narrow = fitting(named, LETTER), fitting(named, NARROW_LETTER)
     for x, name in named:
@@ -149,13 +149,14 @@ def _along_axis(frame: Frame, chart: Chart) -> Iterator[Markup]:
     yield _text(chart.along, WIDTH - RIGHT, HEIGHT - 9, "end", "axis")
 
 
-def _ticks(frame: Frame) -> list[float]:
+def _ticks(frame: Frame, from_zero: bool) -> list[float]:
+    """Steps of training are whole; on a logarithmic axis powers of two above the smallest value, and 0 apart."""
     if not frame.logarithmic:
         return [tick for tick in round_ticks(frame.left, frame.right, 6) if tick == int(tick) or frame.right < 6]
-    first, last = math.ceil(math.log2(frame.left)), math.floor(math.log2(frame.right))
+    first, last = math.ceil(math.log2(2 * frame.apart)), math.floor(math.log2(frame.right))
     powers = [2.0**power for power in range(first, last + 1, 1 + max(0, last - first) // 8)]
-    halves = [1.5 * power for power in (2.0 ** (first - 1), *powers) if frame.left <= 1.5 * power <= frame.right]
-    return sorted([*powers, *halves]) if len(powers) < 4 else powers
+    halves = [1.5 * power for power in (2.0 ** (first - 1), *powers) if 2 * frame.apart <= 1.5 * power <= frame.right]
+    return [*([0.0] if from_zero else []), *(sorted([*powers, *halves]) if len(powers) < 4 else powers)]
 
 
 def fitting(named: Sequence[tuple[float, str]], letter: float) -> list[tuple[float, str]]:

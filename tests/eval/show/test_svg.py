@@ -86,3 +86,10 @@ def test_names_of_others_are_text():
 def test_a_swatch_shows_dashes_and_mark():
     picture = str(swatch(Series("a", (Point(1, 1),), PRUNED, "dashed", mark="square")))
     assert 'stroke-dasharray="8 5"' in picture and "<rect" in picture and 'aria-hidden="true"' in picture
+
+
+def test_tokens_spent_have_round_marks_and_their_zero():
+    chart = a_chart([(0, 0.1), (410.0, 0.2), (26214.0, 0.9)], scale="log2", zero="0")
+    assert [name for name in texts(chart) if name not in ("0.2", "0.4", "0.6", "0.8", "1")] == [
+        *("0", "0", "512", "1,024", "2,048", "4,096", "8,192", "16,384"),
+    ]
