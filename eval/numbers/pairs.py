@@ -74,7 +74,7 @@ def _corrected(
     weights = np.stack([number.weights for number in kind], axis=1)  # [budgets, numbers]
     scales = np.array([number.scale for number in kind])
     values = {name: each @ weights for name, each in means.items()}  # [problems, numbers]
-    raw = []
+    raw: list[tuple[str, str, str, int | None, float, float, float, float]] = []
     for first, with_first in groupby(pairs, key=lambda pair: pair[0]):
         seconds = [second for _, second in with_first]
         # all seconds of one first together: a loop over thousands of pairs would take most of the time
@@ -83,8 +83,8 @@ def _corrected(
         estimate = paired.mean(axis=0)
         for i, second in enumerate(seconds):
             for k, number in enumerate(kind):
-                numbers = (float(each[i, k]) for each in (estimate, low, high, p))
-                raw.append((first, second, number.what, number.budget, *numbers))
+                at = [float(each[i, k]) for each in (estimate, low, high, p)]
+                raw.append((first, second, number.what, number.budget, at[0], at[1], at[2], at[3]))
     adjusted = holm([row[-1] for row in raw])
     return [Difference(*row, adjusted=value) for row, value in zip(raw, adjusted, strict=True)]
 
