@@ -9,10 +9,12 @@ output holds nothing else; what was written is said on standard error.
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from textwrap import fill
@@ -74,6 +76,14 @@ def comparison_text(content: Mapping[str, Any], said: Sequence[str]) -> str:
     return "\n\n".join([*parts, *(fill(text, WIDTH) for text in [*said, *lines])])
 
 
+def _json(content: Mapping[str, Any]) -> str:
+    """One key per line: indented all the way down, the pairs of a hundred runs would be 400,000 lines."""
+    lines = (
+        f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}" for key, value in content.items()
+    )
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 def _texts(content: Mapping[str, Any], said: Sequence[str], form: str) -> dict[str, str]:
     """File name -> text; the first is what is printed."""
     name = f"compare.{ENDINGS[form]}"
@@ -82,13 +92,24 @@ def _texts(content: Mapping[str, Any], said: Sequence[str], form: str) -> dict[s
     if form == CSV:
         return {name: as_csv(flat_models(content)), "compare_pairs.csv": as_csv(flat_pairs(content))}
     if form == JSON:
-        return {
-            name: json.dumps({**content, "notes": list(said)}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        }
+        return {name: _json({**content, "notes": list(said)})}
     write, escape = (as_markdown, markdown) if form == "markdown" else (as_latex, latex)
     return {name: "\n\n".join([*map(write, tables(content)), *map(escape, said)]) + "\n"}
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the collector of cycles: rows are trees, and it would walk all of them again for every few thousand."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_no_collection()
 def main(arguments: list[str]) -> None:
     """Prints the comparison of the run folders in `arguments` and writes it with its figures under out=."""
     values, folders = split(arguments, KEYS)

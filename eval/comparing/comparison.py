@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from eval.comparing.finished import Finished
 from eval.comparing.pairing import Pairs
 from eval.comparing.recipe_keys import Absent, differing
-from eval.numbers.summary import Row, newest
+from eval.numbers.summary import Row
 
 REFERENCES = ("unpruned", "pruned")
 OF_A_SWEEP = (
@@ -64,7 +64,7 @@ def references(runs: Sequence[Finished]) -> list[Reference]:
     """The unpruned and the pruned models of `runs`; one that several share (the same rows) is there once."""
     found = []
     for model in REFERENCES:
-        of_runs = [(run.name, *newest(run.rows, model, run.suite)) for run in runs]
+        of_runs = [(run.name, *run.newest(model, run.suite)) for run in runs]
         swept = [(str(final), name, final, summary) for name, final, summary in of_runs if final]
         order = {text: place for place, text in reversed([*enumerate(text for text, *_ in swept)])}
         swept.sort(key=lambda each: order[each[0]])  # stable: equal ones together, by their first run
@@ -98,7 +98,7 @@ def document(runs: Sequence[Finished], pairs: Pairs, against: str | None = None)
             "groups": pairs.groups,
             "against": against,
             "why_none": pairs.why_none or None,
-            "differences": [asdict(each) for each in pairs.differences],
+            "differences": [dict(vars(each)) for each in pairs.differences],
         },
     }
 
@@ -122,7 +122,7 @@ def run_facts(run: Finished) -> dict[str, Any]:
         "adapter": (recipe.get("adapter") or {}).get("method"),
         "rank": (recipe.get("adapter") or {}).get("r"),
         "step": run.summary["step"],
-        "last_sweep_step": run.steps[-1],
+        "last_sweep_step": run.own_steps[-1],
         "tokens": run.totals.get("tokens"),
         "seconds": seconds,
         "seconds_with_sweeps": None if seconds is None or in_sweeps is None else seconds + in_sweeps,

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from eval.comparing.comparison import references
 from eval.comparing.finished import Finished
-from eval.numbers.summary import Row, at_step, newest, suites
+from eval.numbers.summary import Row, suites
 from eval.show.curves import (
     BUDGET,
     GREY,
@@ -61,12 +61,12 @@ def joint_curves(runs: Sequence[Finished], suite: str) -> list[Curve]:
     """The curve of each run at its chosen sweep, and those of the references; one that runs share is drawn once."""
     joint = []
     for run, colour in zip(runs, colours(len(runs)), strict=True):
-        rows = tuple(at_step(run.rows, "run", suite, run.summary["step"])[0])
+        rows = tuple(run.sweep("run", suite, run.summary["step"])[0])
         joint += [Curve(run.name, rows, colour, "-", 2.2, _band(runs))] if rows else []
     for model, (colour, line) in reversed(STYLES.items()):
         distinct: dict[str, tuple[str, tuple[Row, ...]]] = {}
         for run in runs:
-            rows = tuple(newest(run.rows, model, suite)[0])
+            rows = tuple(run.newest(model, suite)[0])
             if rows:
                 distinct.setdefault(str(rows), (run.name, rows))
         for name, rows in distinct.values():
@@ -154,8 +154,8 @@ def _over_steps(
     where no sweep of a run has it."""
     drawn = False
     for run, colour in zip(runs, colours(len(runs)), strict=True):
-        sweeps = [(step, *at_step(run.rows, "run", run.suite, step)) for step in run.steps]
-        before = [(0, *newest(run.rows, "pruned", run.suite))]
+        sweeps = [(step, *run.sweep("run", run.suite, step)) for step in run.own_steps]
+        before = [(0, *run.newest("pruned", run.suite))]
         start, points = (
             [(step, *span) for step, at, row in several if at and row and (span := number(at, row))]
             for several in (before, sweeps)
@@ -182,7 +182,8 @@ def _span(row: Mapping[str, Any], key: str, low: str, high: str) -> tuple[float,
 def _line(axes: Axes, points: Sequence[tuple[float, float, float, float]], colour: str, band: float) -> None:
     """Points are (along, value, low, high)."""
     along, value, low, high = zip(*points, strict=True) if points else ((), (), (), ())
-    axes.plot(along, value, color=colour, marker="o", markersize=3.0, linewidth=1.8)
+    # a marker is drawn by itself: those of many runs would take longer than all lines, and hide them
+    axes.plot(along, value, color=colour, marker="o" if band else "", markersize=3.0, linewidth=1.8)
     if band:
         axes.fill_between(along, low, high, color=colour, alpha=band, linewidth=0)
 
@@ -250,7 +251,7 @@ def layers_figure(runs: Sequence[Finished], panels: Sequence[str]) -> Figure | N
 
 
 def _level(run: Finished, model: str, suite: str) -> float | None:
-    sweep = at_step(run.rows, "run", suite, run.summary["step"]) if model == "run" else newest(run.rows, model, suite)
+    sweep = run.sweep("run", suite, run.summary["step"]) if model == "run" else run.newest(model, suite)
     return float(sweep[0][-1]["accuracy"]) if sweep[0] else None
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from eval.numbers.selection import best_step
-from eval.numbers.summary import Row, at_step, newest, steps, totals, verdict_suite
+from eval.numbers.summary import Row, at_step, newest, totals, verdict_suite
 from eval.show.confirmed import standing_cell
 from recipes.errors import UserError
 from recipes.file_names import name_fault
@@ -37,10 +39,31 @@ class Finished:
     record: Row = field(default_factory=dict)
     spent: tuple[Row, ...] = ()
 
+    @cached_property
+    def _by_sweep(self) -> dict[tuple[str, str, int], list[Row]]:
+        """All rows by model, suite and step: figures look up every sweep of every run."""
+        found: defaultdict[tuple[str, str, int], list[Row]] = defaultdict(list)
+        for row in self.rows:
+            found[row["model"], row["suite"], row["step"]].append(row)
+        return dict(found)
+
+    def steps(self, model: str, suite: str) -> list[int]:
+        """The steps at which `model` was swept on `suite`, increasing."""
+        return sorted(step for of, on, step in self._by_sweep if (of, on) == (model, suite))
+
+    def sweep(self, model: str, suite: str, step: int) -> tuple[list[Row], Row | None]:
+        """(rows by increasing budget, the row with budget null); ([], None) where there is no such sweep."""
+        return at_step(self._by_sweep.get((model, suite, step), []), model, suite, step)
+
+    def newest(self, model: str, suite: str) -> tuple[list[Row], Row | None]:
+        """The same of the latest step."""
+        swept = self.steps(model, suite)
+        return self.sweep(model, suite, swept[-1]) if swept else ([], None)
+
     @property
-    def steps(self) -> list[int]:
-        """The steps at which the run was swept, increasing."""
-        return steps(self.rows, "run", self.suite)
+    def own_steps(self) -> list[int]:
+        """The steps at which the run was swept on the verdict suite, increasing."""
+        return self.steps("run", self.suite)
 
     @property
     def budgets(self) -> tuple[int, ...]:
@@ -92,9 +115,11 @@ def _totals(spent: Sequence[Row], step: int) -> dict[str, float]:
 
 def at(run: Finished, step: int) -> Finished:
     """The same run at another of its sweeps. UserError where it has none there."""
-    final, summary = at_step(run.rows, "run", run.suite, step)
+    final, summary = run.sweep("run", run.suite, step)
     if summary is None or not final:
-        raise UserError(f"step={step}: {run.name} has no sweep there; it was swept at {', '.join(map(str, run.steps))}")
+        raise UserError(
+            f"step={step}: {run.name} has no sweep there; it was swept at {', '.join(map(str, run.own_steps))}"
+        )
     return replace(
         run,
         final=tuple(final),
@@ -117,7 +142,7 @@ def chosen(runs: Sequence[Finished], step: str) -> tuple[list[Finished], str]:
             raise UserError(f"step={step}: must be last, best, or the number of a step at which all runs were swept")
         return [at(run, int(step)) for run in runs], ""
     metric = _metric(runs)
-    best = [best_step(run.rows, metric, [at for at in run.steps if at > 0]) for run in runs]
+    best = [best_step(run.rows, metric, [at for at in run.own_steps if at > 0]) for run in runs]
     for run, found in zip(runs, best, strict=True):
         if found is None:
             raise UserError(f"step=best: {run.name} has no sweep with {metric}; give step=last or a number")

@@ -60,11 +60,10 @@ def _grades(budgets: tuple[int, ...], thoughts: list[dict[str, Any]]) -> Grades:
     groups: dict[str, str] = {}
     for thought in thoughts:
         problem = thought["problem"]
-        for answer in thought["answers"]:  # a missing thought has none
-            sums, counts = (
-                right.setdefault(problem, [0] * len(budgets)),
-                counted.setdefault(problem, [0] * len(budgets)),
-            )
+        if thought["answers"] and problem not in right:  # a missing thought has none
+            right[problem], counted[problem] = [0] * len(budgets), [0] * len(budgets)
+        for answer in thought["answers"]:
+            sums, counts = right[problem], counted[problem]
             for budget in answer["budgets"]:
                 sums[column[budget]] += bool(answer["correct"])
                 counts[column[budget]] += 1

@@ -7,7 +7,6 @@ from typing import Any
 
 from eval.comparing.finished import Finished
 from eval.comparing.recipe_keys import differing
-from eval.numbers.summary import newest
 from recipes.errors import UserError
 
 MEASURED_BY = (
@@ -45,7 +44,7 @@ def check_protocols(runs: Sequence[Finished]) -> None:
 
 def _measured(run: Finished) -> list[tuple[str, tuple[int, ...], str]]:
     """(model, budgets, protocol) of what a comparison shows of a run on its verdict suite."""
-    rows = [("run", run.final), *((model, newest(run.rows, model, run.suite)[0]) for model in ("unpruned", "pruned"))]
+    rows = [("run", run.final), *((model, run.newest(model, run.suite)[0]) for model in ("unpruned", "pruned"))]
     return [(model, tuple(row["budget"] for row in each), str(each[0]["protocol"])) for model, each in rows if each]
 
 

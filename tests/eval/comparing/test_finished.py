@@ -11,7 +11,7 @@ from tests.eval.comparing.made_runs import made_run, read_made
 
 def test_the_last_sweep_and_what_it_took(tmp_path):
     run = read_made(tmp_path / "one", run_steps=(0, 5, 10))
-    assert (run.name, run.suite, run.summary["step"], run.steps) == ("one", "chain", 10, [0, 5, 10])
+    assert (run.name, run.suite, run.summary["step"], run.own_steps) == ("one", "chain", 10, [0, 5, 10])
     assert run.budgets == (8, 16, 32, 64, 128) and run.samples == tmp_path / "one/samples/chain/run-000010.jsonl"
     assert run.totals == {"tokens": 5000, "seconds": 7, "sweep_seconds": 3}
 
