@@ -2,6 +2,7 @@
 
 python -m eval.compare RUN [RUN ...] [against=RUN] [step=last|best|N] [format=text|csv|json|markdown|latex] [out=DIR]
     [axis=budget|spent|total] [figures=all|none]
+python -m eval.compare NAME@BUDGET=LOG ... [metric=NAME]     logs of lm-evaluation-harness, Inspect or lighteval
 
 It prints the comparison in the chosen format and writes it into DIR with its figures. Of a machine's format standard
 output holds nothing else; what was written is said on standard error.
@@ -23,9 +24,11 @@ from typing import Any
 from eval.comparing.comparison import document
 from eval.comparing.figures import figures
 from eval.comparing.finished import BEST, LAST, Finished, chosen, read_run
-from eval.comparing.pairing import paired
+from eval.comparing.logs import as_run, grades_of
+from eval.comparing.pairing import Pairs, differences_of, paired
 from eval.comparing.protocols import check_protocols
 from eval.comparing.tables import flat_models, flat_pairs, tables
+from eval.logs.read import FORM, named_log
 from eval.show.curves import AXES, save
 from eval.show.formats import as_csv, as_latex, as_markdown, as_text, latex, markdown
 from eval.show.tables import WIDTH
@@ -45,6 +48,7 @@ KEYS = {
     "out": "folder of the comparison and its figures; default runs/compare",
     "axis": "what runs along the figure: budget (default), spent, the thinking tokens really spent, or total, "
     "those of answers too",
+    "metric": "of logs of other tools: which metric says that an answer is right; default: the first",
     "figures": f"{ALL} (default) or {NONE}, which is faster",
 }
 
@@ -112,18 +116,13 @@ def _no_collection() -> Iterator[None]:
 @_no_collection()
 def main(arguments: list[str]) -> None:
     """Prints the comparison of the run folders in `arguments` and writes it with its figures under out=."""
-    values, folders = split(arguments, KEYS)
-    _check(values, folders)
-    if "against" in values and Path(values["against"]).resolve() not in places(folders):
-        folders.append(values["against"])
-    runs = read_runs(folders)
-    against = runs[places(folders).index(Path(values["against"]).resolve())].name if "against" in values else None
-    runs, note = chosen(runs, values.get("step", LAST))
-    check_protocols(runs)
+    values, given = split(arguments, KEYS)
+    _check(values, given)
+    runs, pairs, notes = _of_logs(values, given) if named_log(given[0]) else _of_folders(values, given)
     out, form = Path(values.get("out", "runs/compare")), values.get("format", TEXT)
     if fault := writing_fault(out):
         raise UserError(f"out={out}: cannot be written ({fault}); name another folder")
-    texts = _texts(document(runs, paired(runs, against), against), [note] if note else [], form)
+    texts = _texts(document(runs, pairs), notes, form)
     for name, text in texts.items():
         write_whole(out / name, text)
     drawn, undrawn = figures(runs, AXES[values.get("axis", "budget")]) if values.get("figures") != NONE else ({}, [])
@@ -133,9 +132,40 @@ def main(arguments: list[str]) -> None:
     print("\n".join(said), file=sys.stdout if form == TEXT else sys.stderr)
 
 
+def _of_folders(values: Mapping[str, str], folders: list[str]) -> tuple[list[Finished], Pairs, list[str]]:
+    """The chosen sweeps of run folders, their paired differences, and what must be said of them."""
+    if "metric" in values:
+        raise UserError(f"metric={values['metric']}: belongs to logs of other tools, given as {FORM}")
+    if "against" in values and Path(values["against"]).resolve() not in places(folders):
+        folders = [*folders, values["against"]]
+    runs = read_runs(folders)
+    against = runs[places(folders).index(Path(values["against"]).resolve())].name if "against" in values else None
+    runs, note = chosen(runs, values.get("step", LAST))
+    check_protocols(runs)
+    return runs, paired(runs, against), [note] if note else []
+
+
+def _of_logs(values: Mapping[str, str], given: Sequence[str]) -> tuple[list[Finished], Pairs, list[str]]:
+    """The same of logs of other tools."""
+    logs = [log for argument in given if (log := named_log(argument))]
+    if len(logs) < len(given) or "step" in values:
+        raise UserError(f"{', '.join(given)}: logs of other tools ({FORM}) and runs (with step=) are not compared")
+    grades, left_out = grades_of(logs, values.get("metric"))
+    against = values.get("against")
+    if against is not None and against not in grades:
+        raise UserError(f"against={against}: no log has this name; allowed: {', '.join(grades)}")
+    runs = [as_run(name, each) for name, each in grades.items()]
+    unknown = "Logs of other tools do not say whether they were measured by one protocol."
+    return runs, differences_of(grades, against), [*left_out, unknown]
+
+
 def _check(values: Mapping[str, str], folders: Sequence[str]) -> None:
     """UserError for what is neither a folder nor a key, and for a value that a key does not have."""
-    unknown = [folder for folder in folders if folder.startswith("-") or ("=" in folder and not Path(folder).exists())]
+    unknown = [
+        folder
+        for folder in folders
+        if folder.startswith("-") or ("=" in folder and not Path(folder).exists() and not named_log(folder))
+    ]
     if unknown or not folders:
         raise UserError(
             f"{unknown[0]}: not a run folder" if unknown else "give at least one run folder: eval.compare RUN [RUN ...]"

@@ -75,7 +75,7 @@ def references(runs: Sequence[Finished]) -> list[Reference]:
     return found
 
 
-def document(runs: Sequence[Finished], pairs: Pairs, against: str | None = None) -> dict[str, Any]:
+def document(runs: Sequence[Finished], pairs: Pairs) -> dict[str, Any]:
     """Everything that a comparison says. None stands for what was not measured or is not defined; of a differing key a
     run has no value where its recipe has no such key."""
     first = runs[0]
@@ -96,7 +96,7 @@ def document(runs: Sequence[Finished], pairs: Pairs, against: str | None = None)
         "pairs": {
             "problems": pairs.problems,
             "groups": pairs.groups,
-            "against": against,
+            "against": pairs.against,
             "why_none": pairs.why_none or None,
             "differences": [dict(vars(each)) for each in pairs.differences],
         },

@@ -126,15 +126,17 @@ def recovery_figure(runs: Sequence[Finished], panels: Sequence[str]) -> Figure |
 
 
 def steps_figure(runs: Sequence[Finished], panels: Sequence[str]) -> Figure | None:
-    """Level, gain per doubling and termination over the steps of training, with the references that runs share."""
+    """Level, gain per doubling and termination over the steps of training, with the references; None where no run has
+    two sweeps."""
     figure, grid = _row_of_panels(3)
+    drawn = False
     numbers: tuple[tuple[str, Callable[[Sequence[Row], Row], tuple[float, float, float] | None]], ...] = (
         ("level (accuracy at the largest budget)", lambda at, _: _span(at[-1], "accuracy", "low", "high")),
         ("gain per doubling of the budget", lambda _, row: _span(row, "gain_per_doubling", "gain_low", "gain_high")),
         ("termination", lambda _, row: _span(row, "termination", "termination", "termination")),
     )
     for axes, (title, number) in zip(grid, numbers, strict=True):
-        _over_steps(axes, runs, number)
+        drawn |= _over_steps(axes, runs, number)
         for each in references(runs):
             colour, line = STYLES[each.model]
             if shared := number(each.final, each.summary):
@@ -142,7 +144,7 @@ def steps_figure(runs: Sequence[Finished], panels: Sequence[str]) -> Figure | No
         axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
     grid[0].set_ylabel(f"share{_bands(runs, 'the intervals of the sweeps')}")
     _legend(figure, runs, dict(STYLES))
-    return figure
+    return figure if drawn else None
 
 
 def _over_steps(
@@ -151,7 +153,7 @@ def _over_steps(
     number: Callable[[Sequence[Row], Row], tuple[float, float, float] | None],
 ) -> bool:
     """Draws (value, low, high) of each sweep of each run over its steps, from the pruned model at step 0 on; False
-    where no sweep of a run has it."""
+    where no run has two of them."""
     drawn = False
     for run, colour in zip(runs, colours(len(runs)), strict=True):
         sweeps = [(step, *run.sweep("run", run.suite, step)) for step in run.own_steps]
@@ -160,7 +162,7 @@ def _over_steps(
             [(step, *span) for step, at, row in several if at and row and (span := number(at, row))]
             for several in (before, sweeps)
         )
-        drawn |= bool(points)
+        drawn |= bool(points) and len([*start, *points]) > 1
         _line(axes, [*start, *points], colour, _band(runs))
     dress(axes)
     axes.autoscale(axis="y")
@@ -278,7 +280,7 @@ def _legend(figure: Figure, runs: Sequence[Finished], references: Mapping[str, t
 
 DRAWN: dict[str, tuple[Callable[[Sequence[Finished], Sequence[str]], Figure | None], str]] = {
     "recovery": (recovery_figure, "no sweep has a recovered fraction"),
-    "steps": (steps_figure, "no sweeps"),
+    "steps": (steps_figure, "no run has two sweeps"),
     "pass_at_k": (pass_figure, "one thought per problem"),
     "spent": (spent_figure, "the rows do not say how many tokens were spent"),
     "layers": (layers_figure, "the runs' prune plans remove one number of layers, or are not recorded"),

@@ -14,12 +14,13 @@ from eval.numbers.pairs import Difference, differences
 @dataclass(frozen=True)
 class Pairs:
     """The paired differences of runs over the problems that all of them have; `groups` where intervals are clustered by
-    them. Without differences `why_none` says why."""
+    them. Without differences `why_none` says why; `against`: the run that all others are compared with."""
 
     problems: int
     groups: int | None
     differences: tuple[Difference, ...]
     why_none: str = ""
+    against: str | None = None
 
 
 def paired(runs: Sequence[Finished], against: str | None = None) -> Pairs:
@@ -45,7 +46,7 @@ def differences_of(grades: dict[str, Grades], against: str | None) -> Pairs:
         unit = "groups of problems" if groups else "problems"
         return _none(f"{rows} {unit} are in every run, and an interval needs two")
     found = differences(means, next(iter(grades.values())).budgets, against)
-    return Pairs(len(problems), rows if groups else None, tuple(found))
+    return Pairs(len(problems), rows if groups else None, tuple(found), against=against)
 
 
 def _none(why: str) -> Pairs:

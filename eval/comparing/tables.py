@@ -16,12 +16,15 @@ MOST_NAMES = 3  # of the runs that share a reference
 IN_SEVERAL_COLUMNS = ("accuracy", "recovered_fraction", "pass_at_k", "maj_at_k", "level_share", "gain_share")
 
 Document = Mapping[str, Any]
+Cells = tuple[str, ...]
 
 
 def tables(document: Document) -> list[Table]:
     """What was trained, the sweeps, the keys that differ, and the paired differences."""
-    found = [trained(document), sweeps(document)]
-    found += [differing_keys(document)] if document["differing_keys"] or document["without_recipe"] else []
+    recorded = [run for run in document["runs"] if run["tokens"] is not None or run["recipe"]]
+    found = [*([trained(document)] if recorded else []), sweeps(document)]
+    some = 0 < len(document["without_recipe"]) < len(document["runs"])
+    found += [differing_keys(document)] if document["differing_keys"] or some else []
     return [*found, *([] if len(document["runs"]) < 2 else [pair_table(document)])]
 
 
@@ -80,7 +83,14 @@ def sweeps(document: Document) -> Table:
     ]
     notes = {note: None for run in document["runs"] if (note := gain_note(run))}
     said = tuple(f"gain and recovered fraction of runs: {note}" for note in notes)
-    return Table(f"{document['suite']}: accuracy by thinking budget, 95 % intervals", heads, tuple(lines), said)
+    title = f"{document['suite']}: accuracy by thinking budget, 95 % intervals"
+    return Table(title, *_without_empty(heads, lines), said)
+
+
+def _without_empty(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> tuple[Cells, tuple[Cells, ...]]:
+    """Without the columns in which no line has anything."""
+    kept = [column for column in range(len(heads)) if any(line[column] not in ("-", "") for line in lines)]
+    return tuple(heads[column] for column in kept), tuple(tuple(line[column] for column in kept) for line in lines)
 
 
 def _whose(reference: Mapping[str, Any], document: Document) -> str:
@@ -97,8 +107,10 @@ def _measured(model: Mapping[str, Any], budgets: Sequence[int]) -> tuple[str, ..
 
 
 def _recovered(run: Mapping[str, Any]) -> str:
-    fractions = run["recovered_fraction"] or []
-    return share_text(fractions[-1]) if fractions and fractions[-1]["fraction"] is not None else "undefined"
+    fractions = run["recovered_fraction"]
+    if not fractions:
+        return "-"
+    return "undefined" if fractions[-1]["fraction"] is None else share_text(fractions[-1])
 
 
 def differing_keys(document: Document) -> Table:
@@ -126,7 +138,8 @@ def pair_table(document: Document) -> Table:
     names = list(dict.fromkeys((each["first"], each["second"]) for each in pairs["differences"]))
     shown = set(names[:MOST_PAIRS])
     lines = tuple(_line(each) for each in pairs["differences"] if (each["first"], each["second"]) in shown)
-    notes = [f"p by Holm: corrected for {len(names)} pairs; accuracy at budgets also for the number of budgets"]
+    pairs_of = "1 pair" if len(names) == 1 else f"{len(names)} pairs"
+    notes = [f"p by Holm: corrected for {pairs_of}; accuracy at budgets also for the number of budgets"]
     if len(names) > MOST_PAIRS:
         notes.append(
             f"{len(names) - MOST_PAIRS} more pairs are not shown: format=csv and format=json have all, "

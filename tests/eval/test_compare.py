@@ -8,6 +8,7 @@ import pytest
 from eval.compare import main
 from recipes.errors import UserError
 from tests.eval.comparing.made_runs import RECIPE, made_run, made_samples
+from tests.eval.logs.golden_files import GOLDEN
 
 
 def _run(folder, record=None, **how):
@@ -25,7 +26,7 @@ def _pair(tmp_path, right=((20, 50), (20, 20))):
 def test_the_tables_and_the_figures(tmp_path, capsys):
     main([_run(tmp_path / "one"), _run(tmp_path / "two", run_steps=(0, 5)), f"out={tmp_path / 'out'}"])
     printed = capsys.readouterr().out
-    assert re.search(r"^one .*5,000 ", printed, re.M) and re.search(r"^one .* PARTIAL ", printed, re.M)
+    assert re.search(r"^one .*5,000 ", printed, re.M) and re.search(r"^one .* PARTIAL$", printed, re.M)
     assert "0.70 [.64, .76]" in printed and "0.45 [.39, .51]" in printed
     assert max(map(len, printed.split("written:")[0].splitlines())) <= 100
     assert (tmp_path / "out/compare.txt").read_text().splitlines()[0] in printed
@@ -133,3 +134,27 @@ def test_faults_name_the_folder(tmp_path, monkeypatch, arguments, says):
     _run(tmp_path / "outside", suite="../../x")
     with pytest.raises(UserError, match=says):
         main(arguments)
+
+
+def test_logs_of_other_tools_are_compared(tmp_path, capsys):
+    logs = [f"{name}@{budget}={GOLDEN / 'small.eval'}" for name in ("a", "b") for budget in (512, 1024)]
+    main([*logs, f"out={tmp_path}", "figures=none", "against=b"])
+    printed = capsys.readouterr().out
+    assert re.search(r"^a +0.50 \[.03, .97\] +0.50 ", printed, re.M) and "3 problems that all runs have" in printed
+    assert re.search(r"^a - b +level +\+0.000 ", printed, re.M) and "by one protocol" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["a@8=LOG", "runs/b"], "are not compared"),
+        (["a@8=LOG", "step=5"], "are not compared"),
+        (["a@8=LOG", "against=c"], "against=c: no log has this name; allowed: a"),
+        (["run", "metric=acc"], "metric=acc: belongs to logs of other tools"),
+    ],
+)
+def test_logs_and_runs_are_not_mixed(tmp_path, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    _run(tmp_path / "run")
+    with pytest.raises(UserError, match=says):
+        main([argument.replace("LOG", str(GOLDEN / "small.eval")) for argument in arguments])

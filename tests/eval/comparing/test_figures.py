@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from eval.comparing.figures import MOST_NAMED, colours, comparable, figures, joint_curves
+from eval.comparing.figures import MOST_NAMED, colours, comparable, curves_figure, figures, joint_curves
 from eval.comparing.finished import read_run
 from eval.show.curves import AXES, SPENT
 from tests.eval.comparing.made_runs import PLAN, made_run, read_made
@@ -93,5 +93,5 @@ def test_the_axis_is_chosen(tmp_path, axis):
 def test_many_runs_have_colours_of_their_own_and_a_short_legend(tmp_path):
     assert len(set(colours(100))) > 90 and len(set(colours(7))) == 7
     run = read_made(tmp_path / "one")
-    (legend,) = figures([run] * 20)[0]["compare"].legends
+    (legend,) = curves_figure([run] * 20, ["chain"]).legends
     assert [text.get_text() for text in legend.get_texts()][MOST_NAMED:] == ["and 4 more", "pruned", "unpruned"]
