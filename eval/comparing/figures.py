@@ -79,7 +79,8 @@ def colours(number: int) -> list[str]:
     """Colours of so many runs: told apart by colour-blind readers up to seven, then along a colour map."""
     if number <= len(COLOURS):
         return list(COLOURS[:number])
-    shades = (colormaps["turbo"](0.05 + 0.9 * place / (number - 1)) for place in range(number))
+    of_map = colormaps["turbo"]  # a copy, at each look-up
+    shades = (of_map(0.05 + 0.9 * place / (number - 1)) for place in range(number))
     return [f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}" for red, green, blue, _ in shades]
 
 

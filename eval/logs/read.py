@@ -39,7 +39,8 @@ def log_rows(logs: Iterable[Log], metric: str | None) -> Iterator[tuple[str, dic
     that is read here."""
     for log in logs:
         for graded in read_log(log.path, metric):
-            yield str(log.path), {"model": log.model, "budget": log.budget, **graded._asdict()}
+            row = {"problem": graded.problem, "sample": graded.sample, "correct": graded.correct}
+            yield str(log.path), {"model": log.model, "budget": log.budget, **row}
 
 
 def read_log(path: Path, metric: str | None) -> Iterator[Graded]:
