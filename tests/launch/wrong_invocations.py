@@ -223,7 +223,6 @@ def _by_hand() -> Iterator[tuple[str, str, str]]:
     yield "eval.compare", "FOLDER format=xml", "format=xml"
     yield "eval.compare", "FOLDER figures=few", "figures=few"
     yield "eval.compare", "FOLDER FOLDER", "given twice"
-    yield "eval.compare", "FOLDER against=FOLDER/none", "FOLDER/none"
     yield "eval.compare", "a@8=FILE", "not a log that is read here"
     yield "eval.compare", "a@8=FOLDER/none", "FOLDER/none"
     yield "eval.compare", "FOLDER otu=x", "otu=x"
