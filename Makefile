@@ -50,6 +50,7 @@ bench: setup
 	$(RUN) python -m tests.bench.logging_steps
 	$(RUN) python -m tests.bench.memory_estimate
 	$(RUN) python -m tests.bench.knapsack
+	$(RUN) python -m tests.bench.comparing
 
 # On a machine with a GPU: tests and benchmarks, written to docs/gpu.md. Nothing is installed: the Python of the environment where
 # there is one, else the one that PYTHON names (make gpu PYTHON=python3), with its packages installed or on PYTHONPATH.

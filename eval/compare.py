@@ -1,209 +1,190 @@
-"""Several runs side by side: the final sweep of each on the verdict suite.
+"""Several runs side by side: one sweep of each on the verdict suite.
 
-python -m eval.compare RUN [RUN ...] [out=DIR] [axis=budget|spent]
+python -m eval.compare RUN [RUN ...] [against=RUN] [step=last|best|N] [format=text|csv|json|markdown|latex] [out=DIR]
+    [axis=budget|spent|total] [figures=all|none] [html=FILE]
+python -m eval.compare NAME@BUDGET=LOG ... [metric=NAME]     logs of lm-evaluation-harness, Inspect or lighteval
 
-It prints a table and writes DIR/compare.png and DIR/compare.txt.
+It prints the comparison in the chosen format and writes it into DIR with its figures. Of a machine's format standard
+output holds nothing else; what was written is said on standard error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import gc
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from textwrap import indent
+from textwrap import fill
+from typing import Any
 
-from matplotlib.figure import Figure
-
-from eval.numbers.groups import clustered, joint_groups
-from eval.numbers.pairs import differences
-from eval.numbers.summary import Row, newest, paired_ids, problem_means, totals, verdict_suite
-from eval.show.confirmed import standing_cell
-from eval.show.curves import (
-    AXES,
-    BUDGET,
-    PRUNED,
-    UNPRUNED,
-    Axis,
-    Curve,
-    Line,
-    draw_curves,
-    note_on,
-    protocol_note,
-    save,
-    single_axes,
-)
-from eval.show.tables import align, budget_name, cell, gain_cell
+from eval.comparing.comparison import document
+from eval.comparing.figures import figures
+from eval.comparing.finished import BEST, LAST, Finished, chosen, read_run
+from eval.comparing.logs import as_run, grades_of
+from eval.comparing.pairing import Pairs, differences_of, paired
+from eval.comparing.protocols import check_protocols
+from eval.comparing.tables import flat_models, flat_pairs, tables
+from eval.logs.read import FORM, named_log
+from eval.show.comparison import comparison_page
+from eval.show.curves import AXES, save
+from eval.show.formats import as_csv, as_latex, as_markdown, as_text, latex, markdown
+from eval.show.tables import WIDTH
 from recipes.command import run as run_command
 from recipes.command import split
 from recipes.errors import UserError
-from recipes.file_names import name_fault
-from runtime.files import read_rows, write_whole, writing_fault
-from runtime.run_folder import RunFolder
+from runtime.files import write_whole, writing_fault
 
-COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f")  # after Okabe and Ito
-REFERENCES: tuple[tuple[str, str, Line], ...] = (("pruned", PRUNED, "--"), ("unpruned", UNPRUNED, "-"))
+TEXT, CSV, JSON = "text", "csv", "json"
+ALL, NONE = "all", "none"
+FIGURES = (ALL, NONE)
+ENDINGS = {TEXT: "txt", CSV: "csv", JSON: "json", "markdown": "md", "latex": "tex"}
 KEYS = {
-    "out": "folder of compare.png and compare.txt; default runs/compare",
+    "against": "the run that all others are compared with; default: every two runs",
+    "step": f"the sweep of each run: {LAST} (default), {BEST} (by keep_best, else by the level), or a step",
+    "format": f"what is printed and written: {', '.join(ENDINGS)}; default {TEXT}",
+    "out": "folder of the comparison and its figures; default runs/compare",
     "axis": "what runs along the figure: budget (default), spent, the thinking tokens really spent, or total, "
     "those of answers too",
+    "metric": "of logs of other tools: which metric says that an answer is right; default: the first",
+    "figures": f"{ALL} (default) or {NONE}, which is faster",
+    "html": "file of one page with the same, for a browser; default: none is written",
 }
 
 
-@dataclass(frozen=True)
-class Finished:
-    """A run's name, its rows of the latest sweep after training on `suite`, all its rows, the file of that sweep's
-    thoughts, its summed metrics, and whether what it keeps is confirmed."""
+def read_runs(folders: Sequence[str]) -> list[Finished]:
+    """The last sweep of each folder, under names that differ: two folders of one name are numbered.
 
-    name: str
-    suite: str
-    final: tuple[Row, ...]
-    summary: Row
-    rows: tuple[Row, ...]
-    samples: Path
-    totals: dict[str, float]
-    standing: str
-
-
-def read_run(folder: Path) -> Finished:
-    """The final sweep of a run folder.
-
-    Raises UserError, naming it, for a folder that is missing or has no sweep after training.
+    UserError where one is given twice.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such run folder; give folders that `launch/train.py` wrote")
-    rows = read_rows(RunFolder(folder).sweeps)
-    suite = verdict_suite(rows) if rows else ""
-    if suite and (fault := name_fault(suite)):
-        raise UserError(f"{RunFolder(folder).sweeps}: the suite {suite!r} {fault}; the folder was changed by hand")
-    final, summary = newest(rows, "run", suite)
-    if summary is None or not final or summary["step"] == 0:
-        raise UserError(
-            f"{folder}: unfinished, its sweeps.jsonl has no sweep after training; resume the run or leave it out"
-        )
-    samples = RunFolder(folder).samples / suite / f"run-{summary['step']:06d}.jsonl"
-    summed = totals(read_rows(RunFolder(folder).metrics))
-    standing = standing_cell(RunFolder(folder).facts(), rows)
-    return Finished(folder.resolve().name, suite, tuple(final), summary, tuple(rows), samples, summed, standing)
+    if twice := [place for place, times in Counter(places(folders)).items() if times > 1]:
+        raise UserError(f"{twice[0]}: given twice; a run does not differ from itself")
+    runs = [read_run(Path(folder)) for folder in folders]
+    counts = Counter(run.name for run in runs)
+    return [
+        replace(run, name=f"{run.name} ({place})") if counts[run.name] > 1 else run
+        for place, run in enumerate(runs, start=1)
+    ]
 
 
-def comparison(runs: Sequence[Finished]) -> str:
-    """The table as plain text: runs down; accuracy at each budget, gain, verdict, tokens and seconds across.
-
-    Names differing protocols. Raises UserError where the runs' verdict suites differ.
-    """
-    other = next((run for run in runs if run.suite != runs[0].suite), None)
-    if other is not None:
-        raise UserError(
-            f"{other.name} is judged on suite {other.suite!r}, {runs[0].name} on {runs[0].suite!r}; "
-            "compare like with like"
-        )
-    budgets = sorted({row["budget"] for run in runs for row in run.final})
-    heads = ["gain per doubling", "verdict", "confirmed", "tokens", "seconds"]
-    lines = [["run", "step", *map(budget_name, budgets), *heads]]
-    for run in runs:
-        cells = {row["budget"]: cell(row) for row in run.final}
-        lines.append(
-            [
-                run.name,
-                str(run.summary["step"]),
-                *(cells.get(budget, "-") for budget in budgets),
-                gain_cell(run.summary),
-                run.summary.get("verdict") or "-",
-                run.standing,
-                _total(run, "tokens"),
-                _total(run, "seconds"),
-            ]
-        )
-    note = protocol_note(joint_curves(runs))
-    return f"{runs[0].suite}: accuracy by thinking budget\n{align(lines)}" + (f"\n{note}" if note else "")
+def places(folders: Sequence[str]) -> list[Path]:
+    """The folders themselves, however they were written."""
+    return [Path(folder).resolve() for folder in folders]
 
 
-def paired_lines(runs: Sequence[Finished]) -> list[str]:
-    """One line per pair of runs and number: the paired difference by problem, with Holm's correction over all pairs.
-
-    A line says why there are none: a run without its samples, other budgets, or other protocols.
-    """
-    if len(runs) < 2:
-        return []
-    lacking = [run.name for run in runs if not run.samples.is_file()]
-    budgets = {tuple(row["budget"] for row in run.final) for run in runs}
-    if lacking or len(budgets) > 1 or protocol_note(final_curves(runs)):
-        why = f"no samples of {', '.join(lacking)}" if lacking else "budgets or protocols differ"
-        return [f"no paired differences: {why}"]
-    from eval.samples import read_sweep  # transformers is not needed where there is nothing to pair
-
-    names = [run.name for run in runs]
-    labels = [f"{name} ({number})" if names.count(name) > 1 else name for number, name in enumerate(names, start=1)]
-    sweeps = {label: read_sweep(run.samples) for label, run in zip(labels, runs, strict=True)}
-    problems, groups = paired_ids(list(sweeps.values())), joint_groups([sweep.groups for sweep in sweeps.values()])
-    if groups is None:
-        return ["no paired differences: runs put one problem into different groups; name one `group` column in all"]
-    means = {name: clustered(problem_means(sweep, problems), problems, groups) for name, sweep in sweeps.items()}
-    grouped = f" in {len(next(iter(means.values())))} groups, by which intervals are clustered" if groups else ""
-    lines = [["paired difference", "", "first - second, 95 % interval", "p", "p by Holm"]]
-    for each in differences(means, budgets.pop()):
-        where = "" if each.budget is None or each.what == "level" else f" at {budget_name(each.budget)}"
-        number = f"{each.estimate:+.3f} [{each.low:+.3f}, {each.high:+.3f}]"
-        pair = f"{each.first} - {each.second}"
-        lines.append([pair, each.what + where, number, f"{each.p:.2g}", f"{each.adjusted:.2g}"])
-    return [f"{len(problems)} problems that all runs have{grouped}", *align(lines).splitlines()]
+def comparison_text(content: Mapping[str, Any], said: Sequence[str]) -> str:
+    """The comparison for a terminal, in 100 columns: tables, what must be said, and the runs' verdict lines."""
+    lines = [f"{run['run']}: {run['verdict_line']}" for run in content["runs"] if run["verdict_line"]]
+    parts = [as_text(table) for table in tables(content)]
+    return "\n\n".join([*parts, *(fill(text, WIDTH) for text in [*said, *lines])])
 
 
-def _total(run: Finished, key: str) -> str:
-    return f"{run.totals[key]:,.0f}" if key in run.totals else "not measured"
+def _json(content: Mapping[str, Any]) -> str:
+    """One key per line: indented all the way down, the pairs of a hundred runs would be 400,000 lines."""
+    lines = (
+        f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}" for key, value in content.items()
+    )
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def final_curves(runs: Sequence[Finished]) -> list[Curve]:
-    """The final curve of each run."""
-    return [Curve(run.name, run.final, COLOURS[index % len(COLOURS)], "-", 2.2, 0.13) for index, run in enumerate(runs)]
+def _texts(content: Mapping[str, Any], said: Sequence[str], form: str) -> dict[str, str]:
+    """File name -> text; the first is what is printed."""
+    name = f"compare.{ENDINGS[form]}"
+    if form == TEXT:
+        return {name: comparison_text(content, said) + "\n"}
+    if form == CSV:
+        return {name: as_csv(flat_models(content)), "compare_pairs.csv": as_csv(flat_pairs(content))}
+    if form == JSON:
+        return {name: _json({**content, "notes": list(said)})}
+    write, escape = (as_markdown, markdown) if form == "markdown" else (as_latex, latex)
+    return {name: "\n\n".join([*map(write, tables(content)), *map(escape, said)]) + "\n"}
 
 
-def joint_curves(runs: Sequence[Finished]) -> list[Curve]:
-    """The final curve of each run and the references; a reference that runs share (same rows) is drawn once."""
-    joint = final_curves(runs)
-    for model, colour, line in REFERENCES:
-        references = [(run.name, tuple(newest(run.rows, model, run.suite)[0])) for run in runs]
-        # keyed by content; reversed, so that of equal references the first run's name stays
-        distinct = {str(reference): (name, reference) for name, reference in reversed(references) if reference}
-        for name, reference in distinct.values():
-            label = model if len(distinct) == 1 else f"{model} of {name}"
-            joint.append(Curve(label, reference, colour, line, 1.6, 0.08))
-    return joint
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the collector of cycles: rows are trees, and it would walk all of them again for every few thousand."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
-def joint_figure(runs: Sequence[Finished], axis: Axis = BUDGET) -> Figure:
-    """The final curves of all runs along one `axis`, with a note where their protocols differ."""
-    figure, axes = single_axes()
-    drawn = joint_curves(runs)
-    draw_curves(axes, drawn, axis)
-    axes.set_title(f"{runs[0].suite}: {axis.title}", loc="left", fontsize=12, fontweight="bold")
-    axes.set_xlabel(axis.label)
-    axes.set_ylabel("accuracy (bands: 95 % intervals)")
-    axes.legend(fontsize=8.5, loc="best", framealpha=0.92, edgecolor="#dddddd")
-    note_on(figure, [drawn])
-    return figure
-
-
+@_no_collection()
 def main(arguments: list[str]) -> None:
-    """Prints the comparison of the run folders in `arguments` and writes it with its figure under out=."""
-    chosen, folders = split(arguments, KEYS)
-    unknown = [folder for folder in folders if folder.startswith("-") or ("=" in folder and not Path(folder).exists())]
+    """Prints the comparison of the run folders in `arguments` and writes it with its figures under out=."""
+    values, given = split(arguments, KEYS)
+    _check(values, given)
+    runs, pairs, notes = _of_logs(values, given) if named_log(given[0]) else _of_folders(values, given)
+    out, form = Path(values.get("out", "runs/compare")), values.get("format", TEXT)
+    if fault := writing_fault(out):
+        raise UserError(f"out={out}: cannot be written ({fault}); name another folder")
+    content = document(runs, pairs)
+    texts = {out / name: text for name, text in _texts(content, notes, form).items()}
+    pages = {_page(values["html"]): comparison_page(runs, tables(content), notes)} if "html" in values else {}
+    for path, text in {**texts, **pages}.items():
+        write_whole(path, text)
+    drawn, undrawn = figures(runs, AXES[values.get("axis", "budget")]) if values.get("figures") != NONE else ({}, [])
+    pictures = [save(figure, out / f"{name}.png") for name, figure in drawn.items()]
+    print(next(iter(texts.values())), end="")
+    said = [*undrawn, *(f"written: {path}" for path in (*texts, *pictures, *pages))]
+    print("\n".join(said), file=sys.stdout if form == TEXT else sys.stderr)
+
+
+def _of_folders(values: Mapping[str, str], folders: list[str]) -> tuple[list[Finished], Pairs, list[str]]:
+    """The chosen sweeps of run folders, their paired differences, and what must be said of them."""
+    if "metric" in values:
+        raise UserError(f"metric={values['metric']}: belongs to logs of other tools, given as {FORM}")
+    if "against" in values and Path(values["against"]).resolve() not in places(folders):
+        folders = [*folders, values["against"]]
+    runs = read_runs(folders)
+    against = runs[places(folders).index(Path(values["against"]).resolve())].name if "against" in values else None
+    runs, note = chosen(runs, values.get("step", LAST))
+    check_protocols(runs)
+    return runs, paired(runs, against), [note] if note else []
+
+
+def _of_logs(values: Mapping[str, str], given: Sequence[str]) -> tuple[list[Finished], Pairs, list[str]]:
+    """The same of logs of other tools."""
+    logs = [log for argument in given if (log := named_log(argument))]
+    if len(logs) < len(given) or "step" in values:
+        raise UserError(f"{', '.join(given)}: logs of other tools ({FORM}) and runs (with step=) are not compared")
+    grades, left_out = grades_of(logs, values.get("metric"))
+    against = values.get("against")
+    if against is not None and against not in grades:
+        raise UserError(f"against={against}: no log has this name; allowed: {', '.join(grades)}")
+    runs = [as_run(name, each) for name, each in grades.items()]
+    unknown = "Logs of other tools do not say whether they were measured by one protocol."
+    return runs, differences_of(grades, against), [*left_out, unknown]
+
+
+def _page(name: str) -> Path:
+    """The file that html= names; UserError where it cannot be written."""
+    page = Path(name)
+    if fault := "it is a folder" if page.is_dir() else writing_fault(page.parent):
+        raise UserError(f"html={page}: cannot be written ({fault}); name another file")
+    return page
+
+
+def _check(values: Mapping[str, str], folders: Sequence[str]) -> None:
+    """UserError for what is neither a folder nor a key, and for a value that a key does not have."""
+    unknown = [
+        folder
+        for folder in folders
+        if folder.startswith("-") or ("=" in folder and not Path(folder).exists() and not named_log(folder))
+    ]
     if unknown or not folders:
         raise UserError(
             f"{unknown[0]}: not a run folder" if unknown else "give at least one run folder: eval.compare RUN [RUN ...]"
         )
-    if chosen.get("axis", "budget") not in AXES:
-        raise UserError(f"axis={chosen['axis']}: not something to draw along; allowed: {', '.join(AXES)}")
-    runs = [read_run(Path(folder)) for folder in folders]
-    text = "\n".join([comparison(runs), *paired_lines(runs)])
-    out = Path(chosen.get("out", "runs/compare"))
-    if fault := writing_fault(out):
-        raise UserError(f"out={out}: cannot be written ({fault}); name another folder")
-    picture = save(joint_figure(runs, AXES[chosen.get("axis", "budget")]), out / "compare.png")
-    write_whole(out / "compare.txt", text + "\n")
-    print(text)
-    print(indent("\n".join(run.summary["verdict_line"] for run in runs if run.summary.get("verdict_line")), "  "))
-    print(f"figure: {picture}")
+    for key, allowed in (("axis", AXES), ("format", ENDINGS), ("figures", FIGURES)):
+        if values.get(key, next(iter(allowed))) not in allowed:
+            raise UserError(f"{key}={values[key]}: not known; allowed: {', '.join(allowed)}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ Problems may have different numbers of samples (a missing thought has no row): a
 has, and the number of missing ones is printed. A sample must have a row at every budget, since budgets are compared on
 the same thoughts. Budget 0 is thinking off, a control without part in gain and verdict.
 
+Logs of lm-evaluation-harness, Inspect and lighteval take the place of the file: `MODEL@BUDGET=LOG …` (`eval.logs`).
+
 `group` names what problems have in common (a subject, a contest's year, a template): all intervals are then clustered
 by it. Either all rows have one, the same for all rows of a problem, or none has.
 """
@@ -16,7 +18,7 @@ by it. Either all rows have one, the same for all rows of a problem, or none has
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
@@ -27,6 +29,7 @@ from pydantic import ValidationError
 
 from data_prep.traces.rows import jsonl_rows
 from eval.given_votes import add_majority
+from eval.logs.read import FORM, log_rows, named_log
 from eval.numbers import gains
 from eval.numbers.decide import Verdict, decide, verdict_line
 from eval.numbers.fractions import share_row
@@ -90,9 +93,18 @@ def read_models(path: Path) -> tuple[dict[str, Grades], dict[str, str] | None]:
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; give a JSON Lines file of rows {ROW_FORM}")
+    grades, groups = graded(jsonl_rows(path, "eval.verdict"))
+    if not grades:
+        raise UserError(f"{path}: no rows; a line is one object {ROW_FORM}")
+    return in_order(grades, str(path)), groups
+
+
+def graded(rows: Iterable[tuple[str, Any]]) -> tuple[dict[str, Grades], dict[str, str] | None]:
+    """The grades and groups of (place, row) in the order of the rows. UserError (the place) for a bad or repeated
+    row."""
     grades: dict[str, Grades] = {}
     groups: dict[str, str | None] = {}
-    for place, row in jsonl_rows(path, "eval.verdict"):
+    for place, row in rows:
         model, problem, sample, budget, correct = _row(row, place)
         _add_group(groups, row, problem, place)
         at_budget = grades.setdefault(model, {}).setdefault(problem, {}).setdefault(budget, {})
@@ -101,18 +113,20 @@ def read_models(path: Path) -> tuple[dict[str, Grades], dict[str, str] | None]:
                 f"{place}: problem {problem!r}, sample {sample}, budget {budget} of model {model} is given twice"
             )
         at_budget[sample] = correct
-    if not grades:
-        raise UserError(f"{path}: no rows; a line is one object {ROW_FORM}")
+    named = {problem: group for problem, group in groups.items() if group is not None}
+    return grades, named or None
+
+
+def in_order(grades: dict[str, Grades], whose: str) -> dict[str, Grades]:
+    """The same with budgets increasing. UserError where a sample lacks one of the budgets."""
     budgets = sorted({budget for model in grades.values() for problem in model.values() for budget in problem})
     for model, problems in grades.items():
         for problem, by_budget in problems.items():
-            _complete(by_budget, budgets, f"{path}: problem {problem!r} of model {model}")
-    in_order = {
+            _complete(by_budget, budgets, f"{whose}: problem {problem!r} of model {model}")
+    return {
         model: {problem: dict(sorted(by_budget.items())) for problem, by_budget in problems.items()}
         for model, problems in grades.items()
     }
-    named = {problem: group for problem, group in groups.items() if group is not None}
-    return in_order, named or None
 
 
 def _complete(by_budget: dict[int, dict[int, bool]], budgets: Sequence[int], whose: str) -> None:
@@ -224,18 +238,36 @@ def _span(value: float, row: dict[str, Any]) -> str:
     return f"{value:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
 
 
+def read_arguments(paths: Sequence[str], metric: str | None) -> tuple[dict[str, Grades], dict[str, str] | None]:
+    """The grades and groups of one JSON Lines file, or of logs of other tools given as MODEL@BUDGET=FILE.
+
+    UserError for anything else.
+    """
+    logs = [log for argument in paths if (log := named_log(argument))]
+    if logs and len(logs) == len(paths):
+        grades, groups = graded(log_rows(logs, metric))
+        if not grades:
+            raise UserError(f"{', '.join(paths)}: no graded answers in these logs")
+        return in_order(grades, "the logs"), groups
+    if len(paths) != 1 or metric is not None:
+        raise UserError(
+            f"give one JSON Lines file, got {list(paths)}: python -m eval.verdict FILE.jsonl [--json] [delta=0.05 …]; "
+            f"or logs of other tools, each as {FORM} with the name {', '.join(MODELS)} [metric=NAME]"
+        )
+    return read_models(Path(paths[0]))
+
+
 def main(arguments: list[str]) -> None:
-    """`python -m eval.verdict FILE.jsonl [--json] [returned_share=… not_returned_share=… delta=…]`."""
+    """`python -m eval.verdict FILE.jsonl [--json] [returned_share=… not_returned_share=… delta=…]`, or with logs
+    MODEL@BUDGET=FILE … [metric=NAME] in place of the file."""
     keys = {name: field.description or "" for name, field in VerdictSection.model_fields.items() if name != "suite"}
-    values, rest = split(arguments, keys)
+    metric_key = {"metric": "which of a log's metrics says that an answer is right; default: its first"}
+    values, rest = split(arguments, keys | metric_key)
+    metric = values.pop("metric", None)
     paths = [argument for argument in rest if argument != "--json"]
     for argument in paths:
         if said := GIVEN_UP.get(f"sweep.verdict.{argument.partition('=')[0]}"):
             raise UserError(f"{argument}: {said}")
-    if len(paths) != 1:
-        raise UserError(
-            f"give one JSON Lines file, got {paths}: python -m eval.verdict FILE.jsonl [--json] [delta=0.05 …]"
-        )
     try:
         section = VerdictSection.model_validate(values)
     except ValidationError as error:
@@ -245,8 +277,9 @@ def main(arguments: list[str]) -> None:
                 for fault in error.errors()
             )
         ) from None
-    models, groups = read_models(Path(paths[0]))
-    report = add_majority(judge(models, section, groups), Path(paths[0]))
+    models, groups = read_arguments(paths, metric)
+    report = judge(models, section, groups)
+    report = report if named_log(paths[0]) else add_majority(report, Path(paths[0]))
     print(json.dumps(report, indent=2) if "--json" in rest else _text(report))
 
 

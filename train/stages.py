@@ -43,6 +43,7 @@ from train.objective import loss_of_run
 from train.opening import Resume, check_same_facts
 from train.order import fillers
 from train.probes import keep_probes
+from train.problems import keep_problems
 from train.processes import device
 from train.references import References, both_references
 from train.rollouts import Schedule
@@ -138,9 +139,10 @@ def start_run(
 
 
 def _keep_for_the_end(inputs: Inputs, suite: str, folder: RunFolder) -> None:
-    """Prompts for the export, of the suite that decides, and the figure of the traces' lengths: the cache and the suite
-    may be gone one day, and the run folder keeps what its end needs."""
+    """Prompts for the export and the problems for the report, of the suite that decides, and the figure of the traces'
+    lengths: the cache and the suite may be gone one day, and the run folder keeps what its end needs."""
     keep_probes(inputs.spec, suite, folder)
+    keep_problems(inputs.spec, suite, folder)
     folder.figures.mkdir(exist_ok=True)
     shutil.copyfile(inputs.prepared.folder / FIGURE, folder.figures / "trace_lengths.png")
 

@@ -42,7 +42,7 @@ def spread(values: Array) -> tuple[Array, Array]:
     """Standard deviation and skewness over the problems of `values` [problems, …], at least 2, each [...]."""
     distances = values - values.mean(axis=0)
     deviation = np.sqrt((distances**2).sum(axis=0) / (len(values) - 1))
-    third = (distances**3).mean(axis=0)
+    third = (distances * distances * distances).mean(axis=0)  # **3 is a slow power in numpy
     # Where all problems agree there is no skewness; a quotient of rounding errors would be anything.
     skewness = np.divide(third, deviation**3, out=np.zeros_like(third), where=deviation > 1e-12)
     return deviation, skewness

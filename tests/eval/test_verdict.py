@@ -8,6 +8,7 @@ import pytest
 
 from eval.verdict import main
 from recipes.errors import UserError
+from tests.eval.logs.golden_files import GOLDEN
 from tests.eval.numbers.made_models import BUDGETS, PRUNED, UNPRUNED, model_means
 
 
@@ -226,3 +227,26 @@ def test_the_keys_of_the_earlier_rule_name_the_new_ones(key):
 def test_resamples_is_refused_with_the_reason():
     with pytest.raises(UserError, match=r"resamples=500: no longer a key: no interval is made by resampling"):
         main(["a.jsonl", "resamples=500"])
+
+
+def test_logs_of_other_tools_are_judged(capsys):
+    models = ("unpruned", "pruned", "run")
+    main([*(f"{model}@{budget}={GOLDEN / 'small.eval'}" for model in models for budget in (512, 1024)), "--json"])
+    report = json.loads(capsys.readouterr().out)
+    # each of three problems is right in one of its two epochs
+    assert report["paired"] == 3 and report["verdict"]["word"] == "UNDECIDED"
+    assert (report["models"]["run"]["samples"], report["models"]["run"]["level"]) == (2, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["mine@8=LOG"], "model='mine', allowed are unpruned, pruned, run"),
+        (["run@8=LOG", "run@8=LOG"], "budget 8 of model run is given twice"),
+        (["run@8=LOG", "rows.jsonl"], "give one JSON Lines file"),
+        (["rows.jsonl", "metric=acc"], "metric=NAME"),
+    ],
+)
+def test_logs_that_cannot_be_judged(arguments, says):
+    with pytest.raises(UserError, match=says):
+        main([argument.replace("LOG", str(GOLDEN / "small.eval")) for argument in arguments])

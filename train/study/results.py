@@ -9,7 +9,7 @@ from statistics import fmean
 
 import numpy as np
 
-from eval.compare import Finished, read_run
+from eval.comparing.finished import Finished, read_run
 from eval.numbers.gains import gain_per_doubling, slope_scale
 from eval.numbers.groups import clustered, joint_groups
 from eval.numbers.statistics import Array

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from eval.numbers.contrasts import contrast
-from eval.numbers.pairs import differences, gain_weights, holm, p_value
+from eval.numbers.contrasts import contrast, reach, spread
+from eval.numbers.pairs import differences, gain_weights, holm, least_error, p_value
 
 
 def test_holm_by_hand():
@@ -18,6 +18,39 @@ def test_the_p_value_is_the_error_at_which_the_interval_just_reaches_0():
     p = p_value(values, 0.0)
     interval = contrast(values, 0.0, p)
     assert min(abs(interval.low), abs(interval.high)) == pytest.approx(0, abs=1e-6) and 0 < p < 1
+
+
+def _by_halving(values, scale):
+    deviation, skewness = spread(values)
+
+    def excludes(error):
+        below, above = reach(deviation, skewness, scale, len(values), error)
+        return bool(values.mean() > below or values.mean() < -above)
+
+    return least_error(excludes)
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("problems", [2, 9, 200])
+def test_the_closed_form_of_the_p_value_is_what_halving_finds(scale, problems):
+    generator = np.random.default_rng(problems)
+    skewed = generator.exponential(1.0, problems) - 0.7
+    few = (np.arange(problems) == 0) - 0.0  # one problem differs
+    for values in (skewed, -skewed, few, -few, np.full(problems, 0.2), np.zeros(problems)):
+        assert p_value(values, scale) == pytest.approx(_by_halving(values, scale), rel=1e-9)
+
+
+def test_against_one_run_there_are_fewer_pairs_to_correct_for():
+    generator = np.random.default_rng(5)
+    means = {
+        name: (generator.random((200, 1)) < share).astype(float)
+        for name, share in zip("abc", (0.6, 0.5, 0.4), strict=True)
+    }
+    levels = [each for each in differences(means, (8,), against="b") if each.what == "level"]
+    assert [(each.first, each.second) for each in levels] == [("a", "b"), ("c", "b")]
+    first, second = sorted(levels, key=lambda each: each.p)
+    # by hand: the smaller of two times 2, the larger times 1 and never below
+    assert (first.adjusted, second.adjusted) == (2 * first.p, max(2 * first.p, second.p))
 
 
 def test_equal_runs_differ_in_nothing():

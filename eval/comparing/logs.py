@@ -1,0 +1,61 @@
+"""Logs of other tools in the place of runs: NAME@BUDGET=FILE, several budgets of one name are one curve."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from eval.comparing.finished import Finished
+from eval.comparing.grades import Grades
+from eval.logs.read import Log, log_rows
+from eval.numbers.gains import base, gain_row, level
+from eval.numbers.statistics import ERROR, accuracy_interval
+from eval.numbers.summary import Row
+from recipes.errors import UserError
+
+SUITE = "logs"
+
+
+def grades_of(logs: Sequence[Log], metric: str | None) -> tuple[dict[str, Grades], list[str]]:
+    """The grades by name, each of the problems that the name has at all its budgets, and what was left out.
+
+    UserError where names have different budgets, where a budget is given twice, or where no problem is left.
+    """
+    names = list(dict.fromkeys(log.model for log in logs))
+    budgets = {name: sorted(log.budget for log in logs if log.model == name) for name in names}
+    first = names[0]
+    for name, of_name in budgets.items():
+        if len(set(of_name)) < len(of_name):
+            raise UserError(f"{name}: a budget is given twice ({of_name}); each log has a budget of its own")
+        if of_name != budgets[first]:
+            raise UserError(f"{name} has logs at {of_name}, {first} at {budgets[first]}; compare at the same budgets")
+    right: defaultdict[tuple[str, str], defaultdict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    for _, row in log_rows(logs, metric):
+        right[row["model"], row["problem"]][row["budget"]].append(row["correct"])
+    found, said = {}, []
+    for name, of_name in budgets.items():
+        at_all = {problem: by for (of, problem), by in right.items() if of == name and len(by) == len(of_name)}
+        lost = sum(of == name for of, _ in right) - len(at_all)
+        said += [f"{name}: {lost} problems are left out, which some of its logs do not have"] if lost else []
+        if not at_all:
+            raise UserError(f"{name}: its logs have no problem in common")
+        means = np.array([[np.mean(by[budget]) for budget in of_name] for by in at_all.values()], dtype=np.float64)
+        found[name] = Grades(tuple(at_all), tuple(of_name), means, None)
+    return found, said
+
+
+def as_run(name: str, grades: Grades) -> Finished:
+    """Grades as a run of which nothing else is known."""
+    of_all: Row = {"step": 0, "model": "run", "suite": SUITE, "protocol": "", "problems": len(grades.problems)}
+    means = grades.means
+    final = []
+    for k, budget in enumerate(grades.budgets):
+        low, high = accuracy_interval(means[:, k])
+        final.append({**of_all, "budget": budget, "accuracy": float(means[:, k].mean()), "low": low, "high": high})
+    accuracy = means.mean(axis=0)
+    numbers = {"level": level(accuracy, grades.budgets), "base": base(accuracy, grades.budgets), "termination": None}
+    summary = {**of_all, "budget": None, **numbers, **gain_row(means, grades.budgets, ERROR)}
+    return Finished(name, SUITE, tuple(final), summary, (*final, summary), Path(), {}, "-")
