@@ -64,7 +64,9 @@ class ServerEngine(Section):
         default="ids",
         description="how prompts are sent: token ids (vLLM, SGLang, llama.cpp), or text where none are taken (TGI)",
     )
-    retries: int = Field(default=4, ge=0, description="tries after a failed call, with growing pauses")
+    retries: int = Field(
+        default=4, ge=0, description="tries after a failed call, with growing pauses or those of Retry-After"
+    )
     timeout_seconds: float = Field(default=600.0, gt=0, description="longest wait for one call")
 
     @property
