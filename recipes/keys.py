@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -17,13 +17,15 @@ MAPPINGS = (dict, Mapping)
 
 @dataclass(frozen=True)
 class Key:
-    """One key that holds a value. `path` has N for a list index; `variants` are the tags it belongs to, or nothing."""
+    """One key that holds a value. `path` has N for a list index; `variants` are the tags it belongs to, or nothing;
+    `aliases` are its other names."""
 
     path: str
     shown: str
     variants: tuple[str, ...]
     field: FieldInfo
     meaning: str
+    aliases: tuple[str, ...] = ()
 
 
 def sections_in(annotation: Any) -> tuple[Model, ...]:
@@ -83,13 +85,23 @@ def _walk(sections: tuple[Model, ...], path: str, shown: str) -> Iterator[Key]:
         tags = tuple(variants(sections))
         fields = [(section, section.model_fields[chooser]) for section in sections]
         meaning = "; ".join(f"{'|'.join(_names(section, chooser))}: {field.description}" for section, field in fields)
-        yield Key(f"{path}{chooser}", f"{shown}{chooser}", tags, fields[0][1], meaning)
+        aliases = tuple(alias for section in sections for alias in _aliases(section, chooser))
+        yield Key(f"{path}{chooser}", f"{shown}{chooser}", tags, fields[0][1], meaning, aliases)
     for section in sections:
         names = _names(section, chooser) if chooser else ()
         label = f"{shown.removesuffix('.')} ({chooser}={'|'.join(names)})." if chooser else shown
         for name, field in section.model_fields.items():
             if name != chooser:
-                yield from _field(field, f"{path}{name}", f"{label}{name}", names)
+                for key in _field(field, f"{path}{name}", f"{label}{name}", names):
+                    yield replace(key, aliases=_aliases(section, name)) if key.path == f"{path}{name}" else key
+
+
+def _aliases(section: Model, key: str) -> tuple[str, ...]:
+    """The other names of a key of a section, as one would type them."""
+    names: Mapping[str, str] = getattr(section, "aliases", {})
+    switches: Mapping[str, tuple[str, str, str]] = getattr(section, "switches", {})
+    of_values = (f"{name}=true for {on}" for name, (own, on, _) in switches.items() if own == key)
+    return (*(name for name, own in names.items() if own == key), *of_values)
 
 
 def _field(field: FieldInfo, path: str, shown: str, tags: tuple[str, ...]) -> Iterator[Key]:
