@@ -49,15 +49,11 @@ def help_text(schema: type[BaseModel], arguments: Sequence[str] = ()) -> str:
 
 
 def keys_text(schema: type[BaseModel]) -> str:
-    """Every key of a section or a recipe, one line each: type, default, meaning, and its names in other tools."""
+    """Every key of a section or a recipe, one line each: type, default, meaning."""
     return "\n".join(
-        f"{key.shown}: {_kind(key)}, {_default(key)}{'. ' if key.meaning else ''}{key.meaning}{_also(key)}"
+        f"{key.shown}: {_kind(key)}, {_default(key)}{'. ' if key.meaning else ''}{key.meaning}"
         for key in keys_of(schema)
     )
-
-
-def _also(key: Key) -> str:
-    return f" (also: {', '.join(key.aliases)})" if key.aliases else ""
 
 
 def _kind(key: Key) -> str:

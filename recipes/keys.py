@@ -18,14 +18,13 @@ MAPPINGS = (dict, Mapping)
 @dataclass(frozen=True)
 class Key:
     """One key that holds a value. `path` has N for a list index; `variants` are the tags it belongs to, or nothing;
-    `aliases` are its other names."""
+    `meaning` ends in its other names, where it has some."""
 
     path: str
     shown: str
     variants: tuple[str, ...]
     field: FieldInfo
     meaning: str
-    aliases: tuple[str, ...] = ()
 
 
 def sections_in(annotation: Any) -> tuple[Model, ...]:
@@ -85,23 +84,25 @@ def _walk(sections: tuple[Model, ...], path: str, shown: str) -> Iterator[Key]:
         tags = tuple(variants(sections))
         fields = [(section, section.model_fields[chooser]) for section in sections]
         meaning = "; ".join(f"{'|'.join(_names(section, chooser))}: {field.description}" for section, field in fields)
-        aliases = tuple(alias for section in sections for alias in _aliases(section, chooser))
-        yield Key(f"{path}{chooser}", f"{shown}{chooser}", tags, fields[0][1], meaning, aliases)
+        meaning += "".join(_also(section, chooser) for section in sections)
+        yield Key(f"{path}{chooser}", f"{shown}{chooser}", tags, fields[0][1], meaning)
     for section in sections:
         names = _names(section, chooser) if chooser else ()
         label = f"{shown.removesuffix('.')} ({chooser}={'|'.join(names)})." if chooser else shown
         for name, field in section.model_fields.items():
             if name != chooser:
+                also = _also(section, name)
                 for key in _field(field, f"{path}{name}", f"{label}{name}", names):
-                    yield replace(key, aliases=_aliases(section, name)) if key.path == f"{path}{name}" else key
+                    yield replace(key, meaning=(key.meaning + also).lstrip()) if also else key
 
 
-def _aliases(section: Model, key: str) -> tuple[str, ...]:
-    """The other names of a key of a section, as one would type them."""
-    names: Mapping[str, str] = getattr(section, "aliases", {})
+def _also(section: Model, key: str) -> str:
+    """` (also: …)` with the names that other tools give to a key of a section (a value, not a section); "" without."""
+    aliases: Mapping[str, str] = getattr(section, "aliases", {})
     switches: Mapping[str, tuple[str, str, str]] = getattr(section, "switches", {})
-    of_values = (f"{name}=true for {on}" for name, (own, on, _) in switches.items() if own == key)
-    return (*(name for name, own in names.items() if own == key), *of_values)
+    names = [name for name, own in aliases.items() if own == key]
+    names += [f"{name}=true for {on}" for name, (own, on, _) in switches.items() if own == key]
+    return f" (also: {', '.join(names)})" if names else ""
 
 
 def _field(field: FieldInfo, path: str, shown: str, tags: tuple[str, ...]) -> Iterator[Key]:
