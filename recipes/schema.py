@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
@@ -45,6 +45,15 @@ class NoAdapter(Section):
 
 
 class LoraAdapter(Section):
+    aliases: ClassVar[Mapping[str, str]] = {  # PEFT's LoraConfig, and the American spelling
+        "lora_alpha": "alpha",
+        "lora_dropout": "dropout",
+        "target_modules": "targets",
+        "use_rslora": "rank_stabilised",
+        "rank_stabilized": "rank_stabilised",
+    }
+    switches: ClassVar[Mapping[str, tuple[str, str, str]]] = {"use_dora": ("method", "dora", "lora")}
+
     method: Literal["lora", "dora", "qlora"] = Field(
         description="low-rank adapters; dora adds a learned magnitude, qlora holds the frozen weights in 4 bits"
     )

@@ -30,7 +30,9 @@ class JudgeSection(Section):
     )
     max_tokens: int = Field(default=512, ge=1, description="longest reply, the judge's own reasoning included")
     concurrency: int = Field(default=8, ge=1, description="number of calls in progress at once")
-    retries: int = Field(default=4, ge=0, description="tries after a failed call, with growing pauses")
+    retries: int = Field(
+        default=4, ge=0, description="tries after a failed call, with growing pauses or those of Retry-After"
+    )
     timeout_seconds: float = Field(default=120.0, gt=0, description="longest wait for one call")
 
 
