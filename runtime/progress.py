@@ -48,6 +48,11 @@ class Work:
         self.done += pieces
         WATCHED.shown.show(self)
 
+    def reach(self, stage: str) -> None:
+        """Says which stage begins, of work whose pieces are stages; the one before is done."""
+        self.done, self.note = self.done + bool(self.note), stage
+        WATCHED.shown.show(self)
+
     def told(self, now: float) -> str:
         """As in `12 of 50 thoughts (24 %), 812 tokens/s, 1:35 left`; what is not known is left out."""
         seconds, done = now - self.began, self.done - self.first

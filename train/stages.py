@@ -23,7 +23,7 @@ from recipes.command import DONE
 from recipes.run import RunSection
 from recipes.schema import ExportSection, ModelSection, Recipe
 from runtime.ranks import Ranks, on_first_rank
-from runtime.run_folder import RunFolder
+from runtime.run_folder import RunFolder, step_of
 from train import quantised
 from train.confirm import confirm
 from train.determinism import determinism
@@ -221,7 +221,8 @@ def train(trainer: RecoveryTrainer, hooks: Hooks, checkpoint: Path | None) -> No
             hooks.sweeps.finish(step)
         else:
             try:
-                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+                with hooks.progress.shown(step_of(checkpoint) if checkpoint else 0):
+                    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             except NothingLeftToTrain:
                 hooks.sweeps.sweeps.wait()
     unset_hf_deepspeed_config()  # under ZeRO-3 rank 0 would wait for the others to share in loading the export

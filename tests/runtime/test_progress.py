@@ -101,9 +101,17 @@ def test_tokens_belong_to_the_innermost_work() -> None:
 def test_work_that_fails_is_over() -> None:
     with pytest.raises(ValueError), progress("outer", 2, "steps"):
         raise ValueError
+    assert WATCHED.works == []
+
+
+def fail_at_the_first() -> None:
+    for _ in counted([1, 2], "count", 2, "pieces"):
+        raise ValueError
+
+
+def test_a_loop_that_fails_is_over() -> None:
     with pytest.raises(ValueError):
-        for _ in counted([1], "count", 1, "pieces"):
-            raise ValueError
+        fail_at_the_first()
     assert WATCHED.works == []
 
 
