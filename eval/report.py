@@ -1,4 +1,5 @@
-"""`python -m eval.report RUN [RUN …]`: report.html of a run folder, of a run that trains, was stopped or is through."""
+"""`python -m eval.report RUN [RUN …]`: the table of the newest sweep and report.html of a run folder, of a run that
+trains, was stopped or is through."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from pathlib import Path
 
 from recipes.command import run, split
 from recipes.errors import UserError
+from runtime.files import read_rows
 from runtime.run_folder import RunFolder
 
 
@@ -16,9 +18,13 @@ def main(arguments: list[str]) -> None:
     for name in folders:
         if not RunFolder(Path(name)).record.is_file():
             raise UserError(f"{name}: no run folder (it has no run.json); give one that launch/train.py wrote")
+    from eval.numbers.summary import verdict_suite
     from eval.show.report import write_report  # matplotlib takes seconds, and a wrong name is told before
+    from eval.show.tables import sweep_table
 
     for name in folders:
+        if rows := read_rows(RunFolder(Path(name)).sweeps):
+            print(f"{sweep_table(rows, verdict_suite(rows))}\n")
         print(f"report {write_report(Path(name))}")
 
 

@@ -18,6 +18,7 @@ from data_prep.prepared.prepare import FIGURE
 from eval.numbers.summary import newest, verdict_suite
 from eval.show.confirmed import standing
 from eval.show.costs import pays_text
+from eval.show.tables import sweep_table
 from eval.sweep import SweepSpec
 from recipes.command import DONE
 from recipes.run import RunSection
@@ -42,6 +43,7 @@ from train.model import peft_config, plan_facts
 from train.objective import loss_of_run
 from train.opening import Resume, check_same_facts
 from train.order import fillers
+from train.outlook import show_references
 from train.probes import keep_probes
 from train.processes import device
 from train.references import References, both_references
@@ -87,10 +89,12 @@ def protocols(spec: SweepSpec) -> dict[str, str]:
 
 def sweep_references(recipe: Recipe, pruned: str, inputs: Inputs, folder: RunFolder, ranks: Ranks) -> References:
     """The sweeps of the unpruned model and of the pruned one before training; those on the problems that confirm are
-    done here too, and read at the end."""
+    done here too, and read at the end. Both are shown, with what they can decide (`train.outlook`)."""
     if inputs.confirm is not None:
         both_references(recipe, pruned, inputs.confirm, folder.confirmed, ranks)
-    return both_references(recipe, pruned, inputs.spec, folder, ranks)
+    references = both_references(recipe, pruned, inputs.spec, folder, ranks)
+    show_references(references, recipe.sweep, inputs.arithmetic.steps, ranks)
+    return references
 
 
 def make_loss(recipe: Recipe, pruned: str, inputs: Inputs, ranks: Ranks) -> LossOfRun:
@@ -256,7 +260,8 @@ def _last_words(run: Run, recipe: Recipe) -> None:
     from eval.show.report import write_report  # matplotlib is not needed before the end
 
     folder = run.folder
-    lines = [f"report  {write_report(folder.path)}"]
+    lines = [f"{sweep_table(run.sweep_rows(), verdict_suite(run.sweep_rows()))}\n"]
+    lines += [f"report  {write_report(folder.path)}"]
     lines += [f"figure  {figure}" for figure in sorted(folder.figures.glob("*.png"))]
     rows, facts = run.sweep_rows(), folder.facts()
     last_sweep = newest(rows, "run", verdict_suite(rows))[1] or {}
