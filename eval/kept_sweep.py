@@ -143,10 +143,10 @@ class KeptSweep:
     def _progress(self, suite: Suite, finished: int) -> AbstractContextManager[Work]:
         """Of this rank's share of what is left of the thoughts, or of the choices."""
         left = len(suite.problems) * (1 if suite.by_likelihood else self.spec.samples) - finished
-        model = f"step {self.place.step}" if self.place.model == "run" else f"the {self.place.model} model"
+        model = f"step {self.place.step}" if self.place.model == "run" else self.place.model
         rank = f" (rank {self.ranks.rank} of {self.ranks.count})" if self.ranks.count > 1 else ""
         unit = "problems" if suite.by_likelihood else "thoughts"
-        return progress(f"sweep of {model} on {suite.name}{rank}", -(-left // self.ranks.count), unit)
+        return progress(f"{model} sweep, {suite.name}{rank}", -(-left // self.ranks.count), unit)
 
     def _write(self, suite: Suite, header: Mapping[str, Any], thoughts: list[GradedThought]) -> None:
         file = self.place.file(suite.name)

@@ -24,6 +24,8 @@ from recipes.terminal import PlainStream, plain
 from runtime.pulse import PULSE
 
 FRAME_SECONDS = 0.25
+WIDE = 100
+"""columns of a terminal from which on there is room for a drawn bar beside its words"""
 LINE_SECONDS = 30.0
 LINE_SHARE = 0.05
 """a line is due after so many seconds, and later after this share of what the work has taken so far"""
@@ -55,7 +57,7 @@ class Work:
 
     def told(self, now: float) -> str:
         """As in `12 of 50 thoughts (24 %), 812 tokens/s, 1:35 left`; what is not known is left out."""
-        seconds, done = now - self.began, self.done - self.first
+        seconds = now - self.began
         parts = [f"{self.done:,} {self.unit}"]
         if self.total:
             share = min(self.done / self.total, 1.0)
@@ -64,11 +66,14 @@ class Work:
             parts.append(plain(self.note))
         elif self.tokens and seconds > 0:
             parts.append(f"{self.tokens / seconds:,.0f} tokens/s")
+        return ", ".join([*parts, self.left(now)])
+
+    def left(self, now: float) -> str:
+        """`1:35 left`, or `0:20 so far` where nothing tells how much that is of the whole."""
+        seconds, done = now - self.began, self.done - self.first
         if self.total and done > 0:
-            parts.append(f"{clock(max(self.total - self.done, 0) * seconds / done)} left")
-        else:
-            parts.append(f"{clock(seconds)} so far")
-        return ", ".join(parts)
+            return f"{clock(max(self.total - self.done, 0) * seconds / done)} left"
+        return f"{clock(seconds)} so far"
 
 
 def clock(seconds: float) -> str:
@@ -129,9 +134,10 @@ class Bars:
 
         self.now, self.drawn = now, 0.0
         self.console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        drawn = [BarColumn(bar_width=24)] if self.console.width >= WIDE else []
         self.bars = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
+            *drawn,
             TextColumn("{task.fields[told]}", markup=False),
             console=self.console,
             auto_refresh=False,

@@ -23,6 +23,7 @@ from train.hooks.sweep import SweepHook
 from train.hooks.sweep_share import within_share
 from train.hooks.universal import UniversalHook, reads_universal
 from train.inputs import Inputs
+from train.outlook import share_of_sweeps, sweep_seconds
 from train.speed import speedometer
 from train.trainer import RecoveryTrainer
 
@@ -63,5 +64,10 @@ def make_hooks(
     if checkpoint is not None and reads_universal(checkpoint):
         others.append(UniversalHook(trainer, checkpoint))
     early_stop = EarlyStopHook(recipe.early_stop, run, str(recorder.verdict.suite), sweeps)
-    progress = ProgressHook(recorder.looks.last_step, wants_bar=not trainer.args.disable_tqdm)
+
+    def outlook(step_seconds: float) -> str:
+        sweep = sweep_seconds(run.sweep_rows(), recorder.references)
+        return share_of_sweeps(recipe.sweep, recorder.looks.last_step, sweep, step_seconds)
+
+    progress = ProgressHook(recorder.looks.last_step, not trainer.args.disable_tqdm, outlook)
     return Hooks(preemption, sweeps, early_stop, progress, tuple(others))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from transformers import TrainerControl, TrainerState
 from transformers import TrainingArguments as Args
 
-from runtime.progress import WATCHED, Bars, Work, progress
+from runtime.progress import Bars, Work, progress, where
 from train.hooks.hook import Hook, Order
 
 SHOWN = {
@@ -31,28 +32,32 @@ class ProgressHook(Hook):
     """Counts the steps of a run of `steps`, while `shown`.
 
     A line is printed where a bar is not seen: where standard error or output is no terminal, or where the recipe says
-    trainer.disable_tqdm=true.
+    trainer.disable_tqdm=true. outlook: from the seconds of a step, what sweeps take of the time; "" while that is not
+    known, else it is said once.
     """
 
     order = Order.PROGRESS
 
-    def __init__(self, steps: int, wants_bar: bool) -> None:
-        self.steps, self.wants_bar = steps, wants_bar
-        self.work: Work | None = None
+    def __init__(self, steps: int, wants_bar: bool, outlook: Callable[[float], str]) -> None:
+        self.steps, self.wants_bar, self.outlook = steps, wants_bar, outlook
+        self.work, self.has_bar, self.has_outlook = Work("training", steps, "steps"), False, False
 
     @contextmanager
     def shown(self, step: int) -> Iterator[None]:
         """Shows the training, from after `step` on."""
-        if not self.wants_bar:
+        self.work = Work("training", self.steps, "steps", step)
+        if not self.wants_bar or not isinstance(where(), Bars):
             yield
             return
-        with progress("training", self.steps, "steps", step) as self.work:
+        with progress(self.work.title, self.steps, "steps", step) as self.work:
+            self.has_bar = True
             yield
-        self.work = None
+        self.has_bar = False
 
     def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if self.work is not None:
-            self.work.advance(state.global_step - self.work.done)
+        self.work.done = state.global_step
+        if self.has_bar:
+            self.work.advance(0)
 
     def on_log(
         self,
@@ -64,7 +69,10 @@ class ProgressHook(Hook):
     ) -> None:
         if not state.is_world_process_zero or not logs or "loss" not in logs:
             return
-        if self.work is not None:
-            self.work.note = described({key: logs.get(key) for key in ("loss", "tokens_per_second")})
-        if self.work is None or not isinstance(WATCHED.shown, Bars) or not sys.stdout.isatty():
-            print(f"step {state.global_step} of {self.steps}: {described(logs)}", flush=True)
+        left = self.work.left(time.monotonic())
+        self.work.note = described({key: logs.get(key) for key in ("loss", "tokens_per_second")})
+        if not self.has_bar or not sys.stdout.isatty():
+            print(f"step {state.global_step} of {self.steps}: {described(logs)}, {left}", flush=True)
+        if not self.has_outlook and logs.get("step_seconds") and (said := self.outlook(logs["step_seconds"])):
+            self.has_outlook = True
+            print(said, flush=True)
