@@ -134,75 +134,92 @@ class Bars:
 
         self.now, self.drawn = now, 0.0
         self.console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        words = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[told]}", markup=False)
         drawn = [BarColumn(bar_width=24)] if self.console.width >= WIDE else []
-        self.bars = Progress(
-            TextColumn("{task.description}", markup=False),
-            *drawn,
-            TextColumn("{task.fields[told]}", markup=False),
-            console=self.console,
-            auto_refresh=False,
-            transient=True,
-            redirect_stdout=False,  # `Above` does it, so that hostile text stays plain
-            redirect_stderr=False,
-        )
+        self.bars = Progress(words[0], *drawn, words[1], console=self.console, auto_refresh=False)
+        self.live: Any = None
         self.tasks: dict[Work, Any] = {}
         self.before: tuple[TextIO, TextIO] | None = None
 
     def open(self, work: Work) -> None:
-        if not self.tasks:
+        told = work.told(self.now())
+        self.tasks[work] = self.bars.add_task(work.title, total=work.total, completed=work.done, told=told)
+        if self.before is None:
             self.before = sys.stdout, sys.stderr
             # What goes to a file must not come to the terminal.
             sys.stdout, sys.stderr = (self._above(stream) for stream in self.before)
-            self.bars.start()
-            self.console.show_cursor(True)  # a process that is killed could not give it back
-        self.tasks[work] = self.bars.add_task(
-            work.title, total=work.total, completed=work.done, told=work.told(self.now())
-        )
-        self.bars.refresh()
+            self.draw()
+        else:
+            self.live.refresh()
 
     def _above(self, stream: TextIO) -> Any:
-        return Above(stream, self.console) if stream.isatty() else stream
+        return Above(stream, self) if stream.isatty() else stream
 
     def show(self, work: Work) -> None:
         now = self.now()
         if now - self.drawn >= FRAME_SECONDS:
             self.drawn = now
-            self.bars.update(self.tasks[work], completed=work.done, told=work.told(now), refresh=True)
+            self.bars.update(self.tasks[work], completed=work.done, told=work.told(now))
+            self.live.refresh()
 
     def close(self, work: Work) -> None:
         self.bars.remove_task(self.tasks.pop(work))
-        if not self.tasks and self.before is not None:
-            for stream in (sys.stdout, sys.stderr):
-                if isinstance(stream, Above):
-                    stream.end()
-            self.bars.stop()
-            sys.stdout, sys.stderr = self.before
+        if self.tasks or self.before is None:
+            return
+        self.hide()
+        above, (sys.stdout, sys.stderr) = (sys.stdout, sys.stderr), self.before
+        for stream in above:
+            if isinstance(stream, Above):
+                stream.end()
+
+    def draw(self) -> None:
+        """Draws the bars below what was printed last. The cursor stays visible: a process that is killed could not give
+        it back."""
+        from rich.live import Live
+
+        # A new one each time: it would go up over as many lines as it drew before it was hidden. It redirects nothing,
+        # as `Above` does that; rich would read colours in what models say.
+        self.live = Live(
+            console=self.console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            get_renderable=self.bars.get_renderable,
+        )
+        self.live.start(refresh=True)
+        self.console.show_cursor(True)
+
+    def hide(self) -> None:
+        """Takes the bars away."""
+        self.live.stop()
 
 
 class Above:
-    """A terminal's stream whose lines come above the bars, which are drawn again below them. Control characters are
-    written out (`recipes.terminal.plain`)."""
+    """A terminal's stream whose lines come above the bars, which are drawn again below them.
 
-    def __init__(self, stream: TextIO, console: Any) -> None:
-        self._stream, self._console, self._rest, self._process = stream, console, "", os.getpid()
+    They are written to the stream itself, where whoever else keeps or cleans what is printed finds them (W&B,
+    `recipes.terminal.PlainStream`).
+    """
+
+    def __init__(self, stream: TextIO, bars: Bars) -> None:
+        self._stream, self._bars, self._rest, self._process = stream, bars, "", os.getpid()
 
     def write(self, text: str) -> int:
         if os.getpid() != self._process:  # a fork has no bars, and must not wait for their lock
             return self._stream.write(text)
-        *lines, self._rest = (self._rest + text).split("\n")
-        for line in lines:
-            self._show(line)
+        lines, end, self._rest = (self._rest + text).rpartition("\n")
+        if end:
+            self._bars.hide()
+            self._stream.write(lines + end)
+            self._stream.flush()
+            self._bars.draw()
         return len(text)
 
     def end(self) -> None:
-        """Writes what is no whole line yet."""
-        if self._rest:
-            self._show(self._rest)
+        """Writes what is no whole line yet, once the bars are gone."""
+        self._stream.write(self._rest)
         self._rest = ""
-
-    def _show(self, line: str) -> None:
-        last = line.rstrip("\r").rpartition("\r")[2]  # what a return has left of it on a terminal
-        self._console.print(plain(last), soft_wrap=True)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

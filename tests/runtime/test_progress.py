@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import re
 import sys
+from typing import Any
 
 import pytest
 
+from recipes.terminal import PlainStream
 from runtime.progress import LINE_SECONDS, WATCHED, Bars, Lines, Nowhere, Work, clock, counted, progress, where
 from runtime.pulse import beat
 
@@ -30,6 +32,24 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 def shown(text: str) -> list[str]:
     """The lines that a terminal has been sent, without its escape sequences."""
     return [line for line in re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)) if line.strip()]
+
+
+def screen(text: str) -> list[str]:
+    """What a terminal shows in the end: rows that are written over, erased (K) and gone back to (A)."""
+    rows, row, column = [""], 0, 0
+    for count, kind, sign in re.findall(r"\x1b\[([0-9;?]*)([A-Za-z])|(.)", text, re.DOTALL):
+        if kind == "A":
+            row -= int(count or 1)
+        elif kind == "K":
+            rows[row] = ""
+        elif sign == "\r":
+            column = 0
+        elif sign == "\n":
+            row, column = row + 1, 0
+            rows += [""] * (row + 1 - len(rows))
+        elif sign:
+            rows[row], column = rows[row][:column].ljust(column) + sign + rows[row][column + 1 :], column + 1
+    return [line.rstrip() for line in rows if line.strip()]
 
 
 def at(work: Work, seconds: float) -> str:
@@ -119,15 +139,26 @@ def test_a_terminal_is_shown_a_bar_with_lines_above_it_and_gets_its_streams_back
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     terminal = on_terminal(monkeypatch)
+    clean: Any = PlainStream(terminal)
+    monkeypatch.setattr(sys, "stdout", clean)
     with progress("sweep of a [b]suite\x1b]0;x\x07", 4, "thoughts") as work:
         work.advance(2)
         print("step 5:\x1b[31m red")
         print("no end", end="")
-    assert sys.stdout is terminal and sys.stderr is terminal
+    assert sys.stdout is clean and sys.stderr is terminal
     lines = shown(terminal.getvalue())
     assert lines[0].startswith(r"sweep of a [b]suite\x1b]0;x\x07") and "0 of 4 thoughts (0%)" in lines[0]
     assert "step 5:\\x1b[31m red" in lines and "\x1b[31m" not in terminal.getvalue()
-    assert "no end" in lines
+    assert lines[-1] == "no end"
+
+
+def test_what_is_printed_goes_through_the_stream_that_others_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """W&B keeps the console by a `write` of its own."""
+    terminal, kept = on_terminal(monkeypatch), list[str]()
+    monkeypatch.setattr(terminal, "write", lambda text: kept.append(text) or io.StringIO.write(terminal, text))
+    with progress("sweep", 4, "thoughts"):
+        print("a line", "of two parts")
+    assert "a line of two parts\n" in kept
 
 
 def test_work_inside_other_work_has_a_bar_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,6 +167,18 @@ def test_work_inside_other_work_has_a_bar_below_it(monkeypatch: pytest.MonkeyPat
         pass
     names = [line.split()[0] for line in shown(terminal.getvalue())]
     assert names[names.index("inner") - 1] == "outer"
+
+
+def test_only_what_was_printed_is_left_on_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
+    with progress("outer", 2, "steps"):
+        print("one")
+        with progress("inner", 3, "thoughts"):
+            print("two\nthree", file=sys.stderr)
+        print("four")
+        assert screen(terminal.getvalue())[:4] == ["one", "two", "three", "four"]
+        assert screen(terminal.getvalue())[4].startswith("outer")
+    assert screen(terminal.getvalue()) == ["one", "two", "three", "four"]
 
 
 def test_what_goes_to_a_file_does_not_come_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
