@@ -29,6 +29,12 @@ def show_references(references: References, section: SweepSection, steps: int, r
     faults = suite_gap(references.unpruned[suite], references.pruned[suite], section.verdict.delta)
     if not faults:
         return
+    others = [
+        name
+        for name in references.unpruned
+        if not suite_gap(references.unpruned[name], references.pruned[name], section.verdict.delta)
+    ]
+    faults += [f"suites that can: {', '.join(others)} (sweep.verdict.suite={others[0]})"] if others else []
     said = "\n".join(f"suite {suite} cannot show recovery: {fault}" for fault in faults)
     if section.verdict.require_gap:
         raise UserError(

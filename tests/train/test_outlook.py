@@ -54,6 +54,17 @@ def test_a_suite_that_cannot_show_recovery_is_a_warning(capsys: pytest.CaptureFi
     )
 
 
+def test_suites_that_can_show_recovery_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    flat, steep = references(30), references(8)
+    both = References(
+        {**flat.unpruned, "steep": replace(steep.unpruned["chain"], suite="steep")},
+        {**flat.pruned, "steep": replace(steep.pruned["chain"], suite="steep")},
+    )
+    chain = section().verdict.changed(suite="chain")
+    show_references(both, section(verdict=chain), 120, ALONE)
+    assert "suites that can: steep (sweep.verdict.suite=steep)" in " ".join(capsys.readouterr().out.split())
+
+
 def test_it_stops_a_run_that_requires_a_gap() -> None:
     verdict = section().verdict.changed(require_gap=True)
     show_references(references(8), section(verdict=verdict), 120, ALONE)
