@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import runtime.progress
 from recipes.terminal import PlainStream
 from runtime.progress import LINE_SECONDS, WATCHED, Bars, Lines, Nowhere, Work, clock, counted, progress, where
 from runtime.pulse import beat
@@ -17,6 +18,12 @@ from runtime.pulse import beat
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+def every_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has a line written at every piece of work and at every beat."""
+    monkeypatch.setattr(runtime.progress, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr(runtime.progress, "LINE_SHARE", 0.0)
 
 
 def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
