@@ -18,14 +18,21 @@ def main(arguments: list[str]) -> None:
     for name in folders:
         if not RunFolder(Path(name)).record.is_file():
             raise UserError(f"{name}: no run folder (it has no run.json); give one that launch/train.py wrote")
-    from eval.numbers.summary import verdict_suite
     from eval.show.report import write_report  # matplotlib takes seconds, and a wrong name is told before
-    from eval.show.tables import sweep_table
 
     for name in folders:
-        if rows := read_rows(RunFolder(Path(name)).sweeps):
-            print(f"{sweep_table(rows, verdict_suite(rows))}\n")
+        if said := newest_sweep(RunFolder(Path(name))):
+            print(f"{said}\n")
         print(f"report {write_report(Path(name))}")
+
+
+def newest_sweep(folder: RunFolder) -> str:
+    """The table of the newest sweep beside the references; "" where nothing was swept."""
+    from eval.numbers.summary import verdict_suite
+    from eval.show.tables import sweep_table
+
+    rows = read_rows(folder.sweeps)
+    return sweep_table(rows, verdict_suite(rows)) if rows else ""
 
 
 if __name__ == "__main__":
