@@ -17,7 +17,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TextIO, TypeVar
 
 from recipes.terminal import PlainStream, plain
@@ -118,8 +118,9 @@ class Lines:
         now = self.now()
         if now - self.said[work] >= LINE_SECONDS + LINE_SHARE * (now - work.began):
             self.said[work] = now
-            self.stream.write(f"{work.title}: {work.told(now)}\n")
-            self.stream.flush()
+            with suppress(OSError):  # a log on a full disk, or a reader that has gone: what only watches stops no work
+                self.stream.write(f"{work.title}: {work.told(now)}\n")
+                self.stream.flush()
 
     def close(self, work: Work) -> None:
         del self.said[work]

@@ -87,6 +87,27 @@ def test_a_note_stands_in_place_of_the_tokens() -> None:
     assert at(work, 1.0) == "1 of 4 steps (25%), loss 1.5, 0:03 left"
 
 
+def test_a_stage_begins_when_the_one_before_is_done() -> None:
+    with progress("export", 3, "stages") as work:
+        work.reach("loading")
+        assert at(work, 5.0) == "0 of 3 stages (0%), loading, 0:05 so far"
+        work.reach("merging")
+        assert at(work, 5.0) == "1 of 3 stages (33%), merging, 0:10 left"
+
+
+def test_a_log_that_cannot_be_written_stops_no_work() -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    work = Work("sweep", 50, "thoughts")
+    lines = Lines(Full(), lambda: work.began + 100)
+    lines.open(work)
+    lines.said[work] = work.began
+    lines.show(work)
+    assert lines.said[work] == work.began + 100
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (95, "1:35"), (3600, "1:00:00"), (90061, "25:01:01")])
 def test_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
