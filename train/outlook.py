@@ -58,12 +58,10 @@ def to_come(references: References, section: SweepSection, steps: int) -> str:
     )
     if section.max_share is not None:
         said += f", left out where they take more than {section.max_share:.0%} of the time"
-    if references.seconds is None:
+    seconds = references.seconds.get("pruned")
+    if seconds is None:
         return f"{said}; what they take is said after the first"
-    return (
-        f"{said}; about {clock(references.seconds)} each, as that of the pruned model took, "
-        f"{clock(count * references.seconds)} in all"
-    )
+    return f"{said}; about {clock(seconds)} each, as that of the pruned model took, {clock(count * seconds)} in all"
 
 
 def sweeps_of(every_steps: int, steps: int) -> int:
@@ -75,7 +73,7 @@ def sweep_seconds(rows: Sequence[Row], references: References) -> float | None:
     """What a sweep of the run takes: what its newest one took, else what the pruned model's did; None where neither was
     measured. `rows`: sweeps.jsonl."""
     timed = [row["seconds"] for row in rows if row["model"] == "run" and row.get("seconds") is not None]
-    return timed[-1] if timed else references.seconds
+    return timed[-1] if timed else references.seconds.get("pruned")
 
 
 def share_of_sweeps(section: SweepSection, steps: int, sweep: float | None, step: float) -> str:

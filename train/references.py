@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache as cached
 from functools import partial
@@ -23,12 +23,12 @@ from runtime.seal import copy_sealed, file_fault
 
 @dataclass(frozen=True)
 class References:
-    """The sweeps that every verdict compares with, by suite. seconds: what that of the pruned model took; None where it
-    was there already."""
+    """The sweeps that every verdict compares with, by suite. seconds: what each took; without those of which a part was
+    there already."""
 
     unpruned: dict[str, SuiteSweep]
     pruned: dict[str, SuiteSweep]
-    seconds: float | None = None
+    seconds: Mapping[WhichModel, float] = field(default_factory=dict)
 
 
 def reference_sweep(
@@ -44,7 +44,7 @@ def both_references(recipe: Recipe, pruned: str, spec: SweepSpec, folder: RunFol
     return References(
         unpruned=reference_sweep("unpruned", recipe.model.unpruned, recipe.model, spec, cache),
         pruned=reference_sweep("pruned", pruned, recipe.model, spec, cache),
-        seconds=cache.seconds.get("pruned"),
+        seconds=cache.seconds,
     )
 
 
@@ -63,7 +63,7 @@ class ReferenceCache:
     """Samples files of reference sweeps under `folder`/<weights>/<protocol>, which later runs find there.
 
     What a run uses is put into its own `samples` too; what cannot be told from other weights is kept there alone.
-    seconds: what each sweep took that was not there, without the loading of the model.
+    seconds: what each sweep took of which nothing was there, without the loading of the model.
     """
 
     folder: Path
@@ -88,11 +88,13 @@ class ReferenceCache:
             return weights
 
         sweeps: dict[str, SuiteSweep] = {}
+        found_a_part = False
         # suite by suite, each under its own protocol: a recipe that adds a suite finds the others in the cache
         for suite in spec.suites:
             folder = self.folder / weights_hash / spec.protocol_hash(suite) if weights_hash else self.samples
             usable = partial(self._usable, Place(folder, which, 0), suite.name)
             place = Place(on_first_rank(ranks, usable), which, 0)
+            found_a_part |= any(place.file(suite.name).parent.glob(f"{place.file(suite.name).name}*"))  # or a journal
             in_cache = place.folder != self.samples
             spare = Place(self.samples, which, 0) if in_cache else None
             sweep = KeptSweep(replace(spec, suites=(suite,)), place, weights_hash, ranks, spare)
@@ -101,7 +103,7 @@ class ReferenceCache:
             sweeps |= sweep.run(load)
             if in_cache and ranks.rank == 0 and place.file(suite.name).is_file():  # it may have filled up
                 copy_sealed(place.file(suite.name), Place(self.samples, which, 0).file(suite.name))
-        if loaded_at:
+        if loaded_at and not found_a_part:
             self.seconds[which] = time.monotonic() - loaded_at[0]
         return sweeps
 

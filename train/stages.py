@@ -157,8 +157,11 @@ def make_recorder(run: Run, references: References, recipe: Recipe, inputs: Inpu
     sweep = recipe.sweep
     verdict = sweep.verdict.changed(suite=sweep.deciding_suite.name)
     recorder = SweepRecorder(run, references, verdict, Looks(sweep.every_steps, inputs.arithmetic.steps))
-    for sweeps in (references.unpruned, references.pruned):
-        recorder.record(sweeps, Cost())
+    # what a reference took when it was swept stays known to a run that resumes and finds it in the cache
+    known = {row["model"]: row.get("seconds") for row in run.sweep_rows()}
+    seconds = {**known, **references.seconds}
+    recorder.record(references.unpruned, Cost(seconds.get("unpruned")))
+    recorder.record(references.pruned, Cost(seconds.get("pruned")))
     if recipe.run.report != "live" or not run.is_first_rank:
         return recorder
     live = LiveReport(run.folder.path, write)

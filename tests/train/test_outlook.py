@@ -33,7 +33,11 @@ def reference(model: Any, right: int) -> SuiteSweep:
 
 
 def references(pruned: int, seconds: float | None = None) -> References:
-    return References({"chain": reference("unpruned", 30)}, {"chain": reference("pruned", pruned)}, seconds)
+    return References(
+        {"chain": reference("unpruned", 30)},
+        {"chain": reference("pruned", pruned)},
+        {} if seconds is None else {"pruned": seconds},
+    )
 
 
 def test_the_references_come_as_a_table_with_the_sweeps_to_come(capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,12 +70,28 @@ def test_a_changed_sweep_in_the_cache_is_not_believed(
     assert f"{knowledge} is not believed (it has other bytes than were sealed)" in capfd.readouterr().out
 
 
+@pytest.fixture(scope="module")
+def again(kept: Path) -> Path:
+    """Another run, which finds both references in the cache."""
+    folder = kept.parent / "again"
+    run_here(small("full", folder, kept, *QUICK))
+    return folder
+
+
 @pytest.mark.slow
-def test_a_run_has_the_samples_of_its_references(kept: Path, tmp_path: Path) -> None:
-    run_here(small("full", tmp_path / "run", kept, *QUICK))
+def test_a_run_has_the_samples_of_its_references(kept: Path, again: Path) -> None:
     for name in ("unpruned", "pruned"):
-        for folder in (kept.parent / "run", tmp_path / "run"):
+        for folder in (kept.parent / "run", again):
             assert read_sweep(folder / "samples" / "chain" / f"{name}-000000.jsonl").model == name
+
+
+@pytest.mark.slow
+def test_references_are_timed_where_they_were_swept_and_nowhere_else(kept: Path, again: Path) -> None:
+    found = [
+        {row["model"]: row["seconds"] is not None for row in rows(folder / "sweeps.jsonl")}
+        for folder in (kept.parent / "run", again)
+    ]
+    assert found == [{"unpruned": True, "pruned": True, "run": True}, {"unpruned": False, "pruned": False, "run": True}]
 
 
 @pytest.mark.slow
