@@ -1,5 +1,7 @@
 """Runs of several protocols are refused, with what differs."""
 
+from dataclasses import replace
+
 import pytest
 
 from eval.comparing.protocols import check_protocols
@@ -40,6 +42,13 @@ def test_what_differs_is_named(tmp_path, changed, says):
         check_protocols(runs)
     assert str(refused.value).startswith("two was not measured by the protocol of one on chain: ")
     assert says in str(refused.value)
+
+
+def test_a_reference_of_another_protocol_is_named(tmp_path):
+    run = read_made(tmp_path / "one", _record())
+    rows = tuple(row | ({"protocol": "old"} if row["model"] == "pruned" else {}) for row in run.rows)
+    with pytest.raises(UserError, match="the pruned model of one was not measured by the protocol of one on chain"):
+        check_protocols([replace(run, rows=rows)])
 
 
 def test_budgets_are_named_without_a_record(tmp_path):
