@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Programs of the environment (deepspeed, ninja) are found first; nothing is looked up on a hub by the tests.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: setup demo test test-fast bench gpu gpu-quick table cuts study lint clean
+.PHONY: setup demo test test-fast bench gpu gpu-quick table cuts study docs lint clean
 
 setup: $(VENV)/.installed
 
@@ -74,10 +74,18 @@ cuts: setup
 study: setup
 	$(RUN) python -m train.study recipe=study.yaml out=runs/study
 
+# The site in site/, from README.md, docs/ and the recipe schema. A broken link or a request to another host is an error.
+docs: $(VENV)/.docs-installed
+	$(RUN) NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --quiet
+
+$(VENV)/.docs-installed: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
+	touch $@
+
 lint: setup
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) mypy
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build *.egg-info
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build site *.egg-info

@@ -10,13 +10,13 @@ from recipes.errors import UserError
 from recipes.help import HelpAsked, asks_for_help
 
 COMMANDS = {
-    "check": "traces=FILE | recipe=FILE: what is in a trace set, and what each filter drops",
+    "check": "traces=FILE | recipe=FILE: shows the contents of a trace set, and what each filter drops",
     "decontaminate": "traces=FILE suite=FILE out=FILE: a trace file without what overlaps with suites",
-    "prepare": "recipe=FILE: prepares the traces as a run would, and shows what became of them",
-    "preview": "recipe=FILE [n=3] [ids=true]: the first rows, with what is labelled in colour",
+    "prepare": "recipe=FILE: prepares the traces as a run would, and shows what happened to each row",
+    "preview": "recipe=FILE [n=3] [ids=true]: the first rows, with the labelled part in colour",
     "score": "recipe=FILE out=FILE [pruned=DIR]: the loss of both models on each trace",
-    "teach": "recipe=FILE out=DIR [k=64]: what the unpruned model says at each token, for loss.teacher.logits",
-    "nano": "recipe=nano_world.yaml out=DIR: builds the embedded reasoner from nothing",
+    "teach": "recipe=FILE out=DIR [k=64]: stores the unpruned model's predictions for loss.teacher.logits",
+    "nano": "recipe=nano_world.yaml out=DIR: trains the embedded reasoner from scratch",
 }
 """what each command does: the `main(arguments)` of its module in `data_prep.commands`, imported only when called"""
 # what needs the engines of a sweep stands in `eval`, which may import this package and not the other way round

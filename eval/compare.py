@@ -1,7 +1,7 @@
 """Several runs side by side: one sweep of each on the verdict suite.
 
 python -m eval.compare RUN [RUN ...] [against=RUN] [step=last|best|N] [format=text|csv|json|markdown|latex] [out=DIR]
-    [axis=budget|spent|total] [figures=all|none]
+    [axis=budget|spent|total] [figures=all|none] [html=FILE]
 python -m eval.compare NAME@BUDGET=LOG ... [metric=NAME]     logs of lm-evaluation-harness, Inspect or lighteval
 
 It prints the comparison in the chosen format and writes it into DIR with its figures. Of a machine's format standard
@@ -29,6 +29,7 @@ from eval.comparing.pairing import Pairs, differences_of, paired
 from eval.comparing.protocols import check_protocols
 from eval.comparing.tables import flat_models, flat_pairs, tables
 from eval.logs.read import FORM, named_log
+from eval.show.comparison import comparison_page
 from eval.show.curves import AXES, save
 from eval.show.formats import as_csv, as_latex, as_markdown, as_text, latex, markdown
 from eval.show.tables import WIDTH
@@ -50,6 +51,7 @@ KEYS = {
     "those of answers too",
     "metric": "of logs of other tools: which metric says that an answer is right; default: the first",
     "figures": f"{ALL} (default) or {NONE}, which is faster",
+    "html": "file of one page with the same, for a browser; default: none is written",
 }
 
 
@@ -122,13 +124,15 @@ def main(arguments: list[str]) -> None:
     out, form = Path(values.get("out", "runs/compare")), values.get("format", TEXT)
     if fault := writing_fault(out):
         raise UserError(f"out={out}: cannot be written ({fault}); name another folder")
-    texts = _texts(document(runs, pairs), notes, form)
-    for name, text in texts.items():
-        write_whole(out / name, text)
+    content = document(runs, pairs)
+    texts = {out / name: text for name, text in _texts(content, notes, form).items()}
+    pages = {_page(values["html"]): comparison_page(runs, tables(content), notes)} if "html" in values else {}
+    for path, text in {**texts, **pages}.items():
+        write_whole(path, text)
     drawn, undrawn = figures(runs, AXES[values.get("axis", "budget")]) if values.get("figures") != NONE else ({}, [])
     pictures = [save(figure, out / f"{name}.png") for name, figure in drawn.items()]
     print(next(iter(texts.values())), end="")
-    said = [*undrawn, *(f"written: {path}" for path in (*(out / name for name in texts), *pictures))]
+    said = [*undrawn, *(f"written: {path}" for path in (*texts, *pictures, *pages))]
     print("\n".join(said), file=sys.stdout if form == TEXT else sys.stderr)
 
 
@@ -157,6 +161,14 @@ def _of_logs(values: Mapping[str, str], given: Sequence[str]) -> tuple[list[Fini
     runs = [as_run(name, each) for name, each in grades.items()]
     unknown = "Logs of other tools do not say whether they were measured by one protocol."
     return runs, differences_of(grades, against), [*left_out, unknown]
+
+
+def _page(name: str) -> Path:
+    """The file that html= names; UserError where it cannot be written."""
+    page = Path(name)
+    if fault := "it is a folder" if page.is_dir() else writing_fault(page.parent):
+        raise UserError(f"html={page}: cannot be written ({fault}); name another file")
+    return page
 
 
 def _check(values: Mapping[str, str], folders: Sequence[str]) -> None:

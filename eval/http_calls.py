@@ -1,21 +1,29 @@
-"""Calls to an OpenAI-compatible endpoint: one client, retries with growing pauses, and a reason where all failed.
+"""Calls to an OpenAI-compatible endpoint: one client, retries by httpx-retries, and a reason where all failed.
 
-The key comes from the environment variable that the recipe names; it never appears in a reason.
+Pauses grow, or are those that the endpoint names (`Retry-After`, in seconds or as a date). The key comes from the
+environment variable that the recipe names; it never appears in a reason.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import httpx
+from httpx_retries import Retry, retry_request
 
 FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 120.0
+"""of one pause, whatever `Retry-After` says"""
+
 WORTH_A_RETRY = (408, 409, 425, 429, 500, 502, 503, 504)
 SHOWN_CHARACTERS = 200  # of an endpoint's text in a reason
+
+# httpx-retries warns with the header as it came where it cannot read it; an endpoint's text is never printed unchecked
+logging.getLogger("httpx_retries").setLevel(logging.ERROR)
 
 
 class Endpoint(Protocol):
@@ -57,24 +65,49 @@ def open_client(endpoint: Endpoint) -> httpx.Client:
     )
 
 
+def retry_rule(retries: int) -> Retry:
+    """What is tried again, and after which pauses: 0.5, 1, 2 … seconds, each up to a half shorter so that calls that
+    failed together do not come back together; or `Retry-After`, up to LONGEST_PAUSE_SECONDS."""
+    return Retry(
+        total=retries,
+        allowed_methods=["POST"],
+        status_forcelist=WORTH_A_RETRY,
+        retry_on_exceptions=[httpx.HTTPError],
+        backoff_factor=FIRST_PAUSE_SECONDS / 2,  # which the library doubles before the first pause
+        backoff_jitter=0.5,
+        max_backoff_wait=LONGEST_PAUSE_SECONDS,
+    )
+
+
 def post(client: httpx.Client, path: str, body: dict[str, Any], retries: int) -> httpx.Response | NoReply:
-    """The response (status 200) to `body`; transient faults are tried again after pauses of 0.5, 1, 2 … seconds."""
-    reason, status = "", 0
-    for attempt in range(retries + 1):
-        if attempt:
-            time.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
-        try:
-            response = client.post(path, json=body)
-        except httpx.HTTPError as fault:
-            reason, status = f"{type(fault).__name__}: {fault}", 0
-            continue
-        status = response.status_code
-        if status == 200:
-            return response
-        reason = f"HTTP {status}: {response.text[:SHOWN_CHARACTERS]}"
-        if status not in WORTH_A_RETRY:
-            break
-    return NoReply(f"{without_key(reason, client.headers)} (after {attempt + 1} tries)", status)
+    """The response (status 200) to `body`; transient faults are tried again by `retry_rule`.
+
+    The retries are those of a call, not of a transport: a body that breaks off is tried again too, and proxies that the
+    environment names are used, which httpx leaves out where a client has a transport of its own.
+    """
+    try:
+        response = retry_request(client, "POST", path, retry=retry_rule(retries), json=body)
+    except httpx.HTTPError as fault:
+        return _no_reply(client, fault, retries)
+    return response if response.status_code == 200 else _no_reply(client, response, retries)
+
+
+def _no_reply(client: httpx.Client, outcome: httpx.Response | httpx.HTTPError, retries: int) -> NoReply:
+    reason = without_key(reason_of(outcome), client.headers)
+    status = outcome.status_code if isinstance(outcome, httpx.Response) else 0
+    return NoReply(f"{reason} (after {tries_of(outcome, retries)} tries)", status)
+
+
+def reason_of(outcome: httpx.Response | httpx.HTTPError) -> str:
+    """Why a call failed; may hold the key and control characters."""
+    if isinstance(outcome, httpx.Response):
+        return f"HTTP {outcome.status_code}: {outcome.text[:SHOWN_CHARACTERS]}"
+    return f"{type(outcome).__name__}: {outcome}"
+
+
+def tries_of(outcome: httpx.Response | httpx.HTTPError, retries: int) -> int:
+    """How often a call was sent by `retry_rule(retries)`; a fault is raised only after the last try."""
+    return outcome.extensions["retry"].attempts_made + 1 if isinstance(outcome, httpx.Response) else retries + 1
 
 
 def without_key(text: str, headers: Mapping[str, str]) -> str:

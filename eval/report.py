@@ -6,10 +6,13 @@ from pathlib import Path
 
 from recipes.command import run, split
 from recipes.errors import UserError
+from recipes.help import HelpAsked, asks_for_help
 from runtime.run_folder import RunFolder
 
 
 def main(arguments: list[str]) -> None:
+    if asks_for_help(arguments):
+        raise HelpAsked("python -m eval.report RUN [RUN ...]: writes report.html of run folders, also while they train")
     _, folders = split(arguments, {})
     if not folders:
         raise UserError("eval.report: give the folder of a run, such as runs/lora_recovery-1a2b3c4d")

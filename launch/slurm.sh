@@ -11,15 +11,15 @@
 #SBATCH --open-mode=append
 #SBATCH --requeue
 #SBATCH --signal=USR1@900
-# Fifteen minutes before the end every rank gets SIGUSR1: the run saves and leaves with code 75, and is queued again below.
-# A step and a save must fit into that time. Give run.dir, or a queued-again job would begin a new run. Preempted by Slurm
-# (SIGTERM to every rank, then GraceTime), it saves likewise, and Slurm itself queues it again (--requeue).
+# Fifteen minutes before the end every rank gets SIGUSR1: the run saves, exits with code 75, and is requeued below. A step and
+# a save must fit into that time. Give run.dir, or a requeued job would start a new run. When Slurm preempts it (SIGTERM to
+# every rank, then GraceTime), it saves in the same way, and Slurm requeues it (--requeue).
 set -uo pipefail
 
 export PATH="$PWD/.venv/bin:$PATH"
 MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 export MASTER_ADDR
-export MASTER_PORT=$((20000 + SLURM_JOB_ID % 12000))  # below the ports that Linux gives out by itself (from 32768)
+export MASTER_PORT=$((20000 + SLURM_JOB_ID % 12000))  # below the ports that Linux assigns (from 32768)
 export WORLD_SIZE=$SLURM_NTASKS
 export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1}
 
@@ -27,9 +27,9 @@ export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1}
 # must outlive that to see the code of the ranks. A trap that does nothing, unlike one that ignores, is not inherited.
 trap : TERM USR1
 
-# Each task is one rank. --cpus-per-task is said again, since Slurm 22.05 and later does not hand it on to srun. No
+# Each task is one rank. --cpus-per-task is repeated, since Slurm 22.05 and later does not pass it on to srun. No
 # --kill-on-bad-exit: the first rank to leave with 75 would have the others killed, and the code of the step would be
-# theirs. So a rank that fails ends the others after 30 seconds, if they have not noticed by themselves.
+# theirs. So a rank that fails ends the others after 30 seconds, if they have not noticed before.
 srun --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=0 --wait=30 bash -c \
     'RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID LOCAL_WORLD_SIZE=$SLURM_NTASKS_PER_NODE \
      exec python -u launch/train.py "$@"' rank "$@"

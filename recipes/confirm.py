@@ -15,11 +15,11 @@ CONFIRM = "-confirm"
 
 class ConfirmSection(Section):
     problems: int = Field(
-        ge=2, description="how many problems that no sweep of the run has seen; their figures are the confirmed ones"
+        ge=2, description="number of problems that no sweep of the run has seen; their figures are the confirmed ones"
     )
     seed: int = Field(
         default=1,
-        description="seed of the draw among the unseen ones; where the deciding suite is made from a seed, of new ones",
+        description="seed of the draw among the unseen ones; if the deciding suite is made from a seed, of new ones",
     )
     suite: SuiteSection | None = Field(
         default=None,

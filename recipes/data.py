@@ -21,7 +21,7 @@ class FormatSection(Section):
     name: Literal["auto", "qwen3", "qwq", "deepseek_r1", "s1", "think", "custom"] = Field(
         default="auto",
         description="a known format (think: <think> and </think>, as tokens or as plain text), or custom: open and "
-        "close are given; auto: custom where they are, else by the tokenizer's template",
+        "close are given; auto: custom if they are given, else detected from the tokenizer's template",
     )
     open: str | None = Field(
         default=None,
@@ -35,9 +35,9 @@ class FormatSection(Section):
     cue: str = Field(
         default="",
         description="answer cue appended after every close in a sweep, forced or the model's own, so that the answer "
-        "comes at once and budgets are compared on one form; such as one that ends in \\boxed{",
+        "follows at once and budgets are compared on one form; for example one that ends in \\boxed{",
     )
-    wait: str = Field(default="Wait", description="text appended where the thought is extended")
+    wait: str = Field(default="Wait", description="text appended to extend a thought")
     stop: str | None = Field(
         default=None, description="the stop token that ends an answer; default: the tokenizer's end-of-sequence token"
     )
@@ -64,8 +64,8 @@ class DataSection(Section):
     traces: TracesSection
     on_error: Literal["stop", "skip"] = Field(
         default="stop",
-        description="a row that cannot be read stops the run, with the first five faults and how many "
-        "there are; or is skipped, counted and named",
+        description="a row that cannot be read stops the run, with the first five faults and their number; or is "
+        "skipped, counted and named",
     )
     filters: FiltersSection = FiltersSection()
     duplicates: DuplicatesSection = DuplicatesSection()
@@ -77,28 +77,29 @@ class DataSection(Section):
         default=None, description="keep only traces of a certain difficulty, by the models' loss on them"
     )
     max_length_tokens: int = Field(
-        ge=8, description="longest prompt + thought + answer; `overlong` says what becomes of longer traces"
+        ge=8, description="longest prompt + thought + answer; `overlong` decides about longer traces"
     )
     overlong: Literal["drop", "error", "shorten"] = Field(
         default="drop",
         description="traces over max_length_tokens: drop and count them, stop with an error, or shorten the thinking "
-        "by whole steps from its middle (counted); a trace is never simply cut off",
+        "by whole steps from its middle (counted); a trace is never simply truncated",
     )
     labelled_tokens: int | None = Field(
         default=None,
         ge=1,
-        description="take traces, in their order, until so many labelled tokens are reached (counted: the others are "
+        description="take traces, in order, until this many labelled tokens are reached (the others are counted as "
         "lost), so that pools of long and of short traces can be compared; default: all",
     )
     packing: bool = Field(
         default=False,
-        description="train on several whole traces a row of max_length_tokens (best fit; none sees another)",
+        description="train on several whole traces per row of max_length_tokens (best fit; traces do not attend to "
+        "each other)",
     )
     cache_dir: Path = Field(
         default=Path("runs/cache/data"),
-        description="where prepared sets are kept; on several machines it must be on a file system that all share",
+        description="folder of prepared sets; with several machines, on a file system that all share",
     )
     workers: int | None = Field(
-        default=None, ge=1, description="threads that tokenise batches side by side; default: one a core"
+        default=None, ge=1, description="threads that tokenise batches in parallel; default: one per core"
     )
     format: FormatSection = FormatSection()

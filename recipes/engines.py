@@ -13,6 +13,7 @@ A new engine is a section here, a file in `eval/engines` and an entry in the tab
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -49,6 +50,11 @@ class ServerEngine(Section):
     takes_checkpoints: ClassVar[bool] = False
     memory_gb: ClassVar[None] = None
     gpu_memory_share: ClassVar[None] = None
+    aliases: ClassVar[Mapping[str, str]] = {  # OpenAI's client
+        "base_url": "url",
+        "max_retries": "retries",
+        "timeout": "timeout_seconds",
+    }
 
     name: Literal["server"] = Field(
         description="an OpenAI-compatible completions endpoint that serves the model (not in training); which weights "
@@ -64,7 +70,9 @@ class ServerEngine(Section):
         default="ids",
         description="how prompts are sent: token ids (vLLM, SGLang, llama.cpp), or text where none are taken (TGI)",
     )
-    retries: int = Field(default=4, ge=0, description="tries after a failed call, with growing pauses")
+    retries: int = Field(
+        default=4, ge=0, description="tries after a failed call, with growing pauses or those of Retry-After"
+    )
     timeout_seconds: float = Field(default=600.0, gt=0, description="longest wait for one call")
 
     @property
@@ -76,6 +84,12 @@ class VllmEngine(Section):
     in_process: ClassVar[bool] = False
     takes_checkpoints: ClassVar[bool] = True
     memory_gb: ClassVar[None] = None
+    aliases: ClassVar[Mapping[str, str]] = {  # vLLM's engine arguments
+        "max_num_seqs": "max_sequences",
+        "max_model_len": "context_tokens",
+        "gpu_memory_utilization": "gpu_memory_share",
+        "tensor_parallel_size": "tensor_parallel",
+    }
 
     name: Literal["vllm"] = Field(
         description="vLLM offline, in a process of its own that loads the checkpoint (a folder or an adapter folder)"
@@ -85,18 +99,18 @@ class VllmEngine(Section):
         description="the python of the environment that has vLLM; default: the one that runs chainmend. "
         "vLLM pins another transformers, so give it an environment of its own",
     )
-    max_sequences: int = Field(default=256, ge=1, description="thoughts in progress at once (vLLM's max_num_seqs)")
+    max_sequences: int = Field(default=256, ge=1, description="thoughts in progress at once")
     context_tokens: int | None = Field(
         default=None,
         ge=1,
-        description="longest prompt, thought and answer together (vLLM's max_model_len); default: "
+        description="longest prompt, thought and answer together; default: "
         "the model's context. Set it where the cache of a whole context does not fit into memory",
     )
     gpu_memory_share: float = Field(
-        default=0.9, gt=0, le=1, description="share of a GPU's memory for weights and cache (gpu_memory_utilization)"
+        default=0.9, gt=0, le=1, description="share of a GPU's memory for weights and cache"
     )
     cpu_cache_gib: int = Field(default=4, ge=1, description="memory for the key/value cache where vLLM runs on a CPU")
-    tensor_parallel: int = Field(default=1, ge=1, description="GPUs that share the model (tensor_parallel_size)")
+    tensor_parallel: int = Field(default=1, ge=1, description="GPUs that share the model")
     enforce_eager: bool = Field(
         default=False, description="no CUDA graphs and no compilation: starts sooner, decodes slower"
     )

@@ -20,7 +20,7 @@ from recipes.keys import (
     sections_in,
     variants,
 )
-from recipes.names import FOREIGN_NAMES, closest
+from recipes.names import FOREIGN_NAMES, NOT_OFFERED, closest
 from recipes.reading import shown
 from recipes.trainer_fields import OWNED, TRAINER_FIELDS
 
@@ -151,8 +151,9 @@ def _meant(value: Any, names: list[str]) -> str:
 
 def _unknown(key: str, value: Any, keys: list[Key]) -> str:
     said = f"{key}={shown(value)}: "
-    if generic(key) in GIVEN_UP:
-        return said + GIVEN_UP[generic(key)]
+    reason = GIVEN_UP.get(generic(key)) or NOT_OFFERED.get(generic(key))
+    if reason:
+        return said + reason
     elsewhere = [entry for entry in keys if entry.path == generic(key)]
     if elsewhere:
         section, chooser = elsewhere[0].shown.split(" (")[0], elsewhere[0].shown.rpartition("(")[2].split("=")[0]

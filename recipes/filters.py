@@ -16,7 +16,7 @@ class FiltersSection(Section):
         default="drop", description="traces whose thought is opened and never closed"
     )
     absent_thinking: Literal["drop"] | None = Field(
-        default="drop", description="traces in which nothing marks a thought; null trains them with an empty one"
+        default="drop", description="traces without any thought; null trains them with an empty one"
     )
     min_thinking_characters: int | None = Field(
         default=None, ge=1, description="shortest thought, white space around it not counted; 1 drops empty ones"
@@ -24,15 +24,15 @@ class FiltersSection(Section):
     loop_rounds: int | None = Field(
         default=3,
         ge=2,
-        description="drop a thought or answer that loops: it ends in at least so many repetitions of the same "
-        "text of at most 64 words, 12 words in all at the least",
+        description="drop a thought or answer that loops: it ends in at least this many repetitions of the same text "
+        "of at most 64 words, 12 words in total at least",
     )
     max_foreign_letters: float | None = Field(
         default=0.5,
         ge=0,
         le=1,
-        description="largest share of the thought's letters in a script that the question "
-        "does not use (Greek letters are taken for symbols)",
+        description="largest share of the thought's letters in a script that the question does not use (Greek letters "
+        "count as symbols)",
     )
     min_answer_characters: int | None = Field(
         default=1, ge=1, description="shortest answer, white space around it not counted"

@@ -13,20 +13,20 @@ from recipes.suites import SuiteSection
 
 class GenerateTraces(Section):
     source: Literal["generate"] = Field(
-        description="traces that the unpruned model writes; those that verify are kept (rejection sampling)"
+        description="traces that the unpruned model writes; only verified ones are kept (rejection sampling)"
     )
     problems: SuiteSection = Field(description="problems with gold answers; other ones than the sweep's")
     samples: int = Field(default=4, ge=1, description="thoughts per problem")
     keep: Literal["random", "shortest", "all"] = Field(
-        default="random", description="which of the verified traces of a problem are kept; shortest teaches brevity"
+        default="random", description="which verified traces of a problem are kept; shortest teaches brevity"
     )
     per_problem: int = Field(
-        default=1, ge=1, description="at most so many traces kept per problem, with random or shortest"
+        default=1, ge=1, description="largest number of traces kept per problem, with random or shortest"
     )
     thinking_tokens: int = Field(
-        default=8192, ge=1, description="longest thought; one that does not end by itself is dropped"
+        default=8192, ge=1, description="longest thought; a thought without its own close is dropped"
     )
-    answer_tokens: int = Field(default=2048, ge=1, description="longest answer; one that is truncated is dropped")
+    answer_tokens: int = Field(default=2048, ge=1, description="longest answer; a truncated one is dropped")
     temperature: float = Field(default=1.0, ge=0, description="0 is greedy decoding")
     top_p: float = Field(default=1.0, gt=0, le=1, description="nucleus sampling")
     top_k: int = Field(default=0, ge=0, description="sample among the k likeliest tokens; 0: among all")

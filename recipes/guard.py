@@ -29,16 +29,18 @@ class GuardSection(Section):
         "optimizer step, or skip that step on all ranks and count it",
     )
     explode_factor: float = Field(
-        default=10.0, gt=1, description="a loss above so many times the median of the last `window` good steps explodes"
+        default=10.0,
+        gt=1,
+        description="a loss above this many times the median of the last `window` good steps is an explosion",
     )
     window: int = Field(
         default=20,
         ge=2,
-        description="good steps that are looked back on; before there are as many, "
-        "only a loss that is not finite is bad",
+        description="number of good steps for the median; before there are as many, only a loss that is not finite is "
+        "bad",
     )
     most_skipped: int = Field(
-        default=10, ge=1, description="with skip: the run stops at the next bad step after so many, resumes included"
+        default=10, ge=1, description="with skip: the run stops at the next bad step after this many, resumes included"
     )
 
 
@@ -63,14 +65,14 @@ def sweep_metric(text: str) -> SweepMetric:
 
 class StopOnVerdict(Section):
     on: Literal["verdict"] = Field(description="stop when sweeps say RETURNED")
-    times: int = Field(default=2, ge=1, description="so many sweeps in a row")
+    times: int = Field(default=2, ge=1, description="number of sweeps in a row")
 
 
 class StopOnPlateau(Section):
-    on: Literal["plateau"] = Field(description="stop when a number of the sweeps rises no further")
+    on: Literal["plateau"] = Field(description="stop when a number of the sweeps no longer increases")
     metric: str = Field(description="sweep/<suite>/<metric>, such as sweep/chain/gain")
-    times: int = Field(default=3, ge=1, description="so many sweeps in a row without a new best")
-    min_rise: float = Field(default=0.0, ge=0, description="what a new best must be above the old one")
+    times: int = Field(default=3, ge=1, description="number of sweeps in a row without a new best")
+    min_rise: float = Field(default=0.0, ge=0, description="smallest increase that makes a new best")
 
     @field_validator("metric")
     @classmethod

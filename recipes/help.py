@@ -17,7 +17,7 @@ from recipes.trainer_fields import free_fields
 _USAGE = """usage: recipe=FILE [key=value ...]
 
 A recipe is a path or one of: {recipes}.
-Arguments stand above the file, the file above its `extends:` parent. A value is YAML: 5e-4, [16, 32], null, true, text.
+Arguments override the file, and the file its `extends:` parent. A value is YAML: 5e-4, [16, 32], null, true, text.
 """
 _TRAINER = """
 trainer.<field>: fields of TRL's SFTConfig with their types; a field that is not given has TRL's default.
@@ -51,12 +51,13 @@ def help_text(schema: type[BaseModel], arguments: Sequence[str] = ()) -> str:
 def keys_text(schema: type[BaseModel]) -> str:
     """Every key of a section or a recipe, one line each: type, default, meaning."""
     return "\n".join(
-        f"{key.shown}: {_kind(key)}, {_default(key)}{'. ' if key.meaning else ''}{key.meaning}"
+        f"{key.shown}: {kind_of(key)}, {default_of(key)}{'. ' if key.meaning else ''}{key.meaning}"
         for key in keys_of(schema)
     )
 
 
-def _kind(key: Key) -> str:
+def kind_of(key: Key) -> str:
+    """The type of a key with its bounds; of the key that chooses a variant, the variants."""
     if key.variants and not key.shown.rpartition(".")[0].endswith(")"):  # the key that chooses the variant
         return " | ".join(key.variants)
     bounds = [
@@ -68,7 +69,8 @@ def _kind(key: Key) -> str:
     return " ".join([type_text(key.field.annotation), " and ".join(bounds)]).strip()
 
 
-def _default(key: Key) -> str:
+def default_of(key: Key) -> str:
+    """`required`, or the word default with the value."""
     default: Any = key.field.default
     return "required" if default is PydanticUndefined else f"default {shown(_plain(default)) or repr('')}"
 

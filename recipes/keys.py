@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -17,7 +17,8 @@ MAPPINGS = (dict, Mapping)
 
 @dataclass(frozen=True)
 class Key:
-    """One key that holds a value. `path` has N for a list index; `variants` are the tags it belongs to, or nothing."""
+    """One key that holds a value. `path` has N for a list index; `variants` are the tags it belongs to, or nothing;
+    `meaning` ends in its other names, where it has some."""
 
     path: str
     shown: str
@@ -83,13 +84,25 @@ def _walk(sections: tuple[Model, ...], path: str, shown: str) -> Iterator[Key]:
         tags = tuple(variants(sections))
         fields = [(section, section.model_fields[chooser]) for section in sections]
         meaning = "; ".join(f"{'|'.join(_names(section, chooser))}: {field.description}" for section, field in fields)
+        meaning += "".join(_also(section, chooser) for section in sections)
         yield Key(f"{path}{chooser}", f"{shown}{chooser}", tags, fields[0][1], meaning)
     for section in sections:
         names = _names(section, chooser) if chooser else ()
         label = f"{shown.removesuffix('.')} ({chooser}={'|'.join(names)})." if chooser else shown
         for name, field in section.model_fields.items():
             if name != chooser:
-                yield from _field(field, f"{path}{name}", f"{label}{name}", names)
+                also = _also(section, name)
+                for key in _field(field, f"{path}{name}", f"{label}{name}", names):
+                    yield replace(key, meaning=(key.meaning + also).lstrip()) if also else key
+
+
+def _also(section: Model, key: str) -> str:
+    """` (also: …)` with the names that other tools give to a key of a section (a value, not a section); "" without."""
+    aliases: Mapping[str, str] = getattr(section, "aliases", {})
+    switches: Mapping[str, tuple[str, str, str]] = getattr(section, "switches", {})
+    names = [name for name, own in aliases.items() if own == key]
+    names += [f"{name}=true for {on}" for name, (own, on, _) in switches.items() if own == key]
+    return f" (also: {', '.join(names)})" if names else ""
 
 
 def _field(field: FieldInfo, path: str, shown: str, tags: tuple[str, ...]) -> Iterator[Key]:

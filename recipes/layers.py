@@ -6,7 +6,6 @@ from typing import Any
 
 from recipes.errors import UserError
 from recipes.keys import annotation_under, discriminator, element_of, sections_in, variants
-from recipes.names import SPELLINGS
 
 Mapping = dict[str, Any]
 
@@ -55,15 +54,6 @@ def _merge_elements(low: list[Any], high: Mapping, annotation: Any, path: str) -
             raise UserError(f"{path}{key}: the list has {len(low)} elements, write 0 to {len(low) - 1}")
         merged[int(key)] = merge(low[int(key)], value, element_of(annotation), f"{path}{key}.")
     return merged
-
-
-def respelt(layer: Any) -> Any:
-    """The layer with every key in the schema's spelling; one that is given in both stays, and is refused as unknown."""
-    if isinstance(layer, list):
-        return [respelt(element) for element in layer]
-    if not isinstance(layer, dict):
-        return layer
-    return {key if SPELLINGS.get(key) in layer else SPELLINGS.get(key, key): respelt(layer[key]) for key in layer}
 
 
 def nest(pairs: list[tuple[str, Any]]) -> tuple[Mapping, list[str]]:

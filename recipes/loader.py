@@ -13,10 +13,11 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from recipes.aliases import in_own_names
 from recipes.errors import UserError
 from recipes.faults import fault_lines
 from recipes.help import HelpAsked, asks_for_help, help_text, keys_text
-from recipes.layers import holds, merge, nest, respelt
+from recipes.layers import holds, merge, nest
 from recipes.paths import find_recipe, shipped_recipes
 from recipes.reading import parse_value, read_mapping, write
 from recipes.schema import Recipe
@@ -143,18 +144,19 @@ def _parent(name: Any, child: Path) -> Path:
 
 def _validated(layers: list[tuple[str, dict[str, Any]]], schema: type[T], faults: list[str]) -> T:
     content: dict[str, Any] = {}
-    layers = [
-        (name, respelt(layer)) for name, layer in layers
-    ]  # before the merge, or a child would not see its parent's
-    for _, layer in layers:
+    named: list[tuple[str, dict[str, Any]]] = []
+    for name, layer in layers:
+        two_names: list[str] = []
+        named.append((name, in_own_names(layer, content, schema, two_names)))
+        faults = faults + [line + (f" [{name}]" if name else "") for line in two_names]
         try:
-            content = merge(content, layer, schema)
+            content = merge(content, named[-1][1], schema)
         except UserError as error:
             raise UserError(_joined([*faults, str(error)])) from None
     try:
         recipe = schema.model_validate(content)
     except ValidationError as error:
-        faults = faults + [line + _origin(key, layers) for key, line in fault_lines(error, schema)]
+        faults = faults + [line + _origin(key, named) for key, line in fault_lines(error, schema)]
     if faults:
         raise UserError(_joined(faults))
     return recipe

@@ -22,18 +22,19 @@ class TeacherSection(Section):
     logits: Path | None = Field(
         default=None,
         description="a folder that python -m data_prep teach has written: the likeliest tokens of every position are "
-        "read from there, and no second model is loaded; default: the unpruned model teaches while the run trains",
+        "read from it, and no second model is loaded; default: the unpruned model teaches while the run "
+        "trains",
     )
     weights: Literal["model", "8bit", "4bit"] = Field(
         default="model", description="the teacher's weights: in model.dtype, or in 8 or 4 bits (bitsandbytes, a GPU)"
     )
     zero: bool = Field(
         default=False,
-        description="shard the teacher over the ranks as ZeRO-3 does, where it does not fit whole (zero.stage 3 only)",
+        description="shard the teacher over the ranks as ZeRO-3 does, if it does not fit whole (zero.stage 3 only)",
     )
     offload: Literal["none", "cpu"] = Field(
         default="none",
-        description="cpu: the teacher's layers lie in main memory and come to the device for each forward pass",
+        description="cpu: the teacher's layers are kept in main memory and copied to the device for each forward pass",
     )
 
     @model_validator(mode="before")
@@ -75,14 +76,18 @@ class DistillLoss(Section):
         "gradients keep their size (arXiv 1503.02531)",
     )
     weight: float = Field(
-        default=1.0, ge=0, description="factor of the divergence; 0 with nll_weight=1: as loss.name=nll, to the bit"
+        default=1.0,
+        ge=0,
+        description="factor of the divergence; 0 with nll_weight=1 is the same as loss.name=nll, to the bit",
     )
-    nll_weight: float = Field(default=0.0, ge=0, description="factor of the traces' negative log-likelihood beside it")
+    nll_weight: float = Field(
+        default=0.0, ge=0, description="factor of the traces' negative log-likelihood, added to the divergence"
+    )
     tokens: Literal["all", "damage", "entropy"] = Field(
         default="all",
-        description="what each labelled token's divergence weighs: the same; as much as the cut damaged it (the "
-        "divergence of the pruned model before training); or only the share of tokens where the unpruned model is sure "
-        "and the pruned one is not (difference of entropies). The mean weight is 1",
+        description="weight of each labelled token: all the same; in proportion to the damage by pruning (the "
+        "divergence of the pruned model before training); or only the share of tokens where the unpruned "
+        "model is certain and the pruned one is not (difference of entropies). The mean weight is 1",
     )
     share: float | None = Field(
         default=None,

@@ -134,8 +134,17 @@ FOREIGN_NAMES: dict[str, str] = {
 }
 
 
-SPELLINGS = {"rank_stabilized": "rank_stabilised"}
-"""keys that may be spelt in two ways, each with the schema's own spelling"""
+_DTYPE_OF_VLLM = "no key here: vLLM holds the weights in the dtype of model.dtype"
+NOT_OFFERED: dict[str, str] = {
+    "adapter.modules_to_save": "not offered: no whole module trains beside an adapter; name layers in adapter.targets, "
+    "or train every parameter with adapter.method=none",
+    "adapter.bias": "not offered: biases stay frozen under an adapter (PEFT's bias=none); remove it",
+    "adapter.peft_type": "not offered: the kind of adapter is adapter.method, one of lora, dora, qlora",
+    "adapter.task_type": "not offered: it is always CAUSAL_LM; remove it",
+    "sweep.engine.dtype": _DTYPE_OF_VLLM,
+    "data.traces.engine.dtype": _DTYPE_OF_VLLM,
+}
+"""keys of PEFT and vLLM without a counterpart, each with what to do instead"""
 
 
 def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:

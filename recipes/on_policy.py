@@ -35,16 +35,21 @@ class OnPolicySection(Section):
     problems: SuiteSection = Field(
         description="what the model thinks about; other problems than the sweep's (overlaps are left out and counted)"
     )
-    samples: int = Field(default=1, ge=1, description="thoughts on a problem, one after the other")
+    samples: int = Field(default=1, ge=1, description="thoughts per problem, one after the other")
     share: float = Field(
-        default=1.0, gt=0, le=1, description="share of a batch that are its own thoughts; the rest are data.traces"
+        default=1.0,
+        gt=0,
+        le=1,
+        description="share of each batch that consists of the model's own thoughts; the rest are data.traces",
     )
     horizon: HorizonSection = Field(description="how long thoughts may be, from short to long")
     refresh_steps: int = Field(
-        default=10, ge=1, description="steps that train on one round of thoughts; then the model thinks again"
+        default=10,
+        ge=1,
+        description="number of steps that train on one round of thoughts; then new thoughts are generated",
     )
     answer_tokens: int = Field(default=256, ge=1, description="longest answer after a thought")
-    temperature: float = Field(default=1.0, gt=0, description="of its sampling")
+    temperature: float = Field(default=1.0, gt=0, description="sampling temperature")
     top_p: float = Field(default=1.0, gt=0, le=1, description="nucleus sampling")
     top_k: int = Field(default=0, ge=0, description="sample among the k likeliest tokens; 0: among all")
     seed: int = Field(default=1, description="seed of the sampling streams and of the order of problems")
@@ -52,13 +57,13 @@ class OnPolicySection(Section):
         default=0.5,
         gt=0,
         le=1,
-        description="a round of which more thoughts than this share loop or are empty is not trained on: data.traces "
-        "take its place",
+        description="a round is skipped if more than this share of its thoughts loop or are empty; data.traces take "
+        "its place",
     )
     most_inflation: float = Field(
         default=1.5,
         gt=1,
-        description="the same where thoughts, cut at the first horizon, are so many times as long as in the first "
-        "round",
+        description="a round is skipped, too, if its thoughts, cut at the first horizon, are this many times as long "
+        "as in the first round",
     )
     engine: HFEngine = Field(default=HFEngine(), description="the engine in process, which thinks on live weights")

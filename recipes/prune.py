@@ -22,15 +22,17 @@ class TextCalibration(Section):
         description="a .jsonl file of rows with `text`, or a .txt file of paragraphs with an empty line between; the "
         "first calibration_traces of them are taken"
     )
-    max_tokens: int = Field(default=512, ge=2, description="of a longer text the first so many tokens are taken")
+    max_tokens: int = Field(
+        default=512, ge=2, description="longer texts are shortened to their first tokens, this many"
+    )
 
 
 class OwnThoughtsCalibration(Section):
     source: Literal["own_thoughts"] = Field(
-        description="what the model that is cut writes itself after the prompts of the recipe's traces"
+        description="thoughts that the model to be pruned writes itself after the prompts of the recipe's traces"
     )
-    max_tokens: int = Field(default=512, ge=1, description="tokens that it may write after each prompt")
-    temperature: float = Field(default=0.0, ge=0, description="of its sampling; 0: the likeliest token each time")
+    max_tokens: int = Field(default=512, ge=1, description="longest thought after each prompt")
+    temperature: float = Field(default=0.0, ge=0, description="sampling temperature; 0: the likeliest token each time")
     seed: int = Field(default=1, ge=0, description="seed of its sampling")
 
 
@@ -44,8 +46,8 @@ class _Cut(Section):
 
     cut_from: str | None = Field(
         default=None,
-        description="folder of a pruned model with its plan, such as a run's export, that is cut further; default: "
-        "model.unpruned is cut",
+        description="folder of a pruned model with its plan, such as a run's export, to prune further; default: "
+        "model.unpruned is pruned",
     )
 
 
@@ -55,7 +57,7 @@ class _Measured(_Cut):
     calibration_traces: int = Field(
         default=CALIBRATION_TRACES,
         ge=1,
-        description="on how many traces it measures (or texts, or thoughts: see calibration)",
+        description="number of traces for the measurement (or texts, or thoughts: see calibration)",
     )
     calibration: CalibrationSection | None = Field(
         default=None, description="on what it measures; default: the traces of the recipe's data"
@@ -109,7 +111,9 @@ class PerplexityPrune(_Repaired):
         "LLaMA, arXiv 2402.02834; SLEB, arXiv 2402.09025)"
     )
     layers: int = Field(ge=1, description="how many layers to remove")
-    block: int = Field(default=1, ge=1, description="neighbouring layers that are removed together; divides layers")
+    block: int = Field(
+        default=1, ge=1, description="number of neighbouring layers that are removed together; it must divide layers"
+    )
     tokens: Literal["labelled", "all"] = Field(
         default="labelled",
         description="tokens over which the mean loss is taken: labelled (thinking and answer; all of a plain text) or "
@@ -143,27 +147,28 @@ class LaCoPrune(_Measured):
     layers: int | None = Field(
         default=None,
         ge=1,
-        description="stop when so many layers are gone, and refuse where the threshold allows fewer; default: as many "
-        "as the threshold allows",
+        description="stop when this many layers are removed, and refuse if the threshold allows fewer; default: as "
+        "many as the threshold allows",
     )
     calibration_traces: int = Field(
-        default=16, ge=1, description="on how many traces it measures (or texts, or thoughts: see calibration)"
+        default=16, ge=1, description="number of traces for the measurement (or texts, or thoughts: see calibration)"
     )
-    layers_merged: int = Field(default=4, ge=2, description="C: layers of a group that become one")
+    layers_merged: int = Field(default=4, ge=2, description="C: number of layers that are merged into one")
     lowest: int = Field(
-        default=1, ge=0, description="L: lowest layer into which others are merged, 0-based in the model that is cut"
+        default=1, ge=0, description="L: lowest layer into which others are merged, 0-based in the model that is pruned"
     )
     highest: int | None = Field(
         default=None,
         ge=1,
-        description="H: highest layer that is merged, 0-based in the model that is cut; default: the last",
+        description="H: highest layer that is merged, 0-based in the model that is pruned; default: the last",
     )
-    interval: int = Field(default=2, ge=1, description="I: layers to go down after a merge")
+    interval: int = Field(default=2, ge=1, description="I: number of layers to move down after a merge")
     threshold: float = Field(
         default=0.65,
         ge=-1,
         lt=1,
-        description="T: least cosine of the final hidden states to those of the model that is cut, mean over traces",
+        description="T: smallest cosine of the final hidden states to those of the model that is pruned, mean over "
+        "traces",
     )
 
 
@@ -171,15 +176,18 @@ class WidthPrune(_Measured):
     method: Literal["width"] = Field(
         description="remove the channels of least activation energy from every gated MLP; no layer goes"
     )
-    width: int | None = Field(default=None, ge=1, description="channels of each MLP that stay; or give share")
+    width: int | None = Field(default=None, ge=1, description="number of channels to keep in each MLP; or give share")
     share: float | None = Field(
-        default=None, gt=0, lt=1, description="share of the channels that stays, rounded down to the multiple"
+        default=None, gt=0, lt=1, description="share of the channels to keep, rounded down to the multiple"
     )
-    multiple: int = Field(default=64, ge=1, description="of what a width must be a multiple; GPUs want 64 or 128")
+    multiple: int = Field(
+        default=64, ge=1, description="the width must be a multiple of this; GPUs need 64 or 128 for full speed"
+    )
     widths: Literal["uniform", "by_layer"] = Field(
         default="uniform",
-        description="uniform: one width for all layers, and a smaller file; by_layer: the same number of channels in "
-        "all, shared out where energy is, stored with zeros up to the widest layer, so the file hardly shrinks",
+        description="uniform: one width for all layers, and a smaller file; by_layer: the same total number of "
+        "channels, allocated by energy and stored with zeros up to the widest layer, so the file hardly "
+        "shrinks",
     )
 
     @model_validator(mode="after")
@@ -202,10 +210,10 @@ class LowRankPrune(_Measured):
         description="lower the rank of the layers' matrices, weighed by activations (after ASVD, arXiv 2312.05821); "
         "stored multiplied out, so that the effect on reasoning shows but nothing is saved"
     )
-    share: float = Field(
-        gt=0, lt=1, description="share of these matrices' parameters that factors of such ranks would have"
+    share: float = Field(gt=0, lt=1, description="share of these matrices' parameters that the factors would have")
+    multiple: int = Field(
+        default=64, ge=1, description="ranks must be multiples of this; GPUs need 64 or 128 for full speed"
     )
-    multiple: int = Field(default=64, ge=1, description="of what a rank must be a multiple; GPUs want 64 or 128")
 
 
 PruneSection = Annotated[

@@ -13,14 +13,17 @@ from recipes.section import Section
 class DuplicatesSection(Section):
     exact: Literal["none", "trace", "question"] = Field(
         default="none",
-        description="drop a trace whose text came before, but for case and spaces: question, thinking "
-        "and answer (trace), or the question alone; the first is kept",
+        description="drop a trace whose text occurred before, apart from case and spaces: question, thinking and "
+        "answer (trace), or the question alone; the first is kept",
     )
     near: Literal["none", "trace", "question"] = Field(
-        default="none", description="the same for texts that are much alike (MinHash over runs of words)"
+        default="none", description="the same for near-duplicates (MinHash over runs of words)"
     )
     threshold: float = Field(
-        default=0.8, gt=0, le=1, description="share of common runs of words (Jaccard) from which texts are much alike"
+        default=0.8,
+        gt=0,
+        le=1,
+        description="share of common runs of words (Jaccard) from which texts are near-duplicates",
     )
     run_words: int = Field(default=5, ge=1, description="length of the runs of words that are compared")
 
@@ -30,41 +33,43 @@ class OverlapRules(Section):
 
     unit: Literal["symbols", "words"] = Field(
         default="symbols",
-        description="what is counted: words and punctuation marks (symbols), which sees through "
-        "formulas; or what stands between spaces (words), as s1 and open-r1 do",
+        description="unit of comparison: words and punctuation marks (symbols), which recognises formulas; or text "
+        "between spaces (words), as in s1 and open-r1",
     )
     n: int = Field(default=8, ge=1, description="length of the runs that are compared (n-grams)")
     shared: int = Field(
-        default=3, ge=1, description="common runs from which a question overlaps with a problem; 1 in s1 and open-r1"
+        default=3,
+        ge=1,
+        description="number of shared runs from which a question overlaps with a problem; 1 in s1 and open-r1",
     )
     coverage: float = Field(
         default=0.0,
         ge=0,
         le=1,
-        description="and the share of the problem's runs that must be common; 0.1 or 0.2 "
-        "spares competition problems that share no more than stock phrases (docs/traces.md has the numbers)",
+        description="in addition, share of the problem's runs that must be shared; 0.1 or 0.2 spares competition "
+        "problems that share only stock phrases (docs/traces.md has the numbers)",
     )
 
 
 class DecontaminateSection(OverlapRules):
     enabled: bool = Field(
         default=True,
-        description="drop traces whose question overlaps with a problem of the sweep's suites; suites "
-        "made from a template (nano, reasoning_gym) are not looked at, theirs is a fixed wording",
+        description="drop traces whose question overlaps with a problem of the sweep's suites; suites made from a "
+        "template (nano, reasoning_gym) are ignored, since their wording is fixed",
     )
 
 
 class VerifySection(Section):
     grader: Literal["auto", "math", "integer", "exact", "choice"] = Field(
         default="auto",
-        description="how an answer is compared with the gold answer; auto: choice where the gold "
-        "answer is a single letter, else math",
+        description="how an answer is compared with the gold answer; auto: choice if the gold answer is a single "
+        "letter, else math",
     )
     wrong: Literal["drop", "keep"] = Field(
-        default="drop", description="what becomes of a trace whose answer is wrong; kept ones are counted"
+        default="drop", description="drop or keep a trace whose answer is wrong; kept ones are counted"
     )
     without_gold: Literal["keep", "drop"] = Field(
-        default="keep", description="what becomes of a trace without a gold answer; kept ones are counted"
+        default="keep", description="drop or keep a trace without a gold answer; kept ones are counted"
     )
 
 
@@ -72,8 +77,8 @@ class SelectSection(Section):
     scores: Path = Field(description="the scores, from python -m data_prep score recipe=… out=FILE")
     score: Literal["unpruned", "pruned", "gap"] = Field(
         default="gap",
-        description="mean loss a labelled token under the unpruned model, under the pruned one, or what "
-        "the second adds to the first",
+        description="mean loss per labelled token under the unpruned model, under the pruned one, or the increase "
+        "from the first to the second",
     )
     keep: Literal["bottom", "middle", "top", "band"] = Field(
         default="middle", description="lowest scores, middle ones, highest ones, or those between low and high"

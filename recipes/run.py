@@ -18,31 +18,33 @@ class RunSection(Section):
     )
     resume_force: bool = Field(
         default=False,
-        description="resume although the recipe or the data differ from before; what differs is recorded (never "
-        "across another number of ranks or another zero.stage)",
+        description="resume although the recipe or the data changed; the differences are recorded (never with another "
+        "number of ranks or another zero.stage)",
     )
     trust_checkpoint: Path | None = Field(
         default=None,
-        description="a checkpoint whose pickles are loaded although this run did not write it, or they hold more than "
-        "tensors and plain values: they can run code on this machine",
+        description="load the pickles of this checkpoint although another run wrote it, or although they hold more "
+        "than tensors and plain values: they can run code on this machine",
     )
     resume_ranks: Literal["same", "any"] = Field(
         default="same",
-        description="any: a run may resume with another number of ranks; accumulation (or the micro batch) follows, so "
-        "that the global batch stays",
+        description="any: a run may resume with another number of ranks; accumulation (or the micro batch) is "
+        "adapted, so that the global batch stays the same",
     )
-    live_report: bool = Field(
-        default=True,
-        description="write report.html again after a sweep, as long as all reports take at most 5 % of the time",
+    report: Literal["live", "end", "none"] = Field(
+        default="live",
+        description="when to write report.html and the figures: live (also after sweeps, as long as all reports "
+        "take at most 5 % of the time), end (only at the end) or none; python -m eval.report RUN writes them at any "
+        "time",
     )
     stall_seconds: float = Field(
         default=1800.0,
         ge=1,
-        description="a process that sees no finished step, no token of a sweep and no save for so long counts as "
-        "hung while it trains: it writes its stacks to logs/rank-N.log and ends with code 1",
+        description="a process counts as hung in training if it sees no finished step, no token of a sweep and no "
+        "save for this long: it writes its stacks to logs/rank-N.log and ends with code 1",
     )
     cache_dir: Path = Field(
         default=Path("runs/cache"),
-        description="where sweeps of unpruned models, generated traces and scores of traces are kept for later runs; "
-        "on several machines it must be on a file system that all share",
+        description="folder in which sweeps of unpruned models, generated traces and scores of traces are kept for "
+        "later runs; with several machines, on a file system that all share",
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
@@ -27,13 +27,13 @@ from recipes.zero import ZeroSection
 class ModelSection(Section):
     unpruned: str = Field(description="folder or Hub id of the unpruned model, the reference of every verdict")
     pruned: str | None = Field(
-        default=None, description="folder or Hub id of a ready pruned model; without it the `prune` section cuts one"
+        default=None, description="folder or Hub id of a ready pruned model; without it the `prune` section makes one"
     )
     dtype: Literal["float32", "bfloat16"] = Field(default="float32", description="dtype of the weights")
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
         default="auto",
-        description="attention in training; auto: sdpa, which takes one kernel of torch for a packed row on a GPU "
-        "(flash_attention_2 for families with a soft cap, where it is installed)",
+        description="attention in training; auto: sdpa, which uses one kernel of torch for a packed row on a GPU "
+        "(flash_attention_2 for families with a soft cap, if it is installed)",
     )
     trust_remote_code: bool = Field(
         default=False, description="run code that comes with the model (only for models you trust)"
@@ -45,6 +45,15 @@ class NoAdapter(Section):
 
 
 class LoraAdapter(Section):
+    aliases: ClassVar[Mapping[str, str]] = {  # PEFT's LoraConfig, and the American spelling
+        "lora_alpha": "alpha",
+        "lora_dropout": "dropout",
+        "target_modules": "targets",
+        "use_rslora": "rank_stabilised",
+        "rank_stabilized": "rank_stabilised",
+    }
+    switches: ClassVar[Mapping[str, tuple[str, str, str]]] = {"use_dora": ("method", "dora", "lora")}
+
     method: Literal["lora", "dora", "qlora"] = Field(
         description="low-rank adapters; dora adds a learned magnitude, qlora holds the frozen weights in 4 bits"
     )
@@ -72,11 +81,11 @@ class ExportSection(Section):
     tolerance: float = Field(
         default=1e-3,
         gt=0,
-        description="largest logit difference that is accepted, in standard deviations of the logits: of the merged "
-        "weights to the trained model, and of what is read back to the merged weights after the cast",
+        description="largest logit difference that is accepted, in standard deviations of the logits: between merged "
+        "and trained weights, and between the weights read back and the merged ones after the cast",
     )
     checkpoint: Literal["last", "best"] | Annotated[int, Field(ge=0)] = Field(
-        default="last", description="which checkpoint is exported: the newest, the best by keep_best, or that of a step"
+        default="last", description="checkpoint to export: the newest, the best by keep_best, or that of a step"
     )
 
 
@@ -89,21 +98,22 @@ class Recipe(Section):
     )
     deterministic: bool = Field(
         default=False,
-        description="the same bits every time on a GPU too: only deterministic kernels, which may be slower",
+        description="same bits every time, on a GPU too: only deterministic kernels, which may be slower",
     )
     dry_run: bool = Field(
-        default=False, description="check all that can be checked without loading the model, then stop"
+        default=False, description="check everything that can be checked without loading the model, then stop"
     )
     run: RunSection = RunSection()
     model: ModelSection
     prune: PruneSection | None = Field(
-        default=None, description="how a pruned model is made where model.pruned is not set"
+        default=None, description="how to make the pruned model if model.pruned is not set"
     )
     adapter: AdapterSection = NoAdapter()
     loss: LossSection = NllLoss()
     data: DataSection
     on_policy: OnPolicySection | None = Field(
-        default=None, description="distillation on thoughts of the model in training, beside or in place of data.traces"
+        default=None,
+        description="distillation on thoughts of the model in training, in addition to or instead of data.traces",
     )
     trainer: Mapping[str, Any] = Field(
         default={}, validate_default=True, description="fields of TRL's SFTConfig under their own names"
@@ -114,8 +124,8 @@ class Recipe(Section):
     keep_best: str | None = Field(
         default=None,
         description="sweep/<suite>/<metric> (level: accuracy at the largest budget, base: at the smallest, gain, "
-        "total_gain, termination): the best checkpoint by it is saved right after its sweep and kept beside the newest "
-        "ones",
+        "total_gain, termination): the best checkpoint by this number is saved right after its sweep and "
+        "kept in addition to the newest ones",
     )
     early_stop: EarlyStopSection | None = Field(default=None, description="when to end before the last step")
     wandb: WandbSection = WandbSection()

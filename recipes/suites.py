@@ -21,14 +21,15 @@ AS_TEXT = ", ".join(name for name, known in BENCHMARKS.items() if known.likeliho
 
 class NanoSuite(Section):
     source: Literal["nano"] = Field(description="problems of the embedded worlds; chains and ways are held-out ones")
-    name: FileName = Field(description="name in tables and curves, and of the folder of its samples; no path")
+    name: FileName = Field(description="name in tables and curves, and of the folder of its samples; not a path")
     family: Literal["knowledge", "shallow", "chain", "ways"] = Field(
-        description="recall, one step, or many steps of reckoning: chain 2 to 24, ways (the second world) 2 to 16"
+        description="recall, one step, or many steps of arithmetic: chain 2 to 24, ways (the second world) 2 to 16"
     )
     size: int = Field(ge=1, description="how many problems")
     seed: int = Field(default=0, description="seed of the problems")
     part: Literal["held_out", "training"] = Field(
-        default="held_out", description="chains that no training sees, or the others, as problems to write traces for"
+        default="held_out",
+        description="held-out chains that no training sees, or the others, as problems to write traces for",
     )
 
 
@@ -41,40 +42,41 @@ METHOD: Any = Field(
 
 GROUP: Any = Field(
     default="group",
-    description="column that names what problems share (a subject, a contest's year, a template), where there is one; "
-    "intervals are then clustered by it, and a few groups bound little",
+    description="column that names a group of related problems (a subject, a contest's year, a template), if "
+    "there is one; intervals are then clustered by group, and with only a few groups nothing can be "
+    "decided",
 )
 
 
 class RowsSuite(Section):
     """What suites that are read from rows have in common."""
 
-    name: FileName = Field(description="name in tables and curves, and of the folder of its samples; no path")
-    problem: str = Field(default="problem", description="column of the question; `question` is found by itself")
+    name: FileName = Field(description="name in tables and curves, and of the folder of its samples; not a path")
+    problem: str = Field(default="problem", description="column of the question; `question` is detected")
     answer: str = Field(
         default="answer", description="column of the gold answer; of a multiple choice its letter or 0-based index"
     )
     choices: str = Field(
-        default="choices", description="column of the choices, where there are any; they are put under the question"
+        default="choices", description="column of the choices, if there are any; they are written below the question"
     )
     group: str = GROUP
     grader: Literal["auto", "exact", "integer", "math", "choice"] = Field(
         default="auto",
-        description="how an answer is compared with the gold answer; auto: choice where rows have choices, else math",
+        description="how an answer is compared with the gold answer; auto: choice if rows have choices, else math",
     )
     shuffle_choices: bool = Field(
-        default=False, description="put each problem's choices into an order of its own, fixed by the seed and its id"
+        default=False, description="shuffle each problem's choices, in an order fixed by the seed and its id"
     )
     method: Method = METHOD
     likelihood: Literal["letter", "text", "text_normalised"] = Field(
         default="letter",
-        description="what is scored by likelihood: the letter after the lettered choices, or the choice's own text "
-        "(text_normalised: by its number of characters)",
+        description="text that is scored by likelihood: the letter after the lettered choices, or the choice's own "
+        "text (text_normalised: per character)",
     )
     instruction: str = Field(
-        default="", description="text put under every question (by likelihood: before it), such as how to answer"
+        default="", description="text below every question (by likelihood: before it), such as how to answer"
     )
-    size: int | None = Field(default=None, ge=1, description="how many problems, drawn by the seed; default: all")
+    size: int | None = Field(default=None, ge=1, description="number of problems, drawn by the seed; default: all")
     seed: int = Field(default=0, description="seed of the draw and of the order of choices")
 
     @model_validator(mode="after")
@@ -110,8 +112,8 @@ class NamedSuite(Section):
     unpack_limit: UnpackLimit = UNPACK_LIMIT
     instruction: str | None = Field(
         default=None,
-        description="text put under every question (by likelihood: before it); default: the benchmark's own, "
-        "which asks for the answer in a box (by likelihood: none)",
+        description="text below every question (by likelihood: before it); default: the benchmark's own, which asks "
+        "for the answer in a box (by likelihood: none)",
     )
     method: Method = METHOD
     likelihood: Literal["letter", "text", "text_normalised"] | None = Field(
@@ -119,7 +121,7 @@ class NamedSuite(Section):
         description=f"what is scored by likelihood; default: text_normalised for {AS_TEXT}, else letter",
     )
     group: str = GROUP
-    size: int | None = Field(default=None, ge=1, description="how many problems, drawn by the seed; default: all")
+    size: int | None = Field(default=None, ge=1, description="number of problems, drawn by the seed; default: all")
     seed: int = Field(default=0, description="seed of the draw and of the order of choices")
 
     @model_validator(mode="after")
@@ -133,7 +135,7 @@ class ReasoningGymSuite(Section):
     source: Literal["reasoning_gym"] = Field(
         description="problems of a Reasoning Gym task, with its own scorer (extra reasoning-gym)"
     )
-    name: FileName = Field(description="name in tables and curves, and of the folder of its samples; no path")
+    name: FileName = Field(description="name in tables and curves, and of the folder of its samples; not a path")
     task: str = Field(description="name of the task, such as chain_sum")
     size: int = Field(ge=1, description="how many problems")
     seed: int = Field(default=0, description="seed of the problems")

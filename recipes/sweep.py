@@ -21,14 +21,18 @@ class JudgeSection(Section):
         default="OPENAI_API_KEY", description="environment variable that holds the key, if one is needed"
     )
     problems: int = Field(
-        default=100, ge=1, description="problems of each suite, its first ones, whose thoughts are judged"
+        default=100, ge=1, description="number of problems of each suite, from its start, whose thoughts are judged"
     )
     max_characters: int = Field(
-        default=20_000, ge=1, description="longest part of a thought that is sent; the judge is told of the cut"
+        default=20_000,
+        ge=1,
+        description="longest part of a thought that is sent; the judge is told that it was shortened",
     )
     max_tokens: int = Field(default=512, ge=1, description="longest reply, the judge's own reasoning included")
-    concurrency: int = Field(default=8, ge=1, description="calls under way at once")
-    retries: int = Field(default=4, ge=0, description="tries after a failed call, with growing pauses")
+    concurrency: int = Field(default=8, ge=1, description="number of calls in progress at once")
+    retries: int = Field(
+        default=4, ge=0, description="tries after a failed call, with growing pauses or those of Retry-After"
+    )
     timeout_seconds: float = Field(default=120.0, gt=0, description="longest wait for one call")
 
 
@@ -38,7 +42,7 @@ class VerdictSection(Section):
         default=0.8,
         gt=0,
         le=1,
-        description="RETURNED: more than this share must be back of the accuracy that pruning took at the largest "
+        description="RETURNED: more than this share must be back of the accuracy lost to pruning at the largest "
         "budget, and of the unpruned model's gain per doubling",
     )
     not_returned_share: float = Field(
@@ -48,8 +52,9 @@ class VerdictSection(Section):
         default=0.05,
         gt=0,
         lt=1,
-        description="a difference in accuracy that does not matter: a smaller loss is none, a smaller gain over all "
-        "budgets is no scaling, and a run nowhere farther below the unpruned model is nowhere short of it",
+        description="a difference in accuracy that does not matter: a smaller loss counts as none, a smaller gain "
+        "over all budgets as no scaling, and a run that is nowhere further below the unpruned model is "
+        "nowhere short of it",
     )
 
     @model_validator(mode="after")
@@ -73,14 +78,14 @@ class SweepSection(Section):
         default=None,
         gt=0,
         lt=1,
-        description="leave out a sweep that would bring the time of sweeps over this share of the run's, such as 0.2; "
-        "the first and the last are always done, those left out are counted, and as the clock decides the "
-        "run is not the same twice; default: every sweep is done",
+        description="skip a sweep that would raise the share of time in sweeps above this, such as 0.2; the first and "
+        "the last are always done, skipped ones are counted, and the run is not reproducible, since the "
+        "clock decides; default: every sweep is done",
     )
     answer_tokens: int = Field(
         ge=1,
-        description="longest answer after close and cue; one that is long beside a budget has room to reason outside "
-        "it",
+        description="longest answer after close and cue; a limit that is large compared with a budget leaves room to "
+        "reason outside it",
     )
     samples: int = Field(default=1, ge=1, description="thoughts per problem")
     temperature: float = Field(default=0.0, ge=0, description="0 is greedy decoding")
@@ -96,15 +101,15 @@ class SweepSection(Section):
     extend_to: int = Field(
         default=0,
         ge=0,
-        description="a thought that closes before so many tokens continues with the wait text; 0: never",
+        description="a thought that closes before this many tokens continues with the wait text; 0: never",
     )
-    max_extensions: int = Field(default=0, ge=0, description="how often one thought is extended at most")
+    max_extensions: int = Field(default=0, ge=0, description="largest number of extensions of one thought")
     seed: int = Field(default=0, ge=0, description="seed of the sampling streams")
     engine: EngineSection = HFEngine()
     background: bool = Field(
         default=False,
-        description="sweep in a process of its own, on weights saved from the run, while training goes on; each sweep "
-        "joins the log at its own step (engine hf or vllm)",
+        description="sweep in a separate process, on weights saved from the run, while training continues; each sweep "
+        "is logged at its own step (engine hf or vllm)",
     )
     devices: str | None = Field(
         default=None,

@@ -33,7 +33,7 @@ Column = Literal[
 
 class NanoTraces(Section):
     source: Literal["nano"] = Field(description="traces of the embedded world, made from a seed")
-    size: int = Field(ge=1, description="how many traces")
+    size: int = Field(ge=1, description="number of traces")
     seed: int = Field(default=1, description="seed of the traces")
     shares: dict[Literal["knowledge", "shallow", "chain"], float] = Field(
         default={"knowledge": 0.3, "shallow": 0.3, "chain": 0.4}, description="share of each family"
@@ -43,34 +43,33 @@ class NanoTraces(Section):
 
 class WaysTraces(Section):
     source: Literal["ways"] = Field(
-        description="traces of the second embedded world, made from a seed: chains thought through in several ways, "
-        "with slips"
+        description="traces of the second embedded world, made from a seed: chains solved in several ways, with slips"
     )
-    size: int = Field(ge=1, description="how many traces")
-    seed: int = Field(default=1, description="seed of the traces; a seed has the same questions for every way")
+    size: int = Field(ge=1, description="number of traces")
+    seed: int = Field(default=1, description="seed of the traces; one seed gives the same questions for every way")
     way: Literal["world", "quick", "careful", "final", "foreign_order", "foreign_verbose"] = Field(
         default="world",
-        description="world: quick, careful and final, which the unpruned model was taught, in its shares; one of them "
-        "alone; or a foreign way, which it was never taught",
+        description="world: quick, careful and final, which the unpruned model was taught, in its shares; one of "
+        "these alone; or a foreign way, which it was never taught",
     )
     answers: Literal["any", "right", "wrong", "shuffled"] = Field(
         default="any",
-        description="any: every thought, slips and all; right: thoughts that end right; wrong: thoughts that end "
-        "wrong, a control; shuffled: each thought under another question, a sham that must not recover",
+        description="any: every thought, with its slips; right: thoughts that end right; wrong: thoughts that end "
+        "wrong, a control; shuffled: each thought under another question, a placebo that must not recover",
     )
 
 
 class _Rows(Section):
     """What every source of rows can be told of their layout (docs/trace_formats.md shows each)."""
 
-    format: Layout = Field(default="auto", description="layout of the rows; auto: found by their columns")
+    format: Layout = Field(default="auto", description="layout of the rows; auto: detected by their columns")
     columns: dict[Column, str] = Field(
-        default={}, description="our name of a column to the source's name, where they differ"
+        default={}, description="maps our name of a column to the source's name, if they differ"
     )
     system: Literal["join", "drop", "refuse"] = Field(
         default="join",
-        description="what becomes of a system message: join it to the question (an empty line between),"
-        " drop it (counted), or refuse the row",
+        description="a system message is joined to the question (with an empty line between), dropped (counted), or "
+        "the row is refused",
     )
 
 
@@ -108,13 +107,13 @@ class MixtureTraces(Section):
     source: Literal["mixture"] = Field(description="several sources, interleaved by weight")
     parts: list[MixturePart] = Field(min_length=1, description="the sources with their weights")
     size: int | None = Field(
-        default=None, ge=1, description="how many rows to take in all; null: until every part has ended"
+        default=None, ge=1, description="total number of rows to take; null: until every part has ended"
     )
-    seed: int = Field(default=1, description="seed of where in the order each part begins")
+    seed: int = Field(default=1, description="seed of each part's position in the order")
     when_exhausted: Literal["go_on", "stop", "repeat"] = Field(
         default="go_on",
-        description="when a part has no more rows: go on with the others, stop (the shares stay "
-        "true), or read the part again from its start (needs size; a filter for duplicates would undo it)",
+        description="when a part has no more rows: continue with the others, stop (the shares stay exact), or read "
+        "the part again from its start (needs size; a filter for duplicates would undo it)",
     )
 
     @model_validator(mode="after")

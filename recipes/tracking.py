@@ -28,8 +28,9 @@ class WandbSection(Section):
     notes: str | None = Field(default=None, description="notes on the W&B run; default: WANDB_NOTES")
     artifacts: Literal["none", "export", "all"] = Field(
         default="none",
-        description="what is uploaded at the end beside numbers, tables and report: the export, or also every complete "
-        "checkpoint that is kept (all); both name the pruned model and the traces that they come from",
+        description="files uploaded at the end in addition to numbers, tables and report: the export, or also every "
+        "complete checkpoint that is kept (all); both name the pruned model and the traces that they come "
+        "from",
     )
 
 

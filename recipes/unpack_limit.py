@@ -11,7 +11,7 @@ UnpackLimit = Annotated[
     int,
     Field(
         ge=1,
-        description="a packed file (.gz .zst .bz2, Parquet, Arrow) may unpack to at most so many times its size, and "
-        "to 16 MiB in any case: small files that unpack without end are refused",
+        description="a packed file (.gz .zst .bz2, Parquet, Arrow) may unpack to at most this many times its size, "
+        "and to 16 MiB in any case: small files that unpack without end are refused",
     ),
 ]

@@ -14,14 +14,14 @@ Place = Literal["none", "cpu", "nvme"]
 
 class ZeroSection(Section):
     stage: Literal[0, 1, 2, 3] = Field(default=2, description="ZeRO stage; 0 in one process runs without DeepSpeed")
-    offload_optimizer: Place = Field(default="none", description="where optimizer states live (nvme: stage 3 only)")
-    offload_parameters: Place = Field(default="none", description="where parameters live (stage 3 only)")
-    nvme_dir: Path | None = Field(default=None, description="folder on a local NVMe disk for what is offloaded there")
+    offload_optimizer: Place = Field(default="none", description="where optimizer states are kept (nvme: stage 3 only)")
+    offload_parameters: Place = Field(default="none", description="where parameters are kept (stage 3 only)")
+    nvme_dir: Path | None = Field(default=None, description="folder on a local NVMe disk for offloaded states")
     bucket_size: int = Field(default=50_000_000, ge=1, description="elements reduced or gathered at once")
     config: Path | None = Field(
         default=None,
-        description="a DeepSpeed JSON of your own, used instead of the one made from these keys; auto values are "
-        "filled in, and what contradicts the recipe is refused",
+        description="your own DeepSpeed JSON, used instead of the one made from these keys; auto values are filled "
+        "in, and contradictions to the recipe are refused",
     )
 
     @model_validator(mode="after")

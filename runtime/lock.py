@@ -1,12 +1,18 @@
-"""Locks on files. They are advisory (`flock`), and the system frees the lock of a process that dies."""
+"""Locks on files, by filelock. They are advisory (`flock`), and the system frees the lock of a process that dies.
+
+`filelock.FileLock` opens its file itself, so a folder that cannot be written would look like a file system without
+locks, and a journal is locked by the very file that is written. `lock_descriptor` takes the lock of a file that we
+opened, of which both kinds of fault can be told apart.
+"""
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+from filelock import lock_descriptor
 
 
 def take_lock(file: IO[Any]) -> bool:
@@ -15,12 +21,9 @@ def take_lock(file: IO[Any]) -> bool:
     True without a lock where the file system has none.
     """
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return lock_descriptor(file.fileno(), blocking=False)
     except OSError:  # some network file systems have no locks; refusing to work there would help nobody
-        pass
-    return True
+        return True
 
 
 @contextmanager
@@ -32,5 +35,5 @@ def hold_lock(place: Path, say: Callable[[str], None]) -> Iterator[None]:
     with place.with_name(f".{place.name}.lock").open("w") as file:
         if not take_lock(file):
             say(f"waiting for another run that makes {place}")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock_descriptor(file.fileno())
         yield

@@ -54,6 +54,11 @@ class RunFolder:
         return self.path / "samples"
 
     @property
+    def problems(self) -> Path:
+        """Questions and answers of the suite that decides: rows {"suite", "id", "question", "answer"}."""
+        return self.path / "problems.jsonl"
+
+    @property
     def probes(self) -> Path:
         """Prompts on which the export is tried, as token ids."""
         return self.path / "probes.json"

@@ -2,7 +2,8 @@
 
 The lock belongs to the process and goes with it, however it ends, also on a network file system and where a killed run
 leaves children behind: they do not inherit it, as they would that of `runtime.lock`. So what a dead process has left is
-no obstacle, and nothing has to be removed by hand.
+no obstacle, and nothing has to be removed by hand. filelock has no such lock: its native one is `flock`, which children
+inherit, and its others are files that stay when a process is killed.
 """
 
 from __future__ import annotations

@@ -43,6 +43,7 @@ from train.objective import loss_of_run
 from train.opening import Resume, check_same_facts
 from train.order import fillers
 from train.probes import keep_probes
+from train.problems import keep_problems
 from train.processes import device
 from train.references import References, both_references
 from train.rollouts import Schedule
@@ -138,9 +139,10 @@ def start_run(
 
 
 def _keep_for_the_end(inputs: Inputs, suite: str, folder: RunFolder) -> None:
-    """Prompts for the export, of the suite that decides, and the figure of the traces' lengths: the cache and the suite
-    may be gone one day, and the run folder keeps what its end needs."""
+    """Prompts for the export and the problems for the report, of the suite that decides, and the figure of the traces'
+    lengths: the cache and the suite may be gone one day, and the run folder keeps what its end needs."""
     keep_probes(inputs.spec, suite, folder)
+    keep_problems(inputs.spec, suite, folder)
     folder.figures.mkdir(exist_ok=True)
     shutil.copyfile(inputs.prepared.folder / FIGURE, folder.figures / "trace_lengths.png")
 
@@ -162,7 +164,7 @@ def make_recorder(run: Run, references: References, recipe: Recipe, inputs: Inpu
     recorder = SweepRecorder(run, references, verdict, Looks(sweep.every_steps, inputs.arithmetic.steps))
     for sweeps in (references.unpruned, references.pruned):
         recorder.record(sweeps, Cost())
-    if not recipe.run.live_report or not run.is_first_rank:
+    if recipe.run.report != "live" or not run.is_first_rank:
         return recorder
     live = LiveReport(run.folder.path, write)
     live.renew()
@@ -252,11 +254,8 @@ def stop(run: Run, step: int) -> None:
 
 def _last_words(run: Run, recipe: Recipe) -> None:
     """Report, verdict and tracker come first, so that an export that is refused loses none of them."""
-    from eval.show.report import write_report  # matplotlib is not needed before the end
-
     folder = run.folder
-    lines = [f"report  {write_report(folder.path)}"]
-    lines += [f"figure  {figure}" for figure in sorted(folder.figures.glob("*.png"))]
+    lines = [] if recipe.run.report == "none" else _report(folder)
     rows, facts = run.sweep_rows(), folder.facts()
     last_sweep = newest(rows, "run", verdict_suite(rows))[1] or {}
     lines += standing(facts, rows)
@@ -271,6 +270,13 @@ def _last_words(run: Run, recipe: Recipe) -> None:
         _upload(folder, recipe, run.tracker)
     finally:
         _say_where(run.tracker.close(DONE))
+
+
+def _report(folder: RunFolder) -> list[str]:
+    from eval.show.report import write_report  # matplotlib is not needed before the end
+
+    lines = [f"report  {write_report(folder.path)}"]
+    return lines + [f"figure  {figure}" for figure in sorted(folder.figures.glob("*.png"))]
 
 
 def _export(folder: RunFolder, section: ExportSection) -> None:

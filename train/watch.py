@@ -103,6 +103,8 @@ class Watch:
         if failed:  # also where it is a short message in the terminal
             self._note("".join(traceback.format_exception(fault)))
         self.over.set()
+        with suppress(OSError):
+            self.waker.send(b"\0")  # no signal has this number; the thread need not wait for the end of its poll
         self.thread.join()
         if SIGNALS.listening:
             signal.set_wakeup_fd(-1)
@@ -148,14 +150,14 @@ class Watch:
                 if any(number in heard for number in SIGNALS.numbers):
                     with suppress(OSError):  # without it the ranks still agree at the end of the step
                         self.leave_file.touch()
+            if self.over.is_set():
+                return  # the main thread is on its way out of the block and beats no more
             with suppress(OSError):
                 os.utime(self.log_of(self.ranks.rank))
-            away_seconds, looked_at = time.monotonic() - looked_at - POLL_SECONDS, time.monotonic()
-            if away_seconds > STOPPED_SECONDS:
-                # what was silent meanwhile could not do otherwise, nor could ranks that were stopped along with it
-                self._note(f"was stopped for {away_seconds:.0f} s, which do not count")
-                PULSE.beat_at = time.monotonic()
+            if self._was_stopped(looked_at):
+                looked_at = time.monotonic()
                 continue
+            looked_at = time.monotonic()
             if asked_at is None and self.leave_file.is_file():
                 asked_at = time.monotonic()
                 if not SIGNALS.heard and SIGNALS.listening:
@@ -163,11 +165,22 @@ class Watch:
             if asked_at and SIGNALS.at_once and time.monotonic() - asked_at > 2 * OWN_END_SECONDS:
                 self._end_now("asked to stop, and blocked", PREEMPTED)
             self._look_at_others()
-            if PULSE.watched and PULSE.silence_seconds() > self.stall_seconds:
-                self._stalled()
+            silent = PULSE.watched and PULSE.silence_seconds() > self.stall_seconds
             # a rank that waits for others gives no sign of life of its own; it is their silence that counts then
-            if PULSE.waits and any(peer.is_silent(max(self.stall_seconds, SILENT_SECONDS)) for peer in self.peers):
+            longest = max(self.stall_seconds, SILENT_SECONDS)
+            silent = silent or (PULSE.waits and any(peer.is_silent(longest) for peer in self.peers))
+            # a stop since the last look makes all clocks look late; the next look tells it from silence
+            if silent and not self._was_stopped(looked_at, pause=0.0):
                 self._stalled()
+
+    def _was_stopped(self, looked_at: float, pause: float = POLL_SECONDS) -> bool:
+        """Whether this process was itself stopped since it last looked; then what was silent meanwhile, ranks that
+        were stopped along with it included, could not do otherwise, and the time does not count."""
+        away_seconds = time.monotonic() - looked_at - pause
+        if away_seconds > STOPPED_SECONDS:
+            self._note(f"was stopped for {away_seconds:.0f} s, which do not count")
+            PULSE.beat_at = time.monotonic()
+        return away_seconds > STOPPED_SECONDS
 
     def _look_at_others(self) -> None:
         """Where a rank has died this process waits for it in vain; mostly the main thread is told, and ends itself."""

@@ -43,9 +43,9 @@ from runtime.journal import Journal
 
 CHUNK_TRACES = 256
 KEYS = {
-    "out": "the file of scores; one that is there is never overwritten",
+    "out": "the file of scores; an existing one is never overwritten",
     "pruned": "the pruned model; default: model.pruned",
-    "batch_tokens": "padded tokens run side by side (default 4096)",
+    "batch_tokens": "padded tokens per batch (default 4096)",
 }
 
 

@@ -38,9 +38,9 @@ CHUNK_ROWS = 64
 SLICE_TOKENS = 1024
 """tokens whose logits are turned to float32 at once"""
 KEYS = {
-    "out": "the folder; one that is there is never overwritten",
+    "out": "the folder; an existing one is never overwritten",
     "k": f"how many tokens are kept at each position (default {DEFAULT_K})",
-    "batch_tokens": "padded tokens run side by side (default 4096)",
+    "batch_tokens": "padded tokens per batch (default 4096)",
 }
 
 

@@ -8,11 +8,12 @@ import threading
 from typing import Any
 
 import httpx
+from httpx_retries import aretry_request
 from transformers import PreTrainedTokenizerBase
 
 from eval.engines.completions import Call, Completion, Failure
 from eval.engines.server_reply import ReplyReader
-from eval.http_calls import FIRST_PAUSE_SECONDS, SHOWN_CHARACTERS, WORTH_A_RETRY, key_header, without_key
+from eval.http_calls import key_header, reason_of, retry_rule, tries_of, without_key
 from eval.protocol import Protocol
 from recipes.engines import ServerEngine
 
@@ -89,24 +90,21 @@ class ServerCompleter:
 
     async def _complete(self, call: Call) -> Completion | Failure:
         """The reply, after as many tries as it takes and the recipe allows."""
-        reason = ""
-        for attempt in range(self.section.retries + 1):
-            if attempt:
-                await asyncio.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
-            try:
-                response = await self._client.post("completions", json=self._body(call))
-            except httpx.HTTPError as fault:
-                reason = f"{type(fault).__name__}: {fault}"
-                continue
-            if response.status_code == 200:
-                return self.reader.read(response.text, call)
-            reason = f"HTTP {response.status_code}: {response.text[:SHOWN_CHARACTERS]}"
-            if response.status_code not in WORTH_A_RETRY:
-                break
+        retries = self.section.retries
+        outcome: httpx.Response | httpx.HTTPError
+        try:
+            outcome = await aretry_request(
+                self._client, "POST", "completions", retry=retry_rule(retries), json=self._body(call)
+            )
+        except httpx.HTTPError as fault:
+            outcome = fault
+        status = outcome.status_code if isinstance(outcome, httpx.Response) else 0
+        if isinstance(outcome, httpx.Response) and status == 200:
+            return self.reader.read(outcome.text, call)
         hint = ""
-        if self.section.prompt_as == "ids" and reason.startswith(tuple(f"HTTP {code}" for code in REFUSED)):
+        if self.section.prompt_as == "ids" and status in REFUSED:
             hint = "; if the endpoint takes no token ids, set sweep.engine.prompt_as=text"
-        return Failure(f"{reason} (after {attempt + 1} tries{hint})")
+        return Failure(f"{reason_of(outcome)} (after {tries_of(outcome, retries)} tries{hint})")
 
     def _body(self, call: Call) -> dict[str, Any]:
         """The request. Endpoints ignore fields that they do not know; each field is known to at least one of them."""

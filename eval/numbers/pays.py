@@ -59,21 +59,40 @@ def costs(rows: Sequence[Mapping[str, Any]], share: float) -> list[Row]:
     ]
 
 
-def pays_line(rows: Sequence[Mapping[str, Any]] | None, inflation: Mapping[str, Any] | None, share: float) -> str:
-    """The answer in a sentence; "" where there is nothing to compare."""
+def pays_line(
+    rows: Sequence[Mapping[str, Any]] | None,
+    inflation: Mapping[str, Any] | None,
+    share: float,
+    seconds_share: float | None = None,
+) -> str:
+    """The answer in a sentence; "" where there is nothing to compare. It is decided in FLOPs, which do not depend on a
+    machine; `seconds_share` (seconds that a token takes, over those that it takes the unpruned model) says the same in
+    seconds, where both were timed."""
     if rows is None:
         return ""
     priced = costs(rows, share)
     if not priced:
         return "Does it pay: the pruned model is at no budget shown to be worse, so it pays by itself"
     paying = [row for row in priced if row["high"] is not None and row["high"] < 1]
-    longer = _longer(inflation)
+    rest = _in_seconds(rows, {row["budget"] for row in paying}, seconds_share) + _longer(inflation)
     if paying:
-        at = "; ".join(f"at {row['budget']} tokens {_cost(row)}" for row in paying)
-        return f"Does it pay: yes, for the unpruned model's accuracy it takes of its FLOPs {at}{longer}"
+        return f"Does it pay: yes, for the unpruned model's accuracy it takes of its FLOPs {_at_budgets(paying)}{rest}"
     if all(row["low"] is not None and row["low"] > 1 for row in priced):
-        return f"Does it pay: no, at every budget the unpruned model's accuracy takes more FLOPs than its own{longer}"
-    return f"Does it pay: not shown at any budget{longer}"
+        return f"Does it pay: no, at every budget the unpruned model's accuracy takes more FLOPs than its own{rest}"
+    return f"Does it pay: not shown at any budget{rest}"
+
+
+def _in_seconds(rows: Sequence[Mapping[str, Any]], paying: set[int], share: float | None) -> str:
+    """What a token takes, and at the budgets that pay what the accuracy takes; "" where nothing was timed."""
+    if share is None:
+        return ""
+    priced = [row for row in costs(rows, share) if row["budget"] in paying]
+    so = f", so of its seconds {_at_budgets(priced)}" if priced else ""
+    return f"; a token took {share:.2f} times the unpruned model's seconds here{so}"
+
+
+def _at_budgets(rows: Sequence[Mapping[str, Any]]) -> str:
+    return "; ".join(f"at {row['budget']} tokens {_cost(row)}" for row in rows)
 
 
 def _cost(row: Mapping[str, Any]) -> str:

@@ -1,33 +1,29 @@
 """A run folder to one self-contained report.html: the verdict, the curves, and where every number comes from.
 
-`write_report(run_dir)` may be called at any time: what does not exist yet is shown as "not measured". It reads
-run.json, recipe.yaml, sweeps.jsonl and metrics.jsonl (`tokens`, `seconds` and `sweep_seconds` of a row are those since
-the row before).
+`write_report(run_dir)` may be called at any time: a section without anything to show is left out, and named at the end.
+It reads run.json, recipe.yaml, sweeps.jsonl, metrics.jsonl (`tokens`, `seconds` and `sweep_seconds` of a row are those
+since the row before), problems.jsonl and the samples.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader
 
 from eval.numbers.summary import Row, newest, steps, suites, verdict_suite
-from eval.show import sections
-from eval.show.answers import long_answers
+from eval.show import sweep_charts
 from eval.show.confirmed import standing
-from eval.show.costs import pays_text
+from eval.show.contents import Source, contents, thinned
 from eval.show.curves import SPENT, TOTAL, save
+from eval.show.page import render
 from eval.show.plots import curves_figure, training_figure
-from eval.show.tables import gain_note
+from eval.show.thoughts import Thoughts, side_by_side
 from runtime.files import read_rows, write_whole
 from runtime.run_folder import RunFolder
-
-SHOWN_APART = ("prune_plan", "versions")  # keys of run.json with a section of their own
 
 
 def write_report(run_dir: Path) -> Path:
@@ -36,42 +32,59 @@ def write_report(run_dir: Path) -> Path:
     Raises UserError for a broken line in a .jsonl file.
     """
     folder = RunFolder(run_dir)
-    rows, metrics = read_rows(folder.sweeps), read_rows(folder.metrics)
-    record, recipe = _json(folder.record), _text(folder.recipe)
-    suite = _suite(recipe, rows)
-    verdict = newest(rows, "run", suite)[1]
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    page = environment.get_template("report.html.j2").render(
-        name=run_dir.resolve().name,
-        suite=suite,
-        recipe=recipe,
-        figures=_figures(folder.figures, rows, suite),
-        verdict=verdict,
-        standing=standing(record, rows),
-        confirmed=sections.confirmed(read_rows(folder.confirmed.sweeps)),
-        gain_note=gain_note(verdict),
-        by_budget=sections.by_budget(rows, suite),
-        others=sections.other_suites(rows, suite),
-        kept=sections.kept(rows, suite),
-        recovered=sections.recovered(rows, suite),
-        token_factors=sections.token_factors(rows, suite),
-        pays=pays_text(record, rows, suite),
-        by_step=sections.by_step(rows, suite),
-        half_back=sections.half_recovered(rows, suite),
-        endings=sections.endings(rows, suite),
-        long_answers=long_answers(rows, suite),
-        style=sections.style(rows, suite),
-        parallel=sections.parallel(rows, suite),
-        training=sections.training(metrics, record),
-        sweep_costs=sections.sweep_costs(rows, suite),
-        plan=sections.facts(record.get("prune_plan")),
-        versions=sections.facts(record.get("versions")),
-        record=sections.facts({k: v for k, v in record.items() if k not in SHOWN_APART}),
-    )
-    write_whole(folder.report, page)
+    rows = read_rows(folder.sweeps)
+    _save_figures(folder.figures, rows, _suite(_text(folder.recipe), rows))
+    write_whole(folder.report, report_page(run_dir))
     return folder.report
+
+
+def report_page(run_dir: Path) -> str:
+    """The page alone, without the pictures beside it. Raises as `write_report` does."""
+    source = _read(RunFolder(run_dir))
+    return render(
+        "report.html.j2",
+        name=run_dir.resolve().name,
+        subtitle=_subtitle(source),
+        lead=sweep_charts.by_budget(thinned(source.rows, source.suite), source.suite) if source.rows else None,
+        verdict=newest(source.rows, "run", source.suite)[1],
+        standing=standing(source.record, source.rows),
+        sections=contents(source),
+    )
+
+
+def _read(folder: RunFolder) -> Source:
+    rows, recipe = read_rows(folder.sweeps), _text(folder.recipe)
+    suite = _suite(recipe, rows)
+    thoughts, fault = _thoughts(folder, rows, suite)
+    return Source(
+        rows=rows,
+        metrics=read_rows(folder.metrics),
+        record=_json(folder.record),
+        recipe=recipe,
+        suite=suite,
+        confirmed=read_rows(folder.confirmed.sweeps),
+        thoughts=thoughts,
+        fault=fault,
+    )
+
+
+def _thoughts(folder: RunFolder, rows: Sequence[Row], suite: str) -> tuple[Thoughts | None, str]:
+    """(the thoughts of the newest sweeps, "") or (None, why there are none)."""
+    swept = {model: steps(rows, model, suite) for model in ("unpruned", "pruned", "run")}
+    places = {model: at[-1] for model, at in swept.items() if at}
+    try:
+        return side_by_side(folder.samples, places, suite, read_rows(folder.problems)), ""
+    except ValueError as fault:  # a sweep sets such a file aside and measures again; a report stops nothing
+        return None, str(fault)
+
+
+def _subtitle(source: Source) -> str:
+    """Where the run is: the suite of the verdict and the newest step that was logged or swept."""
+    reached = [row["step"] for row in (*source.rows, *source.metrics) if isinstance(row.get("step"), int)]
+    parts = [f"Verdict suite: {source.suite}"] if source.suite else []
+    parts += [f"step {max(reached)}"] if reached else []
+    parts += [f"finished {source.record['finished']}"] if source.record.get("finished") else []
+    return " · ".join(parts)
 
 
 def _text(path: Path) -> str:
@@ -98,14 +111,12 @@ def _suite(recipe: str, rows: Sequence[Row]) -> str:
     return str(name) if name in suites(rows) else verdict_suite(rows)
 
 
-def _figures(folder: Path, rows: Sequence[Row], suite: str) -> dict[str, str]:
-    """Name to base64 PNG; the files are in `folder` too."""
+def _save_figures(folder: Path, rows: Sequence[Row], suite: str) -> None:
+    """The pictures for model cards and trackers, which show no SVG."""
     if not rows:
-        return {}
-    paths = [
-        save(curves_figure(rows, suite), folder / "accuracy_by_budget.png"),
-        save(curves_figure(rows, suite, SPENT), folder / "accuracy_by_tokens_spent.png"),
-        save(curves_figure(rows, suite, TOTAL), folder / "accuracy_by_total_tokens.png"),
-    ]
-    paths += [save(training_figure(rows, suite), folder / "way_back.png")] if steps(rows, "run", suite) else []
-    return {path.stem: base64.b64encode(path.read_bytes()).decode("ascii") for path in paths}
+        return
+    save(curves_figure(rows, suite), folder / "accuracy_by_budget.png")
+    save(curves_figure(rows, suite, SPENT), folder / "accuracy_by_tokens_spent.png")
+    save(curves_figure(rows, suite, TOTAL), folder / "accuracy_by_total_tokens.png")
+    if steps(rows, "run", suite):
+        save(training_figure(rows, suite), folder / "way_back.png")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from eval.numbers.fractions import share_text
@@ -29,19 +29,20 @@ LOST = 0.02  # differences between unpruned and pruned below this are not called
 
 @dataclass(frozen=True)
 class Table:
-    """Text cells; an empty `lines` is shown as "not measured"."""
+    """Text cells; foot: lines that stay below where a reader sorts the others."""
 
     head: list[str]
     lines: list[list[str]]
+    foot: list[list[str]] = field(default_factory=list)
 
 
 def by_budget(rows: Sequence[Row], suite: str) -> Table:
-    """One line per budget, one column per model: accuracy with its interval; the last line is the gain per doubling."""
+    """One line per budget, one column per model: accuracy with its interval; below them the gain per doubling."""
     sweeps = {name: newest(rows, model, suite) for model, name in MODELS.items()}
     budgets = sorted({row["budget"] for at_budgets, _ in sweeps.values() for row in at_budgets})
     lines = [[budget_name(budget), *(_at(rows, budget) for rows, _ in sweeps.values())] for budget in budgets]
-    lines += [["gain per doubling", *(gain_cell(summary) for _, summary in sweeps.values())]] if lines else []
-    return Table(["thinking budget (tokens)", *sweeps], lines)
+    gains = ["gain per doubling", *(gain_cell(summary) for _, summary in sweeps.values())]
+    return Table(["thinking budget (tokens)", *sweeps], lines, [gains] if lines else [])
 
 
 def confirmed(rows: Sequence[Row]) -> Table:
@@ -93,7 +94,7 @@ def kept(rows: Sequence[Row], suite: str) -> Table:
     lines = [
         [names[key], undefined[key] if row["fraction"] is None else share_text(row)] for key, row in shares.items()
     ]
-    return Table(["", "share that is back"], lines)
+    return Table(["share", "share that is back"], lines)
 
 
 def token_factors(rows: Sequence[Row], suite: str) -> Table:
@@ -133,7 +134,7 @@ def by_step(rows: Sequence[Row], suite: str) -> Table:
                         summary.get("verdict") or "-",
                     ]
                 )
-    return Table(["", "base", "level", "gain per doubling", "termination", "looping", "verdict"], lines)
+    return Table(["model", "base", "level", "gain per doubling", "termination", "looping", "verdict"], lines)
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def half_recovered(rows: Sequence[Row], suite: str) -> Table:
         when = "not yet" if each.step is None else f"step {each.step}"
         numbers = [f"{each.pruned:.2f}", f"{each.unpruned:.2f}"]
         lines.append([each.name, *numbers, when if each.lost else "was not lost"])
-    return Table(["", "pruned", "unpruned", "half of the loss recovered at"], lines)
+    return Table(["number", "pruned", "unpruned", "half of the loss recovered at"], lines)
 
 
 def _values(at_budgets: Sequence[Row], summary: Row | None) -> dict[str, float]:
@@ -217,7 +218,7 @@ def style(rows: Sequence[Row], suite: str) -> Table:
                 name = f"step {step}" if model == "run" else title
                 lines.append([name, f"{counted['words']:.0f}", *thought_cells(summary, at_budgets[-1])])
                 lines += _judged(name, counted.get("judged"))
-    return Table(["", "words", *THOUGHT_HEAD], lines)
+    return Table(["model", "words", *THOUGHT_HEAD], lines)
 
 
 def _judged(name: str, judged: Row | None) -> list[list[str]]:
@@ -275,14 +276,16 @@ def training(metrics: Sequence[Row], record: dict[str, Any]) -> Table:
 
 
 def sweep_costs(rows: Sequence[Row], suite: str) -> Table:
-    """Seconds of each sweep of all suites, and its peak memory on rank 0, weights not counted."""
+    """Seconds of each sweep of all suites, and its peak memory on rank 0, weights not counted; no lines where neither
+    was measured."""
     lines = []
     for step in steps(rows, "run", suite):
         summary = at_step(rows, "run", suite, step)[1] or {}
         seconds, peak = summary.get("seconds"), summary.get("peak_memory_bytes")
         taken = "-" if seconds is None else f"{seconds:.1f}"
         lines.append([f"step {step}", taken, f"{peak / 1e9:.2f} GB" if peak else "-"])
-    return Table(["", "seconds", "peak memory without the weights"], lines)
+    lines = lines if any(line[1:] != ["-", "-"] for line in lines) else []
+    return Table(["sweep", "seconds", "peak memory without the weights"], lines)
 
 
 def facts(record: Any) -> Table:

@@ -35,16 +35,17 @@ def complete(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, body: d
 
 @contextmanager
 def endpoint(answer: Any) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Serves `answer(body) -> (status, object or text)`; gives the base address and the list of bodies that came."""
+    """Serves `answer(body) -> (status, object or text[, headers])`; gives the base address and the bodies that came."""
     bodies: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            status, reply = answer(bodies[-1])
+            status, reply, *headers = answer(bodies[-1])
             data = (reply if isinstance(reply, str) else json.dumps(reply)).encode()
             self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
+            for name, value in {"Content-Length": str(len(data)), **(headers[0] if headers else {})}.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(data)
 
@@ -52,7 +53,7 @@ def endpoint(answer: Any) -> Iterator[tuple[str, list[dict[str, Any]]]]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)  # seconds until it sees its end
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}/v1", bodies

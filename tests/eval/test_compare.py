@@ -73,6 +73,15 @@ def test_json_on_standard_output_is_the_file_and_nothing_else(tmp_path, capsys):
     assert "compare.json" in said.err
 
 
+def test_one_page_has_the_same_for_a_browser(tmp_path, capsys):
+    page = tmp_path / "new/runs.html"
+    main([*_pair(tmp_path), f"out={tmp_path}", f"html={page}", "step=best", "figures=none"])
+    text = page.read_text()
+    assert f"written: {page}" in capsys.readouterr().out
+    assert "2 runs compared" in text and "sweep/chain/level, uncorrected" in text
+    assert '<caption class="unseen">What was trained' in text and "60 problems that all runs have" in text
+
+
 def test_csv_has_a_file_for_models_and_one_for_pairs(tmp_path, capsys):
     main([*_pair(tmp_path), f"out={tmp_path / 'out'}", "format=csv", "figures=none"])
     printed = capsys.readouterr().out
@@ -120,6 +129,7 @@ def test_keys_that_differ_are_shown(tmp_path, capsys):
         (["done", "step=7"], "step=7: done has no sweep there; it was swept at 0, 10"),
         (["done", "against=nowhere"], "nowhere: no such run folder"),
         (["done", "./done"], "done: given twice"),
+        (["done", "html=empty"], "html=empty: cannot be written .it is a folder.; name another file"),
         (["done", "ouy=x"], "ouy=x: not a run folder"),
         ([], "at least one run folder"),
     ],

@@ -55,6 +55,8 @@ REFUSED = {
     "data.format.date=20260731": "data.format.date=20260731: must be a day, such as 2026-07-31",
     "adapter.dropout=1": "adapter.dropout=1: must be less than 1",
     "adapter.dropout=a": "adapter.dropout=a: must be a number",
+    "adapter.bias=none":
+        "adapter.bias=none: not offered: biases stay frozen under an adapter (PEFT's bias=none); remove it",
     "adapter.targets=3": "adapter.targets=3: must be text (put a number in quotes), or a list, such as [1, 2]",
     "model.trust_remote_code=maybe": "model.trust_remote_code=maybe: must be true or false",
     "wandb.project=3": "wandb.project=3: must be text (put a number in quotes)",

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from recipes.layers import holds, nest
-from recipes.loader import load_recipe
 from recipes.schema import LoraAdapter, NoAdapter, Recipe
 
 Load = Callable[..., Recipe]
@@ -57,21 +55,3 @@ def test_dotted_keys_become_one_mapping() -> None:
 @pytest.mark.parametrize(("dotted", "is_there"), [("a", True), ("a.b", True), ("a.b.c", False), ("c", False)])
 def test_whether_a_layer_holds_a_key(dotted: str, is_there: bool) -> None:
     assert holds({"a": {"b": None}}, dotted) is is_there
-
-
-@pytest.mark.parametrize("key", ["rank_stabilised", "rank_stabilized"])
-def test_a_key_may_be_spelt_in_two_ways(load_small: Load, key: str) -> None:
-    assert load_small(f"adapter.{key}=true").adapter == LoraAdapter(method="lora", r=4, rank_stabilised=True)
-
-
-def test_the_other_spelling_stands_above_that_of_a_parent(small: Path) -> None:
-    child = small.parent / "child.yaml"
-    child.write_text("extends: small.yaml\nadapter: {rank_stabilised: true}\n")
-    recipe = load_recipe([f"recipe={child}", "adapter.rank_stabilized=false"]).recipe
-    assert recipe.adapter == LoraAdapter(method="lora", r=4)
-
-
-def test_both_spellings_at_once_are_refused(refusal: Callable[..., str]) -> None:
-    assert refusal("adapter.rank_stabilised=true", "adapter.rank_stabilized=true") == (
-        "adapter.rank_stabilized=true: unknown key; did you mean adapter.rank_stabilised?"
-    )

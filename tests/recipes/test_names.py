@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recipes.keys import keys_of
-from recipes.names import FOREIGN_NAMES, SPELLINGS, closest
+from recipes.names import FOREIGN_NAMES, NOT_OFFERED, closest
 from recipes.schema import Recipe
 from recipes.trainer_fields import free_fields
 
@@ -15,8 +15,8 @@ def test_every_foreign_name_leads_to_a_key_that_is_there() -> None:
     assert {name: key for name, key in FOREIGN_NAMES.items() if key not in keys} == {}
 
 
-def test_every_second_spelling_leads_to_a_key_that_is_there() -> None:
-    assert set(SPELLINGS.values()) <= {key.path.rpartition(".")[2] for key in keys_of(Recipe)}
+def test_what_is_not_offered_is_no_key() -> None:
+    assert not set(NOT_OFFERED) & {key.path for key in keys_of(Recipe)}
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def cut_back(folder: Path, to: Path, step: int) -> Path:
 
 @pytest.fixture(scope="session")
 def lora(here: Callable[..., Path]) -> Path:
-    return here("lora")
+    return here("lora", "run.report=end")  # the figure of its card is looked at
 
 
 @pytest.fixture(scope="session")

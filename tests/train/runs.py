@@ -46,7 +46,7 @@ SMALL = (
     "sweep.confirm=null",
     "data.traces.size=200",
     "wandb.mode=disabled",
-    "run.live_report=false",
+    "run.report=none",
 )
 
 

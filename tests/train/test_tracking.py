@@ -236,7 +236,9 @@ def test_a_tracker_that_fails_is_left_and_said_once(capsys: pytest.CaptureFixtur
 def test_a_file_where_its_folder_should_be_stops_no_run(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "wandb").write_text("a file")
-    arguments = small("lora", tmp_path / "run", cache, "zero.stage=0", "wandb.mode=offline", "export.enabled=false")
+    arguments = small(
+        "lora", tmp_path / "run", cache, "zero.stage=0", "wandb.mode=offline", "export.enabled=false", "run.report=end"
+    )
     out = plain(arguments, tmp_path)
     assert (out.returncode, "Traceback" in out.stderr) == (0, False), out.stderr[-2000:]
     assert (tmp_path / "run" / "report.html").is_file()

@@ -17,6 +17,7 @@ from runtime.run_folder import RunFolder
 from tests.train.test_tracked_tables import samples, thought
 from tests.train.test_tracked_values import sweep
 from tests.train.wandb_files import Start, starts_of
+from train import wandb_view
 from train.tracking import Tracker, start_tracker
 from train.wandb_run import Tracked, origins, where
 
@@ -157,6 +158,14 @@ def test_the_tables_have_one_name_at_every_sweep(starts: list[Start]) -> None:
         ["chain", "run", 8, 0.9],
     ]
     assert problems["data"][0][:4] == ["a", "1+1?", "2", "<b>thought of unpruned</b>\n\n7"]  # text, nobody's HTML
+
+
+@pytest.mark.slow
+def test_the_saved_view_finds_its_chart_and_tables(starts: list[Start]) -> None:
+    keys = [f"{wandb_view.BUDGET_CURVE}_table", *wandb_view.TABLES]
+    assert {f"{key}.path" for key in keys} <= set(starts[1].summary())
+    columns = starts[1].table(keys[0])["columns"]
+    assert columns == ["step", "lineKey", "lineVal"]
 
 
 @pytest.mark.slow

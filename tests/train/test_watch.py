@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import errno
-import os
 import signal
-import time
+import subprocess
+import sys
 from contextlib import ExitStack, suppress
-from multiprocessing import get_context
-from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
 
-from runtime.pulse import PULSE, beat
+from recipes.paths import ROOT
 from runtime.ranks import ALONE
 from runtime.run_folder import RunFolder
 from train.exits import StoppedAlone
@@ -32,26 +30,41 @@ def test_a_disk_without_room_for_the_log_either_is_said_all_the_same(tmp_path: P
         fill()
 
 
-def _beating(folder: Path, ready: Event) -> None:
-    """A process that gives a sign of life ten times a second, and would count as hung after one second without."""
-    PULSE.watched = True
-    with Watch(RunFolder(folder), ALONE, 1.0):
-        ready.set()
-        for _ in range(30):
-            time.sleep(0.1)
-            beat()
+BEATING = """
+import sys, time
+from pathlib import Path
+from runtime.pulse import PULSE, beat
+from runtime.ranks import ALONE
+from runtime.run_folder import RunFolder
+from train.watch import Watch
+PULSE.watched = True
+with Watch(RunFolder(Path(sys.argv[1])), ALONE, 3.0):
+    print("beats", flush=True)
+    for _ in range(40):
+        time.sleep(0.1)
+        beat()
+"""
+"""gives a sign of life ten times a second, and would count as hung after three seconds without"""
 
 
 @pytest.mark.slow
 def test_a_process_that_was_stopped_for_longer_than_the_limit_goes_on(tmp_path: Path) -> None:
-    context = get_context("fork")
-    ready = context.Event()
-    process = context.Process(target=_beating, args=(tmp_path, ready))
-    process.start()
-    assert ready.wait(timeout=60) and process.pid is not None
-    os.kill(process.pid, signal.SIGSTOP)
-    process.join(timeout=6)  # stopped, it does not end
-    os.kill(process.pid, signal.SIGCONT)
-    process.join(timeout=60)
-    assert process.exitcode == 0
+    command = [sys.executable, "-c", BEATING, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "beats\n"
+        process.send_signal(signal.SIGSTOP)
+        with pytest.raises(subprocess.TimeoutExpired):  # stopped, it does not end
+            process.wait(timeout=8)
+        process.send_signal(signal.SIGCONT)
+        errors = process.communicate(timeout=60)[1]
+    assert (process.returncode, errors) == (0, "")
     assert "was stopped for" in (tmp_path / "logs" / "rank-0.log").read_text()
+
+
+def test_the_thread_ends_with_the_block_whatever_is_left_of_its_poll(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("train.watch.POLL_SECONDS", 1000.0)
+    with Watch(RunFolder(tmp_path), ALONE, 100.0) as watch:
+        pass
+    assert not watch.thread.is_alive()

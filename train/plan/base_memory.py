@@ -6,7 +6,6 @@ torch, DeepSpeed, TRL and what they build up, which no formula gives and which d
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -34,24 +33,39 @@ SMALL = (
 )
 
 
+# The most memory that a process ever held becomes the peak of what it starts (Linux keeps `ru_maxrss` over an exec).
+# So a process that holds nothing starts the run, and says the run's peak.
+STARTER = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=sys.stderr)
+_, status, usage = os.wait4(process.pid, 0)  # the only wait that gives the peak of one child alone
+process.returncode = os.waitstatus_to_exitcode(status)
+print(usage.ru_maxrss)
+sys.exit(process.returncode != 0)
+"""
+
+
 def base_bytes(stage: int) -> int:
     """Peak resident memory of such a run in one process, in bytes; stage 0 goes without DeepSpeed.
 
-    About half a minute. UserError where the run fails. The system counts what this process holds when it starts the
-    other one into that one's peak, so call it before anything large is made.
+    About half a minute. UserError where the run fails.
     """
     with tempfile.TemporaryDirectory() as name:
         places = [f"run.dir={name}/run", f"run.cache_dir={name}/cache", f"data.cache_dir={name}/data"]
         command = [sys.executable, str(ROOT / "launch" / "train.py"), *SMALL, *places, f"zero.stage={stage}"]
         with (Path(name) / "log").open("wb") as log:
-            process = subprocess.Popen(
-                command, cwd=name, env=environment_without_ranks(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            starter = [sys.executable, "-S", "-c", STARTER, *command]
+            done = subprocess.run(
+                starter,
+                cwd=name,
+                env=environment_without_ranks(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
             )
-            _, status, usage = os.wait4(process.pid, 0)  # the only wait that gives the peak of one child alone
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
+        if done.returncode:
             last = (Path(name) / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
             raise UserError(
                 f"the base of a process cannot be measured, its run failed ({' '.join(last)[:200]}); give base_gb=N"
             )
-    return usage.ru_maxrss * 1024  # Linux counts it in KiB
+    return int(done.stdout) * 1024  # Linux counts it in KiB

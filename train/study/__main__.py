@@ -1,8 +1,8 @@
 """`python -m train.study recipe=study.yaml out=DIR [jobs=N] [key=value …]`: a grid of runs, ending in one page.
 
-Every arm of the recipe is trained with every seed, one process each, as many at a time as there are GPUs or cores. What
-is expected is written down first. The same command resumes where it was stopped: a finished cell is never run again.
-With `plan=true` nothing is run: the price of all runs by `train.plan`.
+Every arm of the recipe is trained with every seed, one process each, as many at a time as there are GPUs or cores
+(`gpus=8`: each on so many GPUs). What is expected is written down first. The same command resumes where it was stopped:
+a finished cell is never run again. With `plan=true` nothing is run: the price of all runs by `train.plan`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from recipes.study import StudyRecipe
 
 OWN = {
     "out": "folder of the study: the cells' run folders, what they share, study.json, study.md and study.html",
-    "jobs": "cells that run at a time; default: one for each GPU, without one for each core",
+    "jobs": "cells that run at a time; default: as many as the GPUs hold, without GPUs one for each core",
+    "gpus": "GPUs of a cell, which has a rank on each; default 1",
     "plan": "true: run nothing, and sum what train.plan says of every cell; takes the keys below",
-    "gpus": "for plan: GPUs of a cell",
     "card": "for plan: name of the GPUs, such as H100",
     "gpu_memory_gb": "for plan: memory of one GPU in GiB",
     "base_gb": "for plan: what a rank takes before a model is loaded, in GiB; default: as train.plan finds it, once",
@@ -31,7 +31,7 @@ OWN = {
     "tokens": "for plan: their tokens in all (with traces)",
     "tokens_per_second": "for plan: training tokens per second of a cell, measured by you",
 }
-NUMBERS = ("gpus", "gpu_memory_gb", "base_gb", "traces", "tokens", "tokens_per_second")
+NUMBERS = ("gpu_memory_gb", "base_gb", "traces", "tokens", "tokens_per_second")
 WHOLE = ("gpus", "traces", "tokens", "jobs")
 PREEMPTED = 75
 
@@ -40,14 +40,13 @@ def main(arguments: list[str]) -> int:
     """Checks everything, runs what is not finished, writes the page. The exit code: 1 where a cell failed."""
     texts, rest = split(arguments, OWN, StudyRecipe)
     plan = _plan(texts)
-    numbers = {key: number(key, texts[key]) for key in (*NUMBERS, "jobs") if key in texts}
+    numbers = {key: number(key, texts[key]) for key in (*NUMBERS, "gpus", "jobs") if key in texts}
     loaded = load_as(rest, StudyRecipe)
     if plan:
         return _price(loaded, numbers, texts.get("card", ""))
     if not texts.get("out"):
         raise UserError("train.study: out=DIR is missing, the folder of the study's runs and page")
-    jobs = int(numbers["jobs"]) if "jobs" in numbers else None
-    return _study(loaded, Path(texts["out"]).absolute(), jobs)
+    return _study(loaded, Path(texts["out"]).absolute(), numbers)
 
 
 def _plan(texts: Mapping[str, str]) -> bool:
@@ -85,7 +84,7 @@ def _price(loaded: Loaded[StudyRecipe], numbers: Mapping[str, float], card: str)
     return DONE
 
 
-def _study(loaded: Loaded[StudyRecipe], out: Path, jobs: int | None) -> int:
+def _study(loaded: Loaded[StudyRecipe], out: Path, numbers: Mapping[str, float]) -> int:
     from runtime.files import writing_fault
     from runtime.ranks import ALONE
     from runtime.run_lock import alone_in
@@ -97,7 +96,8 @@ def _study(loaded: Loaded[StudyRecipe], out: Path, jobs: int | None) -> int:
 
     cells = cells_of(loaded, out)
     check_record(loaded, out)
-    places = slots(jobs, visible_gpus(), usable_cores())
+    jobs = int(numbers["jobs"]) if "jobs" in numbers else None
+    places = slots(jobs, visible_gpus(), usable_cores(), int(numbers.get("gpus", 1)))
     open_cells = [cell for cell in cells if not is_finished(cell)]
     if fault := writing_fault(out):
         raise UserError(f"out={out}: cannot be written ({fault}); name another folder")

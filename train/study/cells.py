@@ -1,16 +1,24 @@
-"""Running cells side by side: one process each, its output in a log; what is finished is never run again."""
+"""Running cells side by side, its output in a log each; what is finished is never run again.
+
+A cell is one process; where it takes several GPUs, the deepspeed launcher with a rank on each of them.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from recipes.errors import UserError
 from recipes.loader import to_yaml
@@ -29,10 +37,15 @@ MAY_DIFFER = ("run", "wandb", "export", "dry_run")
 
 @dataclass(frozen=True)
 class Slot:
-    """Where one cell runs at a time: a GPU by its number or id, or so many threads of the CPUs."""
+    """Where one cell runs at a time: GPUs by their numbers or ids (`0`, `0,1`), or so many threads of the CPUs."""
 
     gpu: str | None
     threads: int
+
+    @property
+    def has_several(self) -> bool:
+        """Whether a cell has several ranks there."""
+        return self.gpu is not None and "," in self.gpu
 
 
 @dataclass(frozen=True)
@@ -73,15 +86,22 @@ def recipe_of(cell: Cell) -> Path:
     return cell.folder.with_name(f"{cell.folder.name}.yaml")
 
 
-def slots(jobs: int | None, gpus: Sequence[str], cores: int) -> list[Slot]:
-    """One for each cell that runs at a time: by default one for each GPU, else for each core.
+def slots(jobs: int | None, gpus: Sequence[str], cores: int, of_a_cell: int = 1) -> list[Slot]:
+    """One for each cell that runs at a time: by default one for each `of_a_cell` GPUs, else for each core.
 
-    UserError for more jobs than GPUs, where there are GPUs: two runs on one would be out of memory, or slow.
+    UserError for more jobs than fit on the GPUs, where there are GPUs: two runs on one would be out of memory, or slow;
+    and for a cell of several GPUs where there are fewer.
     """
+    if of_a_cell > max(1, len(gpus)):
+        raise UserError(f"gpus={of_a_cell}: a cell would take {of_a_cell} GPUs, and {len(gpus)} are visible")
     if gpus:
-        if jobs is not None and jobs > len(gpus):
-            raise UserError(f"jobs={jobs}: there are {len(gpus)} GPUs, and a cell takes one; write at most {len(gpus)}")
-        return [Slot(gpu, 0) for gpu in gpus[:jobs]]
+        groups = [gpus[at : at + of_a_cell] for at in range(0, len(gpus) - of_a_cell + 1, of_a_cell)]
+        if jobs is not None and jobs > len(groups):
+            takes = "one" if of_a_cell == 1 else str(of_a_cell)
+            raise UserError(
+                f"jobs={jobs}: there are {len(gpus)} GPUs, and a cell takes {takes}; write at most {len(groups)}"
+            )
+        return [Slot(",".join(group), 0) for group in groups[:jobs]]
     count = cores if jobs is None else jobs
     return [Slot(None, max(1, cores // count))] * count
 
@@ -106,8 +126,8 @@ def run_cells(cells: Sequence[Cell], places: Sequence[Slot]) -> list[Outcome]:
                 ended.append(_ended(entry[0], entry[2].returncode))
                 print(f"{len(ended)} of {len(cells)}: {_line(ended[-1])}", flush=True)
     finally:
-        for _, _, process in running:
-            process.terminate()
+        for _, place, process in running:
+            _ask_to_stop(process, place)
         for _, _, process in running:
             process.wait()
     return ended
@@ -119,13 +139,51 @@ def _start(cell: Cell, place: Slot) -> subprocess.Popen[bytes]:
     with log_of(cell).open("ab") as log:
         # in a session of its own: Ctrl-C reaches this process alone, which then asks each cell once
         return subprocess.Popen(
-            [sys.executable, str(SCRIPT), f"recipe={recipe_of(cell)}"],
+            command_of(cell, place),
             env={**environment_without_ranks(), **own},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
+
+
+def command_of(cell: Cell, place: Slot) -> list[str]:
+    """The command of a cell. The launcher takes CUDA_VISIBLE_DEVICES for its GPUs where it is told no others."""
+    run = [str(SCRIPT), f"recipe={recipe_of(cell)}"]
+    if not place.has_several:
+        return [sys.executable, *run]
+    return [sys.executable, "-m", "deepspeed.launcher.runner", "--master_port", str(_free_port()), *run]
+
+
+def _free_port() -> int:
+    """For the ranks of one cell to meet; those of another cell meet elsewhere."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port: int = held.getsockname()[1]
+        return port
+
+
+def _ask_to_stop(process: subprocess.Popen[bytes], place: Slot) -> None:
+    """SIGTERM to the cell, which saves. Of several ranks to each of them: the launcher, asked to stop itself, kills
+    them after half a minute, and a large checkpoint takes longer."""
+    if not place.has_several or not _signal_ranks(process.pid):
+        process.terminate()
+
+
+def _signal_ranks(launcher: int) -> int:
+    """How many ranks below the launcher got SIGTERM; 0 where none is there yet."""
+    ranks: dict[int, psutil.Process] = {}
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(launcher).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                # the launcher adds its number to a rank's command line, which a forked worker of the rank has too
+                if any(word.startswith("--local_rank=") for word in child.cmdline()) and child.ppid() not in ranks:
+                    ranks[child.pid] = child
+    for rank in ranks.values():
+        with suppress(psutil.NoSuchProcess):
+            rank.send_signal(signal.SIGTERM)
+    return len(ranks)
 
 
 def _ended(cell: Cell, code: int) -> Outcome:

@@ -87,9 +87,10 @@ def kept_prices(cells: Sequence[Cell], out: Path) -> dict[str, Price]:
     known = {row["arm"]: Price(**row) for row in kept}
     missing = [cell for cell in first_cells(cells) if cell.arm.name not in known]
     for cell in missing:
-        data = RunFolder(cell.folder).facts()["data"]
+        facts = RunFolder(cell.folder).facts()
+        data, ranks = facts["data"], facts.get("ranks", 1)  # a global batch has the rows of all ranks
         # base_gb is only of memory, which the page does not show, and takes seconds to measure
-        numbers = {"traces": data["traces_kept"], "tokens": data["tokens"], "base_gb": 1.0}
+        numbers = {"traces": data["traces_kept"], "tokens": data["tokens"], "base_gb": 1.0, "ranks": ranks}
         known |= {price.arm: price for price in prices([cell], numbers, "", out / "planned")}
     if missing:
         write_whole(file, json.dumps([asdict(price) for price in known.values()], indent=2) + "\n")

@@ -41,11 +41,11 @@ def test_tokens_and_logarithms_are_those_of_the_whole_logits() -> None:
 def test_a_token_takes_at_most_six_bytes_for_each_stored_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(keys(tmp_path, "k=16"))
+    main(keys(tmp_path))
     labelled = len(np.load(tmp_path / "taught" / "ids.npy"))
-    size = sum(path.stat().st_size for path in (tmp_path / "taught").glob("*.npy"))
-    assert size <= labelled * (6 * 16 + 2) + 2 * 128  # and two headers
-    assert f"{labelled:,} labelled tokens, the 16 likeliest each" in capsys.readouterr().out
+    size = sum(path.stat().st_size for path in (tmp_path / "taught").glob("*.npy")) - 2 * 128  # two headers
+    assert size <= labelled * (6 * 64 + 2) <= labelled * 600  # at most 0.6 GB for a million tokens
+    assert f"{labelled:,} labelled tokens, the 64 likeliest each" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from transformers import PreTrainedModel
 
+from eval import http_calls
 from eval.engines.completions import Call, CompletionEngine
 from eval.engines.hf import HFEngine
 from eval.engines.server import ServerCompleter
@@ -95,6 +96,17 @@ def test_a_thought_does_not_wait_for_a_slower_one() -> None:
         early = {next(thoughts).problem, next(thoughts).problem}
         go_on.set()
         assert early == {r.problem for r in requests[1:]} and next(thoughts).problem == requests[0].problem
+
+
+def test_a_busy_endpoint_is_asked_again_when_it_says_but_not_later_than_allowed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_calls, "LONGEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(http_calls, "FIRST_PAUSE_SECONDS", 0.001)
+    serve, busy = answer_by(nano()), iter([(429, "busy", {"Retry-After": "86400"})])
+    with endpoint(lambda body: next(busy, None) or serve(body)) as (url, bodies):
+        (thought,) = think(url, nano_requests("shallow", 1))
+    assert isinstance(thought, Thought) and bodies[0] == bodies[1]
 
 
 def test_closing_drops_calls_under_way_and_their_thread() -> None:

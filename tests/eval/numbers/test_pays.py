@@ -59,6 +59,22 @@ def test_one_that_writes_twice_the_tokens_at_every_budget_is_no_gain():
     )
 
 
+def test_seconds_are_said_beside_flops_and_do_not_decide():
+    rows = [
+        {"budget": 32, "factor": 1.0, "low": 0.9, "high": 1.2, "at_most": False},
+        {"budget": 64, "factor": 1.5, "low": 1.4, "high": None, "at_most": False},
+    ]
+    assert pays_line(rows, None, 0.75, 1.5) == (
+        "Does it pay: yes, for the unpruned model's accuracy it takes of its FLOPs at 32 tokens 0.75 (below 0.90); a "
+        "token took 1.50 times the unpruned model's seconds here, so of its seconds at 32 tokens 1.50 (below 1.80)"
+    )
+
+
+def test_where_it_does_not_pay_a_token_is_timed_all_the_same():
+    rows = cost_rows(models(UNPRUNED), tokens(2.0), tokens())
+    assert pays_line(rows, None, 0.75, 0.8).endswith("; a token took 0.80 times the unpruned model's seconds here")
+
+
 def test_where_pruning_itself_cost_nothing_there_is_nothing_to_get_back():
     rows = cost_rows(Paired(UNPRUNED, UNPRUNED, UNPRUNED, BUDGETS), tokens(), tokens())
     assert pays_line(rows, None, 0.75).endswith(

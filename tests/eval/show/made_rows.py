@@ -1,4 +1,6 @@
-"""Rows as sweeps.jsonl has them, with numbers that are easy to find again."""
+"""Rows as sweeps.jsonl and samples files have them, with numbers that are easy to find again."""
+
+import json
 
 
 def made_style(repetition, marks=2.25):
@@ -84,6 +86,34 @@ def made_rows(suite="chain", protocol="hash", run_steps=(0, 10), budgets=(8, 16,
             }
         )
     return found
+
+
+def made_thought(problem, grades, thinking="so it is 4", budgets=(8, 16)):
+    """A row of a samples file: one answer at each budget, right where `grades` has a 1."""
+    answers = [
+        {
+            "budgets": [budget],
+            "thinking_tokens": budget,
+            "answer_tokens": 1,
+            "finished": True,
+            "looping": False,
+            "text": f"answer {grade}",
+            "correct": grade == "1",
+            "extracted": grade,
+            "reason": "equal",
+        }
+        for budget, grade in zip(budgets, grades, strict=True)
+    ]
+    common = {"sample": 0, "stop": "close", "extensions": 0, "failure": "", "judged": None}
+    return {"problem": problem, "thinking": thinking, "answers": answers, **common}
+
+
+def write_thoughts(folder, model, step, thoughts, budgets=(8, 16)):
+    """The samples file of a sweep of the suite `chain` in the run folder `folder`."""
+    file = folder / "samples/chain" / f"{model}-{step:06d}.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    rows = [{"model": model, "step": step, "suite": "chain", "budgets": list(budgets)}, *thoughts]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def made_judged(missing):

@@ -79,7 +79,12 @@ def test_a_rank_that_sees_older_files_does_as_the_first(tmp_path: Path) -> None:
 def hurried(here: Any) -> Path:
     """8 steps with a sweep due at each, which may take next to no time."""
     folder: Path = here(
-        "full", "sweep.every_steps=1", "sweep.max_share=0.0001", "export.enabled=false", "trainer.save_steps=8"
+        "full",
+        "sweep.every_steps=1",
+        "sweep.max_share=0.0001",
+        "export.enabled=false",
+        "trainer.save_steps=8",
+        "run.report=end",
     )
     return folder
 

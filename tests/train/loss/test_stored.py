@@ -72,6 +72,20 @@ def test_it_is_never_more_than_the_whole_divergence_and_all_of_it_where_all_is_s
     torch.testing.assert_close(by_k[-1], whole)
 
 
+@pytest.mark.parametrize("noise", [0.3, 1.0])
+def test_sixty_four_tokens_of_a_large_vocabulary_give_nearly_the_whole_gradient(noise: float) -> None:
+    """By logits: a Zipf-like teacher whose 64 likeliest tokens have nine tenths of the mass, a student beside it."""
+    generator, size = torch.Generator().manual_seed(1), 151_936
+    teacher = (-1.5 * torch.arange(1, size + 1).log()).log_softmax(-1)
+    logits = (teacher + noise * torch.randn(size, generator=generator)).requires_grad_()
+    ids, taught = stored(teacher[None], 64)
+    head = Head(torch.zeros(size, 1), logits, None, 1.0)
+    stored_divergence(torch.zeros(1, 1), head, ids, taught.half(), 1.0).sum().backward()
+    whole = logits.detach().softmax(-1) - teacher.exp()
+    assert logits.grad is not None and 0.9 < float(taught[0, :64].exp().sum()) < 0.91
+    assert float(torch.cosine_similarity(logits.grad, whole, dim=0)) >= 0.999
+
+
 def test_a_token_without_any_mass_adds_nothing() -> None:
     hidden, weight, bias = states()
     ids = torch.tensor([[0, 1]] * POSITIONS)

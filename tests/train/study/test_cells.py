@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from recipes.loader import Loaded
 from recipes.paths import ROOT
 from recipes.study import StudyRecipe
 from train.study import cells as running
-from train.study.cells import Slot, is_finished, log_of, recipe_of, run_cells, slots
+from train.study.cells import Slot, command_of, is_finished, log_of, recipe_of, run_cells, slots
 from train.study.grid import Cell, cells_of
 
 FINISHES = """
@@ -124,6 +125,75 @@ def test_a_study_that_is_asked_to_stop_asks_its_cells(script: Path, tmp_path: Pa
         [sys.executable, tmp_path / "study.py", script, tmp_path, ROOT], capture_output=True, text=True, timeout=60
     )
     assert (ended.returncode, log_of(two(tmp_path)[0]).read_text()) == (75, "saved\n"), ended.stderr
+
+
+TWO_RANKS = """
+import os, signal, sys
+def save(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("saved", os.environ["RANK"], "of", os.environ["WORLD_SIZE"], flush=True)
+    sys.exit(75)
+signal.signal(signal.SIGTERM, save)
+if os.environ["RANK"] == "0":
+    open(os.environ["MEET"], "rb").read()  # until the other rank is as far
+    os.kill(int(os.environ["STUDY"]), signal.SIGTERM)
+else:
+    open(os.environ["MEET"], "wb").close()
+signal.pause()
+"""
+
+
+@pytest.mark.slow
+def test_a_cell_of_two_gpus_has_two_ranks_that_are_asked_to_stop(script: Path, tmp_path: Path) -> None:
+    """On CPUs, of which DeepSpeed counts one for each node that `numactl` names."""
+    (tmp_path / "numactl").write_text(
+        "#!/bin/sh\necho 'available: 2 nodes'\necho 'node 0 cpus: 0'\necho 'node 1 cpus: 1'\n"
+    )
+    (tmp_path / "numactl").chmod(0o755)
+    script.write_text(TWO_RANKS)
+    os.mkfifo(tmp_path / "meet")
+    study = STOPPED.replace("Slot(None, 1)", "Slot('0,1', 0)")
+    (tmp_path / "study.py").write_text(f"import os; os.environ['STUDY'] = str(os.getpid()){study}")
+    ended = subprocess.run(
+        [sys.executable, tmp_path / "study.py", script, tmp_path, ROOT],
+        env={
+            **os.environ,
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "MEET": str(tmp_path / "meet"),
+            "DS_ACCELERATOR": "cpu",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    said = [line for line in log_of(two(tmp_path)[0]).read_text().splitlines() if line.startswith("saved")]
+    assert (ended.returncode, sorted(said)) == (75, ["saved 0 of 2", "saved 1 of 2"]), ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("gpus", "expected"),
+    [
+        (["0", "1", "2", "3", "4"], [Slot("0,1", 0), Slot("2,3", 0)]),
+        (["4", "6"], [Slot("4,6", 0)]),
+    ],
+)
+def test_a_cell_may_take_several_gpus(gpus: list[str], expected: list[Slot]) -> None:
+    assert slots(None, gpus, 8, of_a_cell=2) == expected
+
+
+def test_a_cell_of_several_gpus_is_started_by_the_launcher_with_a_port_of_its_own(tmp_path: Path) -> None:
+    (cell,) = two(tmp_path)[:1]
+    place = Slot("0,1", 0)
+    (program, *module, _, port), run = command_of(cell, place)[:-2], command_of(cell, place)[-2:]
+    assert (program, module) == (sys.executable, ["-m", "deepspeed.launcher.runner"]) and 1024 <= int(port) < 65536
+    assert run == command_of(cell, Slot("0", 0))[1:]
+
+
+def test_more_gpus_for_a_cell_than_there_are_is_refused() -> None:
+    with pytest.raises(UserError, match="gpus=8: a cell would take 8 GPUs, and 2 are visible"):
+        slots(None, ["0", "1"], 8, of_a_cell=8)
+    with pytest.raises(UserError, match="jobs=2: there are 3 GPUs, and a cell takes 2; write at most 1"):
+        slots(2, ["0", "1", "2"], 8, of_a_cell=2)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ claims:
         ([RECIPE, "out=o", "jobs=0"], "jobs=0: must be a whole number above 0"),
         ([RECIPE, "out=o", "jobs=two"], "jobs=two: must be a whole number above 0"),
         ([RECIPE, "out=o", "plan=yes"], "plan=yes: must be true or false"),
-        ([RECIPE, "out=o", "gpus=8"], "gpus=8: is for an estimate; write plan=true too"),
+        ([RECIPE, "out=o", "card=H100"], "card=H100: is for an estimate; write plan=true too"),
         ([RECIPE, "plan=true", "tokens_per_second=-1"], "tokens_per_second=-1: must be a number above 0"),
         ([RECIPE, "out=o", "seeds=[1, 1]"], "seeds must differ"),
         ([RECIPE, "out=o", "base=nowhere.yaml"], "base=nowhere.yaml: no such file"),
@@ -57,8 +57,9 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_every_arm_of_the_shipped_study_loads(tmp_path: Path) -> None:
-    loaded = load_as([RECIPE], StudyRecipe)
+@pytest.mark.parametrize("name", ["study.yaml", "study_qwen3.yaml", "study_qwen3_8b.yaml"])
+def test_every_arm_of_a_shipped_study_loads(name: str, tmp_path: Path) -> None:
+    loaded = load_as([f"recipe={name}"], StudyRecipe)
     names = {cell.arm.name for cell in cells_of(loaded, tmp_path)}
     assert {"full-high", "lora-middle", "distill", "on_policy", "cut_1", "cut_3", "unpruned_own"} <= names
     assert {arm.name for arm in arms_of(loaded.recipe)} >= names

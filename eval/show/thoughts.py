@@ -1,0 +1,223 @@
+"""Thoughts of the unpruned model, the pruned model and the run about the same problems, side by side.
+
+Read from the samples files of a run folder (`eval.samples` writes them), the first thought about each problem. Which
+problems are shown is chosen so that every change of grade at the largest budget is among them; all are counted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import filterfalse, zip_longest
+from pathlib import Path
+from typing import Any
+
+from markupsafe import escape
+
+from eval.numbers.summary import Row
+from eval.show.sections import Table
+from eval.show.tables import budget_name
+from recipes.file_names import name_fault
+from recipes.terminal import plain
+
+MOST_PROBLEMS = 24
+MOST_CHARACTERS = 5000
+"""of one thought; of a longer one the middle is left out, which is said"""
+MOST_QUESTION, MOST_ANSWER = 1500, 400
+MOST_BYTES = 1_200_000
+"""of all thoughts on a page, as they stand in it"""
+LATER = re.compile(r'\{"problem": "(?:[^"\\]|\\.)*", "sample": [1-9]')
+"""how the line of a second or later thought begins: there may be gigabytes of them, and they are not parsed"""
+RIGHT, WRONG, NONE = "1", "0", "-"
+ENDS = {
+    "close": "ended by itself after {} tokens",
+    "eos": "ended without a close mark after {} tokens",
+    "loop": "stopped after {} tokens, it loops",
+    "budget": "stopped at {} tokens, the largest budget",
+}
+
+
+@dataclass(frozen=True)
+class ShownAnswer:
+    """The answer at some budgets; note: "" or what is wrong with it beside the grade."""
+
+    budgets: str
+    tokens: str
+    text: str
+    right: bool
+    note: str
+
+
+@dataclass(frozen=True)
+class ShownThought:
+    """model: unpruned, pruned or run; grades: one of RIGHT, WRONG, NONE for each budget."""
+
+    model: str
+    title: str
+    ending: str
+    thinking: str
+    answers: tuple[ShownAnswer, ...]
+    grades: str
+
+
+@dataclass(frozen=True)
+class ShownProblem:
+    """question and gold are "" where the run folder does not have them (that of an earlier version)."""
+
+    id: str
+    question: str
+    gold: str
+    thoughts: tuple[ShownThought, ...]
+
+    @property
+    def key(self) -> str:
+        """The grades at the largest budget, one letter per model."""
+        return "".join(thought.grades[-1] for thought in self.thoughts)
+
+    @property
+    def bytes(self) -> int:
+        """What it takes in a page, about."""
+        texts = [self.question, *(text for each in self.thoughts for text in _texts(each))]
+        return 2000 + sum(len(escape(text).encode("utf-8", "replace")) for text in texts)
+
+
+@dataclass(frozen=True)
+class Thoughts:
+    """What a page shows: the models by title, the budgets, the chosen problems, how many there are; kinds: how many
+    problems have each combination of grades at the largest budget."""
+
+    models: Mapping[str, str]
+    budgets: tuple[str, ...]
+    problems: tuple[ShownProblem, ...]
+    count: int
+    kinds: Table
+
+
+def side_by_side(folder: Path, places: Mapping[str, int], suite: str, questions: Sequence[Row]) -> Thoughts | None:
+    """The thoughts of the models in `places` (model to step, in this order) about `suite`.
+
+    folder: the samples of a run; questions: rows of problems.jsonl. None where no model has a samples file. Raises
+    ValueError for a file that is none.
+    """
+    files = {model: folder / suite / f"{model}-{step:06d}.jsonl" for model, step in places.items()}
+    files = {model: file for model, file in files.items() if not name_fault(suite) and file.is_file()}
+    if not files:
+        return None
+    titles = {model: f"recovered, step {places[model]}" if model == "run" else model for model in files}
+    read = {model: _first_thoughts(file, model, titles[model]) for model, file in files.items()}
+    budgets = next(iter(read.values()))[0]
+    asked = {row.get("id"): row for row in questions if row.get("suite") == suite}
+    by_model = [thoughts for _, thoughts in read.values()]
+    ids = [id for id in by_model[0] if all(id in thoughts for thoughts in by_model)]
+    problems = [_problem(id, asked.get(id, {}), [thoughts[id] for thoughts in by_model]) for id in ids]
+    if not problems:
+        return None
+    chosen = within(chosen_problems(problems))
+    return Thoughts(titles, tuple(map(budget_name, budgets)), chosen, len(problems), kinds(problems, titles, chosen))
+
+
+def chosen_problems(problems: Sequence[ShownProblem]) -> list[ShownProblem]:
+    """At most MOST_PROBLEMS: in turn one of every combination of grades, the first of the suite first."""
+    by_key: dict[str, list[ShownProblem]] = {}
+    for problem in problems:
+        by_key.setdefault(problem.key, []).append(problem)
+    rounds = zip_longest(*(by_key[key] for key in sorted(by_key, key=_interest)))
+    return [problem for each in rounds for problem in each if problem][:MOST_PROBLEMS]
+
+
+def _interest(key: str) -> tuple[bool, str]:
+    """Changed grades before equal ones; what the last model gained before what it lost."""
+    return len(set(key)) == 1, key[::-1].translate({ord(RIGHT): "a", ord(WRONG): "b", ord(NONE): "c"})
+
+
+def within(problems: Sequence[ShownProblem], most_bytes: int = MOST_BYTES) -> tuple[ShownProblem, ...]:
+    """The first of the problems that fit a page together; always one."""
+    taken, room = list(problems[:1]), most_bytes - sum(problem.bytes for problem in problems[:1])
+    for problem in problems[1:]:
+        room -= problem.bytes
+        if room < 0:
+            break
+        taken.append(problem)
+    return tuple(taken)
+
+
+def kinds(problems: Iterable[ShownProblem], titles: Mapping[str, str], shown: Iterable[ShownProblem]) -> Table:
+    """One line per combination of grades at the largest budget: the grade of each model, problems, those shown."""
+    words = {RIGHT: "right", WRONG: "wrong", NONE: "missing"}
+    counts, here = (Counter(problem.key for problem in each) for each in (problems, shown))
+    lines = [
+        [*(words[grade] for grade in key), str(counts[key]), str(here[key])] for key in sorted(counts, key=_interest)
+    ]
+    return Table([*titles.values(), "problems", "shown here"], lines)
+
+
+def _first_thoughts(file: Path, model: str, title: str) -> tuple[list[int], dict[str, ShownThought]]:
+    """(budgets, the first thought about each problem by its id) of a samples file, read line by line."""
+    found: dict[str, ShownThought] = {}
+    try:
+        with file.open(encoding="utf-8", newline="\n") as lines:
+            budgets = [int(budget) for budget in json.loads(next(lines, ""))["budgets"]]
+            for line in filterfalse(LATER.match, lines):
+                row = json.loads(line)
+                if (id := str(row["problem"])) not in found:
+                    found[id] = _shown(row, model, title, budgets)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as fault:
+        raise ValueError(f"{file.name} is damaged, it is not the samples file of a sweep ({fault})") from None
+    return budgets, found
+
+
+def _shown(row: Mapping[str, Any], model: str, title: str, budgets: Sequence[int]) -> ShownThought:
+    answers = row["answers"]
+    grades = {budget: RIGHT if answer["correct"] else WRONG for answer in answers for budget in answer["budgets"]}
+    return ShownThought(
+        model=model,
+        title=title,
+        ending=_ending(row),
+        thinking=plain(shortened(str(row["thinking"]), MOST_CHARACTERS)),
+        answers=tuple(_answer(answer) for answer in answers),
+        grades="".join(grades.get(budget, NONE) for budget in budgets),
+    )
+
+
+def _answer(answer: Mapping[str, Any]) -> ShownAnswer:
+    notes = [] if answer["finished"] else ["answer truncated"]
+    notes += ["the thinking loops"] if answer["looping"] else []
+    notes += [] if answer["extracted"] else ["no answer found"]
+    return ShownAnswer(
+        budgets=", ".join(budget_name(budget) for budget in answer["budgets"]),
+        tokens=f"{answer['thinking_tokens']:,}",
+        text=plain(shortened(str(answer["text"]), MOST_ANSWER)),
+        right=bool(answer["correct"]),
+        note="; ".join(notes),
+    )
+
+
+def _ending(row: Mapping[str, Any]) -> str:
+    if row["failure"] or not row["answers"]:
+        return f"missing: {plain(shortened(str(row['failure']), MOST_ANSWER)) or 'no answer'}"
+    tokens = row["answers"][-1]["thinking_tokens"]
+    extended = f", extended {row['extensions']} time(s)" if row["extensions"] else ""
+    return ENDS[row["stop"]].format(f"{tokens:,}") + extended
+
+
+def _problem(id: str, asked: Row, thoughts: Sequence[ShownThought]) -> ShownProblem:
+    question, gold = (str(asked.get(key) or "") for key in ("question", "answer"))
+    parts = ((id, MOST_ANSWER), (question, MOST_QUESTION), (gold, MOST_ANSWER))
+    id, question, gold = (plain(shortened(text, most)) for text, most in parts)
+    return ShownProblem(id, question, gold, tuple(thoughts))
+
+
+def shortened(text: str, most: int) -> str:
+    """At most `most` characters of a text: its beginning and its end, and how many are left out between them."""
+    left_out = len(text) - most
+    if left_out <= 0:
+        return text
+    head = most * 2 // 3
+    return f"{text[:head]} [… {left_out:,} characters left out …] {text[head + left_out :]}"
+
+
+def _texts(thought: ShownThought) -> list[str]:
+    return [thought.thinking, *(answer.text for answer in thought.answers)]
