@@ -21,6 +21,7 @@ from eval.numbers.style import ANYWHERE, split_words
 from eval.samples import GradedThought
 from eval.types import Judgement
 from recipes.sweep import JudgeSection
+from runtime.progress import counted
 
 TASK = """You count self-reflection in the reasoning of a language model.
 Count how often the reasoning between <reasoning> and </reasoning> does each of these:
@@ -112,7 +113,10 @@ def judge_thoughts(
 
         first = send(indices[0])
         closed = isinstance(first, NoReply) and first.status in CLOSED
-        replies = [first] * len(indices) if closed else [first, *pool.map(send, indices[1:])]
+        others = [] if closed else indices[1:]
+        title = f"thoughts judged by {section.model}"
+        replies = [first, *counted(pool.map(send, others), title, len(others), "thoughts")]
+        replies = [first] * len(indices) if closed else replies
     by_index = dict(zip(indices, replies, strict=True))
     judged = {i: read_judgement(reply, thoughts[i].thinking, section) for i, reply in by_index.items()}
     return [replace(thought, judged=judged.get(i)) for i, thought in enumerate(thoughts)]

@@ -12,7 +12,7 @@ import glob
 import json
 import os
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from eval.sweep import Notes, SweepSpec, engine_on, suite_sweep, sweep_suite
 from eval.types import Engine, SuiteSweep, Thought, Weights, WhichModel
 from recipes.errors import UserError
 from runtime.journal import Busy, Journal, JournalWriter, Row, differences, remove_left_journals
+from runtime.progress import Work, progress
 from runtime.ranks import Ranks, on_first_rank
 from runtime.seal import file_fault
 
@@ -124,14 +125,28 @@ class KeptSweep:
             kind = GradedThought if suite.by_likelihood else Thought
             finished = _finished(kind, rows, file)
             add = writer.add if self.spare is None else ForgivingWriter(writer, file).add
-            notes: Notes[Any] = Notes(finished, lambda thought: add(thought.row()))
-            thoughts = sweep_suite(engine, weights, suite, self.spec, self.ranks, notes)
+            with self._progress(suite, len(finished)) as work:
+
+                def note(thought: Any) -> None:
+                    add(thought.row())
+                    work.advance()
+
+                notes: Notes[Any] = Notes(finished, note)
+                thoughts = sweep_suite(engine, weights, suite, self.spec, self.ranks, notes)
         self.ranks.meet()  # every rank has closed its journal, so that rank 0 may remove them
         if self.ranks.rank == 0:
             self._write(suite, header, thoughts)
             Journal(file.with_name(name), header).remove()
             remove_left_journals(file.parent, _process_name(file, "*"))
         return suite_sweep(suite, self.spec, thoughts, self.place.model, self.place.step)
+
+    def _progress(self, suite: Suite, finished: int) -> AbstractContextManager[Work]:
+        """Of this rank's share of what is left of the thoughts, or of the choices."""
+        left = len(suite.problems) * (1 if suite.by_likelihood else self.spec.samples) - finished
+        model = f"step {self.place.step}" if self.place.model == "run" else self.place.model
+        rank = f" (rank {self.ranks.rank} of {self.ranks.count})" if self.ranks.count > 1 else ""
+        unit = "problems" if suite.by_likelihood else "thoughts"
+        return progress(f"{model} sweep, {suite.name}{rank}", -(-left // self.ranks.count), unit)
 
     def _write(self, suite: Suite, header: Mapping[str, Any], thoughts: list[GradedThought]) -> None:
         file = self.place.file(suite.name)

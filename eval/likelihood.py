@@ -85,8 +85,9 @@ def log_probabilities(
     rows = sorted(by_row, key=len, reverse=True)
     sums: dict[Continuation, float] = {}
     for first in range(0, len(rows), most_rows):
-        beat()
-        sums |= _score_batch(model, {row: by_row[row] for row in rows[first : first + most_rows]})
+        batch = {row: by_row[row] for row in rows[first : first + most_rows]}
+        sums |= _score_batch(model, batch)
+        beat(sum(map(len, batch)))
     return [sums[target] for target in targets]
 
 

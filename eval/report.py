@@ -1,4 +1,5 @@
-"""`python -m eval.report RUN [RUN …]`: report.html of a run folder, of a run that trains, was stopped or is through."""
+"""`python -m eval.report RUN [RUN …]`: the table of the newest sweep and report.html of a run folder, of a run that
+trains, was stopped or is through."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from pathlib import Path
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.help import HelpAsked, asks_for_help
+from runtime.files import read_rows
 from runtime.run_folder import RunFolder
 
 
@@ -22,7 +24,18 @@ def main(arguments: list[str]) -> None:
     from eval.show.report import write_report  # matplotlib takes seconds, and a wrong name is told before
 
     for name in folders:
+        if said := newest_sweep(RunFolder(Path(name))):
+            print(f"{said}\n")
         print(f"report {write_report(Path(name))}")
+
+
+def newest_sweep(folder: RunFolder) -> str:
+    """The table of the newest sweep beside the references; "" where nothing was swept."""
+    from eval.numbers.summary import verdict_suite
+    from eval.show.tables import sweep_table
+
+    rows = read_rows(folder.sweeps)
+    return sweep_table(rows, verdict_suite(rows)) if rows else ""
 
 
 if __name__ == "__main__":

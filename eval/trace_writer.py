@@ -38,6 +38,7 @@ from recipes.schema import ModelSection, Recipe
 from recipes.sweep import VerdictSection
 from runtime.journal import Journal, JournalWriter, Row
 from runtime.lineage import commit
+from runtime.progress import counted
 
 Key = tuple[str, int]
 NewFile = Callable[[Path], AbstractContextManager[TextIO]]
@@ -137,7 +138,7 @@ def write_thoughts(generation: Generation, requests: Sequence[Request], journal:
     """
     failures: list[str] = []
     with journal.writer(rank) as writer:
-        for thought in _think(generation, requests):
+        for thought in counted(_think(generation, requests), "traces of the unpruned model", len(requests), "thoughts"):
             if isinstance(thought, Missing):
                 failures.append(f"{thought.problem}, sample {thought.sample}: {thought.reason}")
             else:

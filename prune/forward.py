@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
 from recipes.errors import UserError
+from runtime.pulse import beat
 
 Forward = Callable[..., Any]
 
@@ -60,6 +61,7 @@ def decoder_output(model: PreTrainedModel, batch: Mapping[str, Tensor]) -> Model
     """
     inputs = {name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}
     output: ModelOutput = model.get_decoder()(**inputs, use_cache=False)
+    beat(int(batch["attention_mask"].sum()))
     return output
 
 

@@ -24,6 +24,7 @@ from prune.least_squares import LeastSquares
 from prune.repaired import Repair
 from recipes.errors import UserError
 from recipes.prune import LayersPrune, PruneSection, TailPrune
+from runtime.progress import counted
 
 Batch = Mapping[str, Tensor]
 
@@ -81,7 +82,7 @@ def repair_gaps(model: PreTrainedModel, removed: Sequence[int], batches: Sequenc
     sides, repairs = _Sides(model), []
     with measuring(model):
         check_plain(layers, model, batches[0], "prune.repair=none")
-        for gap, projection in gaps:
+        for gap, projection in counted(gaps, "repair", len(gaps), "gaps"):
             fit = _fit(sides, gap, projection, batches)
             linear_map = fit.solve(RIDGE)
             before, after = fit.error(torch.eye(len(linear_map))), fit.error(linear_map)
@@ -103,7 +104,7 @@ def _fit(sides: _Sides, gap: Sequence[int], projection: nn.Linear, batches: Sequ
     fit, given = LeastSquares(projection.out_features, projection.weight.device), [torch.empty(0)]
     hook = projection.register_forward_hook(lambda _module, _arguments, output: given.__setitem__(0, output))
     try:
-        for batch in batches:
+        for batch in counted(batches, f"map before layer {gap[0]}", len(batches), "batches"):
             real = batch["attention_mask"].bool().to(projection.weight.device)  # [rows, longest]
             here = sides.pruned(before, batch)[real].double()  # Y + C, [real tokens, hidden]
             part = gain * given[0][real].double()  # C

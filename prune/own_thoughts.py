@@ -11,6 +11,8 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 from data_prep.tokens.tokenize import IGNORED, Row
 from prune.calibration import Sequences
 from recipes.prune import OwnThoughtsCalibration
+from runtime.progress import counted
+from runtime.pulse import beat
 
 
 def own_thoughts(
@@ -25,12 +27,13 @@ def own_thoughts(
     generate: Any = model.generate  # which torch's stubs take for a tensor
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(section.seed)
-        for row in rows:
+        for row in counted(rows, "the model's own thoughts", len(rows), "thoughts"):
             prompt = prompt_of(row)
             ids = torch.tensor([prompt], device=model.device)
             written: list[int] = generate(
                 input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=_plain_generation(section, stop)
             )[0, len(prompt) :].tolist()
+            beat(len(written))
             ended += written[-1] == stop
             thoughts.append(Row(row.id, prompt + written, [IGNORED] * len(prompt) + written))
     return Sequences(thoughts, {"thoughts_ended": ended})

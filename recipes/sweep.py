@@ -56,6 +56,11 @@ class VerdictSection(Section):
         "over all budgets as no scaling, and a run that is nowhere further below the unpruned model is "
         "nowhere short of it",
     )
+    require_gap: bool = Field(
+        default=False,
+        description="stop before training where the references show that the suite cannot show recovery: the pruned "
+        "model is not shown to be worse, or the unpruned one not to gain with the budget; default: a warning",
+    )
 
     @model_validator(mode="after")
     def _shares_in_order(self) -> Self:

@@ -1,13 +1,14 @@
 """This process's signs of life, and where it may leave off what it is doing.
 
 Loops that work for long call `beat` after each piece: a token of a sweep, a thought, a file. A watchdog reads when the
-last one was (`train.watch`); and a process that was asked to stop leaves off there, where the work may be left.
+last one was (`train.watch`); a process that was asked to stop leaves off there, where the work may be left; and who
+watches the work hears how many tokens it has come further (`runtime.progress`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -17,11 +18,13 @@ class ToLeave(Exception):
 
 class Pulse:
     """asked: a signal to stop has come. watched: a long silence means that the process hangs. may_leave: the work at
-    hand may be left off. waits: for other ranks, whose silence counts in place of its own."""
+    hand may be left off. waits: for other ranks, whose silence counts in place of its own. heard: is told the tokens of
+    each beat."""
 
     def __init__(self) -> None:
         self.beat_at, self.asked, self.watched = time.monotonic(), False, False
         self.may_leave, self.waits = False, False
+        self.heard: Callable[[int], None] = lambda tokens: None
 
     def silence_seconds(self) -> float:
         return 0.0 if self.waits else time.monotonic() - self.beat_at
@@ -40,9 +43,11 @@ PULSE = Pulse()
 """of this process; a signal is heard by a process, so there is one"""
 
 
-def beat() -> None:
-    """A sign of life. ToLeave where the process was asked to stop and the work at hand may be left."""
+def beat(tokens: int = 0) -> None:
+    """A sign of life, after `tokens` that were decoded or read. ToLeave where the process was asked to stop and the
+    work at hand may be left."""
     PULSE.beat_at = time.monotonic()
+    PULSE.heard(tokens)
     if PULSE.asked and PULSE.may_leave:
         raise ToLeave
 

@@ -172,7 +172,6 @@ USES = [
             "self.engine.step()",
         ),
     ),
-    Use("training_bar", "transformers:ProgressCallback", lambda bar: bar().training_bar is None),
     Use("unset_hf_deepspeed_config", "transformers.integrations.deepspeed:unset_hf_deepspeed_config", *takes()),
     # grading in the worker: the parser of LaTeX, the comparison that is replaced, and the precision of a zero
     Use("_Latex2Sympy", "latex2sympy2_extended.latex2sympy2:_Latex2Sympy", *takes()),

@@ -85,7 +85,7 @@ def checkpointing_kwargs(trainer: Mapping[str, Any], adapter: AdapterSection, ze
 @dataclass(frozen=True)
 class Arithmetic:
     """How traces become steps. `sequences` are the traces themselves, or what they are packed into; `tokens` is the
-    total of one epoch."""
+    total of all of them; `steps_per_epoch` counts the short last step of an epoch too."""
 
     batch: Batch
     ranks: int
@@ -93,6 +93,7 @@ class Arithmetic:
     sequences: int
     tokens: int
     steps: int
+    steps_per_epoch: int
 
     @property
     def global_batch(self) -> int:
@@ -100,18 +101,40 @@ class Arithmetic:
 
     @property
     def tokens_per_step(self) -> float:
-        """The mean, without padding."""
+        """The mean of a full step, without padding."""
         return self.global_batch * self.tokens / self.sequences
 
+    @property
+    def per_epoch(self) -> int:
+        """Sequences that one epoch trains on: all of them, unless incomplete micro batches are dropped."""
+        micro = self.batch.micro_batch * self.ranks
+        return self.sequences // micro * micro if self.batch.drop_last else self.sequences
+
+    @property
+    def trained(self) -> int:
+        """Sequences that all steps train on, one more time per epoch; the last step of an epoch may be short."""
+        whole, rest = divmod(self.steps, self.steps_per_epoch)
+        return whole * self.per_epoch + min(rest * self.global_batch, self.per_epoch)
+
+    @property
+    def total_tokens(self) -> int:
+        """Tokens of all steps, without padding; a mean where an epoch is begun and not ended."""
+        return round(self.trained * self.tokens / self.sequences)
+
     def __str__(self) -> str:
-        total, epochs = self.steps * self.tokens_per_step, self.steps * self.global_batch / self.sequences
+        epochs, short = self.trained / self.per_epoch, self.per_epoch % self.global_batch
+        dropped = self.sequences - self.per_epoch
+        kind = "traces" if self.sequences == self.traces else "sequences"
+        ends = f"; the last step of an epoch has {short} {kind}" if short and self.steps >= self.steps_per_epoch else ""
+        ends += f"; {dropped} {kind} left out of each epoch by trainer.dataloader_drop_last" if dropped else ""
         packed = f", packed into {self.sequences:,} sequences" if self.sequences != self.traces else ""
         return (
-            f"global batch {self.global_batch} {'sequences' if packed else 'traces'} = "
+            f"global batch {self.global_batch} {kind} = "
             f"micro batch {self.batch.micro_batch} × accumulation {self.batch.accumulation_steps} "
             f"× ranks {self.ranks}\n"
             f"{self.tokens_per_step:,.0f} tokens per step ({self.tokens / self.traces:.1f} per trace), "
-            f"{self.steps} steps = {total:,.0f} tokens, {epochs:.2f} epochs of {self.traces:,} traces{packed}"
+            f"{self.steps} steps = {self.total_tokens:,} tokens, {epochs:.2f} epochs of {self.traces:,} "
+            f"traces{packed}{ends}"
         )
 
 
@@ -131,9 +154,9 @@ def arithmetic(trainer: Mapping[str, Any], traces: int, sequences: int, tokens: 
             "on; lower trainer.per_device_train_batch_size, or write trainer.dataloader_drop_last=false"
         )
     steps = int(setting(trainer, "max_steps"))
+    steps_per_epoch = max(1, math.ceil(micro_batches / batch.accumulation_steps))
     if steps < 0:  # no limit: epochs say it. The Trainer rounds up twice, the steps of an epoch and those of all epochs
-        steps_per_epoch = max(1, math.ceil(micro_batches / batch.accumulation_steps))
         steps = math.ceil(steps_per_epoch * float(setting(trainer, "num_train_epochs")))
     if not steps:
         raise UserError("trainer.num_train_epochs=0: there would be no step; write more, or trainer.max_steps")
-    return Arithmetic(batch, ranks, traces, sequences, tokens, steps)
+    return Arithmetic(batch, ranks, traces, sequences, tokens, steps, steps_per_epoch)

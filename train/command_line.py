@@ -59,7 +59,8 @@ def _launch(gpus: list[str], rest: list[str]) -> NoReturn:
     program = shutil.which("deepspeed")
     if program is None:
         raise UserError("chainmend train gpus=N: deepspeed is not on PATH; activate the environment it is installed in")
-    os.execv(program, [program, "--num_accelerators", text, "--module", "train", *rest])
+    # -q: the launcher's errors stay, and what it says of itself goes
+    os.execv(program, [program, "-q", "--num_accelerators", text, "--module", "train", *rest])
 
 
 def command() -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, MutableMapping
 
 ALLOCATOR = "PYTORCH_ALLOC_CONF"
@@ -10,11 +11,18 @@ OLDER_ALLOCATOR = "PYTORCH_CUDA_ALLOC_CONF"
 
 
 def prepare(environment: MutableMapping[str, str], cores: int) -> None:
-    """Sets what the user has not set."""
+    """Sets what the user has not set; takes from DeepSpeed's log what it says of every machine without a GPU."""
+    logging.getLogger("DeepSpeed").addFilter(tells_something)
     share_cores(environment, cores)
     if OLDER_ALLOCATOR not in environment:
         # traces of many lengths leave holes that segments of a fixed size cannot fill, and reserved memory grows
         environment.setdefault(ALLOCATOR, "expandable_segments:True")
+
+
+def tells_something(record: logging.LogRecord) -> bool:
+    """Whether a line of DeepSpeed's log is worth showing. That it runs on a CPU it warns of whenever it is imported,
+    before any level can be set; a run on CPUs is a choice, and `train.processes` refuses ranks that lack a GPU."""
+    return not record.getMessage().startswith("Setting accelerator to CPU")
 
 
 def share_cores(environment: MutableMapping[str, str], cores: int) -> None:

@@ -25,6 +25,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from data_prep.models import DTYPES
 from recipes.errors import UserError
+from runtime.pulse import beat
 from train.probes import Probes
 
 GREEDY_TOKENS = 64
@@ -74,6 +75,7 @@ def _continued(model: PreTrainedModel, prompts: Tensor) -> Tensor:
     for _ in range(GREEDY_TOKENS):
         out = model(input_ids=step, past_key_values=cache, use_cache=True)
         cache, step = out.past_key_values, out.logits[:, -1:].argmax(-1)
+        beat(len(prompts))
         tokens = torch.cat([tokens, step], dim=1)
     return tokens
 

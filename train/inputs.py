@@ -13,6 +13,7 @@ from data_prep.prepared.manifest import describe
 from data_prep.prepared.prepare import Prepared, open_prepared, prepare, quiet
 from data_prep.problem import Suite
 from data_prep.soundness import check_model
+from eval.engines.choose import version_of
 from eval.engines.held_models import check_held
 from eval.numbers.foresight import Foresight, foresee, foresee_confirmed
 from eval.show.answers import room_to_reason
@@ -123,6 +124,7 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
     """What is swept and what confirms, with everything checked that needs neither weights nor traces."""
     _check_sections(recipe)
     check_packages(recipe)
+    version_of(recipe.sweep.engine)  # UserError where it is not installed
     check_settings(recipe)
     check_deterministic(recipe, device().type)
     check_quantised(recipe)

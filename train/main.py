@@ -28,7 +28,7 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
     """The method, from top to bottom, on every rank. UserError, on all ranks, for a mistake of the user's."""
     from runtime.ranks import on_first_rank
     from runtime.run_folder import RunFolder
-    from train import stages
+    from train import closing, stages
     from train.arguments import make_arguments
     from train.determinism import be_deterministic
     from train.elastic import fit_checkpoint, fit_ranks
@@ -71,9 +71,9 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
         hooks = make_hooks(trainer, inputs, recipe, recorder, checkpoint)
         stages.train(trainer, hooks, checkpoint)
         if hooks.preemption.preempted:
-            stages.stop(run, trainer.state.global_step)
+            closing.stop(run, trainer.state.global_step)
             return PREEMPTED
         leave_if_asked()
         del trainer, hooks  # with the weights: others are loaded now
-        stages.finish(run, recipe, inputs, pruned)
+        closing.finish(run, recipe, inputs, pruned)
     return DONE

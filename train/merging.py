@@ -15,6 +15,7 @@ from data_prep.models import DTYPES, load_model, load_tokenizer
 from data_prep.tokens.prompts import encode
 from recipes.errors import UserError
 from recipes.schema import ExportSection, ModelSection, Recipe
+from runtime.progress import progress
 from runtime.run_folder import RunFolder
 from train.gate import (
     cast,
@@ -72,11 +73,14 @@ def merge_and_check(source: Source, section: ExportSection, folder: Path) -> Par
     """
     dtype, tolerance = DTYPES[section.dtype], section.tolerance
     tokenizer = run_tokenizer(source)
-    with torch.inference_mode():
+    with torch.inference_mode(), progress(f"export of {source.checkpoint.name}", 6, "stages") as work:
+        work.reach("loading the trained model")
         trained = trained_model(source.checkpoint, source.pruned, source.recipe.model.changed(dtype="float32"))
         check_finite(trained, "the trained model")
         probes = read_probes(source.run, trained.config.vocab_size)
+        work.reach("its logits on prompts and what it writes after them")
         seen = witness(trained, probes)
+        work.reach("merging")
         merged = trained.merge_and_unload(safe_merge=True) if isinstance(trained, PeftModel) else trained
         merging = closeness(seen.logits, logits_on(merged, seen))
         expected = digests(merged, dtype)
@@ -84,15 +88,18 @@ def merge_and_check(source: Source, section: ExportSection, folder: Path) -> Par
         if merged.generation_config is not None:
             merged.generation_config = taught_generation(merged.generation_config, tokenizer, source.recipe)
         merged.config.use_cache = True
+        work.reach("writing")
         merged.save_pretrained(folder, max_shard_size=SHARD)
         tokenizer.save_pretrained(folder)
         check_close(merging.difference, tolerance, "after the merge from the trained model's", folder)
         cast(merged, torch.float32)
         rounded = logits_on(merged, seen)
         del trained, merged
+        work.reach("reading back")
         loaded = read_back(folder, section.dtype, source.recipe.model.trust_remote_code)
         check_finite(loaded, "the export")
         check_same_weights(expected, loaded, dtype, folder)
+        work.reach("its logits")
         cast(loaded, torch.float32)
         logits = logits_on(loaded, seen)
     reading = closeness(rounded, logits)

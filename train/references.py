@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache as cached
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from eval.checkpoint import checkpoint_hash, checkpoint_weights, fetch, find_checkpoint
 from eval.kept_sweep import KeptSweep, Place
 from eval.sweep import SweepSpec
-from eval.types import SuiteSweep, WhichModel
+from eval.types import SuiteSweep, Weights, WhichModel
 from recipes.engines import EngineSection
 from recipes.schema import ModelSection, Recipe
 from runtime.files import writing_fault
@@ -22,10 +23,12 @@ from runtime.seal import copy_sealed, file_fault
 
 @dataclass(frozen=True)
 class References:
-    """The sweeps that every verdict compares with, by suite."""
+    """The sweeps that every verdict compares with, by suite. seconds: what that of the pruned model took; None where it
+    was there already."""
 
     unpruned: dict[str, SuiteSweep]
     pruned: dict[str, SuiteSweep]
+    seconds: float | None = None
 
 
 def reference_sweep(
@@ -41,6 +44,7 @@ def both_references(recipe: Recipe, pruned: str, spec: SweepSpec, folder: RunFol
     return References(
         unpruned=reference_sweep("unpruned", recipe.model.unpruned, recipe.model, spec, cache),
         pruned=reference_sweep("pruned", pruned, recipe.model, spec, cache),
+        seconds=cache.seconds.get("pruned"),
     )
 
 
@@ -59,12 +63,14 @@ class ReferenceCache:
     """Samples files of reference sweeps under `folder`/<weights>/<protocol>, which later runs find there.
 
     What a run uses is put into its own `samples` too; what cannot be told from other weights is kept there alone.
+    seconds: what each sweep took that was not there, without the loading of the model.
     """
 
     folder: Path
     samples: Path
     ranks: Ranks
     devices: str | None = None
+    seconds: dict[WhichModel, float] = field(default_factory=dict)
 
     def sweep(
         self, which: WhichModel, path: str, section: ModelSection, spec: SweepSpec, ranks: Ranks
@@ -73,7 +79,14 @@ class ReferenceCache:
         checkpoint = find_checkpoint(path)
         on_first_rank(ranks, lambda: fetch(checkpoint))
         weights_hash = checkpoint_hash(checkpoint, section)
-        load = cached(lambda: replace(checkpoint_weights(checkpoint, section, spec.engine), devices=self.devices))
+        loaded_at: list[float] = []
+
+        @cached
+        def load() -> Weights:
+            weights = replace(checkpoint_weights(checkpoint, section, spec.engine), devices=self.devices)
+            loaded_at.append(time.monotonic())
+            return weights
+
         sweeps: dict[str, SuiteSweep] = {}
         # suite by suite, each under its own protocol: a recipe that adds a suite finds the others in the cache
         for suite in spec.suites:
@@ -88,6 +101,8 @@ class ReferenceCache:
             sweeps |= sweep.run(load)
             if in_cache and ranks.rank == 0 and place.file(suite.name).is_file():  # it may have filled up
                 copy_sealed(place.file(suite.name), Place(self.samples, which, 0).file(suite.name))
+        if loaded_at:
+            self.seconds[which] = time.monotonic() - loaded_at[0]
         return sweeps
 
     def _usable(self, place: Place, suite: str) -> Path:

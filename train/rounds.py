@@ -33,6 +33,7 @@ from recipes.quality import DecontaminateSection
 from recipes.schema import Recipe
 from runtime.files import put_rows, read_rows
 from runtime.journal import Journal
+from runtime.progress import progress
 from runtime.pulse import may_leave
 from runtime.ranks import on_every_rank, on_first_rank
 from runtime.seal import file_fault, sealing
@@ -230,8 +231,10 @@ class Rounds:
 
             def note(thought: Thought) -> None:
                 writer.add(rollout_of(by_number[thought.sample], thought, spec.protocol.format, stop_id).row())
+                work.advance()
 
-            with engine_on(weights, spec) as engine:
+            title = f"own thoughts of step {wanted.first}"
+            with engine_on(weights, spec) as engine, progress(title, len(requests), "thoughts") as work:
                 thoughts = think_twice(engine, requests, note)
         if missing := [thought for thought in thoughts if not isinstance(thought, Thought)]:
             raise UserError(f"on_policy: {len(missing)} thoughts failed; the first one: {missing[0].reason}")

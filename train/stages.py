@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,14 @@ from trl import SFTConfig
 
 from data_prep.fingerprint import fingerprint
 from data_prep.prepared.prepare import FIGURE
-from eval.numbers.summary import newest, verdict_suite
-from eval.show.confirmed import standing
-from eval.show.costs import pays_text
 from eval.sweep import SweepSpec
-from recipes.command import DONE
 from recipes.run import RunSection
-from recipes.schema import ExportSection, ModelSection, Recipe
+from recipes.schema import ModelSection, Recipe
 from runtime.ranks import Ranks, on_first_rank
-from runtime.run_folder import RunFolder
+from runtime.run_folder import RunFolder, step_of
 from train import quantised
-from train.confirm import confirm
 from train.determinism import determinism
-from train.exits import PREEMPTED, in_training
-from train.export import export_run
+from train.exits import in_training
 from train.fused_kernels import fused, ground, kernels_of
 from train.guard import Guard
 from train.hooks.early_stop import EarlyStopHook, NothingLeftToTrain
@@ -42,6 +35,7 @@ from train.model import peft_config, plan_facts
 from train.objective import loss_of_run
 from train.opening import Resume, check_same_facts
 from train.order import fillers
+from train.outlook import show_references
 from train.probes import keep_probes
 from train.problems import keep_problems
 from train.processes import device
@@ -50,8 +44,7 @@ from train.rollouts import Schedule
 from train.rounds import Rounds
 from train.run import Run
 from train.sizes import parameter_counts
-from train.tracked_values import confirmed_values
-from train.tracking import NoTracker, Tracker, start_tracker
+from train.tracking import NoTracker, start_tracker
 from train.trainer import RecoveryTrainer
 from train.wandb_run import Tracked
 from train.zero import record_config
@@ -88,10 +81,12 @@ def protocols(spec: SweepSpec) -> dict[str, str]:
 
 def sweep_references(recipe: Recipe, pruned: str, inputs: Inputs, folder: RunFolder, ranks: Ranks) -> References:
     """The sweeps of the unpruned model and of the pruned one before training; those on the problems that confirm are
-    done here too, and read at the end."""
+    done here too, and read at the end. Both are shown, with what they can decide (`train.outlook`)."""
     if inputs.confirm is not None:
         both_references(recipe, pruned, inputs.confirm, folder.confirmed, ranks)
-    return both_references(recipe, pruned, inputs.spec, folder, ranks)
+    references = both_references(recipe, pruned, inputs.spec, folder, ranks)
+    show_references(references, recipe.sweep, inputs.arithmetic.steps, ranks)
+    return references
 
 
 def make_loss(recipe: Recipe, pruned: str, inputs: Inputs, ranks: Ranks) -> LossOfRun:
@@ -223,7 +218,8 @@ def train(trainer: RecoveryTrainer, hooks: Hooks, checkpoint: Path | None) -> No
             hooks.sweeps.finish(step)
         else:
             try:
-                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+                with hooks.progress.shown(step_of(checkpoint) if checkpoint else 0):
+                    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             except NothingLeftToTrain:
                 hooks.sweeps.sweeps.wait()
     unset_hf_deepspeed_config()  # under ZeRO-3 rank 0 would wait for the others to share in loading the export
@@ -238,63 +234,3 @@ def finished_step(trainer: RecoveryTrainer, early_stop: EarlyStopHook, checkpoin
     step = int(state["global_step"])
     last = trainer.args.max_steps if trainer.args.max_steps > 0 else int(state["max_steps"])
     return step if step >= last or early_stop.reason(step) else 0
-
-
-def finish(run: Run, recipe: Recipe, inputs: Inputs, pruned: str) -> None:
-    """Confirms the kept checkpoint, on all ranks; then rank 0 writes the report, the export and the last words."""
-    confirm(run, recipe, inputs, pruned)
-    on_first_rank(run.ranks, lambda: _last_words(run, recipe))
-
-
-def stop(run: Run, step: int) -> None:
-    """The last words of a run that was asked to stop in training."""
-    run.say(f"asked to stop: saved at step {step}; the same command goes on")
-    _say_where(run.tracker.close(PREEMPTED))
-
-
-def _last_words(run: Run, recipe: Recipe) -> None:
-    """Report, verdict and tracker come first, so that an export that is refused loses none of them."""
-    folder = run.folder
-    lines = [] if recipe.run.report == "none" else _report(folder)
-    rows, facts = run.sweep_rows(), folder.facts()
-    last_sweep = newest(rows, "run", verdict_suite(rows))[1] or {}
-    lines += standing(facts, rows)
-    if pays := pays_text(facts, rows, verdict_suite(rows)):
-        lines.append(pays)
-    folder.add_facts({"finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "verdict": last_sweep.get("verdict")})
-    summary = {"verdict": last_sweep.get("verdict"), "gain_per_doubling": last_sweep.get("gain_per_doubling")}
-    run.tracker.finish(summary | confirmed_values(facts.get("confirmed")))
-    print("\n".join(lines), flush=True)
-    try:
-        _export(folder, recipe.export)
-        _upload(folder, recipe, run.tracker)
-    finally:
-        _say_where(run.tracker.close(DONE))
-
-
-def _report(folder: RunFolder) -> list[str]:
-    from eval.show.report import write_report  # matplotlib is not needed before the end
-
-    lines = [f"report  {write_report(folder.path)}"]
-    return lines + [f"figure  {figure}" for figure in sorted(folder.figures.glob("*.png"))]
-
-
-def _export(folder: RunFolder, section: ExportSection) -> None:
-    if section.enabled:
-        parity = export_run(folder, folder.export, section)
-        close = f"logits within {parity.merged_difference:.1e} standard deviations of the trained model's"
-        print(f"export  {folder.export} ({close})", flush=True)
-
-
-def _upload(folder: RunFolder, recipe: Recipe, tracker: Tracker) -> None:
-    """The weights that `wandb.artifacts` wants uploaded."""
-    if recipe.wandb.artifacts == "all":
-        for checkpoint in folder.complete_checkpoints():
-            tracker.keep("checkpoint", checkpoint)
-    if recipe.wandb.artifacts != "none" and recipe.export.enabled:
-        tracker.keep("export", folder.export)
-
-
-def _say_where(line: str) -> None:
-    if line:
-        print(line, flush=True)

@@ -27,6 +27,7 @@ from data_prep.tokens.tokenize import IGNORED, Row
 from recipes.loss import DistillLoss
 from recipes.schema import ModelSection
 from runtime.cache import make_once
+from runtime.progress import progress
 from runtime.pulse import beat
 from train.loss.base import labelled_positions
 from train.loss.distill import divergences
@@ -78,7 +79,7 @@ def by_entropy(gap: np.ndarray, share: float) -> np.ndarray:
 def measure_damage(model: ModelSection, pruned: str, prepared: Prepared, cache: Path, say: Say) -> ByLabel:
     """The measures of every labelled token, from the cache where the same was measured; by one process."""
     folder = cache / f"damage-{_identity(model, pruned, prepared)}"
-    outcome = make_once(folder, lambda place: _make(place / FILE, model, pruned, prepared, say), say)
+    outcome = make_once(folder, lambda place: _make(place / FILE, model, pruned, prepared), say)
     say(f"damage of the cut at each token {outcome} in {folder}")
     return open_damage(model, pruned, prepared, cache)
 
@@ -93,17 +94,18 @@ def _identity(model: ModelSection, pruned: str, prepared: Prepared) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 
-def _make(file: Path, section: ModelSection, pruned: str, prepared: Prepared, say: Say) -> None:
+def _make(file: Path, section: ModelSection, pruned: str, prepared: Prepared) -> None:
     place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     models = [load_model(path, section).eval().to(place) for path in (section.unpruned, pruned)]
     starts = label_starts(prepared.rows)
     array = np.lib.format.open_memmap(file, "w+", np.float32, (int(starts[-1]), MEASURES))
-    for start in range(0, len(prepared.rows), CHUNK_ROWS):
-        rows = prepared.rows[start : start + CHUNK_ROWS]
-        for at, measures in damages(models[0], models[1], rows):
-            array[starts[start + at] : starts[start + at + 1]] = measures
-        beat()  # both models may take hours over a large set
-        say(f"damage {min(start + CHUNK_ROWS, len(prepared.rows)):,} of {len(prepared.rows):,} traces")
+    with progress("damage of the cut", len(prepared.rows), "traces") as work:
+        for start in range(0, len(prepared.rows), CHUNK_ROWS):
+            rows = prepared.rows[start : start + CHUNK_ROWS]
+            for at, measures in damages(models[0], models[1], rows):
+                array[starts[start + at] : starts[start + at + 1]] = measures
+                beat(len(rows[at].input_ids))  # both models may take hours over a large set
+                work.advance()
     array.flush()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from data_prep.problem import Problem
 from eval.kept_sweep import Place
+from eval.numbers.history import read_verdict
 from eval.numbers.summary import Row, at_step, steps, suites
 from eval.samples import GradedThought
 from eval.types import WhichModel
@@ -69,6 +70,8 @@ def sweep_table(rows: Sequence[Row]) -> Table:
             shown = recovery_values(
                 [{**row, "model": "run"} for row in [*at_budgets, *([summary] if summary else [])]], suite
             )
+            if reading := read_verdict(summary):
+                shown["recovery/verdict"] = reading
             accuracies = {row["budget"]: row["accuracy"] for row in at_budgets}
             cells = [*(shown.get(f"recovery/{name}") for name in numbers), *(accuracies.get(each) for each in budgets)]
             data.append([suite, model, step, *cells])

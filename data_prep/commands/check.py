@@ -23,6 +23,7 @@ from recipes.paths import find_path
 from recipes.schema import Recipe
 from recipes.traces import FileTraces, Layout
 from recipes.unpack_limit import UNPACK_LIMIT
+from runtime.progress import counted
 
 OWN = {
     "traces": "a trace file or folder, checked with the default filters; or give recipe=FILE",
@@ -80,7 +81,7 @@ def check(section: DataSection) -> Checked:
     """Reads the whole source, skipping what is broken, and asks every filter about every trace."""
     checked = Checked()
     settings = [(candidate, _setting(candidate, section.filters)) for candidate in FILTERS]
-    for trace in read_source(section.traces, "skip", checked.ledger):
+    for trace in counted(read_source(section.traces, "skip", checked.ledger), "traces checked", None, "traces"):
         sound = True
         for candidate, (setting, active) in settings:
             if why := candidate.why(trace, setting):

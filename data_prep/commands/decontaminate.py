@@ -21,6 +21,7 @@ from data_prep.traces.files import check_new, new_file, read_file, trace_row, wr
 from recipes.loader import load_arguments
 from recipes.quality import OverlapRules
 from recipes.unpack_limit import UNPACK_LIMIT, UnpackLimit
+from runtime.progress import counted
 
 MOST_SHOWN = 10
 
@@ -41,7 +42,8 @@ def main(arguments: list[str]) -> None:
     suites = [load_suite(suite_called(name.strip(), "suite"), "suite") for name in section.suite.split(",")]
     index, ledger, overlapping = SuiteIndex(suites, section), Ledger(), []
     with new_file(section.out) as kept_file, new_file(pairs_file) as pairs:
-        for trace in read_file(section.traces, ledger, section.unpack_limit):
+        traces = read_file(section.traces, ledger, section.unpack_limit)
+        for trace in counted(traces, "traces held against suites", None, "traces"):
             overlaps = index.overlaps(trace.question)
             if overlaps:
                 overlapping.append((trace.id, overlaps))

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from data_prep.tokens.padding import pad_right
 from data_prep.tokens.tokenize import Row
+from runtime.pulse import beat
 
 SLICE_TOKENS = 1024
 """tokens whose logits are turned to float32 at once"""
@@ -24,7 +25,9 @@ def trace_losses(model: PreTrainedModel, rows: Sequence[Row], batch_tokens: int)
     while waiting:
         size = max(1, batch_tokens // len(rows[waiting[0]].input_ids))
         batch, waiting = waiting[:size], waiting[size:]
-        yield from zip(batch, _batch_losses(model, [rows[i] for i in batch]), strict=True)
+        losses = _batch_losses(model, [rows[i] for i in batch])
+        beat(sum(len(rows[i].input_ids) for i in batch))
+        yield from zip(batch, losses, strict=True)
 
 
 @torch.no_grad()

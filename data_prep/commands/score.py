@@ -40,6 +40,7 @@ from recipes.loader import load_recipe
 from recipes.schema import ModelSection, Recipe
 from runtime.files import writing_fault
 from runtime.journal import Journal
+from runtime.progress import progress
 
 CHUNK_TRACES = 256
 KEYS = {
@@ -78,7 +79,10 @@ def main(arguments: list[str]) -> None:
         load_config(path, recipe.model)  # a wrong name is reported now, not after hours with the other model
     with tempfile.TemporaryFile("w+", encoding="ascii") as rows_file:
         traces = [_write_row(scored, row, rows_file) for scored, row in labelled(recipe)]
-        losses_by_model = [losses(path, recipe, rows_file, batch_tokens) for path in (recipe.model.unpruned, pruned)]
+        keys_of_rows = {scored.key for scored in traces if scored.key is not None}
+        losses_by_model = [
+            losses(path, recipe, rows_file, keys_of_rows, batch_tokens) for path in (recipe.model.unpruned, pruned)
+        ]
     with new_file(out) as file:
         for scored in traces:
             pair = [None if scored.key is None else by_key[scored.key] for by_key in losses_by_model]
@@ -133,8 +137,9 @@ def _scored(trace: Trace, row: Row) -> tuple[Scored, Row]:
     return Scored(trace.id, trace_hash(trace), sum(label >= 0 for label in row.labels), key), row
 
 
-def losses(path: str, recipe: Recipe, rows_file: TextIO, batch_tokens: int) -> dict[str, float]:
-    """The loss of the model at `path` on every row of the file, by the row's key; what the cache lacks is computed."""
+def losses(path: str, recipe: Recipe, rows_file: TextIO, wanted: set[str], batch_tokens: int) -> dict[str, float]:
+    """The loss of the model at `path` on every row of the file, by the row's key, of which `wanted` are all; what the
+    cache lacks is computed."""
     section: ModelSection = recipe.model
     if fault := writing_fault(recipe.run.cache_dir / "scores"):
         raise UserError(f"run.cache_dir={recipe.run.cache_dir}: cannot be written ({fault}); name another folder")
@@ -146,9 +151,9 @@ def losses(path: str, recipe: Recipe, rows_file: TextIO, batch_tokens: int) -> d
         {"fingerprint": weights, "dtype": section.dtype},
     )
     loss_of: dict[str, float] = {row["key"]: row["loss"] for row in journal.rows()}
-    cached, scored = len(loss_of), 0
+    cached, scored, left = len(loss_of), 0, len(wanted - loss_of.keys())
     rows = ((key, row) for key, row in _rows_of(rows_file) if key not in loss_of)
-    with journal.writer(0) as writer:
+    with journal.writer(0) as writer, progress(f"losses under {path}", left, "traces") as work:
         while chunk := dict(islice(rows, CHUNK_TRACES)):
             keys, waiting = list(chunk), list(chunk.values())
             for place, loss in trace_losses(model, waiting, batch_tokens):
@@ -159,6 +164,7 @@ def losses(path: str, recipe: Recipe, rows_file: TextIO, batch_tokens: int) -> d
                     )
                 loss_of[keys[place]] = loss
                 scored += 1
+                work.advance()
                 writer.add({"key": keys[place], "loss": loss})
     print(f"{path}: {scored:,} traces scored, {cached:,} were known", flush=True)
     return loss_of

@@ -32,6 +32,8 @@ from recipes.loader import load_recipe
 from recipes.loss import DistillLoss
 from recipes.schema import Recipe
 from runtime.cache import make_once
+from runtime.progress import progress
+from runtime.pulse import beat
 
 DEFAULT_K = 64
 CHUNK_ROWS = 64
@@ -87,12 +89,14 @@ def _write(folder: Path, model: PreTrainedModel, prepared: Prepared, facts: dict
         np.lib.format.open_memmap(folder / name, "w+", kind, (int(starts[-1]), width))
         for name, kind, width in ((IDS, np.int32, k), (LOGPROBS, np.float16, k + 1))
     )
-    for start in range(0, len(prepared.rows), CHUNK_ROWS):
-        rows = prepared.rows[start : start + CHUNK_ROWS]
-        for place, chosen, logs in likeliest(model, rows, k, float(facts["temperature"]), batch_tokens):
-            own = slice(int(starts[start + place]), int(starts[start + place + 1]))
-            ids[own], logprobs[own] = chosen, logs
-        print(f"teach  {min(start + CHUNK_ROWS, len(prepared.rows)):,} of {len(prepared.rows):,} traces", flush=True)
+    with progress("what the unpruned model says", len(prepared.rows), "traces") as work:
+        for start in range(0, len(prepared.rows), CHUNK_ROWS):
+            rows = prepared.rows[start : start + CHUNK_ROWS]
+            for place, chosen, logs in likeliest(model, rows, k, float(facts["temperature"]), batch_tokens):
+                own = slice(int(starts[start + place]), int(starts[start + place + 1]))
+                ids[own], logprobs[own] = chosen, logs
+                beat(len(rows[place].input_ids))
+                work.advance()
     for array in (ids, logprobs):
         array.flush()
     (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

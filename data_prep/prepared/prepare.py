@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -37,9 +36,10 @@ from data_prep.trace import Trace
 from recipes.data import DataSection
 from recipes.errors import UserError
 from runtime.cache import make_once
+from runtime.progress import progress
+from runtime.pulse import beat
 
 ROWS, MANIFEST, FIGURE, LOST = "rows.arrow", "manifest.json", "lengths.png", "lost.jsonl"
-NEWS_SECONDS = 15.0
 Say = Callable[[str], None]
 
 
@@ -115,7 +115,7 @@ def prepare(
     folder = section.cache_dir / identity(section, tokenizer, fmt, [[suite.name, suite.hash] for suite in suites])
     work = BatchWork(Labeller(tokenizer, fmt), section.max_length_tokens, section.overlong)
     read = partial(read_and_filter, section, suites=suites)
-    outcome = make_once(folder, lambda place: _make(place, section, read, work, say), say)
+    outcome = make_once(folder, lambda place: _make(place, section, read, work), say)
     say(f"prepared set {outcome} in {folder}")
     return open_prepared(folder)
 
@@ -125,9 +125,7 @@ def open_prepared(folder: Path) -> Prepared:
     return Prepared(folder, StoredRows(folder / ROWS), json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
 
 
-def _make(
-    folder: Path, section: DataSection, read: Callable[[Ledger], Iterator[Trace]], work: BatchWork, say: Say
-) -> None:
+def _make(folder: Path, section: DataSection, read: Callable[[Ledger], Iterator[Trace]], work: BatchWork) -> None:
     """Writes rows, manifest and figure of `section` into `folder`."""
     lengths, workers = Counter[int](), section.workers or len(os.sched_getaffinity(0))
     allowance = Allowance(section.labelled_tokens)
@@ -137,7 +135,7 @@ def _make(
     ):
         ledger = Ledger(lost)
         done = work_in_order(work, batches_of(read(ledger)), workers)
-        for batch in _with_news(done, ledger, say):
+        for batch in _shown(done, ledger):
             _account(batch, section, ledger)
             lengths.update(batch.lengths)
             writer.write(allowance.within(batch.rows, ledger))
@@ -159,14 +157,13 @@ def _account(batch: Batch, section: DataSection, ledger: Ledger) -> None:
         ledger.change(change)
 
 
-def _with_news(batches: Iterable[Batch], ledger: Ledger, say: Say) -> Iterator[Batch]:
-    """The batches; every 15 seconds a line says how far they are."""
-    last = time.monotonic()
-    for batch in batches:
-        yield batch
-        if time.monotonic() - last > NEWS_SECONDS:
-            last = time.monotonic()
-            say(f"preparing: {ledger.read:,} traces read")
+def _shown(batches: Iterable[Batch], ledger: Ledger) -> Iterator[Batch]:
+    """The batches, with the traces counted that were read for them; how many will come a stream does not say."""
+    with progress("preparing traces", None, "traces read") as work:
+        for batch in batches:
+            yield batch
+            beat(sum(batch.lengths))
+            work.advance(ledger.read - work.done)
 
 
 def _nothing_left(section: DataSection, ledger: Ledger, lengths: Counter[int]) -> str:

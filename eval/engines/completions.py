@@ -17,6 +17,7 @@ from eval.budget_forcing import ForcedThought
 from eval.protocol import Protocol
 from eval.streams import uniforms
 from eval.types import Missing, Request, Thought
+from runtime.pulse import beat
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,7 @@ class CompletionEngine:
                 if not active:
                     return
                 key, completion = self.completer.finished()
+                beat(0 if isinstance(completion, Failure) else len(completion.ids))
                 result = self._take(key, active[key], completion)
                 if result is not None:
                     del active[key]

@@ -152,8 +152,10 @@ class HFEngine:
                 fresh = [ForcedThought(waiting.popleft(), self.protocol) for _ in range(min(free, len(waiting)))]
                 active += fresh
                 prefill(forward, fresh, cache, len(active) - len(fresh))
+            before = [thought.length for thought in active]
             steps.advance(active)
-            beat()
+            # where an answer begins a thought goes back to its budget; that is no token
+            beat(sum(max(thought.length - length, 0) for thought, length in zip(active, before, strict=True)))
             # From the last slot down, so that the thought that moves into a free slot has been looked at already.
             for slot in range(len(active) - 1, -1, -1):
                 if active[slot].done:

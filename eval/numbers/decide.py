@@ -5,7 +5,8 @@
 Every word is a region of the true values (`eval.numbers.retention` has the rule). It is said where all the statements
 it needs are shown, each by an interval paired by problem; where none is, the verdict is UNDECIDED, with the number of
 problems that would decide. Beside the word stand the recovered share of the level and of the gain, each with its
-interval, whatever the word is.
+interval, whatever the word is. A word that does not say all is read with what is still open (`reading`): a sweep that
+shows less than the one before is no step back where nothing of it is refuted.
 
 Every interval is that of `eval.numbers.contrasts`, with 95 % where a sweep is judged alone; in a run the 5 % of error
 are shared among its sweeps (`eval.numbers.sequences`), so in 95 % of runs no false RETURNED is said at any sweep.
@@ -24,7 +25,17 @@ from dataclasses import dataclass
 
 from eval.numbers.fractions import ratio_intervals, share_row, share_text
 from eval.numbers.gains import gain_per_doubling, thinking_columns
-from eval.numbers.retention import Contrasts, Paired, Word, claims, measure, refutation, share_contrasts, word_of
+from eval.numbers.retention import (
+    Contrasts,
+    Paired,
+    Word,
+    claims,
+    measure,
+    references_differ,
+    refutation,
+    share_contrasts,
+    word_of,
+)
 from eval.numbers.sequences import RUN_ERROR, interval_name
 from eval.numbers.statements import Claim, ProblemRange, either, is_shown, span
 from eval.numbers.statistics import Interval
@@ -38,7 +49,8 @@ class Verdict:
 
     level_share: of the accuracy lost at the largest budget, how much is back, None where no loss is shown; gain_share:
     the gain as a share of the unpruned one, None where that is not shown to be above 0. reasons: the statements that
-    the word needed, or, for UNDECIDED, the one that is missing. at_least: for PARTIAL, whether RETURNED is not refuted.
+    the word needed, or, for UNDECIDED, the one that is missing. at_least: for PARTIAL, whether RETURNED is not refuted;
+    at_most: for UNDECIDED, whether it is, so that PARTIAL is the most that is still possible.
     problem_range: for UNDECIDED, the problems that would decide, and for such a PARTIAL those that would show RETURNED
     or refute it; None where no number would. error: the probability with which each interval may miss. unit: what
     `problems` counts.
@@ -57,6 +69,7 @@ class Verdict:
     error: float
     unit: str = "problems"
     at_least: bool = False
+    at_most: bool = False
 
 
 def decide(models: Paired, section: VerdictSection, error: float = RUN_ERROR) -> Verdict:
@@ -75,6 +88,7 @@ def decide(models: Paired, section: VerdictSection, error: float = RUN_ERROR) ->
     word = word_of(by_word)
     refuted = refutation(contrasts, section)
     at_least = word == "PARTIAL" and not is_shown(refuted)
+    at_most = word == "UNDECIDED" and is_shown(references_differ(contrasts)) and is_shown(refuted)
     open_claims = list(by_word.values()) if word == "UNDECIDED" else [by_word["RETURNED"], refuted] if at_least else []
     nearest = max(either(*open_claims), key=lambda statement: statement.ratio) if open_claims else None
     shares = {
@@ -95,6 +109,7 @@ def decide(models: Paired, section: VerdictSection, error: float = RUN_ERROR) ->
         error=error,
         unit=models.unit,
         at_least=at_least,
+        at_most=at_most,
     )
 
 
@@ -132,7 +147,14 @@ def verdict_line(verdict: Verdict) -> str:
     interval = f"gain {gain.estimate:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}] per doubling"
     named = f" ({interval_name(verdict.error)})" if verdict.error < RUN_ERROR else ""
     shares = f"{level_share}, {gain_share}; {interval}, unpruned {verdict.unpruned_gain:+.2f}{named}"
-    return f"{verdict.word}: {shares}{_remedy(verdict)}"
+    return f"{reading(verdict.word, verdict.at_least, verdict.at_most)}: {shares}{_remedy(verdict)}"
+
+
+def reading(word: str, at_least: bool, at_most: bool) -> str:
+    """What is shown so far, and what is still open, as in `at least PARTIAL; RETURNED undecided`."""
+    if at_least:
+        return f"at least {word}; RETURNED undecided"
+    return f"{word}, at most PARTIAL" if at_most else word
 
 
 def _remedy(verdict: Verdict) -> str:
@@ -142,8 +164,12 @@ def _remedy(verdict: Verdict) -> str:
     if verdict.word == "NO SCALING HERE":
         return ", so this suite cannot show scaling: use a harder suite or a wider range of budgets"
     if verdict.word == "PARTIAL":
-        return f"; at least: RETURNED is not refuted{_problems(verdict)}" if verdict.at_least else ""
-    return _problems(verdict) if verdict.word == "UNDECIDED" else ""
+        return _problems(verdict) if verdict.at_least else ""
+    if verdict.word != "UNDECIDED":
+        return ""
+    if verdict.level_share is None or verdict.gain_share is None:
+        return f"{_problems(verdict)}; until both are shown no sweep on this suite can show recovery"
+    return _problems(verdict)
 
 
 def _problems(verdict: Verdict) -> str:

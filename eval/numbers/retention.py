@@ -131,11 +131,16 @@ def measure(models: Paired, section: VerdictSection, error: float) -> Contrasts:
     )
 
 
+def references_differ(c: Contrasts) -> Claim:
+    """That there is something to bring back: an accuracy that was lost, and an unpruned model whose own rises."""
+    lost = above("accuracy of the unpruned model less the pruned one", c.loss)
+    return lost + above("gain of the unpruned model", c.unpruned_gain)
+
+
 def claims(c: Contrasts, section: VerdictSection) -> dict[Word, Claim]:
     """What each word needs, as the module's text says it, in the order in which the words are tried."""
     w, s = section.returned_share, section.not_returned_share
-    lost = above("accuracy of the unpruned model less the pruned one", c.loss)
-    scales = above("gain of the unpruned model", c.unpruned_gain)
+    differ = references_differ(c)
     little_gain = below("gain of the unpruned model", c.unpruned_gain, section.delta / c.doublings)
     level_name = f"level back less {w:g} of what was lost"
     near = above(*_shortfall(c, section))
@@ -148,14 +153,13 @@ def claims(c: Contrasts, section: VerdictSection) -> dict[Word, Claim]:
     by_word: dict[Word, Claim] = {
         "NOTHING LOST": below("accuracy of the unpruned model less the pruned one", c.loss, section.delta),
         "NO SCALING HERE": little_gain,
-        "RETURNED": lost
-        + scales
+        "RETURNED": differ
         + above(level_name, c.level)
         + either(above(f"gain less {w:g} of the unpruned one", c.gain_kept_half), near + not_flat),
-        "NOT RETURNED": lost + scales + either(level_low, gain_low + below(level_name, c.level)),
-        "PARTIAL": lost + scales + above("level less the pruned one", c.better) + above("gain", c.gain),
+        "NOT RETURNED": differ + either(level_low, gain_low + below(level_name, c.level)),
+        "PARTIAL": differ + above("level less the pruned one", c.better) + above("gain", c.gain),
     }
-    if is_shown(lost):
+    if is_shown(differ[:1]):
         del by_word["NOTHING LOST"]
     return by_word
 

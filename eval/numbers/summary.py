@@ -33,14 +33,8 @@ Row = dict[str, Any]
 Groups = Mapping[str, str]  # problem -> group
 
 VERDICT_KEYS = (
-    "verdict",
-    "verdict_line",
-    "verdict_reasons",
-    "verdict_at_least",
-    "level_share",
-    "gain_share",
-    "problems_needed",
-    "verdict_error",
+    *("verdict", "verdict_line", "verdict_reasons", "verdict_at_least", "verdict_at_most"),
+    *("level_share", "gain_share", "problems_needed", "verdict_error"),
 )
 
 NOT_COMPARED = dict.fromkeys(("recovered_fraction", "token_factor", "cost_factor", "token_inflation"))
@@ -252,6 +246,7 @@ def verdict_row(verdict: Verdict | None) -> Row:
         verdict_line(verdict),
         list(verdict.reasons),
         verdict.at_least,
+        verdict.at_most,
         share_row(verdict.level_share),
         share_row(verdict.gain_share),
         None if needed is None else asdict(needed),

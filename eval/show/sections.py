@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eval.numbers.fractions import share_text
+from eval.numbers.history import read_verdict
 from eval.numbers.summary import Row, at_step, newest, steps, suites, totals
 from eval.numbers.token_factors import factor_text
 from eval.show.answers import answer_cell
@@ -131,7 +132,7 @@ def by_step(rows: Sequence[Row], suite: str) -> Table:
                         gain_cell(summary),
                         "-" if summary["termination"] is None else f"{summary['termination']:.2f}",
                         f"{at_budgets[-1]['looping']:.2f}",
-                        summary.get("verdict") or "-",
+                        read_verdict(summary) or "-",
                     ]
                 )
     return Table(["model", "base", "level", "gain per doubling", "termination", "looping", "verdict"], lines)

@@ -98,7 +98,8 @@ def _title(present: dict[str, tuple[list[Row], Row | None]], suite: str) -> str:
     row = last[0][-1]
     size = f"{row['problems']} problems x {row['samples']}"
     size += f" ({row['missing']} thoughts missing)" if row.get("missing") else ""
-    return f"step {row['step']}, {suite}: accuracy by thinking budget, {size}, 95 % intervals"
+    when = f"step {row['step']}" if "run" in present else "before training"
+    return f"{when}, {suite}: accuracy by thinking budget, {size}, 95 % intervals"
 
 
 def _models(present: dict[str, tuple[list[Row], Row | None]]) -> str:

@@ -17,6 +17,7 @@ from prune.families import decoder_layers
 from prune.forward import decoder_output, measuring
 from prune.methods.method import Batches, Choice, Counted, checked_means, least_of_blocks
 from recipes.prune import BlockDistancePrune
+from runtime.progress import counted
 
 CHUNK = 4096
 """tokens whose hidden states are held in float64 at a time"""
@@ -67,7 +68,7 @@ def block_distances(
     hooks.append(modules[-1].register_forward_hook(meter.leave))
     try:
         with measuring(model):
-            for batch in batches:
+            for batch in counted(batches, "distances over blocks", len(batches), "batches"):
                 meter.start(batch["attention_mask"])
                 decoder_output(model, batch)
     finally:

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from prune.forward import decoder_output, measuring
 from prune.methods.method import Batches
 from recipes.errors import UserError
+from runtime.progress import counted
 
 
 def mean_squares(model: PreTrainedModel, modules: Mapping[str, nn.Module], batches: Batches) -> dict[str, Tensor]:
@@ -24,7 +25,7 @@ def mean_squares(model: PreTrainedModel, modules: Mapping[str, nn.Module], batch
     hooks = [module.register_forward_pre_hook(meter.add_to(name)) for name, module in modules.items()]
     try:
         with measuring(model):
-            for batch in batches:
+            for batch in counted(batches, "sizes of inputs", len(batches), "batches"):
                 meter.start(batch["attention_mask"])
                 decoder_output(model, batch)
     finally:

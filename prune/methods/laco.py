@@ -22,6 +22,7 @@ from prune.methods.method import Batches, Choice, check_count, checked_means
 from prune.plan import PrunePlan
 from recipes.errors import UserError
 from recipes.prune import LaCoPrune
+from runtime.progress import progress
 
 Group = tuple[int, ...]
 
@@ -72,16 +73,18 @@ class LaCo:
         groups: list[Group] = []
         attempts: list[dict[str, Any]] = []
         place = self._highest(total) + 1 - section.layers_merged
-        while place >= section.lowest and total - len(left) != section.layers:
-            group = tuple(left[place : place + self._size(total - len(left))])
-            cosine = alike.cosine([*groups, group])
-            attempts.append({"group": list(group), "cosine": cosine, "accepted": cosine > section.threshold})
-            if cosine > section.threshold:
-                groups.append(group)
-                left = [i for i in left if i not in group[1:]]
-                place = min(place - section.interval, len(left) - section.layers_merged)
-            else:
-                place -= 1
+        with progress("merges tried", place + 1 - section.lowest, "places") as work:
+            while place >= section.lowest and total - len(left) != section.layers:
+                group, tried = tuple(left[place : place + self._size(total - len(left))]), place
+                cosine = alike.cosine([*groups, group])
+                attempts.append({"group": list(group), "cosine": cosine, "accepted": cosine > section.threshold})
+                if cosine > section.threshold:
+                    groups.append(group)
+                    left = [i for i in left if i not in group[1:]]
+                    place = min(place - section.interval, len(left) - section.layers_merged)
+                else:
+                    place -= 1
+                work.advance(tried - place)
         return tuple(groups), attempts
 
     def _size(self, gone: int) -> int:

@@ -20,6 +20,7 @@ from prune.families import decoder_layers
 from prune.forward import Forward, as_given, check_plain, decoder_output, exchanged, head_logits, measuring
 from prune.methods.method import Batches, Choice, Counted, checked_means, least_of_blocks
 from recipes.prune import PerplexityPrune
+from runtime.progress import counted, progress
 
 CHUNK = 1024
 """tokens whose logits are held at a time: 0.6 GB in float32 with a vocabulary of 150,000"""
@@ -41,9 +42,11 @@ class Perplexity(Counted):
             before = mean_loss(model, batches, targets)
             steps: list[dict[Block, float]] = []
             removed: list[int] = []
-            while len(removed) < self.count:
-                steps.append(losses_without(model, batches, targets, removed, block))
-                removed += _best(steps[-1])
+            with progress("layers chosen by the loss", self.count, "layers") as work:
+                while len(removed) < self.count:
+                    steps.append(losses_without(model, batches, targets, removed, block))
+                    removed += _best(steps[-1])
+                    work.advance(block)
         return Choice(
             removed=tuple(sorted(removed)),
             scores=least_of_blocks(steps[0], total),
@@ -79,7 +82,8 @@ def losses_without(
     left = [i for i in range(len(decoder_layers(model))) if i not in removed]
     candidates = [tuple(left[i : i + block]) for i in range(len(left) - block + 1)]
     sums = [0.0] * len(candidates)
-    for batch, wanted in zip(batches, targets, strict=True):
+    pairs, title = list(zip(batches, targets, strict=True)), f"losses without one of {len(candidates)} blocks more"
+    for batch, wanted in counted(pairs, title, len(pairs), "batches"):
         without = _Without(model, left)
         for place, candidate in enumerate(candidates):
             with without.block(candidate):

@@ -18,6 +18,7 @@ from prune.families import decoder_layers
 from prune.forward import decoder_output, measuring
 from prune.methods.method import Batches, Choice, Counted, checked_means
 from recipes.prune import ShortGPTPrune
+from runtime.progress import counted
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def block_influence(model: PreTrainedModel, batches: Batches) -> list[float]:
     hooks += [layer.register_forward_hook(meter.leave(i)) for i, layer in enumerate(layers)]
     try:
         with measuring(model):
-            for batch in batches:
+            for batch in counted(batches, "block influence", len(batches), "batches"):
                 meter.start(batch["attention_mask"])
                 decoder_output(model, batch)
     finally:

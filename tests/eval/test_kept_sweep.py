@@ -25,6 +25,7 @@ from runtime.journal import Busy, Journal
 from runtime.ranks import ALONE, Ranks
 from runtime.seal import sealing
 from tests.eval.worlds import nano, nano_spec, nano_suite, sweep_model
+from tests.runtime.test_progress import every_line
 
 SUITES = [nano_suite("shallow", 3), nano_suite("chain", 6)]
 SPEC = nano_spec(SUITES, [8, 24])
@@ -293,3 +294,13 @@ def test_the_journal_of_a_second_process_at_work_stays(tmp_path: Path) -> None:
     with Journal(file(tmp_path).with_name("run-000020-4711.jsonl"), {}).writer(0):
         kept(tmp_path).run(load)
         assert len(list(tmp_path.rglob("*journal*"))) == 1
+
+
+def test_it_shows_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    every_line(monkeypatch)
+    kept(tmp_path).run(load)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("step 20 sweep, chain: ")]
+    assert lines[0].split(": ")[1].startswith("0 of 6 thoughts (0%), ")  # at the first token
+    assert lines[-1].split(": ", 1)[1].startswith("6 of 6 thoughts (100%), ") and "tokens/s" in lines[-1]

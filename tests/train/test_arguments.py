@@ -144,6 +144,26 @@ def test_epochs_become_steps(trainer: dict[str, Any], steps: int) -> None:
     assert arithmetic({**batch, **trainer}, 21, 21, 210, ranks=2).steps == steps
 
 
+# 25 traces on 1 rank in batches of 8: 4 steps an epoch, the last with 1 trace; 10 tokens each
+@pytest.mark.parametrize(
+    ("trainer", "steps", "said"),
+    [
+        ({"num_train_epochs": 4.0}, 16, "16 steps = 1,000 tokens, 4.00 epochs of 25 traces; the last step of an epoch"),
+        ({"max_steps": 6}, 6, "6 steps = 410 tokens, 1.64 epochs of 25 traces; the last step of an epoch has 1 traces"),
+        ({"max_steps": 2}, 2, "2 steps = 160 tokens, 0.64 epochs of 25 traces"),
+        (
+            {"num_train_epochs": 4.0, "dataloader_drop_last": True},
+            12,
+            "12 steps = 960 tokens, 4.00 epochs of 25 traces; 1 traces left out of each epoch by "
+            "trainer.dataloader_drop_last",
+        ),
+    ],
+)
+def test_epochs_and_tokens_count_the_short_last_step(trainer: dict[str, Any], steps: int, said: str) -> None:
+    batches = arithmetic({"per_device_train_batch_size": 8, **trainer}, 25, 25, 250, ranks=1)
+    assert batches.steps == steps and str(batches).splitlines()[1].partition(", ")[2].startswith(said)
+
+
 def test_packed_traces_are_counted_as_what_they_are_packed_into() -> None:
     # 10 traces of 10 tokens in 4 sequences, in batches of 2
     batches = arithmetic({"per_device_train_batch_size": 2, "num_train_epochs": 1}, 10, 4, 100, ranks=1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
-from train.environment import ALLOCATOR, expands_segments, prepare, share_cores
+from train.environment import ALLOCATOR, expands_segments, prepare, share_cores, tells_something
 
 
 @pytest.mark.parametrize(
@@ -49,3 +51,14 @@ def test_segments_of_gpu_memory_grow_unless_the_user_says_otherwise(
 )
 def test_segments_expand_unless_the_user_says_otherwise(environment: dict[str, str], expands: bool) -> None:
     assert expands_segments(environment) is expands
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("Setting accelerator to CPU. If you have GPU or other accelerator, …", False), ("CPU Adam: a fault", True)],
+)
+def test_what_deepspeed_says_of_every_cpu_is_left_out(text: str, shown: bool) -> None:
+    record = logging.LogRecord("DeepSpeed", logging.WARNING, "real_accelerator.py", 213, text, None, None)
+    assert tells_something(record) is shown
+    prepare({}, 8)
+    assert tells_something in logging.getLogger("DeepSpeed").filters

@@ -24,7 +24,7 @@ from runtime.ranks import ALONE
 from runtime.run_folder import RunFolder
 from runtime.seal import COMPLETE
 from tests.train.runs import MODEL, environment, same, weights
-from train import stages
+from train import closing
 from train.export import export_run, main, verify
 from train.merging import check_adapter
 from train.run import Run
@@ -240,5 +240,5 @@ def test_a_refused_export_leaves_the_runs_end_recorded(copy: RunFolder, tmp_path
     recipe = Recipe.model_validate(copy.facts()["recipe"]).changed(export=ExportSection(tolerance=1e-12))
     unconfirmed: Any = SimpleNamespace(confirm=None)
     run = Run(copy, ALONE, NoTracker())
-    refused(lambda: stages.finish(run, recipe, unconfirmed, str(copy.pruned)), "export refused")
+    refused(lambda: closing.finish(run, recipe, unconfirmed, str(copy.pruned)), "export refused")
     assert copy.facts()["finished"] and copy.facts()["verdict"]

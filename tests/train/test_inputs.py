@@ -87,3 +87,11 @@ def test_traces_that_hold_a_problem_that_confirms_are_dropped(tmp_path: Path) ->
 def test_the_steps_follow_from_what_was_prepared(tmp_path: Path) -> None:
     inputs = read(tmp_path, "trainer.max_steps=-1", "trainer.num_train_epochs=2")
     assert inputs.arithmetic.steps == 2 * -(-len(inputs.prepared.rows) // 8)
+
+
+def test_an_engine_that_is_not_installed_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
+    without = tmp_path / "python"
+    without.write_text("#!/bin/sh\n")  # which says no version of vLLM
+    without.chmod(0o755)
+    with pytest.raises(UserError, match="vLLM is not installed there"):
+        read(tmp_path, f"sweep.engine={{name: vllm, python: {without}, gpu_memory_share: 0.3}}")

@@ -91,3 +91,9 @@ def test_control_characters_of_a_model_are_written_out() -> None:
 
 def test_a_missing_thought_says_why() -> None:
     assert thought_cells(GradedThought("a", 0, "budget", 0, "", (), "timed out")) == ["[missing: timed out]", None]
+
+
+def test_a_verdict_in_the_table_is_read_with_what_it_leaves_open() -> None:
+    rows = [row | ({"verdict_at_least": True} if row["budget"] is None else {}) for row in sweep("run", 8, 0.8)]
+    table = sweep_table(rows)
+    assert table.data[0][table.columns.index("verdict")] == "at least PARTIAL; RETURNED undecided"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from recipes.loader import to_yaml
 from recipes.paths import ROOT
 from recipes.schema import Recipe
 from runtime.files import read_rows, write_whole
+from runtime.progress import progress
 from runtime.ranks import environment_without_ranks
 from runtime.run_folder import RunFolder
 
 SCRIPT = ROOT / "launch" / "train.py"
+LOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -63,19 +66,33 @@ def train_shortly(recipe: Recipe, pruned: Path, steps: int, folder: Path) -> Tra
     write_whole(file, to_yaml(short_recipe(recipe, pruned, steps, folder)))
     log = folder.with_name(f"{folder.name}.log")
     with log.open("wb") as out:
-        ended = subprocess.run(
+        process = subprocess.Popen(
             [sys.executable, str(SCRIPT), f"recipe={file}"],
             env=environment_without_ranks(),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
-            check=False,
         )
+        _wait(process, folder, steps)
     done = read(folder, steps, recipe.sweep.deciding_suite.name)
-    if ended.returncode or done is None:
+    if process.returncode or done is None:
         said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         raise UserError(f"train_steps={steps}: the training of {pruned} failed; {log}: {' '.join(said[-2:])[-400:]}")
     return done
+
+
+def _wait(process: subprocess.Popen[bytes], folder: Path, steps: int) -> None:
+    """Until the training in `folder` has ended, while its steps are shown; it does not outlive this process's wait."""
+    try:
+        with progress(f"training in {folder.name}", steps, "steps") as work:
+            while process.poll() is None:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(LOOK_SECONDS)
+                logged = read_rows(RunFolder(folder).metrics)
+                work.advance((logged[-1]["step"] if logged else 0) - work.done)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def read(folder: Path, steps: int, suite: str) -> Trained | None:

@@ -52,9 +52,11 @@ class MetricsHook(Hook):
 
     def __init__(self, run: Run, clock: Clock, guard: Guard, speed: Speedometer) -> None:
         self.run, self.clock, self.guard, self.speed = run, clock, guard, speed
+        self.last_step = 0
 
     def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self.clock.restart()
+        self.last_step = state.global_step
 
     def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if control.should_save or state.global_step >= state.max_steps:
@@ -81,7 +83,10 @@ class MetricsHook(Hook):
         # the Trainer logs a step once, and a resume forgets the rows of steps that are done again
         append_row(self.run.folder.metrics, {"step": state.global_step, **numbers})
         self.run.tracker.log({key: value for key, value in numbers.items() if value is not None}, state.global_step)
-        logs["tokens_per_second"] = numbers["tokens_per_second"]  # for the progress bar, whose turn comes after
+        # for whoever shows them, whose turn comes after
+        logs["tokens_per_second"] = numbers["tokens_per_second"]
+        logs["step_seconds"] = lap["seconds"] / max(1, state.global_step - self.last_step)
+        self.last_step = state.global_step
 
 
 def finite_or_none(value: float) -> float | None:

@@ -23,6 +23,7 @@ from train.hooks.sweep import SweepHook
 from train.hooks.sweep_share import within_share
 from train.hooks.universal import UniversalHook, reads_universal
 from train.inputs import Inputs
+from train.outlook import share_of_sweeps, sweep_seconds
 from train.speed import speedometer
 from train.trainer import RecoveryTrainer
 
@@ -34,18 +35,19 @@ class Hooks:
     preemption: PreemptionHook
     sweeps: SweepHook
     early_stop: EarlyStopHook
+    progress: ProgressHook
     others: tuple[Hook, ...]
 
     def install(self, trainer: RecoveryTrainer) -> None:
         """Hands all hooks to the trainer, in their order."""
-        for hook in in_order((self.preemption, self.sweeps, self.early_stop, *self.others)):
+        for hook in in_order((self.preemption, self.sweeps, self.early_stop, self.progress, *self.others)):
             trainer.add_callback(hook)
 
 
 def make_hooks(
     trainer: RecoveryTrainer, inputs: Inputs, recipe: Recipe, recorder: SweepRecorder, checkpoint: Path | None
 ) -> Hooks:
-    """Sweeps, metrics, checkpoints, preemption, the guard's state and a quiet progress bar."""
+    """Sweeps, metrics, checkpoints, preemption, the guard's state and how far training is."""
     run, clock, preemption = recorder.run, Clock(), PreemptionHook(recorder.run.ranks)
     made = make_sweeps(trainer, inputs.spec, recipe.sweep, recorder, clock)
     sweeps = SweepHook(within_share(made, run, recorder.looks.last_step, recipe.sweep.max_share), recorder, preemption)
@@ -57,11 +59,15 @@ def make_hooks(
     ]
     if trainer.rounds is not None:
         others.append(OnPolicyHook(partial(trainer.rounds.begin, trainer=trainer), preemption))
-    if not trainer.args.disable_tqdm:
-        others.append(ProgressHook())
     if reporters := careful_reporters(trainer):
         others.append(ReportHook(run, reporters, str(recorder.verdict.suite)))
     if checkpoint is not None and reads_universal(checkpoint):
         others.append(UniversalHook(trainer, checkpoint))
     early_stop = EarlyStopHook(recipe.early_stop, run, str(recorder.verdict.suite), sweeps)
-    return Hooks(preemption, sweeps, early_stop, tuple(others))
+
+    def outlook(step_seconds: float) -> str:
+        sweep = sweep_seconds(run.sweep_rows(), recorder.references)
+        return share_of_sweeps(recipe.sweep, recorder.looks.last_step, sweep, step_seconds)
+
+    progress = ProgressHook(recorder.looks.last_step, not trainer.args.disable_tqdm, outlook)
+    return Hooks(preemption, sweeps, early_stop, progress, tuple(others))

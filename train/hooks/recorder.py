@@ -1,4 +1,4 @@
-"""What a sweep becomes: rows, a table in the terminal, and curves in the tracker."""
+"""What a sweep becomes: rows, a line in the terminal, and curves in the tracker."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from eval.numbers.sequences import sweep_error
 from eval.numbers.summary import Row, sweep_rows
-from eval.show.tables import sweep_table
+from eval.show.lines import sweep_line
 from eval.types import SWEEP_KEY, SuiteSweep
 from recipes.sweep import VerdictSection
 from runtime.files import put_rows
@@ -40,7 +40,7 @@ class Looks:
 
 @dataclass(frozen=True)
 class SweepRecorder:
-    """Turns sweeps into rows, a table in the terminal and curves; only rank 0 writes and prints."""
+    """Turns sweeps into rows, a line in the terminal and curves; only rank 0 writes and prints."""
 
     run: Run
     references: References
@@ -60,7 +60,7 @@ class SweepRecorder:
         put_rows(self.run.folder.sweeps, new, SWEEP_KEY)
         self.run.tracker.log_sweep(new, new[0]["step"])
         if new[0]["model"] == "run":
-            print(f"\n{sweep_table(self.run.sweep_rows(), str(self.verdict.suite))}\n", flush=True)
+            print(sweep_line(self.run.sweep_rows(new[0]["step"]), str(self.verdict.suite)), flush=True)
         if self.live is not None:
             self.live.renew()
 

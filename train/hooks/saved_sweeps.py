@@ -24,6 +24,7 @@ from recipes.errors import UserError
 from recipes.paths import ROOT
 from recipes.sweep import SweepSection
 from runtime.files import write_whole
+from runtime.progress import progress
 from runtime.pulse import beat, may_leave
 from runtime.ranks import environment_without_ranks, on_first_rank
 from runtime.run_folder import RunFolder
@@ -33,6 +34,8 @@ from train.hooks.recorder import Cost, SweepRecorder
 from train.hooks.sweep import LiveSweeps, Sweeps
 from train.processes import POLL_SECONDS
 
+LOOK_SECONDS = 5.0
+"""between two looks at how far a sweep has come, each of which reads all its thoughts"""
 ORPHAN_SECONDS = 20.0
 """for a process that is asked to end; then it is killed"""
 
@@ -47,6 +50,14 @@ class Job:
     @property
     def samples(self) -> Path:
         return RunFolder(self.folder / "out" / "weights").samples
+
+    def thoughts(self) -> int:
+        """How many its process has noted so far: the lines of its journals and samples but for their headers."""
+        lines = 0
+        for file in self.samples.glob("*/*.jsonl"):
+            with suppress(FileNotFoundError):  # a journal whose suite has just been finished
+                lines += max(file.read_bytes().count(b"\n") - 1, 0)
+        return lines
 
     @property
     def pid_file(self) -> Path:
@@ -125,9 +136,17 @@ class SavedSweeps(Sweeps):
 
     def _finish(self) -> str:
         while self.running is not None:
-            with suppress(subprocess.TimeoutExpired):
-                self.running[1].wait(POLL_SECONDS)
-            beat()
+            job, process, _ = self.running
+            wanted = sum(len(suite.problems) for suite in self.spec.suites) * self.spec.samples
+            with progress(f"sweep of step {job.step} in a process of its own", wanted, "thoughts") as work:
+                looked = time.monotonic()
+                while process.poll() is None:
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(POLL_SECONDS)
+                    if time.monotonic() - looked > LOOK_SECONDS:
+                        work.advance(job.thoughts() - work.done)
+                        looked = time.monotonic()
+                    beat()
             self.poll()
         return ""
 

@@ -91,7 +91,7 @@ class Estimate:
             "traces": asdict(self.traces),
             "steps": self.batches.steps,
             "global_batch": self.batches.global_batch,
-            "tokens": round(self.batches.steps * self.batches.tokens_per_step),
+            "tokens": self.batches.total_tokens,
             "sweep": asdict(self.sweep),
             "sweep_share": self.sweep_share,
             "foresight": asdict(self.foresight) if self.foresight else None,
@@ -135,7 +135,7 @@ def estimate_run(
     model = _measure(recipe, traces, machine)
     sweep = sweep_cost(recipe.sweep, specs, model.unpruned, batches.steps, machine.ranks)
     memory = _memory(recipe, machine, model, sweep.memory_bytes)
-    tokens = batches.steps * batches.tokens_per_step
+    tokens = batches.total_tokens
     flops = training_flops(model.sizes, tokens, largest_micro_batch(recipe, traces), model.teacher)
     work = Work(tokens, flops, sweep)
     disk = {

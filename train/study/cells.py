@@ -25,6 +25,7 @@ from recipes.loader import to_yaml
 from recipes.paths import ROOT
 from recipes.reading import shown
 from runtime.files import write_whole
+from runtime.progress import progress
 from runtime.ranks import environment_without_ranks
 from runtime.run_folder import RunFolder
 from train.opening import with_new_defaults
@@ -115,16 +116,18 @@ def run_cells(cells: Sequence[Cell], places: Sequence[Slot]) -> list[Outcome]:
     running: list[tuple[Cell, Slot, subprocess.Popen[bytes]]] = []
     ended: list[Outcome] = []
     try:
-        while waiting or running:
-            while waiting and free:
-                cell, place = waiting.popleft(), free.pop(0)
-                running.append((cell, place, _start(cell, place)))
-            time.sleep(LOOK_SECONDS)
-            for entry in [entry for entry in running if entry[2].poll() is not None]:
-                running.remove(entry)
-                free.append(entry[1])
-                ended.append(_ended(entry[0], entry[2].returncode))
-                print(f"{len(ended)} of {len(cells)}: {_line(ended[-1])}", flush=True)
+        with progress("study", len(cells), "runs") as work:
+            while waiting or running:
+                while waiting and free:
+                    cell, place = waiting.popleft(), free.pop(0)
+                    running.append((cell, place, _start(cell, place)))
+                time.sleep(LOOK_SECONDS)
+                for entry in [entry for entry in running if entry[2].poll() is not None]:
+                    running.remove(entry)
+                    free.append(entry[1])
+                    ended.append(_ended(entry[0], entry[2].returncode))
+                    print(f"{len(ended)} of {len(cells)}: {_line(ended[-1])}", flush=True)
+                work.advance(len(ended) - work.done)
     finally:
         for _, place, process in running:
             _ask_to_stop(process, place)

@@ -19,6 +19,7 @@ from recipes.data import DataSection, FormatSection
 from recipes.errors import UserError
 from tests.data_prep import templates
 from tests.data_prep.tokenizers import CLOSE, IM_END, IM_START, THINK, qwen_like
+from tests.runtime.test_progress import every_line
 
 NANO, QWEN = build_tokenizer(), qwen_like()
 FMT = think_format(FormatSection(), QWEN)
@@ -200,3 +201,11 @@ def test_what_the_run_record_keeps_is_json_and_names_no_row(tmp_path: Path) -> N
 
 def test_a_close_inside_is_one_token_everywhere(tmp_path: Path) -> None:
     assert [row.input_ids.count(CLOSE) for row in prepared(tmp_path, ["a", ""]).rows] == [1, 1]
+
+
+def test_traces_and_tokens_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    every_line(monkeypatch)
+    prepared(tmp_path, ["a", "b", "c"])
+    assert "preparing traces: 3 traces read, " in capsys.readouterr().err.splitlines()[-1]

@@ -15,6 +15,7 @@ from eval.engines.slot_attention import SLOTS
 from eval.looping import is_looping
 from eval.protocol import Protocol
 from eval.types import Missing, Request, Thought
+from runtime.progress import progress
 from tests.eval.scripted import FORMAT, by_budget, make_protocol, reference
 from tests.eval.worlds import fresh_nano, nano, nano_format, nano_protocol, nano_requests, rambling
 from tests.prune.models import SHAPE, build
@@ -259,3 +260,11 @@ def test_a_thought_without_memory_even_alone_is_missing() -> None:
     assert {(type(one), one.problem, getattr(one, "reason", "")) for one in found} == {
         (Missing, request.problem, f"out of memory at {tokens} tokens, alone") for request in requests
     }
+
+
+def test_every_token_is_told_to_who_watches() -> None:
+    with progress("sweep", None, "thoughts") as work:
+        thoughts = think(nano(), nano_protocol([32]))
+    written = sum(len(t.thinking_ids) + sum(len(a.answer_ids) for a in t.answers) for t in thoughts.values())
+    # more are fed: the last of the prompt, close and cue, and the end of an answer
+    assert written <= work.tokens <= written + 8 * len(thoughts)

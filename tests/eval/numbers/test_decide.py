@@ -95,7 +95,22 @@ def test_partial_says_whether_returned_is_refuted():
     short, near = _judge((0.1, 0.18, 0.3, 0.42, 0.5), 600), _judge((0.1, 0.28, 0.5, 0.78, 0.88), 100)
     assert (short.word, short.at_least, short.problem_range) == ("PARTIAL", False, None)
     assert (near.word, near.at_least) == ("PARTIAL", True)
-    assert "at least: RETURNED is not refuted" in verdict_line(near)
+    assert verdict_line(near).startswith("at least PARTIAL; RETURNED undecided: ")
+    assert verdict_line(short).startswith("PARTIAL: ")
+
+
+def test_undecided_says_where_returned_is_refuted():
+    low, high = _judge((0.1, 0.13, 0.18, 0.25, 0.3), 20), _judge((0.3, 0.3, 0.4, 0.6, 0.75), 5)
+    assert (low.word, low.at_most) == ("UNDECIDED", True)
+    assert verdict_line(low).startswith("UNDECIDED, at most PARTIAL: ")
+    assert (high.word, high.at_most) == ("UNDECIDED", False)
+
+
+def test_references_that_do_not_differ_are_named_as_why_nothing_is_decided():
+    unpruned, pruned = (model_means((0.3, 0.4, 0.5, 0.6, top), 30, s) for s, top in ((1, 0.7), (2, 0.62)))
+    verdict = _decide(unpruned, unpruned, pruned)
+    assert (verdict.word, verdict.level_share) == ("UNDECIDED", None)
+    assert verdict_line(verdict).endswith("; until both are shown no sweep on this suite can show recovery")
 
 
 def test_few_problems_are_undecided_and_say_how_many_would_decide():

@@ -153,7 +153,8 @@ def test_verdict_and_recovered_fraction_need_both_references():
 
 
 JUDGED = [
-    *("verdict", "verdict_line", "verdict_reasons", "verdict_at_least", "problems_needed", "verdict_error"),
+    *("verdict", "verdict_line", "verdict_reasons", "verdict_at_least", "verdict_at_most"),
+    *("problems_needed", "verdict_error"),
     *("level_share", "gain_share", "recovered_fraction"),
     *("gain_low", "gain_high", "total_low", "total_high"),
 ]

@@ -17,6 +17,7 @@ from prune.surgery import apply_plan
 from recipes.errors import UserError
 from recipes.prune import LaCoPrune
 from tests.prune.models import FAMILIES, IDLE, LAYERS, TOKENS, build
+from tests.runtime.test_progress import every_line
 
 LENGTHS = (11, 7)
 ANYTHING = -1.0
@@ -127,3 +128,11 @@ def test_bounds_outside_the_model_are_refused_without_weights(keys: dict[str, An
 
 def test_without_a_number_of_layers_one_merge_is_counted() -> None:
     assert (laco(layers_merged=4).count, laco(layers=2).count) == (3, 2)
+
+
+def test_the_walk_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    every_line(monkeypatch)
+    choose(build("llama"), layers_merged=2, interval=2, threshold=ANYTHING)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("merges tried: ")]
+    # from layer 4 down to 1 there are four places; each merge goes two further
+    assert [line.split(": ")[1].split(",")[0] for line in lines if "tokens/s" in line][-1] == "4 of 4 places (100%)"

@@ -18,6 +18,7 @@ from prune.surgery import apply_plan
 from recipes.errors import UserError
 from recipes.prune import PerplexityPrune
 from tests.prune.models import FAMILIES, IDLE, LAYERS, TOKENS, build
+from tests.runtime.test_progress import every_line
 
 PADDED = 3
 """tokens of the second row of the second batch that are padding"""
@@ -134,3 +135,11 @@ def test_broken_weights_are_named() -> None:
 def test_removing_everything_is_refused(count: int) -> None:
     with pytest.raises(UserError, match=f"{count} of 6 layers"):
         Perplexity(PerplexityPrune(method="perplexity", layers=count)).check(LAYERS)
+
+
+def test_layers_and_batches_are_counted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    every_line(monkeypatch)
+    Perplexity(PerplexityPrune(method="perplexity", layers=2)).choose(build("llama"), batches())
+    said = capsys.readouterr().err
+    assert "layers chosen by the loss: 2 of 2 layers (100%)" in said
+    assert f"losses without one of {LAYERS} blocks more: 2 of 2 batches (100%)" in said

@@ -18,7 +18,7 @@ from tests.runtime.threads import together
 from tests.train.runs import rows, run_here, run_in, same, small, untimed, weights
 from train.hooks.metrics import Clock
 from train.hooks.recorder import Looks, SweepRecorder
-from train.hooks.saved_sweeps import SavedSweeps
+from train.hooks.saved_sweeps import Job, SavedSweeps
 from train.references import References
 
 VLLM_PYTHON = os.environ.get("CHAINMEND_VLLM_PYTHON", "")
@@ -153,3 +153,13 @@ def test_an_endpoint_does_not_serve_what_is_trained(tmp_path: Path, cache: Path)
 def test_background_and_devices_are_keys_of_a_sweep() -> None:
     sweep = load_recipe(["recipe=lora_recovery.yaml", BACKGROUND, "sweep.devices='6,7'"]).recipe.sweep
     assert (sweep.background, sweep.devices) == (True, "6,7")
+
+
+def test_the_thoughts_of_a_job_are_counted_in_its_journals_and_samples(tmp_path: Path) -> None:
+    job = Job(tmp_path, 2)
+    assert job.thoughts() == 0
+    for name, lines in (("chain/run-000002.jsonl", 4), ("knowledge/run-000002.jsonl.journal-0.jsonl", 2)):
+        file = job.samples / name
+        file.parent.mkdir(parents=True)
+        file.write_text("{}\n" * lines + "{")  # a header, thoughts, and the one that is being written
+    assert job.thoughts() == 3 + 1

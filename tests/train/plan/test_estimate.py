@@ -33,7 +33,7 @@ def test_traces_that_are_not_here_are_asked_for(tmp_path: Path) -> None:
 
 def test_hours_come_from_a_speed_that_the_user_has_measured() -> None:
     eight = [*FULL, "trainer.per_device_train_batch_size=8"]
-    tokens = 120 * 8 * 2 * 50  # steps, traces of a rank, ranks, tokens per trace
+    tokens = (17 * 100 + 16) * 50  # 120 steps of 16: 17 epochs of 7, whose last step is short, and one more; per trace
     by_tokens = estimate_run(eight, {**COUNTS, "gpus": 2, "tokens_per_second": 100})  # of all ranks
     by_flops = estimate_run(eight, {**COUNTS, "gpus": 2, "flops_per_second": 1e9})  # of one
     assert by_tokens.hours.training == pytest.approx(tokens / 100 / 3600)

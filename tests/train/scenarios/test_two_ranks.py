@@ -64,7 +64,7 @@ def test_a_sharded_sweep_equals_that_of_one_rank(run: str, recipe: str, request:
 def test_nothing_is_printed_twice(run: str, request: pytest.FixtureRequest) -> None:
     folder: Path = request.getfixturevalue(run)
     lines = ours((folder.parent / "out.txt").read_text())
-    once = [line for line in lines if line.startswith(("data ", "batch ", "step 4", "export "))]
+    once = [line for line in lines if line.startswith(("data ", "batch ", "step 4, ", "export "))]
     assert len(once) == len(set(once)) == 4
 
 

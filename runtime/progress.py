@@ -1,0 +1,281 @@
+"""How far long work is, for whoever watches: bars on a terminal, a plain line now and then anywhere else.
+
+    with progress("sweep of the pruned model on math", len(requests), "thoughts") as work:
+        for request in requests:
+            ...
+            work.advance()
+
+Tokens are counted by the same `runtime.pulse.beat` that says that the process is alive, and belong to the innermost
+work that is open, so what decodes or measures need not know who watches. All is shown on standard error: standard
+output keeps what a command was asked for. Only the first rank shows anything. Nothing is drawn by a thread of its own:
+processes that are forked meanwhile could inherit its lock.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol, TextIO, TypeVar
+
+from recipes.terminal import PlainStream, plain
+from runtime.pulse import PULSE
+
+FRAME_SECONDS = 0.25
+WIDE = 100
+"""columns of a terminal from which on there is room for a drawn bar beside its words"""
+LINE_SECONDS = 30.0
+LINE_SHARE = 0.05
+"""a line is due after so many seconds, and later after this share of what the work has taken so far"""
+
+Piece = TypeVar("Piece")
+
+
+class Work:
+    """A piece of work that is under way: `done` of `total` pieces (None: not known), `unit` being what a piece is.
+
+    first: pieces that were done before it began, as where it resumes; they say nothing about its speed. note: what else
+    is worth a word now, such as a loss; in place of the tokens' speed.
+    """
+
+    def __init__(self, title: str, total: int | None, unit: str, first: int = 0) -> None:
+        self.title, self.total, self.unit, self.first = plain(title), total, unit, first
+        self.done, self.tokens, self.note = first, 0, ""
+        self.began = time.monotonic()
+
+    def advance(self, pieces: int = 1) -> None:
+        """Counts pieces that are done."""
+        self.done += pieces
+        WATCHED.shown.show(self)
+
+    def reach(self, stage: str) -> None:
+        """Says which stage begins, of work whose pieces are stages; the one before is done."""
+        self.done, self.note = self.done + bool(self.note), stage
+        WATCHED.shown.show(self)
+
+    def told(self, now: float) -> str:
+        """As in `12 of 50 thoughts (24 %), 812 tokens/s, 1:35 left`; what is not known is left out."""
+        seconds = now - self.began
+        parts = [f"{self.done:,} {self.unit}"]
+        if self.total:
+            share = min(self.done / self.total, 1.0)
+            parts = [f"{self.done:,} of {self.total:,} {self.unit} ({share:.0%})"]
+        if self.note:
+            parts.append(plain(self.note))
+        elif self.tokens and seconds > 0:
+            parts.append(f"{self.tokens / seconds:,.0f} tokens/s")
+        return ", ".join([*parts, self.left(now)])
+
+    def left(self, now: float) -> str:
+        """`1:35 left`, or `0:20 so far` where nothing tells how much that is of the whole."""
+        seconds, done = now - self.began, self.done - self.first
+        if self.total and done > 0:
+            return f"{clock(max(self.total - self.done, 0) * seconds / done)} left"
+        return f"{clock(seconds)} so far"
+
+
+def clock(seconds: float) -> str:
+    """`1:35`, or `2:01:35` from an hour on."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class Shown(Protocol):
+    """Where work is shown, from the opening of the outermost piece to its end."""
+
+    def open(self, work: Work) -> None: ...
+
+    def show(self, work: Work) -> None:
+        """May be called as often as there is news; it draws as often as is worth it."""
+
+    def close(self, work: Work) -> None: ...
+
+
+class Nowhere:
+    """On other ranks."""
+
+    def open(self, work: Work) -> None: ...
+
+    def show(self, work: Work) -> None: ...
+
+    def close(self, work: Work) -> None: ...
+
+
+class Lines:
+    """One plain line per piece of work after half a minute, and again now and then; nothing of what is over sooner."""
+
+    def __init__(self, stream: TextIO, now: Callable[[], float] = time.monotonic) -> None:
+        self.stream, self.now = stream, now
+        self.said: dict[Work, float] = {}
+
+    def open(self, work: Work) -> None:
+        self.said[work] = self.now()
+
+    def show(self, work: Work) -> None:
+        now = self.now()
+        if now - self.said[work] >= LINE_SECONDS + LINE_SHARE * (now - work.began):
+            self.said[work] = now
+            with suppress(OSError):  # a log on a full disk, or a reader that has gone: what only watches stops no work
+                self.stream.write(f"{work.title}: {work.told(now)}\n")
+                self.stream.flush()
+
+    def close(self, work: Work) -> None:
+        del self.said[work]
+
+
+class Bars:
+    """A bar per piece of work below what the command prints, gone when it is over. `stream` is a terminal."""
+
+    def __init__(self, stream: TextIO, now: Callable[[], float] = time.monotonic) -> None:
+        from rich.console import Console  # not needed where nobody watches
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self.now, self.drawn = now, 0.0
+        self.console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        words = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[told]}", markup=False)
+        drawn = [BarColumn(bar_width=24)] if self.console.width >= WIDE else []
+        self.bars = Progress(words[0], *drawn, words[1], console=self.console, auto_refresh=False)
+        self.live: Any = None
+        self.tasks: dict[Work, Any] = {}
+        self.before: tuple[TextIO, TextIO] | None = None
+
+    def open(self, work: Work) -> None:
+        told = work.told(self.now())
+        self.tasks[work] = self.bars.add_task(work.title, total=work.total, completed=work.done, told=told)
+        if self.before is None:
+            self.before = sys.stdout, sys.stderr
+            # What goes to a file must not come to the terminal.
+            sys.stdout, sys.stderr = (self._above(stream) for stream in self.before)
+            self.draw()
+        else:
+            self.live.refresh()
+
+    def _above(self, stream: TextIO) -> Any:
+        return Above(stream, self) if stream.isatty() else stream
+
+    def show(self, work: Work) -> None:
+        now = self.now()
+        if now - self.drawn >= FRAME_SECONDS:
+            self.drawn = now
+            self.bars.update(self.tasks[work], completed=work.done, told=work.told(now))
+            self.live.refresh()
+
+    def close(self, work: Work) -> None:
+        self.bars.remove_task(self.tasks.pop(work))
+        if self.tasks or self.before is None:
+            return
+        self.hide()
+        above, (sys.stdout, sys.stderr) = (sys.stdout, sys.stderr), self.before
+        for stream in above:
+            if isinstance(stream, Above):
+                stream.end()
+
+    def draw(self) -> None:
+        """Draws the bars below what was printed last. The cursor stays visible: a process that is killed could not give
+        it back."""
+        from rich.live import Live
+
+        # A new one each time: it would go up over as many lines as it drew before it was hidden. It redirects nothing,
+        # as `Above` does that; rich would read colours in what models say.
+        self.live = Live(
+            console=self.console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            get_renderable=self.bars.get_renderable,
+        )
+        self.live.start(refresh=True)
+        self.console.show_cursor(True)
+
+    def hide(self) -> None:
+        """Takes the bars away."""
+        self.live.stop()
+
+
+class Above:
+    """A terminal's stream whose lines come above the bars, which are drawn again below them.
+
+    They are written to the stream itself, where whoever else keeps or cleans what is printed finds them (W&B,
+    `recipes.terminal.PlainStream`).
+    """
+
+    def __init__(self, stream: TextIO, bars: Bars) -> None:
+        self._stream, self._bars, self._rest, self._process = stream, bars, "", os.getpid()
+
+    def write(self, text: str) -> int:
+        if os.getpid() != self._process:  # a fork has no bars, and must not wait for their lock
+            return self._stream.write(text)
+        lines, end, self._rest = (self._rest + text).rpartition("\n")
+        if end:
+            self._bars.hide()
+            self._stream.write(lines + end)
+            self._stream.flush()
+            self._bars.draw()
+        return len(text)
+
+    def end(self) -> None:
+        """Writes what is no whole line yet, once the bars are gone."""
+        self._stream.write(self._rest)
+        self._rest = ""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class Watched:
+    """The work of this process that is open, outermost first, and where it is shown."""
+
+    def __init__(self) -> None:
+        self.works: list[Work] = []
+        self.shown: Shown = Nowhere()
+
+    def hear(self, tokens: int) -> None:
+        """At a beat of the pulse."""
+        if self.works:
+            self.works[-1].tokens += tokens
+            self.shown.show(self.works[-1])
+
+
+WATCHED = Watched()
+"""of this process, as its pulse and its terminal are"""
+
+
+def where() -> Shown:
+    """Nowhere on ranks that do not speak, bars on a terminal, else lines."""
+    if os.environ.get("RANK", "0") != "0":
+        return Nowhere()
+    if is_terminal(sys.stderr):
+        return Bars(sys.stderr.below if isinstance(sys.stderr, PlainStream) else sys.stderr)
+    return Lines(sys.stderr)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a bar can be drawn there."""
+    return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+
+
+@contextmanager
+def progress(title: str, total: int | None, unit: str, first: int = 0) -> Iterator[Work]:
+    """Shows a piece of work while the context lasts; see `Work`. Inside another one it has a bar of its own below."""
+    if not WATCHED.works:
+        WATCHED.shown, PULSE.heard = where(), WATCHED.hear
+    work = Work(title, total, unit, first)
+    WATCHED.works.append(work)
+    WATCHED.shown.open(work)
+    try:
+        yield work
+    finally:
+        WATCHED.shown.close(work)
+        WATCHED.works.remove(work)
+
+
+def counted(pieces: Iterable[Piece], title: str, total: int | None, unit: str) -> Iterator[Piece]:
+    """The pieces, each counted once what follows it is done."""
+    with progress(title, total, unit) as work:
+        for piece in pieces:
+            yield piece
+            work.advance()
