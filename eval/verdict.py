@@ -18,6 +18,7 @@ by it. Either all rows have one, the same for all rows of a problem, or none has
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -29,7 +30,7 @@ from pydantic import ValidationError
 
 from data_prep.traces.rows import jsonl_rows
 from eval.given_votes import add_majority
-from eval.logs.read import FORM, log_rows, named_log
+from eval.logs.read import FORM, complete_rows, named_log
 from eval.numbers import gains
 from eval.numbers.decide import Verdict, decide, verdict_line
 from eval.numbers.fractions import share_row
@@ -245,7 +246,10 @@ def read_arguments(paths: Sequence[str], metric: str | None) -> tuple[dict[str, 
     """
     logs = [log for argument in paths if (log := named_log(argument))]
     if logs and len(logs) == len(paths):
-        grades, groups = graded(log_rows(logs, metric))
+        rows, lost = complete_rows(logs, metric)
+        if lost:
+            print(f"{lost} thoughts are left out, which some of these logs do not have", file=sys.stderr)
+        grades, groups = graded(rows)
         if not grades:
             raise UserError(f"{', '.join(paths)}: no graded answers in these logs")
         return in_order(grades, "the logs"), groups

@@ -221,11 +221,11 @@ def spent_figure(runs: Sequence[Finished], panels: Sequence[str]) -> Figure | No
 
 def layers_figure(runs: Sequence[Finished], panels: Sequence[str]) -> Figure | None:
     """Accuracy at the largest budget on every suite by layers removed, pruned and recovered; means where runs share a
-    number. None where the runs' plans remove one number of layers."""
+    number. None where the runs' plans remove one number of layers, or none."""
     by_layers: dict[int, list[Finished]] = {}
     for run in runs:
         removed = (run.record.get("prune_plan") or {}).get("removed")
-        if removed is not None:
+        if removed:  # a plan that only narrows layers removes none
             by_layers.setdefault(len(removed), []).append(run)
     if len(by_layers) < 2:
         return None

@@ -10,7 +10,7 @@ import numpy as np
 
 from eval.comparing.finished import Finished
 from eval.comparing.grades import Grades
-from eval.logs.read import Log, log_rows
+from eval.logs.read import Log, check_budgets, log_rows
 from eval.numbers.gains import base, gain_row, level
 from eval.numbers.statistics import ERROR, accuracy_interval
 from eval.numbers.summary import Row
@@ -24,26 +24,19 @@ def grades_of(logs: Sequence[Log], metric: str | None) -> tuple[dict[str, Grades
 
     UserError where names have different budgets, where a budget is given twice, or where no problem is left.
     """
-    names = list(dict.fromkeys(log.model for log in logs))
-    budgets = {name: sorted(log.budget for log in logs if log.model == name) for name in names}
-    first = names[0]
-    for name, of_name in budgets.items():
-        if len(set(of_name)) < len(of_name):
-            raise UserError(f"{name}: a budget is given twice ({of_name}); each log has a budget of its own")
-        if of_name != budgets[first]:
-            raise UserError(f"{name} has logs at {of_name}, {first} at {budgets[first]}; compare at the same budgets")
+    budgets = check_budgets(logs)
     right: defaultdict[tuple[str, str], defaultdict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
     for _, row in log_rows(logs, metric):
         right[row["model"], row["problem"]][row["budget"]].append(row["correct"])
     found, said = {}, []
-    for name, of_name in budgets.items():
-        at_all = {problem: by for (of, problem), by in right.items() if of == name and len(by) == len(of_name)}
+    for name in dict.fromkeys(log.model for log in logs):
+        at_all = {problem: by for (of, problem), by in right.items() if of == name and len(by) == len(budgets)}
         lost = sum(of == name for of, _ in right) - len(at_all)
         said += [f"{name}: {lost} problems are left out, which some of its logs do not have"] if lost else []
         if not at_all:
             raise UserError(f"{name}: its logs have no problem in common")
-        means = np.array([[np.mean(by[budget]) for budget in of_name] for by in at_all.values()], dtype=np.float64)
-        found[name] = Grades(tuple(at_all), tuple(of_name), means, None)
+        means = np.array([[np.mean(by[budget]) for budget in budgets] for by in at_all.values()], dtype=np.float64)
+        found[name] = Grades(tuple(at_all), tuple(budgets), means, None)
     return found, said
 
 

@@ -24,7 +24,7 @@ MEASURED_BY = (
 )
 """keys of `sweep` that a protocol's hash covers, as it does the engine, the suite and the thinking format"""
 
-UNRECORDED = "the suite's problems, or the versions of engine or grader"
+UNRECORDED = "the suite's problems, or the versions of engine or grader, differ"
 
 
 def check_protocols(runs: Sequence[Finished]) -> None:
@@ -53,14 +53,14 @@ def _refusal(first: Finished, other: Finished, model: str) -> str:
     rules = {run.name: _rules(run.record, run.suite) for run in (first, other)}
     known = all(rules.values()) and first.name != other.name
     found = [
-        f"{key} {' / '.join(str(values[run.name]) for run in (first, other))}"
+        f"{key} {values[other.name]} instead of {values[first.name]}"
         for key, values in (differing(rules).items() if known else ())
     ]
     if first.budgets != other.budgets and not found:
-        found = [f"budgets {list(first.budgets)} / {list(other.budgets)}"]
+        found = [f"budgets {list(other.budgets)} instead of {list(first.budgets)}"]
     return (
         f"{whose} was not measured by the protocol of {first.name} on {first.suite}: "
-        f"{'; '.join(found) or UNRECORDED} differ; compare runs of one protocol, or repeat one of them with the "
+        f"{'; '.join(found) or UNRECORDED}; compare runs of one protocol, or repeat one of them with the "
         "other's keys"
     )
 

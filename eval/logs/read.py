@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,27 @@ def named_log(argument: str) -> Log | None:
     """The log that an argument NAME@BUDGET=FILE names; None for an argument of another form."""
     match = re.fullmatch(r"([^@=]+)@(\d{1,9})=(.+)", argument, re.ASCII)
     return Log(match[1], int(match[2]), Path(match[3])) if match else None
+
+
+def check_budgets(logs: Sequence[Log]) -> list[int]:
+    """The budgets of all models, increasing. UserError where models have different ones, or one twice."""
+    names = list(dict.fromkeys(log.model for log in logs))
+    budgets = {name: sorted(log.budget for log in logs if log.model == name) for name in names}
+    first = names[0]
+    for name, of_name in budgets.items():
+        if len(set(of_name)) < len(of_name):
+            raise UserError(f"{name}: a budget is given twice ({of_name}); each log has a budget of its own")
+        if of_name != budgets[first]:
+            raise UserError(f"{name} has logs at {of_name}, {first} at {budgets[first]}; compare at the same budgets")
+    return budgets[first]
+
+
+def complete_rows(logs: Sequence[Log], metric: str | None) -> tuple[list[tuple[str, dict[str, Any]]], int]:
+    """`log_rows` of the thoughts that a model has at all its budgets, and how many it has at some of them alone."""
+    budgets, rows = check_budgets(logs), list(log_rows(logs, metric))
+    at = Counter((row["model"], row["problem"], row["sample"]) for _, row in rows)
+    kept = [(place, row) for place, row in rows if at[row["model"], row["problem"], row["sample"]] >= len(budgets)]
+    return kept, sum(times < len(budgets) for times in at.values())
 
 
 def log_rows(logs: Iterable[Log], metric: str | None) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -93,7 +93,7 @@ def markdown(text: str) -> str:
 
 def as_latex(table: Table) -> str:
     """A `tabular` with its title as the caption; needs no package."""
-    lines = [" & ".join(map(latex, line)) + r" \\" for line in (table.heads, *table.lines)]
+    lines = [_latex_line(line) for line in (table.heads, *table.lines)]
     body = [r"\hline", lines[0], r"\hline", *lines[1:], r"\hline"]
     return "\n".join(
         [
@@ -105,6 +105,12 @@ def as_latex(table: Table) -> str:
             r"\end{table}",
         ]
     )
+
+
+def _latex_line(cells: Sequence[str]) -> str:
+    """After the end of a line LaTeX takes a bracket or a star as its argument: an empty group keeps them apart."""
+    line = " & ".join(map(latex, cells))
+    return ("{}" if line[:1] in ("[", "*") else "") + line + r" \\"
 
 
 def latex(text: str) -> str:

@@ -238,11 +238,20 @@ def test_logs_of_other_tools_are_judged(capsys):
     assert (report["models"]["run"]["samples"], report["models"]["run"]["level"]) == (2, 0.5)
 
 
+def test_thoughts_that_a_log_lacks_are_left_out_and_counted(capsys):
+    # the archive has two epochs, the json log one
+    main([f"run@8={GOLDEN / 'small.eval'}", f"run@16={GOLDEN / 'small.json'}", "--json"])
+    said = capsys.readouterr()
+    assert json.loads(said.out)["models"]["run"]["samples"] == 1
+    assert said.err == "3 thoughts are left out, which some of these logs do not have\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["mine@8=LOG"], "model='mine', allowed are unpruned, pruned, run"),
-        (["run@8=LOG", "run@8=LOG"], "budget 8 of model run is given twice"),
+        (["run@8=LOG", "run@8=LOG"], "run: a budget is given twice"),
+        (["run@8=LOG", "run@16=LOG", "pruned@8=LOG"], "pruned has logs at .8., run at .8, 16.; compare at the same"),
         (["run@8=LOG", "rows.jsonl"], "give one JSON Lines file"),
         (["rows.jsonl", "metric=acc"], "metric=NAME"),
     ],

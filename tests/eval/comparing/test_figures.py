@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from eval.comparing.figures import MOST_NAMED, colours, comparable, curves_figure, figures, joint_curves
+from eval.comparing.figures import MOST_NAMED, colours, comparable, curves_figure, figures, joint_curves, layers_figure
 from eval.comparing.finished import read_run
 from eval.show.curves import AXES, SPENT
 from tests.eval.comparing.made_runs import PLAN, made_run, read_made
@@ -81,6 +81,11 @@ def test_suites_by_layers_removed(tmp_path):
         pytest.approx((0.95, 0.2, 0.2)),
         pytest.approx((0.95, 0.7, 0.7)),
     ]
+
+
+def test_a_plan_that_only_narrows_layers_has_no_place_among_layers_removed(tmp_path):
+    runs = [_with_suites(tmp_path / "a", "chain"), _with_suites(tmp_path / "b", "chain", removed=())]
+    assert layers_figure(runs, ["chain"]) is None
 
 
 @pytest.mark.parametrize("axis", ["spent", "total"])

@@ -1,5 +1,7 @@
 """Runs of several protocols are refused, with what differs."""
 
+from dataclasses import replace
+
 import pytest
 
 from eval.comparing.protocols import check_protocols
@@ -28,10 +30,13 @@ def test_one_protocol_passes(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"samples": 4, "temperature": 1.0}, "sweep.samples 2 / 4; sweep.temperature 0.6 / 1.0 differ"),
-        ({"engine": {"name": "vllm"}}, "sweep.engine hf / vllm differ"),
-        ({"suites": [{"name": "chain", "size": 80}]}, "suite.size 40 / 80 differ"),
-        ({"w": "2"}, "the suite's problems, or the versions of engine or grader differ"),
+        (
+            {"samples": 4, "temperature": 1.0},
+            "sweep.samples 4 instead of 2; sweep.temperature 1.0 instead of 0.6; compare",
+        ),
+        ({"engine": {"name": "vllm"}}, "sweep.engine vllm instead of hf; compare"),
+        ({"suites": [{"name": "chain", "size": 80}]}, "suite.size 80 instead of 40; compare"),
+        ({"w": "2"}, "the suite's problems, or the versions of engine or grader, differ; compare"),
     ],
 )
 def test_what_differs_is_named(tmp_path, changed, says):
@@ -42,9 +47,16 @@ def test_what_differs_is_named(tmp_path, changed, says):
     assert says in str(refused.value)
 
 
+def test_a_reference_of_another_protocol_is_named(tmp_path):
+    run = read_made(tmp_path / "one", _record())
+    rows = tuple(row | ({"protocol": "old"} if row["model"] == "pruned" else {}) for row in run.rows)
+    with pytest.raises(UserError, match="the pruned model of one was not measured by the protocol of one on chain"):
+        check_protocols([replace(run, rows=rows)])
+
+
 def test_budgets_are_named_without_a_record(tmp_path):
     runs = [read_made(tmp_path / "one"), read_made(tmp_path / "two", budgets=(8, 16))]
-    with pytest.raises(UserError, match=r"budgets \[8, 16, 32, 64, 128\] / \[8, 16\] differ"):
+    with pytest.raises(UserError, match=r"budgets \[8, 16\] instead of \[8, 16, 32, 64, 128\]; compare"):
         check_protocols(runs)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.logs.read import Log, log_rows, named_log, read_log
+from eval.logs.read import Log, check_budgets, complete_rows, log_rows, named_log, read_log
 from recipes.errors import UserError
 from tests.eval.logs.golden_files import GOLDEN
 
@@ -26,6 +26,13 @@ def test_the_tool_is_told_by_the_contents(file, thoughts):
 def test_an_argument_names_model_budget_and_file():
     assert named_log("my run@1024=logs/a=b.eval") == Log("my run", 1024, Path("logs/a=b.eval"))
     assert [named_log(text) for text in ("runs/a", "a=b", "@8=x", "a@x=y", "a@8=", "a@-1=x")] == [None] * 6
+
+
+def test_thoughts_that_are_not_there_at_every_budget_are_counted():
+    logs = [Log("run", 8, GOLDEN / "small.eval"), Log("run", 16, GOLDEN / "small.json")]
+    rows, lost = complete_rows(logs, None)
+    assert lost == 3 and {row["sample"] for _, row in rows} == {0} and len(rows) == 2 * 3
+    assert check_budgets(logs) == [8, 16]
 
 
 def test_rows_have_the_keys_of_the_verdict():

@@ -65,6 +65,11 @@ def test_latex_escapes_what_it_would_read():
     ]
 
 
+def test_a_line_of_latex_never_begins_with_an_argument_of_the_one_before():
+    lines = as_latex(Table("t", ("a",), (("[1]",), ("*",), ("b[1]",)))).splitlines()
+    assert lines[6:9] == [r"{}[1] \\", r"{}* \\", r"b[1] \\"]
+
+
 def test_csv_is_read_back_with_every_digit():
     rows = [{"run": 'a "quoted", name', "p": 1 / 3}, {"run": "two\nlines", "p": None, "more": 1e-12}]
     read = list(csv.DictReader(io.StringIO(as_csv(rows))))
