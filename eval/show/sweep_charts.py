@@ -64,13 +64,13 @@ def along(rows: Sequence[Row], suite: str, axis: Axis) -> Chart | None:
         _line(f"recovered, step {step}", at_step(rows, "run", suite, step)[0], axis, between(PALE, DEEP, index, 14))
         for index, step in enumerate(earlier)
     ]
-    series += [
-        Series("unpruned", _points(newest(rows, "unpruned", suite)[0], axis), UNPRUNED, "solid", 3.4, "square"),
+    series += [  # the unpruned model is broad, so that it shows below a run that equals it
+        Series("unpruned", _points(newest(rows, "unpruned", suite)[0], axis), UNPRUNED, "solid", 6.0, "square"),
         Series("pruned", _points(newest(rows, "pruned", suite)[0], axis), PRUNED, "dashed", 2.6, "triangle"),
     ]
     if swept:
         points = _points(at_step(rows, "run", suite, swept[-1])[0], axis)
-        series.append(Series(f"recovered, step {swept[-1]}", points, RUN, "solid", 3.0))
+        series.append(Series(f"recovered, step {swept[-1]}", points, RUN, "solid", 2.6))
     shown = tuple(each for each in series if each.points)
     if not shown:
         return None
