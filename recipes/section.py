@@ -1,4 +1,4 @@
-"""What every section of a recipe is."""
+"""The base class of every section of a recipe."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ class Section(BaseModel):
     def changed(self, **values: Any) -> Self:
         """A copy with other `values`, checked as a recipe is (`model_copy` would take anything).
 
-        pydantic.ValidationError where one is not allowed, or does not go with the others.
+        pydantic.ValidationError if one is not allowed, or does not go with the others.
         """
         return self.model_validate({**dict(self), **values})

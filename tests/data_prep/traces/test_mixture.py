@@ -122,5 +122,5 @@ def test_a_part_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_a_mixture_without_an_end_is_refused() -> None:
-    with pytest.raises(ValueError, match="never ends by itself; give a size"):
+    with pytest.raises(ValueError, match="never ends by itself; set size"):
         mixture(1, when_exhausted="repeat")
