@@ -27,7 +27,7 @@ class Section(BaseModel):
     (`recipes.aliases`)"""
 
     switches: ClassVar[Mapping[str, tuple[str, str, str]]] = {}
-    """names that are true or false for one value of a key: (our key, its value where true, its value where false and it
+    """names that are true or false for one value of a key: (our key, its value if true, its value if false and it
     had that value)"""
 
     def changed(self, **values: Any) -> Self:

@@ -14,7 +14,7 @@ Tag = Annotated[str, Field(min_length=1, max_length=64)]  # W&B accepts no other
 
 class WandbSection(Section):
     mode: Literal["auto", "online", "offline", "disabled"] = Field(
-        default="auto", description="auto: WANDB_MODE, else online where W&B finds a key, else offline"
+        default="auto", description="auto: WANDB_MODE, else online if W&B finds a key, else offline"
     )
     project: str | None = Field(default=None, description="W&B project; default: WANDB_PROJECT, else chainmend")
     entity: str | None = Field(default=None, description="W&B team or user; default: WANDB_ENTITY, else the key's own")

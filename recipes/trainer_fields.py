@@ -130,7 +130,7 @@ OWNED: dict[str, str] = {
     "fp16_full_eval": "use model.dtype", "max_length": "use data.max_length_tokens", "seed": "use seed",
     "data_seed": "use seed", "model_init_kwargs": "use the model section",
     "trust_remote_code": "use model.trust_remote_code",
-    "use_cpu": "the machine decides: a GPU is used where there is one",
+    "use_cpu": "the machine decides: a GPU is used if there is one",
     "local_rank": "the launcher sets it", "ddp_backend": "the machine decides", "fsdp": _FSDP, "fsdp_config": _FSDP,
     "parallelism_config": _FSDP, "dataset_kwargs": _LABELS, "dataset_text_field": _LABELS,
     "completion_only_loss": _LABELS, "assistant_only_loss": _LABELS, "label_names": _LABELS,

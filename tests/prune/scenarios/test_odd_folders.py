@@ -155,17 +155,17 @@ KINDS: dict[str, tuple[str, Spoil, str]] = {
     # files
     "no weights": ("llama", gone(FILE), "there are no weights"),
     "pickled weights": ("llama", moved(FILE, "pytorch_model.bin"), "pickled weights are not read"),
-    "a file of llama.cpp": ("llama", moved(FILE, "model-q4.gguf"), "a file of llama.cpp"),
+    "a file of llama.cpp": ("llama", moved(FILE, "model-q4.gguf"), "a llama.cpp file"),
     "another file name": ("llama", moved(FILE, "weights.safetensors"), "rename it to model.safetensors"),
     "a checkpoint of DeepSpeed": (
         "llama",
         both(gone(FILE), text("zero_to_fp32.py", "")),
-        "a checkpoint of DeepSpeed in shards",
+        "a sharded DeepSpeed checkpoint",
     ),
     "an adapter alone": (
         "llama",
         both(gone(CONFIG), moved(FILE, "adapter_model.safetensors"), text("adapter_config.json", "{}")),
-        "only an adapter lies there",
+        "has only an adapter",
     ),
     "an adapter beside full weights": ("llama", text("adapter_config.json", "{}"), "would attach that adapter"),
     "weights cut short": ("llama", cut_short(FILE, 4000), "truncated or damaged"),
@@ -179,7 +179,7 @@ KINDS: dict[str, tuple[str, Spoil, str]] = {
     "shards without an index": (
         "llama",
         of_shards(lambda folder, _: (folder / "model.safetensors.index.json").unlink()),
-        "is listed in no model.safetensors.index.json",
+        "is not listed in any model.safetensors.index.json",
     ),
     "a shard too few": ("llama", of_shards(lambda _, files: files[0].unlink()), "which is missing; copy it again"),
     "a shard too many": (
@@ -191,9 +191,9 @@ KINDS: dict[str, tuple[str, Spoil, str]] = {
     # numbers
     "not a number": ("llama", value(UP, float("nan")), "1 tensors hold numbers that are not finite"),
     "infinity": ("llama", value(UP, float("inf")), f"the first is {UP}"),
-    "a layer of zeros": ("llama", zero(".layers.2."), "layer 2 is zero throughout"),
-    "an embedding of zeros": ("llama", zero("embed_tokens"), "model.embed_tokens.weight is zero throughout"),
-    "a head of zeros": ("llama", zero("lm_head"), "lm_head.weight is zero throughout"),
+    "a layer of zeros": ("llama", zero(".layers.2."), "layer 2 is all zero"),
+    "an embedding of zeros": ("llama", zero("embed_tokens"), "model.embed_tokens.weight is all zero"),
+    "a head of zeros": ("llama", zero("lm_head"), "lm_head.weight is all zero"),
     # the plan
     "a plan of another model": ("llama", plan_of(LAYERS, 5), "the plan keeps 5 of 6 layers, but the weights have 4"),
     "a damaged plan": ("llama", text("prune_plan.json", "{"), "prune_plan.json: not a prune plan"),
@@ -264,9 +264,9 @@ NOTES: dict[str, tuple[str, Spoil, str]] = {
     "equal layers": (
         "llama",
         weights(lambda all: {**all, **{n.replace(".0.", ".2."): v.clone() for n, v in all.items() if ".0." in n}}),
-        "layers 0 and 2 are the same bits",
+        "layers 0 and 2 have identical bits",
     ),
-    "a layer that adds nothing": ("llama", zero("2.mlp.down_proj", "2.self_attn.o_proj"), "zero throughout: model"),
+    "a layer that adds nothing": ("llama", zero("2.mlp.down_proj", "2.self_attn.o_proj"), "all zero: model"),
     "another class": ("llama", config(architectures=["Qwen3ForCausalLM"]), "a llama model is LlamaForCausalLM; vLLM"),
     "no pad token": ("llama", in_json("tokenizer_config.json", pad_token=None), "has no pad token"),
     "values without effect": ("llama", in_json(GENERATION, temperature=0.6), "do_sample=True in place of None"),
