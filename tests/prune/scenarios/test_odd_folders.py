@@ -94,7 +94,7 @@ KINDS: dict[str, tuple[str, Spoil, str]] = {
     # config.json
     "a number of layers too large": ("llama", config(num_hidden_layers=LAYERS), "would be initialised at random"),
     "a number of layers too small": ("llama", config(num_hidden_layers=KEPT - 1), "stored layers would be ignored"),
-    "a number of layers in quotes": ("llama", config(num_hidden_layers=str(KEPT)), "write 4, without quotes"),
+    "a number of layers in quotes": ("llama", config(num_hidden_layers=str(KEPT)), "write 4, unquoted"),
     "no number of layers": ("llama", config(num_hidden_layers=GONE), "num_hidden_layers=32, but the weights have 4"),
     "no config": ("llama", gone(CONFIG), "config.json is missing"),
     "an empty config": ("llama", text(CONFIG, ""), "config.json cannot be read"),
@@ -226,7 +226,11 @@ KINDS: dict[str, tuple[str, Spoil, str]] = {
         "cannot render a single question",
     ),
     "a template that divides by nothing": ("llama", text("chat_template.jinja", "{{ 1 / 0 }}"), "division by zero"),
-    "a template without the question": ("llama", text("chat_template.jinja", "hello"), "writes 'hello' for the"),
+    "a template without the question": (
+        "llama",
+        text("chat_template.jinja", "hello"),
+        "renders the question 'Why?' as 'hello'",
+    ),
     "a template that is gone": ("llama", gone("chat_template.jinja"), "has no chat template, but the unpruned one's"),
     "thinking marks that are gone": (
         "llama",
