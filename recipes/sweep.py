@@ -127,7 +127,8 @@ class SweepSection(Section):
         "saw, and both references; these figures are free of selection among sweeps; default: no confirmation",
     )
     judge: JudgeSection | None = Field(
-        default=None, description="a model that counts reflection in thoughts, beside the word lists; default: none"
+        default=None,
+        description="a model that counts reflection in thoughts, in addition to the word lists; default: none",
     )
 
     @field_validator("engine", mode="before")

@@ -134,7 +134,7 @@ def draw(problems: tuple[Problem, ...], size: int | None, seed: int, key: str) -
     if size is None:
         return problems
     if size > len(problems):
-        raise UserError(f"{key}.size: there are only {len(problems)} problems; write at most {len(problems)}")
+        raise UserError(f"{key}.size={size}: there are only {len(problems)} problems; write at most {len(problems)}")
     chosen = random.Random(f"suite {seed}").sample(range(len(problems)), size)
     return tuple(problems[i] for i in sorted(chosen))
 

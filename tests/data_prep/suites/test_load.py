@@ -162,7 +162,7 @@ def test_a_size_draws_that_many_problems_by_the_seed_and_keeps_their_order(tmp_p
 def test_a_size_beyond_the_suite_is_refused(tmp_path):
     path = tmp_path / "suite.jsonl"
     path.write_text('{"id": "1", "problem": "p", "answer": "1"}\n')
-    with pytest.raises(UserError, match=r"size: there are only 1 problems; write at most 1"):
+    with pytest.raises(UserError, match=r"size=2: there are only 1 problems; write at most 1"):
         load_suite(JsonlSuite(source="jsonl", name="s", path=path, grader="exact", size=2))
 
 
