@@ -17,11 +17,11 @@ EARLIER = {
     "data_prep.sources": "data_prep.traces.sources",
     "data_prep.tokenize": "data_prep.tokens.tokenize",
 }
-"""the modules of today by names of earlier releases, for scripts that were written against them"""
+"""earlier names of modules -> current names, for scripts written against earlier releases"""
 
 
 class _EarlierNames(MetaPathFinder, Loader):
-    """Gives the module of today where one is imported by an earlier name."""
+    """Imports the current module for an earlier name."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -34,7 +34,9 @@ class _EarlierNames(MetaPathFinder, Loader):
     def exec_module(self, module: ModuleType) -> None:
         name, today = module.__name__, EARLIER[module.__name__]
         warnings.warn(f"{name} is now {today}", DeprecationWarning, stacklevel=2)
-        sys.modules[name] = import_module(today)  # the importer takes what stands here, so both names mean one module
+        sys.modules[name] = import_module(
+            today
+        )  # the importer takes the module from here, so both names mean the same one
 
 
-sys.meta_path.append(_EarlierNames())  # last: it is asked only for modules that do not exist
+sys.meta_path.append(_EarlierNames())  # last: only for modules that nothing else finds

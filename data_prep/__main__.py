@@ -1,4 +1,4 @@
-"""The commands of the data: `python -m data_prep COMMAND key=value ...`; `python -m data_prep help` lists them."""
+"""Commands for data: `python -m data_prep COMMAND key=value ...`; `python -m data_prep help` lists them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from recipes.help import HelpAsked, asks_for_help
 
 COMMANDS = {
     "check": "traces=FILE | recipe=FILE: shows the contents of a trace set, and what each filter drops",
-    "decontaminate": "traces=FILE suite=FILE out=FILE: a trace file without what overlaps with suites",
+    "decontaminate": "traces=FILE suite=FILE out=FILE: writes a trace file without the traces that overlap with suites",
     "prepare": "recipe=FILE: prepares the traces as a run would, and shows what happened to each row",
     "preview": "recipe=FILE [n=3] [ids=true]: the first rows, with the labelled part in colour",
     "score": "recipe=FILE out=FILE [pruned=DIR]: the loss of both models on each trace",
@@ -19,7 +19,7 @@ COMMANDS = {
     "nano": "recipe=nano_world.yaml out=DIR: trains the embedded reasoner from scratch",
 }
 """what each command does: the `main(arguments)` of its module in `data_prep.commands`, imported only when called"""
-# what needs the engines of a sweep stands in `eval`, which may import this package and not the other way round
+# commands that need a sweep's engines are in `eval`, which may import this package but not the other way round
 ELSEWHERE = "python -m eval.generate recipe=FILE problems=FILE out=FILE [samples=4]: the unpruned model writes traces"
 
 

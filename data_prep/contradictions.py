@@ -1,7 +1,7 @@
-"""Where a checkpoint's config contradicts its weights: every fault in a line of its own, by the headers alone.
+"""Contradictions between a checkpoint's config and its weights: one line per fault, from the headers alone.
 
-A fault must not hide another one, nor make one up: what a wrong number of layers would entail is looked at as if the
-number were right.
+A fault must neither hide another one nor cause a false one: with a wrong number of layers, everything else is checked
+as if the number were right.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ BUILD_ERRORS = (
     *(ValueError, RuntimeError, TypeError, ZeroDivisionError, KeyError, AttributeError, AssertionError, OSError),
     StrictDataclassError,
 )
-"""what transformers raises over configs that it cannot make anything of"""
+"""exceptions that transformers raises for configs that it cannot interpret"""
 
 Tensors = Mapping[str, Tensor]
 
 
 def stored_layers(folder: Path, tensors: Tensors) -> int:
-    """The number of stored layers. UserError where none is found, or where they have a gap."""
+    """The number of stored layers. UserError if there is none, or one is missing in between."""
     stored = sorted({int(match[1]) for name in tensors if (match := LAYER.match(name))})
     if not stored:
         raise UserError(f"{folder}: no tensor is named model.layers.N.*; {_other_names(tensors)}")
     if stored != list(range(len(stored))):
         gap = next(i for i in range(stored[-1]) if i not in stored)
         raise UserError(
-            f"{folder}: the weights have layers up to {stored[-1]} but none of layer {gap}; they must be "
+            f"{folder}: the weights have layers up to {stored[-1]} but none for layer {gap}; they must be "
             "numbered without gaps, cut the model again with `python -m prune`"
         )
     return len(stored)
@@ -61,9 +61,7 @@ def _other_names(tensors: Tensors) -> str:
             what = f"the first layer tensor found is {name}"
             prefix = found[1] or ""
             if prefix.startswith("base_model.") or ".lora_" in name:
-                return (
-                    f"{what}: an adapter of PEFT that was not merged; merge it (`merge_and_unload`) and save the model"
-                )
+                return f"{what}: an unmerged PEFT adapter; merge it (`merge_and_unload`) and save the model"
             if prefix.endswith("model.") and "language" not in prefix:
                 return f"{what}: save the model without the prefix {prefix.removesuffix('model.')!r}"
             return f"{what}; only standard decoder-only text models are read, give such a model or its export"
@@ -72,11 +70,11 @@ def _other_names(tensors: Tensors) -> str:
 
 
 def contradictions(folder: Path, raw: Mapping[str, Any], tensors: Tensors, layers: int) -> tuple[list[str], Any]:
-    """All faults, and the config as transformers makes it (with the stored number of layers; None where it refuses)."""
+    """All faults, and the config as transformers builds it (with the stored number of layers; None if it refuses)."""
     file = folder / "config.json"
     if "text_config" in raw:
         kind = raw.get("model_type", "unknown")
-        return [f"{file}: of a multimodal model ({kind}); only text models are read, save its text model alone"], None
+        return [f"{file}: a multimodal model ({kind}); only text models are read, save its text model alone"], None
     faults = [*_count_faults(folder, raw, layers), *_rope_faults(file, raw), *_stray_faults(folder, raw, tensors)]
     try:
         config = _effective_config(folder, raw, layers)
@@ -99,7 +97,7 @@ def is_tied(config: Any, tensors: Tensors) -> bool:
 def _count_faults(folder: Path, raw: Mapping[str, Any], layers: int) -> Iterator[str]:
     said = raw.get("num_hidden_layers", layers)
     if not isinstance(said, int):
-        yield f"{folder / 'config.json'}: num_hidden_layers={said!r} is no whole number; write {layers}, without quotes"
+        yield f"{folder / 'config.json'}: num_hidden_layers={said!r}: must be a whole number; write {layers}, unquoted"
     elif said != layers:
         yield count_lies(folder, said, layers)
     for key in PER_LAYER_LISTS:
@@ -111,9 +109,9 @@ def _count_faults(folder: Path, raw: Mapping[str, Any], layers: int) -> Iterator
 
 
 def count_lies(folder: Path, said: Any, stored: int) -> str:
-    """What is wrong with a number of layers that is not the stored one."""
+    """The fault of a number of layers that differs from the stored one."""
     too_many = isinstance(said, int) and said > stored
-    consequence = "the others would be made up at random" if too_many else "stored layers would be ignored"
+    consequence = "the others would be initialised at random" if too_many else "stored layers would be ignored"
     return (
         f"{folder / 'config.json'}: num_hidden_layers={said}, but the weights have {stored} layers "
         f"({consequence}); set it to {stored}, with every per-layer list, or cut the model again with "
@@ -136,7 +134,7 @@ def _rope_faults(file: Path, raw: Mapping[str, Any]) -> Iterator[str]:
 def _stray_faults(folder: Path, raw: Mapping[str, Any], tensors: Tensors) -> Iterator[str]:
     if (folder / "adapter_config.json").is_file():
         yield (
-            f"{folder}: an adapter_config.json lies beside full weights, and transformers would attach that adapter; "
+            f"{folder} has an adapter_config.json next to full weights, and transformers would attach that adapter; "
             "remove it, or merge the adapter"
         )
     quantised = sorted(
@@ -151,8 +149,8 @@ def _stray_faults(folder: Path, raw: Mapping[str, Any], tensors: Tensors) -> Ite
 
 
 def _effective_config(folder: Path, raw: Mapping[str, Any], layers: int) -> Any:
-    """The config with its class's defaults (older files leave them out); of remote code only what is written. Where
-    the file has another number of layers, or lists of another length, as it would be with the right ones."""
+    """The config with its class's defaults, which older files leave out; for remote code only what the file says. A
+    wrong number of layers, or lists of a wrong length, are replaced by the right ones."""
     if "auto_map" in raw:
         return PreTrainedConfig.from_dict({**raw, "num_hidden_layers": layers})
     if next(_count_faults(folder, raw, layers), None) is None:
@@ -161,7 +159,7 @@ def _effective_config(folder: Path, raw: Mapping[str, Any], layers: int) -> Any:
 
 
 def with_layers(raw: Mapping[str, Any], layers: int) -> dict[str, Any]:
-    """`raw` for so many layers, without lists of another length (a class makes its own)."""
+    """`raw` for so many layers, without lists of another length (the config's class makes its own)."""
     lists = {key for key in PER_LAYER_LISTS if raw.get(key) is not None and len(raw[key]) != layers}
     return {key: value for key, value in raw.items() if key not in lists} | {"num_hidden_layers": layers}
 
@@ -174,7 +172,7 @@ def _tie_faults(folder: Path, tied: bool, tensors: Tensors) -> Iterator[str]:
     if not tied and HEAD not in tensors:
         yield (
             f"{folder / 'config.json'}: tie_word_embeddings=false, but there is no {HEAD} (it would be "
-            "made up at random); set tie_word_embeddings=true or restore the head"
+            "initialised at random); set tie_word_embeddings=true or restore the head"
         )
     if tied and HEAD in tensors and not _same_samples(folder, tensors[HEAD], tensors.get(EMBEDDING)):
         yield (
@@ -184,10 +182,10 @@ def _tie_faults(folder: Path, tied: bool, tensors: Tensors) -> Iterator[str]:
 
 
 def _same_samples(folder: Path, head: Tensor, embedding: Tensor | None) -> bool:
-    """Are both tensors, [vocabulary, hidden], equal in shape and in 64 evenly spaced rows?"""
+    """Whether both tensors, [vocabulary, hidden], are equal in shape and in 64 evenly spaced rows."""
     if embedding is None or head.shape != embedding.shape:
         return False
-    # a sample, since head and embedding of a large model are gigabytes, and two trained apart differ in every row
+    # a sample suffices: those of a large model are gigabytes, and two that were trained separately differ in every row
     rows = range(0, head.shape[0], max(1, head.shape[0] // 64))
     with safe_open(folder / head.file, framework="pt") as a, safe_open(folder / embedding.file, framework="pt") as b:
         left, right = a.get_slice(HEAD), b.get_slice(EMBEDDING)
@@ -195,10 +193,10 @@ def _same_samples(folder: Path, head: Tensor, embedding: Tensor | None) -> bool:
 
 
 def _name_and_shape_faults(folder: Path, config: Any, tensors: Tensors, tied: bool) -> Iterator[str]:
-    """Tensors that the model needs and the files lack, that it has none of, or has in another shape.
+    """Tensors that the model needs but the files lack, that the model does not have, or that have another shape.
 
-    Not checked where the files may have other names or shapes than the model: weights that are converted on loading,
-    quantised ones, models built by remote code.
+    Not checked if the files may have other names or shapes than the model: weights that are converted on loading,
+    quantised weights, and models built by remote code.
     """
     if is_converted(config) or hasattr(config, "quantization_config") or hasattr(config, "auto_map"):
         return
@@ -214,7 +212,7 @@ def _name_and_shape_faults(folder: Path, config: Any, tensors: Tensors, tied: bo
         return
     if missing:
         yield (
-            f"{folder}: the weights lack {min(missing)}{_more(missing)} (it would be made up at random); "
+            f"{folder}: the weights lack {min(missing)}{_more(missing)} (it would be initialised at random); "
             "copy the checkpoint again or cut it again"
         )
     if unknown:
@@ -237,11 +235,11 @@ def _more(names: set[str]) -> str:
 
 
 def _in_place_of(unknown: set[str], missing: set[str]) -> str:
-    """What stands in place of whole matrices: an adapter that was not merged, or factors; "" for neither."""
+    """What the folder has in place of whole matrices: an unmerged adapter, or factors; "" for neither."""
     adapters = {name for name in unknown if ".lora_" in name}
     if adapters:
         return (
-            f"an adapter that was not merged lies in the weights ({min(adapters)}{_more(adapters)}); merge it "
+            f"the weights hold an unmerged adapter ({min(adapters)}{_more(adapters)}); merge it "
             "(`merge_and_unload`) and save the model"
         )
     modules = {name.rpartition(".")[0] for name in missing}
@@ -249,8 +247,8 @@ def _in_place_of(unknown: set[str], missing: set[str]) -> str:
     if not factors:
         return ""
     return (
-        f"factors stand in place of whole matrices ({min(factors)}{_more(factors)}); multiply them out "
-        "and save plain weights, plain transformers reads no others"
+        f"the weights hold factors in place of whole matrices ({min(factors)}{_more(factors)}); multiply them out "
+        "and save plain weights, since plain transformers reads no others"
     )
 
 
@@ -264,7 +262,7 @@ def _misshapen(names: set[str], needed: Mapping[str, tuple[int, ...]], tensors: 
             "one width, or pad the narrow ones with zeros to the widest and write that into config.json"
         )
     return (
-        f"{name}{_more(names)} has shape {list(tensors[name].shape)}, but config.json asks for "
+        f"{name}{_more(names)} has shape {list(tensors[name].shape)}, but config.json requires "
         f"{list(needed[name])}; restore the config.json of this model, or write its sizes into it"
     )
 

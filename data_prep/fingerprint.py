@@ -19,17 +19,16 @@ SAMPLE_BYTES = 4096
 def fingerprint(model: str) -> str:
     """`sha256:` of config.json and of every `model*.safetensors` of a folder or of a Hub id that is in the local cache.
 
-    Of a weight file only its name, its size, its header and 64 evenly spaced samples of 4 KiB are read: a model that
-    was trained further is told apart within a second whatever its size; a few bytes changed between two samples
-    are not.
-    Returns "" where the weights are not on this machine.
+    Of a weight file only its name, its size, its header and 64 evenly spaced samples of 4 KiB are read. A model that
+    was trained further is recognised within a second whatever its size; a few changed bytes between two samples are
+    not. Returns "" if the weights are not on this machine.
     """
     folder = local_folder(model)
     if folder is None or not (folder / "config.json").is_file():
         return ""
     digest = hashlib.sha256((folder / "config.json").read_bytes())
     weights = sorted(folder.glob("model*.safetensors"))
-    if not weights:  # a Hub model of which only the config was looked at so far
+    if not weights:  # a Hub model of which only the config was downloaded so far
         return ""
     for path in weights:
         digest.update(f"\n{path.name} {path.stat().st_size}\n".encode())

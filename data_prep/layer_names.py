@@ -1,6 +1,6 @@
-"""Layers that lack what their like have: for checkpoints whose tensors are renamed or joined when they are loaded.
+"""Layers that lack tensors which similar layers have: for checkpoints whose tensors are renamed or joined on loading.
 
-Such files cannot be held against the names of the model, so the layers are held against each other.
+The names in such files cannot be compared with those of the model, so the layers are compared with each other.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ EXPERTS = ".experts."
 
 
 def uneven_layers(folder: Path, config: Any, tensors: Tensors) -> Iterator[str]:
-    """A line for each layer without a tensor that most layers of its kind have. A kind: the type in `layer_types`, with
-    experts or without."""
+    """One line per layer without a tensor that most layers of its kind have. A kind is the type in `layer_types`, with
+    or without experts."""
     names: defaultdict[int, set[str]] = defaultdict(set)
     for name in tensors:
         if match := LAYER.match(name):
@@ -34,5 +34,5 @@ def uneven_layers(folder: Path, config: Any, tensors: Tensors) -> Iterator[str]:
                 more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
                 yield (
                     f"{folder}: the weights lack model.layers.{layer}.{missing[0]}{more}, which other layers of its "
-                    "kind have (it would be made up at random); copy the checkpoint again or cut it again"
+                    "kind have (it would be initialised at random); copy the checkpoint again or cut it again"
                 )

@@ -1,4 +1,4 @@
-"""Where every row went: `Ledger` counts what was read and what each stage of the preparation lost, by reason.
+"""The fate of every row: `Ledger` counts the rows read, and those that each stage of the preparation lost, by reason.
 
 One ledger is shared by all stages of one preparation. The numbers add up: read == kept + lost, which `facts` checks.
 """
@@ -15,7 +15,7 @@ MOST_NAMED = 20
 class Ledger:
     """Counts of one preparation. `named` keeps the first 20 lost rows of each reason, as `where: why`.
 
-    Every lost row is a line {"reason", "where", "why"} of `every`, where that is given: there may be a million of them.
+    If `every` is given, each lost row is a line {"reason", "where", "why"} there; there may be a million of them.
     """
 
     def __init__(self, every: IO[str] | None = None) -> None:
@@ -28,7 +28,7 @@ class Ledger:
         self.notes: list[str] = []
 
     def lose(self, reason: str, where: str, why: str = "") -> None:
-        """One row is dropped here. `reason` is a short fixed name (`too long`), `where` names the row."""
+        """Counts one lost row. `reason` is a short fixed name (`too long`), `where` names the row."""
         self.lost[reason] += 1
         if self.every is not None:
             self.every.write(json.dumps({"reason": reason, "where": where, "why": why}, ensure_ascii=False) + "\n")
@@ -37,16 +37,16 @@ class Ledger:
             listed.append(f"{where}: {why}" if why else where)
 
     def change(self, what: str) -> None:
-        """One row is kept, but not as it was (`shortened`)."""
+        """Counts one row that is kept in a changed form (`shortened`)."""
         self.changed[what] += 1
 
     def note(self, text: str) -> None:
-        """Something about the rows as a whole that somebody should see (which of two layouts was taken)."""
+        """Records a remark about the rows as a whole (such as which of two layouts was used)."""
         if text not in self.notes:
             self.notes.append(text)
 
     def facts(self) -> dict[str, Any]:
-        """JSON-safe counts for the manifest; ValueError where they do not add up."""
+        """JSON-safe counts for the manifest; ValueError if they do not add up."""
         if self.read != self.kept + self.lost.total():
             raise ValueError(f"read {self.read} rows, kept {self.kept}, lost {self.lost.total()}: a row is unaccounted")
         return {

@@ -17,7 +17,7 @@ UNLIMITED_TOKENS = 10**9
 
 
 def load_tokenizer(path: str, section: ModelSection) -> PreTrainedTokenizerBase:
-    """The tokenizer of the checkpoint at `path`, with a chat template; UserError where there is none."""
+    """The tokenizer of the checkpoint at `path`, with a chat template; UserError if either is missing."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(find_path(path), trust_remote_code=section.trust_remote_code)
     except (OSError, ValueError) as error:
@@ -34,7 +34,7 @@ def load_tokenizer(path: str, section: ModelSection) -> PreTrainedTokenizerBase:
 
 
 def load_config(path: str, section: ModelSection) -> Any:
-    """The config of the checkpoint at `path`; UserError where there is none."""
+    """The config of the checkpoint at `path`; UserError if there is none."""
     try:
         return AutoConfig.from_pretrained(find_path(path), trust_remote_code=section.trust_remote_code)
     except (OSError, ValueError) as error:
@@ -45,14 +45,14 @@ def load_config(path: str, section: ModelSection) -> Any:
 
 
 def context_tokens(path: str, section: ModelSection) -> int:
-    """The longest sequence that the model at `path` was made for; `UNLIMITED_TOKENS` where its config names none."""
+    """The longest sequence that the model at `path` was made for; `UNLIMITED_TOKENS` if its config names none."""
     return int(getattr(load_config(path, section), "max_position_embeddings", UNLIMITED_TOKENS))
 
 
 def load_model(path: str, section: ModelSection, **more: Any) -> PreTrainedModel:
-    """The weights at `path` in the section's dtype and attention, from safetensors only. `more` goes to transformers.
+    """The weights at `path` in the section's dtype and attention, from safetensors only; `more` goes to transformers.
 
-    UserError where they cannot be loaded.
+    UserError if they cannot be loaded.
     """
     config = load_config(path, section)
     try:
@@ -68,10 +68,10 @@ def load_model(path: str, section: ModelSection, **more: Any) -> PreTrainedModel
 
 
 def attention(name: str, config: Any) -> str | None:
-    """The attention implementation; None leaves it to transformers (SDPA where the model has it, else eager).
+    """The attention implementation; None leaves it to transformers (SDPA if the model has it, else eager).
 
-    `auto` is None but for families with a soft cap, which SDPA has not: they take FlashAttention 2 where it is
-    installed and a GPU is. Packed rows have torch's own kernel of that kind (`train.varlen`).
+    `auto` is None, except for families with a soft cap, which SDPA lacks: these use FlashAttention 2 if it is installed
+    and there is a GPU. Packed rows use torch's own kernel of that kind (`train.varlen`).
     """
     if name != "auto":
         return name

@@ -1,21 +1,21 @@
-"""The second embedded world, "ways": the chains of the first, which may be thought through in several valid ways.
+"""The second embedded world, "ways": the chains of the first, which may be solved in several valid ways.
 
-The unpruned model is taught three ways, drawn anew for each thought:
+The unpruned model is taught three ways, one drawn for each thought:
 
 - quick    one step per operation, `#i operation before after`
-- careful  blocks of 1 to 4 steps, each done again after `check`; `= a b ok|no` compares the two results, and on `no`
-           the block is done once more, until two results in a row agree (at most 4 times)
-- final    the whole chain, done again after `again` in the same manner (at most 3 times)
+- careful  blocks of 1 to 4 steps, each repeated after `check`; `= a b ok|no` compares the two results, and on `no`
+the block is repeated, until two results in a row agree (at most 4 times)
+- final    the whole chain, repeated after `again` in the same way (at most 3 times)
 
-Two are foreign, that is, for traces only, and never taught to the unpruned model:
+Two foreign ways occur in traces only, and are never taught to the unpruned model:
 
 - foreign_order    the quick way with each step as `before #i after operation`
 - foreign_verbose  the quick way with each operation in small steps: `+3` as three times `+1`, `*4` as `*2 *3 *4`
 
-Whoever writes a thought slips: a written result is wrong with chance 0.03, whatever the way, and all that follows
-builds on it. So long chains go wrong (errors compound), and careful thoughts, which are longer, less often. After a
-step there may be a word without meaning (so, then, now). Questions, answers and the held-out part are those of
-`data_prep.nano_world`, with 2 to 16 operations. Everything is made from a seed.
+Thoughts have slips: in any way, a written result is wrong with probability 0.03, and all later steps build on it. So
+long chains often go wrong (errors compound), and careful thoughts, which are longer, less often. A step may be followed
+by a word without meaning (so, then, now). Questions, answers and the held-out part are those of `data_prep.nano_world`,
+with 2 to 16 operations. Everything is made from a seed.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ TAUGHT: dict[Way, float] = {"quick": 0.45, "careful": 0.35, "final": 0.2}
 """the ways of the unpruned model, with the share of its thoughts in each"""
 Answers = Literal["any", "right", "wrong", "shuffled"]
 MOST_TRIES = 64
-"""how many thoughts about one question may come out otherwise than wanted, before another question is drawn"""
+"""number of thoughts on one question that may have another outcome than wanted, before another question is drawn"""
 MAX_OPERATIONS = LONGEST["ways"]
 SLIP, FILLER = 0.03, 0.15
 FILLERS = ("so", "then", "now")
 LONGEST_BLOCK = 4
 MOST_PASSES = {"check": 4, "again": 3}
-"""how often a block (after `check`) or the whole chain (after `again`) is done at most"""
+"""largest number of times that a block (after `check`) or the whole chain (after `again`) is done"""
 WORDS = (*MOST_PASSES, "=", "ok", "no", *FILLERS)
 """the words that the first world does not have"""
 
@@ -64,7 +64,7 @@ def steps_of(question: str) -> tuple[int, list[Step]]:
 
 
 def slip(value: int, rng: random.Random) -> int:
-    """`value`, or with chance 0.03 one of the ten others, all equally likely."""
+    """`value`, or with probability 0.03 one of the ten others, all equally likely."""
     if rng.random() >= SLIP:
         return value
     return (value + rng.randrange(1, MODULUS)) % MODULUS
@@ -95,11 +95,11 @@ def _foreign_verbose(step: Step, before: int, rng: random.Random) -> tuple[list[
 
 
 WriteStep = Callable[[Step, int, random.Random], tuple[list[str], int]]
-"""the words of a step that begins at a value, and the value that they end with"""
+"""from a value to the words of a step that begins there, and the value that it ends with"""
 
 
 def _pass(steps: Sequence[Step], value: int, rng: random.Random, write: WriteStep) -> tuple[list[str], int]:
-    """The steps one after the other; some are followed by a word without meaning."""
+    """The steps in order; some are followed by a word without meaning."""
     words: list[str] = []
     for step in steps:
         more, value = write(step, value, rng)
@@ -131,7 +131,7 @@ def _careful(steps: Sequence[Step], value: int, rng: random.Random) -> tuple[lis
 
 
 def think(way: Way, question: str, rng: random.Random) -> tuple[str, str]:
-    """(thinking, answer) of a chain question as someone writes it who slips; the answer is the last result written."""
+    """(thinking, answer) of a chain question, with slips; the answer is the last result written."""
     value, steps = steps_of(question)
     if way == "careful":
         words, answer = _careful(steps, value, rng)
@@ -144,7 +144,7 @@ def think(way: Way, question: str, rng: random.Random) -> tuple[str, str]:
 
 
 def draw_way(rng: random.Random) -> Way:
-    """One of the ways that the unpruned model is taught, in their shares."""
+    """One of the ways that the unpruned model is taught, drawn by their shares."""
     return rng.choices(list(TAUGHT), weights=list(TAUGHT.values()))[0]
 
 
@@ -171,9 +171,9 @@ def ways_trace(way: Way, question: str, rng: random.Random) -> Trace:
 def ways_traces(way: Way | Literal["world"], answers: Answers, size: int, seed: int) -> list[Trace]:
     """`size` traces about questions that are not held out, made from `seed`.
 
-    way: `world` draws one of the taught ways for each. answers: `any` takes every thought as it comes; `right` and
-    `wrong` take thoughts about a question until one ends so; `shuffled` is `any` with each thought and its answer put
-    under the next trace's question. The questions are the same for every way, but for those that `wrong` gives up.
+    way: `world` draws one of the taught ways for each. answers: `any` takes the first thought; `right` and `wrong` draw
+    thoughts on a question until one ends that way; `shuffled` is `any` with each thought and its answer moved to the
+    next trace's question. The questions are the same for every way, except for those that `wrong` gives up.
     """
     questions, rng = random.Random(f"ways questions {seed}"), random.Random(f"ways thoughts {way} {answers} {seed}")
     traces: list[Trace] = []

@@ -1,15 +1,15 @@
 """The embedded world: problems, traces and the tokenizer of the small reasoner that ships with chainmend.
 
-Families, so that what pruning seems to keep and what it breaks can be seen side by side:
+Several families, to show side by side which abilities survive pruning and which do not:
 
-- knowledge  `fact e3 r1 ?`          64 memorised facts, no thinking (a closed set, known by heart by design)
+- knowledge  `fact e3 r1 ?`          64 memorised facts, no thinking (a closed set, memorised by design)
 - shallow    `calc *4 7 ?`           one operation modulo 11, no thinking (a closed set of 154 questions)
 - chain      `start 7 #1 +3 #2 *4 ?` 2 to 24 dependent operations modulo 11; the thought is one step
                                      `#i operation before after` (4 tokens) per operation
 - ways                               chains of 2 to 16 operations: the second world (`data_prep.nano_ways`)
 
-A chain question whose SHA-256 is 0 modulo 8 (its first byte) is held out: only the evaluation ever sees it. Everything
-is made from a seed.
+A chain question whose SHA-256 is 0 modulo 8 (its first byte) is held out, for evaluation only. Everything is made from
+a seed.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ def shallow_questions() -> dict[str, str]:
 
 
 def is_held_out(question: str) -> bool:
-    """True for the eighth of the chain questions that no training ever sees."""
+    """True for the eighth of the chain questions that is never trained on."""
     return hashlib.sha256(question.encode()).digest()[0] % 8 == 0
 
 
 def solve_chain(question: str) -> tuple[str, str]:
-    """(thinking, answer) of a chain question, by doing the operations one after the other."""
+    """(thinking, answer) of a chain question, by doing the operations in order."""
     words = question.split()
     value, steps = int(words[1]), []
     for label, operation in zip(words[2:-1:2], words[3:-1:2], strict=True):
@@ -85,15 +85,15 @@ def draw_chain(rng: random.Random, min_operations: int, max_operations: int) -> 
 
 
 def family_size(family: str) -> int | None:
-    """How many problems a closed family has; None for chains, of which there are more than anyone asks for."""
+    """How many problems a closed family has; None for chains, of which there are practically unlimited many."""
     sizes = {"knowledge": len(facts()), "shallow": len(shallow_questions())}
     return sizes.get(family)
 
 
 def nano_problems(family: str, size: int, seed: int, part: str = "held_out") -> list[Problem]:
-    """`size` different problems of one family, made from `seed`; chains are of one part only, `held_out` or `training`.
+    """`size` different problems of one family, made from `seed`; chains from one part only, `held_out` or `training`.
 
-    Raises ValueError where the family is unknown or smaller than `size`.
+    Raises ValueError if the family is unknown or smaller than `size`.
     """
     rng = random.Random(f"problems {family} {seed}")
     if family in LONGEST:
@@ -106,7 +106,7 @@ def nano_problems(family: str, size: int, seed: int, part: str = "held_out") -> 
     elif family in CLOSED_FAMILIES:
         questions = facts() if family == "knowledge" else shallow_questions()
         if size > len(questions):
-            raise ValueError(f"the {family} family has {len(questions)} problems, {size} were asked for")
+            raise ValueError(f"the {family} family has only {len(questions)} problems, {size} were requested")
         chosen = rng.sample(sorted(questions), size)
     else:
         raise ValueError(f"unknown family {family!r}; there are {', '.join(FAMILIES)}")
@@ -114,7 +114,7 @@ def nano_problems(family: str, size: int, seed: int, part: str = "held_out") -> 
 
 
 def draw_trace(rng: random.Random, family: str, max_operations: int = MAX_OPERATIONS) -> Trace:
-    """One training trace of a family; never a held-out chain. The empty thought belongs to knowledge and shallow."""
+    """One training trace of a family; never a held-out chain. Knowledge and shallow have an empty thought."""
     if family == "chain":
         question = draw_chain(rng, MIN_OPERATIONS, max_operations)
         while is_held_out(question):
@@ -143,7 +143,7 @@ def nano_traces(shares: dict[str, float], size: int, seed: int, max_operations: 
 def build_tokenizer(more_words: Sequence[str] = ()) -> PreTrainedTokenizerFast:
     """The word-level tokenizer of the world, with its chat template; `more_words` get the ids after its own.
 
-    A word carries the space before it, so text comes back as it was.
+    A token includes the space before its word, so decoding restores the text.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 

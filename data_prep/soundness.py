@@ -1,8 +1,8 @@
-"""Is a checkpoint what it says? Config against weights, numbers that can be meant, a vocabulary for the tokenizer.
+"""Checks of a checkpoint: config against weights, plausible numbers, a vocabulary that covers the tokenizer.
 
 `check_weights` reads config.json and the headers of the safetensors files; `check_values` reads every weight once;
-`text_faults` reads tokenizer and stop tokens. They stand here since every model that is read is checked by them: the
-unpruned one, the pruned one, and what is swept.
+`text_faults` reads tokenizer and stop tokens. They are here because every model that is read is checked by them: the
+unpruned one, the pruned one, and the one that is swept.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from recipes.errors import UserError
 
 @dataclass(frozen=True)
 class WeightFacts:
-    """What a sound folder holds."""
+    """Facts of a sound folder."""
 
     folder: Path
     family: str
@@ -40,8 +40,8 @@ class WeightFacts:
 
 
 def check_model(model: str, tokenizer: PreTrainedTokenizerBase | None = None) -> None:
-    """UserError, a line for each fault, where the checkpoint `model` (a folder, or a Hub id in the local cache) is not
-    sound, or has no row for a token of `tokenizer` (None: of its own); what is not on this machine is not checked."""
+    """UserError, one line per fault, if the checkpoint `model` (a folder, or a Hub id in the local cache) is not sound,
+    or has no row for a token of `tokenizer` (None: of its own); files that are not on this machine are not checked."""
     folder, known = local_folder(model), fingerprint(model)
     if folder is None or not known:  # only the config may be here, which is enough for a dry run
         return
@@ -50,8 +50,8 @@ def check_model(model: str, tokenizer: PreTrainedTokenizerBase | None = None) ->
 
 
 def weight_faults(folder: Path, known: str = "") -> list[str]:
-    """Everything that is wrong with config and weights, a line each. known: the fingerprint, by which the values of
-    weights that were read before are not read again."""
+    """Everything that is wrong with config and weights, one line each. known: the fingerprint; weights that were read
+    before under it are not read again."""
     faults = _said(lambda: check_weights(folder))
     if faults and _said(lambda: read_tensors(folder)):
         return faults
@@ -68,11 +68,11 @@ def _said(check: Callable[[], object]) -> list[str]:
 
 
 def text_faults(folder: Path, tokenizer: PreTrainedTokenizerBase | None = None) -> list[str]:
-    """What is wrong with vocabulary and stop tokens; with the folder's own tokenizer and template too, where no other
+    """What is wrong with vocabulary and stop tokens; also with the folder's own tokenizer and template, unless another
     `tokenizer` is used with this model."""
     try:
         tensors = read_tensors(folder)
-    except UserError:  # said of the weights
+    except UserError:  # reported with the weights
         tensors = {}
     try:
         used = tokenizer or own_tokenizer(folder)
@@ -87,14 +87,14 @@ def text_faults(folder: Path, tokenizer: PreTrainedTokenizerBase | None = None) 
 
 
 def _ends(folder: Path, tensors: Tensors) -> list[str]:
-    """What is wrong with where generation ends; one line says enough of a file."""
+    """What is wrong with the stop tokens of generation; one line per file is enough."""
     return [*stop_faults(folder, tensors)] or [*generation_faults(folder)]
 
 
 def check_weights(folder: Path) -> WeightFacts:
     """The facts of a checkpoint folder, by its headers.
 
-    Raises UserError, with file, key and remedy, a line for each contradiction between its config and its weights.
+    Raises UserError, with one line (file, key and remedy) per contradiction between its config and its weights.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; name a Hugging Face checkpoint folder")
@@ -119,14 +119,13 @@ def check_weights(folder: Path) -> WeightFacts:
 
 
 def check_values(folder: Path, known: str = "") -> None:
-    """UserError, naming the tensors, where numbers are not finite or zero where none can be."""
+    """UserError, naming the tensors, if numbers are not finite, or are zero where they cannot be."""
     if faults := [*value_faults(folder, values_of(folder, known), read_tensors(folder))]:
         raise UserError("\n".join(faults))
 
 
 def values_of(folder: Path, known: str = "") -> Values:
-    """`read_values`, once for the same bytes where their fingerprint is known: a run names one model in several
-    places."""
+    """`read_values`, once for the same bytes if their fingerprint is known: a run names one model in several places."""
     return _known_values(folder, known) if known else read_values(folder)
 
 

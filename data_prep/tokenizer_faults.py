@@ -1,4 +1,4 @@
-"""What of a checkpoint's texts cannot be: its own tokenizer, its chat template, the tokens at which it stops."""
+"""Faults in the text side of a checkpoint: its tokenizer, its chat template, its stop tokens."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ENDS = ("eos_token_id", "pad_token_id")
 
 
 def own_tokenizer(folder: Path) -> PreTrainedTokenizerBase | None:
-    """The tokenizer in `folder`; None where there is none, where code that came with it would have to run, or where
-    config.json, by which transformers finds it, is broken. UserError where it cannot be read."""
+    """The tokenizer in `folder`; None if there is none, if it needs code that came with it, or if config.json, by which
+    transformers finds it, is broken. UserError if it cannot be read."""
     if not (folder / TOKENIZER).is_file() or "auto_map" in read_json(folder / TOKENIZER):
         return None
     try:
@@ -28,7 +28,7 @@ def own_tokenizer(folder: Path) -> PreTrainedTokenizerBase | None:
         return None
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except Exception as fault:  # a damaged file raises whatever its reader in Rust or Python makes of it
+    except Exception as fault:  # a damaged file may raise anything, depending on its reader in Rust or Python
         said = " ".join(str(fault).split())[:200] or type(fault).__name__
         raise UserError(f"{folder}: its tokenizer cannot be read ({said}); copy the tokenizer's files again") from None
     return tokenizer
@@ -43,13 +43,13 @@ def vocabulary_faults(folder: Path, tensors: Tensors, tokenizer: PreTrainedToken
     if beyond:
         token = min(beyond, key=lambda name: beyond[name])
         yield (
-            f"{folder}: the vocabulary has {embedding.shape[0]:,} rows, but {len(beyond)} tokens of the tokenizer lie "
-            f"beyond, the first is {token!r} ({beyond[token]}); give the model its own tokenizer or more rows"
+            f"{folder}: the vocabulary has {embedding.shape[0]:,} rows, but {len(beyond)} tokens of the tokenizer are "
+            f"beyond them, the first is {token!r} ({beyond[token]}); give the model its own tokenizer or more rows"
         )
 
 
 def template_faults(folder: Path, tokenizer: PreTrainedTokenizerBase) -> Iterator[str]:
-    """A chat template that cannot write the prompt of one question, or writes it without the question."""
+    """A chat template that cannot render a single question, or renders it without the question."""
     if tokenizer.chat_template is None:
         return
     try:
@@ -59,26 +59,26 @@ def template_faults(folder: Path, tokenizer: PreTrainedTokenizerBase) -> Iterato
         return
     except Exception as fault:  # a template may fail in any way that its expressions can
         said = " ".join(str(fault).split())[:200]
-        yield f"{folder}: its chat template cannot write the prompt of one question ({said}); correct the template"
+        yield f"{folder}: its chat template cannot render a single question ({said}); correct the template"
         return
     if "Why?" not in prompt:
-        yield f"{folder}: its chat template writes {prompt[:80]!r} for the question 'Why?'; correct the template"
+        yield f"{folder}: its chat template renders the question 'Why?' as {prompt[:80]!r}; correct the template"
 
 
 def stop_faults(folder: Path, tensors: Tensors) -> Iterator[str]:
-    """Stop and pad tokens for which the vocabulary has no row, and a generation config that is none."""
+    """Stop and pad tokens for which the vocabulary has no row, and an invalid generation config."""
     rows = tensors[EMBEDDING].shape[0] if EMBEDDING in tensors else None
     for name in (CONFIG, GENERATION):
         try:
             held = read_json(folder / name) if (folder / name).is_file() else {}
         except UserError as fault:
-            if name == GENERATION:  # of config.json it is said elsewhere
+            if name == GENERATION:  # config.json is reported elsewhere
                 yield str(fault)
             continue
         for key in ENDS:
             for token in ids_of(held.get(key)):
                 if not isinstance(token, int) or (key == ENDS[0] and token < 0):
-                    yield f"{folder / name}: {key} has {token!r}, which is no token id; write the id, a whole number"
+                    yield f"{folder / name}: {key} has {token!r}, which is not a token id; write the id, a whole number"
                 elif rows is not None and token >= rows:
                     yield (
                         f"{folder / name}: {key} has {token}, but the vocabulary has {rows:,} rows, so the model could "
@@ -87,13 +87,13 @@ def stop_faults(folder: Path, tensors: Tensors) -> Iterator[str]:
 
 
 def generation_faults(folder: Path) -> Iterator[str]:
-    """A generation config of which transformers can make nothing, though it is JSON: no model loads beside it."""
+    """A generation config that is JSON but that transformers refuses: no model with it loads."""
     if not (folder / GENERATION).is_file():
         return
     try:
         read_json(folder / GENERATION)
         GenerationConfig.from_pretrained(folder)
-    except UserError:  # said by `stop_faults`
+    except UserError:  # reported by `stop_faults`
         return
     except BUILD_ERRORS as fault:
         said = " ".join(str(fault).split())[:200]
@@ -101,31 +101,31 @@ def generation_faults(folder: Path) -> Iterator[str]:
 
 
 def ids_of(value: Any) -> list[Any]:
-    """A config's token ids, which are one, several or none."""
+    """A config's token ids: one, several or none."""
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def stops_of(folder: Path) -> list[int]:
-    """The tokens at which plain transformers stops: of the generation config, else of config.json."""
+    """The tokens at which plain transformers stops: those of the generation config, else of config.json."""
     return _stops_in(folder, GENERATION) or _stops_in(folder, CONFIG)
 
 
 def named_stops(folder: Path) -> list[int]:
-    """All tokens that either config names as one at which to stop."""
+    """All stop tokens that either config names."""
     return [*_stops_in(folder, GENERATION), *_stops_in(folder, CONFIG)]
 
 
 def _stops_in(folder: Path, name: str) -> list[int]:
     try:
         return ids_of(read_json(folder / name).get("eos_token_id")) if (folder / name).is_file() else []
-    except UserError:  # said by `stop_faults`
+    except UserError:  # reported by `stop_faults`
         return []
 
 
 def text_notes(folder: Path, tokenizer: PreTrainedTokenizerBase | None) -> Iterator[str]:
-    """What may not be meant: no tokenizer, no template, no pad token, a stop token that generation does not heed."""
+    """Possibly unintended: no tokenizer, no template, no pad token, a stop token that generation ignores."""
     if tokenizer is None:
-        yield "no tokenizer lies in the folder; training takes that of the unpruned model, eval needs one here"
+        yield "the folder has no tokenizer; training uses that of the unpruned model, eval needs one here"
         return
     if tokenizer.chat_template is None:
         yield "the tokenizer has no chat template; training and eval need one"

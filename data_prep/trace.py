@@ -1,11 +1,11 @@
-"""What a model is taught: `Trace`. `data_prep.traces` reads them, `data_prep.filtering` keeps those worth training."""
+"""One training example: `Trace`. `data_prep.traces` reads them, `data_prep.filtering` selects those to train on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-# White space, and the characters that take no room: marks of byte order and direction, joiners, NUL.
+# White space, and invisible characters: marks of byte order and direction, joiners, NUL.
 INVISIBLE = "".join(
     map(
         chr,
@@ -27,7 +27,7 @@ INVISIBLE = "".join(
 
 
 def visible(text: str) -> str:
-    """The text without what cannot be seen at its ends; "" for one in which there is nothing to see."""
+    """The text without invisible characters at its ends; "" if all of it is invisible."""
     return text.strip(INVISIBLE)
 
 
@@ -35,9 +35,8 @@ def visible(text: str) -> str:
 class Trace:
     """One worked example: question, thinking (may be empty), answer, and where it came from.
 
-    gold: the right answer, where the source tells it. thought: `whole`; `unclosed` where the text opens a thought and
-    never closes it (the answer is then empty); `absent` where nothing in the row marks a thought, not even an empty
-    one.
+    gold: the right answer, if the source has it. thought: `whole`; `unclosed` if the text opens a thought and never
+    closes it (the answer is then empty); `absent` if nothing in the row marks a thought, not even an empty one.
     """
 
     id: str
@@ -50,5 +49,5 @@ class Trace:
 
     @property
     def where(self) -> str:
-        """How the ledger names the trace: source and id, or the id where it says the source already."""
+        """How the ledger names the trace: source and id, or the id alone if it includes the source."""
         return self.id if self.id.startswith(self.source) else f"{self.source} {self.id}"

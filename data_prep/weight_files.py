@@ -33,7 +33,7 @@ class Tensor:
 def read_tensors(folder: Path) -> dict[str, Tensor]:
     """Every tensor that transformers would load from `folder`, by name.
 
-    Raises UserError for no safetensors, a damaged file, a stale or missing shard, and an index that contradicts
+    Raises UserError for missing safetensors, a damaged file, a stale or missing shard, and an index that contradicts
     the shards.
     """
     names = {path.name for path in folder.glob("model*.safetensors")}
@@ -42,40 +42,42 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     if not names:
         raise UserError(f"{folder}: no {SINGLE} and no {INDEX}; {_what_is_there(folder)}")
     if names != {SINGLE}:
-        raise UserError(f"{folder}: {min(names - {SINGLE})} is listed in no {INDEX}; remove it or restore the index")
+        raise UserError(
+            f"{folder}: {min(names - {SINGLE})} is not listed in any {INDEX}; remove it or restore the index"
+        )
     return read_file(folder / SINGLE)
 
 
 def _what_is_there(folder: Path) -> str:
-    """What lies in a folder in place of weights that are read, and what to do."""
+    """What a folder has in place of readable weights, and what to do."""
     files = sorted(path.name for path in folder.iterdir())
     found = {suffix: [name for name in files if name.endswith(suffix)] for suffix in (".safetensors", ".gguf")}
     if "adapter_model.safetensors" in files:
-        return "only an adapter lies there; merge it into its base (`merge_and_unload`) and save the model"
+        return "it has only an adapter; merge it into its base (`merge_and_unload`) and save the model"
     if found[".safetensors"]:
         name = found[".safetensors"][0]
         return f"{name} is a name that transformers does not read; rename it to {SINGLE}, or save the model again"
     if found[".gguf"]:
-        return f"{found['.gguf'][0]} is a file of llama.cpp; give the model that it was made from"
+        return f"{found['.gguf'][0]} is a llama.cpp file; give the model that it was made from"
     if "zero_to_fp32.py" in files or any(name.startswith("global_step") for name in files):
-        return "it is a checkpoint of DeepSpeed in shards; gather it with its zero_to_fp32.py, as safetensors"
+        return "it is a sharded DeepSpeed checkpoint; gather it with its zero_to_fp32.py, as safetensors"
     if any(name.endswith((".bin", ".pt", ".pth")) for name in files):
         return "pickled weights are not read, save the model as safetensors"
     return "there are no weights; copy the checkpoint again"
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """config.json of a checkpoint folder. UserError where it is missing or damaged; an adapter is named as one."""
+    """config.json of a checkpoint folder. UserError if it is missing or damaged; an adapter is reported as one."""
     if not (folder / "config.json").exists() and (folder / "adapter_config.json").exists():
         raise UserError(
-            f"{folder}: only an adapter lies there, no model; `python -m eval model=` takes it as it is, everything "
+            f"{folder} has only an adapter, not a model; `python -m eval model=` takes it as it is, everything "
             "else needs it merged into its base (`python -m train.export`, or PEFT's `merge_and_unload`)"
         )
     return read_json(folder / "config.json")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`. UserError where it is missing or damaged."""
+    """The JSON object in `path`. UserError if it is missing or damaged."""
     try:
         value = json.loads(path.read_text())
     except FileNotFoundError:
@@ -105,10 +107,10 @@ def _read_shards(folder: Path, present: set[str]) -> dict[str, Tensor]:
 
 
 def _check_index(folder: Path, weight_map: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
-    """UserError where the index and the shards name different tensors, or other shards for the same tensor."""
+    """UserError if the index and the shards name different tensors, or different shards for the same tensor."""
     fault = f"{folder}: {INDEX} contradicts the shards"
     if unstored := weight_map.keys() - tensors.keys():
-        raise UserError(f"{fault}: {min(unstored)} is in no shard; save the model again")
+        raise UserError(f"{fault}: {min(unstored)} is not in any shard; save the model again")
     if unlisted := tensors.keys() - weight_map.keys():
         name = min(unlisted)
         raise UserError(f"{fault}: {name} in {tensors[name].file} is not listed; save the model again")
@@ -121,7 +123,7 @@ def _check_index(folder: Path, weight_map: Mapping[str, str], tensors: Mapping[s
 
 
 def read_file(path: Path) -> dict[str, Tensor]:
-    """Every tensor of one safetensors file, by name. UserError where it is truncated or damaged."""
+    """Every tensor of one safetensors file, by name. UserError if it is truncated or damaged."""
     try:
         with safe_open(path, framework="pt") as file:
             slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 (not a dict)

@@ -1,4 +1,4 @@
-"""The numbers of a checkpoint, by one pass over every weight: not finite, all zero, layers that are the same bits."""
+"""The values of a checkpoint, in one pass over all weights: non-finite numbers, zeros, layers with identical bits."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from data_prep.contradictions import EMBEDDING, HEAD, LAYER, Tensors
 from data_prep.weight_files import read_tensors
 
 SAMPLES = 64
-"""numbers of a tensor that are kept from the pass; layers that agree in all of them are read again and compared"""
+"""numbers kept per tensor during the pass; layers that agree in all of them are read again and compared"""
 
 
 @dataclass(frozen=True)
 class Values:
-    """Names of tensors with a number that is not finite, names of matrices that are zero throughout, and pairs of
-    layers whose tensors are the same bits."""
+    """Names of tensors with a number that is not finite, names of matrices that are all zero, and pairs of layers whose
+    tensors have identical bits."""
 
     broken: tuple[str, ...]
     zero: tuple[str, ...]
@@ -30,7 +30,7 @@ class Values:
 
 
 def read_values(folder: Path) -> Values:
-    """Reads every file once, tensor by tensor; a layer a second time where it looks like another one."""
+    """Reads every file once, tensor by tensor, and a layer a second time if it looks like another one."""
     broken, zero = [], []
     samples: defaultdict[int, dict[str, bytes]] = defaultdict(dict)
     tensors = read_tensors(folder)
@@ -65,7 +65,7 @@ def _is_matrix(name: str, dimensions: int) -> bool:
 
 
 def _as_numbers(tensor: Tensor) -> Tensor:
-    # 8-bit floats cannot be asked themselves; their numbers are exact in float32
+    # `isfinite` does not take 8-bit floats; their values are exact in float32
     return tensor.float() if tensor.is_floating_point() and tensor.element_size() == 1 else tensor
 
 
@@ -85,31 +85,31 @@ def _same_bits(folder: Path, tensors: Tensors, one: int, other: int) -> bool:
 
 
 def value_faults(folder: Path, values: Values, tensors: Tensors) -> Iterator[str]:
-    """What no model that was trained holds: a number that is not finite, an embedding, a head or a layer of zeros."""
+    """Faults that no trained model has: a number that is not finite; an embedding, a head or a layer of zeros."""
     if values.broken:
         yield (
             f"{folder}: {len(values.broken)} tensors hold numbers that are not finite (NaN or infinity), the first is "
-            f"{values.broken[0]}; copy the checkpoint again or make it again"
+            f"{values.broken[0]}; copy the checkpoint or make it again"
         )
     whole = [name for name in (EMBEDDING, HEAD) if name in values.zero]
     for what in [*whole, *(f"layer {layer}" for layer in _zero_layers(values.zero, tensors))]:
-        yield f"{folder}: {what} is zero throughout, so it was never written; copy the checkpoint again"
+        yield f"{folder}: {what} is all zero, so it was never written; copy the checkpoint again"
 
 
 def _zero_layers(zero: Sequence[str], tensors: Tensors) -> list[int]:
-    """Layers of which every matrix is zero."""
+    """Layers whose matrices are all zero."""
     inside = {name: int(match[1]) for name in tensors if (match := LAYER.match(name))}
     matrices = {name: layer for name, layer in inside.items() if _is_matrix(name, len(tensors[name].shape))}
     return sorted(set(matrices.values()) - {layer for name, layer in matrices.items() if name not in zero})
 
 
 def value_notes(values: Values, tensors: Tensors) -> Iterator[str]:
-    """What can be meant: matrices of zeros in some layers (those that add nothing), layers that stand there twice."""
+    """Findings that may be intended: zero matrices in some layers (which add nothing), and duplicate layers."""
     whole = _zero_layers(values.zero, tensors)
     named = {name: LAYER.match(name) for name in values.zero}
     some = [name for name, match in named.items() if match is not None and int(match[1]) not in whole]
     if some:
         more = f" and {len(some) - 1} more" if len(some) > 1 else ""
-        yield f"zero throughout: {some[0]}{more}; a layer whose output matrices are zero adds nothing"
+        yield f"all zero: {some[0]}{more}; a layer whose output matrices are zero adds nothing"
     for one, other in values.equal:
-        yield f"layers {one} and {other} are the same bits"
+        yield f"layers {one} and {other} have identical bits"

@@ -1,6 +1,6 @@
-"""A command that `wandb agent` starts: its arguments have dashes, and its run id is the agent's.
+"""Commands started by `wandb agent`: their arguments have dashes, and the run takes the agent's id.
 
-An agent sets WANDB_SWEEP_ID and WANDB_RUN_ID; nothing here counts without the first.
+An agent sets WANDB_SWEEP_ID and WANDB_RUN_ID; without WANDB_SWEEP_ID this module changes nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def under_agent(environment: Mapping[str, str]) -> bool:
 
 
 def without_dashes(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> list[str]:
-    """`--key=value` as `key=value` under an agent, whose `${args}` are written so; elsewhere a flag is refused as ever.
+    """`--key=value` as `key=value` under an agent, which writes `${args}` that way; elsewhere flags are still refused.
 
     The launcher's own `--local_rank=N` stays as it is.
     """
@@ -31,7 +31,7 @@ def without_dashes(arguments: Sequence[str], environment: Mapping[str, str] = os
 
 
 def agents_run_id(environment: Mapping[str, str] = os.environ) -> str | None:
-    """The id that an agent gives to the run; None without one. UserError for one that could not name a folder."""
+    """The id that an agent gives to the run; None without one. UserError if it is not a valid folder name."""
     given = environment.get("WANDB_RUN_ID") if under_agent(environment) else None
     if given is not None and not RUN_ID.fullmatch(given):
         raise UserError(

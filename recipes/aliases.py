@@ -1,5 +1,5 @@
-"""Keys under the names that other tools give them (`aliases` of a section), put under our own before layers are merged:
-so a recipe is stored, hashed and resumed by the same keys whatever it was written with."""
+"""Translates other tools' names of keys (`aliases` of a section) to ours before layers are merged, so that a recipe is
+stored, hashed and resumed under the same keys whichever names it was written with."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from recipes.reading import shown
 
 
 def in_own_names(layer: Any, below: Any, annotation: Any, faults: list[str], path: str = "") -> Any:
-    """The layer with every key under our name. `below`: what the layers under it say there, in our names.
+    """The layer with every key under our name. `below`: the merged layers under it, in our names.
 
-    `faults` gets a line where a layer gives a key under two names with unlike values; a layer above another may change
-    a value under any name.
+    A layer that gives one key under two names with different values adds a line to `faults`; a higher layer may
+    change a value under any name.
     """
     element, sections = element_of(annotation), sections_in(annotation)
     if isinstance(layer, list):
         return [in_own_names(each, None, element, faults, f"{path}{at}.") for at, each in enumerate(layer)]
     if not isinstance(layer, dict):
         return layer
-    if element is not None:  # {0: …, 1: …}: single elements of a list, by their places
+    if element is not None:  # {0: …, 1: …}: single elements of a list, by their indices
         places = dict(enumerate(below)) if isinstance(below, list) else {}
         return {
             key: in_own_names(
@@ -50,7 +50,7 @@ class _Renamed:
     def of(self, layer: dict[str, Any], sections: tuple[Model, ...]) -> dict[str, Any]:
         aliases = {alias: key for section in sections for alias, key in getattr(section, "aliases", {}).items()}
         switches = {alias: each for section in sections for alias, each in getattr(section, "switches", {}).items()}
-        # our own names first: a switch that is off has a say only where they leave the key open
+        # our own names first: a switch that is off counts only if they do not set the key
         for name, value in sorted(layer.items(), key=lambda item: (item[0] in switches, item[0] in aliases)):
             if name in switches:
                 self._switch(name, value, *switches[name])
@@ -61,12 +61,12 @@ class _Renamed:
     def _take(self, key: str, value: Any, said: str) -> None:
         if self.own.setdefault(key, value) != value:
             self.faults.append(
-                f"{said} and {self.said[key]}: two names of one key ({self.path}{key}) with unlike values; write one"
+                f"{said} and {self.said[key]}: two names of one key ({self.path}{key}) with different values; write one"
             )
         self.said.setdefault(key, said)
 
     def _switch(self, name: str, value: Any, key: str, on: str, off: str) -> None:
-        """A name that is true for one value of our key; false says nothing where the key has any other value."""
+        """A name that is true for one value of our key; false has no effect if the key has another value."""
         said = f"{self.path}{name}={shown(value)}"
         if value is True:
             self._take(key, on, f"{said} ({key}={on})")

@@ -1,7 +1,7 @@
-r"""Known benchmarks as one table: place on the Hub, columns, grader, and the instruction that asks for the answer.
+r"""Known benchmarks as one table: data set on the Hub, columns, grader, and the instruction for the answer.
 
 A new benchmark is one entry of BENCHMARKS: the recipe's allowed names, the help text and the loader all read it here.
-A column has several names where copies differ; the first that a row has is taken.
+A column has several names if copies of the benchmark differ; the first one present in a row is used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ BOXED_LETTER = r"Please reason step by step, and put the letter of the correct c
 
 @dataclass(frozen=True)
 class Columns:
-    """Names that a column may have, the likeliest first; `wrong`: the wrong choices, beside `answer`, the right one."""
+    """Names that a column may have, the likeliest first; `wrong`: the wrong choices (`answer` is the right one)."""
 
     id: tuple[str, ...] = ("id",)
     problem: tuple[str, ...] = ("problem", "question")
@@ -26,7 +26,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Place on the Hub (`hub`, `config`, `split`), grader and columns; `gold_after`: the text before the gold answer.
+    """Data set (`hub`, `config`, `split`), grader and columns; `gold_after`: the text before the gold answer.
 
     likelihood: what is scored with method=likelihood, as is usual for this benchmark.
     """
@@ -43,7 +43,7 @@ class Benchmark:
 
     @property
     def has_choices(self) -> bool:
-        """Whether it is a multiple choice, so that it can be scored by likelihood."""
+        """Whether it is multiple choice and can therefore be scored by likelihood."""
         return self.grader == "choice"
 
 

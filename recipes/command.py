@@ -18,7 +18,7 @@ from recipes.terminal import plain_streams
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 OUT_OF_MEMORY = ("can't allocate memory", "Cannot allocate memory", "not enough memory", "std::bad_alloc")
-"""how torch, the system and C++ say it, in a RuntimeError"""
+"""what torch, the system and C++ write in a RuntimeError when memory is exhausted"""
 DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -30,7 +30,7 @@ def split(
     """The command's own `key=text` arguments, and all others in their order (recipe keys, file names).
 
     `own` maps each key of the command to its meaning. A key that is not given is absent; `key=` gives "".
-    Raises UserError where an own key is given twice or misspelt, HelpAsked (own keys, then `schema`'s) on --help, -h or
+    Raises UserError if an own key is given twice or misspelt, HelpAsked (own keys, then `schema`'s) on --help, -h or
     help.
     """
     if asks_for_help(arguments):
@@ -52,7 +52,7 @@ def split(
 
 
 def _check_spelling(key: str, own: Collection[str], schema: type[BaseModel] | None) -> None:
-    """UserError where a word is all but a key of the command and is no section of its recipe."""
+    """UserError if an argument nearly matches a key of the command and is not a section of its recipe."""
     known = {*own, "recipe", *(schema.model_fields if schema else ())}
     like = closest(key, known, cutoff=0.8) if schema and key not in known else None
     if like is not None and like in own:
@@ -60,10 +60,10 @@ def _check_spelling(key: str, own: Collection[str], schema: type[BaseModel] | No
 
 
 def run(main: Callable[[list[str]], int | None]) -> NoReturn:
-    """Runs a command on the arguments of the process and leaves with its exit code.
+    """Runs a command on the arguments of the process and exits with its code.
 
     0 done, 2 the user's mistake (its message on standard error, from rank 0 alone), 130 interrupted, 1 with a line
-    where memory or a disk is full; any other exception passes through, with its traceback and exit code 1. Nothing that
+    if memory or a disk is full; any other exception passes through, with its traceback and exit code 1. Nothing that
     is printed moves a terminal's cursor (`recipes.terminal`).
     """
     with plain_streams(sys.stdout, sys.stderr):
@@ -94,7 +94,7 @@ def _code_of(main: Callable[[list[str]], int | None]) -> int:
 
 
 def no_room(fault: BaseException) -> str | None:
-    """The line for a fault that comes of too little memory or disk; None for any other."""
+    """The message for an error caused by a lack of memory or disk space; None for any other error."""
     said = (str(fault).strip() or type(fault).__name__).splitlines()[0][:300]
     if isinstance(fault, OSError):
         if fault.errno in FULL_DISK:
@@ -106,7 +106,7 @@ def no_room(fault: BaseException) -> str | None:
 
 
 def _say(text: str, stream: TextIO, code: int) -> int:
-    """Prints from rank 0 alone; a reader that has gone (`| head`) is no mistake."""
+    """Prints from rank 0 alone; a reader that has closed the pipe (`| head`) is not an error."""
     if os.environ.get("RANK", "0") != "0":
         return code
     try:
@@ -117,13 +117,13 @@ def _say(text: str, stream: TextIO, code: int) -> int:
 
 
 def _reader_has_gone() -> bool:
-    """Whether standard output is a pipe that nobody reads any more."""
+    """Whether standard output is a pipe whose reader has closed it."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _silence(code: int) -> int:
-    """Sends what is still buffered for standard output nowhere, so that Python does not complain at exit."""
+    """Discards what is still buffered for standard output, so that Python does not complain at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code

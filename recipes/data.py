@@ -1,4 +1,4 @@
-"""The data's part of a recipe: where traces come from, how a thought is written, what is kept."""
+"""The `data` section of a recipe: the source of traces, the thinking format, and which traces are kept."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class FormatSection(Section):
     )
     date: datetime.date | None = Field(
         default=None,
-        description="the day written by chat templates that write one, such as 2026-07-31; default: the day on which "
+        description="the date that some chat templates write, such as 2026-07-31; default: the day on which "
         "the run began, which a resumed run keeps (commands without a run: today)",
     )
 
@@ -55,7 +55,7 @@ class FormatSection(Section):
         if self.name not in ("auto", "custom") and given:
             raise ValueError(
                 f"name={self.name} sets open and close itself; leave out {' and '.join(given)} "
-                "(null takes back what a parent recipe gives), or write name=custom"
+                "(null removes what a parent recipe sets), or write name=custom"
             )
         return self
 
@@ -64,8 +64,8 @@ class DataSection(Section):
     traces: TracesSection
     on_error: Literal["stop", "skip"] = Field(
         default="stop",
-        description="a row that cannot be read stops the run, with the first five faults and their number; or is "
-        "skipped, counted and named",
+        description="stop: an unreadable row stops the run, which shows the first five faults and how many there are; "
+        "skip: such rows are skipped, counted and listed",
     )
     filters: FiltersSection = FiltersSection()
     duplicates: DuplicatesSection = DuplicatesSection()
@@ -97,7 +97,7 @@ class DataSection(Section):
     )
     cache_dir: Path = Field(
         default=Path("runs/cache/data"),
-        description="folder of prepared sets; with several machines, on a file system that all share",
+        description="folder of prepared sets; with several machines, on a shared file system",
     )
     workers: int | None = Field(
         default=None, ge=1, description="threads that tokenise batches in parallel; default: one per core"

@@ -1,12 +1,12 @@
-"""The engines of a sweep: what decodes, where its weights are, and what it may use of a machine.
+"""The engines of a sweep: what decodes, where its weights are, and how much of a machine it may use.
 
-Every section says what its engine can do, so that no other place needs its name or class:
+Each section declares what its engine can do, so that no other code depends on its name or class:
 
     in_process           whether it decodes on weights loaded into this process; if not, rank 0 alone drives it
     takes_checkpoints    whether it runs the checkpoint it is given; an endpoint serves weights of its own
-    thoughts_at_once     most thoughts that are decoded side by side
-    memory_gb            what it may take of a rank beside the weights; None where it runs in a process of its own
-    gpu_memory_share     share of a GPU that it reserves for itself; None where it reserves none
+    thoughts_at_once     largest number of thoughts decoded concurrently
+    memory_gb            memory that it may take on a rank besides the weights; None if it runs in its own process
+    gpu_memory_share     share of a GPU that it reserves for itself; None if it reserves none
 
 A new engine is a section here, a file in `eval/engines` and an entry in the table of `eval.engines.choose`.
 """
@@ -28,12 +28,12 @@ class HFEngine(Section):
     gpu_memory_share: ClassVar[None] = None
 
     name: Literal["hf"] = Field(default="hf", description="in process, on the training weights")
-    batch_size: int = Field(default=256, ge=1, description="most thoughts decoded side by side on a rank")
+    batch_size: int = Field(default=256, ge=1, description="largest number of thoughts decoded at once on a rank")
     memory_gb: float = Field(
         default=4.0,
         gt=0,
-        description="what a sweep may take on a rank beside the weights (cache, logits); fewer thoughts are decoded "
-        "side by side where more would not fit",
+        description="memory that a sweep may take on a rank in addition to the weights (cache, logits); if it is too "
+        "small for batch_size, fewer thoughts are decoded at once",
     )
     cuda_graphs: bool = Field(
         default=True,
@@ -57,8 +57,8 @@ class ServerEngine(Section):
     }
 
     name: Literal["server"] = Field(
-        description="an OpenAI-compatible completions endpoint that serves the model (not in training); which weights "
-        "it serves is not known, so give each its own `out`"
+        description="an OpenAI-compatible completions endpoint that serves the model (not in training); chainmend "
+        "cannot tell which weights it serves, so give each model its own `out`"
     )
     url: str = Field(description="base address, such as http://127.0.0.1:8000/v1")
     model: str = Field(description="the model's name at the endpoint")
@@ -68,10 +68,10 @@ class ServerEngine(Section):
     concurrency: int = Field(default=16, ge=1, description="thoughts in progress at once, each with one call")
     prompt_as: Literal["ids", "text"] = Field(
         default="ids",
-        description="how prompts are sent: token ids (vLLM, SGLang, llama.cpp), or text where none are taken (TGI)",
+        description="how prompts are sent: token ids (vLLM, SGLang, llama.cpp), or text if it takes no ids (TGI)",
     )
     retries: int = Field(
-        default=4, ge=0, description="tries after a failed call, with growing pauses or those of Retry-After"
+        default=4, ge=0, description="retries after a failed call, after growing pauses or as Retry-After says"
     )
     timeout_seconds: float = Field(default=600.0, gt=0, description="longest wait for one call")
 
@@ -104,19 +104,19 @@ class VllmEngine(Section):
         default=None,
         ge=1,
         description="longest prompt, thought and answer together; default: "
-        "the model's context. Set it where the cache of a whole context does not fit into memory",
+        "the model's context. Set it if the cache of a whole context does not fit into memory",
     )
     gpu_memory_share: float = Field(
         default=0.9, gt=0, le=1, description="share of a GPU's memory for weights and cache"
     )
-    cpu_cache_gib: int = Field(default=4, ge=1, description="memory for the key/value cache where vLLM runs on a CPU")
+    cpu_cache_gib: int = Field(default=4, ge=1, description="memory for the key/value cache when vLLM runs on a CPU")
     tensor_parallel: int = Field(default=1, ge=1, description="GPUs that share the model")
     enforce_eager: bool = Field(
         default=False, description="no CUDA graphs and no compilation: starts sooner, decodes slower"
     )
     start_seconds: float = Field(default=900.0, gt=0, description="longest wait until vLLM has loaded the model")
     silent_seconds: float = Field(
-        default=300.0, gt=0, description="a vLLM that sends nothing for so long is considered dead"
+        default=300.0, gt=0, description="vLLM is considered dead if it sends nothing for this long"
     )
 
     @property

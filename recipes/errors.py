@@ -1,4 +1,4 @@
-"""The one exception for a mistake of the user's: shown as one or two lines, exit code 2, never a traceback."""
+"""The exception for a user's mistake: shown as one or two lines, exit code 2, never a traceback."""
 
 from __future__ import annotations
 

@@ -51,13 +51,13 @@ _BOUNDS = {
 
 
 def fault_lines(error: ValidationError, schema: Model) -> list[tuple[str, str]]:
-    """(dotted key, line) for every fault; the key is empty where a fault concerns several keys."""
+    """(dotted key, line) for every fault; the key is empty if a fault concerns several keys."""
     keys = keys_of(schema)
     lines_by_key: dict[str, tuple[str, str]] = {}
     for details in error.errors(include_url=False):
         place, section = _place(details["loc"], schema)
         for key, line in _lines(details, place, section, keys):
-            if key in lines_by_key and key and details["type"] in _MUST_BE:  # a type that one of several members wanted
+            if key in lines_by_key and key and details["type"] in _MUST_BE:  # a type that one member of a union expects
                 line = f"{lines_by_key[key][1]}, or {_MUST_BE[details['type']]}"
             lines_by_key[key or line] = (key, line)
     return list(lines_by_key.values())
@@ -175,7 +175,7 @@ def _unknown(key: str, value: Any, keys: list[Key]) -> str:
 
 
 def suggestion(key: str, keys: list[Key]) -> str | None:
-    """The dotted key that was probably meant, with the list indices that were typed; None where nothing is like it."""
+    """The dotted key that was probably meant, with the list indices that were typed; None if nothing is similar."""
     paths = list(dict.fromkeys(entry.path for entry in keys))
     typed, last = generic(key), key.rpartition(".")[2]
     section = typed.rpartition(".")[0]
@@ -195,7 +195,7 @@ def suggestion(key: str, keys: list[Key]) -> str | None:
 
 
 def _foreign(name: str, paths: list[str]) -> str | None:
-    """The key for a name of another tool or for a TRL field without `trainer.`; None where the recipe has none."""
+    """The key for a name of another tool or for a TRL field without `trainer.`; None if the recipe has none."""
     meant = FOREIGN_NAMES.get(name)
     if meant is None and "trainer" in paths:
         fields = [field for field in TRAINER_FIELDS if field not in OWNED]
@@ -217,6 +217,6 @@ def generic(key: str) -> str:
 
 
 def _indexed(path: str, key: str) -> str:
-    """The path with the indices that were typed in place of its Ns (0 where none was)."""
+    """The path with the indices that were typed in place of its Ns (0 if none was)."""
     indices = iter([part for part in key.split(".") if part.isdecimal()])
     return ".".join(next(indices, "0") if part == "N" else part for part in path.split("."))

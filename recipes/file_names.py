@@ -1,4 +1,4 @@
-"""Names that become names of files and folders: a suite's name is the folder of its samples. Never a path."""
+"""Names that become file and folder names, such as a suite's name (the folder of its samples); never paths."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 MOST_BYTES = 100
-"""in UTF-8; file systems allow 255, and endings are put behind a name"""
+"""in UTF-8; file systems allow 255, and suffixes are appended to a name"""
 RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
-"""names of devices on Windows, where a run folder may be copied to"""
+"""device names on Windows, to which a run folder may be copied"""
 HIDDEN_KINDS = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Unicode categories of characters that show nothing, or change what is shown around them"""
+"""Unicode categories of characters that are invisible, or change how their neighbours are shown"""
 
 
 def name_fault(text: str) -> str | None:
-    """Why `text` cannot be the name of a file or a folder; None where it can."""
+    """Why `text` cannot be the name of a file or a folder; None if it can."""
     if not text.strip():
         return "must not be empty"
     if slash := next((sign for sign in "/\\" if sign in text), None):
-        return f"must be a name, not a path: it holds {slash}"
+        return f"must be a name, not a path: it contains {slash}"
     if text[0] == "." or text[-1] == ".":
         return "must not begin or end with a dot"
     if text != text.strip():
         return "must not begin or end with a space"
     if hidden := next((sign for sign in text if unicodedata.category(sign) in HIDDEN_KINDS), None):
-        return f"holds a character that shows nothing (U+{ord(hidden):04X})"
+        return f"contains an invisible character (U+{ord(hidden):04X})"
     if text.partition(".")[0].rstrip().lower() in RESERVED:
         return "is the name of a device on Windows"
     if len(text.encode()) > MOST_BYTES:
@@ -35,7 +35,7 @@ def name_fault(text: str) -> str | None:
 
 
 def same_file(text: str) -> str:
-    """What two names share that are one file where case and the composition of letters do not count."""
+    """A key that is equal for two names that are one file if case and the composition of letters do not count."""
     return unicodedata.normalize("NFC", text).casefold()
 
 

@@ -1,4 +1,4 @@
-"""The recipe's `data.filters`: which traces are dropped for what can be seen in them. null turns a filter off."""
+"""The recipe's `data.filters`: which traces are dropped for visible defects. null turns a filter off."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from recipes.section import Section
 
 
 class FiltersSection(Section):
-    """By default only what is surely broken is dropped; `python -m data_prep check` counts what each would drop."""
+    """By default only clearly broken traces are dropped; `python -m data_prep check` counts what each would drop."""
 
     unclosed_thinking: Literal["drop"] | None = Field(
-        default="drop", description="traces whose thought is opened and never closed"
+        default="drop", description="traces whose thought is opened but never closed"
     )
     absent_thinking: Literal["drop"] | None = Field(
         default="drop", description="traces without any thought; null trains them with an empty one"
@@ -24,8 +24,8 @@ class FiltersSection(Section):
     loop_rounds: int | None = Field(
         default=3,
         ge=2,
-        description="drop a thought or answer that loops: it ends in at least this many repetitions of the same text "
-        "of at most 64 words, 12 words in total at least",
+        description="drop a trace whose thought or answer loops: it ends in at least this many repetitions of the same "
+        "text of at most 64 words, and at least 12 words in total",
     )
     max_foreign_letters: float | None = Field(
         default=0.5,
@@ -38,5 +38,5 @@ class FiltersSection(Section):
         default=1, ge=1, description="shortest answer, white space around it not counted"
     )
     answer_contains: str | None = Field(
-        default=None, min_length=1, description="text that every answer must hold, such as \\boxed{"
+        default=None, min_length=1, description="text that every answer must contain, such as \\boxed{"
     )

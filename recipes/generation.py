@@ -15,7 +15,7 @@ class GenerateTraces(Section):
     source: Literal["generate"] = Field(
         description="traces that the unpruned model writes; only verified ones are kept (rejection sampling)"
     )
-    problems: SuiteSection = Field(description="problems with gold answers; other ones than the sweep's")
+    problems: SuiteSection = Field(description="problems with gold answers, other than the sweep's")
     samples: int = Field(default=4, ge=1, description="thoughts per problem")
     keep: Literal["random", "shortest", "all"] = Field(
         default="random", description="which verified traces of a problem are kept; shortest teaches brevity"

@@ -1,17 +1,17 @@
-"""Recipe keys of earlier versions: refused with the reason where a user writes them, left out where an old run did."""
+"""Removed recipe keys: refused with the reason if a user writes them, ignored in the records of old runs."""
 
 from __future__ import annotations
 
 from typing import Any
 
 GIVEN_UP = {
-    "sweep.verdict.resamples": "no longer a key: no interval is made by resampling any more (docs/statistics.md); "
-    "remove it, nothing takes its place",
-    "sweep.verdict.margin": "no longer a key: the gain that must be back is a share of the unpruned one, "
+    "sweep.verdict.resamples": "no longer a key: intervals are no longer computed by resampling "
+    "(docs/statistics.md); remove it, nothing replaces it",
+    "sweep.verdict.margin": "no longer a key: the gain that must return is a share of the unpruned one, "
     "sweep.verdict.returned_share (docs/statistics.md)",
     "sweep.verdict.level_margin": "no longer a key: a difference in accuracy that does not matter is "
     "sweep.verdict.delta (docs/statistics.md)",
-    "sweep.verdict.min_recovered": "no longer a key: the share of the lost accuracy that must be back is "
+    "sweep.verdict.min_recovered": "no longer a key: the share of the lost accuracy that must return is "
     "sweep.verdict.returned_share (docs/statistics.md)",
 }
 

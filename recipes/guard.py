@@ -36,11 +36,13 @@ class GuardSection(Section):
     window: int = Field(
         default=20,
         ge=2,
-        description="number of good steps for the median; before there are as many, only a loss that is not finite is "
-        "bad",
+        description="number of good steps for the median; until there are that many, only a loss that is not finite "
+        "is bad",
     )
     most_skipped: int = Field(
-        default=10, ge=1, description="with skip: the run stops at the next bad step after this many, resumes included"
+        default=10,
+        ge=1,
+        description="with skip: the run stops at the next bad step after this many, counted across resumes",
     )
 
 

@@ -20,12 +20,12 @@ A recipe is a path or one of: {recipes}.
 Arguments override the file, and the file its `extends:` parent. A value is YAML: 5e-4, [16, 32], null, true, text.
 """
 _TRAINER = """
-trainer.<field>: fields of TRL's SFTConfig with their types; a field that is not given has TRL's default.
+trainer.<field>: fields of TRL's SFTConfig with their types; a field that is not given keeps TRL's default.
 """
 
 
 class HelpAsked(Exception):
-    """Help is wanted: the message is the text to print, the exit code is 0."""
+    """Raised for --help: the message is the text to print, the exit code is 0."""
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:
@@ -34,7 +34,7 @@ def asks_for_help(arguments: Sequence[str]) -> bool:
 
 
 def help_text(schema: type[BaseModel], arguments: Sequence[str] = ()) -> str:
-    """How to write the arguments and every key of the recipe type, one line each; where the arguments name sections
+    """How to write the arguments and every key of the recipe type, one line each; if the arguments name sections
     (`--help adapter`), their keys alone."""
     keys = keys_of(schema)
     sections = [word for word in arguments if word in schema.model_fields]

@@ -2,7 +2,7 @@
 
     # yaml-language-server: $schema=…/recipes/recipe.schema.json        (the first line of a recipe)
 
-Words that stand for a section (`teacher: unpruned`, names of thinking formats) are no part of it.
+Words that stand for a section (`teacher: unpruned`, names of thinking formats) are not part of it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def text() -> str:
 
 
 def _relax(part: object) -> None:
-    """Takes `required` off every section but of the key that chooses a variant."""
+    """Removes `required` from every section, except for the key that chooses a variant."""
     if isinstance(part, dict):
         part.pop("required", None)
         for inner in part.values():

@@ -18,7 +18,7 @@ MAPPINGS = (dict, Mapping)
 @dataclass(frozen=True)
 class Key:
     """One key that holds a value. `path` has N for a list index; `variants` are the tags it belongs to, or nothing;
-    `meaning` ends in its other names, where it has some."""
+    `meaning` ends in its other names, if it has any."""
 
     path: str
     shown: str
@@ -40,7 +40,7 @@ def sections_in(annotation: Any) -> tuple[Model, ...]:
 
 
 def element_of(annotation: Any) -> Any:
-    """The annotation of a list's elements; None where the annotation is no list."""
+    """The annotation of a list's elements; None if it is not a list."""
     return get_args(annotation)[0] if get_origin(annotation) is list else None
 
 
@@ -53,7 +53,7 @@ def discriminator(sections: tuple[Model, ...]) -> str | None:
 
 
 def variants(sections: tuple[Model, ...]) -> dict[str, Model]:
-    """tag -> section; empty where there is only one section."""
+    """tag -> section; empty if there is only one section."""
     key = discriminator(sections)
     return {} if key is None else {tag: section for section in sections for tag in _names(section, key)}
 

@@ -1,4 +1,4 @@
-"""Recipe layers laid over one another: parents, the file, the arguments."""
+"""Merging the layers of a recipe: parents, the file, the arguments."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Mapping = dict[str, Any]
 def merge(low: Any, high: Any, annotation: Any, path: str = "") -> Any:
     """`high` laid over `low`: mappings are merged key by key, anything else is replaced.
 
-    A mapping with the keys 0, 1, ... over a list changes these elements. Where `high` chooses another variant of a
+    A mapping with the keys 0, 1, ... over a list changes these elements. If `high` chooses another variant of a
     section (`adapter.method=none` over a lora adapter), the keys of `low` that the new variant lacks are left out.
-    Raises UserError where an index lies outside the list.
+    Raises UserError if an index is out of range.
     """
     if isinstance(low, dict) and isinstance(high, dict):
         return _merge_mappings(low, high, annotation, path)
@@ -36,7 +36,7 @@ def _merge_mappings(low: Mapping, high: Mapping, annotation: Any, path: str) -> 
 
 
 def _fitting(low: Mapping, high: Mapping, annotation: Any) -> Mapping:
-    """The keys of `low` that the variant chosen by `high` has; all of them where `high` chooses no other variant."""
+    """The keys of `low` that the variant chosen by `high` has; all of them if `high` chooses no other variant."""
     sections = sections_in(annotation)
     chooser, by_tag = discriminator(sections), variants(sections)
     if chooser is None or not isinstance(high.get(chooser), str):
@@ -51,7 +51,7 @@ def _merge_elements(low: list[Any], high: Mapping, annotation: Any, path: str) -
     merged = list(low)
     for key, value in high.items():
         if int(key) >= len(low):
-            raise UserError(f"{path}{key}: the list has {len(low)} elements, write 0 to {len(low) - 1}")
+            raise UserError(f"{path}{key}: the list has {len(low)} elements, write an index from 0 to {len(low) - 1}")
         merged[int(key)] = merge(low[int(key)], value, element_of(annotation), f"{path}{key}.")
     return merged
 

@@ -65,8 +65,8 @@ def load_as(arguments: Sequence[str], schema: type[T]) -> Loaded[T]:
 
 
 def load_layers(path: Path, layers: Sequence[Sequence[str]], schema: type[T]) -> Loaded[T]:
-    """The recipe file `path` with several lists of `key=value` laid over it, one after the other, each as the arguments
-    of a command are. Raises UserError as `load_recipe` does."""
+    """The recipe file `path` with several lists of `key=value` laid over it in order, each like the arguments of a
+    command. Raises UserError as `load_recipe` does."""
     contents: list[tuple[str, dict[str, Any]]] = []
     faults: list[str] = []
     for layer in layers:
@@ -119,7 +119,7 @@ def _is_local_rank(argument: str) -> bool:
 def read_layers(path: Path) -> list[tuple[str, dict[str, Any]]]:
     """(file name, content) of a recipe and its parents, the eldest first.
 
-    Raises UserError where a parent is missing or a file is its own ancestor.
+    Raises UserError if a parent is missing or a file is its own ancestor.
     """
     layers: list[tuple[str, dict[str, Any]]] = []
     seen: list[Path] = []
@@ -163,7 +163,7 @@ def _validated(layers: list[tuple[str, dict[str, Any]]], schema: type[T], faults
 
 
 def _origin(key: str, layers: list[tuple[str, dict[str, Any]]]) -> str:
-    """The file that gave the key, where it was not an argument."""
+    """The file that set the key, if an argument did not."""
     name = next((name for name, layer in reversed(layers) if key and holds(layer, key)), "")
     return f" [{name}]" if name else ""
 

@@ -17,7 +17,7 @@ class NllLoss(Section):
 
 
 class TeacherSection(Section):
-    """Which model teaches, and where its weights lie. `unpruned` stands for the unpruned model, whole on every rank."""
+    """Which model teaches, and where its weights are. `unpruned` stands for the unpruned model, whole on every rank."""
 
     logits: Path | None = Field(
         default=None,
@@ -54,7 +54,7 @@ class TeacherSection(Section):
             if value != usual
         ]
         if self.logits is not None and given:
-            raise ValueError(f"logits={self.logits} loads no teacher, so {' and '.join(given)} says nothing; drop one")
+            raise ValueError(f"logits={self.logits} loads no teacher, so {' and '.join(given)} has no effect; keep one")
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} do not go together; keep one")
         return self
@@ -78,7 +78,7 @@ class DistillLoss(Section):
     weight: float = Field(
         default=1.0,
         ge=0,
-        description="factor of the divergence; 0 with nll_weight=1 is the same as loss.name=nll, to the bit",
+        description="factor of the divergence; 0 with nll_weight=1 is the same as loss.name=nll, bit for bit",
     )
     nll_weight: float = Field(
         default=0.0, ge=0, description="factor of the traces' negative log-likelihood, added to the divergence"
@@ -107,8 +107,8 @@ class DistillLoss(Section):
             raise ValueError(f"share={self.share:g} belongs to tokens=entropy, got tokens={self.tokens}")
         if self.teacher.logits is not None and self.divergence != "forward_kl":
             raise ValueError(
-                f"divergence={self.divergence}: stored logits hold the teacher's likeliest tokens, and only "
-                "divergence=forward_kl needs no others"
+                f"divergence={self.divergence}: stored logits hold only the teacher's likeliest tokens, "
+                "which suffice for divergence=forward_kl alone; write that"
             )
         return self
 

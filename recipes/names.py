@@ -136,11 +136,11 @@ FOREIGN_NAMES: dict[str, str] = {
 
 _DTYPE_OF_VLLM = "no key here: vLLM holds the weights in the dtype of model.dtype"
 NOT_OFFERED: dict[str, str] = {
-    "adapter.modules_to_save": "not offered: no whole module trains beside an adapter; name layers in adapter.targets, "
-    "or train every parameter with adapter.method=none",
-    "adapter.bias": "not offered: biases stay frozen under an adapter (PEFT's bias=none); remove it",
-    "adapter.peft_type": "not offered: the kind of adapter is adapter.method, one of lora, dora, qlora",
-    "adapter.task_type": "not offered: it is always CAUSAL_LM; remove it",
+    "adapter.modules_to_save": "not supported: only the adapter is trained, no whole modules; name layers in "
+    "adapter.targets, or train every parameter with adapter.method=none",
+    "adapter.bias": "not supported: biases stay frozen under an adapter (PEFT's bias=none); remove it",
+    "adapter.peft_type": "not supported: the kind of adapter is adapter.method, one of lora, dora, qlora",
+    "adapter.task_type": "not supported: it is always CAUSAL_LM; remove it",
     "sweep.engine.dtype": _DTYPE_OF_VLLM,
     "data.traces.engine.dtype": _DTYPE_OF_VLLM,
 }
@@ -148,7 +148,7 @@ NOT_OFFERED: dict[str, str] = {
 
 
 def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The known name most like `name`, or None where none is like it; capitals and `-` for `_` do not count."""
+    """The known name most like `name`, or None if none is similar; case and `-` for `_` are ignored."""
     plain = {entry.lower().replace("-", "_"): entry for entry in known}
     matches = difflib.get_close_matches(name.lower().replace("-", "_"), plain, n=1, cutoff=cutoff)
     return plain[matches[0]] if matches else None

@@ -1,4 +1,4 @@
-"""The recipe of the embedded reasoner: its shape and how it is trained from nothing."""
+"""The recipe of the embedded reasoner: its shape and how it is trained from scratch."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class NanoTraining(Section):
     learning_rate: float = Field(default=1.5e-3, gt=0, description="peak learning rate")
     warmup_steps: int = Field(default=50, ge=1, description="linear warm-up")
     weight_decay: float = Field(default=0.01, ge=0, description="AdamW weight decay")
-    padded_tokens: int = Field(default=2048, ge=256, description="padded tokens a batch")
+    padded_tokens: int = Field(default=2048, ge=256, description="padded tokens per batch")
     mixture: dict[str, float] = Field(
         default={"knowledge": 0.3, "shallow": 0.3, "chain": 0.4}, description="share of each family in the traces"
     )
     curriculum: list[int] = Field(default=[3, 8, 14, 24], description="longest chain at each stage")
-    curriculum_loss: float = Field(default=0.12, gt=0, description="running loss under which the next stage begins")
+    curriculum_loss: float = Field(default=0.12, gt=0, description="running loss below which the next stage begins")
     ways_from_step: int | None = Field(
         default=None,
         ge=0,
-        description="step from which chains are thought through in several ways, with slips (the second world); "
+        description="step from which chains are solved in several ways, with slips (the second world); "
         "null: never (the first world)",
     )
 

@@ -1,4 +1,4 @@
-"""The `on_policy` section: the model in training thinks by itself, and its teacher judges what it wrote."""
+"""The `on_policy` section: the model in training writes thoughts, and learns its teacher's distributions on them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class HorizonSection(Section):
     @model_validator(mode="after")
     def _grows(self) -> Self:
         if self.end < self.start:
-            raise ValueError(f"end={self.end} lies below start={self.start}; a horizon grows")
+            raise ValueError(
+                f"end={self.end} is below start={self.start}; the horizon must not shrink; write at least {self.start}"
+            )
         return self
 
     def at(self, step: int) -> int:
@@ -33,7 +35,7 @@ class HorizonSection(Section):
 
 class OnPolicySection(Section):
     problems: SuiteSection = Field(
-        description="what the model thinks about; other problems than the sweep's (overlaps are left out and counted)"
+        description="problems to think about, other than the sweep's (overlaps are left out and counted)"
     )
     samples: int = Field(default=1, ge=1, description="thoughts per problem, one after the other")
     share: float = Field(
@@ -46,7 +48,7 @@ class OnPolicySection(Section):
     refresh_steps: int = Field(
         default=10,
         ge=1,
-        description="number of steps that train on one round of thoughts; then new thoughts are generated",
+        description="number of steps that train on one round of thoughts before new thoughts are generated",
     )
     answer_tokens: int = Field(default=256, ge=1, description="longest answer after a thought")
     temperature: float = Field(default=1.0, gt=0, description="sampling temperature")
@@ -63,7 +65,9 @@ class OnPolicySection(Section):
     most_inflation: float = Field(
         default=1.5,
         gt=1,
-        description="a round is skipped, too, if its thoughts, cut at the first horizon, are this many times as long "
-        "as in the first round",
+        description="a round is also skipped if its thoughts, truncated to the first horizon, are this many times as "
+        "long as in the first round",
     )
-    engine: HFEngine = Field(default=HFEngine(), description="the engine in process, which thinks on live weights")
+    engine: HFEngine = Field(
+        default=HFEngine(), description="the engine in process, which decodes on the weights in training"
+    )

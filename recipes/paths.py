@@ -13,8 +13,8 @@ ROOT = SHIPPED.parent
 def find_path(value: str | Path) -> str:
     """The path to open for a path that a recipe holds, which may also be a Hub id.
 
-    A relative path that exists under the current folder is taken as it is; else one that exists under the repository's
-    root is taken from there; else the value comes back unchanged (a Hub id, or a path whose reader will miss it).
+    A relative path is looked up in the current folder, then in the repository's root. If it is in neither, the value is
+    returned unchanged: it is a Hub id, or a path that its reader will report as missing.
     """
     path = Path(value).expanduser()
     if path.is_absolute() or path.exists() or not (ROOT / path).exists():
@@ -30,7 +30,7 @@ def shipped_recipes() -> list[str]:
 def find_recipe(name: str, beside: Path | None = None, named_by: str = "recipe=") -> Path:
     """The recipe file that `name` means: a path (relative to `beside` or the current folder), else a shipped recipe.
 
-    named_by: what the user wrote before the name. Raises UserError naming the shipped recipes where there is no such
+    named_by: what the user wrote before the name. Raises UserError naming the shipped recipes if there is no such
     file.
     """
     names = [name] if name.endswith((".yaml", ".yml")) else [name, name + ".yaml"]

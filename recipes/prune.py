@@ -1,4 +1,4 @@
-"""How a pruned model is made: one section for each method (`prune/methods` has one file for each)."""
+"""How a pruned model is made: one section per method (`prune/methods` has one file per method)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,7 @@ class TextCalibration(Section):
         description="a .jsonl file of rows with `text`, or a .txt file of paragraphs with an empty line between; the "
         "first calibration_traces of them are taken"
     )
-    max_tokens: int = Field(
-        default=512, ge=2, description="longer texts are shortened to their first tokens, this many"
-    )
+    max_tokens: int = Field(default=512, ge=2, description="longer texts are truncated to this many tokens")
 
 
 class OwnThoughtsCalibration(Section):
@@ -42,7 +40,7 @@ CalibrationSection = Annotated[
 
 
 class _Cut(Section):
-    """What every method has."""
+    """Keys of every method."""
 
     cut_from: str | None = Field(
         default=None,
@@ -52,7 +50,7 @@ class _Cut(Section):
 
 
 class _Measured(_Cut):
-    """What every method has that measures."""
+    """Keys of the methods that measure on calibration data."""
 
     calibration_traces: int = Field(
         default=CALIBRATION_TRACES,
@@ -60,12 +58,12 @@ class _Measured(_Cut):
         description="number of traces for the measurement (or texts, or thoughts: see calibration)",
     )
     calibration: CalibrationSection | None = Field(
-        default=None, description="on what it measures; default: the traces of the recipe's data"
+        default=None, description="what to measure on; default: the traces of the recipe's data"
     )
 
 
 class _Repaired(_Measured):
-    """What every method has that leaves gaps."""
+    """Keys of the methods that leave gaps."""
 
     repair: Literal["none", "linear"] = Field(
         default="none",
@@ -75,14 +73,14 @@ class _Repaired(_Measured):
 
 
 class _Unscored(_Repaired):
-    """What the methods have that need no calibration but for a repair."""
+    """Keys of the methods that need calibration only for a repair."""
 
     @model_validator(mode="after")
     def _calibration_is_for_the_repair(self) -> Self:
         given = self.calibration is not None or self.calibration_traces != CALIBRATION_TRACES
         if given and self.repair == "none":
             raise ValueError(
-                "calibration and calibration_traces are of no use here: this method measures nothing; leave them away, "
+                "calibration and calibration_traces have no effect: this method measures nothing; remove them, "
                 "or write repair=linear"
             )
         return self
@@ -112,12 +110,14 @@ class PerplexityPrune(_Repaired):
     )
     layers: int = Field(ge=1, description="how many layers to remove")
     block: int = Field(
-        default=1, ge=1, description="number of neighbouring layers that are removed together; it must divide layers"
+        default=1,
+        ge=1,
+        description="number of neighbouring layers that are removed together; layers must be a multiple of it",
     )
     tokens: Literal["labelled", "all"] = Field(
         default="labelled",
         description="tokens over which the mean loss is taken: labelled (thinking and answer; all of a plain text) or "
-        "all, the prompt's too",
+        "all (the prompt's too)",
     )
 
     @model_validator(mode="after")
@@ -174,7 +174,7 @@ class LaCoPrune(_Measured):
 
 class WidthPrune(_Measured):
     method: Literal["width"] = Field(
-        description="remove the channels of least activation energy from every gated MLP; no layer goes"
+        description="remove the channels of least activation energy from every gated MLP; no layer is removed"
     )
     width: int | None = Field(default=None, ge=1, description="number of channels to keep in each MLP; or give share")
     share: float | None = Field(
@@ -229,4 +229,4 @@ PruneSection = Annotated[
 ]
 
 METHODS_BY_COUNT = ("tail", "shortgpt", "block_distance", "perplexity", "laco")
-"""the methods that are told how many layers to remove, and find out which"""
+"""the methods that are told how many layers to remove, and choose which"""

@@ -1,4 +1,4 @@
-"""What a recipe's `data` asks of its traces beyond good form: once each, from no suite, right, and useful."""
+"""Keys of `data` about the quality of traces: duplicates, contamination, verification and selection."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class DuplicatesSection(Section):
         "answer (trace), or the question alone; the first is kept",
     )
     near: Literal["none", "trace", "question"] = Field(
-        default="none", description="the same for near-duplicates (MinHash over runs of words)"
+        default="none", description="drop near-duplicates, by the same choice of text (MinHash over runs of words)"
     )
     threshold: float = Field(
         default=0.8,
         gt=0,
         le=1,
-        description="share of common runs of words (Jaccard) from which texts are near-duplicates",
+        description="texts that share at least this fraction of their runs of words (Jaccard) are near-duplicates",
     )
     run_words: int = Field(default=5, ge=1, description="length of the runs of words that are compared")
 
@@ -40,7 +40,7 @@ class OverlapRules(Section):
     shared: int = Field(
         default=3,
         ge=1,
-        description="number of shared runs from which a question overlaps with a problem; 1 in s1 and open-r1",
+        description="a question that shares at least this many runs with a problem overlaps; 1 in s1 and open-r1",
     )
     coverage: float = Field(
         default=0.0,
@@ -94,7 +94,7 @@ class SelectSection(Section):
             if self.share is not None or self.count is not None or self.low is None or self.high is None:
                 raise ValueError("keep=band takes low and high, and neither share nor count")
             if self.low > self.high:
-                raise ValueError(f"low={self.low} lies above high={self.high}")
+                raise ValueError(f"low={self.low} must not be above high={self.high}")
         elif (self.share is None) == (self.count is None) or self.low is not None or self.high is not None:
             raise ValueError(f"keep={self.keep} takes either share or count, and neither low nor high")
         return self

@@ -57,7 +57,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Loader.yaml_implicit_resolvers = {}  # none of YAML 1.1
-# built at once instead of in two steps, so that an alias inside its own anchor is a fault and not an endless value
+# built at once instead of in two steps, so that an alias inside its own anchor is an error and not an endless value
 _Loader.add_constructor("tag:yaml.org,2002:seq", _sequence)
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 for _tag, (_pattern, _first) in _SCALARS.items():
@@ -74,7 +74,7 @@ def parse_value(text: str) -> Any:
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises UserError with file and line where it is broken or no mapping."""
+    """The mapping in a YAML file. Raises UserError with file and line if it is malformed or not a mapping."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:

@@ -1,7 +1,7 @@
 """`python -m recipes.reference`: every key of a recipe as a Markdown page, made from the schema (a page of the site).
 
-A key that several variants share (`cut_from` of each pruning method) is one row; the column `only with` names the
-variants where not all have it. A section with the same keys as an earlier one refers to it.
+A key that several variants share (`cut_from` of each pruning method) is one row; if not all variants have it, the
+column `only with` names those that do. A section with the same keys as an earlier one refers to it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from recipes.trainer_fields import free_fields
 
 _HEAD = """# Recipe reference
 
-Every key of a recipe, made from its schema (`python -m recipes.reference`). `N` is the place in a list. Defaults are
-overridden by the `extends:` parent, the parent by the recipe file, and the file by `key=value` arguments.
+Every key of a recipe, generated from its schema (`python -m recipes.reference`). `N` is an index in a list. Defaults
+are overridden by the `extends:` parent, the parent by the recipe file, and the file by `key=value` arguments.
 `python launch/train.py --help` prints the same keys; `chainmend train --help adapter` prints those of one section.
 """
 _TOP = "Top level"
@@ -114,7 +114,7 @@ def _ordered(parts: list[str]) -> list[str]:
 
 def _trainer() -> Iterator[str]:
     yield "## trainer\n"
-    yield "Fields of TRL's `SFTConfig` under their own names; a field that is not given has TRL's default.\n"
+    yield "Fields of TRL's `SFTConfig` under their own names; a field that is not given keeps TRL's default.\n"
     fields = (f"| `{name}` | {_cell(types.replace('|None', ' or null'))} |" for name, types in free_fields().items())
     yield "\n".join(["| field | type |", "| --- | --- |", *fields, ""])
 

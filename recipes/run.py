@@ -14,7 +14,7 @@ class RunSection(Section):
     dir: Path | None = Field(default=None, description="the run folder; default runs/<recipe>-<time>")
     resume: str = Field(
         default="auto",
-        description="auto: resume where run.dir holds a COMPLETE checkpoint; never; or a checkpoint's path",
+        description="auto: resume if run.dir has a COMPLETE checkpoint; never; or a checkpoint's path",
     )
     resume_force: bool = Field(
         default=False,
@@ -46,5 +46,5 @@ class RunSection(Section):
     cache_dir: Path = Field(
         default=Path("runs/cache"),
         description="folder in which sweeps of unpruned models, generated traces and scores of traces are kept for "
-        "later runs; with several machines, on a file system that all share",
+        "later runs; with several machines, on a shared file system",
     )

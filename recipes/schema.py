@@ -1,6 +1,6 @@
 """The recipe: everything that defines a run, as frozen types. No torch here, so a recipe is checked in under a second.
 
-Units are in the names or the descriptions; accuracies lie in [0, 1]; layer indices are 0-based in the unpruned model.
+Units are in the names or the descriptions; accuracies are in [0, 1]; layer indices are 0-based in the unpruned model.
 """
 
 from __future__ import annotations
@@ -93,12 +93,12 @@ class Recipe(Section):
     seed: int = Field(
         default=1,
         ge=0,
-        lt=2**32,  # numpy takes no other
+        lt=2**32,  # numpy accepts no larger seed
         description="seed of training: data order, adapter initialisation, dropout",
     )
     deterministic: bool = Field(
         default=False,
-        description="same bits every time, on a GPU too: only deterministic kernels, which may be slower",
+        description="bit-identical repeats, on a GPU too: only deterministic kernels, which may be slower",
     )
     dry_run: bool = Field(
         default=False, description="check everything that can be checked without loading the model, then stop"
@@ -134,7 +134,7 @@ class Recipe(Section):
     @field_validator("trainer")
     @classmethod
     def _trainer_fields(cls, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-        return MappingProxyType(check_trainer_fields(fields))  # frozen as all of the recipe is
+        return MappingProxyType(check_trainer_fields(fields))  # frozen, like the rest of the recipe
 
     @field_serializer("trainer")
     def _trainer_as_a_dictionary(self, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _decided_by_sweeps(self) -> Self:
-        """What is decided by a sweep needs that sweep, at the step that it measured."""
+        """keep_best and early_stop act on a sweep's result at the step that it measured, so sweeps must not be late."""
         for key, section in (("keep_best", self.keep_best), ("early_stop", self.early_stop)):
             if section is not None and self.sweep.background:
                 raise ValueError(f"{key} needs the result of a sweep at its own step; write sweep.background=false")
@@ -164,14 +164,14 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _own_thoughts_need_a_teacher(self) -> Self:
-        """A thought of the student's own has no label worth learning: only the teacher's distribution has."""
+        """The student's own tokens are not worth imitating: only the teacher's distribution over them is a target."""
         if self.on_policy is None:
             return self
         loss = self.loss
         if not isinstance(loss, DistillLoss) or loss.weight == 0 or loss.nll_weight > 0:
             raise ValueError(
-                "on_policy needs loss.name=distill with a weight and loss.nll_weight=0: the model's own tokens are no "
-                "labels"
+                "on_policy needs loss.name=distill with a weight and loss.nll_weight=0: the model's own tokens must "
+                "not serve as labels"
             )
         if loss.teacher.logits is not None or loss.tokens != "all":
             raise ValueError(
@@ -186,7 +186,7 @@ class Recipe(Section):
         if (self.model.pruned is None) == (self.prune is None):
             given = "neither" if self.prune is None else "both"
             raise ValueError(
-                f"give either model.pruned (a ready model) or a prune section (cut one), got {given}"
+                f"give either model.pruned (a ready model) or a prune section (make one), got {given}"
                 + ("; write prune=null to use model.pruned" if given == "both" else "")
             )
         return self

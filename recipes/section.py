@@ -1,4 +1,4 @@
-"""What every section of a recipe is."""
+"""The base class of every section of a recipe."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Section(BaseModel):
     (`recipes.aliases`)"""
 
     switches: ClassVar[Mapping[str, tuple[str, str, str]]] = {}
-    """names that are true or false for one value of a key: (our key, its value where true, its value where false and it
+    """names that are true or false for one value of a key: (our key, its value if true, its value if false and it
     had that value)"""
 
     def changed(self, **values: Any) -> Self:
         """A copy with other `values`, checked as a recipe is (`model_copy` would take anything).
 
-        pydantic.ValidationError where one is not allowed, or does not go with the others.
+        pydantic.ValidationError if one is not allowed, or does not go with the others.
         """
         return self.model_validate({**dict(self), **values})

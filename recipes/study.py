@@ -10,13 +10,13 @@ from recipes.file_names import FileName
 from recipes.section import Section
 
 MODELS = ("unpruned", "pruned")
-"""what an arm may be compared with beside another arm: its own models before training"""
+"""what an arm may be compared with besides another arm: its own models before training"""
 
 Number = Literal["level", "gain", "termination", "thinking_off"]
 
 
 class ArmSection(Section):
-    title: str = Field(min_length=1, description="what the arm is, as tables and sentences name it")
+    title: str = Field(min_length=1, description="name of the arm in tables and sentences")
     parts: list[str] = Field(default=[], description="names of `parts`, laid over the base and `shared` in this order")
     keys: list[str] = Field(default=[], description="key=value overrides of its own, laid over its parts")
     variants: dict[str, list[str]] = Field(
@@ -24,7 +24,9 @@ class ArmSection(Section):
         description="name to key=value overrides: each is an arm of its own, called "
         "ARM-NAME, whose title is followed by the name",
     )
-    seeds: list[int] | None = Field(default=None, min_length=1, description="its seeds, where they are not the study's")
+    seeds: list[int] | None = Field(
+        default=None, min_length=1, description="its seeds, if they differ from the study's"
+    )
 
     @field_validator("seeds")
     @classmethod
@@ -33,21 +35,23 @@ class ArmSection(Section):
 
 
 class BackClaim(Section):
-    """That more, or less, than a share of what pruning took is back: of the accuracy at the largest budget (level), or
-    of the unpruned model's gain per doubling (gain)."""
+    """The claim that more, or less, than a given share is recovered: of the accuracy that pruning took at the largest
+    budget (level), or of the unpruned model's gain per doubling (gain)."""
 
-    kind: Literal["back"] = Field(description="how much of what the unpruned model has is back")
+    kind: Literal["back"] = Field(description="how much is recovered")
     arm: str = Field(description="whose trainings")
-    number: Literal["level", "gain"] = Field(description="of the level that was lost, or of the unpruned gain")
-    share: float = Field(default=0.8, ge=0, le=1, description="the share that is compared with")
+    number: Literal["level", "gain"] = Field(
+        description="of the level that pruning lost, or of the unpruned model's gain"
+    )
+    share: float = Field(default=0.8, ge=0, le=1, description="the share to compare with")
     expected: Literal["above", "below"] = Field(description="on which side of the share it is expected")
     why: str = Field(default="", description="why it is expected")
 
 
 class DifferenceClaim(Section):
-    """That an arm is above, or below, another arm or one of its own models before training, in one number."""
+    """The claim that one number of an arm is above, or below, that of another arm or of its models before training."""
 
-    kind: Literal["difference"] = Field(description="an arm less another, or less a model before training")
+    kind: Literal["difference"] = Field(description="an arm minus another arm, or minus a model before training")
     arm: str = Field(description="whose trainings")
     against: str = Field(description="another arm, or unpruned or pruned: the arm's own models before training")
     number: Number = Field(
@@ -62,18 +66,18 @@ ClaimSection = Annotated[BackClaim | DifferenceClaim, Field(discriminator="kind"
 
 
 class StudyRecipe(Section):
-    question: str = Field(min_length=1, description="what the study asks, as its page is headed")
+    question: str = Field(min_length=1, description="what the study asks; the heading of its page")
     base: str = Field(description="the recipe that every arm changes, a path or a shipped one")
     shared: list[str] = Field(default=[], description="key=value overrides of every arm")
     parts: dict[str, list[str] | None] = Field(
         default={},
-        description="named key=value overrides that arms share, such as where traces come from; null: not to be had "
-        "here, and the arms that name it are left out and told",
+        description="named key=value overrides that arms share, such as where traces come from; null: not available "
+        "here, so that arms which name it are left out and listed",
     )
     arms: dict[FileName, ArmSection | None] = Field(
-        min_length=1, description="name to arm; null takes one of the parent's away"
+        min_length=1, description="name to arm; null removes an arm of the parent"
     )
-    seeds: list[int] = Field(default=[1, 2, 3], min_length=1, description="seeds of training, a run each")
+    seeds: list[int] = Field(default=[1, 2, 3], min_length=1, description="training seeds, one run each")
     pairs: list[list[str]] = Field(
         default=[], description="[arm, other arm]: whose paired differences are shown, with Holm's correction"
     )
@@ -114,14 +118,14 @@ class StudyRecipe(Section):
         return self
 
     def arm_names(self) -> list[str]:
-        """The arms with their variants, those too that cannot be had here."""
+        """The arms with their variants, including those that are not available here."""
         return [
             full_name(name, variant) for name, arm in self.arms.items() if arm for variant in (arm.variants or [""])
         ]
 
 
 def full_name(arm: str, variant: str) -> str:
-    """The name of an arm's variant; the arm's own where it has none."""
+    """The name of an arm's variant; the arm's own if it has none."""
     return f"{arm}-{variant}" if variant else arm
 
 

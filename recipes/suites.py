@@ -29,7 +29,7 @@ class NanoSuite(Section):
     seed: int = Field(default=0, description="seed of the problems")
     part: Literal["held_out", "training"] = Field(
         default="held_out",
-        description="held-out chains that no training sees, or the others, as problems to write traces for",
+        description="held-out chains, which are never trained on, or the others, as problems to write traces for",
     )
 
 
@@ -49,7 +49,7 @@ GROUP: Any = Field(
 
 
 class RowsSuite(Section):
-    """What suites that are read from rows have in common."""
+    """Keys of the suites that are read from rows."""
 
     name: FileName = Field(description="name in tables and curves, and of the folder of its samples; not a path")
     problem: str = Field(default="problem", description="column of the question; `question` is detected")
@@ -74,7 +74,8 @@ class RowsSuite(Section):
         "text (text_normalised: per character)",
     )
     instruction: str = Field(
-        default="", description="text below every question (by likelihood: before it), such as how to answer"
+        default="",
+        description="text below every question (by likelihood: before it), such as instructions how to answer",
     )
     size: int | None = Field(default=None, ge=1, description="number of problems, drawn by the seed; default: all")
     seed: int = Field(default=0, description="seed of the draw and of the order of choices")
@@ -90,7 +91,7 @@ class RowsSuite(Section):
 
 class JsonlSuite(RowsSuite):
     source: Literal["jsonl"] = Field(
-        description="a JSON Lines or CSV file: {problem, answer}, with id and choices where it has them"
+        description="a JSON Lines or CSV file: {problem, answer} and, optionally, id and choices"
     )
     path: Path = Field(description="the file; one that ends in .csv is read as CSV with a header")
     unpack_limit: UnpackLimit = UNPACK_LIMIT
@@ -99,7 +100,7 @@ class JsonlSuite(RowsSuite):
 class HubSuite(RowsSuite):
     source: Literal["hub"] = Field(description="a data set of the Hugging Face Hub")
     id: str = Field(description="owner/name")
-    config: str | None = Field(default=None, description="configuration of the data set, where it has several")
+    config: str | None = Field(default=None, description="configuration of the data set, if it has several")
     split: str = Field(default="test", description="split of the data set")
 
 

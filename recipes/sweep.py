@@ -1,4 +1,4 @@
-"""The sweep's part of a recipe: suites, engine, judge, verdict, budgets and sampling."""
+"""The `sweep` section of a recipe: suites, engine, judge, verdict, budgets and sampling."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class JudgeSection(Section):
         default="OPENAI_API_KEY", description="environment variable that holds the key, if one is needed"
     )
     problems: int = Field(
-        default=100, ge=1, description="number of problems of each suite, from its start, whose thoughts are judged"
+        default=100, ge=1, description="number of problems of each suite, from its beginning, whose thoughts are judged"
     )
     max_characters: int = Field(
         default=20_000,
@@ -31,7 +31,7 @@ class JudgeSection(Section):
     max_tokens: int = Field(default=512, ge=1, description="longest reply, the judge's own reasoning included")
     concurrency: int = Field(default=8, ge=1, description="number of calls in progress at once")
     retries: int = Field(
-        default=4, ge=0, description="tries after a failed call, with growing pauses or those of Retry-After"
+        default=4, ge=0, description="retries after a failed call, after growing pauses or as Retry-After says"
     )
     timeout_seconds: float = Field(default=120.0, gt=0, description="longest wait for one call")
 
@@ -42,8 +42,8 @@ class VerdictSection(Section):
         default=0.8,
         gt=0,
         le=1,
-        description="RETURNED: more than this share must be back of the accuracy lost to pruning at the largest "
-        "budget, and of the unpruned model's gain per doubling",
+        description="RETURNED: more than this share is back, both of the accuracy lost to pruning at the largest "
+        "budget and of the unpruned model's gain per doubling",
     )
     not_returned_share: float = Field(
         default=0.2, ge=0, lt=1, description="NOT RETURNED: less than this share of either is back"
@@ -53,12 +53,12 @@ class VerdictSection(Section):
         gt=0,
         lt=1,
         description="a difference in accuracy that does not matter: a smaller loss counts as none, a smaller gain "
-        "over all budgets as no scaling, and a run that is nowhere further below the unpruned model is "
-        "nowhere short of it",
+        "over all budgets as no scaling, and a model that is below the unpruned one by no more than this at "
+        "every budget counts as equal to it",
     )
     require_gap: bool = Field(
         default=False,
-        description="stop before training where the references show that the suite cannot show recovery: the pruned "
+        description="stop before training if the references show that the suite cannot show recovery: the pruned "
         "model is not shown to be worse, or the unpruned one not to gain with the budget; default: a warning",
     )
 
@@ -124,10 +124,11 @@ class SweepSection(Section):
     confirm: ConfirmSection | None = Field(
         default=None,
         description="sweep the checkpoint that export.checkpoint names once more at the end, on problems that no sweep "
-        "saw, and both references; these figures know of no choice among sweeps; default: they are not confirmed",
+        "saw, and both references; these figures are free of selection among sweeps; default: no confirmation",
     )
     judge: JudgeSection | None = Field(
-        default=None, description="a model that counts reflection in thoughts, beside the word lists; default: none"
+        default=None,
+        description="a model that counts reflection in thoughts, in addition to the word lists; default: none",
     )
 
     @field_validator("engine", mode="before")
@@ -163,7 +164,7 @@ class SweepSection(Section):
         return self
 
     def _check_names(self, names: list[str]) -> None:
-        """ValueError where two suites would be one in tables, or on a disk."""
+        """ValueError if two suites would have one name in tables, or one folder on a disk."""
         if len(set(names)) < len(names):
             raise ValueError(f"suite names must differ, got {names}")
         if len({same_file(name) for name in names}) < len(names):
@@ -173,16 +174,16 @@ class SweepSection(Section):
             raise ValueError(f"a suite is called {confirming}, as the problems of sweep.confirm are; rename it")
 
     def _check_likelihood(self) -> None:
-        """ValueError where a suite by likelihood stands where budgets are needed, or where no model is at hand."""
+        """ValueError if a suite by likelihood is to decide the verdict, or the engine gives no likelihoods."""
         by_likelihood = [s.name for s in self.suites if getattr(s, "method", "generate") == "likelihood"]
         decides = self.deciding_suite.name
         if by_likelihood and not self.engine.in_process:
             raise ValueError(
                 f"engine.name={self.engine.name} gives no likelihoods, and suite {by_likelihood[0]} is "
-                "asked by them; use engine.name=hf or method=generate"
+                "scored by them; use engine.name=hf or method=generate"
             )
         if decides in by_likelihood:
             raise ValueError(
-                f"suite {decides} is asked by likelihood and has no budgets, so it cannot decide the "
+                f"suite {decides} is scored by likelihood and has no budgets, so it cannot decide the "
                 "verdict; name another as verdict.suite, or put another last"
             )

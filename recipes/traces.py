@@ -60,11 +60,11 @@ class WaysTraces(Section):
 
 
 class _Rows(Section):
-    """What every source of rows can be told of their layout (docs/trace_formats.md shows each)."""
+    """Keys about the layout of rows, for every source that reads rows (docs/trace_formats.md shows each layout)."""
 
     format: Layout = Field(default="auto", description="layout of the rows; auto: detected by their columns")
     columns: dict[Column, str] = Field(
-        default={}, description="maps our name of a column to the source's name, if they differ"
+        default={}, description="maps our name of a column to the source's name, if the two differ"
     )
     system: Literal["join", "drop", "refuse"] = Field(
         default="join",
@@ -119,7 +119,7 @@ class MixtureTraces(Section):
     @model_validator(mode="after")
     def _an_end_is_in_sight(self) -> Self:
         if self.when_exhausted == "repeat" and self.size is None:
-            raise ValueError("when_exhausted=repeat never ends by itself; give a size")
+            raise ValueError("when_exhausted=repeat never ends by itself; set size")
         return self
 
 

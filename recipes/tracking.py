@@ -1,5 +1,5 @@
-"""Where a run's numbers go beside its folder: the `wandb` section, which counts before W&B's own variables, and other
-trackers."""
+"""Where a run's numbers go in addition to its folder: the `wandb` section, which takes precedence over W&B's own
+variables, and other trackers."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pydantic import Field
 
 from recipes.section import Section
 
-Tag = Annotated[str, Field(min_length=1, max_length=64)]  # W&B takes no other
+Tag = Annotated[str, Field(min_length=1, max_length=64)]  # W&B accepts no others
 
 
 class WandbSection(Section):
     mode: Literal["auto", "online", "offline", "disabled"] = Field(
-        default="auto", description="auto: WANDB_MODE, else online where W&B finds a key, else offline"
+        default="auto", description="auto: WANDB_MODE, else online if W&B finds a key, else offline"
     )
     project: str | None = Field(default=None, description="W&B project; default: WANDB_PROJECT, else chainmend")
     entity: str | None = Field(default=None, description="W&B team or user; default: WANDB_ENTITY, else the key's own")
@@ -39,15 +39,15 @@ OTHER_TRACKERS = ("tensorboard", "trackio", "mlflow")
 
 
 def other_trackers(report_to: Any) -> list[str]:
-    """The trackers beside W&B that `trainer.report_to` names: text, a list, or None. `wandb` and `none` change nothing,
-    since W&B is the section's."""
+    """The trackers besides W&B that `trainer.report_to` names: text, a list, or None. `wandb` and `none` do nothing,
+    since the `wandb` section controls W&B."""
     names = report_to if isinstance(report_to, list) else [report_to or "none"]
     return [name for name in names if name not in ("wandb", "none")]
 
 
 def report_to_fault(report_to: Any) -> str | None:
-    """What is wrong with a value of `trainer.report_to`; None where nothing is."""
+    """What is wrong with a value of `trainer.report_to`; None if it is valid."""
     wrong = [name for name in other_trackers(report_to) if name not in OTHER_TRACKERS]
     if not wrong:
         return None
-    return f"allowed: {', '.join(OTHER_TRACKERS)} or a list of them, beside W&B, which wandb.mode turns on and off"
+    return f"allowed: {', '.join(OTHER_TRACKERS)} or a list of them; wandb.mode turns W&B on and off"

@@ -87,7 +87,7 @@ _EVALUATION = "needs an evaluation inside TRL"
 REFUSED_VALUES: dict[tuple[str, str], str] = {
     ("lr_scheduler_type", "reduce_lr_on_plateau"): f"{_EVALUATION}; use linear, cosine or another of fixed steps",
     ("lr_scheduler_type", "greedy"): f"{_EVALUATION}; use linear, cosine or another of fixed steps",
-    ("max_steps", "0"): "there would be no step; write the number of steps, or -1 for num_train_epochs",
+    ("max_steps", "0"): "the run would have no steps; write the number of steps, or -1 for num_train_epochs",
     ("save_strategy", "best"): f"{_EVALUATION}; use steps or epoch (the sweeps show the best step)",
 }
 # fmt: on
@@ -104,12 +104,12 @@ AT_MOST: dict[str, float] = {"label_smoothing_factor": 1}
 
 _LABELS = "chainmend makes prompt, completion and labels itself; see data.traces and data.format"
 _PACKING = "use data.packing=true (best fit of whole traces)"
-_SWEEP = "measuring is the sweep's: sweep.every_steps, sweep.suites"
+_SWEEP = "sweeps measure the model: use sweep.every_steps, sweep.suites"
 _FSDP = "chainmend shards with DeepSpeed: zero.stage"
 _TRACKING = "use wandb.project, wandb.name, wandb.mode"
 _BEST = "use keep_best=sweep/<suite>/<metric>, and export.checkpoint=best"
 
-# fields of what chainmend does not do, each with what to do instead
+# fields for things that chainmend does not do, each with what to do instead
 # fmt: off
 UNSUPPORTED: dict[str, str] = dict.fromkeys(
     ("push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy", "hub_always_push", "hub_revision"),
@@ -122,23 +122,23 @@ UNSUPPORTED: dict[str, str] = dict.fromkeys(
 OWNED: dict[str, str] = {
     "output_dir": "use run.dir", "deepspeed": "use zero.stage and the other zero keys",
     "resume_from_checkpoint": "use run.resume", "restore_callback_states_from_checkpoint": "use run.resume",
-    "enable_jit_checkpoint": "chainmend itself saves and leaves with code 75 when the job is preempted",
-    "save_only_model": "it would forbid resume; the export at the end of a run holds the model alone",
+    "enable_jit_checkpoint": "chainmend itself saves and exits with code 75 when the job is preempted",
+    "save_only_model": "the run could not resume; the export at the end of a run holds the model alone",
     "run_name": _TRACKING, "project": _TRACKING, "trackio_space_id": _TRACKING,
     "trackio_bucket_id": _TRACKING, "trackio_static_space_id": _TRACKING,
     "bf16": "use model.dtype=bfloat16", "fp16": "use model.dtype=bfloat16", "bf16_full_eval": "use model.dtype",
     "fp16_full_eval": "use model.dtype", "max_length": "use data.max_length_tokens", "seed": "use seed",
     "data_seed": "use seed", "model_init_kwargs": "use the model section",
     "trust_remote_code": "use model.trust_remote_code",
-    "use_cpu": "the machine decides: a GPU is used where there is one",
+    "use_cpu": "the machine decides: a GPU is used if there is one",
     "local_rank": "the launcher sets it", "ddp_backend": "the machine decides", "fsdp": _FSDP, "fsdp_config": _FSDP,
     "parallelism_config": _FSDP, "dataset_kwargs": _LABELS, "dataset_text_field": _LABELS,
     "completion_only_loss": _LABELS, "assistant_only_loss": _LABELS, "label_names": _LABELS,
     "remove_unused_columns": _LABELS, "packing": _PACKING, "packing_strategy": _PACKING, "padding_free": _PACKING,
     "dataset_num_proc": "use data.workers", "shuffle_dataset": "a new order is drawn every epoch, from seed",
     "chat_template_path": "use data.format", "eos_token": "use data.format.stop",
-    "pad_token": "the tokenizer's own is taken; it may be the stop token, which is taught all the same",
-    "truncation_mode": "nothing is cut: data.overlong says what becomes of long traces",
+    "pad_token": "the tokenizer's own is used; it may be the stop token, which is still trained",
+    "truncation_mode": "nothing is truncated: data.overlong decides about long traces",
     "eval_strategy": _SWEEP, "eval_steps": _SWEEP, "eval_delay": _SWEEP, "eval_on_start": _SWEEP,
     "eval_packing": _SWEEP,
     "eval_do_concat_batches": _SWEEP, "eval_use_gather_object": _SWEEP, "eval_accumulation_steps": _SWEEP,
@@ -173,12 +173,12 @@ def check_trainer_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number(value: Any, types: str) -> Any:
-    """A float for text that reads as one, an int for a whole float and the other way, where the field takes it.
+    """Text that reads as a float becomes one; a whole float an int, or an int a float, if that is what the field takes.
 
     Else the value itself.
     """
     allowed = types.split("|")
-    if type(value) is int and types == "float|None":  # what the model's config takes is checked by its exact type
+    if type(value) is int and types == "float|None":  # the model's config checks the exact type
         return float(value)
     if isinstance(value, str) and "float" in allowed:
         try:

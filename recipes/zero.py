@@ -1,4 +1,4 @@
-"""The `zero` section: how DeepSpeed spreads a model over ranks and where its parts live."""
+"""The `zero` section: how DeepSpeed shards a model over ranks, and where the shards are kept."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ZeroSection(Section):
     config: Path | None = Field(
         default=None,
         description="your own DeepSpeed JSON, used instead of the one made from these keys; auto values are filled "
-        "in, and contradictions to the recipe are refused",
+        "in, and contradictions with the recipe are refused",
     )
 
     @model_validator(mode="after")

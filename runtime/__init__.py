@@ -1,1 +1,1 @@
-"""What any command needs to survive: whole writes, sealed folders, journal, lock, ranks, signs of life."""
+"""What makes commands survive kills: atomic writes, sealed folders, journal, locks, ranks, heartbeats."""

@@ -25,7 +25,7 @@ UNWRITABLE = {
     errno.EEXIST,
     errno.ENAMETOOLONG,
 }
-"""what the system says where a folder cannot be written"""
+"""error numbers of a folder that cannot be written"""
 
 MISSING = "it does not exist"
 Outcome = Literal["found", "made", "found damaged and made again"]
@@ -34,10 +34,10 @@ Outcome = Literal["found", "made", "found damaged and made again"]
 def make_once(folder: Path, make: Callable[[Path], None], say: Callable[[str], None]) -> Outcome:
     """Fills `folder` by `make(temporary folder)` unless it exists already and is sound.
 
-    Waits for another process that makes the same folder, where the file system has locks; where it has none, the first
-    to finish provides the folder, and the work of the other is thrown away. What a process leaves that dies half-way
-    has another name and is never read. UserError where nothing can be written there; any other fault of the system (a
-    source that cannot be read) is raised as it came.
+    If the file system has locks, waits for another process that makes the same folder. If it has none, the first
+    process to finish provides the folder, and the other's work is thrown away. A process that dies half-way leaves only
+    a folder of another name, which is never read. UserError if nothing can be written there; any other error of the
+    system (such as an unreadable source) is raised unchanged.
     """
     if fault_of(folder) is None:
         return "found"
@@ -61,7 +61,7 @@ def make_once(folder: Path, make: Callable[[Path], None], say: Callable[[str], N
 
 
 def fault_of(folder: Path) -> str | None:
-    """What is wrong with a folder, in words; None where every file is, byte for byte, as it was sealed."""
+    """What is wrong with a folder, in words; None if every file is byte for byte as it was sealed."""
     if not folder.exists():
         return MISSING
     try:
@@ -70,13 +70,13 @@ def fault_of(folder: Path) -> str | None:
         return f"{COMPLETE} is missing"
     except ValueError as fault:
         return f"{COMPLETE} is damaged ({fault})"
-    if sealed is None:  # an empty file: what a loss of power may leave of one just written
+    if sealed is None:  # an empty file: a loss of power may leave one in place of a file just written
         return f"{COMPLETE} is empty"
     return "; ".join(damage(folder, sealed, sealed)) or None
 
 
 def _says_unwritable(problem: OSError, place: Path) -> bool:
-    """Whether it is `place` that cannot be written; a full disk names no file."""
+    """Whether the error is that `place` cannot be written; one for a full disk names no file."""
     where = Path(os.fsdecode(problem.filename)) if isinstance(problem.filename, str | bytes) else place
     return problem.errno in UNWRITABLE and (where in place.parents or where.is_relative_to(place))
 
@@ -97,7 +97,7 @@ def _make(folder: Path, make: Callable[[Path], None]) -> None:
             shutil.rmtree(folder)
         try:
             temporary.rename(folder)
-        except OSError:  # without locks another process may have been faster; its folder is as good if it is sound
+        except OSError:  # without locks another process may have been faster; its folder will do if it is sound
             if fault_of(folder) is not None:
                 raise
     finally:

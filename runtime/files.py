@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, written under a temporary name first; rows of JSON Lines."""
+"""Atomic writes: files and folders appear whole or not at all, written under a temporary name first; JSON Lines."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ TRIAL_BYTES = 1 << 16
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; it takes the place of `path` when the block ends without a fault.
+    """A temporary path next to `path` to write to; it replaces `path` when the block ends without an exception.
 
-    Folders above are made. After a fault the temporary file is removed, and what was at `path` is untouched.
+    Parent folders are made. After an exception the temporary file is removed, and what was at `path` is untouched.
     """
     with _temporary(path) as temporary:
         yield temporary
@@ -30,10 +30,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def creating(path: Path) -> Iterator[Path]:
-    """As `replacing`, for a file that must be new: FileExistsError where there is one at `path` by then."""
+    """As `replacing`, for a file that must be new: FileExistsError if there is one at `path` by then."""
     with _temporary(path) as temporary:
         yield temporary
-        os.link(temporary, path)  # unlike a rename, this never takes the place of a file that has come meanwhile
+        os.link(temporary, path)  # unlike a rename, this never replaces a file that has appeared meanwhile
 
 
 @contextmanager
@@ -48,9 +48,9 @@ def _temporary(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path` to fill; it becomes `path` when the block ends without a fault.
+    """A temporary folder next to `path` to fill; it becomes `path` when the block ends without an exception.
 
-    Folders above are made. `path` must not exist, or be an empty folder. After a fault nothing is left behind.
+    Parent folders are made. `path` must not exist, or be an empty folder. After an exception nothing is left behind.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.mkdir(parents=True)
@@ -63,7 +63,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def writing_fault(folder: Path) -> str | None:
-    """Why nothing can be written in a folder, which is made, in the system's words; None where something can."""
+    """Why `folder`, which is made if missing, cannot be written, in the system's words; None if it can."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder) as trial:
@@ -75,16 +75,16 @@ def writing_fault(folder: Path) -> str | None:
 
 
 def folder_fault(path: Path) -> str | None:
-    """Why a folder cannot be put at `path` in place of another one, in words; None where it can. A link is not
-    followed: what it leads to is somebody else's."""
+    """Why a folder cannot replace what is at `path`, in words; None if it can. A link is not followed: its target
+    belongs to somebody else."""
     if path.is_symlink():
         return f"is a link to {os.readlink(path)}, which is not followed"
     return "is a file" if path.exists() and not path.is_dir() else None
 
 
 def link_out(folder: Path, skipped: Collection[str] = ()) -> Path | None:
-    """A link anywhere in a folder that leads out of it, which writing there would follow; None where there is none.
-    `skipped`: folders directly inside that are not looked at."""
+    """A link anywhere in a folder that leads out of it, which a write there would follow; None if there is none.
+    `skipped`: folders directly inside that are not checked."""
     home = folder.resolve()
     for place, folders, files in os.walk(folder):  # it does not follow links itself
         here = Path(place)
@@ -105,8 +105,8 @@ def write_whole(path: Path, text: str) -> None:
 def read_rows(path: Path) -> list[Row]:
     """The rows of a JSON Lines file; [] without the file. UserError (file:line) for a line that is not JSON.
 
-    Only a newline ends a line. A last line without one is being written, or was cut when its process was killed: it is
-    not a row yet.
+    Only a newline ends a line. A last line without one is still being written, or its process was killed: it is not a
+    row.
     """
     if not path.is_file():
         return []
@@ -133,13 +133,13 @@ def as_lines(rows: Iterable[Mapping[str, Any]]) -> str:
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
     """Adds one row at the end of a JSON Lines file, at a cost that does not depend on how many there are."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # one write of a few hundred bytes; what a kill may leave of it has no newline, and `read_rows` passes it over
+    # one write of a few hundred bytes; if a kill leaves part of it, that has no newline and `read_rows` skips it
     with path.open("ab", buffering=0) as file:
         file.write(_line(row).encode())
 
 
 def put_rows(path: Path, rows: Iterable[Mapping[str, Any]], key: tuple[str, ...]) -> None:
-    """Adds rows; one whose `key` fields are in the file already takes the old one's place."""
+    """Adds rows; one whose `key` fields are in the file already replaces the old row."""
     by_key = {tuple(row.get(field) for field in key): row for row in [*read_rows(path), *rows]}
     write_rows(path, by_key.values())
 

@@ -1,7 +1,7 @@
-"""The journal of long work: each finished piece is written as one line at once, so a killed process loses none of them.
+"""The journal of long work: each finished piece is written at once as one line, so a killed process loses none.
 
-Each rank has one file beside the result, `NAME.journal-RANK.jsonl`: a header line that says what is worked on, then one
-line per piece. A last line that was cut off when the process was killed is removed when the work resumes.
+Each rank has one file next to the result, `NAME.journal-RANK.jsonl`: a header line that identifies the work, then one
+line per piece. A truncated last line, left by a killed process, is removed when the work resumes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Busy(UserError):
 
 
 class Journal:
-    """The journal files of one result. `header`: what is worked on; a journal of anything else is refused."""
+    """The journal files of one result. `header` identifies the work; a journal of any other work is refused."""
 
     def __init__(self, out: Path, header: Mapping[str, Any]) -> None:
         self.out, self.header = out, dict(header)
@@ -35,9 +35,9 @@ class Journal:
         return sorted(self.out.parent.glob(f"{glob.escape(self.out.name)}.journal-*.jsonl"))
 
     def rows(self) -> list[Row]:
-        """Every finished piece; last lines that were cut off are removed from the files.
+        """Every finished piece; truncated last lines are removed from the files.
 
-        One process at a time, before any `writer`. UserError where a file belongs to other work, or is being written.
+        One process at a time, before any `writer`. UserError if a file belongs to other work, or is being written.
         """
         pieces: list[Row] = []
         for path in self.files():
@@ -61,16 +61,16 @@ class Journal:
         different = differences(header, self.header)
         if different:
             raise UserError(
-                f"{path} belongs to other work: {different}; put the values back, name another place to "
-                "write to, or remove it"
+                f"{path} belongs to other work: {different}; restore these values, choose another place "
+                "to write to, or remove the file"
             )
 
     @contextmanager
     def writer(self, rank: int) -> Iterator[JournalWriter]:
-        """The file of one rank, to add pieces to; UserError where another process is adding to it."""
+        """The file of one rank, to add pieces to; UserError if another process is adding to it."""
         path = self.out.with_name(f"{self.out.name}.journal-{rank}.jsonl")
         try:
-            # unbuffered, or what could not be written would be tried again when the file is closed
+            # unbuffered: otherwise a failed write would be tried again when the file is closed
             file = path.open("ab", buffering=0)
         except OSError as fault:
             raise UserError(f"{path}: cannot be written ({fault.strerror})") from None
@@ -99,7 +99,7 @@ def remove_left_journals(folder: Path, name: str) -> None:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """The keys in which two headers differ, with both values; "" where they are the same."""
+    """The keys in which two headers differ, with both values; "" if they are equal."""
     different = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     return ", ".join(f"{key} ({shown(before.get(key))} there, {shown(now.get(key))} now)" for key in different)
 
@@ -107,7 +107,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 class JournalWriter:
     """Adds lines; each is handed to the operating system at once, where it survives the end of this process.
 
-    OSError where it cannot be written. Nothing is to be added after that: the file may end in half a line.
+    OSError if it cannot be written. Nothing may be added after that: the file may end in half a line.
     """
 
     def __init__(self, file: Any) -> None:
@@ -129,10 +129,10 @@ def _parsed(line: bytes, path: Path, number: int) -> Row:
     except ValueError:
         row = None
     if not isinstance(row, dict):
-        raise UserError(f"{path}:{number + 1}: damaged, this is not a line of a journal; remove the line or the file")
+        raise UserError(f"{path}:{number + 1}: damaged (not a line of a journal); remove the line or the file")
     return row
 
 
 def _lock(file: Any, path: Path) -> None:
     if not take_lock(file):
-        raise Busy(f"{path}: another process is writing it; wait for it, or name another place")
+        raise Busy(f"{path}: another process is writing it; wait for it, or choose another place")

@@ -8,7 +8,7 @@ from recipes.paths import ROOT
 
 
 def commit() -> str | None:
-    """The git commit of this copy of the code; None where it is not a git repository, or there is no git."""
+    """The git commit of this copy of the code; None outside a git repository, or without git."""
     try:
         answer = subprocess.run(
             ["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False

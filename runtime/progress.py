@@ -1,14 +1,14 @@
-"""How far long work is, for whoever watches: bars on a terminal, a plain line now and then anywhere else.
+"""Progress of long work: bars on a terminal, an occasional plain line elsewhere.
 
     with progress("sweep of the pruned model on math", len(requests), "thoughts") as work:
         for request in requests:
             ...
             work.advance()
 
-Tokens are counted by the same `runtime.pulse.beat` that says that the process is alive, and belong to the innermost
-work that is open, so what decodes or measures need not know who watches. All is shown on standard error: standard
-output keeps what a command was asked for. Only the first rank shows anything. Nothing is drawn by a thread of its own:
-processes that are forked meanwhile could inherit its lock.
+Tokens are counted by `runtime.pulse.beat`, which also signals that the process is alive. They belong to the innermost
+open work, so code that decodes or measures need not know about progress. Everything is shown on standard error:
+standard output is for a command's results. Only the first rank shows anything. No thread draws: a process that is
+forked meanwhile could inherit its lock.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from runtime.pulse import PULSE
 
 FRAME_SECONDS = 0.25
 WIDE = 100
-"""columns of a terminal from which on there is room for a drawn bar beside its words"""
+"""terminals of at least so many columns have room for a bar next to its text"""
 LINE_SECONDS = 30.0
 LINE_SHARE = 0.05
-"""a line is due after so many seconds, and later after this share of what the work has taken so far"""
+"""a line is due after so many seconds, later after this share of the time that the work has taken so far"""
 
 Piece = TypeVar("Piece")
 
 
 class Work:
-    """A piece of work that is under way: `done` of `total` pieces (None: not known), `unit` being what a piece is.
+    """Work in progress: `done` of `total` pieces (None: not known); `unit` names the pieces.
 
-    first: pieces that were done before it began, as where it resumes; they say nothing about its speed. note: what else
-    is worth a word now, such as a loss; in place of the tokens' speed.
+    first: pieces that were done before it began, such as by an interrupted run; they do not count for its speed. note:
+    another current value, such as a loss, shown in place of tokens/s.
     """
 
     def __init__(self, title: str, total: int | None, unit: str, first: int = 0) -> None:
@@ -51,12 +51,12 @@ class Work:
         WATCHED.shown.show(self)
 
     def reach(self, stage: str) -> None:
-        """Says which stage begins, of work whose pieces are stages; the one before is done."""
+        """Begins the next stage of work whose pieces are stages; the one before is done."""
         self.done, self.note = self.done + bool(self.note), stage
         WATCHED.shown.show(self)
 
     def told(self, now: float) -> str:
-        """As in `12 of 50 thoughts (24 %), 812 tokens/s, 1:35 left`; what is not known is left out."""
+        """Such as `12 of 50 thoughts (24 %), 812 tokens/s, 1:35 left`; unknown parts are left out."""
         seconds = now - self.began
         parts = [f"{self.done:,} {self.unit}"]
         if self.total:
@@ -69,7 +69,7 @@ class Work:
         return ", ".join([*parts, self.left(now)])
 
     def left(self, now: float) -> str:
-        """`1:35 left`, or `0:20 so far` where nothing tells how much that is of the whole."""
+        """`1:35 left`, or `0:20 so far` if the total is not known."""
         seconds, done = now - self.began, self.done - self.first
         if self.total and done > 0:
             return f"{clock(max(self.total - self.done, 0) * seconds / done)} left"
@@ -84,12 +84,12 @@ def clock(seconds: float) -> str:
 
 
 class Shown(Protocol):
-    """Where work is shown, from the opening of the outermost piece to its end."""
+    """Where work is shown, from the beginning of the outermost piece to its end."""
 
     def open(self, work: Work) -> None: ...
 
     def show(self, work: Work) -> None:
-        """May be called as often as there is news; it draws as often as is worth it."""
+        """May be called at every change; it limits how often it draws."""
 
     def close(self, work: Work) -> None: ...
 
@@ -105,7 +105,7 @@ class Nowhere:
 
 
 class Lines:
-    """One plain line per piece of work after half a minute, and again now and then; nothing of what is over sooner."""
+    """One plain line per piece of work after half a minute, then at growing intervals; none for shorter work."""
 
     def __init__(self, stream: TextIO, now: Callable[[], float] = time.monotonic) -> None:
         self.stream, self.now = stream, now
@@ -118,7 +118,7 @@ class Lines:
         now = self.now()
         if now - self.said[work] >= LINE_SECONDS + LINE_SHARE * (now - work.began):
             self.said[work] = now
-            with suppress(OSError):  # a log on a full disk, or a reader that has gone: what only watches stops no work
+            with suppress(OSError):  # a full disk or a closed pipe: progress must never stop the work
                 self.stream.write(f"{work.title}: {work.told(now)}\n")
                 self.stream.flush()
 
@@ -127,10 +127,10 @@ class Lines:
 
 
 class Bars:
-    """A bar per piece of work below what the command prints, gone when it is over. `stream` is a terminal."""
+    """One bar per piece of work, below what the command prints and removed at its end. `stream` is a terminal."""
 
     def __init__(self, stream: TextIO, now: Callable[[], float] = time.monotonic) -> None:
-        from rich.console import Console  # not needed where nobody watches
+        from rich.console import Console  # not needed without a terminal
         from rich.progress import BarColumn, Progress, TextColumn
 
         self.now, self.drawn = now, 0.0
@@ -147,7 +147,7 @@ class Bars:
         self.tasks[work] = self.bars.add_task(work.title, total=work.total, completed=work.done, told=told)
         if self.before is None:
             self.before = sys.stdout, sys.stderr
-            # What goes to a file must not come to the terminal.
+            # Output that goes to a file must not appear on the terminal.
             sys.stdout, sys.stderr = (self._above(stream) for stream in self.before)
             self.draw()
         else:
@@ -174,12 +174,12 @@ class Bars:
                 stream.end()
 
     def draw(self) -> None:
-        """Draws the bars below what was printed last. The cursor stays visible: a process that is killed could not give
-        it back."""
+        """Draws the bars below what was printed last. The cursor stays visible: a killed process could not restore
+        it."""
         from rich.live import Live
 
-        # A new one each time: it would go up over as many lines as it drew before it was hidden. It redirects nothing,
-        # as `Above` does that; rich would read colours in what models say.
+        # A new one each time: a reused one would move up over the lines that it drew before it was hidden. It redirects
+        # nothing, since `Above` does that; rich would interpret colours in models' text.
         self.live = Live(
             console=self.console,
             auto_refresh=False,
@@ -192,14 +192,14 @@ class Bars:
         self.console.show_cursor(True)
 
     def hide(self) -> None:
-        """Takes the bars away."""
+        """Removes the bars."""
         self.live.stop()
 
 
 class Above:
-    """A terminal's stream whose lines come above the bars, which are drawn again below them.
+    """A terminal's stream whose lines appear above the bars, which are redrawn below them.
 
-    They are written to the stream itself, where whoever else keeps or cleans what is printed finds them (W&B,
+    They are written to the stream itself, so that others which record or clean printed text see them (W&B,
     `recipes.terminal.PlainStream`).
     """
 
@@ -207,7 +207,7 @@ class Above:
         self._stream, self._bars, self._rest, self._process = stream, bars, "", os.getpid()
 
     def write(self, text: str) -> int:
-        if os.getpid() != self._process:  # a fork has no bars, and must not wait for their lock
+        if os.getpid() != self._process:  # a forked process has no bars, and must not wait for their lock
             return self._stream.write(text)
         lines, end, self._rest = (self._rest + text).rpartition("\n")
         if end:
@@ -218,7 +218,7 @@ class Above:
         return len(text)
 
     def end(self) -> None:
-        """Writes what is no whole line yet, once the bars are gone."""
+        """Writes the incomplete last line, once the bars are gone."""
         self._stream.write(self._rest)
         self._rest = ""
 
@@ -227,14 +227,14 @@ class Above:
 
 
 class Watched:
-    """The work of this process that is open, outermost first, and where it is shown."""
+    """The open work of this process, outermost first, and where it is shown."""
 
     def __init__(self) -> None:
         self.works: list[Work] = []
         self.shown: Shown = Nowhere()
 
     def hear(self, tokens: int) -> None:
-        """At a beat of the pulse."""
+        """Called at each beat of the pulse."""
         if self.works:
             self.works[-1].tokens += tokens
             self.shown.show(self.works[-1])
@@ -245,7 +245,7 @@ WATCHED = Watched()
 
 
 def where() -> Shown:
-    """Nowhere on ranks that do not speak, bars on a terminal, else lines."""
+    """Nothing except on the first rank, bars on a terminal, else lines."""
     if os.environ.get("RANK", "0") != "0":
         return Nowhere()
     if is_terminal(sys.stderr):
@@ -274,7 +274,7 @@ def progress(title: str, total: int | None, unit: str, first: int = 0) -> Iterat
 
 
 def counted(pieces: Iterable[Piece], title: str, total: int | None, unit: str) -> Iterator[Piece]:
-    """The pieces, each counted once what follows it is done."""
+    """The pieces, each counted when the next one is asked for."""
     with progress(title, total, unit) as work:
         for piece in pieces:
             yield piece

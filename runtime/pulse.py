@@ -1,8 +1,8 @@
-"""This process's signs of life, and where it may leave off what it is doing.
+"""Heartbeats of this process, and the points at which it may stop.
 
-Loops that work for long call `beat` after each piece: a token of a sweep, a thought, a file. A watchdog reads when the
-last one was (`train.watch`); a process that was asked to stop leaves off there, where the work may be left; and who
-watches the work hears how many tokens it has come further (`runtime.progress`).
+Long loops call `beat` after each piece: a token of a sweep, a thought, a file. A watchdog reads the time of the last
+beat (`train.watch`); a process that was asked to stop does so at a beat, if its work may be left there; and the
+progress display learns how many tokens were processed (`runtime.progress`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from contextlib import contextmanager
 
 
 class ToLeave(Exception):
-    """This process, or another rank of the run, was asked to stop; what is finished is kept."""
+    """This process, or another rank of the run, was asked to stop; finished work is kept."""
 
 
 class Pulse:
-    """asked: a signal to stop has come. watched: a long silence means that the process hangs. may_leave: the work at
-    hand may be left off. waits: for other ranks, whose silence counts in place of its own. heard: is told the tokens of
-    each beat."""
+    """asked: a signal to stop has come. watched: a long silence means that the process hangs. may_leave: the current
+    work may be interrupted. waits: for other ranks, whose silence counts in place of its own. heard: is told the tokens
+    of each beat."""
 
     def __init__(self) -> None:
         self.beat_at, self.asked, self.watched = time.monotonic(), False, False
@@ -31,7 +31,7 @@ class Pulse:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """While this process waits for other ranks it is not silent itself."""
+        """While this process waits for other ranks, it does not count as silent."""
         self.waits = True
         try:
             yield
@@ -40,12 +40,12 @@ class Pulse:
 
 
 PULSE = Pulse()
-"""of this process; a signal is heard by a process, so there is one"""
+"""of this process: signals go to processes, so there is one"""
 
 
 def beat(tokens: int = 0) -> None:
-    """A sign of life, after `tokens` that were decoded or read. ToLeave where the process was asked to stop and the
-    work at hand may be left."""
+    """A heartbeat, after `tokens` that were decoded or read. ToLeave if the process was asked to stop and its current
+    work may be interrupted."""
     PULSE.beat_at = time.monotonic()
     PULSE.heard(tokens)
     if PULSE.asked and PULSE.may_leave:
@@ -54,7 +54,7 @@ def beat(tokens: int = 0) -> None:
 
 @contextmanager
 def may_leave() -> Iterator[None]:
-    """What is done inside may be left off at any `beat`."""
+    """The work inside may be interrupted at any `beat`."""
     before, PULSE.may_leave = PULSE.may_leave, True
     try:
         yield

@@ -1,8 +1,8 @@
 """This process among the others of a sweep or a run, and how they agree.
 
-Ranks that work are rarely through at the same time: one may have no problem of a sweep and another the longest one. So
-whoever is through first does not wait in a collective, which would time out and end a healthy run, but in `Ranks.meet`,
-however long it takes; the collective that follows finds everyone there.
+Ranks rarely finish at the same time: one may have no problem of a sweep and another the longest one. A rank that has
+finished must not wait in a collective, which would time out and end a healthy run. It waits in `Ranks.meet`, which has
+no time-out; in the collective that follows, all ranks are present.
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ OF_A_RANK = (
 
 
 def environment_without_ranks() -> dict[str, str]:
-    """This process's environment without what a launcher says of ranks, for a process that is no rank of the run."""
+    """This process's environment without the launcher's variables for ranks, for a process that is not a rank."""
     return {name: value for name, value in os.environ.items() if name not in OF_A_RANK}
 
 
 def on_first_rank(ranks: Ranks, work: Callable[[], T]) -> T:
-    """What `work` gives on rank 0, on every rank, however long it takes.
+    """Runs `work` on rank 0 and returns its result on every rank, however long it takes.
 
-    Its UserError is raised on every rank, and so is its ToLeave. After any other exception, which passes through on
-    rank 0, the other ranks end with one line and exit code 1. So none waits for ever.
+    Its UserError or ToLeave is raised on every rank. Any other exception passes through on rank 0, and the other ranks
+    end with one line and exit code 1, so that none waits for ever.
     """
     mine = [_outcome(work)] if ranks.rank == 0 else []
     ((_, value),) = _agreed(ranks, mine)
@@ -69,15 +69,15 @@ def on_first_rank(ranks: Ranks, work: Callable[[], T]) -> T:
 
 
 def on_every_rank(ranks: Ranks, work: Callable[[], T]) -> T:
-    """What `work` gives on this rank; what goes wrong on any rank ends it on all, as in `on_first_rank`."""
+    """The result of `work` on this rank; an error on any rank ends the work on all, as in `on_first_rank`."""
     kind, value = _outcome(work)
-    _agreed(ranks, [(kind, None if kind == "done" else value)])  # what was done need not be fit for sending
+    _agreed(ranks, [(kind, None if kind == "done" else value)])  # a result need not be serialisable
     result: T = value
     return result
 
 
 def from_every_rank(ranks: Ranks, work: Callable[[], T]) -> list[T]:
-    """What `work` gives on every rank, in their order, on every rank; faults as in `on_first_rank`."""
+    """The results of `work` from all ranks, in rank order, on every rank; errors as in `on_first_rank`."""
     return [value for _, value in _agreed(ranks, [_outcome(work)])]
 
 
@@ -85,7 +85,7 @@ Outcome = tuple[Literal["done", "mistake", "left", "fault"], Any]
 
 
 def _outcome(work: Callable[[], Any]) -> Outcome:
-    """What came of `work`: its value, the text of its UserError, that it was left, or its exception."""
+    """The outcome of `work`: its value, the text of its UserError, that it was interrupted, or its exception."""
     try:
         return "done", work()
     except UserError as mistake:
@@ -97,7 +97,7 @@ def _outcome(work: Callable[[], Any]) -> Outcome:
 
 
 def _agreed(ranks: Ranks, mine: list[Outcome]) -> list[Outcome]:
-    """The outcomes of all ranks, where every one is "done"; else what is wrong is raised on every rank."""
+    """The outcomes of all ranks if every one is "done"; else the error is raised on every rank."""
     ranks.meet()
     sent = [(kind, _first_line(value) if kind == "fault" else value, ranks.rank) for kind, value in mine]
     outcomes = ranks.gather(sent)

@@ -35,17 +35,17 @@ class RunFolder:
 
     @property
     def metrics(self) -> Path:
-        """One row for each logged step."""
+        """One row per logged step."""
         return self.path / "metrics.jsonl"
 
     @property
     def sweeps(self) -> Path:
-        """One row for each (step, model, suite, budget), and one with budget null for each sweep of a suite."""
+        """One row per (step, model, suite, budget), and one with budget null per sweep of a suite."""
         return self.path / "sweeps.jsonl"
 
     @property
     def skipped(self) -> Path:
-        """One row for each step that the guard left out."""
+        """One row per step that the guard skipped."""
         return self.path / "skipped.jsonl"
 
     @property
@@ -65,13 +65,13 @@ class RunFolder:
 
     @property
     def confirmed(self) -> RunFolder:
-        """The sweep of the kept checkpoint, and of both references, on problems that no sweep of the run saw; `sweeps`
-        and `samples` in there are as they are here."""
+        """The confirming sweep, on held-out problems, of the kept checkpoint and both references; its `sweeps` and
+        `samples` are laid out as here."""
         return RunFolder(self.path / "confirmed")
 
     @property
     def sweeping(self) -> Path:
-        """Saved weights that wait for their sweep."""
+        """Saved weights whose sweep is still to come."""
         return self.path / "sweeping"
 
     @property
@@ -84,7 +84,7 @@ class RunFolder:
 
     @property
     def pruned(self) -> Path:
-        """The pruned model, where the recipe has it cut."""
+        """The pruned model, if the recipe makes it."""
         return self.path / "pruned"
 
     @property
@@ -94,17 +94,17 @@ class RunFolder:
 
     @property
     def logs(self) -> Path:
-        """One log for each rank."""
+        """One log per rank."""
         return self.path / "logs"
 
     @property
     def deepspeed(self) -> Path:
-        """The configuration as DeepSpeed gets it."""
+        """The configuration that DeepSpeed receives."""
         return self.path / "deepspeed.json"
 
     @property
     def universal(self) -> Path:
-        """Copies of checkpoints that any number of ranks can read; gone after the first step."""
+        """Copies of checkpoints that any number of ranks can read; removed after the first step."""
         return self.path / ".universal"
 
     def checkpoint(self, step: int) -> Path:
@@ -115,12 +115,12 @@ class RunFolder:
         return sorted(self.path.glob("checkpoint-*"), key=step_of)
 
     def complete_checkpoints(self) -> list[Path]:
-        """Checkpoints that were written to the end, oldest first."""
+        """Complete checkpoints, oldest first."""
         complete = [path for path in self.path.glob("checkpoint-*") if (path / COMPLETE).is_file()]
         return sorted(complete, key=step_of)
 
     def facts(self) -> dict[str, Any]:
-        """What run.json holds, without recipe keys that earlier versions had; {} before the first write."""
+        """The contents of run.json, without removed recipe keys; {} before the first write."""
         facts: dict[str, Any] = json.loads(self.record.read_text(encoding="utf-8")) if self.record.is_file() else {}
         return {**facts, "recipe": without_given_up(facts["recipe"])} if "recipe" in facts else facts
 

@@ -1,9 +1,9 @@
-"""One run at a time in a run folder: rank 0 holds the lock of its file `.lock`, which says who holds it.
+"""One run at a time in a run folder: rank 0 holds the lock of its file `.lock`, which names the holder.
 
-The lock belongs to the process and goes with it, however it ends, also on a network file system and where a killed run
-leaves children behind: they do not inherit it, as they would that of `runtime.lock`. So what a dead process has left is
-no obstacle, and nothing has to be removed by hand. filelock has no such lock: its native one is `flock`, which children
-inherit, and its others are files that stay when a process is killed.
+The lock belongs to the process and is released however the process ends, on a network file system too. If a killed run
+leaves children behind, they do not inherit it, as they would that of `runtime.lock`. A dead process therefore never
+blocks a run, and nothing has to be removed by hand. filelock has no such lock: its native one is `flock`, which
+children inherit, and its others are files that remain when a process is killed.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ HELD = {errno.EACCES, errno.EAGAIN}
 
 @contextmanager
 def alone_in(folder: Path, ranks: Ranks, say: Callable[[str], None]) -> Iterator[None]:
-    """The run folder, made where it is not there, for this run alone; all ranks must call it.
+    """The run folder, made if it is missing, for this run alone; all ranks must call it.
 
-    UserError, on all ranks, where another process runs in it, or where it cannot be written. `say` is told where the
-    file system has no locks. A folder in which nothing came to pass is taken away again.
+    UserError, on all ranks, if another process runs in it or it cannot be written. `say` is told if the file system has
+    no locks. A folder in which nothing was written is removed again.
     """
     with ExitStack() as held:
         on_first_rank(ranks, lambda: held.enter_context(_held(folder, say)))
@@ -39,20 +39,20 @@ def alone_in(folder: Path, ranks: Ranks, say: Callable[[str], None]) -> Iterator
 
 
 def check_free(folder: Path) -> None:
-    """UserError where a run goes on in the folder; nothing is written. Not for a process that holds the lock itself,
-    which would lose it."""
+    """UserError if a run is active in the folder; nothing is written. Not for a process that holds the lock itself: it
+    would lose it."""
     try:
         with (folder / LOCK).open("r+") as file:
             _take(file, folder)
     except OSError:
-        return  # no lock file, or none that can be written, or no locks: said when the lock is to be held
+        return  # no lock file, or none that can be written, or no locks: reported when the lock is taken
 
 
 @contextmanager
 def _held(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # a link is not followed: what it leads to would be written over
+        # a link is not followed: its target would be overwritten
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
         file = os.fdopen(os.open(folder / LOCK, flags, 0o666), "a+")
     except OSError as fault:
@@ -60,7 +60,7 @@ def _held(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
     with file:
         try:
             _take(file, folder)
-        except OSError as fault:  # refusing to work there would help nobody
+        except OSError as fault:  # refusing to work there would not help
             say(f"run.dir={folder}: no locks there ({fault.strerror}); do not start a second run in it")
         _write(file, {"host": socket.gethostname(), "process": os.getpid(), "started": time.strftime("%F %T%z")})
         try:
@@ -70,7 +70,7 @@ def _held(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 
 def _take(file: IO[str], folder: Path) -> None:
-    """The lock of an open file. UserError where another process has it; OSError where there are no locks."""
+    """The lock of an open file. UserError if another process has it; OSError if there are no locks."""
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as fault:
@@ -84,12 +84,12 @@ def _take(file: IO[str], folder: Path) -> None:
 
 
 def _holder(text: str) -> str:
-    """The words for who holds a lock, of what its file says."""
+    """Who holds a lock, in words, from the contents of its file."""
     try:
         known = json.loads(text)
         return f"process {int(known['process'])} on {known['host']!s:.100} (since {known['started']!s:.40})"
     except (ValueError, TypeError, KeyError):
-        return "another process"  # it has taken the lock this very moment
+        return "another process"  # it has just taken the lock and not yet written its name
 
 
 def _write(file: IO[str], content: dict[str, object]) -> None:
@@ -100,8 +100,8 @@ def _write(file: IO[str], content: dict[str, object]) -> None:
 
 
 def _leave(file: IO[str], folder: Path) -> None:
-    """Nothing is said any more, and a folder that holds the lock alone goes."""
-    with suppress(OSError):  # somebody may have taken the folder away
+    """Empties the lock file, and removes a folder that has nothing else in it."""
+    with suppress(OSError):  # somebody may have removed the folder
         file.truncate(0)
         if [path.name for path in folder.iterdir()] == [LOCK]:
             (folder / LOCK).unlink()

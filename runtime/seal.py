@@ -2,9 +2,8 @@
 
     {"step": 8, "run": "1c9e…", "files": {"model.safetensors": [1234, "9f86…"], …}, "sha256": "…of the above"}
 
-A single file (samples of a sweep, generated traces) has its seal beside it, NAME.sha256. Step and run are those of a
-checkpoint; the seal of another folder has none. Checkpoints of earlier versions have a seal without hashes; they are
-accepted as they are, since nothing says what their files were.
+The seal of a single file (samples of a sweep, generated traces) is next to it, NAME.sha256. Only the seal of a
+checkpoint has step and run. Checkpoints of earlier versions have a seal without hashes; they are accepted unverified.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ COMPLETE = "COMPLETE"
 CHUNK_BYTES = 1 << 22
 
 FILE_SEAL = ".sha256"
-"""what the seal of a single file ends in, in place of the file's own ending"""
+"""suffix of the seal of a single file, in place of the file's own"""
 
 Facts = tuple[int, str]
 """bytes and SHA-256 (hex) of a file"""
 
 
 def files_of(folder: Path) -> list[str]:
-    """All files of a folder but its seal, as paths below it, the largest first."""
+    """All files of a folder except its seal, as relative paths, the largest first."""
     paths = [path for path in folder.rglob("*") if path.is_file() and path.name != COMPLETE]
     return [path.relative_to(folder).as_posix() for path in sorted(paths, key=lambda p: (-p.stat().st_size, p))]
 
@@ -50,7 +49,7 @@ def facts_of(file: Path) -> Facts:
 
 
 def seal_text(step: int, files: Mapping[str, Facts], run: str | None = None) -> str:
-    """What COMPLETE holds in a checkpoint of the run with the id `run`."""
+    """The contents of COMPLETE for a checkpoint of the run with the id `run`."""
     return _signed({"step": step, **({"run": run} if run else {}), "files": _sorted(files)})
 
 
@@ -62,9 +61,9 @@ def seal(folder: Path) -> None:
 
 @contextmanager
 def sealing(path: Path) -> Iterator[Path]:
-    """As `replacing`, with a seal beside `path`: one line as `sha256sum` writes it.
+    """As `replacing`, with a seal next to `path`: one line as `sha256sum` writes it.
 
-    The seal comes first: who looks in between finds a seal without a file, or with another one, and takes neither.
+    The seal is written first: a reader in between finds a seal without its file, or with another, and accepts neither.
     """
     with replacing(path) as temporary:
         yield temporary
@@ -73,10 +72,10 @@ def sealing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def creating_sealed(path: Path) -> Iterator[Path]:
-    """As `sealing`, for a file that must be new: FileExistsError where there is one at `path` by then."""
+    """As `sealing`, for a file that must be new: FileExistsError if there is one at `path` by then."""
     with creating(path) as temporary:
         yield temporary
-        if os.path.lexists(path):  # or the seal of the file that has come meanwhile would be lost
+        if os.path.lexists(path):  # or the seal of a file that has appeared meanwhile would be lost
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
         _seal_file(path, temporary)
 
@@ -86,14 +85,14 @@ def _seal_file(path: Path, temporary: Path) -> None:
 
 
 def copy_sealed(source: Path, target: Path) -> None:
-    """Copies a file and its seal; what is at `target`, a link too, is replaced and not written through."""
+    """Copies a file and its seal; what is at `target`, even a link, is replaced and not written through."""
     for ending in (FILE_SEAL, source.suffix):
         with replacing(target.with_suffix(ending)) as temporary:
             shutil.copyfile(source.with_suffix(ending), temporary)
 
 
 def file_fault(path: Path) -> str | None:
-    """Why a file is not the one that was sealed, in words; None where it is, byte for byte."""
+    """Why a file is not the one that was sealed, in words; None if it is, byte for byte."""
     try:
         sealed = path.with_suffix(FILE_SEAL).read_text(encoding="utf-8", errors="replace").split()
         digest = _measured(path)[1]
@@ -115,7 +114,7 @@ def _signed(body: Mapping[str, Any]) -> str:
 def read_seal(folder: Path) -> dict[str, Facts] | None:
     """The files that the seal names, with their facts; None for a seal that names none (an earlier version's).
 
-    ValueError where the seal itself is damaged.
+    ValueError if the seal itself is damaged.
     """
     body = _body(folder)
     if body is None:
@@ -130,7 +129,7 @@ def read_seal(folder: Path) -> dict[str, Facts] | None:
 
 
 def run_of(folder: Path) -> str | None:
-    """The id of the run that has sealed a checkpoint; None where the seal says none (an earlier version's)."""
+    """The id of the run that sealed a checkpoint; None if the seal has none (an earlier version's)."""
     run = (_body(folder) or {}).get("run")
     return None if run is None else str(run)
 
@@ -140,7 +139,7 @@ def _body(folder: Path) -> dict[str, Any] | None:
     if not text or text.isdigit():
         return None
     body = json.loads(text)
-    # The seal carries a hash of itself: a flipped bit in one of its sizes or hashes must not pass for a damaged file.
+    # The seal carries a hash of itself: a flipped bit in one of its sizes or hashes must not look like a damaged file.
     if not isinstance(body, dict) or body.pop("sha256", None) != _own_hash(body):
         raise ValueError("its own hash differs")
     return body
@@ -152,7 +151,7 @@ def damage(folder: Path, names: Iterable[str], sealed: Mapping[str, Facts]) -> l
 
 
 def damage_of(folder: Path, endings: tuple[str, ...] = ("",)) -> list[str]:
-    """`damage` of a whole folder, or of its files with such endings, by one process; [] where there is no seal."""
+    """`damage` of a whole folder, or of its files with these suffixes, by one process; [] if there is no seal."""
     if not (folder / COMPLETE).is_file():
         return []
     try:
@@ -166,7 +165,7 @@ def _damage(file: Path, name: str, size: int, digest: str) -> str:
     try:
         size_now = file.stat().st_size
         if size_now != size:
-            return f"{name} has {size_now:,} bytes in place of {size:,}"
+            return f"{name} has {size_now:,} bytes instead of {size:,}"
         return "" if _measured(file)[1] == digest else f"{name} has other bytes than were saved"
     except FileNotFoundError:
         return f"{name} is missing"

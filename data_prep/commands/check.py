@@ -1,7 +1,7 @@
-"""`python -m data_prep check traces=FILE | recipe=FILE [key=value ...]`: what is in a trace set, before it is trained.
+"""`python -m data_prep check traces=FILE | recipe=FILE [key=value ...]`: what is in a trace set, before training on it.
 
-A table of the rows that were read, those that give no trace, and what each filter drops by itself (`would drop` where
-it is off, at a setting that finds what the filter is for). A trace may be counted by several filters.
+Prints a table of the rows that were read, those that give no trace, and what each filter drops by itself (`would drop`
+if it is off, at a setting that suits it). A trace may be counted by several filters.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LONGEST_EXAMPLE = 200
 
 @dataclass
 class Checked:
-    """What was counted. `dropped`: traces by filter; `first`: an example for each; `kept`: traces that none drops."""
+    """The counts. `dropped`: traces by filter; `first`: one example per filter; `kept`: traces that no filter drops."""
 
     ledger: Ledger = field(default_factory=Ledger)
     dropped: Counter[str] = field(default_factory=Counter)
@@ -44,7 +44,7 @@ class Checked:
 
 
 def main(arguments: list[str]) -> None:
-    """Prints the table; UserError where the source cannot be read."""
+    """Prints the table; UserError if the source cannot be read."""
     keys, rest = split(arguments, OWN, Recipe)
     section = _section(keys, rest)
     print("\n".join(lines(check(section), section.filters)))
@@ -59,7 +59,7 @@ def _section(keys: dict[str, str], rest: list[str]) -> DataSection:
             "with recipe=FILE key=value"
         )
     if not keys["traces"]:
-        raise UserError("data_prep check: traces= names nothing; write traces=FILE or a folder of files")
+        raise UserError("data_prep check: traces= is empty; write traces=FILE or a folder of files")
     layout = next((name for name in get_args(Layout) if name == keys.get("format", "auto")), None)
     if layout is None:
         raise UserError(f"format={keys['format']}: allowed: {', '.join(get_args(Layout))}")
@@ -78,7 +78,7 @@ def _unpack_limit(keys: dict[str, str]) -> int:
 
 
 def check(section: DataSection) -> Checked:
-    """Reads the whole source, skipping what is broken, and asks every filter about every trace."""
+    """Reads the whole source, skipping broken rows, and applies every filter to every trace."""
     checked = Checked()
     settings = [(candidate, _setting(candidate, section.filters)) for candidate in FILTERS]
     for trace in counted(read_source(section.traces, "skip", checked.ledger), "traces checked", None, "traces"):
@@ -93,7 +93,7 @@ def check(section: DataSection) -> Checked:
 
 
 def _setting(candidate: Filter, filters: FiltersSection) -> tuple[object, bool]:
-    """The setting to ask with, and whether the recipe has the filter on."""
+    """The setting to test, and whether the recipe turns the filter on."""
     setting = getattr(filters, candidate.key)
     return (candidate.suggested, False) if setting is None else (setting, True)
 
@@ -131,7 +131,7 @@ def lines(checked: Checked, filters: FiltersSection) -> list[str]:
 
 
 def _short(text: str) -> str:
-    """The text, or its beginning and how much is not shown."""
+    """The text, or its beginning and how many characters are left out."""
     more = len(text) - LONGEST_EXAMPLE
     return text if more <= 0 else f"{text[:LONGEST_EXAMPLE]} … (and {more} characters more)"
 

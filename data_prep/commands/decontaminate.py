@@ -1,7 +1,7 @@
-"""`python -m data_prep decontaminate traces=FILE suite=FILE out=FILE`: a trace file without what overlaps with suites.
+"""`python -m data_prep decontaminate traces=FILE suite=FILE out=FILE`: removes traces that overlap with suites.
 
-The traces that are kept go to `out`, every overlap (of a trace, with each problem) to `out` + `.overlaps.jsonl`:
-{trace, suite, problem, shared, runs, coverage, example}. Neither is ever written over a file that is there.
+The remaining traces are written to `out`, every overlap of a trace with a problem to `out` + `.overlaps.jsonl`:
+{trace, suite, problem, shared, runs, coverage, example}. Existing files are never overwritten.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ MOST_SHOWN = 10
 
 class DecontaminateFile(OverlapRules):
     traces: Path = Field(description="the trace file")
-    suite: str = Field(description="a file of problems or a known benchmark; several with commas")
-    out: Path = Field(description="the file for the traces that are kept; one that is there is never overwritten")
+    suite: str = Field(description="a file of problems or a known benchmark; several, separated by commas")
+    out: Path = Field(description="the file for the remaining traces; an existing one is never overwritten")
     unpack_limit: UnpackLimit = UNPACK_LIMIT
 
 
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> None:
     index, ledger, overlapping = SuiteIndex(suites, section), Ledger(), []
     with new_file(section.out) as kept_file, new_file(pairs_file) as pairs:
         traces = read_file(section.traces, ledger, section.unpack_limit)
-        for trace in counted(traces, "traces held against suites", None, "traces"):
+        for trace in counted(traces, "traces compared with suites", None, "traces"):
             overlaps = index.overlaps(trace.question)
             if overlaps:
                 overlapping.append((trace.id, overlaps))
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
                 ledger.kept += 1
                 write_row(kept_file, trace_row(trace))
     print(summary(overlapping, ledger, section))
-    if not ledger.kept:  # a file without a trace would be refused by whoever reads it
+    if not ledger.kept:  # readers refuse a file without traces
         section.out.unlink()
     print(f"kept {section.out if ledger.kept else 'nothing, so no file'}\noverlaps {pairs_file}")
 

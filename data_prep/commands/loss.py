@@ -13,13 +13,13 @@ from data_prep.tokens.tokenize import Row
 from runtime.pulse import beat
 
 SLICE_TOKENS = 1024
-"""tokens whose logits are turned to float32 at once"""
+"""number of tokens whose logits are converted to float32 at once"""
 
 
 def trace_losses(model: PreTrainedModel, rows: Sequence[Row], batch_tokens: int) -> Iterator[tuple[int, float]]:
-    """(place of the row, its mean loss per labelled token in nats), batch by batch; the longest rows go first.
+    """(index of the row, its mean loss per labelled token in nats), batch by batch, the longest rows first.
 
-    batch_tokens: padded tokens run side by side; a longer row goes alone.
+    batch_tokens: padded tokens per batch; a longer row is a batch of its own.
     """
     waiting = sorted(range(len(rows)), key=lambda i: -len(rows[i].input_ids))
     while waiting:
@@ -38,10 +38,10 @@ def _batch_losses(model: PreTrainedModel, batch: Sequence[Row]) -> list[float]:
 
 
 def _row_loss(logits: torch.Tensor, row: Row) -> float:
-    """logits [tokens, vocabulary] of one row; the logits at place i - 1 predict the token at place i."""
+    """logits [tokens, vocabulary] of one row; the logits at position i - 1 predict the token at i."""
     labels = torch.tensor(row.labels[1:], device=logits.device)
     predicting = logits[: len(labels)]
-    # In slices: float32 logits of a long row and a large vocabulary would not fit beside the model.
+    # In slices: float32 logits of a long row and a large vocabulary would not fit in memory next to the model.
     total = sum(
         float(cross_entropy(part.float(), targets, reduction="sum"))
         for part, targets in zip(predicting.split(SLICE_TOKENS), labels.split(SLICE_TOKENS), strict=True)

@@ -1,9 +1,9 @@
-"""Trains an embedded reasoner from nothing: `python -m data_prep nano recipe=nano_world.yaml out=DIR`.
+"""Trains an embedded reasoner from scratch: `python -m data_prep nano recipe=nano_world.yaml out=DIR`.
 
-A plain loop on one CPU thread (minutes), so that the shipped weights can be rebuilt by anyone. The chain length grows
-by a curriculum that moves on when the running loss is low enough; without it many seeds stay on a plateau. With
-`recipe=ways_world.yaml` it is the second world: once the plain chains are learned, they are thought through in several
-ways, with slips (`data_prep.nano_ways`).
+A plain loop on one CPU thread (minutes), so that anyone can rebuild the shipped weights. A curriculum lengthens the
+chains whenever the running loss is low enough; without it many seeds stay on a plateau. `recipe=ways_world.yaml`
+trains the second world: once the plain chains are learned, they are solved in several ways, with slips
+(`data_prep.nano_ways`).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def build_model(recipe: NanoRecipe, vocabulary_size: int) -> Qwen3ForCausalLM:
 
 
 def cut_into_batches(rows: list[Row], padded_tokens: int, rng: random.Random) -> list[list[Row]]:
-    """Rows of similar length together, each batch at most `padded_tokens` large, in random order."""
+    """Batches of rows of similar length, at most `padded_tokens` each, in random order."""
     batches: list[list[Row]] = [[]]
     for row in sorted(rows, key=lambda r: len(r.input_ids)):
         if len(row.input_ids) * (len(batches[-1]) + 1) > padded_tokens:
@@ -74,7 +74,7 @@ def collate(rows: list[Row]) -> dict[str, torch.Tensor]:
 
 
 class Curriculum:
-    """What is taught: the longest chain grows when the running loss (an exponential mean) falls under the threshold.
+    """What is taught: the longest chain grows when the running loss (an exponential mean) falls below the threshold.
 
     From `ways_from_step` on, the chains are those of the second world.
     """
@@ -91,7 +91,7 @@ class Curriculum:
         return self.training.ways_from_step is not None and self.step >= self.training.ways_from_step
 
     def draw(self, rng: random.Random, family: str) -> Trace:
-        """One trace of a family, as it is taught at this step."""
+        """One trace of a family, as taught at this step."""
         if family == "chain" and self.with_ways:
             return ways_trace(draw_way(rng), draw_ways_question(rng), rng)
         return draw_trace(rng, family, self.max_operations)
@@ -125,7 +125,7 @@ def learning_rate_at(step: int, training: NanoTraining) -> float:
 def train(
     model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase, training: NanoTraining, rng: random.Random
 ) -> None:
-    """One training by its curriculum and its schedule, on traces drawn by `rng`."""
+    """Trains once by the curriculum and schedule of the recipe, on traces drawn by `rng`."""
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=training.weight_decay)
     curriculum = Curriculum(training)
     model.train()
@@ -158,11 +158,11 @@ def build(recipe: NanoRecipe, out: Path) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """The command; UserError where the folder for the model is not named."""
+    """The command; UserError if out= is missing."""
     keys, rest = split(arguments, {"out": "folder for the model"}, NanoRecipe)
     recipe = load(rest, NanoRecipe)
     if not keys.get("out"):
         raise UserError("data_prep nano: out=DIR is missing, the folder for the model")
-    if fault := writing_fault(Path(keys["out"])):  # else known after the whole training
+    if fault := writing_fault(Path(keys["out"])):  # or it would be noticed only after the whole training
         raise UserError(f"out={keys['out']}: cannot be written ({fault}); name another folder")
     build(recipe, Path(keys["out"]))

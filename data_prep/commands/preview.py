@@ -1,6 +1,6 @@
-"""`python -m data_prep preview recipe=FILE [n=3] [ids=true] [colour=always]`: rows as the model will see them.
+"""`python -m data_prep preview recipe=FILE [n=3] [ids=true] [colour=always]`: rows as the model sees them.
 
-What is labelled and what is not is told apart by colour, or by marks; on demand every token stands with its id.
+Colours, or marks, distinguish labelled from unlabelled text; ids=true shows every token with its id.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from recipes.terminal import painted_output
 
 @dataclass(frozen=True)
 class Paint:
-    """What stands before and after a run of unlabelled text, a run of labelled text, and a token's id."""
+    """Text before and after a run of unlabelled text, a run of labelled text, and a token's id."""
 
     unlabelled: tuple[str, str]
     labelled: tuple[str, str]
@@ -50,7 +50,7 @@ MARKS = Paint(unlabelled=("", ""), labelled=("⟦", "⟧"), number=("‹", "›"
 
 @dataclass(frozen=True)
 class Look:
-    """How many rows are shown, in what paint, and how tokens are written."""
+    """How many rows are shown, in which colours, and how tokens are written."""
 
     count: int
     paint: Paint
@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> None:
 
 
 def look_of(keys: Mapping[str, str], stream: TextIO | None = None) -> Look:
-    """The look that the command's own keys ask for; colours by default only on a terminal and without NO_COLOR."""
+    """The look that the command's own keys select; by default colours only on a terminal and without NO_COLOR."""
     count, ids, colour = keys.get("n", "3"), keys.get("ids", "false"), keys.get("colour", "auto")
     if not count.isdigit() or count == "0":
         raise UserError(f"n={count}: must be a whole number of at least 1")
@@ -92,7 +92,7 @@ def show(recipe: Recipe, look: Look) -> None:
 
 
 def lines_of(trace: Trace, work: BatchWork, look: Look) -> Iterator[str]:
-    """A heading, and the text of one trace or the reason why it will not be there."""
+    """A heading, and the text of one trace or the reason why it is lost."""
     batch = work([trace])
     for dropped in batch.dropped:
         yield f"\n--- {printable(dropped.where)}: lost, {dropped.reason}: {printable(dropped.why)}"
@@ -105,7 +105,7 @@ def lines_of(trace: Trace, work: BatchWork, look: Look) -> Iterator[str]:
 
 
 def painted(row: Row, tokenizer: PreTrainedTokenizerBase, look: Look) -> str:
-    """The row's text, its unlabelled and labelled runs each in their paint."""
+    """The row's text, with unlabelled and labelled runs in their colours."""
     runs: list[tuple[bool, list[int]]] = []
     for token, label in zip(row.input_ids, row.labels, strict=True):
         if not runs or runs[-1][0] != (label != IGNORED):
@@ -135,5 +135,5 @@ def _with_ids(ids: list[int], tokenizer: PreTrainedTokenizerBase, around: tuple[
 
 
 def printable(text: str) -> str:
-    """The text without characters that would steer a terminal."""
+    """The text without characters that would control a terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)

@@ -1,11 +1,11 @@
 """`python -m data_prep score recipe=FILE out=FILE [pruned=DIR]`: the loss of both models on every trace of a recipe.
 
-Rows {id, trace, loss_unpruned, loss_pruned, gap, tokens, lost}: mean loss in nats per labelled token of what trains
-(where `data.overlong` is shorten, the shortened trace), `trace` a hash of its text as it came; null where it is too
-long or cannot be labelled, which `lost` says (where the recipe says `overlong: error` or `on_error: stop`, the command
-stops there). The traces are read once. `data.select.scores` names the file. A run does not make it by itself: it
-prepares its traces before there is a pruned model, whose cutting may need them. Losses are kept in
-`run.cache_dir`/scores by model and by the trace's tokens, so that a command that was killed resumes.
+Rows {id, trace, loss_unpruned, loss_pruned, gap, tokens, lost}: mean loss in nats per labelled token of the text that
+is trained (with `overlong: shorten`, the shortened trace); `trace` is a hash of the text as read. Losses are null if
+the trace is too long or cannot be labelled, and `lost` says which (with `overlong: error` or `on_error: stop` the
+command stops instead). The traces are read once. `data.select.scores` names the file. A run does not make it: it
+prepares its traces before there is a pruned model, since pruning may need them. Losses are kept in
+`run.cache_dir`/scores by model and by the trace's tokens, so that a killed command resumes.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ KEYS = {
 
 @dataclass(frozen=True)
 class Scored:
-    """What names a trace in the files, and how many of its tokens are labelled; no key where it has no score, and
-    `lost` is why."""
+    """What identifies a trace in the files, and how many of its tokens are labelled. A trace without a score has no
+    key, and `lost` says why."""
 
     id: str
     trace: str
@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> None:
             "data_prep score: pruned=DIR is missing, the pruned model; python -m prune recipe=… output=DIR makes it"
         )
     for path in (recipe.model.unpruned, pruned):
-        load_config(path, recipe.model)  # a wrong name is reported now, not after hours with the other model
+        load_config(path, recipe.model)  # report a wrong name now, not after hours with the other model
     with tempfile.TemporaryFile("w+", encoding="ascii") as rows_file:
         traces = [_write_row(scored, row, rows_file) for scored, row in labelled(recipe)]
         keys_of_rows = {scored.key for scored in traces if scored.key is not None}
@@ -104,7 +104,7 @@ def _write_row(scored: Scored, row: Row | None, rows_file: TextIO) -> Scored:
 
 
 def _rows_of(rows_file: TextIO) -> Iterator[tuple[str, Row]]:
-    """(key, row) of what `_write_row` wrote, from the beginning."""
+    """(key, row) of everything that `_write_row` wrote, from the beginning."""
     rows_file.seek(0)
     for line in rows_file:
         key, row = json.loads(line)
@@ -112,9 +112,9 @@ def _rows_of(rows_file: TextIO) -> Iterator[tuple[str, Row]]:
 
 
 def labelled(recipe: Recipe) -> Iterator[tuple[Scored, Row | None]]:
-    """Every trace that would come to the selection, with its row; without one where it is too long or unwritable.
+    """Every trace that would reach the selection, with its row; without a row if it is too long or cannot be labelled.
 
-    UserError at the first of those that the recipe does not allow.
+    UserError at the first loss that the recipe does not allow.
     """
     section, tokenizer = recipe.data, load_tokenizer(recipe.model.unpruned, recipe.model)
     work = BatchWork(
@@ -138,8 +138,8 @@ def _scored(trace: Trace, row: Row) -> tuple[Scored, Row]:
 
 
 def losses(path: str, recipe: Recipe, rows_file: TextIO, wanted: set[str], batch_tokens: int) -> dict[str, float]:
-    """The loss of the model at `path` on every row of the file, by the row's key, of which `wanted` are all; what the
-    cache lacks is computed."""
+    """The loss of the model at `path` on every row of the file, by the row's key; `wanted` is the set of all keys.
+    Losses that the cache lacks are computed."""
     section: ModelSection = recipe.model
     if fault := writing_fault(recipe.run.cache_dir / "scores"):
         raise UserError(f"run.cache_dir={recipe.run.cache_dir}: cannot be written ({fault}); name another folder")
@@ -166,7 +166,7 @@ def losses(path: str, recipe: Recipe, rows_file: TextIO, wanted: set[str], batch
                 scored += 1
                 work.advance()
                 writer.add({"key": keys[place], "loss": loss})
-    print(f"{path}: {scored:,} traces scored, {cached:,} were known", flush=True)
+    print(f"{path}: {scored:,} traces scored, {cached:,} were cached", flush=True)
     return loss_of
 
 

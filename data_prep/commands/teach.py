@@ -1,8 +1,8 @@
 """`python -m data_prep teach recipe=FILE out=DIR [k=64] [batch_tokens=4096]`: the unpruned model's likeliest tokens.
 
-For every labelled token of the recipe's prepared set: the k likeliest tokens, their log-probabilities at
-`loss.temperature`, and the mass of all others. `loss.teacher.logits=DIR` then trains on them without a second model.
-6 k + 2 bytes a labelled token. The folder appears when it is whole; a command that was killed begins again.
+For every labelled token of the recipe's prepared set it stores the k likeliest tokens, their log-probabilities at
+`loss.temperature`, and the mass of all others: 6 k + 2 bytes per labelled token. `loss.teacher.logits=DIR` then trains
+on them without a second model. The folder appears when it is complete; a killed command starts from the beginning.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from runtime.pulse import beat
 DEFAULT_K = 64
 CHUNK_ROWS = 64
 SLICE_TOKENS = 1024
-"""tokens whose logits are turned to float32 at once"""
+"""number of tokens whose logits are converted to float32 at once"""
 KEYS = {
     "out": "the folder; an existing one is never overwritten",
     "k": f"how many tokens are kept at each position (default {DEFAULT_K})",
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> None:
     keys, rest = split(arguments, KEYS, Recipe)
     recipe = load_recipe(rest).recipe
     if not keys.get("out"):
-        raise UserError("data_prep teach: out=DIR is missing, the folder for what the unpruned model says")
+        raise UserError("data_prep teach: out=DIR is missing, the folder for the unpruned model's predictions")
     out = Path(keys["out"])
     k, batch_tokens = (
         _positive(key, keys.get(key, usual)) for key, usual in (("k", DEFAULT_K), ("batch_tokens", 4096))
@@ -89,7 +89,7 @@ def _write(folder: Path, model: PreTrainedModel, prepared: Prepared, facts: dict
         np.lib.format.open_memmap(folder / name, "w+", kind, (int(starts[-1]), width))
         for name, kind, width in ((IDS, np.int32, k), (LOGPROBS, np.float16, k + 1))
     )
-    with progress("what the unpruned model says", len(prepared.rows), "traces") as work:
+    with progress("predictions of the unpruned model", len(prepared.rows), "traces") as work:
         for start in range(0, len(prepared.rows), CHUNK_ROWS):
             rows = prepared.rows[start : start + CHUNK_ROWS]
             for place, chosen, logs in likeliest(model, rows, k, float(facts["temperature"]), batch_tokens):
@@ -106,7 +106,7 @@ def _write(folder: Path, model: PreTrainedModel, prepared: Prepared, facts: dict
 def likeliest(
     model: PreTrainedModel, rows: Sequence[Row], k: int, temperature: float, batch_tokens: int
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """(place of the row, ids int32 [labelled, k], log-probabilities float16 [labelled, k + 1]), the longest first."""
+    """(index of the row, ids int32 [labelled, k], log-probabilities float16 [labelled, k + 1]), the longest first."""
     waiting = sorted(range(len(rows)), key=lambda i: -len(rows[i].input_ids))
     while waiting:
         size = max(1, batch_tokens // len(rows[waiting[0]].input_ids))
@@ -125,6 +125,6 @@ def _cells(logits: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     """logits [positions, vocabulary] to the likeliest tokens [positions, k] and logs [positions, k + 1]."""
     logs = logits.log_softmax(-1)
     own, chosen = logs.topk(k, -1)
-    # summed without the chosen ones: 1 - their sum would be rounding where they hold nearly all
+    # summed over the others: 1 - the sum of the chosen ones is only rounding error if they have nearly all the mass
     others = logs.scatter(-1, chosen, float("-inf")).logsumexp(-1, keepdim=True)
     return chosen, torch.cat([own, others], -1)

@@ -1,1 +1,1 @@
-"""Which traces are worth training: filters, duplicates, contamination, verification, selection."""
+"""Which traces are worth training on: filters, duplicates, contamination, verification, selection."""

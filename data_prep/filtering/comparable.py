@@ -1,9 +1,9 @@
-"""One text in the form in which texts are compared, and its words: what duplicates and overlaps are counted in.
+"""The normal form in which texts are compared, and its words: the units of duplicates and overlaps.
 
-The same problem comes in other Unicode: composed or decomposed letters, full width, soft hyphens, other dashes, quotes
-and spaces. For comparison only (nothing of it is trained) a text is brought to NFKC without case, format characters
-leave, and dashes, quotes, stops and white space become one kind each. Scripts that are written without spaces have no
-words to split at; each of their characters counts as a word.
+The same problem may be written in different Unicode: composed or decomposed letters, full width, soft hyphens, other
+dashes, quotes and spaces. For comparison only (it is never trained on) a text is brought to NFKC without case; format
+characters are removed; dashes, quotes, stops and white space become one kind each. In scripts that are written without
+spaces, each character counts as a word.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _KINDS = {
     "*": "\u00d7\u22c5\u00b7\u2217",
 }
 _DROPPED = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10)))
-"""joiners, fillers and variation selectors that are no format characters by category"""
+"""joiners, fillers and variation selectors that are not of the format category"""
 RAISED = "\u207a\u207b\u207c\u207d\u207e\u207f\u2071\u208a\u208b\u208c\u208d\u208e"
 MARK_OF = {"<super>": "^", "<sub>": "_", "<fraction>": " "}
-"""how a character that holds a number is told from the number: x², x₂, 3½"""
+"""marks that distinguish a character which contains a number from the number: x², x₂, 3½"""
 
 
 def _table() -> dict[int, str | None]:
-    """Character -> what is compared in its place; None for one that goes. White space stays until words are split."""
+    """Character -> its replacement; None for one that is removed. White space stays until words are split."""
     table: dict[int, str | None] = {}
-    for number in (*range(0x1E000), *range(0xE0000, 0xE1000)):  # beyond and between stand Han and unassigned ones
+    for number in (*range(0x1E000), *range(0xE0000, 0xE1000)):  # beyond and between are Han and unassigned ones
         category = unicodedata.category(chr(number))
         if category == "Cf" or (category == "Cc" and not chr(number).isspace()):
             table[number] = None
@@ -63,7 +63,7 @@ CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f`]")
 
 
 def comparable(text: str) -> str:
-    """The text as it is compared; applying it twice changes nothing more."""
+    """The text in normal form; applying it twice changes nothing more."""
     if text.isascii():
         return text.lower().translate(TABLE) if CONTROL.search(text) else text.lower()
     # signs first, since NFKC takes some apart (´ becomes a blank and an accent); folding can undo a composition
@@ -72,12 +72,12 @@ def comparable(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """What stands between white space, and every character of a script that is written without it."""
+    """The parts between white space, and every single character of a script that is written without it."""
     plain = comparable(text)
     return plain.split() if plain.isascii() else WORD.findall(plain)
 
 
 def symbols(text: str) -> list[str]:
-    """The same, with every punctuation mark by itself."""
+    """The same, with every punctuation mark as a part of its own."""
     plain = comparable(text)
     return (ASCII_SYMBOL if plain.isascii() else SYMBOL).findall(plain)

@@ -1,11 +1,11 @@
-"""Decontamination: traces whose question shares runs of words (n-grams) with a problem of a suite do not train.
+"""Decontamination: traces whose question shares runs of words (n-grams) with a problem of a suite are not trained on.
 
 s1 (arXiv 2501.19393) and open-r1 drop a row that shares one 8-gram of words between spaces with a benchmark
-(`unit: words`, `n: 8`, `shared: 1`). Between spaces a formula is one word, so most overlaps of mathematical problems
-stay unseen; `unit: symbols` counts every punctuation mark as a word. Texts are compared in one spelling, and by
-characters in scripts without spaces (`comparable`). A problem that is shorter than one run overlaps where it is the
-whole question. Only the question is looked at. The instruction that a suite puts under every problem
-does not count, and suites that are made from a template are not looked at.
+(`unit: words`, `n: 8`, `shared: 1`). Split at spaces, a formula is one word, so most overlaps of mathematical problems
+are missed; `unit: symbols` counts every punctuation mark as a word. Texts are compared in one spelling, and by
+characters in scripts without spaces (`comparable`). A problem shorter than one run overlaps if it is the whole
+question. Only the question is compared. The instruction that a suite puts under every problem does not count, and
+suites that are made from a template are ignored.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ class Overlap:
 
     @property
     def coverage(self) -> float:
-        """Share of the problem's runs that the question holds."""
+        """Share of the problem's runs that are in the question."""
         return self.shared / self.runs if self.runs else 1.0
 
 
 def split_text(text: str, unit: str) -> list[str]:
-    """The units of a text as it is compared: symbols, or what stands between spaces."""
+    """The units of a normalised text: symbols, or the parts between spaces."""
     return symbols(text) if unit == "symbols" else words(text)
 
 
 def bare_text(text: str, instructions: Sequence[str]) -> str:
-    """The text as it is compared, without the one of the instructions (compared likewise) that ends it."""
+    """The normalised text, without the instruction that ends it, if any of them does."""
     flat = " ".join(comparable(text).split())
     return next((flat.removesuffix(each) for each in instructions if each and flat.endswith(each)), flat)
 
@@ -57,7 +57,7 @@ def runs_of(units: Sequence[str], n: int) -> list[str]:
 
 
 class SuiteIndex:
-    """The runs of every problem of some suites; built once, then each question costs as much as it is long."""
+    """The runs of every problem of some suites, built once; a lookup then costs time in proportion to the question."""
 
     def __init__(self, suites: Sequence[Suite], rules: OverlapRules) -> None:
         self.rules = rules
@@ -112,7 +112,7 @@ class SuiteIndex:
 def decontaminate(
     traces: Iterable[Trace], section: DecontaminateSection, suites: Sequence[Suite], ledger: Ledger
 ) -> Iterator[Trace]:
-    """The traces whose question overlaps with no problem; the others are lost as `in suite NAME`, with the numbers."""
+    """The traces whose question overlaps with no problem; the others are lost as `in suite NAME`, with the overlap."""
     looked_at = [suite for suite in suites if section.enabled and suite.wording == "own"]
     if left_out := [suite.name for suite in suites if suite not in looked_at]:
         why = "made from a template" if section.enabled else "data.decontaminate.enabled=false"

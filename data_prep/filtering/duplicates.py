@@ -1,8 +1,8 @@
-"""Duplicates: a trace that came before, or one much like it, does not train twice. The first is kept.
+"""Duplicates and near-duplicates: of equal or very similar traces only the first is kept.
 
 Exact duplicates are found by a hash of the text, near ones by MinHash over runs of words (Broder 1997): the share of
-equal minima estimates the Jaccard similarity of two texts' runs, with a standard error of 0.035 at 0.8. A stream goes
-through once; what stays in memory is about 130 bytes (exact) or 4 KB (near) a kept trace, however long it is.
+equal minima estimates the Jaccard similarity of two texts' runs, with a standard error of 0.035 at 0.8. A stream is
+read once; memory is about 130 bytes (exact) or 4 KB (near) per kept trace, however long it is.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MOST_MISSED = 0.01
 
 
 def drop_duplicates(traces: Iterable[Trace], section: DuplicatesSection, ledger: Ledger) -> Iterator[Trace]:
-    """The traces that came first, in order; the others are lost as `duplicate` or `near duplicate`."""
+    """The first trace of each kind, in order; the others are lost as `duplicate` or `near duplicate`."""
     stream = iter(traces)
     if section.exact != "none":
         stream = _exact(stream, section.exact, ledger)
@@ -76,9 +76,9 @@ def compared(words: list[str], length: int) -> list[str]:
 
 
 def bands_for(threshold: float) -> int:
-    """The fewest LSH bands with which two texts as alike as `threshold` are compared in 99 of 100 cases.
+    """The fewest LSH bands with which two texts of similarity `threshold` are compared in 99 of 100 cases.
 
-    Texts are compared where all minima of one band agree: of b bands of r minima, with probability 1 - (1 - t^r)^b.
+    Texts are compared if all minima of one band agree: of b bands of r minima, with probability 1 - (1 - t^r)^b.
     """
     sizes = [bands for bands in range(1, MINIMA + 1) if MINIMA % bands == 0]
     return next(bands for bands in sizes if (1 - threshold ** (MINIMA // bands)) ** bands <= MOST_MISSED)

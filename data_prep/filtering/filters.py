@@ -1,4 +1,4 @@
-"""The filters of `data.filters`: what is wrong with a trace that can be seen in the trace alone."""
+"""The filters of `data.filters`: faults that show in the trace alone."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from recipes.data import DataSection
 
 @dataclass(frozen=True)
 class Filter:
-    """One filter. key: its name in `data.filters`; reason: the ledger's; suggested: the setting to try where it is off.
+    """One filter. key: its name in `data.filters`; reason: the ledger's; suggested: the setting to try if it is off.
 
-    why: (trace, setting) to what is wrong, or "" for a sound trace.
+    why: maps (trace, setting) to what is wrong, or "" for a sound trace.
     """
 
     key: str
@@ -57,7 +57,7 @@ def _short_answer(trace: Trace, fewest: int) -> str:
 
 
 def _answer_lacks(trace: Trace, text: str) -> str:
-    return "" if text in trace.answer else f"the answer does not hold {text!r}"
+    return "" if text in trace.answer else f"the answer does not contain {text!r}"
 
 
 FILTERS: tuple[Filter, ...] = (

@@ -1,7 +1,7 @@
-"""From a recipe's `data` to the traces that are worth preparing: one generator after the other, nothing held in memory.
+"""From a recipe's `data` to the traces worth preparing: a chain of generators, nothing is held in memory.
 
-A stage takes the traces that the one before it let through and gives on those that it keeps, in the same order; for
-each one that it drops it calls `ledger.lose(reason, where, why)`.
+Each stage takes the traces of the stage before it and yields those that it keeps, in the same order. For each dropped
+trace it calls `ledger.lose(reason, where, why)`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from recipes.errors import UserError
 
 
 def read_and_filter(section: DataSection, ledger: Ledger, suites: Sequence[Suite] = ()) -> Iterator[Trace]:
-    """The traces of `section` that every stage keeps, in the order of the source; none that overlaps with `suites`.
+    """The traces of `section` that every stage keeps, in the order of the source, without overlaps with `suites`.
 
-    `ledger.read` grows by one for each row, and each one lost on the way is counted; whoever takes the traces counts
-    `ledger.kept`. UserError where the source cannot be read, a row is broken (`on_error: stop`), or no trace is left.
+    `ledger.read` grows by one for each row, and each lost one is counted; the caller counts `ledger.kept`. UserError if
+    the source cannot be read, a row is broken (`on_error: stop`), or no trace is left.
     """
     traces = read_source(section.traces, section.on_error, ledger)
     traces = filter_traces(traces, section, ledger)

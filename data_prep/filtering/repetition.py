@@ -10,18 +10,18 @@ LONGEST_PERIOD = 64
 SHORTEST_LOOP = 12
 LONGEST_WORD = 200
 USUAL_WORD = 16
-"""characters per word; with it, the end of most texts that is looked at holds enough words"""
+"""characters per word; with it, the end of most texts that is examined has enough words"""
 LONGEST_TABLE = 1000
-"""so many words of rows or digits may repeat: a grid ends by itself, a loop of digits runs to the end of its room"""
+"""so many words of rows or digits may repeat: a grid ends by itself, a loop of digits runs on to its token limit"""
 ROW = re.compile(r"\|.*\|\s*|.*\S\t.*|\S+[,;|]\S+|.* & .*")
-"""a line of a table: between bars, with tabs, cells with marks and no blank between them, LaTeX's &"""
+"""a line of a table: between bars, with tabs, cells separated by marks without blanks, LaTeX's &"""
 ROWS = 3
 
 
 def ends_in_loop(text: str, rounds: int) -> bool:
-    """True where the last words repeat with a period of at most 64: `rounds` full rounds, 12 words at the least.
+    """True if the last words repeat with a period of at most 64: `rounds` full rounds, at least 12 words.
 
-    Of what stands in tables, grids and numbers, 1,000 words at the least: their rows are equal and end all the same.
+    In tables, grids and numbers at least 1,000 words, since their rows may be equal and still come to an end.
     """
     words = last_words(text, max(rounds * LONGEST_PERIOD, SHORTEST_LOOP))
     for period in range(1, min(LONGEST_PERIOD, len(words) // rounds) + 1):
@@ -42,7 +42,7 @@ def has_letters(words: list[str]) -> bool:
 
 
 def ends_in_table(text: str) -> bool:
-    """Whether the last three lines are rows: as `ROW` has them, or of as many cells each, of one letter or none."""
+    """Whether the last three lines are rows: as `ROW` matches, or of equally many cells of one letter or none."""
     lines = [line.strip(" \r") for line in text[-ROWS * LONGEST_WORD :].split("\n") if line.strip()][-ROWS:]
     if len(lines) == ROWS and all(map(ROW.fullmatch, lines)):
         return True
@@ -52,7 +52,7 @@ def ends_in_table(text: str) -> bool:
 
 
 def last_words(text: str, count: int) -> list[str]:
-    """The last `count` words: what stands between white space; one of over 200 characters counts by its characters."""
+    """The last `count` words, split at white space; in one of over 200 characters each character counts as a word."""
     near = _counted(WORD.findall(text[-count * USUAL_WORD :])[1:])  # the first may be the end of a longer one
     words = near if len(near) >= count else _counted(WORD.findall(text[-count * LONGEST_WORD :]))
     return words[-count:]

@@ -1,4 +1,4 @@
-"""In which scripts a text is written, and how far a thought drifts from those of its question."""
+"""The scripts of a text, and how far a thought drifts from those of its question."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 FEWEST_LETTERS = 20
 OWN_SHARE = 0.1
 EAST_ASIAN = {"CJK", "HIRAGANA", "KATAKANA", "HALFWIDTH", "BOPOMOFO"}
-# First words of Unicode names of letters that stand in formulas, whatever the language.
+# First words of Unicode names of letters that occur in formulas in any language.
 SYMBOLS = {
     "GREEK",
     "MATHEMATICAL",
@@ -40,7 +40,7 @@ def script_of(letter: str) -> str:
 
 
 def letters_by_script(text: str) -> Counter[str]:
-    """How many letters of each script a text holds; symbols are left out."""
+    """How many letters of each script a text has; symbols are left out."""
     if text.isascii():
         return Counter({"LATIN": sum(map(str.isalpha, text))})
     counts: Counter[str] = Counter()
@@ -53,8 +53,8 @@ def letters_by_script(text: str) -> Counter[str]:
 def foreign_share(question: str, thinking: str) -> float:
     """The share of the thought's letters in scripts that the question does not use, in [0, 1].
 
-    The question uses a script that has at least a tenth of its letters. 0 where the question has no letter or the
-    thought fewer than 20: nothing can be said. Greek letters are symbols, so Greek text counts neither way.
+    The question uses a script that has at least a tenth of its letters. 0 if the question has no letters or the thought
+    fewer than 20, since nothing can be said then. Greek letters are symbols, so Greek text counts neither way.
     """
     in_question = letters_by_script(question)
     expected = {script for script, count in in_question.items() if count and count >= OWN_SHARE * in_question.total()}

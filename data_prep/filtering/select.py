@@ -1,8 +1,8 @@
-"""Selection by score: the models' loss on a trace says how hard it is, and the middle is often the best part to keep.
+"""Selection by score: the models' loss on a trace measures how hard it is, and the middle is often best to keep.
 
 (arXiv 2309.04564 finds the middle band of perplexity best; for recovery the natural score is the gap between the pruned
 and the unpruned model.) The scores come from `python -m data_prep score`. Ranks are taken among the traces that arrive;
-meanwhile the traces wait in a file, not in memory.
+until then the traces are held in a file, not in memory.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def trace_hash(trace: Trace) -> str:
 
 
 def select(traces: Iterable[Trace], data: DataSection, ledger: Ledger) -> Iterator[Trace]:
-    """The traces that are chosen, in order; the others are lost as `not selected`, or `without a score`.
+    """The selected traces, in order; the others are lost as `not selected`, or `without a score`.
 
-    UserError where a trace is not in the file, where it has no score for a reason that `data` does not allow, or where
-    fewer arrive than are to be kept.
+    UserError if a trace is not in the file, has no score for a reason that `data` does not allow, or fewer traces
+    arrive than are to be kept.
     """
     section = data.select
     if section is None:
@@ -62,7 +62,7 @@ def select(traces: Iterable[Trace], data: DataSection, ledger: Ledger) -> Iterat
 def _scored(
     traces: Iterable[Trace], scores: Scores, data: DataSection, ledger: Ledger
 ) -> Iterator[tuple[Trace, float]]:
-    """The traces that have a score, with it."""
+    """The traces that have a score, each with its score."""
     assert data.select is not None
     for trace in traces:
         score = scores.get(trace_hash(trace))
@@ -79,17 +79,17 @@ def _scored(
 
 
 def _refuse(trace: Trace, reason: str, data: DataSection) -> None:
-    """UserError where the recipe does not allow the loss of a trace that has no score for this reason."""
+    """UserError if the recipe does not allow a trace to be lost for the reason for which it has no score."""
     setting, instead = ("overlong=error", "overlong=drop") if reason == TOO_LONG else ("on_error=stop", "on_error=skip")
     if setting in (f"overlong={data.overlong}", f"on_error={data.on_error}"):
         raise UserError(
-            f"data.{setting}: trace {trace.where} has no score in data.select.scores, where it is lost as "
+            f"data.{setting}: trace {trace.where} has no score in data.select.scores, which says that it is lost as "
             f"{reason!r}; make the scores again from this recipe, or write data.{instead}"
         )
 
 
 def _written(scored: Iterable[tuple[Trace, float]], waiting: TextIO) -> Iterator[float]:
-    """The scores; the trace of each is written to the file as it passes, so that none waits in memory."""
+    """The scores; each trace is written to the file as it passes, so that none is held in memory."""
     for trace, score in scored:
         waiting.write(json.dumps(asdict(trace)) + "\n")
         yield score
@@ -105,7 +105,7 @@ def read_scores(section: SelectSection) -> Scores:
     for where, row in jsonl_rows(Path(find_path(str(section.scores))), "data.select.scores"):
         if not isinstance(row, dict) or not isinstance(row.get("trace"), str) or column not in row:
             raise UserError(
-                f"{where}: a row of scores holds trace and {column}, as python -m data_prep score writes it"
+                f"{where}: a row of scores needs trace and {column}, as python -m data_prep score writes it"
             )
         if row[column] is not None and not _is_number(row[column]):
             raise UserError(f"{where}: {column} must be a number, got {row[column]!r}")
@@ -118,14 +118,14 @@ def _is_number(value: Any) -> bool:
 
 
 def chosen(scores: Sequence[float], section: SelectSection) -> set[int]:
-    """Places of the scores to keep; of equal scores the first counts as the lower one."""
+    """Indices of the scores to keep; of equal scores the first counts as the lower one."""
     if section.keep == "band":
         assert section.low is not None and section.high is not None
         return {i for i, score in enumerate(scores) if section.low <= score <= section.high}
     total = len(scores)
     count = section.count if section.count is not None else max(1, int((section.share or 0) * total + 0.5))
     if count > total:
-        raise UserError(f"data.select.count={count}: only {total} traces have arrived there; write at most {total}")
+        raise UserError(f"data.select.count={count}: only {total} traces reach the selection; write at most {total}")
     ordered = sorted(range(total), key=lambda i: (scores[i], i))
     start = {"bottom": 0, "middle": (total - count) // 2, "top": total - count}[section.keep]
     return set(ordered[start : start + count])

@@ -1,7 +1,6 @@
 """Verification: traces whose answer is wrong against the gold answer of their row are dropped, or kept and counted.
 
-The graders are those of the sweep. Traces go through in chunks that are graded together, so that a stream of any length
-needs little memory.
+The graders are those of the sweep. Traces are graded in chunks, so that a stream of any length needs little memory.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ CHUNK_TRACES = 512
 def verify(traces: Iterable[Trace], section: VerifySection | None, ledger: Ledger) -> Iterator[Trace]:
     """The traces that pass, in order. Lost: `wrong answer`, `no gold answer`, `answer not graded` (the grader gave up).
 
-    Where the section keeps them, the same words with `kept` before them are counted as changes.
+    If the section keeps them, they are counted as changes under the same words after `kept with`.
     """
     if section is None:
         yield from traces
@@ -39,7 +38,7 @@ def verify(traces: Iterable[Trace], section: VerifySection | None, ledger: Ledge
 
 
 def faults_of(traces: Sequence[Trace], grader: str) -> list[tuple[str, str]]:
-    """(short name, words) of what is wrong with each answer; ("", "") for a right one."""
+    """(short name, description) of what is wrong with each answer; ("", "") for a right one."""
     faults: list[tuple[str, str]] = [("no gold answer", "nothing to compare with")] * len(traces)
     by_grader: dict[str, list[int]] = {}
     for i, trace in enumerate(traces):

@@ -1,9 +1,9 @@
-r"""Equality by math-verify, for a worker process: what is read is read whole, and what is compared is compared exactly.
+r"""Equality by math-verify, for a worker process: answers are parsed as a whole and compared exactly.
 
-math-verify reads a part of an answer where it cannot read all of it (`1101_2` as 1101, `2 3` as 5), and rounds to six
-decimals (6.63e-34 is 1.6e-19 then). So LaTeX goes to its parser without the search for something that can be read;
-what the parser would drop is refused before; and its comparison of numbers is replaced by one that is exact, or
-relative where a decimal stands for a value that no decimal can write (`numerals.same_number`).
+math-verify parses a part of an answer if it cannot parse all of it (`1101_2` as 1101, `2 3` as 5), and rounds to six
+decimals (so that 6.63e-34 equals 1.6e-19). So LaTeX is given to its parser directly, without the search for a part that
+can be parsed; text that the parser would drop is refused first; and its comparison of numbers is replaced by one that
+is exact, or relative if a decimal stands for a value that no decimal can represent (`numerals.same_number`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from data_prep.grading.numerals import Numeral, same_number
 
-DROPPED = re.compile(  # by the parser, or by what is done to the text before it
+DROPPED = re.compile(  # by the parser, or by its preprocessing
     r"\\ [0-9]|['\"]|_\s*$|(?<![_0-9])[0-9]+\s+[0-9]|\\pmod|\\bmod|\\mod(?![a-z])|\\ldots|\\approx|\\sim(?![a-z])"
     r"|[0-9)]_|\\circ|[0-9]\s*\\\\\s*[0-9]+\s*$|\^\s?\{?\s?(?:T|\\top|\\intercal|\\prime)\s?\}?|\\equiv"
 )
@@ -41,7 +41,7 @@ def _library() -> tuple[Any, Any]:
 
 @lru_cache(maxsize=64)
 def read(tidied: str) -> Any | None:
-    """The object of sympy that all of a tidied answer is; None where it cannot be read whole."""
+    """The sympy object of a whole tidied answer; None if it cannot be parsed as a whole."""
     from latex2sympy2_extended.latex2sympy2 import normalize_latex
     from math_verify.parser import LatexExtractionConfig
 
@@ -52,23 +52,23 @@ def read(tidied: str) -> Any | None:
     latex = normalize_latex(IMAGINARY.sub(" i", tidied), config)
     try:
         value = parser(is_real=not grader.should_treat_as_complex(latex)).parse(latex)
-    except Exception:  # the grammar raises bare exceptions, sympy many others; none of them reads the answer
+    except Exception:  # the grammar raises bare exceptions, sympy many others: the answer cannot be parsed
         return None
     return _with_imaginary(value)
 
 
 def _with_imaginary(value: Any) -> Any:
-    """The value with the imaginary unit for the letter i where the parser took numbers to be complex."""
+    """The value with the imaginary unit for the letter i if the parser took numbers to be complex."""
     from sympy import I, Symbol
 
     try:
         return value.xreplace({Symbol("i", real=False): I})
-    except (ValueError, TypeError):  # i counts the terms of a sum
+    except (ValueError, TypeError):  # here i is the index of a sum
         return value
 
 
 def _in_prose(tidied: str) -> bool:
-    """Whether words stand beside mathematics: the parser would take them for factors."""
+    """Whether words are mixed with mathematics: the parser would take them for factors."""
     words = PROSE.search(tidied)
     return (
         words is not None
@@ -78,7 +78,7 @@ def _in_prose(tidied: str) -> bool:
 
 
 def equal(gold: Any, given: Any) -> bool:
-    """Whether two objects that were read are equal. May be slow, or never end."""
+    """Whether two parsed objects are equal. May be slow, or never end."""
     _, grader = _library()
     vectors = _entries(gold), _entries(given)
     if all(entries is not None for entries in vectors) and len({type(gold), type(given)}) > 1:
@@ -99,7 +99,7 @@ def _entries(value: Any) -> list[Any] | None:
 
 
 def numbers_equal(one: Any, other: Any, *_: int) -> bool:
-    """Whether two numbers are equal, in place of math-verify's own comparison; False sends both to its algebra."""
+    """Whether two numbers are equal, in place of math-verify's own comparison; if not, its algebra decides."""
     from sympy import MatrixBase
     from sympy.matrices.expressions.matexpr import MatrixExpr
 
@@ -112,7 +112,7 @@ def numbers_equal(one: Any, other: Any, *_: int) -> bool:
     one_share, other_share = grader.get_pct_val(one), grader.get_pct_val(other)
     if one_share is not None and other_share is not None:
         return _same(one_share, other_share)
-    if one_share is not None or other_share is not None:  # 35 % is 35 where the sign is left off, and 0.35
+    if one_share is not None or other_share is not None:  # 35 % equals 0.35, and also 35, with the sign left off
         share, plain = (one_share, other) if one_share is not None else (other_share, one)
         return _same(share, plain) or _same(share / 100, plain)
     return _same(one, other)
@@ -138,7 +138,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _exact(expression: Any) -> Any:
-    """The value with each decimal as the fraction that is written, evaluated."""
+    """The value with each decimal replaced by its exact fraction, evaluated."""
     from sympy import Float, Rational
 
     decimals = {decimal: Rational(str(decimal)) for decimal in expression.atoms(Float)}
@@ -146,7 +146,7 @@ def _exact(expression: Any) -> Any:
 
 
 def _numeral(written: Any, exact: Any) -> Numeral:
-    """The number with the digits that its decimal has; one that holds no decimal, or several, is exact."""
+    """The number with the digits of its decimal; with no decimal, or several, it is exact."""
     from sympy import Float
 
     value = Fraction(int(exact.p), int(exact.q))
@@ -159,7 +159,7 @@ def _numeral(written: Any, exact: Any) -> Numeral:
 
 
 def _zero(difference: Any) -> bool:
-    """Whether a number is nothing to `DIGITS` digits: sympy raises its precision until it has one that holds."""
+    """Whether a number is zero to `DIGITS` digits; sympy raises its precision until it can tell."""
     for part in difference.as_real_imag():
         value = part.evalf(15, maxn=DIGITS * 4)
         if value != 0 and getattr(value, "_prec", 0) != 1:

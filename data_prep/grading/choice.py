@@ -1,9 +1,9 @@
 r"""Grading of multiple choice: a letter A to J, or the letter of its place in another script.
 
-The letter stands in the box (`D`, `(D)`, `\text{Option D}`, `D: 14 metres`), in `<answer>…</answer>`, behind a cue
-("the answer is D", "the correct option is (D)", and so in other languages), first in the text, alone on a line, or is
-the last in brackets. A box without a letter is passed over for a cue or a line. Two letters are no choice, nor is a
-letter that two scripts read in two ways (a Cyrillic one that looks like a B and is the third).
+The letter is in the box (`D`, `(D)`, `\text{Option D}`, `D: 14 metres`), in `<answer>…</answer>`, after a cue ("the
+answer is D", "the correct option is (D)", likewise in other languages), first in the text, alone on a line, or the last
+in brackets. If a box has no letter, only a cue or a line of its own counts. Two letters are not a choice, nor is a
+letter that two scripts read differently (a Cyrillic one that looks like a B and is the third).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from data_prep.grading.rules import Grade, judge
 from data_prep.grading.signs import plain
 
 SCRIPTS = ("АБ_ГД", "ΑΒΓΔΕ", "أبجده", "אבגדה", "কখগঘঙ", "कखगघङ", "กขคงจ", "가나다라마", "アイウエオ", "甲乙丙丁戊")
-"""the first five letters by script; `_` where a letter looks like another one of Latin (a Cyrillic В)"""
+"""the first five letters by script; `_` for a letter that looks like a different Latin one (a Cyrillic В)"""
 LATIN = {letter: latin for script in SCRIPTS for letter, latin in zip(script, "ABCDE", strict=True) if letter != "_"}
 OTHERS = "".join(LATIN)
 CLOSED = rf"A-J{OTHERS}"
@@ -86,12 +86,12 @@ def _gold_letter(gold: str) -> str:
 
 
 def latin(letter: str) -> str:
-    """The Latin capital of a choice's letter; the letter itself where it is none of them."""
+    """The Latin capital for a choice's letter; any other letter unchanged."""
     return LATIN.get(letter, letter.upper())
 
 
 def _choice(text: str) -> str | None:
-    """The letter, several letters as they are written, or None."""
+    """The letter, several letters as written, or None."""
     every = boxes(text)
     if every and (choice := _in_box(joined(text, every))) is not None:
         return choice
@@ -116,7 +116,7 @@ def _earlier_box(every: list[Box]) -> str | None:
 
 
 def _without_boxes(text: str, every: list[Box]) -> str:
-    """The text with each box as a mark that ends what stands before it."""
+    """The text with each box replaced by a mark that ends the text before it."""
     parts, at = [], 0
     for box in every:
         if box.start >= at:
@@ -126,7 +126,7 @@ def _without_boxes(text: str, every: list[Box]) -> str:
 
 
 def _in_words(text: str, passed_over: bool) -> str | None:
-    """The letter that the words give; only a cue or a line of its own where a box was passed over."""
+    """The letter that the words give; if a box had no letter, only after a cue or on a line of its own."""
     lines = re.sub(r"[ \t\r\f\v]+", " ", re.sub(r'[*`"$]', "", unwrap(without_denials(text))))
     flat = " ".join(lines.split())
     places = [

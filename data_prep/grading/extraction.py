@@ -1,7 +1,7 @@
 r"""Finding the answer in a text: boxes, what follows a cue such as "the answer is", the last number.
 
-Everything here is one pass over the text, so that no text can make it slow. What an answer is said not to be is no
-answer (`without_denials`), and boxes that are joined by "and" or a comma are one answer in parts (`boxed`).
+Everything here is one pass over the text, so that no text can make it slow. A value that the text denies is not an
+answer (`without_denials`), and boxes joined by "and" or a comma are one answer in parts (`boxed`).
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ TOKEN = re.compile(rf"({FORMULA})|({RUN})", re.DOTALL)
 
 @dataclass(frozen=True)
 class Box:
-    """What a box holds, and where the whole of it stands."""
+    """The contents of a box, and its position with the command and braces."""
 
     start: int
     end: int
@@ -140,19 +140,19 @@ def boxes(text: str) -> list[Box]:
 
 
 def last_box(text: str) -> str | None:
-    """What the complete box that begins last holds; None where there is none."""
+    """The contents of the complete box that begins last; None if there is none."""
     every = boxes(text)
     return every[-1].content if every else None
 
 
 def boxed(text: str) -> str | None:
-    """The answer that stands in boxes: the last one, with those before it that are joined to it as its parts."""
+    """The answer in boxes: the last one, with those before it that are joined to it as its parts."""
     every = boxes(text)
     return joined(text, every) if every else None
 
 
 def joined(text: str, every: list[Box]) -> str:
-    """What the last of the boxes of a text holds, and those before it that are joined to it."""
+    """The contents of the last box of a text, and of those before it that are joined to it."""
     parts = [every[-1]]
     for box in reversed(every[:-1]):
         between = text[box.end : parts[0].start]
@@ -164,14 +164,14 @@ def joined(text: str, every: list[Box]) -> str:
 
 
 def tagged(text: str) -> str | None:
-    """What the last `<answer>…</answer>` holds."""
+    """The contents of the last `<answer>…</answer>`."""
     end = text.rfind("</answer>")
     start = text.rfind("<answer>", 0, end) if end >= 0 else -1
     return text[start + len("<answer>") : end].strip() if start >= 0 else None
 
 
 def without_denials(text: str) -> str:
-    """The text without what it says that the answer is not: `not 8, it is 13` leaves `13`."""
+    """The text without the values that it denies: `not 8, it is 13` leaves `13`."""
     if not _has_any(text, DENIALS):
         return text
     text = EMPHASIS.sub(lambda word: next(filter(None, word.groups())), text)
@@ -181,7 +181,7 @@ def without_denials(text: str) -> str:
 
 
 def _has_any(text: str, words: tuple[str, ...]) -> bool:
-    """Whether a text may hold one of the words, or others that are not ASCII: quicker than a search for them."""
+    """Whether a text may contain one of the words, or others that are not ASCII; faster than searching for them."""
     if not text.isascii():
         return True
     lowered = text.lower()
@@ -189,7 +189,7 @@ def _has_any(text: str, words: tuple[str, ...]) -> bool:
 
 
 def short_answer(text: str) -> str:
-    """The box, else what follows the word answer, else all, on one line and without a final full stop."""
+    """The box, else the text after the word answer, else all; on one line and without a final full stop."""
     answer = boxed(text)
     if answer is None:
         text = without_denials(text)
@@ -199,9 +199,9 @@ def short_answer(text: str) -> str:
 
 
 def cued(text: str) -> list[str]:
-    """What follows each cue, up to the end of its sentence, the last first; none where the last was taken back.
+    """The text after each cue, up to the end of its sentence, the last first; none if the last was retracted.
 
-    The word answer alone, without "is" or a colon, is a cue only where a value follows at once.
+    The word answer alone, without "is" or a colon, is a cue only if a value follows immediately.
     """
     if not _has_any(text, ASCII_CUES):
         return []
@@ -224,9 +224,9 @@ def _sentence(text: str, start: int) -> str:
 
 
 def stated_number(text: str, is_number: Callable[[str], bool]) -> str | None:
-    """The number that a text without a box gives: the first behind the last cue that has one, else the last of all.
+    """The number that a text without a box gives: the first after the last cue that has one, else the last of all.
 
-    `is_number` says of a formula whether it is one. A letter that stands for an unknown is none.
+    `is_number` tells whether a formula is a number. A letter that stands for an unknown is not.
     """
     text = without_denials(tagged(text) or text)
     for sentence in cued(text):
@@ -249,9 +249,9 @@ def _number(token: re.Match[str], is_number: Callable[[str], bool]) -> str | Non
 
 
 def stated_formula(text: str) -> str | None:
-    """What a text without a box gives where no number is asked for: formulas behind the last cue, else its words.
+    """The answer of a text without a box if the gold answer is not a number: formulas after the last cue, else words.
 
-    Without a cue it is the last formula, else a text that is short enough to be an answer as it stands.
+    Without a cue it is the last formula, else the text itself if it is short enough to be an answer.
     """
     text = without_denials(text)
     if (inside := tagged(text)) is not None:
@@ -267,7 +267,7 @@ def stated_formula(text: str) -> str | None:
 
 
 def _formulas(text: str) -> list[str]:
-    """Each formula without its dollars; those that are joined by "and" or a comma are one."""
+    """Each formula without its dollar signs; those joined by "and" or a comma are one."""
     matches = [token for token in TOKEN.finditer(text) if token.group(1)]
     joined: list[str] = []
     for i, token in enumerate(matches):

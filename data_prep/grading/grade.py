@@ -1,8 +1,8 @@
 """Grading: the text after the last close against the gold answer, by rule or in a process that can be killed.
 
-`exact`, `integer` and `choice` are rules (`rules`). `math` settles plain cases at once and asks math-verify for the
-rest; `reasoning_gym` asks the task's own scorer. Both ask in worker processes with a limit of time and memory.
-Suites are graded with it in a sweep (`eval`), traces where they are to be verified.
+`exact`, `integer` and `choice` are rules (`rules`). `math` settles plain cases at once and calls math-verify for the
+rest; `reasoning_gym` calls the task's own scorer. Both run in worker processes with limits of time and memory. Sweeps
+grade suites with it (`eval`), and verification grades traces.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ GRADERS = tuple(RULE_VERSIONS)
 
 
 def grader_version(grader: str) -> str:
-    """What a protocol hash says of a grader: its own version, and those of the libraries that decide."""
+    """The grader's entry in a protocol hash: its own version, and those of the libraries that decide."""
     libraries = [f"{name} {version(name)}" for name in LIBRARIES.get(grader, ())]
     return ", ".join([f"{grader} {RULE_VERSIONS[grader]}", *libraries])
 
 
 def grade_all(texts: Sequence[str], golds: Sequence[str], grader: str, pool: GradingPool | None = None) -> list[Grade]:
-    """One grade a text, in order; `grader` is one of `GRADERS`. `pool` is used instead of the shared one."""
+    """One grade per text, in order; `grader` is one of `GRADERS`. `pool` is used instead of the shared one."""
     answers = [(text[-LONGEST_ANSWER:], gold) for text, gold in zip(texts, golds, strict=True)]
     if grader in RULES:
         return [RULES[grader](text, gold) for text, gold in answers]
@@ -45,6 +45,6 @@ def grade_all(texts: Sequence[str], golds: Sequence[str], grader: str, pool: Gra
 
 
 def _with_text(grade: Grade, text: str) -> Grade:
-    """What was given up keeps its answer, as far as that can be seen without the grader."""
+    """Adds the answer to grades that the grader gave up on, as far as it can be extracted without the grader."""
     box = boxed(text)
     return Grade(grade.correct, (text.strip() if box is None else box)[-LONGEST_EXTRACTED:], grade.reason)

@@ -1,7 +1,7 @@
 """The scorers of Reasoning Gym, for a worker process: some of them evaluate the answer as Python code.
 
 The gold answer is the JSON text that `data_prep.suites.reasoning_gym` writes: the task and the whole entry, since a
-scorer may need more of a problem than its answer.
+scorer may need more than the answer.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _with_tuples(value: dict[str, Any]) -> Any:
 
 
 def score(text: str, gold: str) -> tuple[bool, str, str]:
-    """(correct, extracted, reason); correct is a full score, a part of one is wrong and is named in the reason."""
+    """(correct, extracted, reason); only a full score is correct, and the reason names a partial score."""
     problem = json.loads(gold, object_hook=_with_tuples)
     tagged = TAGGED.findall(text)
     answer = tagged[-1].strip() if tagged else short_answer(text)

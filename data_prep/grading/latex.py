@@ -1,6 +1,6 @@
-r"""One spelling for LaTeX: `tidy` takes away what only sets type, and writes short hands out.
+r"""One spelling for LaTeX: `tidy` removes pure typesetting and expands shorthands.
 
-\sqrt17, \frac12, \dfrac\pi2       as models mean them: \sqrt{17}, \frac{1}{2}, \frac{\pi}{2}
+\sqrt17, \frac12, \dfrac\pi2       as intended: \sqrt{17}, \frac{1}{2}, \frac{\pi}{2}
 \varnothing, \{\}                  \emptyset
 \langle 1,2\rangle, \lvert x\rvert (1,2), |x|
 """
@@ -79,18 +79,18 @@ WORDS = re.compile(r"[A-Za-z]{2,}(?:[ '-][A-Za-z]+)*")
 
 
 def tidy(answer: str) -> str:
-    """The answer in one spelling of LaTeX; what it says stays, and so does every word in it."""
+    """The answer in one spelling of LaTeX, with its meaning and every word in it unchanged."""
     text = as_latex(plain(answer)).strip()
     while (outer := OUTER.fullmatch(text)) is not None and "$" not in outer.group(1):
         text = outer.group(1).strip()
     if "\\" in text:
-        text = TEX_GROUPS.sub("", text)  # before the blanks go that part the groups
+        text = TEX_GROUPS.sub("", text)  # before the blanks between groups are removed
         text = SPACES.sub(lambda blank: blank.group(1) or " ", SIZES.sub("", text))
         text = COMMAND.sub(_command, text)
         text = NO_ELEMENTS.sub(r"\\emptyset", text)
         text = SQRT.sub(_root, text)
         text = BRACED_FIRST.sub(r"\1{\2}", text)
-        for _ in range(3):  # a fraction may stand in a fraction
+        for _ in range(3):  # fractions may be nested
             text = FRAC.sub(lambda frac: f"\\{frac[1]}{_braced(frac[2])}{_braced(frac[3])}", text)
     text = STARS.sub("^", DOTS.sub(r"\\ldots ", text))
     return " ".join(text.split()).rstrip(". ") if text.strip(". ") else ""
@@ -113,19 +113,19 @@ def _braced(argument: str) -> str:
 
 
 def unwrap(text: str) -> str:
-    r"""`\text{B}` as `B`, and so with the other commands that only set a type face; two deep."""
+    r"""`\text{B}` as `B`, likewise for the other commands that only set a typeface; two levels deep."""
     return WRAPPER.sub(r" \1 ", WRAPPER.sub(r" \1 ", text)) if "\\" in text else text
 
 
 def spelling(tidied: str) -> str:
-    """A key that is equal for two tidied answers that differ only in type faces and blanks."""
+    """A key that is equal for two tidied answers that differ only in typefaces and blanks."""
     text = BETWEEN.sub("", " ".join(unwrap(tidied).split()))
     text = BRACED.sub(r"\1\2", text)
     return COMMAND_BEFORE.sub(r"\1", text).strip().strip("$").rstrip(".")
 
 
 def are_words(tidied: str) -> bool:
-    r"""Whether an answer is words that only equal words can answer: `\text{east}`, `Evelyn`; not the product `abc`."""
+    r"""Whether an answer is words, which only equal words match: `\text{east}`, `Evelyn`; not the product `abc`."""
     text = unwrap(tidied).strip()
     if not text.isascii():
         return text.isalpha()
@@ -135,5 +135,5 @@ def are_words(tidied: str) -> bool:
 
 
 def same_words(answer: str, gold: str) -> bool:
-    """Whether the gold answer is words, and these are the same apart from case (`East`, `east`)."""
+    """Whether the gold answer consists of words, and these are the same apart from case (`East`, `east`)."""
     return bool(gold) and (WORDS.fullmatch(gold) is not None or gold.isalpha()) and answer.casefold() == gold.casefold()

@@ -1,9 +1,8 @@
-r"""Grading of mathematics: the box, or what the text states (`extraction`), against the gold answer.
+r"""Grading of mathematics: the box, or the answer stated in the text (`extraction`), against the gold answer.
 
-What a rule can decide is settled at once (`settle`): equal spelling, words, numbers, numerals with a base, residues,
-patterns with an ellipsis, units. Everything else goes to math-verify (`verify_math`), which runs in a worker process
-that can be killed (`pool`). Both begin with the same reading of an answer (`read_answer`). docs/grading.md has every
-rule.
+Rules settle simple cases at once (`settle`): equal spelling, words, numbers, numerals with a base, residues, patterns
+with an ellipsis, units. Everything else goes to math-verify (`verify_math`), which runs in a worker process that can be
+killed (`pool`). Both begin by reading the answer in the same way (`read_answer`). docs/grading.md has every rule.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from data_prep.grading.rules import Grade
 from data_prep.grading.signs import plain
 from data_prep.grading.units import split_unit, units_differ
 
-LONGEST_BOX = 2000  # characters; a longer answer is right only where the gold answer is long too
+LONGEST_BOX = 2000  # characters; a longer answer is right only if the gold answer is long too
 NOT_READ = "the gold answer cannot be read"
 ANSWER_NOT_READ = "the answer cannot be read"
 EMPTY = {r"\emptyset", "emptyset", "theemptyset", "nosolution", "nosolutions", "therearenosolutions"}
@@ -43,13 +42,13 @@ E_NUMBER = re.compile(r"-?[0-9]+[eE]-[0-9]")
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer as it is compared: tidied, its spelling, and the value in LaTeX without the unit."""
+    """An answer prepared for comparison: tidied, its spelling, and the value in LaTeX without the unit."""
 
     tidied: str
     spelling: str
     value: str
     unit: str
-    unknown: str  # of an inequality that `value` has as a set
+    unknown: str  # of an inequality whose set is in `value`
     name: str  # `x` of `x = 5`
     number: Numeral | None
 
@@ -60,7 +59,7 @@ class Answer:
 
 @lru_cache(maxsize=1024)
 def read_answer(answer: str) -> Answer:
-    """What is compared of an answer. Rules alone, so any text is read at once."""
+    """The parts of an answer that are compared. Rules alone, so any text is read at once."""
     tidied = tidy(answer)
     body = _not_approximated(_bare(tidied))
     body = IN_FUNCTION.sub(lambda part: f"{part.group(1)}\\frac{{{part.group(2)}\\pi}}{{180}}", body)
@@ -74,7 +73,7 @@ def read_answer(answer: str) -> Answer:
 
 
 def _bare(tidied: str) -> str:
-    r"""`5 cm` of `\text{Answer: 5 cm}`: without the face that is around all of it, and without the word answer."""
+    r"""`5 cm` of `\text{Answer: 5 cm}`: without a typeface around all of it, and without the word answer."""
     face = WRAPPER.fullmatch(tidied)
     text = face.group(1) if face and any(sign.isdigit() for sign in tidied) else tidied
     label = LABEL.match(text)
@@ -88,7 +87,7 @@ def _not_approximated(tidied: str) -> str:
 
 
 def settle(text: str, gold: str) -> Grade | None:
-    """The grade where rules decide; None where it takes algebra."""
+    """The grade if rules decide; None if it takes algebra."""
     if not gold.strip():
         return Grade(False, "", NOT_READ)
     answer = stated(text, gold)
@@ -108,7 +107,7 @@ def settle(text: str, gold: str) -> Grade | None:
 
 
 def stated(text: str, gold: str) -> str | None:
-    """The answer that a text gives: in a box, else as it is said. A gold answer that is a number asks for one."""
+    """The answer that a text gives: in a box, else in its words; a number if the gold answer is one."""
     box = boxed(text)
     if box is not None:
         return box
@@ -127,7 +126,7 @@ def _is_number(formula: str) -> bool:
 
 
 def by_rule(wanted: Answer, given: Answer) -> bool | None:
-    """Whether the answers are equal, as far as rules can say; None where they cannot."""
+    """Whether the answers are equal, if rules can tell; else None."""
     if wanted.spelling == given.spelling or same_words(given.spelling, wanted.spelling):
         return True
     empty = [_is_empty(answer) for answer in (wanted, given)]
@@ -136,7 +135,7 @@ def by_rule(wanted: Answer, given: Answer) -> bool | None:
     if are_words(wanted.tidied):
         return False
     if r"\ldots" in wanted.tidied or r"\ldots" in given.tidied:
-        return False  # a pattern stands for itself alone
+        return False  # a pattern equals only itself
     for rule in (_bases, _residues, _numbers):
         equal = rule(wanted, given)
         if equal is not None:
@@ -149,7 +148,7 @@ def _is_empty(answer: Answer) -> bool:
 
 
 def _bases(wanted: Answer, given: Answer) -> bool | None:
-    r"""Numerals with a base: the digits are the same, and so are the bases where both are named."""
+    r"""Numerals with a base: the digits are the same, and so are the bases if both are named."""
     (digits, base), (given_digits, given_base) = _with_base(wanted), _with_base(given)
     if not base and not given_base:
         return None
@@ -161,7 +160,7 @@ def _with_base(answer: Answer) -> tuple[str, int]:
 
 
 def _residues(wanted: Answer, given: Answer) -> bool | None:
-    r"""`3 \pmod 7`: the same modulus and the same class; where one side names no modulus, the same number."""
+    r"""`3 \pmod 7`: the same modulus and the same class; if one side names no modulus, the same number."""
     read = [MODULUS.fullmatch(" ".join(unwrap(answer.tidied).split())) for answer in (wanted, given)]
     if not any(read):
         return None
@@ -185,7 +184,7 @@ def _numbers(wanted: Answer, given: Answer) -> bool | None:
         return False
     if same_number(wanted.number, given.number):
         return True
-    if wanted.percent != given.percent:  # the sign left off is settled above; else 0.35 is 35 %
+    if wanted.percent != given.percent:  # a missing sign is settled above; otherwise 0.35 is 35 %
         share, plain_value = (wanted, given) if wanted.percent else (given, wanted)
         assert share.number is not None and plain_value.number is not None
         return same_number(Numeral(share.number.value / 100), plain_value.number)
@@ -195,7 +194,7 @@ def _numbers(wanted: Answer, given: Answer) -> bool | None:
 
 
 def _decimal_comma(wanted: Answer, given: Answer) -> bool | None:
-    """`3,5` is the list of 3 and 5, but where the gold answer is a decimal, which no list equals, it is 3.5."""
+    """`3,5` is the list of 3 and 5; but if the gold answer is a decimal, which no list equals, it is 3.5."""
     if wanted.number is None or not wanted.number.digits or not DECIMAL_COMMA.fullmatch(given.spelling):
         return None
     number = read_number(given.spelling.replace(",", "."))
@@ -203,7 +202,7 @@ def _decimal_comma(wanted: Answer, given: Answer) -> bool | None:
 
 
 def verify_math(text: str, gold: str) -> tuple[bool, str, str]:
-    """(correct, extracted, reason), by math-verify where rules do not decide. May be slow, or never end."""
+    """(correct, extracted, reason), by math-verify if rules do not decide. May be slow, or never end."""
     grade = settle(text, gold)
     if grade is not None:
         return grade.correct, grade.extracted, grade.reason
@@ -213,7 +212,7 @@ def verify_math(text: str, gold: str) -> tuple[bool, str, str]:
 
 
 def by_algebra(wanted: Answer, given: Answer) -> tuple[bool, str]:
-    """(whether the answers are equal, the reason); both must be read whole."""
+    """(whether the answers are equal, the reason); both must be parsed as a whole."""
     as_relations = wanted.unknown and given.unknown and wanted.unknown != given.unknown
     gold, answer = (algebra.read(answer.tidied if as_relations else answer.value) for answer in (wanted, given))
     if gold is None:

@@ -1,10 +1,10 @@
-r"""Numbers as they are written: digit groups, decimals, powers of ten, fractions; each as an exact value.
+r"""Written numbers: digit groups, decimals, powers of ten, fractions; each read as an exact value.
 
-    4 250 000 · 4'250'000 · 4.250.000 · 4\,250\,000 · 42,50,000   groups, where they can be nothing else
-    1.234,56 · 3{,}5                                              a decimal comma, where it can be nothing else
+    4 250 000 · 4'250'000 · 4.250.000 · 4\,250\,000 · 42,50,000   groups, if unambiguous
+    1.234,56 · 3{,}5                                              a decimal comma, if unambiguous
     6.63e-34 · 6.63 \times 10^{-34}                               powers of ten
 
-A number counts as read only if all of the text is it.
+A number counts as read only if it is the whole text.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-ENOUGH_DIGITS = 6  # with fewer, significant and behind the point, a decimal approximates nothing
-FLOAT_DIGITS = 15  # a decimal of so many digits may be a binary float printed whole
+ENOUGH_DIGITS = 6  # with fewer, significant and after the point, a decimal is not an approximation
+FLOAT_DIGITS = 15  # a decimal with this many digits may be a binary float printed in full
 LARGEST_POWER = 400
 LONGEST_NUMBER = 4000
 
@@ -45,7 +45,7 @@ BASES |= {"sixteen": 16, "hex": 16, "bin": 2, "oct": 8, "dec": 10}
 
 @dataclass(frozen=True)
 class Numeral:
-    """An exact value; `digits` is how many significant ones a decimal has, 0 for what is no decimal."""
+    """An exact value; `digits`: the significant digits of a decimal, 0 for other numbers."""
 
     value: Fraction
     digits: int = 0
@@ -53,13 +53,13 @@ class Numeral:
 
     @property
     def approximates(self) -> bool:
-        """Whether it is precise enough to stand for a value that decimals cannot write."""
+        """Whether it is precise enough to stand for a value that no decimal can represent."""
         return self.digits >= ENOUGH_DIGITS and (self.places >= ENOUGH_DIGITS or self.places < 0)
 
 
 def as_text(number: float | Decimal) -> str:
-    """A number of a file as it would be written by hand: without an exponent, a whole one without a decimal part."""
-    if isinstance(number, Decimal):  # a column of a Parquet file holds each with as many places: 7.50, 12.00
+    """A number from a file as written by hand: without an exponent, and a whole number without a decimal part."""
+    if isinstance(number, Decimal):  # a Parquet column stores all with the same number of places: 7.50, 12.00
         text = f"{number:f}"
         return text.rstrip("0").removesuffix(".") if "." in text else text
     if isinstance(number, float) and not math.isfinite(number):
@@ -76,7 +76,7 @@ def join_groups(text: str) -> str:
 
 
 def spell_powers(text: str) -> str:
-    r"""`6.63e-34` as `6.63 \cdot 10^{-34}`; `2e-3`, which may be twice Euler's number less three, stays."""
+    r"""`6.63e-34` as `6.63 \cdot 10^{-34}`; `2e-3`, which may be twice Euler's number minus three, stays."""
 
     def spelled(number: re.Match[str]) -> str:
         mantissa, power = number.groups()
@@ -103,7 +103,7 @@ def read_number(text: str) -> Numeral | None:
 
 
 def _power(rest: str) -> int | None:
-    """The power of ten that follows a number: 0 for none, None for what is no power of ten or one too large."""
+    """The power of ten that follows a number: 0 for none, None if it is not a power of ten or too large."""
     if not rest:
         return 0
     match = re.fullmatch(r"[eE]\{?([+-]?[0-9]{1,3})\}?", rest)
@@ -142,7 +142,7 @@ def _fraction(text: str) -> Numeral | None:
 
 
 def same_number(one: Numeral, other: Numeral) -> bool:
-    """Exactly equal; or one is a decimal that is precise enough, and it is the other rounded to its digits.
+    """Exactly equal; or one is a sufficiently precise decimal and equals the other rounded to its digits.
 
     An integer is never an approximation, nor approximated: 12345678 is not 12345678.4, nor 1.23457e7.
     """
@@ -158,7 +158,7 @@ def same_number(one: Numeral, other: Numeral) -> bool:
 
 
 def split_base(text: str) -> tuple[str, int] | None:
-    r"""(digits, base) of `1101_2`, `(1101)_{two}` or `1101 base 2`; None for what is no numeral with a base."""
+    r"""(digits, base) of `1101_2`, `(1101)_{two}` or `1101 base 2`; None if it is not a numeral with a base."""
     match = BASED.fullmatch(text.strip())
     if match is None:
         return None
@@ -174,7 +174,7 @@ def split_base(text: str) -> tuple[str, int] | None:
 
 
 def plain_number(number: str) -> str:
-    """One spelling for each number; compared as text, so that any length will do."""
+    """One spelling for each number; numbers are compared as text, so they may have any length."""
     integer, _, fraction = number.replace(",", "").partition(".")
     digits = integer.lstrip("-").lstrip("0") or "0"
     sign = "-" if integer.startswith("-") and digits != "0" else ""

@@ -1,8 +1,8 @@
 """Worker processes for graders that may hang, eat memory or crash: `GradingPool`.
 
-Each worker is a fresh Python process (`worker`) that imports only its grader's library, so it starts in
-about a second whatever the process that grades has loaded, also in the middle of a training run. It gets one answer
-at a time; where it overruns its time it is killed, where it dies it is replaced, and only that answer is the poorer.
+Each worker is a fresh Python process (`worker`) that imports only its grader's library. It starts in about a second
+whatever the parent has loaded, even in the middle of a training run. It gets one answer at a time. If it exceeds its
+time it is killed, if it dies it is replaced, and only that answer is affected.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ KEPT = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "H
 
 
 class _Worker:
-    """One process; `index` is the answer it has in hand, `ready` whether it has said that it has started."""
+    """One process; `index`: the answer that it is grading, `ready`: whether it has reported that it has started."""
 
     def __init__(self, grader: str, seconds: float, limit_bytes: int) -> None:
         environment = {name: os.environ[name] for name in KEPT if name in os.environ}
@@ -51,12 +51,12 @@ class _Worker:
         self._received = b""
 
     def fileno(self) -> int:
-        """The descriptor that replies come from, for `select`."""
+        """The descriptor of its replies, for `select`."""
         assert self.process.stdout is not None
         return self.process.stdout.fileno()
 
     def give(self, index: int, answer: tuple[str, str], seconds: float) -> None:
-        """Sends one answer; a worker that has died meanwhile shows it at the next `reply`."""
+        """Sends one answer; if the worker has died meanwhile, the next `reply` shows it."""
         assert self.process.stdin is not None
         line = memoryview((json.dumps(answer) + "\n").encode())
         self.index, self.deadline = index, time.monotonic() + seconds
@@ -65,7 +65,7 @@ class _Worker:
                 line = line[self.process.stdin.write(line) or 0 :]
 
     def reply(self) -> list[Any] | None:
-        """What it has written, or None where only a part has come. Raises EOFError where the process is dead."""
+        """Its reply, or None if only a part has arrived. Raises EOFError if the process is dead."""
         part = os.read(self.fileno(), 1 << 16)
         if not part:
             raise EOFError
@@ -95,12 +95,12 @@ class GradingPool:
     def grade(self, answers: Sequence[tuple[str, str]]) -> list[Grade]:
         """One grade for each (text, gold), in order. Too slow: "grader timeout"; the process dead: "grader died"."""
         with self._lock:
-            if os.getpid() != self._owner:  # a fork has the parent's pipes, which are not its to use
+            if os.getpid() != self._owner:  # a forked process has copies of the parent's pipes and must not use them
                 self.workers, self._owner = [], os.getpid()
             try:
                 return self._grade(answers)
             except BaseException:
-                self.close()  # what the workers have in hand belongs to nobody now
+                self.close()  # nobody waits for the workers' current answers any more
                 raise
 
     def _grade(self, answers: Sequence[tuple[str, str]]) -> list[Grade]:
@@ -124,7 +124,7 @@ class GradingPool:
         return [grades[i] for i in range(len(answers))]
 
     def _outcome(self, worker: _Worker, heard: bool) -> Grade | None:
-        """The grade of what the worker has in hand, if it is there; a worker that is lost leaves the pool."""
+        """The grade of the worker's current answer, if it has arrived; a dead worker is removed from the pool."""
         try:
             reply = worker.reply() if heard else None
         except (EOFError, ValueError):
@@ -142,7 +142,7 @@ class GradingPool:
         if not worker.ready:
             raise RuntimeError(
                 f"the worker process of grader={self.grader} cannot start "
-                f"(exit code {worker.process.returncode}); what it wrote stands above"
+                f"(exit code {worker.process.returncode}); its output is above"
             )
         return Grade(False, "", reason)
 
@@ -161,7 +161,7 @@ def usual_workers() -> int:
 
 @cache
 def shared_pool(grader: str) -> GradingPool:
-    """The pool that all calls for one grader share; it is closed when the process ends."""
+    """The pool shared by all calls for one grader; it is closed when the process ends."""
     pool = GradingPool(grader, usual_workers())
     atexit.register(pool.close)
     return pool

@@ -1,6 +1,6 @@
-r"""Inequalities in one unknown as the sets that they are: `a \le x < b` is `[a,b)`, `x<-1 \text{ or } x>4` a union.
+r"""Inequalities in one unknown as sets: `a \le x < b` is `[a,b)`, `x<-1 \text{ or } x>4` is a union.
 
-Everything is text: the unknown has to stand alone on its side, and what bounds it must hold neither a relation nor the
+Everything is text: the unknown must be alone on its side, and its bounds must contain neither a relation nor the
 unknown.
 """
 
@@ -25,7 +25,7 @@ SETS = re.compile(r"\\in(?![a-z])|[<>]|\\(?:le|ge|ne|mid|lor|land)(?![a-z])")
 
 
 def as_set(tidied: str) -> tuple[str, str]:
-    """(set, unknown): an inequality or a membership as a set in LaTeX; the answer itself and "" where it is none."""
+    """(set, unknown): an inequality or a membership as a set in LaTeX; the answer itself and "" if it is neither."""
     if len(tidied) > 400 or not SETS.search(tidied):
         return tidied, ""
     text = " ".join(unwrap(tidied).split())
@@ -42,7 +42,7 @@ def as_set(tidied: str) -> tuple[str, str]:
 
 
 def _part(text: str) -> tuple[str, str]:
-    """An interval and its unknown; "" where it is none."""
+    """An interval and its unknown; "" if it is not an interval."""
     both = [_bounds(piece) for piece in SPLIT_AND.split(text)]
     if len(both) == 1:
         return _interval(*both[0][:2]), both[0][2]
@@ -58,7 +58,7 @@ Bound = tuple[str, bool] | None
 
 
 def _bounds(text: str) -> tuple[Bound, Bound, str]:
-    """(lower, upper, unknown), each bound with whether it belongs to the set; `\\ne` has both at one place."""
+    """(lower, upper, unknown), each bound with whether it belongs to the set; `\\ne` has both bounds at one point."""
     if (chain := CHAIN.fullmatch(text)) is not None:
         low, left, unknown, right, high = chain.groups()
         if _sign(left)[0] != _sign(right)[0] or _sign(left) == ("ne", False):
@@ -91,7 +91,7 @@ def _sign(sign: str) -> tuple[str, bool]:
 
 
 def _free(unknown: str, *bounds: str) -> str:
-    """The unknown, or "" where a bound speaks of it."""
+    """The unknown, or "" if a bound contains it."""
     bare = [re.sub(r"\\[A-Za-z]+", " ", bound) for bound in bounds]
     return "" if any(unknown in bound for bound in bare) else unknown
 

@@ -1,9 +1,9 @@
-r"""Grading by rule, where no computer algebra is needed: exact text and integers (`choice` has its own module).
+r"""Grading by rule, without computer algebra: exact text and integers (`choice` has its own module).
 
-    exact     equal after folding case and space; the box, else what follows the word answer, else all
+    exact     equal after folding case and space; the box, else the text after the word answer, else all
     integer   the number in the box, else after `####` or the last cue, else the last number of the text
 
-A rule reads a fraction, a power or several numbers as no integer: what can be read in two ways is wrong, never guessed.
+For a rule, a fraction, a power or several numbers are not an integer: an ambiguous answer is wrong, never guessed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ INTEGER = re.compile(r"-?[0-9]{1,4000}")
 
 @dataclass(frozen=True)
 class Grade:
-    """correct, what was taken for the answer, and why it was judged so."""
+    """Whether it is correct, the extracted answer, and the reason."""
 
     correct: bool
     extracted: str
@@ -36,7 +36,7 @@ class Grade:
 
 
 def grade_exact(text: str, gold: str) -> Grade:
-    """The short answer equals the gold answer, case, white space and the Unicode form of a character apart."""
+    """Whether the short answer equals the gold answer, apart from case, white space and Unicode forms."""
     extracted = short_answer(text)
     return judge(_folded(extracted) == _folded(gold), extracted)
 
@@ -46,9 +46,9 @@ def _folded(text: str) -> str:
 
 
 def grade_integer(text: str, gold: str) -> Grade:
-    """The number that the text gives is the gold integer.
+    """Whether the number that the text gives is the gold integer.
 
-    Leading zeros, thousands separators, a decimal part of zeros, a currency sign and words for a unit do not count.
+    Leading zeros, thousands separators, a decimal part of zeros, a currency sign and words for a unit are ignored.
     """
     box = boxed(text)
     stated = stated_number(plain(text), lambda formula: boxed_integer(formula) is not None) if box is None else box
@@ -59,7 +59,7 @@ def grade_integer(text: str, gold: str) -> Grade:
 
 
 def boxed_integer(box: str) -> str | None:
-    """The one number that a box holds, as it is written; None for another expression, and for several numbers."""
+    """The one number in a box, as written; None for any other expression, and for several numbers."""
     if INTEGER.fullmatch(box.strip()):
         return box.strip()
     value = join_groups(tidy(box[:20_000])).rpartition("=")[2].strip()

@@ -1,7 +1,7 @@
-r"""One spelling for signs: what Unicode writes in many ways becomes ASCII (`plain`), then LaTeX (`as_latex`).
+r"""One spelling for signs: Unicode variants become ASCII (`plain`), then LaTeX (`as_latex`).
 
-`plain` is put in front of every grader and replaces characters one by one: digits of any script, full-width and other
-compatibility forms, dashes, blanks; characters that are not seen (zero-width blanks, byte order marks) go. `as_latex`
+`plain` runs before every grader and replaces characters one by one: digits of any script, full-width and other
+compatibility forms, dashes, blanks; it removes invisible characters (zero-width blanks, byte order marks). `as_latex`
 is for mathematics alone: `½` is `\frac{1}{2}`, `x²` is `x^{2}`, `√7` is `\sqrt{7}`, `≤` is `\le`.
 """
 
@@ -12,7 +12,7 @@ import unicodedata
 from functools import lru_cache
 
 NOT_ASCII = re.compile(r"[^\x00-\x7f]")
-DASHES = frozenset("‐‑‒–—―−﹘﹣－⁻")  # the last is raised, and then part of a power
+DASHES = frozenset("‐‑‒–—―−﹘﹣－⁻")  # the last is a superscript, and then part of a power
 CLOSED_UP = re.compile("(?<=\\d)[\u00a0\u2007\u2008\u2009\u200a\u202f](?=\\d{3}(?!\\d))")
 SAME_WIDTH = {"、": ",", "，": ",", "。": ". ", "．": ".", "｡": ". ", "٫": ".", "٬": ",", "′": "'", "’": "'", "‘": "'"}
 SAME_WIDTH |= {"“": '"', "”": '"', "【": "[", "】": "]", "〔": "(", "〕": ")", "⁄": "/", "∕": "/", "∶": ":", "।": ". "}
@@ -107,13 +107,13 @@ def _plain(character: str) -> str:
 
 
 def as_latex(text: str) -> str:
-    """The signs of mathematics that are left by `plain` as LaTeX commands."""
+    """The mathematical signs that `plain` leaves, as LaTeX commands."""
     if text.isascii():
         return text
     text = VULGAR.sub(_fraction, text)
     text = RAISED_RUN.sub(lambda run: "^{" + "".join(RAISED[sign] for sign in run.group()) + "}", text)
     text = LOWERED_RUN.sub(lambda run: "_{" + "".join(LOWERED[sign] for sign in run.group()) + "}", text)
-    for _ in range(3):  # a root may stand below a root
+    for _ in range(3):  # roots may be nested
         text = ROOT.sub(_root, text)
     return NOT_ASCII.sub(lambda sign: f"\\{NAMES[sign.group()]} " if sign.group() in NAMES else sign.group(), text)
 

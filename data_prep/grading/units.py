@@ -1,9 +1,10 @@
 r"""Units by rule: `5 \text{ cm}` is the value `5` and the unit cm, `€18` is 18 euros, `36元` 36 yuan, `12th` 12.
 
-A unit counts only where the gold answer and the given one both have one: then one must hold the words of the other
+A unit counts only if both the gold answer and the given one have one: then one must contain the words of the other
 ("apples", "green apples"), and known units must be the same, also in their power where both have one (cm² is not cm³;
-cm alone may stand for cm²). Nothing is converted. A word that makes another number ("5 million") is multiplied; words
-that may do so in other ways ("5 squared", "5 more than x", "5 or 6") are no unit, and the answer stays as it is.
+cm alone may stand for cm²). Nothing is converted. A word that multiplies the number ("5 million") is applied; words
+that may change it in other ways ("5 squared", "5 more than x", "5 or 6") are not a unit, and the answer is left
+unchanged.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ BARE_WORDS = (
     "mm cm km ft yd kg lb lbs oz mph kph kmh deg sec min hr ml mg am pm usd eur gbp cny inr chf jpy krw kr hrs kwh"
 )
 BARE = frozenset(BARE_WORDS.split())
-"""a letter or two after a number may be variables: these count outside \\text{…} as well"""
+"""a letter or two after a number may be variables; these count as units outside \\text{…} as well"""
 CANON = {
     word + plural: unit
     for unit, more in SPELLINGS.items()
@@ -127,7 +128,7 @@ PREFIX = re.compile(
 
 
 def split_unit(answer: str) -> tuple[str, str]:
-    """(value, unit) of a tidied answer: the words of the unit in their one spelling, "" where there is none.
+    """(value, unit) of a tidied answer: the words of the unit in one spelling, "" if there is none.
 
     A percent sign stays with the value, since it changes it.
     """
@@ -160,7 +161,7 @@ def split_unit(answer: str) -> tuple[str, str]:
 
 
 def _power(unit: str) -> str:
-    """`^2` of `cm^2`, `sq ft` and `square meters`; "" where a unit has no power, or several parts have one."""
+    """`^2` of `cm^2`, `sq ft` and `square meters`; "" if a unit has no power, or several parts have one."""
     words = unit.lower().split()
     powers = [f"^{digit}" for digit in EXPONENT.findall(unit)] + [
         POWER_WORDS[word] for word in words if word in POWER_WORDS
@@ -177,7 +178,7 @@ def _currency(answer: str) -> tuple[str, str]:
 
 
 def _words(unit: str, faces: bool) -> list[str] | None:
-    """The words of what stands after a number, or None where it may be something else than a unit."""
+    """The words after a number, or None if they may be something other than a unit."""
     words = re.findall(rf"(?:[^\W\d_]|[{MARKS}]|\.(?=[^\W\d_]))+|/", re.sub(POWER, "", unit))
     if not words:
         return None
@@ -190,7 +191,7 @@ def _words(unit: str, faces: bool) -> list[str] | None:
 
 
 def _clearly_words(words: list[str]) -> bool:
-    """Whether letters without `\\text{…}` are a unit, and no product of variables."""
+    """Whether letters without `\\text{…}` are a unit and not a product of variables."""
     if any(len(word) == 1 and word not in FILLERS and word != "/" for word in words):
         return bool(RATE.fullmatch("".join(words)))
     return any(word.replace(".", "") in BARE or (len(word) > 3 and bool(re.search("[aeiouy]", word))) for word in words)
@@ -225,7 +226,7 @@ def _canonical(words: Iterable[str]) -> list[str]:
 
 
 def units_differ(one: str, other: str) -> bool:
-    """Whether two units are not the same: known ones must be equal, else the words of one among those of the other."""
+    """Whether two units differ: known ones must be equal; of others, the words of one must be among the other's."""
     first, second = set(one.split()), set(other.split())
     powers = [{word for word in words if word.startswith("^")} for words in (first, second)]
     if all(powers) and powers[0] != powers[1]:

@@ -1,7 +1,8 @@
-r"""Votes: answers that are equal whatever their spelling are one candidate.
+r"""Votes: answers that are equal up to spelling are one candidate.
 
-By the rules alone (`\frac12`, `\dfrac{1}{2}`, `0.5` and `50\%`; `5 cm` and `5`; `x < 4` and `(-\infty,4)`), so that any
-number of answers is grouped at once. What takes algebra, as `(x+1)^2` against `x^2+2x+1`, stays two candidates.
+Only rules are used (`\frac12`, `\dfrac{1}{2}`, `0.5` and `50\%`; `5 cm` and `5`; `x < 4` and `(-\infty,4)`), so that
+any number of answers is grouped quickly. Answers whose equality needs algebra, such as `(x+1)^2` and `x^2+2x+1`, remain
+two candidates.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from data_prep.grading.signs import plain
 
 @lru_cache(maxsize=65536)
 def canonical(extracted: str, grader: str) -> str:
-    """The candidate that an extracted answer (`Grade.extracted`) votes for; "" for no answer, which is no candidate."""
+    """The candidate that an extracted answer (`Grade.extracted`) votes for; "" without an answer, and no vote."""
     text = " ".join(plain(extracted).split())
     if grader == "choice":
         return latin(text) if len(text) == 1 else text

@@ -1,8 +1,8 @@
-"""The process in which a grader may hang, eat memory or crash; `data_prep.grading.pool` starts it and speaks with it.
+"""The process in which a grader may hang, exhaust memory or crash; `data_prep.grading.pool` starts and uses it.
 
-A line [text, gold] comes in, a line [correct, extracted, reason] goes out, both JSON. Memory is limited, files cannot
-be written, and an audit hook refuses processes, sockets and changes to files, because some scorers evaluate what a
-model wrote as Python. That stops accidents; it does not hold code that is written to break out.
+It reads lines [text, gold] and writes lines [correct, extracted, reason], all JSON. Memory is limited, files cannot be
+written, and an audit hook refuses processes, sockets and changes to files, because some scorers evaluate a model's text
+as Python. That stops accidents; it does not contain code that is written to break out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 Verify = Callable[[str, str], tuple[bool, str, str]]
 
-IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)  # meant for the run
+IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)  # for the run
 REFUSED = (
     "os.",
     "shutil.",
@@ -46,19 +46,19 @@ def main(arguments: Sequence[str]) -> None:
     answers, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     verify = load(grader)
     silence = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):  # what a library prints or reads must not mix with what is said here
+    for descriptor in (0, 1, 2):  # a library's own input and output must not mix with the protocol
         os.dup2(silence, descriptor)
     _confine(limit_bytes)
     _say(replies, [])
     for line in iter(answers.readline, b""):
         text, gold = json.loads(line)
-        signal.alarm(math.ceil(seconds) + 5)  # kills this process, should nobody be there to do it
+        signal.alarm(math.ceil(seconds) + 5)  # kills this process if the parent is no longer there to do it
         _say(replies, judged(verify, text, gold))
         signal.alarm(0)
 
 
 def load(grader: str) -> Verify:
-    """The slow function of a grader; its library is imported here, so that no answer pays for it."""
+    """The slow function of a grader; its library is imported here, so that no answer is charged for it."""
     if grader == "reasoning_gym":
         from data_prep.grading.gym import score, warm_up
 
@@ -67,17 +67,17 @@ def load(grader: str) -> Verify:
     from data_prep.grading.algebra import equal, read
     from data_prep.grading.mathematics import verify_math
 
-    equal(read("x+1"), read("1+x"))  # imports all that a comparison needs
+    equal(read("x+1"), read("1+x"))  # triggers all imports that a comparison needs
     return verify_math
 
 
 def judged(verify: Verify, text: str, gold: str) -> tuple[bool, str, str]:
-    """The reply to one answer. Whatever the answer makes the library raise counts against that answer alone."""
+    """The reply to one answer. Any exception that the library raises counts against that answer alone."""
     try:
         correct, extracted, reason = verify(text, gold)
         return bool(correct), str(extracted), reason
     except MemoryError:
-        os._exit(1)  # the limit is reached: a fresh process for the next answer
+        os._exit(1)  # the memory limit is reached: the next answer gets a fresh process
     except BaseException as fault:
         return False, "", f"grader gave up: {type(fault).__name__}"
 

@@ -1,6 +1,6 @@
-"""`data.labelled_tokens`: a pool of traces that ends at a number of labelled tokens, so that pools can be compared.
+"""`data.labelled_tokens`: limits a pool of traces to a number of labelled tokens, so that pools can be compared.
 
-A hundred long traces teach more than a hundred short ones, so sets of equal size say nothing of what is in them.
+A hundred long traces teach more than a hundred short ones, so comparing sets with equally many traces is unfair.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ BEYOND = "beyond data.labelled_tokens"
 
 
 class Allowance:
-    """Lets rows through in their order while their labelled tokens fit into `tokens` (None: all).
+    """Passes rows on in their order while their labelled tokens fit into `tokens` (None: all).
 
-    The first row that does not fit closes it: shorter ones that come later would make the pool one of short traces.
+    The first row that does not fit ends the pool: taking shorter ones after it would bias the pool to short traces.
     """
 
     def __init__(self, tokens: int | None) -> None:
@@ -28,7 +28,7 @@ class Allowance:
         if self.tokens is None:
             return rows
         labelled = np.diff(rows["input_ids"].offsets.to_numpy()) - rows["prompt_tokens"].to_numpy()
-        spent = self.spent + np.cumsum(labelled)  # [rows] labelled tokens up to and with each row
+        spent = self.spent + np.cumsum(labelled)  # [rows] labelled tokens up to and including each row
         fitting = 0 if self.closed else int(np.searchsorted(spent, self.tokens, side="right"))
         self.closed = self.closed or fitting < len(rows)
         self.spent = int(spent[fitting - 1]) if fitting else self.spent
@@ -37,9 +37,9 @@ class Allowance:
         return rows.slice(0, fitting)
 
     def check_spent(self) -> None:
-        """UserError where the traces ended before the tokens did."""
+        """UserError if the traces have too few labelled tokens."""
         if self.tokens is not None and not self.closed and self.spent < self.tokens:
             raise UserError(
                 f"data.labelled_tokens={self.tokens}: the traces have {self.spent} labelled tokens in all; "
-                "ask for fewer, or give more traces"
+                "write a smaller number, or give more traces"
             )

@@ -1,4 +1,4 @@
-"""Arrays with one entry for each labelled token of a prepared set, in the order of its rows, mapped from a file."""
+"""Arrays with one entry per labelled token of a prepared set, in the order of its rows, mapped from a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from data_prep.prepared.store import StoredRows
 
 
 class ByLabel:
-    """The array [labelled tokens, …] of a `.npy` file, row by row; a process that gets it maps the file for itself."""
+    """The array [labelled tokens, …] of a `.npy` file, row by row; a process that receives it maps the file itself."""
 
     def __init__(self, path: Path, starts: np.ndarray) -> None:
         """starts: where the entries of each row begin, and their number (`label_starts`)."""

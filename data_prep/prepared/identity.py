@@ -1,4 +1,4 @@
-"""The identity of a prepared set: a hash of everything that its rows depend on, by which it is found again."""
+"""The identity of a prepared set: a hash of everything that its rows depend on, its name in the cache."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ NOT_OF_THE_ROWS = {"cache_dir", "workers", "packing"}
 def identity(section: DataSection, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat, also: Any = None) -> str:
     """24 hex digits over rows, filters, format, lengths, tokenizer, template, code and libraries.
 
-    Files count by what they hold, a data set of the Hub by the fingerprint of its revision. `also` is whatever else
-    the rows depend on (JSON-safe or a section).
+    Files count by their contents, a data set of the Hub by the fingerprint of its revision. `also` is anything else
+    that the rows depend on (JSON-safe or a section).
     """
     parts = {
-        # a format counts by what it comes to for this tokenizer: a date, only where the template writes one
+        # a format counts by its effect with this tokenizer: a date, only if the template writes one
         "section": section.model_dump(mode="json", exclude={*NOT_OF_THE_ROWS, "format"}),
         "sources": list(sources(section)),
         "also": [also.model_dump(mode="json"), *sources(also)] if isinstance(also, BaseModel) else also,
         "format": repr(fmt),
         "tokenizer": tokenizer_hash(tokenizer),
-        "prompt": render_prompt("?", tokenizer, fmt),  # what the template really writes
+        "prompt": render_prompt("?", tokenizer, fmt),  # what the template actually writes
         "code": code_hash(),
         "libraries": {name: version(name) for name in LIBRARIES},
     }
@@ -51,7 +51,7 @@ def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def code_hash() -> str:
-    """The sources that read, filter and tokenise: whoever changes them gets rows that were made by the new ones."""
+    """The source files that read, filter and tokenise: a change of them gives new rows."""
     digest = hashlib.sha256()
     for path in sorted((ROOT / "data_prep").rglob("*.py")):
         digest.update(path.read_bytes())
@@ -75,7 +75,7 @@ def sources(part: Any) -> Iterator[str]:
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of a file, or of the names and contents of a folder's files; `missing` where there is none."""
+    """SHA-256 of a file, or of the names and contents of a folder's files; `missing` if there is none."""
     if path.is_file():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -88,11 +88,11 @@ def content_hash(path: Path) -> str:
 
 
 def hub_fingerprint(name: str, config: str | None) -> str:
-    """What `datasets` calls the revision of a data set; a unique word where the Hub does not answer."""
+    """The revision of a data set as `datasets` names it; a unique word if the Hub does not answer."""
     from datasets import load_dataset_builder
 
     try:
         builder = load_dataset_builder(name, config)
-    except Exception:  # whatever is wrong with it, the reader says it better
+    except Exception:  # whatever the error is, the reader reports it better
         return f"unknown {uuid.uuid4().hex}"
     return f"{builder.name} {builder.config_id} {builder.hash}"

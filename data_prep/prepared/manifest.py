@@ -1,6 +1,6 @@
-"""The facts of a prepared set: where every row went, tokens, lengths, and what packing gives; as a table too.
+"""The facts of a prepared set: what became of every row, tokens, lengths, and the effect of packing; also as a table.
 
-All numbers follow from the rows, so two preparations of the same thing give the same manifest.
+All numbers follow from the rows, so repeating a preparation gives the same manifest.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ Manifest = Mapping[str, Any]
 
 
 def length_facts(lengths: Counter[int]) -> dict[str, Any]:
-    """Of the tokens of every trace as it came, before any was dropped or shortened: quantiles, bars, context lengths.
+    """Lengths in tokens of all traces as read, before any was dropped or shortened: quantiles, bars, context lengths.
 
-    `lengths` maps tokens to traces, at least one. A quantile is the smallest length that so many percent of the traces
-    do not exceed; `context_losing` is the context length at which at most so many percent would be longer.
+    `lengths` maps tokens to traces, at least one. A quantile is the smallest length that the given percentage of traces
+    does not exceed; `context_losing` maps a percentage to the context length that at most so many traces exceed.
     """
     ordered = sorted(lengths.items())
     return {
@@ -48,7 +48,7 @@ def _quantile(ordered: Sequence[tuple[int, int]], percent: int) -> int:
 
 
 def _bars(ordered: Sequence[tuple[int, int]]) -> dict[str, Any]:
-    """At most 40 bars of one width, a round number of tokens: bar i counts lengths in [i x width, (i + 1) x width)."""
+    """At most 40 bars, all of one round width in tokens: bar i counts lengths in [i x width, (i + 1) x width)."""
     width = _round_up(max(1.0, (ordered[-1][0] + 1) / MOST_BARS))
     traces = [0] * (ordered[-1][0] // width + 1)
     for length, count in ordered:
@@ -63,7 +63,7 @@ def _round_up(number: float) -> int:
 
 
 def packing_facts(tokens: int, traces: int, longest: int, packed_rows: int, capacity: int) -> dict[str, Any]:
-    """What a padded token carries: traces packed into rows of `capacity`, or each alone padded to the longest."""
+    """Real tokens per padded token: with traces packed into rows of `capacity`, and with each padded to the longest."""
     return {
         "rows": packed_rows,
         "capacity_tokens": capacity,
@@ -73,7 +73,7 @@ def packing_facts(tokens: int, traces: int, longest: int, packed_rows: int, capa
 
 
 def describe(manifest: Manifest) -> str:
-    """The manifest in a few lines: where the rows went, labelled tokens, lengths."""
+    """The manifest in a few lines: what became of the rows, labelled tokens, lengths."""
     rows, lengths, quantiles = manifest["rows"], manifest["lengths"], manifest["lengths"]["quantiles"]
     lost = "".join(f", {count:,} {reason}" for reason, count in sorted(rows["lost"].items()))
     changed = ", ".join(f"{count:,} {what}" for what, count in sorted(rows["changed"].items()))

@@ -1,4 +1,4 @@
-"""Packing: which traces share a row of a given length. Best fit, longest first, whole traces only; nothing is cut."""
+"""Packing: which traces share a row of a given length. Best fit, longest first; only whole traces, never truncated."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     if any(length > capacity for length in lengths):
         raise ValueError(f"a trace of {max(lengths)} tokens does not fit a row of {capacity}")
     rows: list[list[int]] = []
-    by_room: defaultdict[int, list[int]] = defaultdict(list)  # tokens of room -> rows with just so much
-    rooms = 0  # bit r is set where by_room[r] has a row: the lowest bit from `length` on is the best fit
+    by_room: defaultdict[int, list[int]] = defaultdict(list)  # free tokens -> rows with exactly that many
+    rooms = 0  # bit r is set if by_room[r] has a row: the lowest bit from `length` on is the best fit
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
         length = lengths[index]
         wide_enough = rooms >> length

@@ -1,7 +1,7 @@
 """The prepared set: a recipe's traces read, filtered, tokenised and labelled once, kept on disk and mapped from there.
 
 <data.cache_dir>/<identity>/rows.arrow      the rows, in the order of the traces
-                            manifest.json   facts of them (see `data_prep.prepared.manifest`)
+                            manifest.json   their facts (see `data_prep.prepared.manifest`)
                             lengths.png     their lengths
                             COMPLETE        size and SHA-256 of these files
 """
@@ -44,12 +44,12 @@ Say = Callable[[str], None]
 
 
 def quiet(text: str) -> None:
-    """A `say` that says nothing."""
+    """A `say` that prints nothing."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """An opened set."""
+    """An open prepared set."""
 
     folder: Path
     rows: StoredRows
@@ -65,7 +65,7 @@ class Prepared:
 
     @property
     def longest_tokens(self) -> int:
-        """Of all traces, the dropped ones too."""
+        """Of all traces, including the dropped ones."""
         return int(self.manifest["lengths"]["quantiles"]["100"])
 
     @property
@@ -82,11 +82,11 @@ class Prepared:
 
     @cached_property
     def packed(self) -> list[list[int]]:
-        """Rows of row numbers that `data.packing` puts together; a trace is in exactly one."""
+        """The packed rows of `data.packing`, as lists of row numbers; each trace is in exactly one."""
         return pack(self.rows.lengths().tolist(), int(self.manifest["max_length_tokens"]))
 
     def facts(self) -> dict[str, Any]:
-        """What the run record keeps of the data: the manifest without the names of single rows."""
+        """The part of the manifest that the run record keeps: all but the names of single rows."""
         rows = {key: value for key, value in self.manifest["rows"].items() if key != "named"}
         return {
             "traces_read": self.read,
@@ -105,12 +105,12 @@ def prepare(
     say: Say = quiet,
     suites: Sequence[Suite] = (),
 ) -> Prepared:
-    """The set of a recipe's data, from the cache where it is there. Says in one line whether it was.
+    """The prepared set of a recipe's data, from the cache if it is there. Says in one line whether it was.
 
-    suites: what the traces must not overlap with.
+    suites: those that the traces must not overlap with.
 
-    UserError names the trace that is wrong, or says why none is left. One process at a time makes a set; any number
-    may read it.
+    UserError names the faulty trace, or says why none is left. One process at a time makes a set; any number may read
+    it.
     """
     folder = section.cache_dir / identity(section, tokenizer, fmt, [[suite.name, suite.hash] for suite in suites])
     work = BatchWork(Labeller(tokenizer, fmt), section.max_length_tokens, section.overlong)
@@ -121,7 +121,7 @@ def prepare(
 
 
 def open_prepared(folder: Path) -> Prepared:
-    """The set in a folder that `make_once` has found sound or made."""
+    """The set in a folder that `make_once` has verified or made."""
     return Prepared(folder, StoredRows(folder / ROWS), json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
 
 
@@ -149,7 +149,7 @@ def _make(folder: Path, section: DataSection, read: Callable[[Ledger], Iterator[
 
 
 def _account(batch: Batch, section: DataSection, ledger: Ledger) -> None:
-    """Counts what was lost and changed; UserError at the first loss that the recipe does not allow."""
+    """Counts lost and changed traces; UserError at the first loss that the recipe does not allow."""
     for dropped in batch.dropped:
         refuse(dropped, section)
         ledger.lose(dropped.reason, dropped.where, dropped.why)
@@ -158,7 +158,7 @@ def _account(batch: Batch, section: DataSection, ledger: Ledger) -> None:
 
 
 def _shown(batches: Iterable[Batch], ledger: Ledger) -> Iterator[Batch]:
-    """The batches, with the traces counted that were read for them; how many will come a stream does not say."""
+    """The batches, with a progress count of the traces read; the total of a stream is not known."""
     with progress("preparing traces", None, "traces read") as work:
         for batch in batches:
             yield batch

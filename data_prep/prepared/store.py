@@ -15,11 +15,11 @@ from data_prep.tokens.batches import SCHEMA
 from data_prep.tokens.tokenize import IGNORED, Row
 
 WRITE_ROWS = 1024
-"""rows are put together before they are written: many small records are slow to open"""
+"""rows are collected before they are written: many small records are slow to open"""
 
 
 class RowWriter:
-    """Writes rows to `path`, counts tokens, and makes the hash of the ids and of which of them are labelled."""
+    """Writes rows to `path`, counts tokens, and hashes the ids and which of them are labelled."""
 
     def __init__(self, path: Path) -> None:
         self.rows = self.tokens = self.labelled_tokens = 0
@@ -62,7 +62,7 @@ class RowWriter:
 
 
 class StoredRows(Sequence[Row]):
-    """The rows of a file, read where they lie; a process that gets them maps the file for itself."""
+    """The rows of a file, memory-mapped; a process that receives them maps the file itself."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -102,14 +102,14 @@ class StoredRows(Sequence[Row]):
         )
 
     def prompt_tokens(self) -> np.ndarray:
-        """The unlabelled tokens at the beginning of every row."""
+        """The number of unlabelled tokens at the beginning of every row."""
         return np.concatenate([np.zeros(0, np.int32), *(batch["prompt_tokens"].to_numpy() for batch in self._batches)])
 
     def __iter__(self) -> Iterator[Row]:
         return (self[i] for i in range(len(self)))
 
     def _find(self, index: int) -> tuple[pa.RecordBatch, int]:
-        """The record that holds a row, and the row's place in it; IndexError beyond the end."""
+        """The record that contains a row, and the row's index in it; IndexError beyond the end."""
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         index %= len(self)

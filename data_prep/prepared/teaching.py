@@ -1,8 +1,8 @@
-"""What a teacher says of the labelled tokens of a prepared set: its likeliest tokens there and their log-probabilities.
+"""A teacher's predictions at the labelled tokens of a prepared set: its likeliest tokens and their log-probabilities.
 
 <folder>/ids.npy       int32 [labelled, k]
-         logprobs.npy  float16 [labelled, k + 1], natural logarithms at the temperature; the last is all other tokens'
-         teach.json    of which teacher, traces and temperature
+         logprobs.npy  float16 [labelled, k + 1], natural logarithms at the temperature; last: all other tokens
+         teach.json    the teacher, the traces and the temperature
          COMPLETE      size and SHA-256 of these files
 """
 
@@ -33,8 +33,8 @@ class Teaching:
 
 
 def open_teaching(folder: Path, prepared: Prepared, expected: Mapping[str, Any]) -> Teaching:
-    """The distributions in `folder` for the traces of `prepared`. UserError where the folder is not whole, or was made
-    of other traces, by another teacher or at another temperature (`expected`: facts by name)."""
+    """The distributions in `folder` for the traces of `prepared`. UserError if the folder is incomplete, or was made
+    from other traces, by another teacher or at another temperature (`expected`: facts by name)."""
     fault = fault_of(folder)
     if fault is not None:
         raise UserError(f"loss.teacher.logits={folder}: {fault}; {AGAIN}")

@@ -1,4 +1,4 @@
-"""Multiple choice: reading the choices and the right one from a row, their order, the one place that renders them."""
+"""Multiple choice: reading the choices and the right one from a row, ordering them, and rendering them (only here)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from data_prep.grading.signs import plain
 
 LETTERS = "ABCDEFGHIJ"
 LETTER = re.compile(r"\s*[(（]?[A-JＡ-Ｊ][)）]?\s*")
-"""a gold answer that stands for a choice"""
+"""a gold answer that names a choice"""
 
 
 def render_choices(question: str, choices: Sequence[str]) -> str:
@@ -30,13 +30,13 @@ def likelihood_prompt(question: str, choices: Sequence[str], grader: str) -> str
 
 
 def continuations(choices: Sequence[str], grader: str) -> list[str]:
-    """What is scored after `likelihood_prompt`, one text a choice."""
+    """The texts that are scored after `likelihood_prompt`, one per choice."""
     texts = LETTERS[: len(choices)] if grader == "likelihood_letter" else choices
     return [f" {text}" for text in texts]
 
 
 def shuffled(choices: Sequence[str], right: int, key: str) -> tuple[tuple[str, ...], int]:
-    """The choices in an order that depends on `key` and their number alone, and where the right one then stands."""
+    """The choices in an order that depends on `key` and their number alone, and the index of the right one."""
     order = random.Random(f"choices {key}").sample(range(len(choices)), len(choices))
     return tuple(choices[i] for i in order), order.index(right)
 

@@ -1,7 +1,7 @@
-"""Problems that no sweep of a run sees (`sweep.confirm`), and all problems that a recipe measures on.
+"""Problems held out from all sweeps of a run (`sweep.confirm`), and all problems that a recipe measures on.
 
-A suite that is made from a seed gives as many new ones as are wanted; of a suite that is read, those count that the
-sweeps leave. Two problems are the same where they ask the same, whatever their ids and the order of choices.
+A suite that is made from a seed gives any number of new problems; of a suite that is read, those remain that the
+sweeps do not use. Two problems are the same if they ask the same, whatever their ids and the order of choices.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MADE = (NanoSuite, ReasoningGymSuite)
 
 
 def measured_suites(section: SweepSection) -> tuple[Suite, ...]:
-    """The suites that are swept, and the problems that confirm where there are any: what no trace may hold."""
+    """The suites that are swept, and the confirming problems if there are any: no trace may contain them."""
     swept = tuple(load_suite(suite) for suite in section.suites)
     confirming = confirm_suite(section, swept)
     return swept if confirming is None else (*swept, confirming)
@@ -32,7 +32,7 @@ def measured_suites(section: SweepSection) -> tuple[Suite, ...]:
 def confirm_suite(section: SweepSection, swept: Sequence[Suite]) -> Suite | None:
     """The suite `NAME-confirm` of `sweep.confirm`, of problems that are in none of `swept`; None without the section.
 
-    UserError where there are too few of them.
+    UserError if there are too few of them.
     """
     confirm = section.confirm
     if confirm is None:
@@ -45,14 +45,14 @@ def confirm_suite(section: SweepSection, swept: Sequence[Suite]) -> Suite | None
     if len(unseen) < confirm.problems:
         raise UserError(
             f"sweep.confirm.problems={confirm.problems}: suite {source.name} has {len(unseen)} that no sweep sees (of "
-            f"{len(distinct)}); ask for fewer, leave some of the suite out of the sweeps by its size, name another "
+            f"{len(distinct)}); write a smaller number, reduce the size of the swept suite, name another "
             "sweep.confirm.suite, or write sweep.confirm=null"
         )
     return replace(suite, name=f"{source.name}{CONFIRM}", problems=_chosen(unseen, confirm, source))
 
 
 def _with_more(deciding: SuiteSection, confirm: ConfirmSection, swept: Sequence[Suite]) -> SuiteSection:
-    """The deciding suite with all its problems; where they are made, with as many as leave enough beside the swept."""
+    """The deciding suite with all its problems; if they are made from a seed, with enough in addition to the swept."""
     if not isinstance(deciding, MADE):
         return deciding.changed(size=None)
     size = confirm.problems + sum(len(suite.problems) for suite in swept)
@@ -70,7 +70,7 @@ def _chosen(unseen: tuple[Problem, ...], confirm: ConfirmSection, source: SuiteS
 
 
 def problem_key(problem: Problem, instruction: str = "") -> str:
-    """SHA-256 of what is asked: the question without `instruction`, but for case and spaces, and its choices."""
+    """SHA-256 of the question without `instruction`, ignoring case and spaces, and of its choices."""
     question = problem.question.removesuffix(instruction).rstrip()
     if problem.choices:
         question = question.removesuffix(render_choices("", problem.choices))

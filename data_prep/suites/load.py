@@ -36,15 +36,15 @@ class RowRules:
 
 
 def load_suite(section: SuiteSection, key: str = "sweep.suites") -> Suite:
-    """The suite of a recipe's section; UserError names the row that is broken or the id that comes twice.
+    """The suite of a recipe's section; UserError names the broken row or the repeated id.
 
-    key: what the user wrote it under.
+    key: the key under which the user wrote it.
     """
     return LOADERS[type(section)](section, f"{key} ({section.name})")
 
 
 def suite_called(text: str, key: str) -> JsonlSuite | NamedSuite:
-    """The section of a suite that a command names: a file of problems, or a known benchmark. `key`: who asks."""
+    """The section of a suite named in a command: a file of problems, or a known benchmark. `key`: the command's key."""
     path = Path(find_path(text))
     if path.is_file():
         return JsonlSuite(source="jsonl", name=path.stem, path=path)
@@ -103,11 +103,11 @@ LOADERS: Mapping[type[Any], Callable[[Any, str], Suite]] = {
     HubSuite: _hub_suite,
     NamedSuite: _named_suite,
 }
-"""by the type of the section; a new source of suites is one section of `recipes.suites` and one function here"""
+"""by type of section; a new source of suites is one section in `recipes.suites` and one function here"""
 
 
 def _own_rules(section: JsonlSuite | HubSuite) -> RowRules:
-    """The rules of rows whose columns and grader the recipe names."""
+    """The rules for rows whose columns and grader the recipe names."""
     problem = ("problem", "question") if section.problem == "problem" else (section.problem,)
     columns = Columns(problem=problem, answer=(section.answer,), choices=(section.choices,), group=(section.group,))
     order = f"{section.seed}" if section.shuffle_choices else ""
@@ -130,17 +130,17 @@ def _rows_suite(section: JsonlSuite | HubSuite | NamedSuite, rows: Rows, rules: 
 
 
 def draw(problems: tuple[Problem, ...], size: int | None, seed: int, key: str) -> tuple[Problem, ...]:
-    """`size` of the problems in their own order, drawn by the seed; all where no size is given."""
+    """`size` problems, drawn by the seed and in their own order; all if no size is given."""
     if size is None:
         return problems
     if size > len(problems):
-        raise UserError(f"{key}.size: {size} problems were asked for, there are {len(problems)}")
+        raise UserError(f"{key}.size={size}: there are only {len(problems)} problems; write at most {len(problems)}")
     chosen = random.Random(f"suite {seed}").sample(range(len(problems)), size)
     return tuple(problems[i] for i in sorted(chosen))
 
 
 def _check_golds(suite: Suite, key: str) -> None:
-    """UserError where the grader could never be satisfied."""
+    """UserError if no answer could ever satisfy the grader."""
     for problem in suite.problems:
         where = f"{key}: the answer of problem {problem.id} is {problem.answer!r}, which"
         if suite.grader == "integer" and not INTEGER.fullmatch(problem.answer):
@@ -149,13 +149,13 @@ def _check_golds(suite: Suite, key: str) -> None:
             raise UserError(f"{where} is not a letter A to J; grader=choice needs a letter, or rows with choices")
         if suite.grader != "choice" and not suite.by_likelihood and problem.choices:
             raise UserError(
-                f"{where} stands for one of its choices; grader={suite.grader} cannot compare it; "
+                f"{where} names one of its choices; grader={suite.grader} cannot compare it; "
                 "set grader=choice or leave it out"
             )
 
 
 def parse_problems(rows: Rows, rules: RowRules, key: str) -> tuple[Problem, ...]:
-    """All rows as problems; a row without an id has its number, counted from 0."""
+    """All rows as problems; the id of a row without one is its number, counted from 0."""
     problems: dict[str, Problem] = {}
     lines: dict[str, str] = {}
     for number, (where, row) in enumerate(rows):
@@ -164,12 +164,10 @@ def parse_problems(rows: Rows, rules: RowRules, key: str) -> tuple[Problem, ...]
         except ValueError as fault:
             raise UserError(f"{where}: {fault}") from None
         if problem.id in problems:
-            raise UserError(
-                f"{where}: 'id' must differ from every other, {problem.id!r} also stands at {lines[problem.id]}"
-            )
+            raise UserError(f"{where}: 'id' must be unique, {problem.id!r} is also at {lines[problem.id]}")
         problems[problem.id], lines[problem.id] = problem, where
     if not problems:
-        raise UserError(f"{key}: it holds no problems")
+        raise UserError(f"{key}: it contains no problems")
     return tuple(problems.values())
 
 
@@ -184,10 +182,10 @@ def _problem(row: Any, number: str, rules: RowRules) -> Problem:
     identity = number if key is None else str(key).strip()
     name, question = _column(row, columns.problem)
     if not isinstance(question, str) or not question.strip():
-        raise ValueError(f"{name!r} must be text that is not empty, got {question!r}" + _has(row, columns.problem))
+        raise ValueError(f"{name!r} must be non-empty text, got {question!r}" + _has(row, columns.problem))
     name, answer = _column(row, columns.answer)
     listed = _column(row, columns.choices)[1]
-    if columns.wrong and columns.wrong[0] in row:  # the choices stand in columns of their own, the right one first
+    if columns.wrong and columns.wrong[0] in row:  # the choices have their own columns, the right one first
         listed, answer = [answer, *(row.get(column) for column in columns.wrong)], 0
     gold = _gold(name, answer, rules, row)
     choices: tuple[str, ...] = ()
@@ -207,7 +205,7 @@ def _problem(row: Any, number: str, rules: RowRules) -> Problem:
 
 
 def _prompt(question: str, choices: Sequence[str], rules: RowRules) -> str:
-    """The question as the model reads it, with its choices and the instruction."""
+    """The question as the model reads it, with choices and instruction."""
     if rules.grader.startswith(LIKELIHOOD):
         if not choices:
             raise ValueError(
@@ -222,7 +220,7 @@ def _prompt(question: str, choices: Sequence[str], rules: RowRules) -> str:
 
 
 def _column(row: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, Any]:
-    """(name, value) of the first of the columns that the row has; the first name and None where it has none."""
+    """(name, value) of the first of the columns that the row has; the first name and None if it has none."""
     return next(((name, row[name]) for name in names if row.get(name) is not None), (names[0], None))
 
 
@@ -238,7 +236,7 @@ def _gold(name: str, answer: Any, rules: RowRules, row: Mapping[str, Any]) -> st
         text = text.rpartition(rules.gold_after)[2].strip()
     if not isinstance(answer, str | int | float | Decimal) or not text.strip() or text.lower() == "nan":
         raise ValueError(
-            f"{name!r} must be a text or a number, got {answer!r}; every problem needs its gold answer"
+            f"{name!r} must be text or a number, got {answer!r}; every problem needs a gold answer"
             + _has(row, rules.columns.answer)
         )
     return text

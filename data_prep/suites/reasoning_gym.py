@@ -28,7 +28,7 @@ SECONDS = 600
 def reasoning_gym_problems(section: ReasoningGymSuite, where: str) -> tuple[Problem, ...]:
     """`section.size` problems. The answer is JSON: the task and the whole entry, which its scorer needs.
 
-    where: what names the suite in a UserError.
+    where: the suite's name in a UserError.
     """
     if find_spec("reasoning_gym") is None:
         raise UserError(f"{where}: source=reasoning_gym needs the package; pip install 'chainmend[reasoning-gym]'")
@@ -66,7 +66,7 @@ def tuples_as_objects(value: Any) -> Any:
 
 
 def main(task: str, size: str, seed: str) -> None:
-    """Prints the entries of a task as one line of JSON; SystemExit with the known names where there is no such task."""
+    """Prints the entries of a task as one line of JSON; SystemExit with similar names if there is no such task."""
     import reasoning_gym
     from reasoning_gym.factory import DATASETS
 

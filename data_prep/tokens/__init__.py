@@ -1,1 +1,1 @@
-"""Problems and traces to token ids: the one place that renders a prompt, a thought, its close and an answer."""
+"""Problems and traces to token ids: the one place that renders prompts, thoughts, their close, and answers."""

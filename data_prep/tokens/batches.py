@@ -1,4 +1,4 @@
-"""A batch of traces to a batch of tokenised rows: the piece of work that a tokenising thread does by itself."""
+"""From a batch of traces to a batch of tokenised rows: the unit of work of a tokenising thread."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TOO_LONG = "too long"
 
 @dataclass(frozen=True)
 class Dropped:
-    """A trace that goes no further; the fields of `Ledger.lose`."""
+    """A lost trace; the fields are those of `Ledger.lose`."""
 
     reason: str
     where: str
@@ -36,7 +36,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Batch:
-    """What became of a batch of traces. `lengths` are the tokens of every trace that could be labelled, as it came."""
+    """The outcome of a batch of traces. `lengths`: tokens of every trace that could be labelled, before shortening."""
 
     rows: pa.RecordBatch
     lengths: list[int]
@@ -46,7 +46,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class BatchWork:
-    """Labels a batch of traces and deals with those over `max_length_tokens`."""
+    """Labels a batch of traces and handles those longer than `max_length_tokens`."""
 
     labeller: Labeller
     max_length_tokens: int
@@ -67,7 +67,7 @@ class BatchWork:
         return Batch(columns.rows(), lengths, dropped, columns.changes)
 
     def fitting(self, trace: Trace, outcome: Labelled | Unwritable) -> Labelled | Dropped:
-        """What the labeller made of `trace`, within the limit: itself, or shortened where `overlong` says so."""
+        """The outcome for one labelled trace within the limit: itself, or shortened if `overlong` says so."""
         if isinstance(outcome, Unwritable):
             return Dropped(outcome.reason, trace.where, str(outcome))
         if len(outcome) <= self.max_length_tokens:
@@ -76,7 +76,7 @@ class BatchWork:
         return shorter or Dropped(TOO_LONG, trace.where, self._why(outcome))
 
     def _shortened(self, labelled: Labelled) -> Labelled | None:
-        """`labelled` without steps from the middle of its thinking, within the limit; None where none will do."""
+        """`labelled` without steps from the middle of its thinking, within the limit; None if that is not possible."""
         room = self.max_length_tokens - len(labelled.prompt_ids)
         shorter = shorten(labelled.trace, lambda trace: len(self.labeller.completion(trace)) <= room)
         if shorter is None:
@@ -90,7 +90,7 @@ class BatchWork:
 
 
 def refuse(dropped: Dropped, section: DataSection) -> None:
-    """UserError where the recipe does not allow the loss of such a trace."""
+    """UserError if the recipe does not allow the loss of such a trace."""
     if dropped.reason != TOO_LONG and section.on_error == "stop":
         raise UserError(
             f"data.traces: trace {dropped.where}: {dropped.why}; "
@@ -106,7 +106,7 @@ def refuse(dropped: Dropped, section: DataSection) -> None:
 
 @dataclass
 class _Columns:
-    """The columns of rows under way."""
+    """The columns of rows that are being built."""
 
     ids: list[str] = field(default_factory=list)
     input_ids: list[list[int]] = field(default_factory=list)
@@ -139,7 +139,7 @@ class _Columns:
 
 
 def _flat(lists: list[list[int]]) -> np.ndarray:
-    """All numbers in one int32 array; this costs a tenth of what Arrow takes for lists."""
+    """All numbers as one int32 array, in a tenth of the time that Arrow takes for lists."""
     return np.fromiter(itertools.chain.from_iterable(lists), dtype=np.int32, count=sum(map(len, lists)))
 
 

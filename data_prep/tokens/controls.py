@@ -1,9 +1,9 @@
-"""Control tokens: text that merely spells one must not become one.
+"""Control tokens: text that merely spells one must not be tokenised as one.
 
 A tokenizer reads `<|im_end|>` in a question as the end of the turn, whoever wrote it. A trace that spells a control
-token would close a turn, forge another, or teach the mark as if it were text; a problem would ask something else. So a
-trace is lost (`control token in the text`), and a suite refused, both by name. It is seen in the ids: a spelling that
-only the tokenizer's normaliser makes into a mark counts too.
+token would close a turn, forge another, or teach the mark as if it were text; a problem would be changed. Such a trace
+is therefore lost (`control token in the text`), and such a suite refused; both are named. The check is made on the
+ids, so a spelling that only the tokenizer's normaliser turns into a mark is found too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MOST_NAMED = 3
 
 
 class Controls:
-    """The control tokens of one tokenizer and format, and how many of each a prompt and a completion hold by right."""
+    """The control tokens of one tokenizer and format, and how many of each a prompt and a completion should have."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat) -> None:
         self.tokenizer = tokenizer
@@ -34,18 +34,18 @@ class Controls:
         self._of_completion = self._held(encode(fmt.close + fmt.stop, tokenizer))
 
     def in_text(self, text: str) -> str | None:
-        """The first control token that the text would become, as it is spelled; None for a text that stays text."""
+        """The first control token in the ids of a text, as it is spelled; None if the text has none."""
         unknown = self.tokenizer.unk_token
         if unknown and unknown in text:
             return str(unknown)
         return self._first(self._held(encode(text, self.tokenizer)))
 
     def beyond_prompt(self, ids: Iterable[int]) -> str | None:
-        """A control token that the ids of a prompt hold and its template does not write."""
+        """A control token in the ids of a prompt that its template does not write."""
         return self._first(self._held(ids) - self._of_prompt)
 
     def beyond_completion(self, ids: Iterable[int]) -> str | None:
-        """The same of a completion, beside its close and its stop."""
+        """The same for a completion, apart from its close and its stop."""
         return self._first(self._held(ids) - self._of_completion)
 
     def _held(self, ids: Iterable[int]) -> Counter[int]:
@@ -56,10 +56,10 @@ class Controls:
 
 
 def control_ids(tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat) -> frozenset[int]:
-    """Special tokens, the marks of the format, and added tokens that the template writes or that stand between bars.
+    """Special tokens, the marks of the format, and added tokens that the template writes or that are between bars.
 
-    Other added tokens are words of their text (runs of blanks, HTML tags, a field's own terms). The unknown token
-    stands for any text that the tokenizer cannot write, and is none.
+    Other added tokens are ordinary text (runs of blanks, HTML tags, terms of a field). The unknown token is not one of
+    them: it stands for any text that the tokenizer cannot write.
     """
     template = str(tokenizer.chat_template)
     added = tokenizer.added_tokens_decoder
@@ -73,7 +73,7 @@ def control_ids(tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat) -> frozens
 
 
 def _is_written(token: str, template: str) -> bool:
-    """Whether a chat template writes the token as a mark: blanks and plain words stand in every template."""
+    """Whether a chat template writes the token as a mark; blanks and plain words are in every template."""
     return bool(token.strip()) and not token.strip().isalnum() and token in template
 
 
@@ -89,6 +89,6 @@ def check_suite(suite: Suite, controls: Controls) -> Suite:
         raise UserError(
             f"sweep.suites ({suite.name}): a question or choice spells a control token of this tokenizer, which the "
             f"model would read as one and not as text: problem {', '.join(found[:MOST_NAMED])}{more}; spell it "
-            "otherwise there (such as with a blank inside), or leave the problem out"
+            "differently there (such as with a blank inside), or leave the problem out"
         )
     return suite

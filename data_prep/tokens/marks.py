@@ -1,8 +1,8 @@
 """The marks of a thought as token sequences, whether a mark is one added token or plain text of several tokens.
 
-A mark of plain text may be merged with what stands beside it: a tokenizer may write `</think>` before an empty line as
-`</`, `think`, `>\\n\\n`. So the first and the last place of a mark each hold all tokens that may stand there. A mark
-whose middle is cut into other tokens than the tokenizer itself gives is text, not a mark.
+A mark of plain text may be merged with adjacent text: a tokenizer may write `</think>` before an empty line as `</`,
+`think`, `>\\n\\n`. So the first and the last position of a mark each hold all tokens that may occur there. If the
+middle of a mark is split into other tokens than the tokenizer itself gives, it is text, not a mark.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from data_prep.tokens.spelling import token_bytes
 
 Mark = tuple[tuple[int, ...], ...]
-"""by place: the tokens that may stand there, the tokenizer's own one first"""
+"""by position: the tokens that may occur there, the tokenizer's own one first"""
 
 
 def exactly(ids: Iterable[int]) -> Mark:
@@ -28,35 +28,35 @@ def own_ids(mark: Mark) -> tuple[int, ...]:
 
 
 def ends_with(ids: Sequence[int], mark: Mark) -> bool:
-    """Whether the mark stands at the end of `ids`."""
+    """Whether `ids` end with the mark."""
     if len(ids) < len(mark):
         return False
     return all(token in place for token, place in zip(ids[len(ids) - len(mark) :], mark, strict=True))
 
 
 def begun(ids: Sequence[int], mark: Mark) -> int:
-    """How many tokens at the end of `ids` are the beginning of the mark; the whole mark does not count."""
+    """How many tokens at the end of `ids` begin the mark; the whole mark does not count."""
     return next((size for size in range(len(mark) - 1, 0, -1) if ends_with(ids, mark[:size])), 0)
 
 
 def completing(ids: Sequence[int], marks: Iterable[Mark]) -> tuple[int, ...]:
-    """The tokens each of which would complete one of `marks` after `ids`."""
+    """The tokens that would complete one of `marks` after `ids`."""
     return tuple(token for mark in marks if ends_with(ids, mark[:-1]) for token in mark[-1])
 
 
 def holds(ids: Sequence[int], mark: Mark) -> bool:
-    """Whether the mark stands anywhere in `ids`."""
+    """Whether the mark is anywhere in `ids`."""
     ends = (place for place, token in enumerate(ids, start=1) if token in mark[-1])
     return any(ends_with(ids[max(0, place - len(mark)) : place], mark) for place in ends)
 
 
 def is_plain(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Whether a mark begins like ordinary text; else its first token is an added one, which nothing is merged with."""
+    """Whether a mark begins like ordinary text; if not, its first token is an added one, which is never merged."""
     return ids[0] not in tokenizer.added_tokens_decoder
 
 
 def mark_of(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> Mark:
-    """The mark that `ids` write, with all tokens that may begin and end it where it is plain text."""
+    """The mark that `ids` write, with all tokens that may begin and end it if it is plain text."""
     if not is_plain(ids, tokenizer):
         return exactly(ids)
     texts = _token_texts(tokenizer)
@@ -78,7 +78,7 @@ def _parts(before: str, after: str) -> bool:
 
 
 def _token_texts(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
-    """The text of every ordinary token; half a character shows as a replacement sign, which is in no mark."""
+    """The text of every ordinary token; half a character becomes a replacement character, which is in no mark."""
     table = token_bytes(tokenizer)
     if table:
         texts = {token: table[token].decode(errors="replace") for token in tokenizer.get_vocab().values()}

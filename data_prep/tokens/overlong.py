@@ -1,4 +1,4 @@
-"""Traces that are too long: whole steps go from the middle of the thinking, never the end of the trace."""
+"""Shortening overlong traces: whole steps are removed from the middle of the thinking, never the end of the trace."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from data_prep.trace import Trace
 
-# places between two steps, coarse to fine; no character is lost where a text is split there
+# boundaries between steps, coarse to fine; splitting there loses no character
 STEP_BORDERS = (
     re.compile(r"(?<=\n\n)(?=[^\n])"),  # paragraphs
     re.compile(r"(?<=\n)(?=[^\n])"),  # lines
@@ -19,11 +19,11 @@ FEWEST_STEPS = 2
 
 
 def shorten(trace: Trace, fits: Callable[[Trace], bool]) -> Trace | None:
-    """`trace` without the fewest whole steps from the middle of its thinking with which it `fits`; None where none do.
+    """`trace` with the fewest whole steps removed from the middle of its thinking so that it `fits`; None if none does.
 
-    Steps are paragraphs; where even the first and the last of them are too much, lines; then sentences. As many steps
-    are kept before the gap as after it, or one more. `fits` is called about log2(steps) times: a thinking with fewer
-    steps is taken to be shorter, and the trace that is returned was itself found to fit.
+    Steps are paragraphs; if even the first and the last are too long, lines; then sentences. As many steps are kept
+    before the gap as after it, or one more. `fits` is called about log2(steps) times, on the assumption that fewer
+    steps are shorter; the trace that is returned has been checked itself.
     """
     for border in STEP_BORDERS:
         steps = border.split(trace.thinking)
@@ -34,7 +34,7 @@ def shorten(trace: Trace, fits: Callable[[Trace], bool]) -> Trace | None:
 
 
 def _most_steps(trace: Trace, steps: list[str], fits: Callable[[Trace], bool]) -> Trace | None:
-    """The trace with the most of `steps` that fits, by bisection; None where not even the fewest do."""
+    """The trace with the most of `steps` that fits, by bisection; None if not even the fewest do."""
     low, high = FEWEST_STEPS, len(steps) - 1
     best: Trace | None = None
     while low <= high:
@@ -50,6 +50,6 @@ def _most_steps(trace: Trace, steps: list[str], fits: Callable[[Trace], bool]) -
 
 
 def _keep(trace: Trace, steps: list[str], count: int) -> Trace:
-    """The trace with `count` of its steps: the first half of them from the beginning, the others from the end."""
+    """The trace with `count` of its steps: half of them from the beginning, the others from the end."""
     head, tail = (count + 1) // 2, count // 2
     return dataclasses.replace(trace, thinking="".join(steps[:head] + steps[len(steps) - tail :]))

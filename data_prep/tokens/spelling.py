@@ -1,7 +1,7 @@
-"""The proof that token ids spell a text, byte for byte, cheap enough to be made for every trace.
+"""Proves that token ids spell a text, byte for byte; cheap enough to run on every trace.
 
-A byte-level tokenizer decodes by joining the bytes of its tokens. Where the decoder is exactly that, the bytes of every
-token are looked up in a table and joined, a quarter of the cost of decoding; elsewhere the tokenizer decodes.
+A byte-level tokenizer decodes by joining the bytes of its tokens. If the decoder does exactly that, the bytes of each
+token are looked up in a table and joined, at a quarter of the cost of decoding; otherwise the tokenizer decodes.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from transformers import PreTrainedTokenizerBase
 
 
 class Speller:
-    """Says whether ids spell a text under one tokenizer."""
+    """Checks whether ids spell a text under one tokenizer."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer = tokenizer
         self.table = token_bytes(tokenizer)
 
     def spells(self, ids: list[int], text: str) -> bool:
-        """Whether `ids`, decoded with nothing skipped and nothing cleaned up, are `text`."""
+        """Whether `ids`, decoded without skipping or clean-up, are `text`."""
         if self.table and b"".join(map(self.table.__getitem__, ids)) == text.encode():
             return True
         return self.read(ids) == text
 
     def read(self, ids: list[int]) -> str:
-        """What the tokenizer itself decodes."""
+        """The text that the tokenizer itself decodes."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
 def token_bytes(tokenizer: PreTrainedTokenizerBase) -> list[bytes]:
-    """The bytes of every token, by id; [] where the tokenizer's decoder is not plainly byte-level.
+    """The bytes of every token, by id; [] if the tokenizer's decoder is not purely byte-level.
 
-    A token whose letters do not all stand for bytes (an added token with a space) is written as it is, as the decoder
+    A token whose letters do not all stand for bytes (an added token with a space) is written unchanged, as the decoder
     of `tokenizers` does.
     """
     if not _decodes_bytes(tokenizer):
@@ -63,6 +63,6 @@ def byte_letters() -> dict[int, str]:
 
 
 def first_difference(text: str, spelled: str) -> str:
-    """Where two texts part, in words."""
+    """Where two texts differ first, in words."""
     at = next((i for i, (a, b) in enumerate(zip(text, spelled, strict=False)) if a != b), min(len(text), len(spelled)))
     return f"wrote {text[at : at + 20]!r}, reads back {spelled[at : at + 20]!r} (character {at})"

@@ -1,4 +1,4 @@
-"""Thinking formats by name: their strings, the tokens they need, and the one that a tokenizer's template shows."""
+"""Thinking formats by name: their strings, the tokens that they need, and detection from a tokenizer's template."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from recipes.errors import UserError
 
 @dataclass(frozen=True)
 class NamedFormat:
-    """What opens and closes a thought; `tokens`: those that a tokenizer must have (none: the marks may be text)."""
+    """Strings that open and close a thought; `tokens`: those that a tokenizer must have (none: they may be text)."""
 
     open: str
     close: str
@@ -34,9 +34,9 @@ PROBE = "?"
 
 
 def resolve(section: FormatSection, tokenizer: PreTrainedTokenizerBase, date: str = "") -> tuple[str, str, str]:
-    """(name, open, close) of a recipe's format for this tokenizer; UserError where it does not fit it.
+    """(name, open, close) of a recipe's format for this tokenizer; UserError if they do not fit together.
 
-    date: the day that the template writes.
+    date: the date that the template writes.
     """
     if section.open is not None or section.close is not None:
         opening, close = section.open, section.close
@@ -56,7 +56,7 @@ def resolve(section: FormatSection, tokenizer: PreTrainedTokenizerBase, date: st
 
 
 def say_fitting(tokenizer: PreTrainedTokenizerBase) -> str:
-    """What a user can do: the named formats that the tokenizer can write, and the way without a name."""
+    """Advice for the user: the named formats that the tokenizer can write, and how to do without a name."""
     added = tokenizer.get_added_vocab()
     names = [name for name, fmt in FORMATS.items() if all(token in added for token in fmt.tokens)]
     if not all(tag in added for tag in TAGS):
@@ -68,10 +68,10 @@ def say_fitting(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def found_in_template(tokenizer: PreTrainedTokenizerBase, date: str = "") -> str | None:
-    """The format by the tokenizer's own tokens and its template on a `date`; None where they do not show one.
+    """The format shown by the tokenizer's own tokens and its template on a `date`; None if they show none.
 
-    Tags that are no tokens are taken for plain text where the template names one. s1 is never found: its models carry
-    the plain template of the model they were made from.
+    Tags that are not tokens are taken for plain text if the template names one. s1 is never detected: its models have
+    the plain template of their base model.
     """
     added = tokenizer.get_added_vocab()
     if not all(tag in added for tag in TAGS):

@@ -1,4 +1,4 @@
-"""Traces to labelled token ids: the prompt is never labelled, thinking, close, answer and stop always are."""
+"""Traces to labelled token ids: the prompt is never labelled; thinking, close, answer and stop always are."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from data_prep.tokens.spelling import Speller, first_difference
 from data_prep.trace import Trace
 
 IGNORED = -100
-"""the label of a token that is not learned: the number that the losses of torch and TRL leave out"""
+"""the label of a token that is not learned: the number that the losses of torch and TRL ignore"""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One tokenised trace; labels are the ids themselves from the thinking on, -100 before it."""
+    """One tokenised trace; from the thinking on, labels are the ids themselves; before it, -100."""
 
     id: str
     input_ids: list[int]
@@ -52,7 +52,7 @@ class Labelled:
 
 
 class Unwritable(ValueError):
-    """A trace that cannot be labelled; `reason` is the short name under which it is counted."""
+    """Why a trace cannot be labelled; `reason` is the short name under which it is counted."""
 
     def __init__(self, reason: str, why: str) -> None:
         super().__init__(why)
@@ -60,7 +60,8 @@ class Unwritable(ValueError):
 
 
 class Labeller:
-    """Labels traces under one tokenizer and format. Prompt and completion are tokenised apart, so none straddles."""
+    """Labels traces under one tokenizer and format; prompt and completion are tokenised separately, so no token spans
+    both."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat) -> None:
         self.tokenizer, self.fmt, self.speller = tokenizer, fmt, Speller(tokenizer)
@@ -71,7 +72,7 @@ class Labeller:
         """Each trace labelled, or why it cannot be, in order."""
         faults = [self._fault(trace) for trace in traces]
         sound = [trace for trace, fault in zip(traces, faults, strict=True) if fault is None]
-        # Apart, not as one text: a merge across the border would give one token that belongs to both.
+        # Separately, not as one text: a merge across the border would give one token that belongs to both.
         prompts = encode_all(
             [render_prompt(trace.question, self.tokenizer, self.fmt) for trace in sound], self.tokenizer
         )
@@ -80,7 +81,7 @@ class Labeller:
         return [next(labelled) if fault is None else fault for fault in faults]
 
     def completion(self, trace: Trace) -> list[int]:
-        """The ids of what is labelled, without the proof."""
+        """The ids of the completion, which are the labelled ones, without the proof."""
         return encode_all([render_completion(trace, self.fmt)], self.tokenizer)[0]
 
     def _fault(self, trace: Trace) -> Unwritable | None:
@@ -99,7 +100,7 @@ class Labeller:
         return None
 
     def _proven(self, labelled: Labelled) -> Labelled | Unwritable:
-        """`labelled` if its text is text, and its ids spell it."""
+        """`labelled` if its text spells no control tokens or marks, and its ids spell the text."""
         if token := self.controls.beyond_prompt(labelled.prompt_ids):
             return _control("question", token)
         if token := self.controls.beyond_completion(labelled.completion_ids):
@@ -109,7 +110,7 @@ class Labeller:
     def _prove(self, labelled: Labelled) -> Labelled | Unwritable:
         """`labelled` if its completion ids spell the completion, close the thought and end with the stop token.
 
-        Where the tokenizer's own normalisation (such as NFC) stands between, the normalised text is taken.
+        If the tokenizer itself normalises text (such as to NFC), the normalised text is used.
         """
         text = render_completion(labelled.trace, self.fmt)
         ids = labelled.completion_ids
@@ -126,16 +127,16 @@ class Labeller:
         ids, fmt = labelled.completion_ids, self.fmt
         if ids[-1] not in fmt.stop_ids:
             return Unwritable("stop not last", f"the stop token {fmt.stop!r} is not the last of its ids")
-        # only a close of plain text may be merged with its neighbours so that a sweep would read over it
+        # only a close of plain text can be merged with its neighbours such that a sweep would not see it
         if fmt.close_mark in fmt.banned_marks and not holds(ids, fmt.close_mark):
-            return Unwritable("close not read", f"the tokenizer merges {fmt.close_tag!r} with the text beside it")
+            return Unwritable("close not read", f"the tokenizer merges {fmt.close_tag!r} with adjacent text")
         return labelled
 
 
 def _control(name: str, token: str) -> Unwritable:
     return Unwritable(
         REASON,
-        f"the {name} spells {token!r}, a control token of this tokenizer, and would become it; spell it otherwise",
+        f"the {name} spells {token!r}, a control token of this tokenizer, and would become it; spell it differently",
     )
 
 
@@ -148,7 +149,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def normalised(trace: Trace, tokenizer: PreTrainedTokenizerBase) -> Trace:
-    """The trace with thinking and answer as the tokenizer's normaliser writes them; itself where there is none."""
+    """The trace with thinking and answer as the tokenizer's normaliser writes them; itself if there is none."""
     normalizer = getattr(getattr(tokenizer, "backend_tokenizer", None), "normalizer", None)
     if normalizer is None:
         return trace
@@ -158,15 +159,15 @@ def normalised(trace: Trace, tokenizer: PreTrainedTokenizerBase) -> Trace:
 
 
 def encode_all(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
-    """Token ids of every text, nothing added and nothing cut: `prompts.encode` for many, without what it throws away.
+    """Token ids of every text, nothing added and nothing truncated: `prompts.encode` for many texts at once.
 
-    A fast tokenizer encodes them side by side, and without the offsets that nothing here needs.
+    A fast tokenizer encodes them in parallel, and without offsets, which are not needed here.
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return [list(encode(text, tokenizer)) for text in texts]
     if backend.truncation is not None or backend.padding is not None:
-        backend.no_truncation()  # a tokenizer.json may carry both, and would cut or pad silently
+        backend.no_truncation()  # a tokenizer.json may set both, and would truncate or pad silently
         backend.no_padding()
     return [encoding.ids for encoding in backend.encode_batch_fast(list(texts), add_special_tokens=False)]
 
@@ -174,8 +175,8 @@ def encode_all(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list
 def label_trace(trace: Trace, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat) -> Row:
     """The row of one trace.
 
-    ValueError where a tag of the format occurs inside the thinking or the answer, or where the labelled ids do not
-    spell the completion.
+    ValueError if a tag of the format occurs inside the thinking or the answer, or if the labelled ids do not spell the
+    completion.
     """
     (outcome,) = Labeller(tokenizer, fmt).label_all([trace])
     if isinstance(outcome, Unwritable):

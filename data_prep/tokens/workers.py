@@ -1,4 +1,4 @@
-"""Batches of traces to the threads that tokenise them, and back in their order."""
+"""Distributes batches of traces to threads that tokenise them, and returns the results in order."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from data_prep.trace import Trace
 
 
 def work_in_order(work: BatchWork, batches: Iterator[list[Trace]], workers: int) -> Iterator[Batch]:
-    """What `work` makes of every batch, in their order, in `workers` threads beside the one that reads the batches.
+    """The results of `work` on every batch, in order, from `workers` threads besides the one that reads the batches.
 
-    The outcome does not depend on their number. Only a few batches are in memory at once. Threads are enough: a fast
-    tokenizer lets the others run while it works, and most of the time goes there.
+    The results do not depend on the number of threads. Only a few batches are in memory at once. Threads suffice: most
+    of the time is spent in a fast tokenizer, which lets other threads run while it works.
     """
     under_way: deque[Future[Batch]] = deque()
     pool = ThreadPoolExecutor(workers, "tokenise")

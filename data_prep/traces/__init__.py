@@ -1,4 +1,4 @@
-"""Rows of files and data sets to traces, one at a time, each with the place it was read from."""
+"""Rows of files and data sets to traces, one at a time, each with its origin."""
 
 from data_prep.trace import Trace
 

@@ -1,9 +1,9 @@
-"""What the compressed buffers of an Arrow file come to, read from the file before anything of them is unpacked.
+"""The unpacked sizes of the compressed buffers of an Arrow file, read before anything is unpacked.
 
-pyarrow unpacks a whole batch before it can be asked how large it is, and a few kilobytes may hold many gigabytes. Each
-compressed buffer begins with its unpacked length, and where it stands is in its message (the Arrow columnar format,
-"Encapsulated message format"; the messages are FlatBuffers). Only these numbers are read, so it costs a few reads for
-each batch. What is not as the format says ends the reading: pyarrow has the better words for it.
+pyarrow unpacks a whole batch before it tells how large it is, and a few kilobytes may hold many gigabytes. Each
+compressed buffer begins with its unpacked length, and the message gives its position (the Arrow columnar format,
+"Encapsulated message format"; the messages are FlatBuffers). Only these numbers are read: a few reads per batch.
+Anything malformed ends the reading, since pyarrow reports it better.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ PREFIX_BYTES = 8
 
 
 class Table:
-    """A FlatBuffers table: its fields by number, as numbers or as places of other tables and vectors."""
+    """A FlatBuffers table: its fields by number, as numbers or as positions of other tables and vectors."""
 
     def __init__(self, buffer: bytes, place: int) -> None:
         self.buffer, self.place = buffer, place
 
     def at(self, field: int) -> int | None:
-        """Where a field stands; None where it has none."""
+        """The position of a field; None if the table lacks it."""
         names = self.place - _read("<i", self.buffer, self.place)
         entry = 4 + 2 * field
         offset = _read("<H", self.buffer, names + entry) if entry < _read("<H", self.buffer, names) else 0
@@ -85,6 +85,6 @@ def _of_message(root: Table, body: int, file: Any) -> Iterator[int]:
 
 def _read(kind: str, buffer: bytes, place: int) -> int:
     if place < 0:
-        raise ValueError("a place before the start")
+        raise ValueError("a position before the start")
     (number,) = struct.unpack_from(kind, buffer, place)
     return int(number)

@@ -1,8 +1,8 @@
-"""What a row holds beside its text, which a trace cannot hold: tool calls, tools, pictures, the names of speakers.
+"""Contents of a row besides text, which a trace cannot represent: tool calls, tools, pictures, names of speakers.
 
-A trace without them would teach something else than the row: to end the turn where the row calls a tool, to answer a
-question about a picture that is not there. So such a row is lost, under the name of what it holds. A key that is there
-and empty (null, "", an empty list, or a record of nothing but those, as Parquet files hold them) counts as not there.
+A trace without them would teach something else than the row: to end the turn where the row calls a tool, or to answer a
+question about a picture that is missing. Such a row is therefore lost, under the name of what it contains. An empty
+value (null, "", an empty list, or a record of only these, as in Parquet files) counts as absent.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OF_TURN = {
     **_ATTACHED,
     "name": NAMED,
 }
-"""key of a turn -> the reason for which the row is lost"""
+"""key of a turn -> the reason why the row is lost"""
 OF_ROW = {
     **dict.fromkeys(("tool_calls", "function_call"), TOOL_CALLS),
     **dict.fromkeys(("tools", "functions"), TOOLS),
@@ -31,14 +31,14 @@ TOOL_ROLES = {
     *("tool", "tools", "function", "function_call", "function_response", "function-call", "function-response"),
     *("tool_call", "tool_calls", "tool_response", "tool_result", "observation", "ipython"),
 }
-"""roles of turns that call a tool or hold what it gave"""
+"""roles of turns that call a tool or contain its result"""
 TOOL_PARTS = {"tool_use", "tool_result", "tool_call", "tool_response", "function_call", "function_call_output"}
-"""types of parts of a turn's content that do so"""
+"""types of content parts that do the same"""
 EMPTY_TEXTS = ("", "[]", "{}", "null", "None")
 
 
 class Lost(Exception):
-    """A row that can be read, but gives no trace; `reason` is the ledger's."""
+    """A readable row that gives no trace; `reason` is the ledger's."""
 
     def __init__(self, reason: str, why: str = "") -> None:
         super().__init__(why)
@@ -46,12 +46,12 @@ class Lost(Exception):
 
 
 def refuse_beside_row(row: Mapping[str, Any]) -> None:
-    """Lost where a column of the row holds what a trace cannot."""
+    """Raises Lost if a column of the row has contents that a trace cannot represent."""
     _refuse_keys(row, OF_ROW, "")
 
 
 def refuse_beside_turn(message: Mapping[str, Any], name: str) -> None:
-    """Lost where a turn calls a tool, holds what a tool gave, or holds anything else that a trace cannot."""
+    """Raises Lost if a turn calls a tool, has a tool's result, or anything else that a trace cannot represent."""
     for key in ("role", "from"):
         role = message.get(key)
         if isinstance(role, str) and role.lower() in TOOL_ROLES:
@@ -71,7 +71,7 @@ def _refuse_keys(held: Mapping[str, Any], reasons: Mapping[str, str], place: str
 
 
 def _is_filled(value: Any) -> bool:
-    """Whether anything stands in a value, at any depth."""
+    """Whether a value is not empty, at any depth."""
     if isinstance(value, str):
         return value.strip() not in EMPTY_TEXTS
     if isinstance(value, Mapping):

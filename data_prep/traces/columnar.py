@@ -1,4 +1,4 @@
-"""Rows of Parquet and Arrow files, a few at a time. A row with a value that Python cannot hold is a ValueError."""
+"""Rows of Parquet and Arrow files, a few at a time. A row with a value that Python cannot represent is a ValueError."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ ROWS_AT_ONCE = 256
 READ_BYTES = 2**20
 SLICE_BYTES = 2**23
 BATCH_BYTES = 2**30
-"""the longest value of a row group may stand in every row (as a word of its dictionary): what a batch of them may be"""
+"""limit for a batch, since the longest value of a row group may be in every row (as a word of its dictionary)"""
 
 
 def parquet_rows(path: Path, meter: Meter) -> Iterator[tuple[str, Any]]:
-    """(file:row, row) of a Parquet file, rows counted from 1; UserError where it is none, or unpacks to too much."""
+    """(file:row, row) of a Parquet file, rows counted from 1; UserError if it is not one, or unpacks to too much."""
     import pyarrow.parquet
 
     try:
-        # not ahead, and one row group after the other: read in one go, the groups stay in memory as they come
+        # no read-ahead, and one row group at a time: otherwise all groups would stay in memory
         with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=READ_BYTES) as file:
             meter.foresee(_announced_bytes(file.metadata))
             yield from _rows(path, _parquet_batches(file), meter)
@@ -35,32 +35,32 @@ def parquet_rows(path: Path, meter: Meter) -> Iterator[tuple[str, Any]]:
 
 
 def _announced_bytes(metadata: Any) -> int:
-    """What a Parquet file says that it unpacks to: the pages of all columns, and a place for each value (nulls have no
-    more than that)."""
+    """The unpacked size that a Parquet file declares: the pages of all columns, plus a byte per value, which is all
+    that nulls take."""
     groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
     return sum(max(0, group.total_byte_size) for group in groups) + _places(metadata.num_rows, metadata.num_columns)
 
 
 def _places(rows: int, columns: int) -> int:
-    """A byte for each value, and what each row counts."""
+    """One byte per value, and the fixed cost per row."""
     return rows * (columns + ROW_BYTES)
 
 
 def _parquet_batches(file: pyarrow.parquet.ParquetFile) -> Iterator[pyarrow.RecordBatch]:
     for number in range(file.num_row_groups):
-        # not by its columns: in a damaged file `RowGroupMetaData.column` ends the process (pyarrow 26)
+        # not by its columns: in a damaged file `RowGroupMetaData.column` crashes the process (pyarrow 26)
         unpacked_bytes = max(1, file.metadata.row_group(number).total_byte_size)
         rows = max(1, min(ROWS_AT_ONCE, BATCH_BYTES // unpacked_bytes))
         yield from file.iter_batches(batch_size=rows, row_groups=[number], use_threads=False)
 
 
 def arrow_rows(path: Path, meter: Meter) -> Iterator[tuple[str, Any]]:
-    """(file:row, row) of an Arrow file, in the file or the stream format (that of `datasets`); UserError where it is
-    none, or unpacks to too much."""
+    """(file:row, row) of an Arrow file, in the file or the stream format (that of `datasets`); UserError if it is
+    neither, or unpacks to too much."""
     import pyarrow.ipc
 
     try:
-        with pyarrow.OSFile(str(path)) as file:  # a batch at a time; a memory map counts as resident memory
+        with pyarrow.OSFile(str(path)) as file:  # one batch at a time; a memory map would count as resident memory
             meter.foresee(sum(unpacked_sizes(file)))
             file.seek(0)
             yield from _rows(path, map(check_batch, _arrow_batches(file)), meter)
@@ -73,7 +73,7 @@ def _arrow_batches(file: Any) -> Iterator[pyarrow.RecordBatch]:
 
     try:
         reader = pyarrow.ipc.open_file(file)
-    except pyarrow.ArrowInvalid:  # the stream format has no mark of its own
+    except pyarrow.ArrowInvalid:  # the stream format has no magic bytes
         file.seek(0)
         yield from pyarrow.ipc.open_stream(file)
         return
@@ -81,8 +81,8 @@ def _arrow_batches(file: Any) -> Iterator[pyarrow.RecordBatch]:
 
 
 def _rows(path: Path, batches: Iterable[pyarrow.RecordBatch], meter: Meter) -> Iterator[tuple[str, Any]]:
-    """The rows of all batches, by slices that are small where values are long: in a dictionary they are stored once,
-    and come out in every row."""
+    """The rows of all batches, in slices that are small if values are long: a dictionary stores a value once, but it is
+    copied into every row."""
     number, at_once = 0, 1
     for batch in batches:
         meter.foresee(meter.unpacked_bytes + _places(batch.num_rows, batch.num_columns))
@@ -100,12 +100,12 @@ def _rows(path: Path, batches: Iterable[pyarrow.RecordBatch], meter: Meter) -> I
 
 
 def _text_length(row: Any) -> int:
-    """How long the texts are that stand in the columns of a row."""
+    """The total length of the texts in the columns of a row."""
     return sum(len(value) for value in row.values() if isinstance(value, str)) if isinstance(row, dict) else 0
 
 
 def _values(batch: pyarrow.RecordBatch) -> list[Any]:
-    """The rows of a batch; one by one where a value spoils the whole (text that is not UTF-8, a date without end)."""
+    """The rows of a batch; one by one if some value cannot be converted (text that is not UTF-8, an infinite date)."""
     try:
         return batch.to_pylist()
     except (ValueError, ArithmeticError, NotImplementedError) as fault:

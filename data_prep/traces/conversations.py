@@ -1,9 +1,9 @@
-"""One exchange out of a list of turns: messages, ShareGPT conversations, prompt and completion.
+"""Reading one exchange from a list of turns: messages, ShareGPT conversations, prompt and completion.
 
-A trace is one question and one reply. So a row must hold one user turn and one assistant turn, after system turns or
-none. A longer conversation is lost as a whole, under the reason `several turns`: its later questions mean nothing by
-themselves, and its earlier replies come without the thoughts that led to them. System turns go by `data.traces.system`.
-A turn that holds more than text (tool calls, pictures) loses its row too (`beside_text`).
+A trace is one question and one reply. So a row must have one user turn and one assistant turn, possibly after system
+turns. A longer conversation is lost as a whole, under the reason `several turns`: its later questions have no meaning
+by themselves, and its earlier replies lack the thoughts that led to them. `data.traces.system` decides about system
+turns. A row is also lost if a turn contains more than text (tool calls, pictures; `beside_text`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ System = Literal["join", "drop", "refuse"]
 
 @dataclass(frozen=True)
 class Turn:
-    """What one side says; `thinking` where the turn has a place of its own for it."""
+    """The text of one side; `thinking` if the turn has a separate key for it."""
 
     role: str
     text: str
@@ -42,7 +42,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A question and the reply to it; `changes` names what was done to the row on the way."""
+    """A question and its reply; `changes` names the changes made to the row."""
 
     question: str
     reply: Turn
@@ -50,7 +50,7 @@ class Exchange:
 
 
 def as_list(value: Any, name: str) -> list[Any]:
-    """A list, also from its JSON text (a CSV cell); ValueError otherwise."""
+    """A list, or a list parsed from JSON text (a CSV cell); ValueError otherwise."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             value = json.loads(value)
@@ -62,8 +62,8 @@ def as_list(value: Any, name: str) -> list[Any]:
 
 
 def turns_of(value: Any, name: str) -> list[Turn]:
-    """The turns of a list of {role, content} or {from, value} objects; ValueError names what is wrong, Lost what such
-    a turn holds that a trace cannot."""
+    """The turns of a list of {role, content} or {from, value} objects; ValueError names what is wrong, Lost what a
+    turn has that a trace cannot represent."""
     messages = as_list(value, name)
     if not all(isinstance(message, Mapping) for message in messages):
         raise ValueError(f"{name!r} must be a list of {{role, content}} objects")
@@ -101,7 +101,7 @@ def _text(value: Any, name: str) -> str:
 
 
 def single_exchange(turns: Sequence[Turn], name: str, system: System) -> Exchange:
-    """The one exchange in the turns; Lost where there are several, ValueError where there is none."""
+    """The one exchange in the turns; Lost if there are several, ValueError if there is none."""
     first = next((number for number, turn in enumerate(turns) if turn.role != "system"), len(turns))
     roles = [turn.role for turn in turns[first:]]
     if roles != ["user", "assistant"]:
@@ -114,7 +114,7 @@ def single_exchange(turns: Sequence[Turn], name: str, system: System) -> Exchang
 
 
 def with_system(question: str, texts: Sequence[str], system: System) -> tuple[str, tuple[str, ...]]:
-    """The question with what the system said, and what was done. What a chat template says by default goes."""
+    """The question with the system's text, and the changes made. A chat template's default system text is dropped."""
     messages = [text for text in texts if text.strip() and text.strip() != TEMPLATE_DEFAULT]
     defaults = any(text.strip() == TEMPLATE_DEFAULT for text in texts)
     dropped = ("the template's own system message left out",) if defaults else ()

@@ -1,4 +1,4 @@
-"""Trace files: reading one by its path, and writing one that appears whole or not at all, and never over another."""
+"""Trace files: reading by path, and writing atomically without ever overwriting a file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def read_file(path: Path, ledger: Ledger, unpack_limit: int = UNPACK_LIMIT) -> I
 def trace_row(trace: Trace) -> dict[str, Any]:
     """The row of a trace file, from which the same trace is read again.
 
-    The plain layout says that the thought is whole; one that is absent or unclosed is written as the reply it came in.
+    The plain layout means that the thought is whole; an absent or unclosed one is written as the reply that contained
+    it.
     """
     row = {"id": trace.id, "question": trace.question, "thinking": trace.thinking, "answer": trace.answer}
     if trace.thought != "whole":
@@ -44,23 +45,23 @@ def trace_row(trace: Trace) -> dict[str, Any]:
 
 
 def check_new(out: Path, key: str = "out") -> None:
-    """UserError where a file is there already, or its folder is not."""
+    """UserError if the file exists already, or its folder does not."""
     if out.exists():
-        raise UserError(f"{key}={out}: the file is there already; name another, or remove it first")
+        raise UserError(f"{key}={out}: the file exists already; name another, or remove it first")
     if not out.parent.is_dir():
         raise UserError(f"{key}={out}: there is no folder {out.parent}")
 
 
 @contextmanager
 def new_file(out: Path, key: str = "out") -> Iterator[TextIO]:
-    """A file to write, which appears as `out` when the block has ended well; UserError where it cannot be."""
+    """A file to write, which appears as `out` when the block ends without an exception; UserError if that fails."""
     with _new(out, key, creating) as file:
         yield file
 
 
 @contextmanager
 def new_sealed_file(out: Path, key: str = "out") -> Iterator[TextIO]:
-    """`new_file` with a seal beside it, by which `runtime.seal.file_fault` knows it again."""
+    """`new_file` with a seal next to it, with which `runtime.seal.file_fault` verifies it."""
     with _new(out, key, creating_sealed) as file:
         yield file
 
@@ -72,7 +73,7 @@ def _new(out: Path, key: str, create: Callable[[Path], AbstractContextManager[Pa
         with create(out) as temporary, temporary.open("w", encoding="utf-8") as file:
             yield file
     except FileExistsError:
-        raise UserError(f"{key}={out}: the file is there already; name another, or remove it first") from None
+        raise UserError(f"{key}={out}: the file exists already; name another, or remove it first") from None
     except OSError as fault:
         raise UserError(f"{key}={out}: cannot be written ({fault})") from None
 

@@ -1,7 +1,7 @@
-"""The layouts of rows: `LAYOUTS`, one reader each, the most particular first; docs/trace_formats.md shows them.
+"""The layouts of rows: `LAYOUTS`, one reader each, the most specific first; docs/trace_formats.md shows them.
 
-A reader takes a row that has the layout's columns and gives an `Example`, or raises ValueError (the row is broken; says
-what is wrong) or `Lost` (the row is sound, but gives no trace). It never gives up text without saying so.
+A reader takes a row with the layout's columns and returns an `Example`, or raises ValueError (the row is broken; with
+the reason) or `Lost` (the row is sound, but gives no trace). It never drops text silently.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LONGEST_GOLD_SOLUTION = 100
 
 @dataclass(frozen=True)
 class Example:
-    """What a row holds; `changes` names what was done to it on the way."""
+    """The contents of a row; `changes` names the changes made to it."""
 
     question: str
     thought: Thought
@@ -33,7 +33,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Layout:
-    """A name, the columns by which the layout is known, and its reader."""
+    """A name, the columns that identify the layout, and its reader."""
 
     name: str
     needs: tuple[str, ...]
@@ -41,7 +41,7 @@ class Layout:
 
 
 def text_of(row: Row, name: str) -> str:
-    """The text in a column; ValueError where it is none."""
+    """The text in a column; ValueError if it is not text."""
     value = row.get(name)
     if not isinstance(value, str):
         raise ValueError(f"{name!r} must be text, got {type(value).__name__}")
@@ -51,7 +51,7 @@ def text_of(row: Row, name: str) -> str:
 def _texts_of(row: Row, name: str) -> list[str]:
     values = as_list(row.get(name), name)
     if not values or not all(isinstance(value, str) for value in values):
-        raise ValueError(f"{name!r} must be a list of texts that is not empty")
+        raise ValueError(f"{name!r} must be a non-empty list of texts")
     return values
 
 
@@ -104,7 +104,7 @@ def _s1k_1_1(row: Row, system: System) -> Example:
 
 
 def _openr1_math(row: Row, system: System) -> Example:
-    """The first generation that a verifier found right: math-verify, else the language model where it was asked."""
+    """The first generation that a verifier accepted: math-verify, else the language model if it was used."""
     generations = _texts_of(row, "generations")
     for verifier in ("correctness_math_verify", "correctness_llama"):
         if row.get(verifier) is not None:
@@ -163,10 +163,10 @@ LAYOUTS: tuple[Layout, ...] = (
 
 
 def gold_of(row: Row, layout: Layout) -> str | None:
-    """The right answer of a row, where a column tells it, as text.
+    """The right answer of a row as text, if a column has it.
 
     The first of: one of GOLD_COLUMNS; `answer`, in a layout that does not keep the reply there; `solution`, if it is
-    one line of at most 100 characters or has a \\boxed answer (else it is prose, to which no answer can be compared).
+    one line of at most 100 characters or has a \\boxed answer (else it is prose, with which no answer can be compared).
     """
     for name in (*GOLD_COLUMNS, "answer", "solution"):
         gold = None if name in layout.needs else _scalar(row.get(name))
@@ -178,7 +178,7 @@ def gold_of(row: Row, layout: Layout) -> str | None:
 
 
 def _scalar(value: Any) -> str | None:
-    """Text, or a number as text; of a list its parts with commas, as one answer in parts. None for anything else."""
+    """Text, or a number as text; the elements of a list joined by commas, as one answer in parts. Else None."""
     if isinstance(value, list):
         parts = [None if isinstance(part, list) else _scalar(part) for part in value]
         return ", ".join(map(str, parts)) if all(parts) else None

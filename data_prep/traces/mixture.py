@@ -1,13 +1,12 @@
-"""Several sources as one stream, in fixed shares and without looking ahead.
+"""Several sources as one stream, in fixed shares and without read-ahead.
 
-How the weights are honoured: part i begins at a phase u_i in [0, 1), drawn from the seed, and its k-th trace (from 0)
-is due at the time (k + u_i) / w_i. Whatever is due next comes next. So nothing is left to chance but where each part
-begins: after any number of traces, each part has given its share of them to within one trace for each part.
-Shares are those of the traces read; what later stages drop is not made up for.
+How weights are applied: part i begins at a phase u_i in [0, 1), drawn from the seed, and its k-th trace (from 0) is due
+at the time (k + u_i) / w_i. Traces come in the order in which they are due. Only the phases are random: after any
+number of traces, each part has given its share of them to within one trace for each part. Shares are those of the
+traces read; traces that later stages drop are not replaced.
 
-Where a part has no more traces: `go_on` leaves it out from there (the others keep their shares among themselves),
-`stop` ends the mixture, `repeat` reads the part again (the ids of the second pass end in #2). The ledger notes how it
-came out.
+When a part has no more traces, `go_on` continues without it (the others keep their shares among themselves), `stop`
+ends the mixture, and `repeat` reads the part again (the ids of the second pass end in #2). The ledger notes the result.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class _Part:
         return (self.given + self.phase) / self.weight
 
     def next(self) -> Trace | None:
-        """The next trace, or None at the end; ids carry the number of the pass from the second on."""
+        """The next trace, or None at the end; from the second pass on, ids include its number."""
         trace = next(self.traces, None)
         if trace is None:
             return None
@@ -51,7 +50,7 @@ class _Part:
 
 
 def interleave(section: MixtureTraces, read: Callable[[int], Iterator[Trace]], ledger: Ledger) -> Iterator[Trace]:
-    """The traces of a mixture; `read(i)` gives those of part i from the start; no part is read further than is used."""
+    """The traces of a mixture; `read(i)` gives those of part i from the start. No part is read further than needed."""
     rng = random.Random(f"mixture {section.seed}")
     parts = [_Part(partial(read, number), part.weight, rng.random()) for number, part in enumerate(section.parts)]
     queue = [(part.due, number) for number, part in enumerate(parts)]
@@ -65,13 +64,13 @@ def interleave(section: MixtureTraces, read: Callable[[int], Iterator[Trace]], l
         if trace is None and section.when_exhausted == "repeat":
             trace = part.again()
             if trace is None:
-                raise UserError(f"data.traces.parts.{number}: it holds no traces, so it cannot be repeated")
+                raise UserError(f"data.traces.parts.{number}: it has no traces, so it cannot be repeated")
         if trace is None:
             ended.append(f"part {number} ended after {part.given:,}")
             if section.when_exhausted == "stop":
                 break
             continue
-        heapq.heappush(queue, (part.due, number))  # back into the queue under the time of its next trace
+        heapq.heappush(queue, (part.due, number))  # back into the queue at the time of its next trace
         taken += 1
         yield trace
     ledger.note(_outcome(section, parts, ended))
@@ -84,7 +83,7 @@ def _outcome(section: MixtureTraces, parts: list[_Part], ended: list[str]) -> st
         f"weight {part.weight / weights:.1%}" + (f", {part.passes} passes)" if part.passes > 1 else ")")
         for number, part in enumerate(parts)
     )
-    short = f"; asked for {section.size:,}" if section.size is not None and total < section.size else ""
+    short = f"; target {section.size:,}" if section.size is not None and total < section.size else ""
     return f"mixture: {shares}{short}" + (
         f"; {', '.join(ended)} (when_exhausted={section.when_exhausted})" if ended else ""
     )

@@ -1,4 +1,4 @@
-"""Rows to traces: `RowReader` finds each row's layout by its columns, or reads them all by the one that is named."""
+"""Rows to traces: `RowReader` detects each row's layout by its columns, or uses the named layout for all."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ BY_NAME = {layout.name: layout for layout in LAYOUTS}
 ID_COLUMNS = ("id", "uuid")
 OPTIONAL = {"id", "gold", "input"}
 EXACT_FLOATS = 2**53
-"""from here on floats have neighbours that are not told apart"""
+"""from here on, floats cannot represent every integer"""
 MOST_NEAR = 3
 MOST_REMEMBERED = 1000
 
 
 class RowReader:
-    """Reads the rows of one source; the ledger notes what was done to a row, and which of several layouts was taken."""
+    """Reads the rows of one source; the ledger notes changes to a row, and which of several layouts was used."""
 
     def __init__(self, section: FileTraces | JsonlTraces | HubTraces, ledger: Ledger, key: str) -> None:
         self.section, self.ledger, self.key = section, ledger, key
@@ -33,7 +33,7 @@ class RowReader:
         self._fitting: dict[tuple[str, ...], tuple[Layout, ...]] = {}
 
     def trace(self, where: str, row: Any) -> Trace:
-        """The trace of one row. ValueError says what is wrong with the row, Lost why a sound one gives none."""
+        """The trace of one row. ValueError says what is wrong with the row, Lost why a sound row gives no trace."""
         if isinstance(row, ValueError):
             raise row
         if not isinstance(row, Mapping):
@@ -62,7 +62,7 @@ class RowReader:
         return trace
 
     def _renamed(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The row with our names for the columns that the recipe names."""
+        """The row with the columns that the recipe names under our names."""
         theirs = self._columns
         if not theirs:
             return row
@@ -74,7 +74,7 @@ class RowReader:
         return {**others, **moved}
 
     def _layout(self, row: Mapping[str, Any]) -> Layout:
-        """The layout of a row; of several, the first all of whose columns hold something."""
+        """The layout of a row; of several, the first whose columns are all filled."""
         names = tuple(row)
         if names not in self._fitting:
             if len(self._fitting) >= MOST_REMEMBERED:
@@ -86,14 +86,14 @@ class RowReader:
         filled = [layout for layout in fitting if all(row[name] is not None for name in layout.needs)] or fitting
         self.ledger.note(
             f"{self.key}: rows that fit the layouts {', '.join(layout.name for layout in fitting)} are "
-            f"read as {filled[0].name}, the most particular whose columns are filled; "
-            f"{self.key}.format names another"
+            f"read as {filled[0].name}, the most specific one whose columns are filled; "
+            f"set {self.key}.format to use another"
         )
         return filled[0]
 
 
 def _allowed(section: FileTraces | JsonlTraces | HubTraces, key: str) -> tuple[Layout, ...]:
-    """The layouts that may be meant: the named one or all, as far as they use every column that the recipe renames."""
+    """The possible layouts: the named one or all, if they use every column that the recipe renames."""
     renamed = set(section.columns) - OPTIONAL
     candidates = LAYOUTS if section.format == "auto" else (BY_NAME[section.format],)
     allowed = tuple(layout for layout in candidates if renamed <= set(layout.needs))
@@ -109,7 +109,7 @@ def _allowed(section: FileTraces | JsonlTraces | HubTraces, key: str) -> tuple[L
 
 
 def _fitting(names: tuple[str, ...], allowed: tuple[Layout, ...]) -> tuple[Layout, ...]:
-    """The layouts whose columns are among the names; ValueError names the nearest where there is none."""
+    """The layouts whose columns are among the names; if there is none, ValueError names the nearest."""
     fitting = tuple(layout for layout in allowed if set(layout.needs) <= set(names))
     if fitting:
         return fitting
@@ -119,13 +119,11 @@ def _fitting(names: tuple[str, ...], allowed: tuple[Layout, ...]) -> tuple[Layou
         for candidate in near
     )
     shown = ", ".join(repr(str(name)[:40]) for name in names[:20]) or "none"
-    raise ValueError(
-        f"no layout has these columns: {shown}; nearest: {lacks}; data.traces.columns says which column is which"
-    )
+    raise ValueError(f"no layout has these columns: {shown}; nearest: {lacks}; map them with data.traces.columns")
 
 
 def _distance(layout: Layout, names: tuple[str, ...]) -> tuple[float, int]:
-    """How far a row with these columns is from a layout: the share of its columns that is missing, then how many."""
+    """How far a row with these columns is from a layout: the share of columns that are missing, then how many."""
     missing = len(set(layout.needs) - set(names))
     return missing / len(layout.needs), missing
 
@@ -133,7 +131,7 @@ def _distance(layout: Layout, names: tuple[str, ...]) -> tuple[float, int]:
 def _id_of(row: Mapping[str, Any], where: str) -> str:
     for name in ID_COLUMNS:
         value: Any = row.get(name)
-        if value is None or value == "" or value != value:  # NaN: a gap in whole numbers that were read as floats
+        if value is None or value == "" or value != value:  # NaN: a gap among whole numbers read as floats
             continue
         if isinstance(value, float | Decimal) and abs(float(value)) < EXACT_FLOATS and value == int(value):
             value = int(value)

@@ -1,7 +1,7 @@
-"""Rows of files and of the Hub, one at a time, each with the place it was read from.
+"""Rows of files and of the Hub, one at a time, each with its origin.
 
-A row that cannot be read is yielded as a ValueError, so that the caller can name and count it; what spoils a whole file
-(missing, no permission, truncated) is a UserError.
+An unreadable row is yielded as a ValueError, so that the caller can name and count it; a fault of a whole file
+(missing, no permission, truncated) raises UserError.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COMPRESSED = (".gz", ".zst", ".bz2")
 def file_rows(path: Path, key: str, limit: int = UNPACK_LIMIT) -> Rows:
     """(file:row, row) of a file, by its suffix (`READERS`; any other is read as JSON Lines), or of a folder of them.
 
-    Rows are counted from 1, in JSON Lines and CSV by line. UserError where the file cannot be read, or unpacks to more
+    Rows are counted from 1, in JSON Lines and CSV by line. UserError if the file cannot be read, or unpacks to more
     than `limit` times its size.
     """
     place = Path(find_path(str(path)))
@@ -40,9 +40,9 @@ def file_rows(path: Path, key: str, limit: int = UNPACK_LIMIT) -> Rows:
 
 
 def jsonl_rows(path: Path, key: str, limit: int = UNPACK_LIMIT) -> Rows:
-    """(file:line, row) of a JSON Lines file; a line that is not JSON comes as a ValueError in place of the row.
+    """(file:line, row) of a JSON Lines file; for a line that is not JSON, a ValueError in place of the row.
 
-    Only a newline ends a line, a byte order mark is no text, and packed files are unpacked. UserError as `file_rows`.
+    Only a newline ends a line, a byte order mark is skipped, and packed files are unpacked. UserError as `file_rows`.
     """
     if not path.is_file():
         raise UserError(f"{key}: no file at {path}")
@@ -57,7 +57,7 @@ def _one_file(file: Path, reader: Reader, key: str, limit: int) -> Rows:
 
 
 def kind_of(file: Path) -> str:
-    """The suffix that says how a file is laid out, in small letters: `.jsonl` for `a.jsonl.gz`."""
+    """The suffix that gives a file's format, in lower case: `.jsonl` for `a.jsonl.gz`."""
     name = file.name.lower()
     for suffix in COMPRESSED:
         name = name.removesuffix(suffix)
@@ -65,7 +65,7 @@ def kind_of(file: Path) -> str:
 
 
 def beside_data(folder: Path) -> list[str]:
-    """The names in a folder that `data_files` skips: folders, and files without the suffix of a data file."""
+    """The names in a folder that `data_files` skips: folders, and files without a data file's suffix."""
     return sorted(
         entry.name
         for entry in folder.iterdir()
@@ -74,9 +74,9 @@ def beside_data(folder: Path) -> list[str]:
 
 
 def data_files(folder: Path, key: str) -> list[Path]:
-    """The data files directly inside a folder, in the order of their names; UserError for none, or for two kinds.
+    """The data files directly inside a folder, sorted by name; UserError for none, or for two kinds.
 
-    The two JSON files that `datasets` writes beside its Arrow files do not count.
+    The two JSON files that `datasets` writes next to its Arrow files do not count.
     """
     files = sorted(
         file for file in folder.iterdir() if file.is_file() and kind_of(file) in READERS and file.name not in NO_DATA
@@ -84,7 +84,7 @@ def data_files(folder: Path, key: str) -> list[Path]:
     kinds = sorted({kind_of(file) for file in files})
     if len(kinds) > 1:
         raise UserError(
-            f"{key}: {folder} holds files of several kinds ({', '.join(kinds)}), which may be the same "
+            f"{key}: {folder} has files of several kinds ({', '.join(kinds)}), which may be the same "
             "rows twice; name one file, or a folder with one kind"
         )
     if not files:
@@ -97,7 +97,7 @@ def data_files(folder: Path, key: str) -> list[Path]:
 
 
 def open_bytes(path: Path, meter: Meter) -> BinaryIO:
-    """The bytes of a file, unpacked where its name ends in .gz, .zst or .bz2; counted as they are read."""
+    """The bytes of a file, unpacked if its name ends in .gz, .zst or .bz2; counted as they are read."""
     if path.suffix.lower() not in COMPRESSED:
         return metered(path.open("rb"), meter)
     import pyarrow
@@ -121,7 +121,7 @@ def _read_jsonl(path: Path, meter: Meter) -> Rows:
 
 
 def _parsed(text: bytes) -> Any:
-    """The value of JSON text, or the ValueError that says why it has none."""
+    """The value of JSON text, or the ValueError that says why it cannot be read."""
     try:
         return json.loads(text)
     except RecursionError:
@@ -131,7 +131,7 @@ def _parsed(text: bytes) -> Any:
 
 
 def _read_json(path: Path, meter: Meter) -> Rows:
-    """The elements of a JSON list, which is read whole; a file that begins otherwise is JSON Lines by another name."""
+    """The elements of a JSON list, which is read whole; a file that begins differently is read as JSON Lines."""
     with open_bytes(path, meter) as file:
         is_list = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
     meter = Meter(path, meter.key, meter.limit)
@@ -140,7 +140,7 @@ def _read_json(path: Path, meter: Meter) -> Rows:
         return
     with open_bytes(path, meter) as file:
         content = file.read()
-        meter.foresee(len(content) + ROW_BYTES * content.count(b","))  # before millions of elements are made of it
+        meter.foresee(len(content) + ROW_BYTES * content.count(b","))  # before it is parsed into millions of elements
         rows = _parsed(content)
     if isinstance(rows, ValueError):
         raise UserError(f"{meter.key}: {path} begins like a JSON list, but is {rows}")
@@ -148,7 +148,7 @@ def _read_json(path: Path, meter: Meter) -> Rows:
 
 
 def _read_csv(path: Path, meter: Meter) -> Rows:
-    """The rows below the header; a cell that is not UTF-8, or a row with cells to spare, is a fault of that row."""
+    """The rows below the header; a cell that is not UTF-8, or a row with too many cells, is a fault of that row."""
     csv.field_size_limit(LONGEST_CELL)
     delimiter = "\t" if kind_of(path) == ".tsv" else ","
     packed = open_bytes(path, meter)
@@ -169,7 +169,7 @@ def _checked_cells(row: Any) -> Any:
     if isinstance(row, ValueError):
         return row
     if None in row:
-        return ValueError(f"there are more cells than the header has columns; the first to spare is {row[None][0]!r}")
+        return ValueError(f"there are more cells than the header has columns; the first extra one is {row[None][0]!r}")
     for name, cell in row.items():
         try:
             (cell or "").encode()
@@ -192,9 +192,9 @@ NO_DATA = ("dataset_info.json", "state.json")
 
 
 def hub_rows(hub: str, config: str | None, split: str, key: str, **how: Any) -> Rows:
-    """(data set:row, row) of a data set of the Hub, rows counted from 0. `how` goes to `datasets.load_dataset`.
+    """(data set:row, row) of a data set of the Hub, rows counted from 0. `how` is passed to `datasets.load_dataset`.
 
-    UserError with the Hub's own message where it cannot be loaded.
+    UserError with the Hub's own message if it cannot be loaded.
     """
     from datasets import load_dataset
 
@@ -202,7 +202,7 @@ def hub_rows(hub: str, config: str | None, split: str, key: str, **how: Any) -> 
     try:
         for number, row in enumerate(load_dataset(hub, config, split=split, **how)):
             yield f"{hub}[{split}]:{number}", row
-    except Exception as fault:  # the library has a dozen types for "not there", "not allowed" and "no network"
+    except Exception as fault:  # the library has a dozen exceptions for "missing", "not allowed" and "no network"
         after = f" after row {number}" if number else ""
         raise UserError(
             f"{key}: the data set {hub} (split {split}) cannot be loaded{after}: {_one_line(fault)[:300]}\n"

@@ -1,8 +1,8 @@
-"""Whether a batch of an Arrow file can be read at all: its offsets and indices lie inside its buffers.
+"""Whether a batch of an Arrow file can be read at all: its offsets and indices must be inside its buffers.
 
-pyarrow takes them from the file as they are, and follows them when values are read: a damaged file would give texts of
-its neighbours, a SystemError, or the end of the process. Text that is not UTF-8 is the fault of one row (the reader of
-values finds it), so it is left out of account here.
+pyarrow takes them from the file unchecked, and follows them when values are read: a damaged file would give text from
+neighbouring values, a SystemError, or a crash of the process. Text that is not UTF-8 is a fault of one row, found when
+values are read, and is ignored here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def check_batch(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
-    """The batch; pyarrow.ArrowInvalid where it points outside its buffers."""
+    """The batch; pyarrow.ArrowInvalid if it points outside its buffers."""
     import pyarrow
 
     for column in batch.columns:
@@ -24,12 +24,12 @@ def check_batch(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
             plain = as_bytes(column.type)
             if plain == column.type:
                 raise
-            column.view(plain).validate(full=True)  # all that was checked before, but for what the bytes say
+            column.view(plain).validate(full=True)  # checks everything but the encoding of the bytes
     return batch
 
 
 def as_bytes(kind: Any) -> Any:
-    """A type of Arrow with binary in place of text, at every depth; the layout of its buffers is the same."""
+    """An Arrow type with binary in place of text, at every depth; the layout of its buffers is the same."""
     import pyarrow as pa
 
     for is_text, binary in (

@@ -29,8 +29,8 @@ LONGEST_FAULT = 400
 def read_source(section: TracesSection, on_error: OnError, ledger: Ledger, key: str = "data.traces") -> Iterator[Trace]:
     """Every trace of a source, in its order, one at a time; `ledger.read` grows by one for each row.
 
-    A broken row is counted as lost (`skip`), or ends the stream with a UserError that holds the first five faults and
-    how many there are, among the 100,000 rows after the first (`stop`).
+    A broken row is counted as lost (`skip`), or ends the stream with a UserError that lists the first five faults and
+    counts those in the 100,000 rows after the first (`stop`).
     """
     if isinstance(section, NanoTraces):
         yield from _nano(section, ledger)
@@ -38,8 +38,8 @@ def read_source(section: TracesSection, on_error: OnError, ledger: Ledger, key: 
         yield from _ways(section, ledger)
     elif isinstance(section, GenerateTraces):
         raise UserError(
-            f"{key}.source=generate: the model has to write these traces first; a run does it by itself, "
-            "elsewhere call python -m eval.generate recipe=… out=FILE and read that file (source=file)"
+            f"{key}.source=generate: the model has to write these traces first; a run does so itself, "
+            "otherwise call python -m eval.generate recipe=… out=FILE and read that file (source=file)"
         )
     elif isinstance(section, MixtureTraces):
 
@@ -68,7 +68,7 @@ def _ways(section: WaysTraces, ledger: Ledger) -> Iterator[Trace]:
 
 
 def rows_of(section: FileTraces | JsonlTraces | HubTraces, key: str) -> Rows:
-    """The rows of a source that is made of rows; UserError where it cannot be opened."""
+    """The rows of a source that consists of rows; UserError if it cannot be opened."""
     if isinstance(section, HubTraces):
         how = {"streaming": True} if section.access == "stream" else {}
         return hub_rows(section.id, section.config, section.split, f"{key}.id", **how)
@@ -77,8 +77,8 @@ def rows_of(section: FileTraces | JsonlTraces | HubTraces, key: str) -> Rows:
         return jsonl_rows(path, f"{key}.path", section.unpack_limit)
     if path.is_file() and kind_of(path) not in READERS:
         raise UserError(
-            f"{key}.path={section.path}: the suffix {kind_of(path) or '(none)'} says nothing of its "
-            f"format; known: {', '.join(READERS)}, also packed ({', '.join(COMPRESSED)}); "
+            f"{key}.path={section.path}: unknown suffix {kind_of(path) or '(none)'}; "
+            f"known: {', '.join(READERS)}, also packed ({', '.join(COMPRESSED)}); "
             "source=jsonl reads JSON Lines of any name"
         )
     return file_rows(path, f"{key}.path", section.unpack_limit)
@@ -113,13 +113,13 @@ def _from_rows(
             yield trace
     if not read:
         raise UserError(
-            f"{key}: it holds no traces; every row must hold {{question, thinking, answer}}, "
+            f"{key}: it contains no traces; every row must have {{question, thinking, answer}}, "
             "{messages} or another layout of docs/trace_formats.md"
         )
 
 
 def _all_faults(first: str, reader: RowReader, rows: Rows) -> UserError:
-    """The mistake that ends the stream: the first five faults and how many more there are."""
+    """The error that ends the stream: the first five faults and how many more there are."""
     faults, more, looked_at = [first], 0, 0
     for where, row in islice(rows, LOOKED_AT):
         looked_at += 1
@@ -133,7 +133,7 @@ def _all_faults(first: str, reader: RowReader, rows: Rows) -> UserError:
             else:
                 more += 1
     among = f" among the next {LOOKED_AT:,} rows" if looked_at == LOOKED_AT else ""
-    skipping = ", or leave such rows out, counted, with data.on_error=skip" if reader.key.startswith("data.") else ""
+    skipping = ", or skip and count such rows with data.on_error=skip" if reader.key.startswith("data.") else ""
     return UserError("\n".join([*faults, *([f"… and {more} more{among}"] if more else []), f"fix the rows{skipping}"]))
 
 

@@ -1,19 +1,19 @@
-"""A text in which tags mark the thought, taken apart: `split_thought`.
+"""Splitting a text in which tags mark the thought: `split_thought`.
 
-The rule. A text holds at most one thought, and it begins with it:
+The rule. A text has at most one thought, and begins with it:
 
     <think>thought</think>answer    both tags
-    thought</think>answer           the opening tag stood in the prompt
+    thought</think>answer           the opening tag was in the prompt
     <think>thought                  never closed: `unclosed`, there is no answer
     answer                          no tag: `absent`, there is no thought
 
-Any other order (a second thought, text before the tag, two closing tags) is a ValueError that tells the order, for
-any reading of it would be a guess. The tags are one pair of PAIRS, that of the first tag in the text; others are text.
+Any other order (a second thought, text before the tag, two closing tags) is a ValueError that shows the order, since
+any interpretation would be a guess. The tags are one pair of PAIRS, that of the first tag in the text; others are text.
 
-Tags inside Markdown code (a fenced block, or between backticks on one line) are text too: somebody writes about them.
-But a closing tag in a fenced block that opens no thought before it is the border: the thought left its fence open.
-White space around the tags goes, as far as it belongs to them: before the opening tag all, inside the tags the line
-breaks of the pair's usual spelling (one; two for OpenThoughts) and no more, before the answer all.
+Tags inside Markdown code (a fenced block, or between backticks on one line) are text too: the text is about them. But
+if a fenced block has a closing tag with no opening tag before it in the block, that is the border: the thought left
+its fence open. White space that belongs to the tags is removed: all of it before the opening tag and before the
+answer; inside the tags only the line breaks of the pair's usual spelling (one; two for OpenThoughts).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Pair:
-    """An opening and a closing tag, and how many line breaks on the thought's side belong to each."""
+    """An opening and a closing tag, and the number of line breaks on the thought's side that belong to each."""
 
     open: str
     close: str
@@ -37,7 +37,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Thought:
-    """A text taken apart. `state` is that of `Trace.thought`; only a whole thought has an answer after it."""
+    """A split text. `state` is that of `Trace.thought`; only a whole thought has an answer after it."""
 
     thinking: str
     answer: str
@@ -60,7 +60,7 @@ MOST_SHOWN = 6
 
 @dataclass(frozen=True)
 class Code:
-    """Where Markdown code stands in a text: characters `start` to `end`, a fenced block or a span on one line."""
+    """The position of Markdown code in a text: characters `start` to `end`, a fenced block or a span on one line."""
 
     start: int
     end: int
@@ -68,7 +68,7 @@ class Code:
 
 
 def split_thought(text: str) -> Thought:
-    """Thought and answer of a text, by the rule above; ValueError where the order of the tags is none of the four."""
+    """Thought and answer of a text, by the rule above; ValueError if the order of the tags is none of the four."""
     stream = _tags(text)
     first = next(stream, None)
     if first is None:
@@ -83,14 +83,14 @@ def split_thought(text: str) -> Thought:
         return Thought(_trimmed(text[start:], pair.breaks), "", "unclosed")
     if order not in ([pair.close], [pair.open, pair.close]):
         raise ValueError(
-            f"its tags give no single thought: {' '.join(order[:MOST_SHOWN])}{' …' if len(order) > MOST_SHOWN else ''}"
+            f"its tags do not mark one thought: {' '.join(order[:MOST_SHOWN])}{' …' if len(order) > MOST_SHOWN else ''}"
         )
     close = tags[-1]
     return Thought(_trimmed(text[start : close.start()], pair.breaks), _answer(text[close.end() :]), "whole")
 
 
 def unwrap(thinking: str) -> str:
-    """A thought that stands by itself, without the tags round it: an opening one at its start, a closing at its end."""
+    """A separate thought without its tags: an opening one at its start, a closing one at its end."""
     for pair in PAIRS:
         bare = thinking.strip()
         if bare.startswith(pair.open) or bare.endswith(pair.close):
@@ -99,9 +99,9 @@ def unwrap(thinking: str) -> str:
 
 
 def join_thought(thinking: str | None, text: str) -> Thought:
-    """Thought and answer where the row has a place for the thought beside the text, which may be unused (None, blank).
+    """Thought and answer of a row with a separate column or key for the thought, which may be unused (None, blank).
 
-    ValueError where both hold a thought and they are not the same.
+    ValueError if both contain a thought and the two differ.
     """
     inside = split_thought(text)
     if thinking is None:
@@ -110,15 +110,15 @@ def join_thought(thinking: str | None, text: str) -> Thought:
     if inside.state == "absent":
         return Thought(beside, text, "whole")
     if beside.strip() and beside.strip() != inside.thinking.strip():
-        raise ValueError("it holds two thoughts, one beside the answer and one in tags inside it")
+        raise ValueError("it has two thoughts, a separate one and one in tags inside the answer")
     return inside
 
 
 def _tags(text: str) -> Iterator[re.Match[str]]:
-    """The tags that are not text inside code, in their order."""
+    """The tags that are not inside code, in order."""
     code = _code(text)
     starts = [block.start for block in code]
-    opened: dict[str, Code | None] = {}  # the block in which the tag that opens for a closing tag was met last
+    opened: dict[str, Code | None] = {}  # closing tag -> the block in which its opening tag was seen last
     for tag in TAG.finditer(text):
         at, name = bisect_right(starts, tag.start()) - 1, tag.group()
         block = code[at] if at >= 0 and tag.start() < code[at].end else None
@@ -134,7 +134,7 @@ def _code(text: str) -> list[Code]:
         return []
     code: list[Code] = []
     lines: list[tuple[int, str]] = []
-    fence: tuple[str, int, int] | None = None  # its three characters, its offset, how many lines stood before it
+    fence: tuple[str, int, int] | None = None  # its three characters, its offset, the number of lines before it
     at = 0
     for line in text.splitlines(keepends=True):
         mark, rest = line.lstrip(" ")[:3], line.lstrip(" ")[3:]
@@ -169,7 +169,7 @@ def _trimmed(thinking: str, breaks: int) -> str:
 
 
 def _answer(text: str) -> str:
-    """The text after a thought, out of OpenThoughts' solution tags where it is in them."""
+    """The text after a thought, without OpenThoughts' solution tags if it has them."""
     answer = text.lstrip()
     if answer.startswith(SOLUTION[0]):
         answer = answer.removeprefix(SOLUTION[0]).strip().removesuffix(SOLUTION[1]).strip()

@@ -1,7 +1,7 @@
-"""How much a file may unpack to: a small one that unpacks without end is refused, and a long one shows how far it is.
+"""Limits on what a file may unpack to: small files that unpack without end are refused, long ones show progress.
 
-What a file costs follows its size on the disk: at most `limit` times that is read of it, in any format that packs
-(gzip, zstd, bzip2, Parquet, Arrow). Text packs three to thirty times; gzip can pack 1,000 times, the others far more.
+The cost of a file is bounded by its size on disk: at most `limit` times that is read, in any compressed format (gzip,
+zstd, bzip2, Parquet, Arrow). Text packs three to thirty times; gzip can pack 1,000 times, the others far more.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from recipes.errors import UserError
 from recipes.unpack_limit import UNPACK_LIMIT
 
 SPARED_BYTES = 16 * 2**20
-"""so much may come of any file: a few rows that are all alike pack as well as a file that is meant to do harm"""
+"""any file may unpack to this much: a few equal rows pack as well as a malicious file"""
 ROW_BYTES = 64
-"""what a row counts beside its bytes: millions of empty ones cost time and memory too"""
+"""cost of a row in addition to its bytes: millions of empty ones take time and memory too"""
 PACKED = (".gz", ".zst", ".bz2", ".parquet", ".arrow", ".feather")
 NEWS_SECONDS = 15.0
 BUFFER_BYTES = 2**20
 
 
 class Meter:
-    """Counts what comes of one file. UserError where that is more than its limit; every 15 seconds a line on standard
-    error says how much it is. `key`: what the user wrote the file under; `limit`: times the file's size (a file that
-    is not packed has none)."""
+    """Counts the bytes unpacked from one file. UserError if they exceed its limit; every 15 seconds a line on standard
+    error shows their number. `key`: the key under which the user named the file; `limit`: a multiple of the file's size
+    (a file that is not packed has no limit)."""
 
     def __init__(self, path: Path, key: str, limit: int = UNPACK_LIMIT) -> None:
         self.path, self.key, self.limit = path, key, limit
@@ -38,7 +38,7 @@ class Meter:
         self.unpacked_bytes, self._said = 0, time.monotonic()
 
     def add(self, count: int) -> None:
-        """So many bytes more have come of the file."""
+        """Counts bytes that were unpacked."""
         self.unpacked_bytes += count
         self.foresee(self.unpacked_bytes)
         if time.monotonic() - self._said > NEWS_SECONDS:
@@ -47,17 +47,17 @@ class Meter:
                 print(f"reading {self.path}: {_size(self.unpacked_bytes)} so far", file=sys.stderr, flush=True)
 
     def add_row(self) -> None:
-        """One more row has come of the file, of bytes that are counted already."""
+        """Counts a row whose bytes are counted already."""
         self.add(ROW_BYTES)
 
     def foresee(self, count: int) -> None:
-        """UserError where the file will come to more than its limit; `count`: the least that it will come to."""
+        """UserError if the file will exceed its limit; `count`: the least that it will unpack to."""
         if count <= self.most_bytes:
             return
         raise UserError(
             f"{self.key}: {self.path} unpacks to {_size(count)} or more from {_size(self.file_bytes)}, and a file may "
             f"unpack to {_size(self.most_bytes)} ({self.limit} times its size, or {_size(SPARED_BYTES)}); "
-            f"if that is meant, {self._remedy()}"
+            f"if that is intended, {self._remedy()}"
         )
 
     def _remedy(self) -> str:
@@ -67,7 +67,7 @@ class Meter:
 
 
 class MeteredFile(io.RawIOBase):
-    """The bytes of a file or an unpacking stream, as a meter counts them."""
+    """The bytes of a file or an unpacking stream, counted by a meter."""
 
     def __init__(self, inside: BinaryIO, meter: Meter) -> None:
         self._inside, self._meter = inside, meter
@@ -88,7 +88,7 @@ class MeteredFile(io.RawIOBase):
 
 
 def metered(inside: BinaryIO, meter: Meter) -> BinaryIO:
-    """`inside` for reading in any portions, counted."""
+    """A counted, buffered reader of `inside`."""
     return io.BufferedReader(MeteredFile(inside, meter), BUFFER_BYTES)
 
 

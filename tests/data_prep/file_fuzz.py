@@ -132,7 +132,7 @@ def child(kind: str, count: int, seed: int, folder: Path) -> None:
             list(read_source(FileTraces(source="file", path=path), "skip", Ledger(), "data.traces"))
             counts["read"] += 1
         except UserError as refused:
-            counts["refused" if str(path) in str(refused) or "holds no traces" in str(refused) else "not named"] += 1
+            counts["refused" if str(path) in str(refused) or "contains no traces" in str(refused) else "not named"] += 1
         except BaseException as fault:
             kept = path.rename(folder / f"fault-{number}{kind}")
             lines = traceback.format_exception(fault)[-3:]

@@ -57,7 +57,7 @@ def test_several_tensors_of_a_kind_are_counted(folder: Path) -> None:
 def test_a_number_of_layers_in_quotes_is_text(folder: Path) -> None:
     write_config(folder, num_hidden_layers="6")
     (line,) = told(folder)
-    assert "num_hidden_layers='6' is no whole number; write 6, without quotes" in line
+    assert "num_hidden_layers='6': must be a whole number; write 6, unquoted" in line
 
 
 @pytest.mark.parametrize(
@@ -98,11 +98,11 @@ def with_adapter(t: Weights) -> Weights:
     ("change", "words"),
     [
         (prefixed("module."), "save the model without the prefix 'module.'"),
-        (prefixed("base_model.model."), "an adapter of PEFT that was not merged"),
+        (prefixed("base_model.model."), "an unmerged PEFT adapter"),
         (prefixed("language_"), "the first layer tensor found is language_model.layers.0"),
         (narrowed, r"layers differ in width (mlp.up_proj.weight: [16, 16], [24, 16])"),
-        (factored, "factors stand in place of whole matrices"),
-        (with_adapter, "an adapter that was not merged lies in the weights"),
+        (factored, "the weights hold factors in place of whole matrices"),
+        (with_adapter, "the weights hold an unmerged adapter"),
         (lambda t: {**t, UP: t[UP].to(torch.int8)}, "1 tensors are stored in I8"),
     ],
 )
@@ -116,4 +116,4 @@ def test_weights_of_another_form_are_called_what_they_are(
 
 def test_an_adapter_beside_full_weights_is_refused(folder: Path) -> None:
     (folder / "adapter_config.json").write_text("{}")
-    assert "lies beside full weights" in told(folder)[0]
+    assert "next to full weights" in told(folder)[0]

@@ -63,7 +63,7 @@ def test_an_eighth_of_all_chains_is_held_out() -> None:
 @pytest.mark.parametrize(("family", "size"), [("knowledge", 64), ("shallow", 154)])
 def test_closed_sets(family: str, size: int) -> None:
     assert len({p.question for p in nano_problems(family, size, seed=0)}) == size
-    with pytest.raises(ValueError, match=f"the {family} family has {size} problems, {size + 1} were asked for"):
+    with pytest.raises(ValueError, match=f"the {family} family has only {size} problems, {size + 1} were requested"):
         nano_problems(family, size + 1, seed=0)
 
 

@@ -54,7 +54,7 @@ def test_a_token_without_a_row_is_named(tmp_path: Path) -> None:
     saved(tmp_path)
     rows = build("llama").config.vocab_size
     tokenizer.add_tokens([f"<{i}>" for i in range(rows)])
-    with pytest.raises(UserError, match=rf"has {rows} rows, but \d+ tokens of the tokenizer lie beyond"):
+    with pytest.raises(UserError, match=rf"has {rows} rows, but \d+ tokens of the tokenizer are beyond them"):
         check_model(str(tmp_path), tokenizer)
 
 

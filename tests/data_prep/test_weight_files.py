@@ -62,7 +62,7 @@ def test_single_file_beside_an_index(tmp_path: Path) -> None:
 
 def test_shards_without_an_index(tmp_path: Path) -> None:
     (sharded(tmp_path) / INDEX).unlink()
-    with pytest.raises(UserError, match="model-00001-of-.* is listed in no model.safetensors.index.json"):
+    with pytest.raises(UserError, match="model-00001-of-.* is not listed in any model.safetensors.index.json"):
         read_tensors(tmp_path)
 
 
@@ -74,7 +74,7 @@ def test_missing_shard(tmp_path: Path) -> None:
 
 def test_index_that_lists_a_tensor_of_no_shard(tmp_path: Path) -> None:
     edit_index(sharded(tmp_path), lambda files: files.update({"model.layers.7.ghost": min(files.values())}))
-    with pytest.raises(UserError, match="model.layers.7.ghost is in no shard"):
+    with pytest.raises(UserError, match="model.layers.7.ghost is not in any shard"):
         read_tensors(tmp_path)
 
 
@@ -120,8 +120,8 @@ def test_json_file_that_holds_no_object(text: str | None, message: str, tmp_path
     [
         ("adapter_model.safetensors", "only an adapter"),
         ("consolidated.safetensors", "rename it to model.safetensors"),
-        ("model.Q4_K_M.gguf", "a file of llama.cpp"),
-        ("zero_to_fp32.py", "a checkpoint of DeepSpeed"),
+        ("model.Q4_K_M.gguf", "a llama.cpp file"),
+        ("zero_to_fp32.py", "a sharded DeepSpeed checkpoint"),
         ("pytorch_model.bin", "pickled weights are not read"),
         ("notes.txt", "there are no weights"),
     ],
@@ -134,5 +134,5 @@ def test_a_folder_without_weights_is_called_what_it_is(file: str, words: str, tm
 
 def test_an_adapter_is_not_a_model_without_its_config(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text("{}")
-    with pytest.raises(UserError, match="only an adapter lies there, no model; .*python -m eval model="):
+    with pytest.raises(UserError, match="has only an adapter, not a model; .*python -m eval model="):
         read_config(tmp_path)

@@ -122,12 +122,12 @@ def test_mistakes_are_named(tmp_path: Path, changes: list[str], said: str) -> No
 
 def test_problems_without_answers_are_refused(tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_text('{"problem": "start 1 #1 +1 ?"}\n', encoding="utf-8")
-    with pytest.raises(UserError, match="every problem needs its gold answer"):
+    with pytest.raises(UserError, match="every problem needs a gold answer"):
         main(command(tmp_path / "out.jsonl", f"problems={tmp_path / 'p.jsonl'}"))
 
 
 def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "out.jsonl").write_text("mine", encoding="utf-8")
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="exists already"):
         main(command(tmp_path / "out.jsonl"))
     assert (tmp_path / "out.jsonl").read_text(encoding="utf-8") == "mine"

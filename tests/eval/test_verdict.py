@@ -225,7 +225,9 @@ def test_the_keys_of_the_earlier_rule_name_the_new_ones(key):
 
 
 def test_resamples_is_refused_with_the_reason():
-    with pytest.raises(UserError, match=r"resamples=500: no longer a key: no interval is made by resampling"):
+    with pytest.raises(
+        UserError, match=r"resamples=500: no longer a key: intervals are no longer computed by resampling"
+    ):
         main(["a.jsonl", "resamples=500"])
 
 

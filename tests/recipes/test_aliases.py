@@ -69,18 +69,18 @@ def test_what_a_layer_says_stands_above_another_name_in_a_layer_below(small: Pat
     [
         (
             ["adapter.alpha=8", "adapter.lora_alpha=16"],
-            "adapter.lora_alpha=16 and adapter.alpha=8: two names of one key (adapter.alpha) with unlike values; "
+            "adapter.lora_alpha=16 and adapter.alpha=8: two names of one key (adapter.alpha) with different values; "
             "write one",
         ),
         (
             ["adapter.use_rslora=true", "adapter.rank_stabilized=false"],
             "adapter.rank_stabilized=false and adapter.use_rslora=true: two names of one key (adapter.rank_stabilised) "
-            "with unlike values; write one",
+            "with different values; write one",
         ),
         (
             ["adapter.method=lora", "adapter.use_dora=true"],
             "adapter.use_dora=true (method=dora) and adapter.method=lora: two names of one key (adapter.method) with "
-            "unlike values; write one",
+            "different values; write one",
         ),
         (["adapter.use_dora=1"], "adapter.use_dora=1: must be true or false"),
         (["adapter.lora_alpha=0"], "adapter.alpha=0: must be more than 0"),
@@ -117,7 +117,8 @@ def test_names_in_elements_of_a_list_are_read_too() -> None:
     assert in_own_names({"elements": {"1": {"other": 3}}}, below, Several, faults) == {"elements": {"1": {"own": 3}}}
     in_own_names({"elements": {"0": {"other": 3, "own": 4}}}, below, Several, faults)
     assert faults == [
-        "elements.0.other=3 and elements.0.own=4: two names of one key (elements.0.own) with unlike values; write one"
+        "elements.0.other=3 and elements.0.own=4: two names of one key (elements.0.own) with different values; "
+        "write one"
     ]
 
 

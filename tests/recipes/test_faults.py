@@ -56,7 +56,7 @@ REFUSED = {
     "adapter.dropout=1": "adapter.dropout=1: must be less than 1",
     "adapter.dropout=a": "adapter.dropout=a: must be a number",
     "adapter.bias=none":
-        "adapter.bias=none: not offered: biases stay frozen under an adapter (PEFT's bias=none); remove it",
+        "adapter.bias=none: not supported: biases stay frozen under an adapter (PEFT's bias=none); remove it",
     "adapter.targets=3": "adapter.targets=3: must be text (put a number in quotes), or a list, such as [1, 2]",
     "model.trust_remote_code=maybe": "model.trust_remote_code=maybe: must be true or false",
     "wandb.project=3": "wandb.project=3: must be text (put a number in quotes)",
@@ -77,14 +77,14 @@ REFUSED = {
         "sweep.suites.0.method=likelihood: not a key of the chosen variant; it belongs to "
         "sweep.suites.N.source=jsonl or hub or named",
     "sweep.samples=2": "sweep: samples=2 with temperature=0 would repeat one thought; set a temperature or samples=1",
-    "sweep.suites.5.size=1": "sweep.suites.5: the list has 2 elements, write 0 to 1",
+    "sweep.suites.5.size=1": "sweep.suites.5: the list has 2 elements, write an index from 0 to 1",
     "sweep.suites.0.family=chian":
         "sweep.suites.0.family=chian: allowed: knowledge, shallow, chain, ways; did you mean chain?",
     "data.traces.shares.foo=1": "data.traces.shares.foo: unknown key; allowed: knowledge, shallow, chain",
     "zero.offload_parameters=cpu": "zero: offload_parameters=cpu needs stage=3, got stage=2",
-    "model.pruned=x": "give either model.pruned (a ready model) or a prune section (cut one), got both; "
+    "model.pruned=x": "give either model.pruned (a ready model) or a prune section (make one), got both; "
                       "write prune=null to use model.pruned",
-    "prune=null": "give either model.pruned (a ready model) or a prune section (cut one), got neither",
+    "prune=null": "give either model.pruned (a ready model) or a prune section (make one), got neither",
     "trainer.output_dir=x": "trainer.output_dir=x: chainmend sets this field; use run.dir",
     "trainer.lora_r=8": "trainer.lora_r=8: not a field of TRL's SFTConfig; did you mean adapter.r?",
     "--seed=1": "--seed=1: flags are not known; write recipe=FILE and key=value, without dashes",

@@ -31,9 +31,9 @@ def test_a_fifth_of_the_tokens_count_where_no_share_is_given() -> None:
         ({"share": 0.5}, "share=0.5 belongs to tokens=entropy, got tokens=all"),
         (
             {"teacher": {"logits": "d"}, "divergence": "jsd"},
-            "divergence=jsd: stored logits hold the teacher's likeliest",
+            "divergence=jsd: stored logits hold only the teacher's likeliest",
         ),
-        ({"teacher": {"logits": "d", "zero": True}}, "logits=d loads no teacher, so zero=true says nothing"),
+        ({"teacher": {"logits": "d", "zero": True}}, "logits=d loads no teacher, so zero=true has no effect"),
         ({"teacher": {"offload": "cpu", "weights": "8bit"}}, "weights=8bit and offload=cpu do not go together"),
         ({"temperature": 0}, "greater than 0"),
         ({"teacher": "pruned"}, "valid dictionary"),

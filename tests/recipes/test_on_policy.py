@@ -22,7 +22,7 @@ def test_without_steps_it_is_as_long_as_it_gets_from_the_beginning() -> None:
 
 
 def test_a_horizon_that_shrinks_is_refused() -> None:
-    with pytest.raises(ValidationError, match="end=50 lies below start=100; a horizon grows"):
+    with pytest.raises(ValidationError, match="end=50 is below start=100; the horizon must not shrink"):
         HorizonSection(start=100, end=50, steps=10)
 
 

@@ -27,7 +27,7 @@ def test_a_selection_is_said_in_one_way(fields: dict[str, Any]) -> None:
         ({"share": 0.5, "low": 1.0}, "and neither low nor high"),
         ({"keep": "band", "low": 1.0}, "keep=band takes low and high"),
         ({"keep": "band", "low": 1.0, "high": 2.0, "count": 3}, "and neither share nor count"),
-        ({"keep": "band", "low": 2.0, "high": 1.0}, "low=2.0 lies above high=1.0"),
+        ({"keep": "band", "low": 2.0, "high": 1.0}, "low=2.0 must not be above high=1.0"),
     ],
     ids=str,
 )

@@ -13,7 +13,7 @@ Refusal = Callable[..., str]
 CHOICES = "{source: named, name: mmlu, method: likelihood}"
 PLAIN = "{source: nano, name: chain, family: chain, size: 4}"
 CANNOT_DECIDE = (
-    "sweep: suite mmlu is asked by likelihood and has no budgets, so it cannot decide the verdict; "
+    "sweep: suite mmlu is scored by likelihood and has no budgets, so it cannot decide the verdict; "
     "name another as verdict.suite, or put another last"
 )
 
@@ -39,7 +39,7 @@ def test_suites_that_would_share_a_folder_are_refused(refusal: Refusal, argument
         ([f"sweep.suites=[{CHOICES}, {PLAIN}]", "sweep.verdict.suite=mmlu"], CANNOT_DECIDE),
         (
             [f"sweep.suites=[{CHOICES}, {PLAIN}]", "sweep.engine={name: server, url: x, model: m}"],
-            "sweep: engine.name=server gives no likelihoods, and suite mmlu is asked by them; "
+            "sweep: engine.name=server gives no likelihoods, and suite mmlu is scored by them; "
             "use engine.name=hf or method=generate",
         ),
         (

@@ -26,7 +26,7 @@ def test_a_mixture_is_typed_in_one_argument(load_small: Callable[..., Recipe]) -
     [
         (MIXTURE.replace("weight: 2", "weight: 0"), "data.traces.parts.0.weight=0: must be more than 0"),
         (MIXTURE.replace("source: nano", "source: mixture"), "allowed: nano, ways, jsonl, file, hub"),
-        (MIXTURE.replace("size: 9", "size: null, when_exhausted: repeat"), "repeat never ends by itself; give a size"),
+        (MIXTURE.replace("size: 9", "size: null, when_exhausted: repeat"), "repeat never ends by itself; set size"),
         ("data.traces={source: fle, path: a}", "did you mean file?"),
         ("data.traces={source: file, path: a, format: s1k11}", "did you mean s1k_1_1?"),
         ("data.filters.max_foreign_letters=2", "must be at most 1"),

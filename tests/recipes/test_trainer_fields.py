@@ -121,7 +121,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("pad_to_multiple_of", 0, "must be at least 1"),
     ("loss_type", "none", "allowed: nll, dft"),
     ("log_level", "loud", "allowed: detail, debug, info, warning, error, critical, passive"),
-    ("max_steps", 0, "there would be no step; write the number of steps, or -1 for num_train_epochs"),
+    ("max_steps", 0, "the run would have no steps; write the number of steps, or -1 for num_train_epochs"),
     (
         "lr_scheduler_type",
         "reduce_lr_on_plateau",

@@ -43,7 +43,7 @@ def flip_a_byte(file: Path) -> None:
     ("harm", "fault"),
     [
         (lambda folder: flip_a_byte(folder / "rows"), "rows has other bytes"),
-        (lambda folder: (folder / "rows").write_text("7" * 99), "rows has 99 bytes in place of 100"),
+        (lambda folder: (folder / "rows").write_text("7" * 99), "rows has 99 bytes instead of 100"),
         (lambda folder: (folder / "rows").unlink(), "rows is missing"),
         (lambda folder: (folder / COMPLETE).unlink(), "COMPLETE is missing"),
         (lambda folder: (folder / COMPLETE).write_text(""), "COMPLETE is empty"),

@@ -56,7 +56,7 @@ def test_a_flipped_byte_is_named(checkpoint: Path) -> None:
 
 def test_a_cut_file_is_named_with_both_sizes(checkpoint: Path) -> None:
     (checkpoint / "model.safetensors").write_bytes(b"01234")
-    assert damage_of(checkpoint) == ["model.safetensors has 5 bytes in place of 10"]
+    assert damage_of(checkpoint) == ["model.safetensors has 5 bytes instead of 10"]
 
 
 def test_a_missing_file_is_named(checkpoint: Path) -> None:

@@ -65,7 +65,7 @@ def test_a_long_example_says_how_much_of_it_is_not_shown(tmp_path: Path, capsys:
     [
         (["check", "traces=none.jsonl"], "traces=none.jsonl: there is no such file or folder"),
         (["check", "traces=a.jsonl", "seed=1"], "seed=1 does not go with traces="),
-        (["check", "traces="], "traces= names nothing"),
+        (["check", "traces="], "traces= is empty"),
         (["check", "traces=a.jsonl", "format=xml"], "format=xml: allowed: auto, openr1_math"),
         (["check"], "give one recipe=FILE"),
         (["chekc"], "the first word must be check, "),

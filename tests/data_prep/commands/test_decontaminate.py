@@ -74,7 +74,7 @@ def test_where_no_trace_is_left_no_empty_file_is_written(
 @pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.overlaps.jsonl"])
 def test_no_file_is_overwritten(files: list[str], tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("mine", encoding="utf-8")
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="exists already"):
         main(["decontaminate", *files])
     assert (tmp_path / name).read_text(encoding="utf-8") == "mine"
 

@@ -62,7 +62,7 @@ def test_what_was_scored_is_not_scored_again(
     capsys.readouterr()
     main([*command[:-1], f"out={tmp_path / 'again.jsonl'}"])
     said = capsys.readouterr().out
-    assert " 0 traces scored, " in said and ": 0 traces scored, " in said and ", 0 were known" not in said
+    assert " 0 traces scored, " in said and ": 0 traces scored, " in said and ", 0 were cached" not in said
     for once, again in zip(first, rows(tmp_path / "again.jsonl"), strict=True):
         assert again == {
             key: pytest.approx(value, abs=1e-5) if isinstance(value, float) else value for key, value in once.items()

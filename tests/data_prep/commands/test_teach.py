@@ -55,7 +55,7 @@ def test_a_token_takes_at_most_six_bytes_for_each_stored_one(
         (["k=0"], "k=0: must be a whole number of at least 1"),
         (["k=100000"], r"k=100000: the model has \d+ tokens; write a smaller number"),
         (["batch_tokens=x"], "batch_tokens=x: must be a whole number"),
-        (["out=tests"], "out=tests: the file is there already"),
+        (["out=tests"], "out=tests: the file exists already"),
     ],
 )
 def test_what_cannot_work_is_named(more: list[str], said: str, tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_a_trace_without_a_score_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('{"trace": "x"}', "a row of scores holds trace and gap"),
+        ('{"trace": "x"}', "a row of scores needs trace and gap"),
         ("oops", "a row of scores"),
         ('{"trace": "x", "gap": "high"}', "gap must be a number, got 'high'"),
         ('{"trace": "x", "gap": NaN}', "gap must be a number, got nan"),

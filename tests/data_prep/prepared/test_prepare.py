@@ -169,7 +169,7 @@ def test_a_damaged_set_is_made_again(tmp_path: Path) -> None:
     (first.folder / "rows.arrow").write_bytes((first.folder / "rows.arrow").read_bytes()[:-40])
     said: list[str] = []
     again = prepare(section(tmp_path, ["a", "b"]), QWEN, FMT, said.append)
-    assert "is damaged (rows.arrow has 960 bytes in place of 1,000) and is made again" in said[0]
+    assert "is damaged (rows.arrow has 960 bytes instead of 1,000) and is made again" in said[0]
     assert (again.folder, list(again.rows)) == (first.folder, rows)
 
 

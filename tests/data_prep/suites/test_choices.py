@@ -50,7 +50,7 @@ def test_own_column_names_and_instruction(tmp_path: Path) -> None:
         (
             {"choices": ["a", "b"], "answer": "A"},
             "math",
-            r"stands for one of its choices; grader=math cannot compare it",
+            r"names one of its choices; grader=math cannot compare it",
         ),
         ({"answer": "Paris"}, "choice", r"the answer of problem 0 is 'Paris', which is not a letter A to J"),
     ],
@@ -108,8 +108,8 @@ def test_choices_by_likelihood(tmp_path: Path, keys: dict[str, str], grader: str
         ({"choices": "A or B"}, r"choices must be a list of texts, got 'A or B'"),
         ({"answer": "C"}, r"the answer must be a letter A to B or an index 0 to 1, got 'C'"),
         ({"answer": "two"}, r"the answer must be a letter A to B or an index 0 to 1, got 'two'"),
-        ({"answer": ""}, r"'answer' must be a text or a number, got ''"),
-        ({"problem": " "}, r"'problem' must be text that is not empty"),
+        ({"answer": ""}, r"'answer' must be text or a number, got ''"),
+        ({"problem": " "}, r"'problem' must be non-empty text"),
     ],
 )
 def test_a_broken_choice_is_named_by_its_line(tmp_path: Path, row: dict[str, Any], says: str) -> None:

@@ -67,7 +67,7 @@ def test_a_suite_of_the_second_world_asks_chains_of_its_lengths() -> None:
 @pytest.mark.parametrize(("family", "size"), [("knowledge", 64), ("shallow", 154)])
 def test_a_nano_suite_larger_than_its_family_is_refused(family: str, size: int) -> None:
     section = NanoSuite.model_validate({"source": "nano", "name": "s", "family": family, "size": size + 1})
-    with pytest.raises(UserError, match=rf"sweep\.suites \(s\)\.size: the {family} family has {size} problems"):
+    with pytest.raises(UserError, match=rf"sweep\.suites \(s\)\.size: the {family} family has only {size} problems"):
         load_suite(section)
 
 
@@ -79,10 +79,10 @@ def test_jsonl_suite(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        (GOOD, "'id' must differ from every other, 'p1' also stands at "),
-        ({"problem": "q", "answer": "4", "id": "p1 "}, "'id' must differ from every other"),
+        (GOOD, "'id' must be unique, 'p1' is also at "),
+        ({"problem": "q", "answer": "4", "id": "p1 "}, "'id' must be unique"),
         ({"id": 2, "text": "q", "answer": "4"}, "got None; the row has the columns id, text, answer"),
-        ({**GOOD, "id": 2, "answer": float("nan")}, "every problem needs its gold answer"),
+        ({**GOOD, "id": 2, "answer": float("nan")}, "every problem needs a gold answer"),
         (
             {**GOOD, "id": 2, "choices": ["a", "b"], "answer": "C"},
             "the answer must be a letter A to B or an index 0 to 1, got 'C'",
@@ -95,12 +95,12 @@ def test_jsonl_suite(tmp_path: Path) -> None:
         ({**GOOD, "id": 2, "choices": ["a"], "answer": "A"}, "a multiple choice has 2 to 10 choices, this one has 1"),
         ({**GOOD, "id": 2, "choices": "ab", "answer": "A"}, "choices must be a list of texts, got 'ab'"),
         ({**GOOD, "id": 2, "choices": ["a", " "], "answer": "A"}, "choice B is empty"),
-        ({**GOOD, "id": 2, "answer": "  "}, "every problem needs its gold answer"),
-        ({**GOOD, "id": 2, "answer": None}, "every problem needs its gold answer"),
-        ({**GOOD, "id": 2, "answer": ["4"]}, "'answer' must be a text or a number"),
-        ({"id": 2, "problem": "q"}, "'answer' must be a text or a number, got None"),
-        ({"id": 2, "answer": "4"}, "'problem' must be text that is not empty, got None"),
-        ({**GOOD, "id": 2, "problem": ""}, "'problem' must be text that is not empty"),
+        ({**GOOD, "id": 2, "answer": "  "}, "every problem needs a gold answer"),
+        ({**GOOD, "id": 2, "answer": None}, "every problem needs a gold answer"),
+        ({**GOOD, "id": 2, "answer": ["4"]}, "'answer' must be text or a number"),
+        ({"id": 2, "problem": "q"}, "'answer' must be text or a number, got None"),
+        ({"id": 2, "answer": "4"}, "'problem' must be non-empty text, got None"),
+        ({**GOOD, "id": 2, "problem": ""}, "'problem' must be non-empty text"),
         ([1], "a row must be an object, got list"),
     ],
 )
@@ -119,7 +119,7 @@ def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
 
 
 def test_an_empty_suite_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"sweep\.suites \(s\): it holds no problems"):
+    with pytest.raises(UserError, match=r"sweep\.suites \(s\): it contains no problems"):
         load(tmp_path)
 
 
@@ -162,7 +162,7 @@ def test_a_size_draws_that_many_problems_by_the_seed_and_keeps_their_order(tmp_p
 def test_a_size_beyond_the_suite_is_refused(tmp_path):
     path = tmp_path / "suite.jsonl"
     path.write_text('{"id": "1", "problem": "p", "answer": "1"}\n')
-    with pytest.raises(UserError, match=r"size: 2 problems were asked for, there are 1"):
+    with pytest.raises(UserError, match=r"size=2: there are only 1 problems; write at most 1"):
         load_suite(JsonlSuite(source="jsonl", name="s", path=path, grader="exact", size=2))
 
 
@@ -197,11 +197,11 @@ def test_csv_without_choices(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("s.csv", b"problem,answer\np,\n", r"s\.csv:2: 'answer' must be a text or a number, got ''"),
-        ("s.csv", b"problem,answer\np\n", r"s\.csv:2: 'answer' must be a text or a number, got None"),
+        ("s.csv", b"problem,answer\np,\n", r"s\.csv:2: 'answer' must be text or a number, got ''"),
+        ("s.csv", b"problem,answer\np\n", r"s\.csv:2: 'answer' must be text or a number, got None"),
         ("s.csv", b"problem,answer\n\xff,1\n", r"s\.csv:2: 'problem' is not UTF-8"),
         ("s.jsonl", b"[" * 100_000 + b"\n", r"s\.jsonl cannot be read|not JSON"),
-        ("s.csv", b"", r"it holds no problems"),
+        ("s.csv", b"", r"it contains no problems"),
     ],
 )
 def test_a_broken_file_is_one_mistake(tmp_path: Path, name: str, content: bytes, says: str) -> None:
@@ -280,7 +280,7 @@ def test_named_suites_are_scored_as_is_usual_for_them(tmp_path: Path, name: str,
 
 
 def test_ids_that_come_twice_are_named_with_both_lines(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"s\.jsonl:2: 'id' must differ .* 'a' also stands at .*s\.jsonl:1"):
+    with pytest.raises(UserError, match=r"s\.jsonl:2: 'id' must be unique, 'a' is also at .*s\.jsonl:1"):
         jsonl(write(tmp_path / "s.jsonl", [ROW, ROW]), method="likelihood")
 
 

@@ -69,7 +69,7 @@ def test_of_several_templates_one_that_writes_a_date_is_enough() -> None:
 def test_a_template_that_refuses_a_single_question_is_a_mistake(date: str) -> None:
     tokenizer = templates.qwen3()
     tokenizer.chat_template = "{{ raise_exception('a system turn comes first') }}{# strftime_now #}"
-    with pytest.raises(UserError, match=r"cannot write the prompt of one question \(a system turn comes first\)"):
+    with pytest.raises(UserError, match=r"cannot render a single question \(a system turn comes first\)"):
         render_template("2+2?", tokenizer, "on", date)
 
 

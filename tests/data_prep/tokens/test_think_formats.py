@@ -250,8 +250,8 @@ def test_the_format_that_a_template_shows(tokenizer: PreTrainedTokenizerFast, na
         (
             templates.qwen25(),
             {"open": "Thoughts:", "close": "The end"},
-            "data.format.close: 'The end' is neither a token of this tokenizer nor more than words, so it cannot be "
-            "told from ordinary text; give a mark with a sign, such as <think>; formats that fit it: s1,",
+            "data.format.close: 'The end' is not a token of this tokenizer, and as plain words it cannot be "
+            "distinguished from ordinary text; give a mark with a sign, such as <think>; formats that fit it: s1,",
         ),
     ],
 )

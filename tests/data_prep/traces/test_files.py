@@ -57,6 +57,6 @@ def test_nothing_stays_after_a_fault(tmp_path: Path) -> None:
 
 
 def test_a_file_that_comes_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is there already"), new_file(tmp_path / "t.jsonl"):
+    with pytest.raises(UserError, match="exists already"), new_file(tmp_path / "t.jsonl"):
         (tmp_path / "t.jsonl").write_text("mine", encoding="utf-8")
     assert [(path.name, path.read_text(encoding="utf-8")) for path in tmp_path.iterdir()] == [("t.jsonl", "mine")]

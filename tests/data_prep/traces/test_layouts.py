@@ -108,7 +108,7 @@ def test_the_gold_answer(row: Any, gold: str | None) -> None:
         ({"messages": [{"role": "user", "content": None}]}, "'messages[0].content' must be text, got NoneType"),
         ({"messages": "[1"}, "got text that is not a JSON list"),
         ({"messages": []}, "got roles []"),
-        ({"question": "q", "thinking_trajectories": [], "attempt": "a"}, "must be a list of texts that is not empty"),
+        ({"question": "q", "thinking_trajectories": [], "attempt": "a"}, "must be a non-empty list of texts"),
         ({"problem": "q", "generations": ["a"], "correctness_math_verify": []}, "has 0 verdicts for 1 generations"),
         ({"text": "hello"}, "'text' must be rendered as"),
         ({"text": "<|im_start|>user\nq\n<|im_start|>assistant\na"}, "'user' turn of 'text' does not end"),

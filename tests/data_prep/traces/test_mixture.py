@@ -89,7 +89,7 @@ def test_a_repeated_part_carries_the_number_of_the_pass() -> None:
 
 
 def test_a_part_without_a_trace_cannot_be_repeated() -> None:
-    with pytest.raises(UserError, match=r"^data\.traces\.parts\.0: it holds no traces, so it cannot be repeated$"):
+    with pytest.raises(UserError, match=r"^data\.traces\.parts\.0: it has no traces, so it cannot be repeated$"):
         mixed(mixture(1, size=5, when_exhausted="repeat"), Parts(0))
 
 
@@ -98,7 +98,7 @@ def test_the_outcome_is_noted() -> None:
     mixed(mixture(3, 1, size=40, seed=1), Parts(6, 30), ledger)
     assert ledger.notes == [
         "mixture: part 0 gave 6 of 36 traces (16.7%, weight 75.0%); part 1 gave 30 of 36 traces (83.3%, weight 25.0%); "
-        "asked for 40; part 0 ended after 6, part 1 ended after 30 (when_exhausted=go_on)"
+        "target 40; part 0 ended after 6, part 1 ended after 30 (when_exhausted=go_on)"
     ]
 
 
@@ -122,5 +122,5 @@ def test_a_part_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_a_mixture_without_an_end_is_refused() -> None:
-    with pytest.raises(ValueError, match="never ends by itself; give a size"):
+    with pytest.raises(ValueError, match="never ends by itself; set size"):
         mixture(1, when_exhausted="repeat")

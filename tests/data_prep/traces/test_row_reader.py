@@ -32,8 +32,8 @@ def test_of_two_layouts_the_particular_one_is_taken_and_told() -> None:
     row = {**PLAIN, "thinking_trajectories": ["u"], "attempt": "b"}
     assert read(row, ledger).thinking == "u"
     assert ledger.notes == [
-        "data.traces: rows that fit the layouts s1k, plain are read as s1k, the most particular "
-        "whose columns are filled; data.traces.format names another"
+        "data.traces: rows that fit the layouts s1k, plain are read as s1k, the most specific one "
+        "whose columns are filled; set data.traces.format to use another"
     ]
     assert read(row, format="plain").thinking == "t"
 

@@ -108,7 +108,7 @@ def test_a_json_list_that_breaks_off_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"x,y\n1,2,3\n", "a.csv:2: there are more cells than the header has columns; the first to spare is '3'"),
+        (b"x,y\n1,2,3\n", "a.csv:2: there are more cells than the header has columns; the first extra one is '3'"),
         (b"x,y\n1,\xff\n2,3\n", "a.csv:2: 'y' is not UTF-8 (character 0)"),
         (b"x\n1\n" + b"2" * 10_000_001 + b"\n3\n", "a.csv:3: not CSV (field larger than field limit (10000000))"),
     ],

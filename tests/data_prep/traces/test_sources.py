@@ -108,7 +108,7 @@ def test_several_faults_are_told_at_once(tmp_path: Path) -> None:
     path = write(tmp_path, "x\n", GOOD, "y\n")
     *faults, remedy = refusal(path).splitlines()
     assert [line.split(": ")[0] for line in faults] == [f"{path}:1", f"{path}:3"]
-    assert remedy == "fix the rows, or leave such rows out, counted, with data.on_error=skip"
+    assert remedy == "fix the rows, or skip and count such rows with data.on_error=skip"
 
 
 def test_many_faults_are_counted(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_long_fault_is_cut(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["traces.txt", "traces", "traces.xlsx.gz"])
 def test_a_suffix_that_says_nothing_is_refused_with_those_that_do(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("")
-    with pytest.raises(UserError, match=r"says nothing of its format; known: \.jsonl, .*source=jsonl reads"):
+    with pytest.raises(UserError, match=r"unknown suffix .*known: \.jsonl, .*source=jsonl reads"):
         read_all(FileTraces(source="file", path=tmp_path / name))
 
 
@@ -165,7 +165,7 @@ def test_missing_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "\n \n"])
 def test_file_without_a_trace(tmp_path: Path, text: str) -> None:
-    assert "it holds no traces" in refusal(write(tmp_path, text))
+    assert "it contains no traces" in refusal(write(tmp_path, text))
 
 
 def test_nano_traces_follow_the_section() -> None:

@@ -135,5 +135,5 @@ def test_long_hostile_texts_are_taken_apart(text: str) -> None:
 
 
 def test_ever_so_many_tags_are_refused() -> None:
-    with pytest.raises(ValueError, match="no single thought"):
+    with pytest.raises(ValueError, match="do not mark one thought"):
         split_thought("<think></think>" * 100_000)

@@ -69,7 +69,7 @@ def test_a_file_that_is_not_packed_has_no_limit(tmp_path: Path) -> None:
 
 def test_who_has_no_key_is_told_to_unpack(tmp_path: Path) -> None:
     (tmp_path / "a.gz").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"eval.verdict: .*/a.gz unpacks .* if that is meant, unpack it first$"):
+    with pytest.raises(UserError, match=r"eval.verdict: .*/a.gz unpacks .* if that is intended, unpack it first$"):
         Meter(tmp_path / "a.gz", "eval.verdict").foresee(SPARED_BYTES + 1)
 
 

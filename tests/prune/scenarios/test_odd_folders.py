@@ -92,9 +92,9 @@ def without_marks(name: str) -> Spoil:
 
 KINDS: dict[str, tuple[str, Spoil, str]] = {
     # config.json
-    "a number of layers too large": ("llama", config(num_hidden_layers=LAYERS), "would be made up at random"),
+    "a number of layers too large": ("llama", config(num_hidden_layers=LAYERS), "would be initialised at random"),
     "a number of layers too small": ("llama", config(num_hidden_layers=KEPT - 1), "stored layers would be ignored"),
-    "a number of layers in quotes": ("llama", config(num_hidden_layers=str(KEPT)), "write 4, without quotes"),
+    "a number of layers in quotes": ("llama", config(num_hidden_layers=str(KEPT)), "write 4, unquoted"),
     "no number of layers": ("llama", config(num_hidden_layers=GONE), "num_hidden_layers=32, but the weights have 4"),
     "no config": ("llama", gone(CONFIG), "config.json is missing"),
     "an empty config": ("llama", text(CONFIG, ""), "config.json cannot be read"),
@@ -110,18 +110,18 @@ KINDS: dict[str, tuple[str, Spoil, str]] = {
     ),
     "text where a number belongs": ("llama", config(hidden_size="large"), "config.json: "),
     "no heads": ("llama", config(num_attention_heads=0), "config.json: "),
-    "another hidden size": ("llama", config(hidden_size=32), "but config.json asks for"),
-    "other heads": ("llama", config(num_key_value_heads=2), "but config.json asks for"),
-    "another width": ("llama", config(intermediate_size=32), "but config.json asks for"),
-    "another vocabulary": ("llama", config(vocab_size=100), "but config.json asks for [100, 16]"),
+    "another hidden size": ("llama", config(hidden_size=32), "but config.json requires"),
+    "other heads": ("llama", config(num_key_value_heads=2), "but config.json requires"),
+    "another width": ("llama", config(intermediate_size=32), "but config.json requires"),
+    "another vocabulary": ("llama", config(vocab_size=100), "but config.json requires [100, 16]"),
     "a stale list of layers": ("qwen3", config(layer_types=["full_attention"] * LAYERS), "layer_types has 6 entries"),
     "a tie that is none": ("llama", config(tie_word_embeddings=True), "tie_word_embeddings=true, but lm_head.weight"),
     "no tie and no head": ("gemma", config(tie_word_embeddings=False), "there is no lm_head.weight"),
     # names, shapes and dtypes of the weights
-    "a gap": ("llama", without(".layers.1."), "layers up to 3 but none of layer 1"),
-    "layers from 1": ("llama", renamed(from_one), "layers up to 4 but none of layer 0"),
+    "a gap": ("llama", without(".layers.1."), "layers up to 3 but none for layer 1"),
+    "layers from 1": ("llama", renamed(from_one), "layers up to 4 but none for layer 0"),
     "no layers": ("llama", without(".layers."), "no tensor is named model.layers.N"),
-    "a missing tensor": ("llama", without(UP), f"the weights lack {UP} (it would be made up"),
+    "a missing tensor": ("llama", without(UP), f"the weights lack {UP} (it would be initialised"),
     "no final norm": ("llama", without("model.norm"), "the weights lack model.norm.weight"),
     "an unknown tensor": (
         "llama",
@@ -129,7 +129,7 @@ KINDS: dict[str, tuple[str, Spoil, str]] = {
         "has model.more, which a llama model does not have",
     ),
     "a prefix of torch": ("llama", renamed(lambda name: f"module.{name}"), "without the prefix 'module.'"),
-    "a prefix of PEFT": ("llama", renamed(lambda name: f"base_model.model.{name}"), "an adapter of PEFT that was not"),
+    "a prefix of PEFT": ("llama", renamed(lambda name: f"base_model.model.{name}"), "an unmerged PEFT adapter"),
     "a prefix of a multimodal model": (
         "llama",
         renamed(lambda name: f"language_{name}"),
@@ -141,11 +141,11 @@ KINDS: dict[str, tuple[str, Spoil, str]] = {
         weights(lambda tensors: {**tensors, UP: tensors[UP][:16]}),
         "layers differ in width (mlp.up_proj.weight: [16, 16], [24, 16])",
     ),
-    "factors": ("llama", weights(factored), "factors stand in place of whole matrices"),
+    "factors": ("llama", weights(factored), "the weights hold factors in place of whole matrices"),
     "an adapter among the weights": (
         "llama",
         weights(lambda tensors: {**tensors, UP.replace("weight", "lora_A.weight"): torch.ones(4, 16)}),
-        "an adapter that was not merged lies in the weights",
+        "the weights hold an unmerged adapter",
     ),
     "an expert missing": ("qwen3_moe", without("layers.2.mlp.experts.3.up_proj"), "lack model.layers.2.mlp.experts.3"),
     "a router missing": ("qwen3_moe", without("layers.1.mlp.gate."), "lack model.layers.1.mlp.gate.weight"),
@@ -155,17 +155,17 @@ KINDS: dict[str, tuple[str, Spoil, str]] = {
     # files
     "no weights": ("llama", gone(FILE), "there are no weights"),
     "pickled weights": ("llama", moved(FILE, "pytorch_model.bin"), "pickled weights are not read"),
-    "a file of llama.cpp": ("llama", moved(FILE, "model-q4.gguf"), "a file of llama.cpp"),
+    "a file of llama.cpp": ("llama", moved(FILE, "model-q4.gguf"), "a llama.cpp file"),
     "another file name": ("llama", moved(FILE, "weights.safetensors"), "rename it to model.safetensors"),
     "a checkpoint of DeepSpeed": (
         "llama",
         both(gone(FILE), text("zero_to_fp32.py", "")),
-        "a checkpoint of DeepSpeed in shards",
+        "a sharded DeepSpeed checkpoint",
     ),
     "an adapter alone": (
         "llama",
         both(gone(CONFIG), moved(FILE, "adapter_model.safetensors"), text("adapter_config.json", "{}")),
-        "only an adapter lies there",
+        "has only an adapter",
     ),
     "an adapter beside full weights": ("llama", text("adapter_config.json", "{}"), "would attach that adapter"),
     "weights cut short": ("llama", cut_short(FILE, 4000), "truncated or damaged"),
@@ -179,7 +179,7 @@ KINDS: dict[str, tuple[str, Spoil, str]] = {
     "shards without an index": (
         "llama",
         of_shards(lambda folder, _: (folder / "model.safetensors.index.json").unlink()),
-        "is listed in no model.safetensors.index.json",
+        "is not listed in any model.safetensors.index.json",
     ),
     "a shard too few": ("llama", of_shards(lambda _, files: files[0].unlink()), "which is missing; copy it again"),
     "a shard too many": (
@@ -191,9 +191,9 @@ KINDS: dict[str, tuple[str, Spoil, str]] = {
     # numbers
     "not a number": ("llama", value(UP, float("nan")), "1 tensors hold numbers that are not finite"),
     "infinity": ("llama", value(UP, float("inf")), f"the first is {UP}"),
-    "a layer of zeros": ("llama", zero(".layers.2."), "layer 2 is zero throughout"),
-    "an embedding of zeros": ("llama", zero("embed_tokens"), "model.embed_tokens.weight is zero throughout"),
-    "a head of zeros": ("llama", zero("lm_head"), "lm_head.weight is zero throughout"),
+    "a layer of zeros": ("llama", zero(".layers.2."), "layer 2 is all zero"),
+    "an embedding of zeros": ("llama", zero("embed_tokens"), "model.embed_tokens.weight is all zero"),
+    "a head of zeros": ("llama", zero("lm_head"), "lm_head.weight is all zero"),
     # the plan
     "a plan of another model": ("llama", plan_of(LAYERS, 5), "the plan keeps 5 of 6 layers, but the weights have 4"),
     "a damaged plan": ("llama", text("prune_plan.json", "{"), "prune_plan.json: not a prune plan"),
@@ -218,11 +218,19 @@ KINDS: dict[str, tuple[str, Spoil, str]] = {
     "a template that raises": (
         "llama",
         text("chat_template.jinja", "{{ raise_exception('no users') }}"),
-        "cannot write the prompt of one question (no users)",
+        "cannot render a single question (no users)",
     ),
-    "a template that is no template": ("llama", text("chat_template.jinja", "{% for %}"), "cannot write the prompt"),
+    "a template that is no template": (
+        "llama",
+        text("chat_template.jinja", "{% for %}"),
+        "cannot render a single question",
+    ),
     "a template that divides by nothing": ("llama", text("chat_template.jinja", "{{ 1 / 0 }}"), "division by zero"),
-    "a template without the question": ("llama", text("chat_template.jinja", "hello"), "writes 'hello' for the"),
+    "a template without the question": (
+        "llama",
+        text("chat_template.jinja", "hello"),
+        "renders the question 'Why?' as 'hello'",
+    ),
     "a template that is gone": ("llama", gone("chat_template.jinja"), "has no chat template, but the unpruned one's"),
     "thinking marks that are gone": (
         "llama",
@@ -233,10 +241,14 @@ KINDS: dict[str, tuple[str, Spoil, str]] = {
     "more tokens than rows": (
         "llama",
         of_tokenizer(lambda tokenizer: tokenizer.add_tokens(["<more>"]) and None),
-        "the vocabulary has 112 rows, but 1 tokens of the tokenizer lie beyond, the first is '<more>' (112)",
+        "the vocabulary has 112 rows, but 1 tokens of the tokenizer are beyond them, the first is '<more>' (112)",
     ),
     "a stop token that is not there": ("llama", in_json(GENERATION, eos_token_id=[3, 500]), "eos_token_id has 500"),
-    "a stop token that is text": ("llama", in_json(GENERATION, eos_token_id="<eos>"), "'<eos>', which is no token id"),
+    "a stop token that is text": (
+        "llama",
+        in_json(GENERATION, eos_token_id="<eos>"),
+        "'<eos>', which is not a token id",
+    ),
     "a stop token of config.json": ("llama", config(eos_token_id=500), "config.json: eos_token_id has 500"),
     "a pad token that is not there": ("llama", in_json(GENERATION, pad_token_id=112), "pad_token_id has 112"),
     "a foreign stop token": ("llama", in_json(GENERATION, eos_token_id=9), "stops at [9], and the unpruned model at"),
@@ -252,13 +264,13 @@ KINDS: dict[str, tuple[str, Spoil, str]] = {
 NOTES: dict[str, tuple[str, Spoil, str]] = {
     "another dtype named": ("llama", config(dtype="bfloat16"), "names bfloat16, but most weights are float32"),
     "several dtypes": ("llama", in_dtype(UP, torch.bfloat16), "weights of several dtypes: F32, BF16"),
-    "no tokenizer": ("llama", gone("tokenizer_config.json"), "no tokenizer lies in the folder"),
+    "no tokenizer": ("llama", gone("tokenizer_config.json"), "the folder has no tokenizer"),
     "equal layers": (
         "llama",
         weights(lambda all: {**all, **{n.replace(".0.", ".2."): v.clone() for n, v in all.items() if ".0." in n}}),
-        "layers 0 and 2 are the same bits",
+        "layers 0 and 2 have identical bits",
     ),
-    "a layer that adds nothing": ("llama", zero("2.mlp.down_proj", "2.self_attn.o_proj"), "zero throughout: model"),
+    "a layer that adds nothing": ("llama", zero("2.mlp.down_proj", "2.self_attn.o_proj"), "all zero: model"),
     "another class": ("llama", config(architectures=["Qwen3ForCausalLM"]), "a llama model is LlamaForCausalLM; vLLM"),
     "no pad token": ("llama", in_json("tokenizer_config.json", pad_token=None), "has no pad token"),
     "values without effect": ("llama", in_json(GENERATION, temperature=0.6), "do_sample=True in place of None"),
