@@ -1,6 +1,6 @@
 """`python -m eval model=DIR[,DIR …] recipe=FILE [out=DIR]`: the recipe's budget sweep on checkpoints in folders.
 
-It is the sweep of a run in training, so the numbers are the same. With `out` the rows (sweeps.jsonl) and samples of
+The sweep is the same as in training, so the numbers are comparable. With `out`, the rows (sweeps.jsonl) and samples of
 each model are kept.
 """
 
@@ -21,15 +21,15 @@ from recipes.schema import Recipe
 def main(arguments: list[str]) -> None:
     """Sweeps each model and prints one table per suite."""
     keys = {
-        "model": "folder or Hub id of a checkpoint, or the folder of a LoRA adapter; several with commas",
-        "base": "folder or Hub id of the model under the adapter, where that names none or another place",
-        "out": "folder to keep rows and samples; a sweep that was killed resumes from there",
-        "step": "training step that the rows carry (default 0)",
+        "model": "folder or Hub id of a checkpoint, or folder of a LoRA adapter; separate several with commas",
+        "base": "folder or Hub id of the adapter's base model, if the adapter names none or it has moved",
+        "out": "folder for rows and samples; a killed sweep resumes from there",
+        "step": "training step recorded in the rows (default 0)",
     }
     values, rest = split(arguments, keys, Recipe)
     recipe = load_recipe(rest).recipe
     if not values.get("model"):
-        raise UserError("eval: model=DIR is missing, the checkpoint to sweep")
+        raise UserError("eval: model=DIR is missing; name the checkpoint to sweep")
     out = Path(values["out"]) if values.get("out") else None
     names, step = values["model"].split(","), values.get("step", "0")
     if not step.isdigit():
@@ -37,8 +37,8 @@ def main(arguments: list[str]) -> None:
     folders = [folder_of(name) for name in names]
     if out and len(set(folders)) < len(folders):
         raise UserError(
-            f"model={values['model']}: with out= each model is kept in a folder of its own name, and "
-            f"{', '.join(folders)} are not different; sweep them one by one, each with its own out="
+            f"model={values['model']}: with out=, the results of each model go to a folder of its name, and the names "
+            f"{', '.join(folders)} are not distinct; sweep the models one by one, each with its own out="
         )
     base = values.get("base", "")
     rows = {
@@ -49,8 +49,8 @@ def main(arguments: list[str]) -> None:
 
 
 def folder_of(model: str) -> str:
-    """The name of the folder below `out` in which the rows of a model are kept: that of its own folder, whatever path
-    leads there (`..` and `.` are no names)."""
+    """The name of a model's result folder below `out`: that of the model's own folder, whatever path leads there
+    (`..` and `.` are not names)."""
     name = Path(model).name
     return Path(model).resolve().name if name in ("", "..") else name
 
@@ -58,7 +58,7 @@ def folder_of(model: str) -> str:
 def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int, base: str = "") -> list[dict[str, Any]]:
     """The rows of one checkpoint on every suite of the recipe.
 
-    Under `out`, where it is given, everything is kept: a killed sweep resumes, and a complete one is not done again.
+    If `out` is given, everything is kept there: a killed sweep resumes, and a complete one is not repeated.
     """
     from data_prep.models import context_tokens, load_config
     from eval.checkpoint import checkpoint_hash, checkpoint_tokenizer, checkpoint_weights, fetch, find_checkpoint
@@ -99,7 +99,7 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int, bas
 
 
 def suite_table(rows: dict[str, list[dict[str, Any]]], suite: str) -> str:
-    """Accuracy with its interval by budget, the gain, and the tokens of an answer, one line per model; warnings below.
+    """Accuracy with its interval by budget, gain, and answer tokens, one line per model; warnings below.
 
     rows: by the model's name.
     """

@@ -1,4 +1,4 @@
-"""Does an adapter belong to the model that it names? PEFT puts it on any model whose layers have the right widths."""
+"""Checks that an adapter belongs to its model; PEFT loads it on any model whose layers have the right widths."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from recipes.errors import UserError
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 BASE = "adapter_base.json"
-"""of an exported adapter: the fingerprint of the one model that it belongs to"""
+"""key of an exported adapter: the fingerprint of the one model that it belongs to"""
 OTHERS = "was made for another model"
 PART = re.compile(r"^base_model\.model\.(.+)\.lora_([AB])\.weight$")
 
 
 def check_fits(adapter: Path, base: str) -> None:
-    """UserError where an adapter says that it belongs to other weights, has a part for which the model has no weight,
-    or one of another shape, or where it leaves out layers of the model without saying so. A model that is not on this
-    machine is not checked."""
+    """Raises UserError if an adapter says that it belongs to other weights, has a part that the model lacks or has in
+    another shape, or leaves out layers of the model without saying so. A model that is not on this machine is not
+    checked."""
     folder = local_folder(base)
     if folder is None or not (adapter / WEIGHTS).is_file():
         return
@@ -34,8 +34,8 @@ def check_fits(adapter: Path, base: str) -> None:
         raise UserError(f"{adapter / WEIGHTS} holds no tensors; name another checkpoint")
     if broken := not_finite(adapter / WEIGHTS):
         raise UserError(
-            f"{adapter / WEIGHTS}: {len(broken)} tensors hold numbers that are not finite, the first is {broken[0]}; "
-            "name another checkpoint"
+            f"{adapter / WEIGHTS}: {len(broken)} tensors hold values that are not finite; the first is {broken[0]}. "
+            "Name another checkpoint"
         )
     for name, part in parts.items():
         _check_part(adapter, base, name, part, weights)
@@ -46,7 +46,7 @@ def check_fits(adapter: Path, base: str) -> None:
 
 def _check_base(adapter: Path, base: str) -> None:
     if not (adapter / BASE).is_file():
-        return  # a run's own checkpoint, or another tool's adapter
+        return  # a run's own checkpoint, or an adapter of another tool
     named, here = read_json(adapter / BASE).get("fingerprint"), fingerprint(base)
     if here and here != named:
         raise UserError(
@@ -58,7 +58,7 @@ def _check_base(adapter: Path, base: str) -> None:
 def _check_part(adapter: Path, base: str, name: str, part: Tensor, weights: dict[str, Tensor]) -> None:
     match = PART.match(name)
     if match is None:
-        return  # magnitudes of DoRA, experts, saved modules: PEFT itself refuses what does not fit
+        return  # DoRA magnitudes, experts, saved modules: PEFT itself refuses what does not fit
     weight = weights.get(f"{match[1]}.weight")
     if weight is None:
         raise UserError(f"{adapter} {OTHERS}: it has {match[1]}, which {base} does not have")
@@ -70,7 +70,7 @@ def _check_part(adapter: Path, base: str, name: str, part: Tensor, weights: dict
 
 
 def _check_layers(adapter: Path, base: str, parts: dict[str, Tensor], weights: dict[str, Tensor]) -> None:
-    """UserError where a kind of module has an adapter in some layers and, though it is there, none in others."""
+    """Raises UserError if a kind of module has an adapter in some layers but not in others that have the module."""
     adapted: defaultdict[str, set[int]] = defaultdict(set)
     for name in parts:
         match = PART.match(name)
@@ -82,5 +82,5 @@ def _check_layers(adapter: Path, base: str, parts: dict[str, Tensor], weights: d
         if missing := sorted(there - layers):
             raise UserError(
                 f"{adapter} {OTHERS}: it has {kind} in {len(layers)} layers, but {base} has that in {len(there)}; "
-                f"there is none for layer {missing[0]}"
+                f"layer {missing[0]} has no adapter"
             )

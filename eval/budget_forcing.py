@@ -1,18 +1,18 @@
-"""Budget forcing of one thought as a state machine, apart from any model: an engine feeds it the chosen tokens.
+"""Budget forcing of one thought as a state machine, independent of any model: an engine feeds it the chosen tokens.
 
-The thought is decoded once. Where it reaches a budget, the machine interrupts it: it remembers the next thinking token,
-has the close and the cue fed, collects the answer, and then returns to the thought by shortening the cache to where it
-was. So K budgets cost one thought and K answers, need no copy of the cache, and give the tokens of K separate runs.
+The thought is decoded once. At each budget, the machine interrupts it: it remembers the next thinking token, has the
+close and the cue fed, collects the answer, and then returns to the thought by shortening the cache to its earlier
+length. So K budgets cost one thought and K answers, need no copy of the cache, and give the tokens of K separate runs.
 
 Budget 0 comes first: the answer with thinking off is decoded after a prompt of its own (`off_ids`), and the thought
 begins where the two prompts differ. A loop (`stop_loops`) ends a thought like a budget, for all remaining budgets.
 
 A thought that has exactly the length of a budget and closes with its very next tokens counts as closed there. So after
-the answer at the largest budget the machine reads on while what follows may still be a close, and no further.
+the answer at the largest budget, the machine reads on only while the following tokens may still be a close.
 
-How an engine drives it: feed the tokens of `queue` from position `length` on (`length` grows by as many, and the queue
-is then empty); choose a token from the last logits (`uniform` is the random number to choose with, `banned_ids` are the
-tokens that must not be chosen); call `accept(token)`; repeat until `done`.
+How an engine drives it: feed the tokens of `queue` from position `length` on (`length` grows by their number, and the
+queue is then empty); choose a token from the last logits (with the random number `uniform`, excluding `banned_ids`);
+call `accept(token)`; repeat until `done`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from eval.types import Answer, Request, Stop, Thought
 class ForcedThought:
     """One thought in progress.
 
-    length: tokens of the cache that are valid; queue: tokens to feed next; done: the thought and its answers are
+    length: number of valid tokens in the cache; queue: tokens to feed next; done: the thought and all its answers are
     finished.
     """
 
@@ -43,7 +43,7 @@ class ForcedThought:
         self.done = False
         self.answering = False
         self._thinking: list[int] = []
-        self._forced: list[int] = []  # the rest of a wait text, taken in place of the model's own tokens
+        self._forced: list[int] = []  # the rest of a wait text, used instead of the model's own tokens
         self._stop: Stop | None = None  # why the thought ended; None while it may continue
         self._extensions = 0
         self._pending = list(protocol.budgets)  # those without an answer yet
@@ -51,8 +51,8 @@ class ForcedThought:
         self._answer: list[int] = []
         self._served: tuple[int, ...] = ()  # budgets of the answer in progress
         self._kept = 0  # thinking tokens before that answer
-        self._next: int | None = None  # the thinking token that was chosen where a budget interrupted the thought
-        # After the last budget a close may still be read, and one token is chosen there in any case.
+        self._next: int | None = None  # the thinking token chosen at the budget that interrupted the thought
+        # After the last budget a close may still be read; at least one token is chosen there.
         self._think_stream = self._uniforms(protocol.budgets[-1] + len(protocol.format.close_mark), "think")
         self._answer_stream = np.empty(0)
         self._watcher = LoopWatcher()
@@ -72,13 +72,13 @@ class ForcedThought:
 
     @property
     def uniform(self) -> float:
-        """The random number in [0, 1) with which the token after the last fed one is chosen."""
+        """The random number in [0, 1) for choosing the token after the last fed one."""
         if self.answering:
             return float(self._answer_stream[len(self._answer)])
         return float(self._think_stream[len(self._thinking)])
 
     def uniforms_ahead(self, count: int) -> np.ndarray:
-        """The random numbers of the next `count` choices if no answer begins or ends meanwhile; 0 after their end."""
+        """The random numbers of the next `count` choices if no answer begins or ends before them; 0 beyond the end."""
         stream, used = (
             (self._answer_stream, len(self._answer)) if self.answering else (self._think_stream, len(self._thinking))
         )
@@ -87,7 +87,7 @@ class ForcedThought:
 
     @property
     def banned_ids(self) -> tuple[int, ...]:
-        """The tokens that must not be chosen next: in an answer, think marks and what would complete one."""
+        """The tokens that must not be chosen next: in an answer, thinking tags and tokens that would complete one."""
         if not self.answering:
             return ()
         fmt = self.protocol.format
@@ -95,22 +95,22 @@ class ForcedThought:
 
     @property
     def answer_tokens_left(self) -> int:
-        """How many tokens the answer in progress may still have."""
+        """The number of tokens that the answer in progress may still have."""
         return self.protocol.answer_tokens - len(self._answer)
 
     def accept(self, token: int) -> None:
-        """Takes the token chosen from the logits that followed the last of the queue."""
+        """Accepts the token chosen from the logits after the last token of the queue."""
         if self.answering:
             self._accept_answer(token)
         elif self._next is not None:
-            self._resume()  # tokens were fed again to fill the cache; the one after them has been chosen already
+            self._resume()  # these tokens only refilled the cache; the one after them has been chosen already
         elif self._pending and len(self._thinking) == self._pending[0]:
             self._cut(token)
         else:
             self._accept_thinking(token)
 
     def thought(self) -> Thought:
-        """The finished thought; only when `done`."""
+        """The finished thought; call only when `done`."""
         assert self._stop is not None
         return Thought(
             problem=self.request.problem,
@@ -132,27 +132,27 @@ class ForcedThought:
         if ends_with(self._thinking, mark):
             self._end_by_itself("close", len(self._thinking) - len(mark))
         elif self.protocol.stop_loops and self._watcher.add(token):
-            # As at a budget: the beginning of a close mark must not stand before the forced close.
+            # As at a budget: a partial close mark must not precede the forced close.
             self._answer_all("loop", len(self._thinking) - self._partial_mark())
         elif self._pending or len(self._thinking) - self._partial_mark() <= self.protocol.budgets[-1]:
             self.queue = [token]  # also beyond the last budget, while a close may begin there
         else:
-            self._finish("budget", self.protocol.budgets[-1])  # what followed the last budget was no close
+            self._finish("budget", self.protocol.budgets[-1])  # the tokens after the last budget were not a close
 
     def _end_by_itself(self, stop: Stop, kept: int) -> None:
-        """The model ended its thought after `kept` tokens: extend it, or answer for all remaining budgets."""
+        """The model terminated its thought after `kept` tokens: extend it, or answer for all remaining budgets."""
         is_extended = kept < self.protocol.extend_to and self._extensions < self.protocol.max_extensions
         if not self._pending:
             is_closed = stop == "close" and not is_extended
             self._finish("close" if is_closed else "budget", kept if is_closed else self.protocol.budgets[-1])
             return
         del self._thinking[kept:]
-        self.length = self.prompt_tokens + kept  # a close mark of several tokens is in the cache, but for its last
+        self.length = self.prompt_tokens + kept  # the cache has a multi-token close mark except for its last token
         if is_extended:
             self._extensions += 1
             self._forced = list(self.protocol.format.wait_ids)
-            self._watcher = LoopWatcher(self._thinking)  # without the tokens of the close that was taken back
-            self._accept_thinking(-1)  # takes the first token of the wait text, whatever is passed
+            self._watcher = LoopWatcher(self._thinking)  # without the tokens of the withdrawn close
+            self._accept_thinking(-1)  # takes the first token of the wait text and ignores its argument
             return
         self._answer_all(stop, kept)
 
@@ -167,7 +167,7 @@ class ForcedThought:
         self._begin_answer(served, kept, fmt.own_close_ids if stop == "close" else fmt.forced_close_ids)
 
     def _finish(self, stop: Stop, kept: int) -> None:
-        """All budgets have their answers, and what followed the last one has been read."""
+        """All budgets have their answers, and the tokens after the last one have been read."""
         del self._thinking[kept:]
         self._stop, self.queue, self.done = stop, [], True
 
@@ -182,15 +182,15 @@ class ForcedThought:
         self._begin_answer((budget,), kept, self.protocol.format.forced_close_ids)
 
     def _may_close(self, following: int) -> bool:
-        """Whether the thought would end in a close mark, or the beginning of one, with this token."""
+        """Whether this token would end the thought with a close mark or the beginning of one."""
         if self._forced:
-            return False  # a wait text stands there instead
+            return False  # a wait text is inserted there instead
         mark = self.protocol.format.close_mark
         tail = [*self._thinking[-len(mark) :], following]
         return ends_with(tail, mark) or begun(tail, mark) > 0
 
     def _partial_mark(self) -> int:
-        """How many tokens at the end are the beginning of a close mark that is not complete."""
+        """The number of trailing tokens that are the beginning of an incomplete close mark."""
         return begun(self._thinking, self.protocol.format.close_mark)
 
     def _begin_answer(self, served: tuple[int, ...], kept: int, close_ids: tuple[int, ...]) -> None:
@@ -225,7 +225,7 @@ class ForcedThought:
             self.length = min(shared, len(prompt) - 1)
             self.queue = list(prompt[self.length :])
         else:
-            # The answer has overwritten the cache from here on. The tokens of a half close mark that were left out
+            # The answer has overwritten the cache from here on. Tokens of a partial close mark that were left out
             # before the answer are fed again; usually there are none.
             self.length = self.prompt_tokens + self._kept
             self.queue = self._thinking[self._kept :]
@@ -233,7 +233,7 @@ class ForcedThought:
                 self._resume()
 
     def _resume(self) -> None:
-        """Continues the thought where the budget interrupted it."""
+        """Continues the thought at the point where the budget interrupted it."""
         token, self._next = self._next, None
         assert token is not None
         self._accept_thinking(token)

@@ -1,4 +1,4 @@
-"""A checkpoint that a user names: a whole model, or the folder of a LoRA adapter, which names its model."""
+"""A checkpoint named by a user: a whole model, or the folder of a LoRA adapter, which names its base model."""
 
 from __future__ import annotations
 
@@ -31,36 +31,36 @@ READ_HERE = (".safetensors", ".json", ".jinja", ".txt", ".model")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Folder (or Hub id) of a whole model, and the folder of an adapter on top of it where there is one."""
+    """Folder (or Hub id) of a whole model, and the folder of an adapter on top of it, if any."""
 
     base: str
     adapter: str | None = None
 
 
 def find_checkpoint(path: str, base: str = "") -> Checkpoint:
-    """The checkpoint at `path`; base: the model under an adapter, where the adapter names none or it lies elsewhere.
+    """The checkpoint at `path`; base: the model under an adapter, if the adapter names none or the model has moved.
 
-    UserError where an adapter does not say which model it belongs to, or where a run's
-    checkpoint is not as it was saved."""
+    Raises UserError if an adapter does not say which model it belongs to, or if a run's checkpoint differs from what
+    was saved."""
     folder = Path(find_path(path))
     damage = damage_of(folder, READ_HERE)
     if damage:
         raise UserError(f"model={path} is damaged: {'; '.join(damage[:3])}; name another checkpoint")
     if not (folder / ADAPTER_CONFIG).is_file() or (folder / "config.json").is_file():
         if base:
-            raise UserError(f"base={base}: {path} is a whole model and no adapter; leave base out")
+            raise UserError(f"base={base}: {path} is a whole model, not an adapter; leave base out")
         return Checkpoint(find_path(path))
     base = base or json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("base_model_name_or_path")
     if not base:
         raise UserError(
-            f"model={path}: its {ADAPTER_CONFIG} does not name the model that the adapter belongs to; write base=DIR"
+            f"model={path}: its {ADAPTER_CONFIG} does not name the model that the adapter belongs to; add base=DIR"
         )
     return Checkpoint(find_path(base), str(folder))
 
 
 def fetch(checkpoint: Checkpoint) -> None:
-    """Downloads a model of the Hub, so that its weights can be identified, and checks what lies here then: nothing is
-    swept that is not sound. UserError where either fails."""
+    """Downloads a Hub model, so that its weights can be identified, and checks that it is sound before any sweep.
+    Raises UserError if either fails."""
     if not fingerprint(checkpoint.base) and not Path(checkpoint.base).is_dir():
         _download(checkpoint)
     check_model(checkpoint.base)
@@ -78,7 +78,7 @@ def _download(checkpoint: Checkpoint) -> None:
 
 
 def checkpoint_hash(checkpoint: Checkpoint, section: ModelSection) -> str:
-    """Identifies its weights in the dtype that they are swept in; "" where they are not on this machine."""
+    """Identifies the weights in the dtype of the sweep; "" if they are not on this machine."""
     base = fingerprint(checkpoint.base).removeprefix("sha256:")[:16]
     if checkpoint.adapter is None or not base:
         return f"{base}-{section.dtype}" if base else ""
@@ -88,7 +88,7 @@ def checkpoint_hash(checkpoint: Checkpoint, section: ModelSection) -> str:
 
 
 def checkpoint_tokenizer(checkpoint: Checkpoint, section: ModelSection) -> PreTrainedTokenizerBase:
-    """The adapter's own tokenizer where one was saved with it, else that of its model."""
+    """The adapter's own tokenizer if one was saved with it, else that of its base model."""
     if checkpoint.adapter is not None and (Path(checkpoint.adapter) / "tokenizer_config.json").is_file():
         return load_tokenizer(checkpoint.adapter, section)
     return load_tokenizer(checkpoint.base, section)
@@ -100,7 +100,7 @@ LoadBase = Callable[[str, ModelSection], PreTrainedModel]
 def checkpoint_weights(
     checkpoint: Checkpoint, section: ModelSection, engine: EngineSection, load_base: LoadBase = load_model
 ) -> Weights:
-    """The weights for an engine: loaded for the one in process (on a GPU where there is one), else as a folder.
+    """The weights for an engine: loaded for the in-process engine (onto a GPU if there is one), else as a folder.
 
     load_base: loads the model under an adapter.
     """
@@ -119,7 +119,7 @@ def checkpoint_weights(
 
 
 def _load(checkpoint: Checkpoint, section: ModelSection, load_base: LoadBase) -> PreTrainedModel:
-    """The model; an adapter is merged in float32 and cast once, since merging in bfloat16 rounds it away."""
+    """The model; an adapter is merged in float32 and cast once, since merging in bfloat16 would round it away."""
     if checkpoint.adapter is None:
         return load_model(checkpoint.base, section)
     base = load_base(checkpoint.base, section.changed(dtype="float32"))

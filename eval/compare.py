@@ -4,8 +4,8 @@ python -m eval.compare RUN [RUN ...] [against=RUN] [step=last|best|N] [format=te
     [axis=budget|spent|total] [figures=all|none] [html=FILE]
 python -m eval.compare NAME@BUDGET=LOG ... [metric=NAME]     logs of lm-evaluation-harness, Inspect or lighteval
 
-It prints the comparison in the chosen format and writes it into DIR with its figures. Of a machine's format standard
-output holds nothing else; what was written is said on standard error.
+It prints the comparison in the chosen format and writes it, with its figures, to DIR. For machine formats, standard
+output holds nothing else; the list of written files goes to standard error.
 """
 
 from __future__ import annotations
@@ -43,25 +43,25 @@ ALL, NONE = "all", "none"
 FIGURES = (ALL, NONE)
 ENDINGS = {TEXT: "txt", CSV: "csv", JSON: "json", "markdown": "md", "latex": "tex"}
 KEYS = {
-    "against": "the run that all others are compared with; default: every two runs",
+    "against": "the run that all others are compared with; default: every pair of runs",
     "step": f"the sweep of each run: {LAST} (default), {BEST} (by keep_best, else by the level), or a step",
-    "format": f"what is printed and written: {', '.join(ENDINGS)}; default {TEXT}",
-    "out": "folder of the comparison and its figures; default runs/compare",
-    "axis": "what runs along the figure: budget (default), spent, the thinking tokens really spent, or total, "
-    "those of answers too",
-    "metric": "of logs of other tools: which metric says that an answer is right; default: the first",
+    "format": f"the format printed and written: {', '.join(ENDINGS)}; default {TEXT}",
+    "out": "folder for the comparison and its figures; default runs/compare",
+    "axis": "the horizontal axis of the figures: budget (default), spent (thinking tokens really spent), or total "
+    "(spent, including answers)",
+    "metric": "for logs of other tools: the metric that says whether an answer is right; default: the first",
     "figures": f"{ALL} (default) or {NONE}, which is faster",
-    "html": "file of one page with the same, for a browser; default: none is written",
+    "html": "file for one HTML page with the comparison; default: none is written",
 }
 
 
 def read_runs(folders: Sequence[str]) -> list[Finished]:
-    """The last sweep of each folder, under names that differ: two folders of one name are numbered.
+    """The last sweep of each folder, under distinct names: folders of the same name are numbered.
 
-    UserError where one is given twice.
+    Raises UserError if one is given twice.
     """
     if twice := [place for place, times in Counter(places(folders)).items() if times > 1]:
-        raise UserError(f"{twice[0]}: given twice; a run does not differ from itself")
+        raise UserError(f"{twice[0]}: given twice; name each run once")
     runs = [read_run(Path(folder)) for folder in folders]
     counts = Counter(run.name for run in runs)
     return [
@@ -71,19 +71,19 @@ def read_runs(folders: Sequence[str]) -> list[Finished]:
 
 
 def places(folders: Sequence[str]) -> list[Path]:
-    """The folders themselves, however they were written."""
+    """The resolved folders, however they were written."""
     return [Path(folder).resolve() for folder in folders]
 
 
 def comparison_text(content: Mapping[str, Any], said: Sequence[str]) -> str:
-    """The comparison for a terminal, in 100 columns: tables, what must be said, and the runs' verdict lines."""
+    """The comparison for a terminal, in 100 columns: tables, notes, and the runs' verdict lines."""
     lines = [f"{run['run']}: {run['verdict_line']}" for run in content["runs"] if run["verdict_line"]]
     parts = [as_text(table) for table in tables(content)]
     return "\n\n".join([*parts, *(fill(text, WIDTH) for text in [*said, *lines])])
 
 
 def _json(content: Mapping[str, Any]) -> str:
-    """One key per line: indented all the way down, the pairs of a hundred runs would be 400,000 lines."""
+    """One key per line: fully indented, the pairs of a hundred runs would be 400,000 lines."""
     lines = (
         f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}" for key, value in content.items()
     )
@@ -91,7 +91,7 @@ def _json(content: Mapping[str, Any]) -> str:
 
 
 def _texts(content: Mapping[str, Any], said: Sequence[str], form: str) -> dict[str, str]:
-    """File name -> text; the first is what is printed."""
+    """File name -> text; the first is printed."""
     name = f"compare.{ENDINGS[form]}"
     if form == TEXT:
         return {name: comparison_text(content, said) + "\n"}
@@ -105,7 +105,7 @@ def _texts(content: Mapping[str, Any], said: Sequence[str], form: str) -> dict[s
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Without the collector of cycles: rows are trees, and it would walk all of them again for every few thousand."""
+    """Without the cyclic garbage collector: rows are trees, and it would walk all of them again and again."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -117,7 +117,7 @@ def _no_collection() -> Iterator[None]:
 
 @_no_collection()
 def main(arguments: list[str]) -> None:
-    """Prints the comparison of the run folders in `arguments` and writes it with its figures under out=."""
+    """Prints the comparison of the run folders in `arguments` and writes it, with its figures, under out=."""
     values, given = split(arguments, KEYS)
     _check(values, given)
     runs, pairs, notes = _of_logs(values, given) if named_log(given[0]) else _of_folders(values, given)
@@ -137,7 +137,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _of_folders(values: Mapping[str, str], folders: list[str]) -> tuple[list[Finished], Pairs, list[str]]:
-    """The chosen sweeps of run folders, their paired differences, and what must be said of them."""
+    """The chosen sweeps of run folders, their paired differences, and the notes on them."""
     if "metric" in values:
         raise UserError(f"metric={values['metric']}: belongs to logs of other tools, given as {FORM}")
     if "against" in values and Path(values["against"]).resolve() not in places(folders):
@@ -150,10 +150,10 @@ def _of_folders(values: Mapping[str, str], folders: list[str]) -> tuple[list[Fin
 
 
 def _of_logs(values: Mapping[str, str], given: Sequence[str]) -> tuple[list[Finished], Pairs, list[str]]:
-    """The same of logs of other tools."""
+    """The same for logs of other tools."""
     logs = [log for argument in given if (log := named_log(argument))]
     if len(logs) < len(given) or "step" in values:
-        raise UserError(f"{', '.join(given)}: logs of other tools ({FORM}) and runs (with step=) are not compared")
+        raise UserError(f"{', '.join(given)}: logs of other tools ({FORM}) cannot be compared with runs (or step=)")
     grades, left_out = grades_of(logs, values.get("metric"))
     against = values.get("against")
     if against is not None and against not in grades:
@@ -164,7 +164,7 @@ def _of_logs(values: Mapping[str, str], given: Sequence[str]) -> tuple[list[Fini
 
 
 def _page(name: str) -> Path:
-    """The file that html= names; UserError where it cannot be written."""
+    """The file named by html=; raises UserError if it cannot be written."""
     page = Path(name)
     if fault := "it is a folder" if page.is_dir() else writing_fault(page.parent):
         raise UserError(f"html={page}: cannot be written ({fault}); name another file")
@@ -172,7 +172,7 @@ def _page(name: str) -> Path:
 
 
 def _check(values: Mapping[str, str], folders: Sequence[str]) -> None:
-    """UserError for what is neither a folder nor a key, and for a value that a key does not have."""
+    """Raises UserError for an argument that is neither a folder nor a key, and for a value that a key does not have."""
     unknown = [
         folder
         for folder in folders
@@ -184,7 +184,7 @@ def _check(values: Mapping[str, str], folders: Sequence[str]) -> None:
         )
     for key, allowed in (("axis", AXES), ("format", ENDINGS), ("figures", FIGURES)):
         if values.get(key, next(iter(allowed))) not in allowed:
-            raise UserError(f"{key}={values[key]}: not known; allowed: {', '.join(allowed)}")
+            raise UserError(f"{key}={values[key]}: unknown; allowed: {', '.join(allowed)}")
 
 
 if __name__ == "__main__":

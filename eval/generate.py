@@ -1,10 +1,9 @@
 """`python -m eval.generate recipe=FILE problems=FILE out=FILE [samples=4 keep=random …]`: the model writes its traces.
 
-The unpruned model thinks about each problem by an engine of the sweep (therefore this module is in `eval`, which
-`data_prep` may not import), each thought once and to its end; what verifies is kept. `out` is a trace file like any
-other, each row with its lineage and pass rate; `out` + `.problems.jsonl` says how hard each problem was. Finished
-thoughts are kept in a journal beside it: if the process is killed, the same command resumes, and the files come out
-the same.
+The unpruned model thinks about each problem with one of the sweep's engines (so this module is in `eval`, which
+`data_prep` may not import). Each thought is written once and to its end; verified ones are kept. `out` is an ordinary
+trace file, each row with its lineage and pass rate; `out` + `.problems.jsonl` says how hard each problem was. Finished
+thoughts are kept in a journal next to `out`: if the process is killed, the same command resumes with the same result.
 """
 
 from __future__ import annotations
@@ -19,21 +18,21 @@ from recipes.loader import load_recipe
 from recipes.schema import Recipe
 
 SHORT = {"seed" if name == "sampling_seed" else name: name for name in GenerateTraces.model_fields if name != "source"}
-"""the command's keys, and the keys of `data.traces` that they mean"""
+"""the command's keys -> the keys of `data.traces` that they set"""
 KEYS = {
     **{short: GenerateTraces.model_fields[name].description or "" for short, name in SHORT.items()},
     "problems": "a file of problems with answers, a known benchmark, or {source: …} as in sweep.suites; default: the "
     "recipe's own data.traces.problems",
-    "engine": "the engine that thinks, such as {name: hf, batch_size: 24}",
-    "out": "the trace file; an existing one is not overwritten",
+    "engine": "the engine that generates, such as {name: hf, batch_size: 24}",
+    "out": "the trace file; an existing file is not overwritten",
 }
 
 
 def main(arguments: list[str]) -> None:
-    """Generates, resumes where a journal is beside `out`, and prints the result."""
+    """Generates traces, resumes if there is a journal next to `out`, and prints the result."""
     values, rest = split(arguments, KEYS, Recipe)
     if not values.get("out"):
-        raise UserError("eval.generate: out=FILE is missing, the file for the traces")
+        raise UserError("eval.generate: out=FILE is missing; name the file for the traces")
     recipe = load_recipe([*rest, "data.traces.source=generate", *recipe_keys(values)]).recipe
     out = Path(values["out"])
     from data_prep.traces.files import check_new
@@ -56,7 +55,7 @@ def main(arguments: list[str]) -> None:
         check_new(rates_file(out))
     done = set(finished_thoughts(journal))
     requests = unfinished_requests(generation, done)
-    print(f"{len(requests):,} thoughts to write, {len(done):,} are finished already", flush=True)
+    print(f"{len(requests):,} thoughts to write, {len(done):,} already finished", flush=True)
     write_thoughts(generation, requests, journal, 0)
     print(write_traces(generation, out, journal))
 

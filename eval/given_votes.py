@@ -1,7 +1,7 @@
-"""Majority votes on graded thoughts from any tool, where the rows of `eval.verdict` carry what each thought answered.
+"""Majority votes on graded thoughts of any tool, if the rows of `eval.verdict` contain the answers.
 
-The key is "answer": a text by which equal answers are grouped, "" for a thought without one. Rows graded correct are
-one candidate whatever their text.
+The key is "answer": a text by which equal answers are grouped, "" for a thought without an answer. Rows graded correct
+are one candidate, whatever their text.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from recipes.errors import UserError
 
 
 def add_majority(report: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The report of `eval.verdict` with `maj_at_k` of every model that has it: maj@k at the largest budget.
+    """The report of `eval.verdict` with `maj_at_k` for every model that has answers: maj@k at the largest budget.
 
     None without answers, or with one thought per problem. `path`: the file, whose rows have been checked already.
-    UserError where some rows at the largest budget have an answer and others have none.
+    Raises UserError if some rows at the largest budget have an answer and others have none.
     """
     rows = [row for _, row in jsonl_rows(path, "eval.verdict")]
     largest = max(row["budget"] for row in rows)
@@ -28,8 +28,8 @@ def add_majority(report: dict[str, Any], path: Path) -> dict[str, Any]:
     have = sum(isinstance(row.get("answer"), str) for row in at_largest)
     if have not in (0, len(at_largest)):
         raise UserError(
-            f"{path}: {have} of {len(at_largest)} rows at budget {largest} have an answer (a text); give one in all "
-            'rows, "" for a thought without one, or in none'
+            f"{path}: {have} of {len(at_largest)} rows at budget {largest} have an answer (a text); give one in every "
+            'row ("" for a thought without an answer), or in none'
         )
     for row in at_largest if have else []:
         answers, correct = votes[row.get("model") or "run"][str(row["problem"])]

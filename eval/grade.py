@@ -1,15 +1,16 @@
-"""Grades answers of any tool.
+"""Grades answers from any tool.
 
     python -m eval.grade FILE.jsonl out=FILE [grader=math] [open=<think>] [close=</think>] [opened=text|prompt]
 
-A row {id, gold, text} gains {correct, extracted, reason}; its other keys and the order of rows stay. The text may be a
-whole transcript with its thinking: only what follows the last close is graded. `gold` is a text, a number, or a list:
-one entry is the gold answer, several are one answer in parts (grader=math). What counts as equal: docs/grading.md.
+A row {id, gold, text} gains {correct, extracted, reason}; its other keys and the order of rows are kept. The text may
+be a whole transcript with its thinking: only the text after the last close is graded. `gold` is a text, a number, or a
+list: a single entry is the gold answer, several are one answer in parts (grader=math). docs/grading.md says which
+answers are equal.
 
     open … close answer     the answer is graded
     … close answer          the same: the prompt had opened the thought
     open …                  wrong, with the reason "unclosed thought", and counted like any other row
-    answer                  graded as it stands; with opened=prompt it is a thought that never closed, and wrong
+    answer                  graded as it is; with opened=prompt it is an unclosed thought, and wrong
 
 The accuracy is printed with its 95 % interval, clustered by id.
 """
@@ -32,11 +33,11 @@ from runtime.files import replacing
 
 GRADERS = ("math", "integer", "exact", "choice")
 KEYS = {
-    "out": "the file to write; an existing one is never overwritten",
+    "out": "the file to write; an existing file is never overwritten",
     "grader": f"how an answer is compared with the gold answer: {', '.join(GRADERS)} (default math)",
     "open": "text that opens a thought (default <think>)",
     "close": "text that closes a thought (default </think>)",
-    "opened": "where a thought is opened: text (default), or prompt: then a text without a close never closed",
+    "opened": "what opens a thought: text (default), or prompt; with prompt, a text without a close is unclosed",
 }
 
 
@@ -57,7 +58,7 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"out={out}: there is no folder {out.parent}")
     opened = chosen.get("opened", "text")
     if opened not in ("text", "prompt"):
-        raise UserError(f"opened={opened}: not a place where a thought is opened; allowed: text, prompt")
+        raise UserError(f"opened={opened}: unknown; allowed: text, prompt")
     rows = read_rows(Path(files[0]), grader)
     opening = marks[0] if opened == "prompt" else ""
     grades = grade_texts(
@@ -68,7 +69,7 @@ def main(arguments: list[str]) -> None:
 
 
 def read_rows(path: Path, grader: str = "math") -> list[dict[str, Any]]:
-    """The rows of a file; UserError with file:line where one lacks an id, a gold answer or a text."""
+    """The rows of a file; raises UserError with file:line if one lacks an id, a gold answer or a text."""
     rows = []
     for where, row in jsonl_rows(path, "eval.grade"):
         if isinstance(row, ValueError):
@@ -78,7 +79,7 @@ def read_rows(path: Path, grader: str = "math") -> list[dict[str, Any]]:
         _check(where, row, grader)
         rows.append(row)
     if not rows:
-        raise UserError(f"eval.grade: there is no row in {path}")
+        raise UserError(f"eval.grade: {path} has no rows")
     return rows
 
 
@@ -94,15 +95,15 @@ def _check(where: str, row: dict[str, Any], grader: str) -> None:
 
 
 def gold_text(gold: Any, grader: str) -> str:
-    """A gold answer as text: numbers without an exponent, a list's parts with commas. ValueError for anything else."""
+    """A gold answer as text: numbers without exponent, parts of a list joined by commas. ValueError for others."""
     if isinstance(gold, list):
         if not gold or any(isinstance(part, list) for part in gold):
-            raise ValueError(f"'gold' must be a text, a number, or a list of those that is not empty, got {gold!r}")
+            raise ValueError(f"'gold' must be a text, a number, or a non-empty list of these, got {gold!r}")
         if len(gold) > 1 and grader != "math":
             raise ValueError(f"'gold' has {len(gold)} parts: only grader=math reads an answer in parts, got {gold!r}")
         return ", ".join(gold_text(part, grader) for part in gold)
     if not isinstance(gold, str | int | float) or not str(gold).strip():
-        raise ValueError(f"'gold' must be a text or a number that is not empty, got {gold!r}")
+        raise ValueError(f"'gold' must be a non-empty text or a number, got {gold!r}")
     if isinstance(gold, float) and not math.isfinite(gold):
         raise ValueError(f"'gold' must be a finite number, got {gold!r}")
     return gold if isinstance(gold, str) else as_text(gold)
@@ -118,7 +119,7 @@ def grade_texts(texts: Sequence[str], golds: Sequence[str], grader: str, marks: 
 
 
 def write_rows(out: Path, rows: Sequence[dict[str, Any]], grades: Sequence[Grade]) -> None:
-    """The rows with their grades, written whole or not at all; a file that appeared meanwhile is left alone."""
+    """The rows with their grades, written atomically; never overwrites a file that appeared in the meantime."""
     try:
         with replacing(out) as temporary, temporary.open("w", encoding="utf-8") as file:
             for row, grade in zip(rows, grades, strict=True):
@@ -132,7 +133,7 @@ def write_rows(out: Path, rows: Sequence[dict[str, Any]], grades: Sequence[Grade
 
 
 def summary(rows: Sequence[dict[str, Any]], grades: Sequence[Grade]) -> str:
-    """Accuracy with its interval, and how many rows have each reason."""
+    """Accuracy with its interval, and the number of rows per reason."""
     import numpy as np
 
     from eval.numbers.statistics import accuracy_interval

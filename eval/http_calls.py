@@ -1,7 +1,7 @@
-"""Calls to an OpenAI-compatible endpoint: one client, retries by httpx-retries, and a reason where all failed.
+"""Calls to an OpenAI-compatible endpoint: one client, retries by httpx-retries, and a reason if all tries failed.
 
-Pauses grow, or are those that the endpoint names (`Retry-After`, in seconds or as a date). The key comes from the
-environment variable that the recipe names; it never appears in a reason.
+Pauses grow, or follow the endpoint (`Retry-After`, in seconds or as a date). The key comes from the environment
+variable that the recipe names; it never appears in a reason.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from httpx_retries import Retry, retry_request
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 120.0
-"""of one pause, whatever `Retry-After` says"""
+"""upper limit of one pause, whatever `Retry-After` says"""
 
 WORTH_A_RETRY = (408, 409, 425, 429, 500, 502, 503, 504)
 SHOWN_CHARACTERS = 200  # of an endpoint's text in a reason
 
-# httpx-retries warns with the header as it came where it cannot read it; an endpoint's text is never printed unchecked
+# if httpx-retries cannot read the header it logs the raw value; text of an endpoint is never printed unchecked
 logging.getLogger("httpx_retries").setLevel(logging.ERROR)
 
 
 class Endpoint(Protocol):
-    """The section of a recipe that names an endpoint."""
+    """The recipe section of an endpoint."""
 
     @property
     def url(self) -> str: ...
@@ -43,20 +43,20 @@ class Endpoint(Protocol):
 
 @dataclass(frozen=True)
 class NoReply:
-    """A call that failed after all its tries, and why; `status` is the last HTTP status, 0 where there was no reply."""
+    """A call that failed after all its tries, and why; `status` is the last HTTP status, 0 if there was no reply."""
 
     reason: str
     status: int
 
 
 def key_header(endpoint: Endpoint) -> dict[str, str]:
-    """The header that carries the key; none where the environment has no key."""
+    """The header with the key; empty if the environment has no key."""
     key = os.environ.get(endpoint.key_variable, "").strip()
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def open_client(endpoint: Endpoint) -> httpx.Client:
-    """A client for paths below the endpoint's base address; it may be used from `concurrency` threads at once."""
+    """A client for paths below the endpoint's base address; up to `concurrency` threads may share it."""
     return httpx.Client(
         base_url=endpoint.url.rstrip("/") + "/",
         headers=key_header(endpoint),
@@ -66,24 +66,24 @@ def open_client(endpoint: Endpoint) -> httpx.Client:
 
 
 def retry_rule(retries: int) -> Retry:
-    """What is tried again, and after which pauses: 0.5, 1, 2 … seconds, each up to a half shorter so that calls that
-    failed together do not come back together; or `Retry-After`, up to LONGEST_PAUSE_SECONDS."""
+    """What is retried, and after which pauses: 0.5, 1, 2 … seconds, each shortened at random by up to half so that
+    calls that failed together are not retried together; or `Retry-After`, up to LONGEST_PAUSE_SECONDS."""
     return Retry(
         total=retries,
         allowed_methods=["POST"],
         status_forcelist=WORTH_A_RETRY,
         retry_on_exceptions=[httpx.HTTPError],
-        backoff_factor=FIRST_PAUSE_SECONDS / 2,  # which the library doubles before the first pause
+        backoff_factor=FIRST_PAUSE_SECONDS / 2,  # the library doubles it before the first pause
         backoff_jitter=0.5,
         max_backoff_wait=LONGEST_PAUSE_SECONDS,
     )
 
 
 def post(client: httpx.Client, path: str, body: dict[str, Any], retries: int) -> httpx.Response | NoReply:
-    """The response (status 200) to `body`; transient faults are tried again by `retry_rule`.
+    """The response (status 200) to `body`; transient faults are retried by `retry_rule`.
 
-    The retries are those of a call, not of a transport: a body that breaks off is tried again too, and proxies that the
-    environment names are used, which httpx leaves out where a client has a transport of its own.
+    Retries apply to the call, not the transport: a body that breaks off is retried too, and proxies named in the
+    environment are used, which httpx ignores if a client has its own transport.
     """
     try:
         response = retry_request(client, "POST", path, retry=retry_rule(retries), json=body)
@@ -99,19 +99,19 @@ def _no_reply(client: httpx.Client, outcome: httpx.Response | httpx.HTTPError, r
 
 
 def reason_of(outcome: httpx.Response | httpx.HTTPError) -> str:
-    """Why a call failed; may hold the key and control characters."""
+    """Why a call failed; the text may contain the key and control characters."""
     if isinstance(outcome, httpx.Response):
         return f"HTTP {outcome.status_code}: {outcome.text[:SHOWN_CHARACTERS]}"
     return f"{type(outcome).__name__}: {outcome}"
 
 
 def tries_of(outcome: httpx.Response | httpx.HTTPError, retries: int) -> int:
-    """How often a call was sent by `retry_rule(retries)`; a fault is raised only after the last try."""
+    """How many times a call was sent under `retry_rule(retries)`; a fault is raised only after the last try."""
     return outcome.extensions["retry"].attempts_made + 1 if isinstance(outcome, httpx.Response) else retries + 1
 
 
 def without_key(text: str, headers: Mapping[str, str]) -> str:
-    """The text on one line, without the key and without control characters, which a terminal would obey."""
+    """The text on one line, without the key and without control characters, which a terminal would execute."""
     key = headers.get("Authorization", "").removeprefix("Bearer ")
     without = text.replace(key, "[key]") if key else text
     return "".join(letter if letter.isprintable() else " " for letter in without)

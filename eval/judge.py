@@ -1,8 +1,9 @@
-"""Reflection counted by a model behind a chat completions endpoint, beside the word lists of `eval.numbers.style`.
+"""Counts reflection with a model behind a chat completions endpoint, in addition to the word lists of
+`eval.numbers.style`.
 
 A thought is sent as data between tags, at temperature 0, at most `max_characters` of it; the reply is a small JSON
-object with three counts. Any other reply is a failure with its reason: missing, never a count of 0. A thought may try
-to influence the judge; counts above its number of words are refused, but smaller false ones cannot be detected.
+object with three counts. Any other reply is a failure with a reason: missing, never a count of 0. A thought may try to
+influence the judge; counts above its number of words are refused, but smaller false counts cannot be detected.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ FLAT_OBJECT = re.compile(r"\{[^{}]*\}")
 
 
 def request_body(thinking: str, section: JudgeSection) -> dict[str, Any]:
-    """The chat completion that asks for the counts of one thought."""
+    """The chat completion request for the counts of one thought."""
     part = thinking[: section.max_characters]
     cut = CUT.format(sent=len(part), whole=len(thinking)) if len(part) < len(thinking) else ""
     return {
@@ -53,7 +54,7 @@ def request_body(thinking: str, section: JudgeSection) -> dict[str, Any]:
 
 
 def read_counts(text: str, most: int) -> dict[str, int] | None:
-    """The counts in the last JSON object of a reply, each 0 … `most`; None where there is no such object.
+    """The counts in the last JSON object of a reply, each 0 … `most`; None if there is no such object.
 
     Text around the object (a fence, the judge's own reasoning) is ignored.
     """
@@ -64,7 +65,7 @@ def read_counts(text: str, most: int) -> dict[str, int] | None:
         return None
     if not isinstance(counts, dict) or set(counts) != set(ANYWHERE):
         return None
-    # `type`, not isinstance: true and false are integers for Python, but not counts
+    # `type`, not isinstance: Python's bools are integers, but not counts
     are_counts = all(type(count) is int and 0 <= count <= most for count in counts.values())
     return {behaviour: counts[behaviour] for behaviour in ANYWHERE} if are_counts else None
 
@@ -78,7 +79,7 @@ def _reply_text(response: httpx.Response) -> str | None:
 
 
 def read_judgement(reply: httpx.Response | NoReply, thinking: str, section: JudgeSection) -> Judgement:
-    """The judgement in the endpoint's reply to a thought, or why there is none."""
+    """The judgement in the endpoint's reply about a thought, or why there is none."""
     words = len(split_words(thinking[: section.max_characters]))
     cut = len(thinking) > section.max_characters
     if isinstance(reply, NoReply):
@@ -97,10 +98,10 @@ def read_judgement(reply: httpx.Response | NoReply, thinking: str, section: Judg
 def judge_thoughts(
     thoughts: Sequence[GradedThought], problems: Collection[str], section: JudgeSection
 ) -> list[GradedThought]:
-    """`thoughts` with a judgement of those of `problems` that contain a word; the others have none.
+    """`thoughts` with a judgement for each of `problems` whose thought contains a word; the others have none.
 
-    The first is sent alone: an endpoint that cannot be reached or refuses the key costs one call and its retries, and
-    all judgements are then missing for its reason.
+    The first is sent alone: if the endpoint cannot be reached or refuses the key, this costs one call and its retries,
+    and all judgements are missing for the same reason.
     """
     indices = [i for i, thought in enumerate(thoughts) if thought.problem in problems and thought.thinking.strip()]
     if not indices:

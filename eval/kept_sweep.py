@@ -1,9 +1,9 @@
-"""A sweep whose results survive a kill: no finished thought is lost, and nothing that is finished is done twice.
+"""A sweep whose results survive a kill: no finished thought is lost, and none is computed twice.
 
-Every finished thought goes into a journal at once; a suite that is complete becomes its samples file, and the journal
-is removed. The header of both says what they were made from (protocol, weights, step): files with the same header are
-used again, files with another one are never overwritten. A samples file is sealed; one that does not fit its seal, or
-has none, is set aside and measured anew, since a verdict rests on it.
+Every finished thought goes into a journal at once. A complete suite becomes its samples file, and the journal is
+removed. Both have a header that says what they were made from (protocol, weights, step): files with the same header
+are reused, files with another one are never overwritten. Samples files are sealed. If the seal is missing or does not
+match, the file is set aside and the suite is measured again, since a verdict depends on it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from runtime.seal import file_fault
 
 @dataclass(frozen=True)
 class Place:
-    """Where the thoughts of one sweep are kept: `folder`/<suite>/<model>-<step>.jsonl."""
+    """The location of one sweep's thoughts: `folder`/<suite>/<model>-<step>.jsonl."""
 
     folder: Path
     model: WhichModel
@@ -42,10 +42,10 @@ class Place:
 
 
 class KeptSweep:
-    """The sweep of `spec` at `place`; `weights_hash` identifies the weights ("" where they are not known).
+    """The sweep of `spec` at `place`; `weights_hash` identifies the weights ("" if unknown).
 
-    spare: where the samples go when `place`, which is only a cache, fills up during the sweep; without it that is a
-    fault.
+    spare: where samples go if `place`, which is then only a cache, fills up during the sweep; without it, a full disk
+    is an error.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ class KeptSweep:
         self.spec, self.place, self.weights_hash, self.ranks, self.spare = spec, place, weights_hash, ranks, spare
 
     def run(self, load: Callable[[], Weights]) -> dict[str, SuiteSweep]:
-        """The sweep of every suite, the same on every rank; `load` is called only where something is left to do.
+        """The sweep of every suite, the same on every rank; `load` is called only if something is left to do.
 
-        UserError where the place holds files of another sweep.
+        Raises UserError if the place holds files of another sweep.
         """
         complete = on_first_rank(self.ranks, self._complete_suites)
         if len(complete) == len(self.spec.suites):
@@ -69,7 +69,7 @@ class KeptSweep:
             }
 
     def set_others_aside(self) -> None:
-        """Renames files of other sweeps to `<name>.other-1` …, so that `run` need not refuse them; on rank 0."""
+        """Renames files of other sweeps to `<name>.other-1` …, so that `run` does not refuse them; on rank 0."""
         for suite in self.spec.suites:
             file = self.place.file(suite.name)
             for path in (file, *Journal(file, {}).files()):
@@ -77,7 +77,7 @@ class KeptSweep:
                     set_aside(path, "other")
 
     def _header(self, suite: Suite) -> dict[str, Any]:
-        """What the sweep of `suite` is made from; the first line of its files."""
+        """The inputs of the sweep of `suite`; the first line of its files."""
         judge = self.spec.judge
         return {
             "model": self.place.model,
@@ -96,7 +96,7 @@ class KeptSweep:
         return {suite.name: self.spec.protocol_hash(suite) for suite in self.spec.suites}
 
     def _complete_suites(self) -> dict[str, SuiteSweep]:
-        """The sweeps of suites whose samples file exists and is sound; UserError where one is of another sweep."""
+        """The sweeps of suites whose samples file exists and is sound; raises UserError for one of another sweep."""
         complete: dict[str, SuiteSweep] = {}
         for suite in self.spec.suites:
             file = self.place.file(suite.name)
@@ -105,14 +105,14 @@ class KeptSweep:
             header = read_header(file)
             if different := differences(header, self._header(suite)) if header else "":
                 raise UserError(
-                    f"{file} holds another sweep: {different}; put the values back, name another place to write to, "
+                    f"{file} holds another sweep: {different}; restore these values, name another place to write to, "
                     "or remove it"
                 )
             if fault := file_fault(file) if header else "it has no header":
                 aside = set_aside(file, "damaged")
-                print(f"{file} is not believed ({fault}): kept as {aside.name}, and measured anew", flush=True)
+                print(f"{file} is not trusted ({fault}): kept as {aside.name}, and measured again", flush=True)
                 continue
-            # the suite says what the file of an earlier version, or of a suite without the column, does not
+            # files of earlier versions, or of a suite without the column, have no groups; the suite has them
             complete[suite.name] = replace(read_sweep(file), groups=suite.groups)
         return complete
 
@@ -141,7 +141,7 @@ class KeptSweep:
         return suite_sweep(suite, self.spec, thoughts, self.place.model, self.place.step)
 
     def _progress(self, suite: Suite, finished: int) -> AbstractContextManager[Work]:
-        """Of this rank's share of what is left of the thoughts, or of the choices."""
+        """Progress of this rank's share of the remaining thoughts or choices."""
         left = len(suite.problems) * (1 if suite.by_likelihood else self.spec.samples) - finished
         model = f"step {self.place.step}" if self.place.model == "run" else self.place.model
         rank = f" (rank {self.ranks.rank} of {self.ranks.count})" if self.ranks.count > 1 else ""
@@ -163,7 +163,7 @@ class KeptSweep:
 
 
 class ForgivingWriter:
-    """Adds thoughts to a journal in a cache until that fails, which is said once: a kill then loses what follows."""
+    """Adds thoughts to a journal in a cache until writing fails, which is printed once; a kill then loses the rest."""
 
     def __init__(self, writer: JournalWriter, file: Path) -> None:
         self.writer, self.file, self.has_failed = writer, file, False
@@ -176,22 +176,22 @@ class ForgivingWriter:
         except OSError as fault:
             self.has_failed = True
             print(
-                f"{self.file}: its journal cannot be written ({fault.strerror}); the sweep goes on without", flush=True
+                f"{self.file}: journal cannot be written ({fault.strerror}); the sweep continues without it", flush=True
             )
 
 
 def _finished(kind: type[Any], rows: list[Row], file: Path) -> dict[tuple[str, int], Any]:
-    """The pieces of a journal by problem and sample. UserError where one is none."""
+    """The entries of a journal by problem and sample. Raises UserError for an invalid one."""
     try:
         return {(row["problem"], row["sample"]): kind.of_row(row) for row in rows}
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
         raise UserError(
-            f"{file}.journal-*: damaged, a line is no thought ({type(fault).__name__}: {fault}); remove these files"
+            f"{file}.journal-*: damaged, a line is not a thought ({type(fault).__name__}: {fault}); remove these files"
         ) from None
 
 
 class SuiteJournal:
-    """The journal of one suite's sweep, with one file per rank, open while the context lasts.
+    """The journal of one suite's sweep, with one file per rank, open inside the context.
 
     Rank 0 calls `take` before any rank calls `join`: it holds its file from then on, so that no other process can take
     the name while the ranks agree on it.
@@ -209,10 +209,10 @@ class SuiteJournal:
         self._opened.close()
 
     def take(self) -> tuple[str, list[Row]]:
-        """The name under which the journal is kept, and its rows; on rank 0.
+        """The journal's name and its rows; on rank 0.
 
-        Where another process is writing the same sweep, this one takes a name of its own: both then do the same work,
-        and the last one to finish leaves the same file.
+        If another process is writing the same sweep, this one uses another name: both then do the same work, and the
+        last one to finish leaves the same file.
         """
         try:
             return self._take(self.file.name)
@@ -226,7 +226,7 @@ class SuiteJournal:
         return name, rows
 
     def join(self, name: str, rank: int) -> JournalWriter:
-        """The writer of this rank; the one that `take` has opened already on rank 0."""
+        """This rank's writer; on rank 0 the one that `take` has opened already."""
         if self._writer is None:
             journal = Journal(self.file.with_name(name), self.header)
             self._writer = self._opened.enter_context(journal.writer(rank))
@@ -234,7 +234,7 @@ class SuiteJournal:
 
 
 def set_aside(path: Path, why: str) -> Path:
-    """Renames what is at `path` to `<name>.<why>-1` …, and says where it is now."""
+    """Renames `path` to `<name>.<why>-1` … and returns the new path."""
     number = len(list(path.parent.glob(f"{glob.escape(path.name)}.{why}-*"))) + 1
     aside = path.with_name(f"{path.name}.{why}-{number}")
     with suppress(FileNotFoundError):  # another process has just done the same
@@ -247,10 +247,10 @@ def _process_name(file: Path, process: str) -> str:
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """The first line of a samples file or a journal; {} where it is not a header."""
+    """The first line of a samples file or a journal; {} if it is not a header."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             header = json.loads(file.readline())
-    except (OSError, ValueError, RecursionError):  # no file at all, a folder, or a line that is no header
+    except (OSError, ValueError, RecursionError):  # no file, a folder, or a line that is not a header
         return {}
     return header if isinstance(header, dict) else {}

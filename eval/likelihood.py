@@ -1,12 +1,12 @@
-"""Multiple choice by likelihood: no thinking and no decoding, the likeliest choice is the model's answer.
+"""Multiple choice by likelihood: no thinking and no decoding; the likeliest choice is the model's answer.
 
-As EleutherAI's lm-evaluation-harness does it, without examples and without a chat template:
+The prompts follow EleutherAI's lm-evaluation-harness, without examples and without a chat template:
 
     letter            question, choices as lettered lines, "Answer:", then " A", " B" … (its task mmlu)
     text              "Question: …", "Answer:", then a blank and the text of the choice (arc_challenge, acc)
     text_normalised   the same, each log-probability divided by the number of the choice's characters (acc_norm)
 
-The tokens of a choice are those of prompt and choice together that come after the prompt's own. Ties go to the first.
+The tokens of a choice are the tokens of prompt and choice together, after the prompt's own. Ties go to the first.
 """
 
 from __future__ import annotations
@@ -31,41 +31,41 @@ from runtime.pulse import beat
 
 LIKELIHOOD_VERSION = 2
 MOST_ROWS = 16
-"""rows of a forward; a large vocabulary makes logits of several positions heavy"""
+"""rows per forward pass; with a large vocabulary, logits of several positions take much memory"""
 
 
 @dataclass(frozen=True)
 class Continuation:
-    """What is scored: the tokens `ids` after the tokens `context`."""
+    """The tokens `ids` to score, and the tokens `context` before them."""
 
     context: tuple[int, ...]
     ids: tuple[int, ...]
 
 
 def likelihood_hash(suite: Suite, tokenizer: PreTrainedTokenizerBase, versions: tuple[str, ...]) -> str:
-    """16 hex digits over all that a score depends on beside the weights; it does not depend on budgets and sampling."""
+    """16 hex digits over everything except the weights that a score depends on; budgets and sampling do not matter."""
     parts = ["likelihood", LIKELIHOOD_VERSION, suite.hash, suite.grader, len(tokenizer), _start(tokenizer), versions]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def problem_continuations(problem: Problem, grader: str, tokenizer: PreTrainedTokenizerBase) -> list[Continuation]:
-    """One per choice, in order; UserError where a choice has no token of its own."""
+    """One per choice, in order; raises UserError if a choice has no token of its own."""
     start = _start(tokenizer)
     context = (*start, *encode(problem.question, tokenizer))
-    # Question and choice are encoded together, since a tokenizer may join the characters where they meet. The context
-    # of a choice is therefore a part of its own ids, as long as the question alone.
+    # Question and choice are encoded together, since a tokenizer may merge the characters at the boundary. The context
+    # of a choice is therefore a prefix of its own ids, as long as the question alone.
     texts = [problem.question + text for text in continuations(problem.choices, grader)]
     sequences = [(*start, *encode(text, tokenizer)) for text in texts]
     if any(len(ids) <= len(context) for ids in sequences):
         raise UserError(
-            f"sweep.suites: a choice of problem {problem.id} melts into the tokens of the prompt before it "
-            "and has none of its own to score; use method=generate"
+            f"sweep.suites: a choice of problem {problem.id} merges with the tokens of the prompt before it "
+            "and has no tokens of its own to score; use method=generate"
         )
     return [Continuation(ids[: len(context)], ids[len(context) :]) for ids in sequences]
 
 
 def _start(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
-    """The begin-of-sequence token where this tokenizer puts one before a text."""
+    """The begin-of-sequence token, if this tokenizer puts one before a text."""
     first = tokenizer("")["input_ids"][:1]
     return tuple(first) if first == [tokenizer.bos_token_id] else ()
 
@@ -74,10 +74,10 @@ def _start(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
 def log_probabilities(
     model: PreTrainedModel, targets: Sequence[Continuation], most_rows: int = MOST_ROWS
 ) -> list[float]:
-    """The summed natural log-probability of each continuation, in order; NaN where the model gives one.
+    """The summed natural log-probability of each continuation, in order; NaN if the model returns one.
 
-    A row of a batch is a sequence without its last token, padded on the right; continuations that differ in their last
-    token only share a row, so the letters of a problem cost one row.
+    A row of a batch is a sequence without its last token, padded on the right. Continuations that differ only in their
+    last token share a row, so the letters of a problem cost one row.
     """
     by_row: dict[tuple[int, ...], list[Continuation]] = {}
     for target in targets:
@@ -92,7 +92,7 @@ def log_probabilities(
 
 
 def _score_batch(model: PreTrainedModel, batch: dict[tuple[int, ...], list[Continuation]]) -> dict[Continuation, float]:
-    """The sums of all continuations of the rows; logits are made only at positions that some row needs."""
+    """The sums of all continuations of the rows; logits are computed only at positions that some row needs."""
     start = min(len(row) - len(target.ids) for row, targets in batch.items() for target in targets)
     padded = {key: value.to(model.device) for key, value in pad_right([list(row) for row in batch], pad_id=0).items()}
     columns = torch.arange(start, padded["input_ids"].shape[1], device=model.device)
@@ -101,7 +101,7 @@ def _score_batch(model: PreTrainedModel, batch: dict[tuple[int, ...], list[Conti
     for i, (row, targets) in enumerate(batch.items()):
         end = len(row) - start
         for target in targets:
-            # The logits at a position are those of the token after it: the row's last column scores the target's last.
+            # Logits at a position score the token after it: the row's last column scores the target's last token.
             log_softmax = logits[i, end - len(target.ids) : end].float().log_softmax(dim=-1)
             ids = torch.tensor(target.ids, device=logits.device)[:, None]  # [tokens, 1]
             sums[target] = float(log_softmax.gather(1, ids).sum())
@@ -111,14 +111,14 @@ def _score_batch(model: PreTrainedModel, batch: dict[tuple[int, ...], list[Conti
 def choose_likeliest(
     model: PreTrainedModel, problems: Sequence[Problem], grader: str, tokenizer: PreTrainedTokenizerBase
 ) -> list[GradedThought]:
-    """One graded choice per problem, in order, in the form of a thought without thinking at budget 0."""
+    """One graded choice per problem, in order, as a thought without thinking at budget 0."""
     by_problem = [problem_continuations(problem, grader, tokenizer) for problem in problems]
     sums = iter(log_probabilities(model, [continuation for choices in by_problem for continuation in choices]))
     return [graded_choice(problem, [next(sums) for _ in problem.choices], grader) for problem in problems]
 
 
 def graded_choice(problem: Problem, sums: Sequence[float], grader: str) -> GradedThought:
-    """The choice that the summed log-probabilities make likeliest, graded; wrong where one of them is not finite."""
+    """The choice with the highest summed log-probability, graded; wrong if any of the sums is not finite."""
     lengths = [len(choice) for choice in problem.choices]
     scores = [value / length for value, length in zip(sums, lengths, strict=True)] if "normalised" in grader else sums
     text = ", ".join(f"{letter} {value:.4f}" for letter, value in zip(LETTERS, sums, strict=False))

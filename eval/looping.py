@@ -1,4 +1,4 @@
-"""Loops: does a thought end in a repetition?"""
+"""Detects loops: thoughts that end in a repetition."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ LONGEST_PERIOD = 64
 REPEATS = 3
 SHORTEST_LOOP = 12
 MEMORY_TOKENS = REPEATS * LONGEST_PERIOD
-"""a loop is seen in so many last tokens, whatever comes before them"""
+"""the number of last tokens in which a loop is detected, whatever comes before them"""
 
 
 def is_looping(ids: Sequence[int]) -> bool:
-    """True where the last tokens repeat with a period of at most 64, in three full rounds and at least 12 tokens."""
+    """Whether the last tokens repeat with a period of at most 64, in three full rounds and at least 12 tokens."""
     for period in range(1, min(LONGEST_PERIOD, len(ids) // REPEATS) + 1):
         span = max(REPEATS * period, SHORTEST_LOOP)
         if span <= len(ids) and ids[-span:-period] == ids[len(ids) - span + period :]:
@@ -27,9 +27,9 @@ _RUN_OF_A_LOOP = np.maximum(REPEATS * _PERIODS, SHORTEST_LOOP) - _PERIODS
 
 
 class LoopWatcher:
-    """`is_looping` of a sequence that grows token by token, at the cost of one vectorised step over the 64 periods.
+    """`is_looping` for a sequence that grows token by token, at the cost of one vectorised step over the 64 periods.
 
-    For each period it counts how many of the last tokens, in a row, equal the token one period before them.
+    For each period, it counts how many consecutive last tokens equal the token one period before them.
     """
 
     def __init__(self, ids: Sequence[int] = ()) -> None:
@@ -39,7 +39,7 @@ class LoopWatcher:
             self.add(token)
 
     def add(self, token: int) -> bool:
-        """Takes the next token (0 or above); True where the sequence up to it is looping."""
+        """Adds the next token (0 or above) and returns whether the sequence up to it is looping."""
         self._runs += 1
         self._runs *= self._recent == token  # a token that differs from the one a period before it ends that run
         self._recent[1:] = self._recent[:-1]

@@ -17,9 +17,9 @@ PROTOCOL_VERSION = 4
 
 @dataclass(frozen=True)
 class Protocol:
-    """The rules by which an engine thinks and answers; all counts in tokens.
+    """The rules of thinking and answering for all engines; all counts are in tokens.
 
-    budgets: increasing; 0, which may come first, is the answer with thinking off. stop_loops: a thought that loops
+    budgets: increasing; a first budget of 0 is the answer with thinking off. stop_loops: a thought that loops
     (`eval.looping`) is stopped there. vocabulary_size: ids from here on belong to no token and are never sampled.
     """
 
@@ -38,14 +38,14 @@ class Protocol:
 
     @property
     def sampling(self) -> Sampling:
-        """How a token is drawn where `temperature` is above 0."""
+        """How a token is drawn if `temperature` is above 0."""
         return Sampling(self.temperature, self.top_p, self.top_k, self.min_p)
 
 
 def make_protocol(section: SweepSection, fmt: ThinkFormat, vocabulary_size: int) -> Protocol:
     """The protocol of a recipe's sweep section for one tokenizer.
 
-    UserError where thoughts are to be extended and the format has no text for it.
+    Raises UserError if thoughts are to be extended and the format has no text for it.
     """
     if section.extend_to and not fmt.wait_ids:
         raise UserError(
@@ -68,10 +68,10 @@ def make_protocol(section: SweepSection, fmt: ThinkFormat, vocabulary_size: int)
 
 
 def protocol_hash(protocol: Protocol, suite: Suite, samples: int, versions: tuple[str, ...]) -> str:
-    """16 hex digits over all that a score depends on beside the weights; `versions`: those of engine and grader.
+    """16 hex digits over everything except the weights that a score depends on; `versions`: of engine and grader.
 
-    A format enters by its strings and ids, not by the name under which they were found, nor by the day that its
-    template may write: the same sweep on another day is the same protocol.
+    A format enters by its strings and ids, not by its name, nor by the date that its template may write: the same sweep
+    on another day has the same protocol.
     """
     rules = asdict(protocol)
     del rules["format"]["name"], rules["format"]["date"]

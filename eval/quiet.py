@@ -1,4 +1,4 @@
-"""Evaluation that leaves no trace in training: modes, random states and attention come back, whatever happens."""
+"""Evaluation without side effects on training: modes, random states and attention are restored, whatever happens."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from eval.engines.slot_attention import SLOTS
 
 
 def _devices() -> list[int]:
-    """This process's own GPU; by default torch would start on every GPU of the machine, and warn."""
+    """This process's own GPU only; by default torch would initialise every GPU of the machine, and warn."""
     return [torch.cuda.current_device()] if torch.cuda.is_available() else []
 
 
 def _make_trainable(model: PreTrainedModel) -> None:
-    """Copies what modules have kept from a run in inference mode, such as frequencies of a rotary embedding that grow
-    with the length: autograd refuses such tensors for ever."""
+    """Copies tensors that modules kept from a run in inference mode, such as rotary frequencies that grow with the
+    length: autograd never accepts such tensors."""
     for module in model.modules():
         for kept in (module.__dict__, module._buffers):
             for name, value in kept.items():
@@ -44,8 +44,9 @@ def _without_cudnn_attention() -> Iterator[None]:
 def quiet(model: PreTrainedModel) -> Iterator[None]:
     """Evaluation mode (no dropout or checkpointing), on a CPU with oneDNN's products (`eval.engines.cpu_linear`).
 
-    Attention is the slots', or eager where the model has no SDPA: FlashAttention knows no slot masks. A mixture of
-    experts reckons no losses of its router, which need masks of another shape. All is restored at the end.
+    Attention is that of the slots, or eager if the model has no SDPA: FlashAttention does not support slot masks.
+    Mixtures of experts do not compute router losses, which need masks of another shape. Everything is restored at the
+    end.
     """
     modes = [(module, module.training) for module in model.modules()]  # one by one: a frozen block may be in eval mode
     states = random.getstate(), np.random.get_state()

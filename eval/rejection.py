@@ -1,7 +1,7 @@
 """Rejection sampling: which thoughts of a model become traces, and how hard each problem was for it.
 
-A thought is verified if it ended by itself, its answer ended by itself, neither loops, it can be trained as it is, and
-the answer is graded correct. Everything here is a pure function of the thoughts.
+A thought is verified if it and its answer terminated, neither loops, it can be trained on as it is, and the answer is
+graded correct. Everything here is a pure function of the thoughts.
 """
 
 from __future__ import annotations
@@ -33,10 +33,9 @@ class Sample:
 
 
 def chosen(samples: Sequence[Sample], keep: str, per_problem: int, seed: int) -> tuple[list[Sample], Counter[str]]:
-    """The traces of one problem to keep, in the order of the samples, and how many verified ones are left out and why.
+    """The traces of one problem to keep, in the order of the samples, and why how many verified ones are left out.
 
-    Of equal traces the first is kept. `random` draws by a hash of (seed, problem, sample), and so depends on nothing
-    else.
+    The first of equal traces is kept. `random` draws by a hash of (seed, problem, sample) and depends on nothing else.
     """
     verified = [sample for sample in samples if sample.verdict == VERIFIED]
     different: dict[tuple[str, str], Sample] = {}
@@ -72,7 +71,7 @@ def problem_row(problem: str, samples: Sequence[Sample], kept: int) -> dict[str,
 
 
 def summary(suite: Suite, rows: Sequence[dict[str, Any]], left: Counter[str]) -> str:
-    """The result of a generation, for the terminal: verdicts, traces kept, and the problems by pass rate."""
+    """The result of a generation for the terminal: verdicts, traces kept, and problems by pass rate."""
     verdicts: Counter[str] = Counter()
     for row in rows:
         verdicts.update(row["verdicts"])

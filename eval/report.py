@@ -1,5 +1,5 @@
-"""`python -m eval.report RUN [RUN …]`: the table of the newest sweep and report.html of a run folder, of a run that
-trains, was stopped or is through."""
+"""`python -m eval.report RUN [RUN …]`: prints the table of the newest sweep and writes report.html for run folders,
+whether the run is training, stopped or finished."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def main(arguments: list[str]) -> None:
         raise UserError("eval.report: give the folder of a run, such as runs/lora_recovery-1a2b3c4d")
     for name in folders:
         if not RunFolder(Path(name)).record.is_file():
-            raise UserError(f"{name}: no run folder (it has no run.json); give one that launch/train.py wrote")
-    from eval.show.report import write_report  # matplotlib takes seconds, and a wrong name is told before
+            raise UserError(f"{name}: not a run folder (it has no run.json); give one that launch/train.py wrote")
+    from eval.show.report import write_report  # matplotlib takes seconds to load, and names are checked before
 
     for name in folders:
         if said := newest_sweep(RunFolder(Path(name))):
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
 
 
 def newest_sweep(folder: RunFolder) -> str:
-    """The table of the newest sweep beside the references; "" where nothing was swept."""
+    """The table of the newest sweep and the references; "" if nothing was swept."""
     from eval.numbers.summary import verdict_suite
     from eval.show.tables import sweep_table
 

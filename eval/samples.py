@@ -25,7 +25,7 @@ from runtime.seal import sealing
 
 @dataclass(frozen=True)
 class GradedAnswer:
-    """One answer as text with its grade; it serves every budget in `budgets`.
+    """One answer as text with its grade; it counts for every budget in `budgets`.
 
     looping: the thinking before it ends in a loop; voted: see `Score`.
     """
@@ -44,7 +44,7 @@ class GradedAnswer:
 class GradedThought:
     """One thought as text with its graded answers; a missing one has none, and `failure` says why.
 
-    group: that of its problem, "" where it has none or the file is of an earlier version.
+    group: that of its problem; "" if it has none or the file is from an earlier version.
     """
 
     problem: str
@@ -60,7 +60,7 @@ class GradedThought:
     def scores(self) -> list[Score]:
         """One score per budget.
 
-        The thought is closed at a budget where its own close follows as many thinking tokens as the budget, or fewer.
+        The thought is closed at a budget if its own close follows as many thinking tokens as the budget, or fewer.
         """
         closed_after = self.answers[-1].thinking_tokens if self.stop == "close" and self.answers else None
         return [
@@ -143,7 +143,7 @@ class GradedThought:
 def grade_thoughts(
     results: Sequence[Thought | Missing], suite: Suite, protocol: Protocol, tokenizer: PreTrainedTokenizerBase
 ) -> list[GradedThought]:
-    """Grades every answer of every thought, missing ones last; the cue and the answer are graded, never the thought."""
+    """Grades every answer of every thought, missing ones last; only cue and answer are graded, never the thought."""
     thoughts = [result for result in results if isinstance(result, Thought)]
     missing = [
         GradedThought(result.problem, result.sample, "budget", 0, "", (), result.reason)
@@ -182,7 +182,7 @@ def grade_thoughts(
 
 
 def _candidate(extracted: str, grader: str) -> str:
-    """What an answer votes for where that is not the extracted text itself: equal answers are one candidate."""
+    """The answer's vote if it differs from the extracted text: equal answers are one candidate."""
     candidate = canonical(extracted, grader)
     return "" if candidate == extracted else candidate
 
@@ -190,7 +190,7 @@ def _candidate(extracted: str, grader: str) -> str:
 def _loops(thought: Thought, answer: Answer) -> bool:
     """Whether the thinking before an answer ends in a loop.
 
-    A thought that was stopped for its loop counts even where the last token of the loop was taken off again, because it
+    A thought that was stopped for its loop counts even if the last token of the loop was removed again because it
     was also the first token of a close mark.
     """
     stopped = thought.stop == "loop" and answer is thought.answers[-1]
@@ -205,20 +205,20 @@ def answer_text(answer_ids: Sequence[int], protocol: Protocol, tokenizer: PreTra
 
 
 def write_samples(path: Path, sweep_header: dict[str, Any], thoughts: Iterable[GradedThought]) -> None:
-    """A header line and one line per thought; written whole or not at all, and sealed."""
+    """A header line and one line per thought; written atomically, and sealed."""
     with sealing(path) as temporary:
         rows = chain([sweep_header], (thought.row() for thought in thoughts))
         temporary.write_text(as_lines(rows), encoding="utf-8")
 
 
 def read_sweep(path: Path) -> SuiteSweep:
-    """The sweep that a samples file holds. UserError where it holds none: changed by hand, or cut."""
+    """The sweep in a samples file. Raises UserError if the file was edited or truncated."""
     try:
         with path.open(encoding="utf-8", newline="\n") as file:  # only a newline ends a line
             header, *rows = (json.loads(line) for line in file)
         return _sweep_of(header, [GradedThought.of_row(row) for row in rows])
     except (ValueError, KeyError, TypeError, AttributeError) as fault:
-        raise UserError(f"{path}: damaged, it is not the samples file of a sweep ({fault}); remove it") from None
+        raise UserError(f"{path}: damaged, not the samples file of a sweep ({fault}); remove it") from None
 
 
 def _sweep_of(header: dict[str, Any], thoughts: list[GradedThought]) -> SuiteSweep:
@@ -239,12 +239,12 @@ def _sweep_of(header: dict[str, Any], thoughts: list[GradedThought]) -> SuiteSwe
 
 
 def groups_of(thoughts: Iterable[GradedThought]) -> dict[str, str] | None:
-    """The group of each problem that has one, by its id; None where none has."""
+    """The group of each problem that has one, by its id; None if none has."""
     return {thought.problem: thought.group for thought in thoughts if thought.group} or None
 
 
 def sweep_style(method: str, thoughts: Sequence[GradedThought]) -> dict[str, Any] | None:
-    """How the finished thoughts of a sweep are written; None where the method writes no thoughts."""
+    """The writing style of a sweep's finished thoughts; None if the method writes no thoughts."""
     if method != "generate":
         return None
     finished = [thought for thought in thoughts if not thought.failure]

@@ -30,7 +30,7 @@ from runtime.pulse import beat
 from runtime.ranks import Ranks, from_every_rank
 
 GROUP = 16
-"""problems of a suite by likelihood that are scored and noted together"""
+"""problems of a likelihood suite that are scored and noted together"""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class SweepSpec:
 def make_sweep_spec(section: SweepSection, fmt: FormatSection, tokenizer: PreTrainedTokenizerBase) -> SweepSpec:
     """Loads the suites and fixes the protocol.
 
-    UserError where a suite is broken or spells a control token, or the tokenizer cannot think in the format.
+    Raises UserError if a suite is broken or spells a control token, or the tokenizer cannot think in the format.
     """
     protocol = make_protocol(section, think_format(fmt, tokenizer), len(tokenizer))
     controls = Controls(tokenizer, protocol.format)
@@ -70,10 +70,10 @@ def make_sweep_spec(section: SweepSection, fmt: FormatSection, tokenizer: PreTra
 
 
 def make_confirm_spec(section: SweepSection, spec: SweepSpec) -> SweepSpec | None:
-    """What confirms the checkpoint that a run keeps (`sweep.confirm`): the protocol of `spec`, on problems that are in
-    none of its suites; without a judge, whose counts decide nothing. None without the section.
+    """The spec that confirms the checkpoint a run keeps (`sweep.confirm`): the protocol of `spec` on problems that are
+    in none of its suites, without a judge, whose counts decide nothing. None without the section.
 
-    UserError where there are too few such problems.
+    Raises UserError if there are too few such problems.
     """
     suite = confirm_suite(section, spec.suites)
     if suite is None:
@@ -83,10 +83,10 @@ def make_confirm_spec(section: SweepSection, spec: SweepSpec) -> SweepSpec | Non
 
 
 def check_context(spec: SweepSpec, context_tokens: int, budget_key: str) -> int:
-    """The most tokens that a thought with its prompt and its answer may take; UserError where they, or a scored choice,
-    do not fit into the context.
+    """The most tokens that a thought with its prompt and its answer may take. Raises UserError if they, or a scored
+    choice, do not fit into the context.
 
-    budget_key: the recipe's key that sets the budgets, which the error names.
+    budget_key: the recipe's key that sets the budgets, for the message.
     """
     fmt, budget, most = spec.protocol.format, spec.protocol.budgets[-1], 0
     closing = max(len(fmt.forced_close_ids), len(fmt.own_close_ids))
@@ -126,9 +126,9 @@ Noted = TypeVar("Noted", Thought, GradedThought)
 
 @dataclass(frozen=True)
 class Notes(Generic[Noted]):
-    """Finished thoughts by (problem, sample), and where each new one is noted as soon as it is finished.
+    """Finished thoughts by (problem, sample), and the function that records each new one as soon as it is finished.
 
-    A suite by likelihood has no thoughts to note; there it is choices that are graded already.
+    A likelihood suite has no thoughts; it records graded choices.
     """
 
     finished: Mapping[tuple[str, int], Noted]
@@ -137,7 +137,7 @@ class Notes(Generic[Noted]):
 
 @contextmanager
 def engine_on(weights: Weights, spec: SweepSpec) -> Iterator[Engine]:
-    """The spec's engine on `weights`; a model in this process is quiet meanwhile (`eval.quiet`)."""
+    """The spec's engine on `weights`; a model in this process is quiet in this context (`eval.quiet`)."""
     silence = quiet(weights.model) if weights.model is not None else nullcontext()
     with silence, open_engine(spec.engine, spec.protocol, spec.tokenizer, weights) as engine:
         yield engine
@@ -146,11 +146,11 @@ def engine_on(weights: Weights, spec: SweepSpec) -> Iterator[Engine]:
 def sweep_suite(
     engine: Engine, weights: Weights, suite: Suite, spec: SweepSpec, ranks: Ranks, notes: Notes[Any]
 ) -> list[GradedThought]:
-    """Graded thoughts of a suite in problem order, the same on every rank; each rank thinks its share.
+    """Graded thoughts of a suite in problem order, the same on every rank; each rank computes its share.
 
-    engine: on `weights`, as `engine_on` opens it. A model in this process is whole on this rank (under ZeRO-3 the
-    caller has gathered it) and is left exactly as it was. What `notes` hold is not thought again. UserError where no
-    thought of the suite succeeded.
+    engine: on `weights`, as `engine_on` opens it. A model in this process must be whole on this rank (under ZeRO-3 the
+    caller has gathered it) and is left exactly as it was. Thoughts in `notes` are not computed again. Raises UserError
+    if no thought of the suite succeeded.
     """
     if suite.by_likelihood:
         return _by_likelihood(weights.model, suite, spec, ranks, notes)
@@ -159,7 +159,7 @@ def sweep_suite(
     unfinished = [request for request in requests if _key(request) not in notes.finished]
 
     def graded_share() -> list[GradedThought]:
-        # every n-th thought, not a block, so that a stretch of hard problems is shared among all ranks
+        # every n-th thought, not a block, so that all ranks share a stretch of hard problems
         thoughts = [
             *finished[ranks.rank :: ranks.count],
             *think_twice(engine, unfinished[ranks.rank :: ranks.count], notes.add),
@@ -184,7 +184,7 @@ def _key(thought: Request | Missing) -> tuple[str, int]:
 def think_twice(
     engine: Engine, requests: Sequence[Request], note: Callable[[Thought], None]
 ) -> list[Thought | Missing]:
-    """A thought for each request; one that fails is tried once more, and is then missing."""
+    """A thought for each request; one that fails is tried once more and is then missing."""
     thoughts: list[Thought | Missing] = []
     missing: list[Missing] = []
     for _ in range(2):
@@ -207,9 +207,9 @@ def _by_likelihood(
     model: PreTrainedModel | None, suite: Suite, spec: SweepSpec, ranks: Ranks, notes: Notes[GradedThought]
 ) -> list[GradedThought]:
     """Graded choices of a suite in problem order, the same on every rank."""
-    assert model is not None, "a recipe allows likelihood on the engine in process alone"
-    # Groups depend on the suite alone, not on what is finished: rounding depends on which rows share a batch, and a
-    # sweep that is resumed must give the same numbers as one that was never interrupted.
+    assert model is not None, "recipes allow likelihood only with the in-process engine"
+    # Groups depend on the suite only, not on what is finished: rounding depends on which rows share a batch, and a
+    # resumed sweep must give the same numbers as an uninterrupted one.
     groups = [suite.problems[first : first + GROUP] for first in range(0, len(suite.problems), GROUP)]
 
     def share() -> list[GradedThought]:
@@ -231,13 +231,13 @@ def _in_order(graded: list[GradedThought], suite: Suite) -> list[GradedThought]:
     """The thoughts by problem and sample, each with the group of its problem."""
     order = {problem.id: i for i, problem in enumerate(suite.problems)}
     groups = suite.groups or {}
-    # here, not where they are graded: what an earlier version left in a journal has no group
+    # here, not where they are graded: journals of earlier versions have no group
     grouped = [replace(thought, group=groups.get(thought.problem, "")) for thought in graded]
     return sorted(grouped, key=lambda thought: (order[thought.problem], thought.sample))
 
 
 def suite_requests(suite: Suite, spec: SweepSpec) -> list[Request]:
-    """One request per (problem, sample); with the prompt for thinking off where the budgets begin with 0."""
+    """One request per (problem, sample), with the prompt for thinking off if the first budget is 0."""
     requests: list[Request] = []
     for problem in suite.problems:
         prompt_ids, off_ids = _prompts(problem.question, spec)
@@ -246,7 +246,7 @@ def suite_requests(suite: Suite, spec: SweepSpec) -> list[Request]:
 
 
 def _prompts(question: str, spec: SweepSpec) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The prompt with thinking on, and the one with thinking off; () where no budget is 0."""
+    """The prompt with thinking on, and the one with thinking off; () if no budget is 0."""
     fmt, tokenizer = spec.protocol.format, spec.tokenizer
     prompt_ids = encode(render_prompt(question, tokenizer, fmt), tokenizer)
     if spec.protocol.budgets[0] > 0:

@@ -1,9 +1,9 @@
-"""A model writes traces: one thought per (problem, sample) by the sweep's engines, into a journal, then to a file.
+"""A model writes traces: one thought per (problem, sample) with the sweep's engines, into a journal, then to a file.
 
-`make_generation` fixes problems, prompts and sampling; `write_thoughts` thinks what the journal lacks; `write_traces`
-grades all thoughts and writes the result. Each thought has its own random stream by (seed, problem, sample), and rows
-are written in the order of the problems, so the files depend neither on interruptions nor on how many processes share
-the work.
+`make_generation` fixes problems, prompts and sampling; `write_thoughts` computes the thoughts that the journal lacks;
+`write_traces` grades all thoughts and writes the result. Each thought has its own random stream by (seed, problem,
+sample), and rows are written in the order of the problems, so the files depend neither on interruptions nor on the
+number of processes.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Generation:
         return self.spec.suites[0]
 
     def lineage(self) -> dict[str, Any]:
-        """What every thought depends on."""
+        """Everything that each thought depends on."""
         return {
             "model": self.model.unpruned,
             "fingerprint": fingerprint(self.model.unpruned),
@@ -73,7 +73,7 @@ class Generation:
 
     @property
     def identity(self) -> str:
-        """16 hex digits over all that the trace file depends on."""
+        """16 hex digits over everything that the trace file depends on."""
         parts = [self.lineage(), self.section.keep, self.section.per_problem]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -81,8 +81,8 @@ class Generation:
 def make_generation(recipe: Recipe) -> Generation:
     """The generation that a recipe's `data.traces` (source: generate) describes; needs no weights.
 
-    The model answers as it was trained to, without the sweep's cue: after its own close it writes what it likes. A
-    thought that loops is stopped, since it would not be kept. UserError where a problem has no gold answer or a thought
+    The model answers as it was trained to, without the sweep's cue: after its own close it writes freely. A thought
+    that loops is stopped, since it would not be kept. Raises UserError if a problem has no gold answer or a thought
     would not fit into the model's context.
     """
     section = recipe.data.traces
@@ -110,13 +110,13 @@ def make_generation(recipe: Recipe) -> Generation:
 
 
 def fetch_weights(generation: Generation) -> None:
-    """Downloads a model of the Hub, so that its fingerprint is known; an endpoint has its own copy."""
+    """Downloads a Hub model, so that its fingerprint is known; an endpoint has its own copy."""
     if generation.section.engine.takes_checkpoints:
         fetch(find_checkpoint(generation.model.unpruned))
 
 
 def thought_journal(generation: Generation, out: Path) -> Journal:
-    """The journal of the thoughts that become the trace file `out`."""
+    """The journal of the thoughts for the trace file `out`."""
     return Journal(out, generation.lineage())
 
 
@@ -126,7 +126,7 @@ def finished_thoughts(journal: Journal) -> dict[Key, Row]:
 
 
 def unfinished_requests(generation: Generation, done: set[Key]) -> list[Request]:
-    """What is still to be thought, in the order of the problems."""
+    """The remaining requests, in the order of the problems."""
     requests = suite_requests(generation.suite, generation.spec)
     return [request for request in requests if (request.problem, request.sample) not in done]
 
@@ -134,7 +134,7 @@ def unfinished_requests(generation: Generation, done: set[Key]) -> list[Request]
 def write_thoughts(generation: Generation, requests: Sequence[Request], journal: Journal, rank: int) -> None:
     """Thinks about `requests` and adds each thought to the rank's journal as soon as it is finished.
 
-    UserError at the end where some failed; the journal keeps the others.
+    Raises UserError at the end if some failed; the journal keeps the others.
     """
     failures: list[str] = []
     with journal.writer(rank) as writer:
@@ -161,7 +161,7 @@ def _add(writer: JournalWriter, row: Row, journal: Journal) -> None:
 
 
 def _think(generation: Generation, requests: Sequence[Request]) -> Iterator[Thought | Missing]:
-    """The thoughts, by the engine that the recipe names for them."""
+    """The thoughts, by the recipe's engine."""
     if not requests:  # no weights need to be loaded
         return
     spec = generation.spec
@@ -211,7 +211,7 @@ def grade_samples(rows: Sequence[Row], generation: Generation) -> list[Sample]:
 
 
 def _trace(row: Row, problem: Problem, suite: Suite) -> Trace:
-    """The trace of a thought; without the gold of a Reasoning Gym task, which is not a text to compare with."""
+    """The trace of a thought; without the gold answer of a Reasoning Gym task, which cannot be compared as text."""
     return Trace(
         id=f"{suite.name}/{problem.id}#{row['sample']}",
         question=problem.question,
@@ -223,7 +223,7 @@ def _trace(row: Row, problem: Problem, suite: Suite) -> Trace:
 
 
 def _flaw(row: Row) -> str:
-    """Why a thought cannot be a trace whatever its answer is; "" where it can."""
+    """Why a thought cannot be a trace, whatever its answer; "" if it can."""
     if row["looping"]:
         return "looping"
     if row["stop"] != "close":
@@ -236,7 +236,7 @@ def _flaw(row: Row) -> str:
 def write_traces(generation: Generation, out: Path, journal: Journal, new: NewFile = new_file) -> str:
     """Grades all thoughts of the journal, writes `out` and its pass rates, removes the journal.
 
-    new: how `out` is made, with a seal or without. Returns what to print.
+    new: creates `out`, with or without a seal. Returns the text to print.
     """
     section, thoughts = generation.section, finished_thoughts(journal)
     problems = [problem.id for problem in generation.suite.problems]
@@ -253,7 +253,7 @@ def write_traces(generation: Generation, out: Path, journal: Journal, new: NewFi
             left += why
             for sample in kept:
                 write_row(file, _file_row(sample, problem_rows[-1]["pass_rate"], lineage))
-        # The pass rates are written before `out` appears (at the end of its block): where `out` exists, all is done.
+        # Pass rates are written before `out` appears (at the end of its block): if `out` exists, all is done.
         rates = rates_file(out)
         rates.unlink(missing_ok=True)  # left by a process that was killed here; the journal still has everything
         with new_file(rates) as rates_out:
@@ -264,7 +264,7 @@ def write_traces(generation: Generation, out: Path, journal: Journal, new: NewFi
 
 
 def rates_file(out: Path) -> Path:
-    """Where the pass rates of the problems are written, beside `out`."""
+    """The file with the pass rates of the problems, next to `out`."""
     return out.with_name(out.name + ".problems.jsonl")
 
 

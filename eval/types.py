@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 Stop = Literal["close", "eos", "budget", "loop"]
 WhichModel = Literal["unpruned", "pruned", "run"]
 SWEEP_KEY = ("step", "model", "suite", "budget")
-"""the fields by which a row of sweeps.jsonl is unique"""
+"""the fields that together identify a row of sweeps.jsonl"""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One thought that an engine is to write.
+    """A request to an engine for one thought.
 
     prompt_ids: end with the think-open string. off_ids: the whole prompt of the answer with thinking off, including the
-    cue; needed where the budgets begin with 0.
+    cue; needed if the first budget is 0.
     """
 
     problem: str
@@ -36,7 +36,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """The model's answer where its thought ends after `thinking_tokens` tokens; it counts for all of `budgets`."""
+    """The model's answer after `thinking_tokens` tokens of its thought; it counts for all of `budgets`."""
 
     budgets: tuple[int, ...]
     thinking_tokens: int
@@ -56,12 +56,12 @@ class Thought:
     answers: tuple[Answer, ...]
 
     def row(self) -> dict[str, Any]:
-        """The thought as a line of a journal."""
+        """The thought as a journal row."""
         return asdict(self)
 
     @staticmethod
     def of_row(row: dict[str, Any]) -> Thought:
-        """The inverse of `row`, also after JSON has made lists of the tuples."""
+        """The inverse of `row`, also after JSON has turned tuples into lists."""
         answers = tuple(
             Answer(tuple(a["budgets"]), a["thinking_tokens"], tuple(a["answer_ids"]), a["finished"])
             for a in row["answers"]
@@ -80,10 +80,10 @@ class Missing:
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights that are swept: `model` for the engine in process, `folder` for one that loads them itself.
+    """The weights of a sweep: `model` for the in-process engine, `folder` for one that loads them itself.
 
     folder: a checkpoint's folder or Hub id; adapter: the folder of a LoRA adapter on top of it; devices: the GPUs of an
-    engine with a process of its own (None: all that this process sees). An endpoint needs none of these.
+    engine in a separate process (None: all that this process sees). An endpoint needs none of these.
     """
 
     model: PreTrainedModel | None = None
@@ -104,9 +104,9 @@ class Engine(Protocol):
 class Score:
     """The grade of one (problem, sample, budget).
 
-    closed: the model ended the thought by itself after as many tokens as the budget, or fewer (its close is not
-    counted); cut: the answer hit the token limit; looping: the thinking up to this budget ends in a repetition;
-    voted: what the answer votes for, "" for the extracted text itself.
+    closed: the model terminated the thought after as many tokens as the budget, or fewer (its close is not counted);
+    cut: the answer hit the token limit; looping: the thinking up to this budget ends in a repetition; voted: the
+    answer's vote, "" for the extracted text itself.
     """
 
     problem: str
@@ -124,13 +124,13 @@ class Score:
 
     @property
     def candidate(self) -> str:
-        """The candidate of a vote among thoughts; "" where the answer gives none."""
+        """The answer's candidate in a vote among thoughts; "" if it gives none."""
         return self.voted or self.extracted
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a judge counted in one thought, by behaviour; None with the reason in `failure` where it failed.
+    """A judge's counts for one thought, by behaviour; None, with the reason in `failure`, if it failed.
 
     words: of the part that it saw; cut: that part was not the whole thought.
     """
@@ -147,8 +147,8 @@ class SuiteSweep:
     """All scores of one model on one suite at one training step. `scores` hold every (problem, sample, budget) once.
 
     missing: thoughts that failed; they have no score. method: generate or likelihood (then the only budget is
-    0); chance: the accuracy of guessing among choices, where there are any. groups: what problems share
-    (`Problem.group`), by problem; None where nothing is known.
+    0); chance: the accuracy of guessing among choices, if there are any. groups: the group of each problem
+    (`Problem.group`); None if unknown.
     """
 
     model: WhichModel

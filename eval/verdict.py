@@ -1,18 +1,18 @@
-"""The verdict on graded thoughts from any tool, a JSON Lines file.
+"""The verdict on graded thoughts from any tool, given as a JSON Lines file.
 
 Its rows are {problem, sample, budget, correct[, model][, group]}.
 
 The command is `python -m eval.verdict FILE.jsonl [--json]`; this file reads the rows, judges them and prints the
 result.
 
-Problems may have different numbers of samples (a missing thought has no row): a problem counts by the mean of those it
-has, and the number of missing ones is printed. A sample must have a row at every budget, since budgets are compared on
-the same thoughts. Budget 0 is thinking off, a control without part in gain and verdict.
+Problems may have different numbers of samples (a missing thought has no row): a problem counts by the mean of its
+samples, and the number of missing ones is printed. A sample must have a row at every budget, since budgets are compared
+on the same thoughts. Budget 0 is thinking off, a control that does not enter gain and verdict.
 
-Logs of lm-evaluation-harness, Inspect and lighteval take the place of the file: `MODEL@BUDGET=LOG …` (`eval.logs`).
+Logs of lm-evaluation-harness, Inspect and lighteval can replace the file: `MODEL@BUDGET=LOG …` (`eval.logs`).
 
 `group` names what problems have in common (a subject, a contest's year, a template): all intervals are then clustered
-by it. Either all rows have one, the same for all rows of a problem, or none has.
+by group. Either all rows have one, the same for all rows of a problem, or none has.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ Grades = dict[str, dict[int, dict[int, bool]]]  # problem -> budget, increasing 
 
 
 def _row(row: Any, place: str) -> tuple[str, str, int, int, bool]:
-    """(model, problem, sample, budget, correct) of one row, or a UserError that names the line."""
+    """(model, problem, sample, budget, correct) of one row; raises UserError with the line for an invalid row."""
     if isinstance(row, ValueError):
         raise UserError(f"{place}: {row}; a line is one object {ROW_FORM}")
     missing = [key for key in ("problem", "sample", "budget", "correct") if not isinstance(row, dict) or key not in row]
@@ -75,7 +75,7 @@ def _row(row: Any, place: str) -> tuple[str, str, int, int, bool]:
 
 
 def _add_group(groups: dict[str, str | None], row: dict[str, Any], problem: str, place: str) -> None:
-    """Notes the group of a row that `_row` has read; UserError where it differs from that of an earlier row."""
+    """Records the group of a row that `_row` has read; raises UserError if it differs from an earlier row's."""
     group = row.get("group")
     if not isinstance(group, str | int | None) or isinstance(group, bool):
         raise UserError(f"{place}: group={group!r} must be a name")
@@ -88,9 +88,9 @@ def _add_group(groups: dict[str, str | None], row: dict[str, Any], problem: str,
 
 def read_models(path: Path) -> tuple[dict[str, Grades], dict[str, str] | None]:
     """The grades by model, problem and budget of a JSON Lines file of graded thoughts, and the group of each problem
-    (None where the rows have none).
+    (None if the rows have none).
 
-    Raises UserError (file:line) for a bad or repeated row, and where a sample lacks a budget.
+    Raises UserError (file:line) for an invalid or repeated row, or if a sample lacks a budget.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; give a JSON Lines file of rows {ROW_FORM}")
@@ -101,8 +101,8 @@ def read_models(path: Path) -> tuple[dict[str, Grades], dict[str, str] | None]:
 
 
 def graded(rows: Iterable[tuple[str, Any]]) -> tuple[dict[str, Grades], dict[str, str] | None]:
-    """The grades and groups of (place, row) in the order of the rows. UserError (the place) for a bad or repeated
-    row."""
+    """The grades and groups of (place, row), in the order of the rows. Raises UserError (with the place) for an invalid
+    or repeated row."""
     grades: dict[str, Grades] = {}
     groups: dict[str, str | None] = {}
     for place, row in rows:
@@ -119,7 +119,7 @@ def graded(rows: Iterable[tuple[str, Any]]) -> tuple[dict[str, Grades], dict[str
 
 
 def in_order(grades: dict[str, Grades], whose: str) -> dict[str, Grades]:
-    """The same with budgets increasing. UserError where a sample lacks one of the budgets."""
+    """The same with budgets increasing. Raises UserError if a sample lacks one of the budgets."""
     budgets = sorted({budget for model in grades.values() for problem in model.values() for budget in problem})
     for model, problems in grades.items():
         for problem, by_budget in problems.items():
@@ -137,18 +137,18 @@ def _complete(by_budget: dict[int, dict[int, bool]], budgets: Sequence[int], who
         if lacking:
             raise UserError(
                 f"{whose}: sample {lacking[0]} has no row at budget {budget}; a sample needs one at each of {budgets}, "
-                "or none at all where its thought is missing"
+                "or none at all if its thought is missing"
             )
 
 
 def _means(grades: Grades, problems: Sequence[str]) -> Array:
-    """Share of correct thoughts, [problems, budgets], of those that each problem has."""
+    """The share of correct thoughts, [problems, budgets], among those that each problem has."""
     return np.array([[fmean(samples.values()) for samples in grades[problem].values()] for problem in problems])
 
 
 def judge(models: dict[str, Grades], section: VerdictSection, groups: Groups | None = None) -> dict[str, Any]:
-    """Base, level, gain and intervals of every model, and the verdict where unpruned, pruned and run are all there;
-    JSON-safe. The gain of a run that has a verdict is the verdict's, of the paired problems. `groups`: that of each
+    """Base, level, gain and intervals of every model, and the verdict if unpruned, pruned and run are all present;
+    JSON-safe. The gain of a run with a verdict is the verdict's, on the paired problems. `groups`: the group of each
     problem, by which intervals are clustered."""
     budgets = list(next(iter(next(iter(models.values())).values())))
     described = {name: describe(grades, budgets, groups) for name, grades in models.items()}
@@ -171,7 +171,7 @@ def judge(models: dict[str, Grades], section: VerdictSection, groups: Groups | N
 
 
 def _verdict_keys(verdict: Verdict) -> dict[str, Any]:
-    """The verdict for JSON; an interval's end that nothing bounds is None."""
+    """The verdict for JSON; an unbounded end of an interval is None."""
     gain = asdict(verdict.gain) if verdict.gain else {}
     shares = {name: share_row(getattr(verdict, name)) for name in ("level_share", "gain_share")}
     numbers = {"gain": gain.get("estimate"), "gain_low": gain.get("low"), "gain_high": gain.get("high")}
@@ -179,10 +179,10 @@ def _verdict_keys(verdict: Verdict) -> dict[str, Any]:
 
 
 def describe(grades: Grades, budgets: Sequence[int], groups: Groups | None = None) -> dict[str, Any]:
-    """Accuracy by budget, base, level, gain, pass@k and intervals of one model; JSON-safe (None where undefined).
+    """Accuracy by budget, base, level, gain, pass@k and intervals of one model; JSON-safe (None if undefined).
 
-    samples: of the problem that has most; missing: how many thoughts the others have fewer. pass_at_k: at the
-    largest budget, None for one thought per problem.
+    samples: of the problem that has most; missing: the total number by which other problems have fewer. pass_at_k: at
+    the largest budget, None with one thought per problem.
     """
     means = clustered(_means(grades, list(grades)), list(grades), groups)
     thoughts = {problem: list(by_budget[budgets[-1]].values()) for problem, by_budget in grades.items()}
@@ -229,7 +229,7 @@ def _text(report: dict[str, Any]) -> str:
         shared = f"{report['paired']} problems that all three models have"
         lines += [f"verdict on the {shared}:", report["verdict"]["line"], *report["verdict"]["reasons"]]
         lines += [
-            f"tokens for the unpruned accuracy at {row['budget']}, in multiples of that: {factor_text(row)}"
+            f"tokens for the unpruned accuracy at {row['budget']}, in multiples of that budget: {factor_text(row)}"
             for row in report["token_factor"] or []
         ]
     return "\n".join(lines)
@@ -242,7 +242,7 @@ def _span(value: float, row: dict[str, Any]) -> str:
 def read_arguments(paths: Sequence[str], metric: str | None) -> tuple[dict[str, Grades], dict[str, str] | None]:
     """The grades and groups of one JSON Lines file, or of logs of other tools given as MODEL@BUDGET=FILE.
 
-    UserError for anything else.
+    Raises UserError for anything else.
     """
     logs = [log for argument in paths if (log := named_log(argument))]
     if logs and len(logs) == len(paths):
@@ -263,9 +263,9 @@ def read_arguments(paths: Sequence[str], metric: str | None) -> tuple[dict[str, 
 
 def main(arguments: list[str]) -> None:
     """`python -m eval.verdict FILE.jsonl [--json] [returned_share=… not_returned_share=… delta=…]`, or with logs
-    MODEL@BUDGET=FILE … [metric=NAME] in place of the file."""
+    MODEL@BUDGET=FILE … [metric=NAME] instead of the file."""
     keys = {name: field.description or "" for name, field in VerdictSection.model_fields.items() if name != "suite"}
-    metric_key = {"metric": "which of a log's metrics says that an answer is right; default: its first"}
+    metric_key = {"metric": "the metric of a log that says whether an answer is right; default: its first"}
     values, rest = split(arguments, keys | metric_key)
     metric = values.pop("metric", None)
     paths = [argument for argument in rest if argument != "--json"]

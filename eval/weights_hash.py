@@ -15,8 +15,8 @@ INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 def weights_hash(model: PreTrainedModel) -> str:
     """16 hex digits over the names, shapes, dtypes and bits of all parameters.
 
-    The bits enter as two sums, one of them weighted by place, both of integers: equal weights have equal hashes on any
-    device, and a training step that changes a bit changes the hash.
+    The bits enter as two integer sums, one of them weighted by position: equal weights have equal hashes on any device,
+    and a training step that changes a bit changes the hash.
     """
     digest = hashlib.sha256()
     for name, parameter in model.named_parameters():
@@ -28,7 +28,7 @@ def _sums(parameter: torch.Tensor) -> tuple[int, int]:
     plain = weighted = 0
     for chunk in parameter.detach().reshape(-1).view(INTEGERS[parameter.element_size()]).split(CHUNK):
         bits = chunk.long()
-        # Sums of integers do not depend on their order, as sums of floats do on a GPU; an overflow does no harm.
+        # Integer sums do not depend on their order, as float sums do on a GPU; an overflow does no harm.
         places = torch.arange(1, len(bits) + 1, device=bits.device) % 65_521
         plain, weighted = plain + int(bits.sum()), weighted * 31 + int((bits * places).sum())
     return plain, weighted

@@ -1,4 +1,4 @@
-"""`python -m prune recipe=FILE output=DIR [key=value ...]`: cuts the unpruned model and writes the pruned one."""
+"""`python -m prune recipe=FILE output=DIR [key=value ...]`: prunes the unpruned model and writes the result."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from recipes.schema import Recipe
 
 
 def main(arguments: list[str]) -> None:
-    """Makes the pruned model, then prints its plan and, where layers were scored, the score of each."""
+    """Makes the pruned model, then prints its plan and, if the method scored layers, the score of each layer."""
     options, rest = split(arguments, {"output": "folder for the pruned model"}, Recipe)
     recipe = load_recipe(rest).recipe
     if not options.get("output"):
-        raise UserError("prune: output=DIR is missing, the folder for the pruned model")
+        raise UserError("prune: output=DIR is missing; name a folder for the pruned model")
     if recipe.prune is None:
         raise UserError(
-            f"prune: the recipe names a ready pruned model (model.pruned={recipe.model.pruned}); "
-            "to cut one, give model.pruned=null prune.method=tail prune.layers=N"
+            f"prune: the recipe names a model that is already pruned (model.pruned={recipe.model.pruned}); "
+            "to prune one, give model.pruned=null prune.method=tail prune.layers=N"
         )
     from prune.calibration import set_of_recipe
     from prune.inspect import describe_plan

@@ -1,7 +1,7 @@
-"""A pruned model against the unpruned one that it came from: token ids, marks, stop tokens, and what a cut must keep.
+"""Compares a pruned model with its unpruned one: token ids, thinking tags, stop tokens, and what a cut must keep.
 
-Which layers are gone is known from the plan; without one a list of layers is only held to be a part of the whole one.
-Sizes are not compared: the weights speak for them, and a model may be pruned in width.
+The plan says which layers were removed. Without a plan, a per-layer list is only checked to be an ordered part of the
+unpruned model's list. Sizes are not compared: the weights define them, and a model may be pruned in width.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from recipes.errors import UserError
 
 MARKS = sorted({token for fmt in FORMATS.values() for token in fmt.tokens})
 COMPUTES = re.compile(r"window|chunk|sink|rope_(parameters|local)|softcap|scaling|multiplier|_eps$|hidden_act")
-"""config values of a layer's arithmetic, which no cut changes"""
+"""config keys that define a layer's arithmetic; no cut changes their values"""
 
 
 def unpruned_of(folder: Path, named: str = "") -> Path | None:
-    """The unpruned model's folder: the one that is named, else that of the plan where its weights are still the same;
-    None where there is none. UserError where a named one is not here."""
+    """The unpruned model's folder: the named one, or else the plan's if its weights are unchanged; None if there is
+    none. Raises UserError if a named model is not on this machine."""
     if named:
         found = local_folder(named)
         if found is None:
@@ -40,27 +40,27 @@ def unpruned_of(folder: Path, named: str = "") -> Path | None:
         return None
     try:
         plan = load(folder)
-    except UserError:  # said elsewhere
+    except UserError:  # reported elsewhere
         return None
     known = fingerprint(plan.unpruned) if plan.unpruned else ""
     return local_folder(plan.unpruned) if known and known == plan.source else None
 
 
 def differences(folder: Path, unpruned: Path) -> list[str]:
-    """What a run is made of that the pruned model at `folder` has otherwise than it can: token ids, stop tokens, the
-    layers and their arithmetic; a line each. The chat template is the unpruned model's in a run."""
+    """How the pruned model at `folder` differs from the unpruned one in ways a run cannot work with: token ids, stop
+    tokens, layers and their arithmetic; one line each. Chat templates are not compared: a run uses the unpruned one."""
     return [*tokenizer_differences(folder, unpruned), *config_differences(folder, unpruned)]
 
 
 def tokenizer_differences(folder: Path, unpruned: Path) -> list[str]:
-    """Token ids, thinking marks and stop tokens that are not the unpruned model's, a line each."""
+    """Token ids, thinking tags and stop tokens that differ from the unpruned model's, one line each."""
     ours, theirs = _tokenizer(folder), _tokenizer(unpruned)
     faults = [] if ours is None or theirs is None else [*id_differences(ours, theirs)]
     return [f"{folder}: {fault}" for fault in [*faults, *stop_differences(folder, unpruned, ours or theirs)]]
 
 
 def id_differences(ours: PreTrainedTokenizerBase, theirs: PreTrainedTokenizerBase) -> Iterator[str]:
-    """Thinking marks that are gone, and tokens with other ids."""
+    """Missing thinking tags, and tokens whose ids differ."""
     mine, wanted = ours.get_vocab(), theirs.get_vocab()
     marks = _lost_marks(ours, theirs)
     if marks:
@@ -69,8 +69,8 @@ def id_differences(ours: PreTrainedTokenizerBase, theirs: PreTrainedTokenizerBas
     if others:
         first = min(others, key=lambda token: wanted[token])
         yield (
-            f"{len(others)} tokens of the unpruned model have other ids in its tokenizer, the first is {first!r} "
-            f"({mine.get(first, 'not there')}, was {wanted[first]}), but its embedding is of the old ones; copy the "
+            f"{len(others)} tokens of the unpruned model have other ids in its tokenizer; the first is {first!r} "
+            f"({mine.get(first, 'missing')}, was {wanted[first]}). Its embedding still uses the old ids; copy the "
             "unpruned model's tokenizer"
         )
 
@@ -81,40 +81,40 @@ def _lost_marks(ours: PreTrainedTokenizerBase, theirs: PreTrainedTokenizerBase) 
 
 
 def template_differences(folder: Path, unpruned: Path) -> Iterator[str]:
-    """A chat template that is gone, or no longer shows how the unpruned model thinks."""
+    """A chat template that is missing, or that no longer shows how the unpruned model thinks."""
     ours, theirs = _tokenizer(folder), _tokenizer(unpruned)
     if ours is None or theirs is None:
         return
     if theirs.chat_template is not None and ours.chat_template is None:
         yield f"{folder}: its tokenizer has no chat template, but the unpruned one's has; copy it"
     elif theirs.chat_template != ours.chat_template and not _lost_marks(ours, theirs):
-        if list(template_faults(folder, ours)):  # said elsewhere
+        if list(template_faults(folder, ours)):  # reported elsewhere
             return
         before, now = (found_in_template(each, template_date(None, each)) for each in (theirs, ours))
         if before != now:
             yield (
-                f"{folder}: its chat template shows the thinking format {now}, the unpruned one's shows {before}; "
-                "copy that"
+                f"{folder}: its chat template shows the thinking format {now}, the unpruned model's shows {before}; "
+                "copy the unpruned model's template"
             )
 
 
 def stop_differences(folder: Path, unpruned: Path, tokenizer: PreTrainedTokenizerBase | None) -> Iterator[str]:
-    """Stop tokens at which the unpruned model does not stop and its tokenizer does not end."""
+    """Stop tokens that the unpruned model does not stop at and that are not its tokenizer's end token."""
     known = [*named_stops(unpruned), *([] if tokenizer is None else [tokenizer.eos_token_id])]
-    impossible = any(stop_faults(folder, read_tensors(folder)))  # which is said elsewhere
+    impossible = any(stop_faults(folder, read_tensors(folder)))  # reported elsewhere
     foreign = [] if impossible else [stop for stop in stops_of(folder) if stop not in known]
     if foreign and stops_of(unpruned):
         yield (
-            f"generation stops at {foreign}, and the unpruned model at {stops_of(unpruned)}; write its eos_token_id "
-            "into generation_config.json"
+            f"generation stops at {foreign}, but the unpruned model stops at {stops_of(unpruned)}; write its "
+            "eos_token_id into generation_config.json"
         )
 
 
 def config_differences(folder: Path, unpruned: Path) -> Iterator[str]:
-    """Values of the config that are neither the unpruned model's nor those of a cut, a line each."""
+    """Config values that match neither the unpruned model nor a cut of it, one line each."""
     file = folder / "config.json"
     for key, (have, want) in wanted_values(folder, unpruned).items():
-        yield f"{file}: {key}={have!r}, but of the unpruned model would be left {want!r}; write that"
+        yield f"{file}: {key}={have!r}, but a cut of the unpruned model has {want!r}; write that value"
     plan = load(folder) if (folder / FILE_NAME).is_file() else None
     if plan is not None:
         return
@@ -124,12 +124,12 @@ def config_differences(folder: Path, unpruned: Path) -> Iterator[str]:
     for key in PER_LAYER_LISTS:
         have, whole = getattr(ours, key, None), getattr(theirs, key, None)
         if isinstance(have, list) and isinstance(whole, list) and not _is_part(have, whole):
-            yield f"{file}: {key}={have!r} is no part, in order, of the unpruned model's {whole!r}; cut the model again"
+            yield f"{file}: {key}={have!r} is not an ordered part of the unpruned model's {whole!r}; cut it again"
 
 
 def wanted_values(folder: Path, unpruned: Path) -> dict[str, tuple[Any, Any]]:
-    """Config key -> (value that is there, value that must be): of the layers that the plan keeps, and of their
-    arithmetic. {} where a config cannot be read, which is said elsewhere, or where the family is another."""
+    """Config key -> (actual value, required value), for the layers that the plan keeps and for their arithmetic.
+    {} if a config cannot be read (reported elsewhere) or the families differ."""
     ours, theirs = _config(folder), _config(unpruned)
     if ours is None or theirs is None or ours.model_type != theirs.model_type:
         return {}
@@ -142,7 +142,7 @@ def wanted_values(folder: Path, unpruned: Path) -> dict[str, tuple[Any, Any]]:
 
 
 def _per_layer(config: Any) -> Sequence[str]:
-    """The keys whose values say something of single layers."""
+    """The keys whose values describe single layers."""
     return [key for key in cut_values(config, range(config.num_hidden_layers)) if key != "num_hidden_layers"]
 
 
@@ -154,7 +154,7 @@ def _is_part(part: Sequence[Any], whole: Sequence[Any]) -> bool:
 def _tokenizer(folder: Path) -> PreTrainedTokenizerBase | None:
     try:
         return own_tokenizer(folder)
-    except UserError:  # said elsewhere
+    except UserError:  # reported elsewhere
         return None
 
 

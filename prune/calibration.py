@@ -1,4 +1,4 @@
-"""What a pruning method measures on, and the batches it is measured in."""
+"""The data that a pruning method measures on, and its batches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from recipes.schema import Recipe
 
 @dataclass(frozen=True)
 class Sequences:
-    """Rows to measure on, and what the plan says of them beside their number."""
+    """Rows to measure on, and what the plan records about them in addition to their number."""
 
     rows: Sequence[Row]
     facts: dict[str, Any] = field(default_factory=dict)
@@ -31,16 +31,16 @@ class Sequences:
 def calibration_set(
     data: DataSection, tokenizer: PreTrainedTokenizerBase, fmt: ThinkFormat, say: Say, suites: Sequence[Suite]
 ) -> Prepared:
-    """The recipe's traces as a run trains on them, clear of its suites, but without `data.select`.
+    """The recipe's traces as a run trains on them, decontaminated against its suites, but without `data.select`.
 
-    The scores that `data.select` reads are losses of the pruned model, so they exist only after the cut. A recipe that
-    selects nothing has the same set here and in training: it is made once and found again.
+    The scores that `data.select` reads are losses of the pruned model, so they exist only after the cut. If a recipe
+    selects nothing, this set and the training set are the same: it is prepared once and reused.
     """
     return prepare(data.changed(select=None), tokenizer, fmt, say, suites)
 
 
 def set_of_recipe(recipe: Recipe) -> Prepared:
-    """The traces of the recipe to measure on, prepared here where no run has done so."""
+    """The recipe's traces to measure on, prepared here unless a run has prepared them already."""
     tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
     fmt = think_format(recipe.data.format, tokenizer)
     return calibration_set(recipe.data, tokenizer, fmt, print, measured_suites(recipe.sweep))

@@ -1,4 +1,4 @@
-"""Which channels of gated MLPs stay: the part of a prune plan that narrows layers in place of removing them."""
+"""The MLP channels that stay: the part of a prune plan that narrows layers instead of removing them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from recipes.errors import UserError
 
 @dataclass(frozen=True)
 class Channels:
-    """The channels that stay, layer by layer. UserError where they are not in the model, or none stays, or none goes.
+    """The channels that stay, layer by layer.
 
-    Layers may keep different numbers. A checkpoint has one width, that of the widest, and the others are stored with
-    zeros in the places that are left over.
+    Raises UserError if they are not in the model, or if no channel or every channel stays. Layers may keep different
+    numbers; a checkpoint has one width, that of the widest layer, and the others are padded with zeros.
     """
 
     width: int
     """channels of each MLP of the unpruned model"""
     kept: tuple[tuple[int, ...], ...]
-    """of every layer that stays, in order: indices in the unpruned model, rising"""
+    """for every layer that stays, in order: indices in the unpruned model, ascending"""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kept", tuple(tuple(own) for own in self.kept))
@@ -30,7 +30,7 @@ class Channels:
             if not own or any(second <= first for first, second in pairwise(own)):
                 raise UserError(f"prune plan: channels of layer {layer} must be one or more, in rising order")
             if own[0] < 0 or own[-1] >= self.width:
-                raise UserError(f"prune plan: channels of layer {layer} lie outside 0 to {self.width - 1}")
+                raise UserError(f"prune plan: channels of layer {layer} are outside 0 to {self.width - 1}")
         if sum(self.widths) == self.width * len(self.kept):
             raise UserError("prune plan: all channels of all layers stay; keep fewer")
 
@@ -46,15 +46,15 @@ class Channels:
 
     @property
     def is_uneven(self) -> bool:
-        """Whether layers differ, so that the narrow ones are stored with zeros."""
+        """Whether widths differ, so that narrower layers are padded with zeros."""
         return min(self.widths) < self.stored_width
 
 
 def compose_channels(earlier: Channels | None, step: Channels | None, places: Sequence[int]) -> Channels | None:
-    """The channels that stay after two cuts, counted in the unpruned model; None where none went.
+    """The channels that stay after two cuts, counted in the unpruned model; None if no cut removed any.
 
-    earlier: even ones, of the layers that the first cut left; step: of what the second cut left, counted in what the
-    first one left; places: the layers that the second cut left, in what the first one left.
+    earlier: the channels of the layers that the first cut left, the same number in each; step: those of the layers that
+    the second cut left, counted in the model after the first; places: these layers, in the model after the first.
     """
     if earlier is None:
         return step
@@ -65,7 +65,7 @@ def compose_channels(earlier: Channels | None, step: Channels | None, places: Se
 
 
 def describe_channels(width: int, widths: Sequence[int]) -> str:
-    """`128 of 192 in every layer`, or where layers differ the range, and what that means for the file."""
+    """`128 of 192 in every layer`, or, if layers differ, the range and what it means for the file size."""
     mean = sum(widths) / (width * len(widths))
     if min(widths) == max(widths):
         return f"{widths[0]:,} of {width:,} in every layer ({mean:.1%})"
@@ -76,17 +76,17 @@ def describe_channels(width: int, widths: Sequence[int]) -> str:
 
 
 def facts_of(channels: Channels) -> dict[str, Any]:
-    """Widths alone, for a run record; which channels they are is in the plan."""
+    """Only the widths, for a run record; the plan has the channels themselves."""
     return {"width": channels.width, "widths": list(channels.widths)}
 
 
 def to_fields(channels: Channels) -> dict[str, Any]:
-    """For JSON: of each layer its channels as ranges in one string, `0-3,7`, since there are thousands."""
+    """For JSON: the channels of each layer as ranges in one string, `0-3,7`, since there are thousands."""
     return {"width": channels.width, "kept": [_ranges(own) for own in channels.kept]}
 
 
 def from_fields(fields: Mapping[str, Any]) -> Channels:
-    """What `to_fields` gave. ValueError, TypeError or KeyError where it did not."""
+    """Reads what `to_fields` wrote. Raises ValueError, TypeError or KeyError for anything else."""
     return Channels(width=int(fields["width"]), kept=tuple(_indices(text) for text in fields["kept"]))
 
 

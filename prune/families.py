@@ -1,4 +1,4 @@
-"""Which models can be cut, and the config of a cut one: pure functions on configs, and refusals that say why."""
+"""Which models can be cut, and the config of a cut model: pure functions on configs, and errors that say why not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OTHER_LISTS = ("architectures", "eos_token_id", "bos_token_id", "pad_token_id")
 
 CUTTABLE_LAYER_TYPES = (
     *("full_attention", "sliding_attention", "chunked_attention"),
-    *("attention", "linear_attention", "conv", "mamba"),  # of hybrids: each layer keeps a state of its own
+    *("attention", "linear_attention", "conv", "mamba"),  # in hybrids: each layer has its own state
 )
 
 ATTENDING = {"full_attention", "sliding_attention", "chunked_attention", "attention"}
@@ -30,11 +30,11 @@ INDEX_LISTS = ("mlp_only_layers", "full_attn_idxs")
 
 REFUSED_FAMILIES = {
     "gemma3n": "its embedding has a part for every layer, and its last layers reuse keys and values of earlier ones",
-    "gemma4": "its layers differ in shape by their place, and share keys, values and embeddings",
+    "gemma4": "its layers differ in shape by position, and share keys, values and embeddings",
     "mamba": "it is a state space model: it has no attention, and no list of layers at `model.layers`",
     "falcon_mamba": "it is a state space model: it has no attention, and no list of layers at `model.layers`",
 }
-"""families by the beginning of their type (`mamba` is mamba2 too): why they are not cut"""
+"""families by the prefix of their type (`mamba` includes mamba2): why they cannot be cut"""
 
 REFUSALS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "is_encoder_decoder": (bool, "it has an encoder; only decoder-only models can be cut"),
@@ -49,7 +49,7 @@ REFUSALS: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def check_family(config: Any) -> None:
-    """UserError, by name, for a family that is not cut; before any weights are loaded."""
+    """Raises UserError, with the family's name, for a family that cannot be cut; runs before any weights are loaded."""
     family = str(config.get_text_config().model_type)
     for beginning, reason in REFUSED_FAMILIES.items():
         if family.startswith(beginning):
@@ -57,7 +57,7 @@ def check_family(config: Any) -> None:
 
 
 def decoder_layers(model: PreTrainedModel) -> nn.ModuleList:
-    """The layers of a decoder-only model, in order. UserError where they are not at `model.layers`."""
+    """The layers of a decoder-only model, in order. Raises UserError if they are not at `model.layers`."""
     layers = getattr(getattr(model, "model", None), "layers", None)
     if not isinstance(layers, nn.ModuleList):
         raise _refusal(
@@ -67,7 +67,8 @@ def decoder_layers(model: PreTrainedModel) -> nn.ModuleList:
 
 
 def empty_model(config: PreTrainedConfig) -> PreTrainedModel:
-    """A model of that config without storage, to look at its modules. UserError where transformers builds none."""
+    """A model of that config without storage, to inspect its modules. Raises UserError if transformers cannot build
+    it."""
     with torch.device("meta"):
         try:
             # eager, which every family has: nothing is computed
@@ -79,7 +80,7 @@ def empty_model(config: PreTrainedConfig) -> PreTrainedModel:
 
 
 def check_cuttable(model: PreTrainedModel) -> None:
-    """UserError, with config key and value, where removing layers would change what the other layers compute."""
+    """Raises UserError, with config key and value, if removing layers would change what the other layers compute."""
     check_family(model.config)
     layers, config = decoder_layers(model), model.config
     if config.num_hidden_layers != len(layers):
@@ -98,23 +99,23 @@ def check_cuttable(model: PreTrainedModel) -> None:
 
 
 def check_attends(config: PreTrainedConfig, kept: Sequence[int]) -> None:
-    """UserError where none of the layers `kept` of a hybrid attends: transformers decodes no such model."""
+    """Raises UserError if no layer in `kept` of a hybrid has attention: transformers cannot decode such a model."""
     kinds = list(getattr(config, "layer_types", None) or ())
     attending = [i for i, kind in enumerate(kinds) if kind in ATTENDING]
     if attending and not set(attending) & set(kept):
         raise UserError(
-            f"prune: of the layers that would be left none attends (layers {attending} of the unpruned model do), and "
-            "transformers decodes no such model; keep one of them"
+            f"prune: none of the remaining layers has attention (in the unpruned model layers {attending} do), and "
+            "transformers cannot decode such a model; keep one of them"
         )
 
 
 def cut_values(config: PreTrainedConfig, kept: Sequence[int]) -> dict[str, Any]:
-    """The config values of a model of only the layers `kept` (0-based, in order): their number, every per-layer list.
+    """The config values of a model with only the layers `kept` (0-based, in order): their number, every per-layer list.
 
-    `layer_types` stays explicit, so that a reload does not derive sliding windows from a layer's new place. A number of
-    first layers of another kind (`max_window_layers`, `first_k_dense_replace`) becomes the number of those that are
-    kept; indices of layers become their new ones. Experts in every so-manieth layer (`decoder_sparse_step`) cannot be
-    said of what is left, so the layers without experts are named one by one.
+    `layer_types` stays explicit, so that a reload does not derive sliding windows from a layer's new position. A count
+    of first layers of another kind (`max_window_layers`, `first_k_dense_replace`) becomes the number of those kept.
+    Layer indices become the new ones. A cut model cannot express experts in every n-th layer (`decoder_sparse_step`),
+    so its layers without experts are listed one by one.
     """
     values: dict[str, Any] = {"num_hidden_layers": len(kept)}
     for key in PER_LAYER_LISTS:
@@ -144,7 +145,7 @@ def _check_lists(config: PreTrainedConfig) -> None:
             continue
         if key in PER_LAYER_LISTS and len(values) != layers:
             raise _refusal(config, f"{key} has {len(values)} entries for {layers} layers")
-        # as long as the model is deep: most likely one entry per layer, and a wrong guess would be silent
+        # as long as there are layers: most likely one entry per layer, and a wrong guess would be silent
         if key not in PER_LAYER_LISTS and len(values) == layers:
             raise _refusal(
                 config, f"{key} has {layers} entries, one per layer, and chainmend cannot tell how to cut it"

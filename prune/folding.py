@@ -1,8 +1,8 @@
-"""Where a linear map of the residual stream folds into a weight: the last projection of the MLP before a gap.
+"""Folds a linear map of the residual stream into a weight: the last projection of the MLP before a gap.
 
-A layer gives Y + c C, with C what that projection gives, c a number (1 in most families) and Y what does not depend on
-it. Where this is so, C T for C is the projection's own weight times T, exactly, and the checkpoint stays plain. A norm
-after the projection, or several experts, make it untrue; such layers are refused.
+A layer's output is Y + c C: C is the output of that projection, c a number (1 in most families), and Y does not depend
+on C. Then replacing C by C T is exactly the same as multiplying the projection's weight by T, and the checkpoint needs
+no new module. This does not hold with a norm after the projection or with several experts; such layers are refused.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from prune.forward import exchanged
 from recipes.errors import UserError
 
 PROJECTIONS = ("mlp.down_proj", "mlp.fc2", "mlp.c_proj", "feed_forward.w2")
-"""where families keep the projection from the MLP to the residual stream"""
+"""names of the projection from the MLP to the residual stream, by family"""
 
 NORMS_AFTER = ("post_feedforward_layernorm", "post_mlp_layernorm")
 """norms between that projection and the residual stream (Gemma 2 and 3, OLMo 2, GLM-4, EXAONE 4)"""
 
 ROUNDINGS = 8
-"""what the sums and products of a layer may lose, in roundings of its dtype; a norm misses by far more"""
+"""tolerance for the rounding of a layer's sums and products, in epsilons of its dtype; a norm exceeds it by far"""
 
 
 def faults_by_config(config: Any, trust_remote_code: bool) -> list[str | None]:
-    """Of every layer that `config` builds why no map folds into it, as far as its modules tell; no weights are made."""
+    """For every layer that `config` builds, why no map folds into it, judged by its modules; no weights are created."""
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
     return [_fault(layer) for layer in decoder_layers(model)]
 
 
 def projection_of(layer: nn.Module, family: str) -> nn.Linear:
-    """The projection of `layer` into which a map folds. UserError where it has none, by its modules."""
+    """The projection of `layer` into which a map folds. Raises UserError if its modules do not allow one."""
     if fault := _fault(layer):
         raise cannot_fold(family, fault)
     found: nn.Linear = layer.get_submodule(next(filter(None, map(_in(layer), PROJECTIONS))))  # type: ignore[assignment]
@@ -44,12 +44,12 @@ def projection_of(layer: nn.Module, family: str) -> nn.Linear:
 
 
 def _fault(layer: nn.Module) -> str | None:
-    """Why no map folds into `layer`, as far as its modules tell."""
+    """Why no map folds into `layer`, judged by its modules."""
     names = {name for name, _ in layer.named_modules()}
     if any("experts" in name.split(".") for name in names):
-        return "its MLP is a mixture of experts, whose output is that of no single weight"
+        return "its MLP is a mixture of experts, whose output does not come from a single weight"
     if norms := [name for name in NORMS_AFTER if name in names]:
-        return f"{norms[0]} stands between its MLP and the residual stream"
+        return f"{norms[0]} is between its MLP and the residual stream"
     if not any(map(_in(layer), PROJECTIONS)):
         return f"its layers have no linear projection at {', '.join(PROJECTIONS)}"
     return None
@@ -62,14 +62,15 @@ def _in(layer: nn.Module) -> Callable[[str], str | None]:
 
 def cannot_fold(family: str, reason: str) -> UserError:
     return UserError(
-        f"prune.repair=linear: no map folds exactly into a model of type {family!r}: {reason}; write prune.repair=none"
+        f"prune.repair=linear: no map folds exactly into a model of type {family!r}: {reason}; set prune.repair=none"
     )
 
 
 def gain_to_stream(layer: nn.Module, projection: nn.Linear, run: Callable[[], Any], family: str) -> float:
-    """c: by how much the output of `layer` grows with that of `projection`, measured by shifting it at random.
+    """c: the factor by which the output of `layer` follows that of `projection`, measured with a random shift.
 
-    run: runs the model once, through `layer`. UserError where the layer's output is not the shift times one number.
+    run: runs the model once, through `layer`. Raises UserError if the output does not change by the shift times one
+    number.
     """
     seen: dict[str, Tensor] = {}
 
@@ -80,7 +81,7 @@ def gain_to_stream(layer: nn.Module, projection: nn.Linear, run: Callable[[], An
         inner = seen["inner"]  # [rows, longest, hidden]
         noise = torch.randn(inner.shape, generator=torch.Generator().manual_seed(0)).to(inner)
         moved = inner + noise * inner.float().std().clamp(min=1e-3).to(inner.dtype)
-        seen["step"] = moved.double() - inner.double()  # as it was rounded, so that rounding here is not blamed there
+        seen["step"] = moved.double() - inner.double()  # the shift as rounded: its rounding is not counted as error
         with exchanged({projection: lambda _input: moved}):
             seen["moved"] = forward(*arguments, **named)
         return seen["plain"]
@@ -97,12 +98,12 @@ def _factor(seen: dict[str, Tensor], eps: float, family: str) -> float:
     factor = float((answer * step).sum() / (step * step).sum())
     parts = plain.abs() + moved.abs() + abs(factor) * (seen["inner"].double().abs() + step.abs())
     if factor == 0 or bool(((answer - factor * step).abs() > ROUNDINGS * eps * parts).any()):
-        raise cannot_fold(family, "what its MLP gives does not reach the residual stream unchanged, or by one factor")
+        raise cannot_fold(family, "its MLP's output does not reach the residual stream unchanged or by one factor")
     return 1.0 if abs(factor - 1) <= eps else factor
 
 
 def fold(projection: nn.Linear, linear_map: Tensor) -> None:
-    """Makes `projection` give C T where it gave C, in place and in its own dtype.
+    """Makes `projection` output C T instead of C, in place and in its own dtype.
 
     linear_map: T [hidden, hidden], applied from the right. x Wᵀ T = x (Tᵀ W)ᵀ, and the bias becomes b T.
     """

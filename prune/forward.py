@@ -1,6 +1,6 @@
-"""Running a model to measure it: with layers left out or exchanged, and its head on chosen tokens alone.
+"""Runs a model to measure it: with layers left out or replaced, or its head on chosen tokens only.
 
-The model's own forward functions do the work, so masks, rotations, soft caps and scales are those of its family.
+The model's own forward functions are used, so masks, rotations, soft caps and scales are those of its family.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Forward = Callable[..., Any]
 
 @contextmanager
 def measuring(model: PreTrainedModel) -> Iterator[None]:
-    """No gradients and no dropout; the model's mode comes back afterwards."""
+    """No gradients and no dropout; restores the model's mode afterwards."""
     training = model.training
     model.eval()
     try:
@@ -35,7 +35,7 @@ def measuring(model: PreTrainedModel) -> Iterator[None]:
 
 @contextmanager
 def exchanged(modules: Mapping[nn.Module, Forward]) -> Iterator[None]:
-    """Each module computes by the given function meanwhile, in its own place; its weights and hooks are untouched."""
+    """Replaces the forward function of each module in this context; weights and hooks are untouched."""
     before = {module: vars(module).get("forward") for module in modules}
     try:
         for module, forward in modules.items():
@@ -43,7 +43,7 @@ def exchanged(modules: Mapping[nn.Module, Forward]) -> Iterator[None]:
         yield
     finally:
         for module, own in before.items():
-            if own is not None:  # a forward that someone else had put there
+            if own is not None:  # a forward that something else had set
                 module.forward = own
             else:
                 vars(module).pop("forward", None)
@@ -55,9 +55,9 @@ def as_given(hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
 
 
 def decoder_output(model: PreTrainedModel, batch: Mapping[str, Tensor]) -> ModelOutput:
-    """What the decoder gives for a batch of `input_ids` and `attention_mask`; after the final norm, before the head.
+    """The decoder's output for a batch of `input_ids` and `attention_mask`: after the final norm, before the head.
 
-    The decoder alone: logits [rows, longest, vocabulary] would cost more memory than all the rest.
+    Only the decoder runs: logits [rows, longest, vocabulary] would take more memory than everything else.
     """
     inputs = {name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}
     output: ModelOutput = model.get_decoder()(**inputs, use_cache=False)
@@ -68,8 +68,8 @@ def decoder_output(model: PreTrainedModel, batch: Mapping[str, Tensor]) -> Model
 def head_logits(model: PreTrainedModel, output: ModelOutput, hidden: Tensor) -> Tensor:
     """The model's logits [tokens, vocabulary] at chosen final hidden states [tokens, hidden].
 
-    output: where they come from. The whole model runs with its decoder exchanged for these states, since what a family
-    does to its logits (a soft cap, a scale) stands in its own forward function.
+    output: the decoder output that they come from. The whole model runs with its decoder replaced by these states,
+    since a family's own forward function may change the logits (a soft cap, a scale).
     """
     chosen = copy(output)
     chosen["last_hidden_state"] = hidden[None]
@@ -81,8 +81,8 @@ def head_logits(model: PreTrainedModel, output: ModelOutput, hidden: Tensor) -> 
 def check_plain(
     layers: nn.ModuleList, model: PreTrainedModel, batch: Mapping[str, Tensor], remedy: str = "prune.method=shortgpt"
 ) -> None:
-    """UserError where a layer gives more than its hidden states (code that comes with a model may): `as_given` could
-    not stand in for it. remedy: a key and value that do without."""
+    """Raises UserError if a layer returns more than its hidden states (a model's own code may): `as_given` could not
+    replace it. remedy: a key and value that work without leaving layers out."""
     kinds: list[type] = []
     hook = layers[0].register_forward_hook(lambda _module, _arguments, output: kinds.append(type(output)))
     try:
@@ -91,6 +91,6 @@ def check_plain(
         hook.remove()
     if not all(issubclass(kind, Tensor) for kind in kinds):
         raise UserError(
-            f"prune: the layers of a model of type {model.config.model_type!r} give more than hidden states, so they "
+            f"prune: the layers of a model of type {model.config.model_type!r} return more than hidden states, so they "
             f"cannot be left out to measure; use {remedy}"
         )

@@ -1,4 +1,4 @@
-"""Cutting a model further that was cut before: where it comes from, and whether it belongs to the unpruned model."""
+"""Cutting a model that was cut before: its earlier plan, and whether it comes from the named unpruned model."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from recipes.schema import ModelSection
 
 
 def cut_model(section: PruneSection, model: ModelSection) -> str:
-    """The model whose layers are cut: `prune.cut_from`, or the unpruned one."""
+    """The model to cut: `prune.cut_from`, or the unpruned one."""
     return section.cut_from or model.unpruned
 
 
 def earlier_plan(section: PruneSection, model: ModelSection) -> PrunePlan | None:
-    """The plan by which `prune.cut_from` was cut from the unpruned model; None where the unpruned model itself is cut.
+    """The plan by which `prune.cut_from` was cut from the unpruned model; None if the unpruned model itself is cut.
 
-    UserError where the folder is not sound, carries no plan, or was cut from another model.
+    Raises UserError if the folder is not sound, has no plan, or was cut from another model.
     """
     if section.cut_from is None:
         return None
@@ -30,21 +30,21 @@ def earlier_plan(section: PruneSection, model: ModelSection) -> PrunePlan | None
     plan = check_folder(folder).plan
     if plan is None:
         raise UserError(
-            f"prune.cut_from={section.cut_from}: it carries no prune plan, so it cannot be said which layers of "
-            "model.unpruned are left in it; where nothing was cut from it, name it as model.unpruned"
+            f"prune.cut_from={section.cut_from}: it has no prune plan, so the layers of model.unpruned that remain in "
+            "it are unknown; if nothing was cut from it, name it as model.unpruned"
         )
     fault = further_fault(plan)
     if plan.channels is not None and isinstance(section, LaCoPrune):
-        fault = "each of its layers lost channels of its own, so that layers cannot be added to each other"
+        fault = "its layers lost different channels, so they cannot be added to each other"
     if fault:
-        raise UserError(f"prune.cut_from={section.cut_from}: it cannot be cut so: {fault}")
+        raise UserError(f"prune.cut_from={section.cut_from}: it cannot be cut like this: {fault}")
     _check_origin(section.cut_from, plan, model)
     return plan
 
 
 def in_cut_model(section: PruneSection, earlier: PrunePlan | None) -> PruneSection:
-    """The section with the layers that it names counted in the model that is cut; a recipe counts them in the unpruned
-    one. UserError for a layer that an earlier cut removed, or that is in neither."""
+    """The section with its layer indices counted in the model that is cut; a recipe counts them in the unpruned one.
+    Raises UserError for a layer that an earlier cut removed, or that is in neither model."""
     if earlier is None or not isinstance(section, LayersPrune):
         return section
     missing = [i for i in section.remove if i not in earlier.kept]
@@ -61,6 +61,6 @@ def _check_origin(cut_from: str, plan: PrunePlan, model: ModelSection) -> None:
     if plan.source and here and plan.source != here:
         raise UserError(
             f"prune.cut_from={cut_from}: its plan was made for another unpruned model "
-            f"({plan.unpruned or 'not named'}) than model.unpruned={model.unpruned}, or its weights have changed; name "
-            f"as model.unpruned the model that {Path(cut_from).name} was first cut from"
+            f"({plan.unpruned or 'not named'}) than model.unpruned={model.unpruned}, or the weights have changed; set "
+            f"model.unpruned to the model that {Path(cut_from).name} was first cut from"
         )

@@ -1,8 +1,8 @@
-"""Repairing a cut before any training: one linear map at each gap, by least squares (ReplaceMe, arXiv 2505.02819).
+"""Repairs a cut before any training: one linear map per gap, by least squares (ReplaceMe, arXiv 2505.02819).
 
-Where layers were removed, the residual stream jumps from Y + C, what the layer before the gap gives (C: its MLP's
-part), to L, what the last removed layer gave. T minimises |C T - (L - Y)|² over the tokens of the calibration, and
-folds into the MLP's last projection (`prune.folding`), so that the checkpoint stays plain.
+Where layers were removed, the residual stream jumps from Y + C, the output of the layer before the gap (C: its MLP's
+part), to L, the output of the last removed layer. T minimises |C T - (L - Y)|² over the calibration tokens. It folds
+into the MLP's last projection (`prune.folding`), so the checkpoint needs no new module.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from runtime.progress import counted
 Batch = Mapping[str, Tensor]
 
 RIDGE = 1e-3
-"""how much T is drawn to the identity, as a share of the mean of the diagonal of CᵀC: enough to hold directions that
-the calibration does not show, too little to be seen in the others"""
+"""how strongly T is drawn to the identity, as a share of the mean of the diagonal of CᵀC: enough to determine
+directions that the calibration does not show, too little to affect the others"""
 
 
 def gaps_of(removed: Iterable[int]) -> list[tuple[int, ...]]:
@@ -41,18 +41,18 @@ def gaps_of(removed: Iterable[int]) -> list[tuple[int, ...]]:
 
 
 def check_gaps(removed: Iterable[int]) -> None:
-    """UserError where a gap has no layer before it."""
+    """Raises UserError if a gap has no layer before it."""
     gaps = gaps_of(removed)
     if gaps and gaps[0][0] == 0:
         raise UserError(
-            f"prune.repair=linear: layers {list(gaps[0])} are removed, and before layer 0 there is no MLP into which "
-            "a map could fold; keep layer 0 or write prune.repair=none"
+            f"prune.repair=linear: layers {list(gaps[0])} are removed, and there is no MLP before layer 0 into which "
+            "a map could fold; keep layer 0 or set prune.repair=none"
         )
 
 
 def check_repair(section: PruneSection, config: Any, trust_remote_code: bool) -> None:
-    """UserError where it can be told without weights that no map folds. `section` counts layers in the model that is
-    cut; where its method has yet to choose, one layer that can take a map up is enough."""
+    """Raises UserError if the config already shows that no map folds. `section` counts layers in the model that is cut.
+    If its method has yet to choose the layers, one layer that a map can fold into is enough."""
     if not is_repaired(section):
         return
     faults = faults_by_config(config, trust_remote_code)
@@ -66,15 +66,16 @@ def check_repair(section: PruneSection, config: Any, trust_remote_code: bool) ->
 
 
 def is_repaired(section: PruneSection) -> bool:
-    """Does the recipe ask for a map at each gap? A method that leaves no gaps has no such key."""
+    """Whether the recipe requests a map at each gap. Methods that leave no gaps have no such key."""
     return getattr(section, "repair", "none") == "linear"
 
 
 def repair_gaps(model: PreTrainedModel, removed: Sequence[int], batches: Sequence[Batch]) -> tuple[Repair, ...]:
     """Folds a map into the layer before each gap of the cut, in place; `model` still has the layers `removed`.
 
-    Front to back: Y and C are those of the cut model with the gaps before already repaired, so that a later map makes
-    up for what an earlier one left. L is of the model as it was. UserError where a map does not fold exactly.
+    Gaps are repaired front to back: Y and C are those of the cut model with earlier gaps already repaired, so a later
+    map also corrects the remaining error of an earlier one. L is that of the uncut model. Raises UserError if a map
+    does not fold exactly.
     """
     check_gaps(removed)
     layers, family = decoder_layers(model), model.config.model_type
@@ -93,7 +94,7 @@ def repair_gaps(model: PreTrainedModel, removed: Sequence[int], batches: Sequenc
 
 
 def _fit(sides: _Sides, gap: Sequence[int], projection: nn.Linear, batches: Sequence[Batch]) -> LeastSquares:
-    """The sums over the calibration for the map before `gap`."""
+    """The calibration sums for the map before `gap`."""
     before, after, model = gap[0] - 1, gap[-1], sides.model
     gain = gain_to_stream(
         decoder_layers(model)[before],
@@ -116,16 +117,16 @@ def _fit(sides: _Sides, gap: Sequence[int], projection: nn.Linear, batches: Sequ
 
 @dataclass(frozen=True)
 class _Sides:
-    """One model in memory, run as it was and as it is after the cut, as far as the cut has been repaired."""
+    """One model in memory, run as it was before the cut and as it is after the cut and the repairs so far."""
 
     model: PreTrainedModel
     gone: dict[nn.Module, Forward] = field(default_factory=dict)
-    """layers before this gap that were removed, which give what they are given"""
+    """removed layers before this gap; they return their input"""
     original: dict[nn.Module, Forward] = field(default_factory=dict)
-    """projections into which a map was folded, as they were"""
+    """the original projections into which maps were folded"""
 
     def cut(self, gap: Sequence[int], projection: nn.Linear) -> None:
-        """Counts `gap` among what is gone; called before a map is folded into `projection`."""
+        """Adds `gap` to the removed layers; called before a map is folded into `projection`."""
         layers = decoder_layers(self.model)
         self.gone.update({layers[i]: as_given for i in gap})
         self.original[projection] = deepcopy(projection).forward
@@ -135,12 +136,12 @@ class _Sides:
         return self._after(index, self.gone, batch)
 
     def unpruned(self, index: int, batch: Batch) -> Tensor:
-        """The residual stream after layer `index` in the model as it was [rows, longest, hidden]."""
+        """The residual stream after layer `index` in the uncut model [rows, longest, hidden]."""
         return self._after(index, self.original, batch)
 
     def _after(self, index: int, changed: Mapping[nn.Module, Forward], batch: Batch) -> Tensor:
         layers, states = decoder_layers(self.model), [torch.empty(0)]
-        behind = dict.fromkeys(layers[index + 1 :], as_given)  # which need not be computed
+        behind = dict.fromkeys(layers[index + 1 :], as_given)  # not needed, so not computed
         hook = layers[index].register_forward_hook(lambda _layer, _arguments, output: states.__setitem__(0, output))
         try:
             with exchanged({**changed, **behind}):

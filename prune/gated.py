@@ -1,6 +1,6 @@
-"""Gated MLPs, down(act(gate(x)) * up(x)): finding them in a model, and taking channels out of them.
+"""Gated MLPs, down(act(gate(x)) * up(x)): finds them in a model and removes channels.
 
-A channel is a row of gate and of up, [channels, hidden], with the column of down, [hidden, channels], that reads it.
+A channel is one row of gate and of up, [channels, hidden], and the column of down, [hidden, channels], that reads it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ GATE, UP, DOWN = "gate_proj", "up_proj", "down_proj"
 
 
 def gated_mlps(model: PreTrainedModel) -> list[nn.Module]:
-    """The gated MLP of every layer, in order. UserError, by name, for layers that have something else in its place."""
+    """The gated MLP of every layer, in order. Raises UserError, with names, if a layer has something else instead."""
     mlps = []
     width = getattr(model.config, "intermediate_size", None)
     for index, layer in enumerate(decoder_layers(model)):
@@ -32,7 +32,7 @@ def gated_mlps(model: PreTrainedModel) -> list[nn.Module]:
             )
         if mlp.up_proj.out_features != width:
             raise UserError(
-                f"prune.method=width: layer {index} has {mlp.up_proj.out_features} channels, and config.json says "
+                f"prune.method=width: layer {index} has {mlp.up_proj.out_features} channels, but config.json says "
                 f"intermediate_size={width}; only models with one width can be narrowed"
             )
         mlps.append(mlp)
@@ -40,25 +40,25 @@ def gated_mlps(model: PreTrainedModel) -> list[nn.Module]:
 
 
 def check_gated(config: PreTrainedConfig) -> None:
-    """`gated_mlps` without weights. A model of remote code, which is not built for that, is looked at when loaded."""
+    """`gated_mlps` without weights. Models with remote code are not built for this; they are checked when loaded."""
     if hasattr(config, "auto_map"):
         return
     gated_mlps(empty_model(config))
 
 
 def check_width(mlps: Sequence[nn.Module], channels: Channels) -> None:
-    """UserError where the channels are of MLPs of another width."""
+    """Raises UserError if the channels are for MLPs of another width."""
     width = mlps[0].get_submodule(UP).get_parameter("weight").shape[0]
     if width != channels.width:
         raise UserError(f"prune plan: it is for MLPs of {channels.width} channels, but these have {width}")
 
 
 def narrow(mlps: Sequence[nn.Module], channels: Channels) -> None:
-    """Leaves each MLP its channels, in their order, in place; narrow ones are padded with zeros to the widest.
+    """Reduces each MLP to its channels, in order and in place; narrower MLPs are padded with zeros to the widest.
 
-    A padded channel adds nothing: its gate and up are 0, and so is their product. Training leaves it so, under an
-    adapter too: the gradients of its gate and of its up have the other one as a factor (act(0) = 0), and that of its
-    column of down has the product.
+    A padded channel adds nothing: its gate and up are 0, and so is their product. Training keeps it at 0, also under an
+    adapter: the gradients of gate and up each have the other as a factor (act(0) = 0), and that of the down column has
+    the product.
     """
     width = channels.stored_width
     mlp: Any
@@ -84,7 +84,7 @@ def _kept_rows(tensor: Tensor, index: Tensor, width: int) -> nn.Parameter:
 
 
 def _not_gated(mlp: nn.Module | None) -> str:
-    """What is there in place of a gated MLP, "" for one."""
+    """What is there instead of a gated MLP; "" if it is one."""
     if mlp is None:
         return "has no `mlp`"
     names = {name for name, _ in mlp.named_children()} | {name for name, _ in mlp.named_parameters(recurse=False)}
@@ -95,7 +95,7 @@ def _not_gated(mlp: nn.Module | None) -> str:
     if not {GATE, UP, DOWN} <= names:
         return f"has an MLP without a gate ({', '.join(sorted(names))})"
     if not all(type(mlp.get_submodule(name)) is nn.Linear for name in (GATE, UP, DOWN)):
-        return "has an MLP of other than plain linear layers"
-    # a norm inside the MLP, as BitNet has one, is taken over all channels: without some of them it is another one
+        return "has an MLP with layers that are not plain linear ones"
+    # a norm inside the MLP (as in BitNet) runs over all channels: removing some would change it
     others = sorted({name.partition(".")[0] for name, _ in mlp.named_parameters()} - {GATE, UP, DOWN})
-    return f"has more in its MLP than these ({', '.join(others)})" if others else ""
+    return f"has other modules in its MLP ({', '.join(others)})" if others else ""

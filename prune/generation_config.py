@@ -1,7 +1,7 @@
-"""A generation config that transformers agrees to save.
+"""Makes a generation config that transformers agrees to save.
 
-A config that is unchanged since it was loaded is saved with a warning whatever it holds; once anything changes it, as
-training does, transformers refuses to save values that have no effect. Published checkpoints carry such values.
+A config that is unchanged since it was loaded is saved with only a warning, whatever it holds. Once anything changes,
+as in training, transformers refuses to save values that have no effect. Published checkpoints contain such values.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SAMPLING: Mapping[str, Any] = {
     "epsilon_cutoff": 0.0,
     "eta_cutoff": 0.0,
 }
-"""fields that only sampling reads, with the value that changes nothing"""
+"""fields that only sampling reads, with the value that has no effect"""
 
 Rule = tuple[Callable[[GenerationConfig], bool], Mapping[str, Any]]
 
@@ -36,17 +36,17 @@ WITHOUT_EFFECT: tuple[Rule, ...] = (
         lambda config: config.return_dict_in_generate is not True,
         dict.fromkeys(("output_attentions", "output_hidden_states", "output_scores", "output_logits"), False),
     ),
-    # -1 stood for "none" in the configs of the first Llamas
+    # -1 meant "none" in the configs of the first Llamas
     (lambda config: (config.pad_token_id or 0) < 0, {"pad_token_id": None}),
 )
-"""(when, fields that are then not read, each with the value that changes nothing)"""
+"""(condition, fields that are then not read, each with the value that has no effect)"""
 
 
 def savable(generation: GenerationConfig) -> GenerationConfig:
-    """A copy that can be saved and means the same.
+    """A copy that can be saved and has the same meaning.
 
-    Where sampling values are set and nothing says how to decode, sampling is turned on: whoever publishes a temperature
-    means it to be used. Other values without effect are unset. UserError, with the field, for whatever else
+    If sampling values are set and nothing says how to decode, sampling is turned on: whoever publishes a temperature
+    wants it used. Other values without effect are unset. Raises UserError, with the field, for anything else that
     transformers refuses to save.
     """
     config = deepcopy(generation)
@@ -59,17 +59,17 @@ def savable(generation: GenerationConfig) -> GenerationConfig:
     try:
         config.validate(strict=True)
     except ValueError as fault:
-        # the field is in the first line, or in the second where the first only says that something is wrong
+        # the field is in the first line, or in the second if the first only says that something is wrong
         reason = " ".join(line.strip() for line in str(fault).strip().splitlines()[:2])
         raise UserError(
             f"prune: transformers refuses to save the generation config of the unpruned model: {reason[:300]} "
-            "(correct generation_config.json there, or remove it)"
+            "(correct its generation_config.json, or remove that file)"
         ) from None
     return config
 
 
 def changes_of(before: GenerationConfig) -> dict[str, tuple[Any, Any]]:
-    """Field -> (value, value in `savable(before)`), where they differ. UserError as there."""
+    """Field -> (value, value in `savable(before)`) for the fields that differ. Raises UserError as `savable` does."""
     old, new = before.to_diff_dict(), savable(before).to_diff_dict()
     return {
         key: (old.get(key), new.get(key)) for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)
@@ -81,5 +81,5 @@ def _has_beams(config: GenerationConfig) -> bool:
 
 
 def _set(config: GenerationConfig, fields: Mapping[str, Any]) -> list[str]:
-    """The fields that have a value which is not the one that changes nothing."""
+    """The fields whose value differs from the one that has no effect."""
     return [name for name, neutral in fields.items() if getattr(config, name, None) not in (None, neutral)]

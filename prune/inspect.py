@@ -1,8 +1,8 @@
-"""The doctor: does a checkpoint folder tell the truth about its weights? `python -m prune.inspect DIR`
+"""The doctor: does a checkpoint folder's metadata match its weights? `python -m prune.inspect DIR`
 
-All faults are told at once, a line each; `fix=OUT` writes a copy in which those that need no guess are repaired. What
-every model must be is in `data_prep.soundness`, what a pruned one shares with the unpruned in `prune.against`; the
-prune plan beside the weights is checked here.
+All faults are reported at once, one per line. `fix=OUT` writes a copy in which those that need no guess are repaired.
+Requirements for every model are in `data_prep.soundness`; those that link a pruned model to its unpruned one are in
+`prune.against`. The prune plan in the folder is checked here.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from recipes.help import HelpAsked, asks_for_help
 
 @dataclass(frozen=True)
 class Facts:
-    """What a sound folder holds: its weights, and its plan (None for an unpruned model or another tool's)."""
+    """The contents of a sound folder: its weights and its plan (None if unpruned, or pruned with another tool)."""
 
     weights: WeightFacts
     plan: PrunePlan | None
 
 
 def check_folder(folder: Path) -> Facts:
-    """The facts of a checkpoint folder, by its headers and its plan.
+    """The facts of a checkpoint folder, from its headers and its plan.
 
-    Raises UserError, naming file, key and remedy, where its config or its plan contradicts its weights.
+    Raises UserError, with file, key and remedy, if its config or its plan contradicts its weights.
     """
     weights = check_weights(folder)
     return Facts(weights, _checked_plan(folder, weights.layers))
@@ -67,7 +67,7 @@ def _checked_plan(folder: Path, layers: int) -> PrunePlan | None:
 
 
 def describe_plan(plan: PrunePlan) -> str:
-    """The plan in a few lines, with a table of the scores where layers were scored (* marks a removed layer)."""
+    """The plan in a few lines, with a table of scores if layers were scored (* marks a removed layer)."""
     lines = [
         f"method     {plan.method}",
         f"unpruned   {plan.unpruned} ({plan.layers} layers)",
@@ -86,7 +86,7 @@ def describe_plan(plan: PrunePlan) -> str:
 
 
 def _score_table(plan: PrunePlan) -> list[str]:
-    """Of several cuts the scores are those of the last one."""
+    """After several cuts, the scores are those of the last one."""
     scores = plan.cuts[-1].scores if plan.cuts else {str(i): score for i, score in enumerate(plan.scores)}
     if not scores:
         return []
@@ -101,7 +101,7 @@ def _score_table(plan: PrunePlan) -> list[str]:
 
 
 def _describe_choice(choice: Mapping[str, Any]) -> list[str]:
-    """What a method measured beside its scores: the loss after each step, or the cosine of each merge."""
+    """What a method measured in addition to its scores: the loss after each step, or the cosine of each merge."""
     lines = [f"loss       {choice['loss_before']:.6f} before"] if "loss_before" in choice else []
     lines += [f"           {step['loss']:.6f} without {_listed(step['removed'])}" for step in choice.get("steps", ())]
     for attempt in choice.get("attempts", ()):
@@ -138,14 +138,14 @@ def describe(facts: Facts) -> str:
 
 
 def faults_of(folder: Path, unpruned: Path | None = None) -> list[str]:
-    """Everything that is wrong with a checkpoint folder, a line each: config, weights, plan, tokenizer and stop tokens,
-    and what differs from the unpruned model where its folder is known."""
+    """All faults of a checkpoint folder, one line each: config, weights, plan, tokenizer and stop tokens, and
+    differences from the unpruned model if its folder is known."""
     if not folder.is_dir():
         return [f"{folder} is not a folder; name a Hugging Face checkpoint folder"]
     found = weight_faults(folder)
     is_sound = not found
     found += text_faults(folder)
-    if is_sound:  # else the same is said of the weights
+    if is_sound:  # otherwise the check of the weights reports the same
         try:
             check_folder(folder)
         except UserError as mistake:
@@ -156,7 +156,7 @@ def faults_of(folder: Path, unpruned: Path | None = None) -> list[str]:
 
 
 def notes_on(facts: Facts) -> list[str]:
-    """What is no contradiction, but may not be meant: a line each."""
+    """Findings that are not contradictions but may be unintended, one line each."""
     folder, weights = facts.weights.folder, facts.weights
     raw = read_config(folder)
     named = raw.get("dtype", raw.get("torch_dtype"))
@@ -169,7 +169,7 @@ def notes_on(facts: Facts) -> list[str]:
     named, usual = (raw.get("architectures") or [""])[0], _architecture(weights.family)
     if named and usual and named != usual:
         notes.append(
-            f"config.json names the architecture {named}, a {weights.family} model is {usual}; vLLM goes by it"
+            f"config.json names the architecture {named}, but {weights.family} models use {usual}; vLLM relies on it"
         )
     notes += _generation_notes(folder)
     notes += value_notes(values_of(folder), read_tensors(folder))
@@ -179,32 +179,32 @@ def notes_on(facts: Facts) -> list[str]:
 
 
 def _generation_notes(folder: Path) -> list[str]:
-    """Values that transformers refuses to save once anything else changes, as the export of a run has it."""
+    """Values that transformers refuses to save once anything else changes, as in a run's export."""
     if not (folder / GENERATION).is_file():
         return []
     try:
         changes = changes_of(GenerationConfig.from_pretrained(folder))
     except UserError as fault:
         return [str(fault).removeprefix("prune: ")]
-    except BUILD_ERRORS:  # a fault, and told as one
+    except BUILD_ERRORS:  # reported as a fault
         return []
-    told = ", ".join(f"{key}={new} in place of {old}" for key, (old, new) in changes.items())
+    told = ", ".join(f"{key}={new} instead of {old}" for key, (old, new) in changes.items())
     return [f"{GENERATION} cannot be saved with other stop tokens; fix=OUT writes a copy with {told}"] if told else []
 
 
 def _architecture(family: str) -> str:
-    """The class of transformers that is a causal model of this family; "" where it has none."""
+    """transformers' causal model class of this family; "" if it has none."""
     if family not in CONFIG_MAPPING:
         return ""
     return getattr(MODEL_FOR_CAUSAL_LM_MAPPING.get(CONFIG_MAPPING[family], None), "__name__", "")
 
 
 def main(arguments: list[str]) -> None:
-    """Prints the facts of the one folder named, or writes a repaired copy. UserError where it is not sound."""
+    """Prints the facts of the named folder, or writes a repaired copy. Raises UserError if it is not sound."""
     usage = "usage: python -m prune.inspect DIR [against=UNPRUNED] [fix=OUT]"
     if asks_for_help(arguments):
         raise HelpAsked(usage)
-    keys = {"fix": "folder for a repaired copy", "against": "the unpruned model; default: the plan's, where it is here"}
+    keys = {"fix": "folder for a repaired copy", "against": "the unpruned model (default: the plan's, if it is here)"}
     options, names = split(arguments, keys)
     if len(names) != 1 or names[0].startswith("-"):
         raise UserError(usage)

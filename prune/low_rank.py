@@ -1,8 +1,8 @@
-"""Bringing matrices down to a lower rank, in place, such that the error on typical inputs is smallest.
+"""Lowers the rank of matrices in place, such that the error on typical inputs is smallest.
 
-With D the diagonal of the inputs' root mean squares, W' is the matrix of rank r for which |(W - W') D| is smallest: the
-truncated SVD of W D, times D^-1. ASVD (arXiv 2312.05821) scales so too, with other powers of the inputs' size. If the
-features of an input were uncorrelated, that would be the smallest expected error of the outputs.
+D is the diagonal of the inputs' root mean squares. W' is the matrix of rank r that minimises |(W - W') D|: the
+truncated SVD of W D, times D^-1. ASVD (arXiv 2312.05821) scales in the same way, with other powers of the inputs' size.
+If input features were uncorrelated, this would minimise the expected error of the outputs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 FLOOR = 1e-6
-"""of the largest scale: an input that is never used must not be divided by 0"""
+"""relative to the largest scale: avoids division by 0 for an input that is never used"""
 
 
 def singular_energies(weight: Tensor, scale: Tensor) -> Tensor:
@@ -25,10 +25,10 @@ def singular_energies(weight: Tensor, scale: Tensor) -> Tensor:
 
 
 def of_rank(weight: Tensor, scale: Tensor, rank: int) -> Tensor:
-    """W' of that rank, in float64 on the device where it was computed; see this module.
+    """W' of that rank, in float64 on the device where it was computed; see the module's docstring.
 
     From the eigenvectors of the smaller Gram matrix: W' = U U^T W with those of W D^2 W^T, or W' = W D V V^T D^-1
-    with those of D W^T W D. Up to the rounding of squared singular values that is the truncated SVD, at a fraction of
+    with those of D W^T W D. Up to the rounding of squared singular values this is the truncated SVD, at a fraction of
     its cost.
     """
     vectors = torch.linalg.eigh(_gram(weight, scale)).eigenvectors[:, -rank:]  # [min(rows, columns), rank]
@@ -39,9 +39,9 @@ def of_rank(weight: Tensor, scale: Tensor, rank: int) -> Tensor:
 
 
 def lower_ranks(model: nn.Module, ranks: Mapping[str, int], scales: Mapping[str, Tensor]) -> None:
-    """Gives each module of `ranks` a weight of that rank, in the dtype that it has; rounding to it adds its own error.
+    """Gives each module of `ranks` a weight of that rank, in its present dtype; rounding to it adds its own error.
 
-    scales: of each of them the root mean squares of its inputs, [columns].
+    scales: for each of these modules, the root mean squares of its inputs, [columns].
     """
     with torch.no_grad():
         for name, rank in ranks.items():
@@ -50,7 +50,7 @@ def lower_ranks(model: nn.Module, ranks: Mapping[str, int], scales: Mapping[str,
 
 
 def _gram(weight: Tensor, scale: Tensor) -> Tensor:
-    """(W D) (W D)^T, or (W D)^T (W D) where the matrix has more rows than columns; float64, on a GPU where one is."""
+    """(W D) (W D)^T, or (W D)^T (W D) if the matrix has more rows than columns; float64, on a GPU if there is one."""
     device = torch.device("cuda") if torch.cuda.is_available() else weight.device
     exact = weight.detach().to(device, torch.float64)
     scaled = exact * _diagonal(scale).to(exact)  # [rows, columns]
@@ -58,6 +58,6 @@ def _gram(weight: Tensor, scale: Tensor) -> Tensor:
 
 
 def _diagonal(scale: Tensor) -> Tensor:
-    """D's diagonal, nowhere 0; where no input was ever other than 0, all features weigh the same."""
+    """D's diagonal, without zeros; if all inputs were always 0, all features weigh the same."""
     largest = float(scale.max())
     return scale.double().clamp(min=FLOOR * largest) if largest > 0 else torch.ones_like(scale, dtype=torch.float64)

@@ -38,12 +38,12 @@ from recipes.prune import (
 from recipes.schema import ModelSection
 
 BATCH_SIZE = 4
-"""calibration traces run side by side; it moves a score by rounding only"""
+"""calibration traces per batch; affects scores by rounding only"""
 
 
 def check_request(section: PruneSection, model: ModelSection) -> None:
-    """UserError for all that can be refused by configs and files, before any weights are loaded: layers that are not in
-    the model, an earlier cut of another model, texts to measure on that are not there or are not texts."""
+    """Raises UserError for everything that configs and files can show before any weights are loaded: layers that are
+    not in the model, an earlier cut of another model, calibration texts that are missing or are not texts."""
     in_cut = in_cut_model(section, earlier_plan(section, model))
     method = method_of(in_cut)
     config = load_config(cut_model(section, model), model)
@@ -59,17 +59,17 @@ def check_request(section: PruneSection, model: ModelSection) -> None:
 def make_pruned(
     section: PruneSection, model: ModelSection, calibration: Callable[[], Prepared], output: Path
 ) -> PrunePlan:
-    """Cuts the unpruned model as `section` says and writes model, tokenizer and plan to `output`; returns the plan.
+    """Prunes the unpruned model as `section` says, writes model, tokenizer and plan to `output`, and returns the plan.
 
-    What is not merged, narrowed or brought to a lower rank keeps its bits, in the dtype that it came in (see
-    `prune.stored_dtype`). Where the section names a model that was cut before, that one is cut, and the plan has both
-    cuts.
+    Weights that are not merged, narrowed or lowered in rank are written bit for bit, in the dtype of the checkpoint
+    (see `prune.stored_dtype`). If the section names a model that was cut before, that model is cut, and the plan holds
+    both cuts.
 
-    calibration: gives the traces to measure on; called only where the method needs traces (see `prune.calibration`).
+    calibration: returns the traces to measure on; called only if the method needs traces (see `prune.calibration`).
 
-    Where `output` already holds what this request makes of the same weights and data, it is checked and kept, without
-    loading the model. Call it in one process only. Raises UserError where the model cannot be cut so, or where `output`
-    holds anything else.
+    If `output` already holds the result of this request for the same weights and data, it is checked and kept without
+    loading the model. Call it in one process only. Raises UserError if the model cannot be cut like this, or if
+    `output` holds anything else.
     """
     tokenizer = load_tokenizer(model.unpruned, model)
     check_request(section, model)
@@ -93,7 +93,7 @@ def make_pruned(
         channels=choice.channels,
         ranks=choice.ranks,
         unpruned=model.unpruned,
-        source=fingerprint(path),  # a Hub model has its weights here only now
+        source=fingerprint(path),  # a Hub model's weights are downloaded only by now
         details={"request": request, **facts, **({"choice": choice.details} if choice.details else {})},
         repairs=repairs,
     )
@@ -108,7 +108,7 @@ def make_pruned(
 def _before_weights(
     section: PruneSection, model: ModelSection, calibration: Callable[[], Prepared], tokenizer: PreTrainedTokenizerBase
 ) -> Sequences:
-    """What the method measures on, or the prompts of the model's own thoughts; `facts` identify it in the request."""
+    """What the method measures on, or the prompts for the model's own thoughts; `facts` identify it in the request."""
     count, kind = count_of(section), section.calibration
     if not count:
         return Sequences(())
@@ -134,9 +134,9 @@ def _check_context(what: str, tokens: int, max_tokens: int, section: PruneSectio
 
 
 def _request(section: PruneSection, model: ModelSection, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What a pruned folder is known by, beside the weights.
+    """What identifies a pruned folder, in addition to the weights.
 
-    Keys that earlier versions had not are there only where they say anything, so that what those made is found again.
+    Keys that earlier versions did not write are present only if set, so that folders made by those versions are reused.
     """
     values = section.model_dump(mode="json")
     if section.cut_from is None:
@@ -155,15 +155,15 @@ def _request(section: PruneSection, model: ModelSection, facts: Mapping[str, Any
 def _choose(
     section: PruneSection, uncut: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]
 ) -> tuple[Choice, tuple[Repair, ...], dict[str, Any]]:
-    """The method's choice, the repairs, which are then in the weights of `uncut`, and what the plan says of that on
-    which both were measured."""
+    """The method's choice; the repairs, which are then in the weights of `uncut`; and what the plan records about the
+    data that both were measured on."""
     kind, more = section.calibration, {}
     repairs: tuple[Repair, ...] = ()
     with _on_gpu(uncut) if rows else nullcontext():
         if rows and isinstance(kind, OwnThoughtsCalibration):
             thoughts = own_thoughts(kind, rows, uncut, tokenizer)
             rows, more = thoughts.rows, thoughts.facts
-        pad_id = tokenizer.pad_token_id or 0  # any token does where there is none: it is masked
+        pad_id = tokenizer.pad_token_id or 0  # without a pad token any id works: it is masked
         batches = calibration_batches(rows, count_of(section), BATCH_SIZE, pad_id)
         choice = method_of(section).choose(uncut, batches)
         if is_repaired(section):
@@ -176,7 +176,7 @@ def _choose(
 
 
 def count_of(section: PruneSection) -> int:
-    """On how many traces is measured, by the method or for the repair; 0 where none are needed."""
+    """The number of traces that the method or the repair measures on; 0 if neither needs any."""
     count = method_of(section).calibration_traces
     return section.calibration_traces if is_repaired(section) else count
 
@@ -193,7 +193,7 @@ def _reuse(output: Path, request: dict[str, Any], source: str) -> PrunePlan:
 
 @contextmanager
 def _on_gpu(model: PreTrainedModel) -> Iterator[None]:
-    """Puts the model on the GPU, where there is one, and back: measuring is worth the trip, cutting is not."""
+    """Moves the model to the GPU, if there is one, and back: measuring gains from it, cutting does not."""
     home = model.device
     try:
         _move(model, torch.device("cuda") if torch.cuda.is_available() else home)

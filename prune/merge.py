@@ -15,11 +15,11 @@ Mixes = Mapping[int, Mapping[int, int]]
 
 
 class TooFewMerges(UserError):
-    """A threshold lets fewer layers go than were asked for."""
+    """The threshold allows fewer layers to be removed than the recipe requests."""
 
 
 def check_mixes(layers: nn.ModuleList, mixes: Mixes) -> None:
-    """UserError where layers that are to be summed differ in the names or shapes of their parameters."""
+    """Raises UserError if layers to be summed differ in the names or shapes of their parameters."""
     for layer, mix in mixes.items():
         for other in mix:
             if _shapes(layers[layer]) != _shapes(layers[other]):
@@ -30,25 +30,25 @@ def check_mixes(layers: nn.ModuleList, mixes: Mixes) -> None:
 
 
 def merge_layers(layers: nn.ModuleList, mixes: Mixes) -> None:
-    """Gives every kept layer its sum, in place: all parameters, norms and biases too, in the dtype that they have.
+    """Replaces every kept layer by its sum, in place: all parameters, also norms and biases, in their present dtype.
 
     layers: all layers of the unpruned model. A merged layer keeps its own kind of attention.
 
-    The equation (LaCo, arXiv 2402.11187) speaks of all parameters of a layer. The code published with the paper leaves
-    the norms as they are, and subtracts the sum so far in place of the first layer, so that its result is the last
-    layer of the group alone; such a merge is the group (first, last) here, up to the norms.
+    The equation (LaCo, arXiv 2402.11187) covers all parameters of a layer. The code published with the paper leaves
+    the norms unchanged and subtracts the running sum instead of the first layer, so its result is only the last layer
+    of the group. Up to the norms, such a merge is the group (first, last) here.
     """
     with torch.no_grad():
         for layer, mix in mixes.items():
             if dict(mix) == {layer: 1}:
                 continue
-            # In place, since a layer reads itself and layers that are removed, each of which goes into one kept layer
-            # alone.
+            # In place is safe: a layer reads only itself and removed layers, and each removed layer goes into exactly
+            # one kept layer.
             _fill(layers[layer], layers, mix)
 
 
 def merged_layer(layers: nn.ModuleList, layer: int, mix: Mapping[int, int]) -> nn.Module:
-    """What `merge_layers` would make of a layer, as a copy; `layers` keep their weights."""
+    """A copy of what `merge_layers` would make of a layer; `layers` keep their weights."""
     copy = deepcopy(layers[layer])
     with torch.no_grad():
         _fill(copy, layers, mix)
@@ -56,16 +56,16 @@ def merged_layer(layers: nn.ModuleList, layer: int, mix: Mapping[int, int]) -> n
 
 
 def _fill(target: nn.Module, layers: nn.ModuleList, mix: Mapping[int, int]) -> None:
-    """Tensor by tensor, so that one of them in float64 is all the memory that it takes."""
+    """Tensor by tensor, so that the extra memory is one tensor in float64."""
     sources = {other: dict(layers[other].named_parameters()) for other in mix}
     for name, parameter in target.named_parameters():
         parameter.copy_(_sum(parameter, [(share, sources[other][name]) for other, share in mix.items()]))
 
 
 def _sum(like: Tensor, terms: Sequence[tuple[int, Tensor]]) -> Tensor:
-    """The sum of coefficient times tensor, of the shape of `like`, in float64.
+    """The sum of coefficient times tensor, with the shape of `like`, in float64.
 
-    Differences of near weights cancel: summed in bfloat16, every step would round away what the layers differ in.
+    Differences of similar weights cancel: in bfloat16, every addition would round away what distinguishes the layers.
     """
     total = torch.zeros_like(like, dtype=torch.float64)
     for share, tensor in terms:

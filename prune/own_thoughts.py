@@ -1,4 +1,4 @@
-"""The model's own thoughts to measure on: what it decodes after the prompts of the recipe's traces."""
+"""The model's own thoughts to measure on: its continuations of the prompts of the recipe's traces."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from runtime.pulse import beat
 def own_thoughts(
     section: OwnThoughtsCalibration, rows: Sequence[Row], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> Sequences:
-    """What the model writes after the prompt of each row, in place of the row's own thinking and answer.
+    """The model's continuation of each row's prompt, instead of the row's own thinking and answer.
 
-    It writes up to the tokenizer's end of text or the section's tokens; `facts` count the thoughts that ended by
-    themselves. One prompt at a time, so that no padding stands between it and what it gives.
+    It decodes up to the tokenizer's end of text or the section's token limit; `facts` count the thoughts that
+    terminated. One prompt at a time, so that no padding separates a prompt from its continuation.
     """
     stop, thoughts, ended = tokenizer.eos_token_id, [], 0
-    generate: Any = model.generate  # which torch's stubs take for a tensor
+    generate: Any = model.generate  # torch's stubs type it as a tensor
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(section.seed)
         for row in counted(rows, "the model's own thoughts", len(rows), "thoughts"):
@@ -45,7 +45,7 @@ def prompt_of(row: Row) -> list[int]:
 
 
 def _plain_generation(section: OwnThoughtsCalibration, stop: int | None) -> GenerationConfig:
-    """Sampling by the section alone: every setting that a model's own generation config could bring in is named."""
+    """Sampling by the section alone: sets every field that a model's own generation config could bring in."""
     return GenerationConfig(
         max_new_tokens=section.max_tokens,
         do_sample=section.temperature > 0,

@@ -20,19 +20,19 @@ FILE_NAME = "prune_plan.json"
 
 @dataclass(frozen=True)
 class Cut:
-    """One of several cuts, made one after the other. Layer indices are 0-based in the unpruned model."""
+    """One of several consecutive cuts. Layer indices are 0-based in the unpruned model."""
 
     method: str
     removed: tuple[int, ...]
     source: str
     """fingerprint of the checkpoint that was cut: the unpruned model for the first cut"""
     scores: Mapping[str, float] = field(default_factory=dict)
-    """the method's score of every layer that was there, by the layer's index as text (a key of JSON)"""
+    """the method's score of every layer present at this cut, by the layer's index as text (a key of JSON)"""
     details: Mapping[str, Any] = field(default_factory=dict)
     """what else this choice depended on, as in `PrunePlan.details`"""
     merged: tuple[tuple[int, ...], ...] = ()
     narrowed: str = ""
-    """what it took from layers that stay, in words; the plan has it in numbers"""
+    """what it removed from layers that stay, in words; the plan has it in numbers"""
     repairs: tuple[Repair, ...] = ()
 
     def __post_init__(self) -> None:
@@ -45,17 +45,17 @@ class Cut:
 class PrunePlan:
     """What is removed and what is merged. Layer indices are 0-based in the unpruned model.
 
-    Raises UserError where the plan cannot be carried out: an index twice or out of range, nothing removed or kept, a
-    layer merged that is kept or that was merged before.
+    Raises UserError if the plan cannot be carried out: an index twice or out of range, nothing removed or kept, a
+    merged layer that is kept or was merged before.
     """
 
     method: str
     layers: int
     """layers of the unpruned model"""
     removed: tuple[int, ...]
-    """sorted; layers that are folded into others are among them"""
+    """sorted; includes layers that are folded into others"""
     scores: tuple[float, ...] = ()
-    """the method's score of every layer of the unpruned model; empty where it gives none"""
+    """the method's score of every layer of the unpruned model; empty if it has none"""
     unpruned: str = ""
     """folder or Hub id of the unpruned model, as given"""
     source: str = ""
@@ -63,18 +63,18 @@ class PrunePlan:
     details: Mapping[str, Any] = field(default_factory=dict)
     """what else the choice depended on: the prune section, the calibration data"""
     merged: tuple[tuple[int, ...], ...] = ()
-    """groups of layers, merged one group after the other: the first layer of a group takes in the differences of the
-    others, theta_first + sum over the others of (theta_other - theta_first), and the others go (LaCo,
+    """groups of layers, merged in this order: the first layer of a group takes in the differences of the others,
+    theta_first + sum over the others of (theta_other - theta_first), and the others are removed (LaCo,
     arXiv 2402.11187). A layer may itself be the result of an earlier group"""
     channels: Channels | None = None
-    """the MLP channels that stay in the layers that stay; None where layers keep their width"""
+    """the MLP channels that stay in the layers that stay; None if layers keep their width"""
     ranks: Mapping[str, int] = field(default_factory=dict)
-    """module of the pruned model -> the rank that its weight was brought down to; others keep theirs"""
+    """module of the pruned model -> the rank of its weight; other modules keep theirs"""
     cuts: tuple[Cut, ...] = ()
-    """the cuts in their order where there were several. `removed` and `merged` are then those of all cuts, `method` and
-    `details` those of the last, and `scores` is empty: no cut scored all layers"""
+    """the cuts in order, if there were several. `removed` and `merged` are then those of all cuts, `method` and
+    `details` those of the last, and `scores` is empty, since no cut scored all layers"""
     repairs: tuple[Repair, ...] = ()
-    """the maps at the gaps, front to back; of several cuts those of all, in their order"""
+    """the maps at the gaps, front to back; after several cuts those of all, in order"""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "removed", tuple(sorted(self.removed)))
@@ -95,7 +95,7 @@ class PrunePlan:
     def mixes(self) -> dict[int, dict[int, int]]:
         """Each kept layer as a sum of unpruned layers: kept layer -> unpruned layer -> coefficient.
 
-        The coefficients of a layer are whole numbers other than 0 whose sum is 1; {i: 1} is the layer as it was.
+        The coefficients of a layer are nonzero whole numbers whose sum is 1; {i: 1} is the unchanged layer.
         """
         mixes = {i: Counter({i: 1}) for i in range(self.layers)}
         for first, *others in self.merged:
@@ -119,7 +119,7 @@ def _faults(plan: PrunePlan) -> list[str]:
     if len(set(plan.removed)) >= plan.layers:
         faults.append(f"all {plan.layers} layers are removed; keep at least one")
     if plan.scores and (len(plan.scores) != plan.layers or not all(map(math.isfinite, plan.scores))):
-        faults.append(f"scores must be {plan.layers} finite numbers, one for each layer, got {list(plan.scores)}")
+        faults.append(f"scores must be {plan.layers} finite numbers, one per layer, got {list(plan.scores)}")
     if plan.channels is not None and len(plan.channels.kept) != plan.layers - len(set(plan.removed)):
         faults.append(f"channels are of {len(plan.channels.kept)} layers, but other layers stay")
     if wrong := sorted(name for name, rank in plan.ranks.items() if not isinstance(rank, int) or rank < 1):
@@ -143,7 +143,7 @@ def _merge_faults(plan: PrunePlan) -> list[str]:
     staying = sorted(folded - set(plan.removed))
     if staying:
         faults.append(f"layers {staying} are folded into others but not removed")
-    # a removed layer may take others in only where it is folded into a kept one later, or where a later cut removes it
+    # a removed layer may take others in only if it is folded into a kept one later, or if a later cut removes it
     lost = sorted({group[0] for group in plan.merged if group} & set(plan.removed) - folded)
     if lost and not plan.cuts:
         faults.append(f"layers {lost} take in others but are removed")
@@ -158,10 +158,10 @@ def _cut_faults(plan: PrunePlan) -> list[str]:
 
 
 def compose(earlier: PrunePlan, step: PrunePlan) -> PrunePlan:
-    """The plan of two cuts: `earlier` of an unpruned model, then `step` of what it left, trained in between or not.
+    """The plan of two cuts: `earlier` of an unpruned model, then `step` of the result, trained in between or not.
 
-    `step` counts layers in the model that it cut; the result counts them in the unpruned one. UserError where `step` is
-    for another number of layers than `earlier` keeps.
+    `step` counts layers in the model that it cut; the result counts them in the unpruned one. Raises UserError if
+    `step` is for another number of layers than `earlier` keeps.
     """
     if step.layers != len(earlier.kept):
         raise UserError(
@@ -187,13 +187,13 @@ def compose(earlier: PrunePlan, step: PrunePlan) -> PrunePlan:
 
 
 def further_fault(plan: PrunePlan) -> str:
-    """Why what a plan left cannot be cut further such that the plan of both is true; "" where it can."""
+    """Why the result of a plan cannot be cut further with a correct combined plan; "" if it can."""
     if plan.ranks:
         return (
             "its matrices have a lower rank, which a further cut would not keep; remove layers first, then lower ranks"
         )
     if plan.channels is not None and plan.channels.is_uneven:
-        return "its layers differ in width and are padded with zeros; remove layers first, or take one width for all"
+        return "its layers differ in width and are padded with zeros; remove layers first, or use one width for all"
     return ""
 
 
@@ -217,13 +217,13 @@ def describe_merges(merged: Sequence[Sequence[int]]) -> str:
 
 
 def describe_ranks(ranks: Mapping[str, int]) -> str:
-    """`matrices brought to rank 64: 12, 128: 24`, and what is stored of them."""
+    """`matrices brought to rank 64: 12, 128: 24`, and how they are stored."""
     counts = ", ".join(f"{rank}: {count}" for rank, count in sorted(Counter(ranks.values()).items()))
     return f"matrices brought to rank {counts}; stored multiplied out, so the file is as large as the unpruned one"
 
 
 def describe_cut(plan: PrunePlan) -> str:
-    """What is cut, in some words: `without layers [3]`, `with channels 128 of 192 in every layer (66.7%)`."""
+    """The cut in a few words: `without layers [3]`, `with channels 128 of 192 in every layer (66.7%)`."""
     removed = f"without layers {list(plan.removed)}" if plan.removed else ""
     return ", ".join(part for part in (removed, _describe_narrowing(plan)) if part)
 
@@ -235,9 +235,9 @@ def _describe_narrowing(plan: PrunePlan) -> str:
 
 
 def to_json(plan: PrunePlan) -> str:
-    """The plan as JSON text, with the kept layers written out for readers.
+    """The plan as JSON text, with the kept layers listed for readers.
 
-    Merges, channels, ranks and repairs are there only where there are some, `cuts` only where there were several.
+    Merges, channels, ranks and repairs are present only if there are any; `cuts` only if there were several.
     """
     fields = asdict(plan)
     more = {name: fields.pop(name) for name in ("merged", "channels", "ranks", "cuts", "repairs")}
@@ -251,7 +251,7 @@ def to_json(plan: PrunePlan) -> str:
 
 
 def from_json(text: str) -> PrunePlan:
-    """The plan that `to_json` wrote. UserError where the text is not one, or where kept and removed contradict."""
+    """Reads what `to_json` wrote. Raises UserError if the text is not a plan, or if kept and removed contradict."""
     try:
         fields = json.loads(text)
         kept = tuple(fields.pop("kept"))
@@ -276,7 +276,7 @@ def save(plan: PrunePlan, folder: Path) -> None:
 
 
 def load(folder: Path) -> PrunePlan:
-    """The plan in `folder`. UserError where there is none or where it cannot be read."""
+    """The plan in `folder`. Raises UserError if there is none or it cannot be read."""
     path = folder / FILE_NAME
     try:
         return from_json(path.read_text(encoding="utf-8"))

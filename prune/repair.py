@@ -1,8 +1,8 @@
-"""What of a checkpoint can be repaired without guessing, into a copy: `python -m prune.inspect DIR fix=OUT`.
+"""Repairs what needs no guess in a copy of a checkpoint: `python -m prune.inspect DIR fix=OUT`.
 
-Numbers and lists of layers, a tie that the weights contradict, the dtype that is named, and the generation config;
-where the unpruned model is known, also chat template, stop tokens, windows and the like, which are then its own. No
-weight is touched; what would have to be made up is left, and refused.
+It repairs numbers and lists of layers, a tie that the weights contradict, the named dtype, and the generation config.
+If the unpruned model is known, chat template, stop tokens, windows and the like are copied from it. Weights are never
+changed. Anything that would have to be guessed is refused.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ Values = dict[str, Any]
 
 
 def repair(folder: Path, out: Path, unpruned: Path | None = None) -> list[str]:
-    """Writes a sound copy of `folder` to `out`; returns what was changed, a line each.
+    """Writes a sound copy of `folder` to `out`; returns the changes, one line each.
 
-    unpruned: the model that it was pruned from, where that is known.
+    unpruned: the model that it was pruned from, if known.
 
-    UserError where `out` is not empty, or where something is wrong that cannot be repaired without guessing; nothing is
-    then at `out`.
+    Raises UserError if `out` is not empty, or if something is wrong that cannot be repaired without guessing; `out` is
+    then not created.
     """
     if is_occupied(out):
         raise UserError(f"fix={out} is not empty; name a new folder")
@@ -63,20 +63,20 @@ def repair(folder: Path, out: Path, unpruned: Path | None = None) -> list[str]:
 
 
 def _write(folder: Path, name: str, held: Mapping[str, Any], changes: Values) -> list[str]:
-    """Writes a JSON file with some values changed; a line for each."""
+    """Writes a JSON file with some values changed; one line per change."""
     if changes:
         write_whole(folder / name, json.dumps({**held, **changes}, indent=2) + "\n")
     return [f"{name}: {key}={json.dumps(value)} (was {_was(held, key)})" for key, value in changes.items()]
 
 
 def take_from(unpruned: Path, folder: Path) -> list[str]:
-    """Gives `folder` what it lost of the unpruned model: the values that a cut keeps, chat template, stop tokens."""
+    """Restores what `folder` lost of the unpruned model: values that a cut keeps, chat template, stop tokens."""
     values = {key: want for key, (_, want) in wanted_values(folder, unpruned).items()}
     lines = _write(folder, CONFIG, read_config(folder), values)
     ours, theirs = own_tokenizer(folder), own_tokenizer(unpruned)
     if theirs is not None and ours is None and not (folder / TOKENIZER).is_file():
         theirs.save_pretrained(folder)
-        lines.append("tokenizer: the unpruned model's (was not there)")
+        lines.append("tokenizer: the unpruned model's (was missing)")
     elif ours is not None and theirs is not None and ours.get_vocab() == theirs.get_vocab():
         lines += _take_template(folder, unpruned, ours, theirs)
     return [*lines, *_take_stops(unpruned, folder, ours or theirs)]
@@ -85,7 +85,7 @@ def take_from(unpruned: Path, folder: Path) -> list[str]:
 def _take_template(
     folder: Path, unpruned: Path, ours: PreTrainedTokenizerBase, theirs: PreTrainedTokenizerBase
 ) -> list[str]:
-    """The unpruned model's chat template in place of one that is broken, or gone."""
+    """Replaces a broken or missing chat template by the unpruned model's."""
     if not [*template_faults(folder, ours), *template_differences(folder, unpruned)]:
         return []
     ours.chat_template = theirs.chat_template
@@ -94,7 +94,7 @@ def _take_template(
 
 
 def _take_stops(unpruned: Path, folder: Path, tokenizer: PreTrainedTokenizerBase | None) -> list[str]:
-    """The unpruned model's stop and pad tokens, in place of those that cannot be."""
+    """Replaces impossible stop and pad tokens by the unpruned model's."""
     lines = _take_generation(unpruned, folder)
     impossible = [*stop_faults(folder, read_tensors(folder)), *stop_differences(folder, unpruned, tokenizer)]
     for name in (CONFIG, GENERATION) if impossible else ():
@@ -106,7 +106,7 @@ def _take_stops(unpruned: Path, folder: Path, tokenizer: PreTrainedTokenizerBase
 
 
 def _take_generation(unpruned: Path, folder: Path) -> list[str]:
-    """The unpruned model's generation config in place of one that cannot be read."""
+    """Replaces an unreadable generation config by the unpruned model's."""
     try:
         read_json(folder / GENERATION)
     except UserError:
@@ -117,7 +117,7 @@ def _take_generation(unpruned: Path, folder: Path) -> list[str]:
 
 
 def _check(copy: Path, folder: Path, unpruned: Path | None) -> None:
-    """UserError where the copy is not sound, in words about the folder that it was made from."""
+    """Raises UserError if the copy is not sound, naming the folder that it was made from."""
     if faults := faults_of(copy, unpruned):
         told = "\n".join(faults).replace(str(copy), str(folder))
         raise UserError(f"{told}\nno copy was written: this cannot be repaired without guessing")
@@ -128,7 +128,7 @@ def _was(raw: Mapping[str, Any], key: str) -> str:
 
 
 def config_changes(folder: Path, raw: Mapping[str, Any]) -> Values:
-    """The values of config.json that the weights, and the plan beside them, say otherwise."""
+    """The values of config.json that contradict the weights or the plan, corrected."""
     tensors = read_tensors(folder)
     layers = stored_layers(folder, tensors)
     faults, _ = contradictions(folder, raw, tensors, layers)
@@ -149,7 +149,7 @@ def config_changes(folder: Path, raw: Mapping[str, Any]) -> Values:
 
 
 def _entries(folder: Path, key: str, entries: list[Any], layers: int) -> list[Any]:
-    """The entries of the layers that are left: by the plan, or where all entries are the same."""
+    """The entries of the remaining layers: by the plan, or if all entries are equal."""
     plan = load(folder) if (folder / FILE_NAME).is_file() else None
     if plan is not None and (plan.layers, len(plan.kept)) == (len(entries), layers):
         return [entries[i] for i in plan.kept]
@@ -162,12 +162,12 @@ def _entries(folder: Path, key: str, entries: list[Any], layers: int) -> list[An
 
 
 def _repair_generation(folder: Path) -> list[str]:
-    """Makes the generation config one that transformers saves."""
+    """Changes the generation config so that transformers can save it."""
     if not (folder / GENERATION).is_file():
         return []
     try:
         before = GenerationConfig.from_pretrained(folder)
-    except BUILD_ERRORS:  # the check of the copy says what is wrong with it
+    except BUILD_ERRORS:  # the check of the copy reports what is wrong with it
         return []
     changes = changes_of(before)
     if changes:

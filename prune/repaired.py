@@ -1,4 +1,4 @@
-"""What a prune plan says of a gap that was repaired (`prune.gaps` repairs it)."""
+"""The prune plan's record of a repaired gap (`prune.gaps` repairs it)."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ class Repair:
     """A linear map that was folded into the layer before a gap. Layer indices as in the plan that holds it."""
 
     layer: int
-    """whose MLP took the map up"""
+    """the layer whose MLP the map is folded into"""
     removed: tuple[int, ...]
-    """the neighbouring layers that are gone behind it"""
+    """the neighbouring removed layers after it"""
     error_before: float
-    """distance of the residual stream behind the gap to that of the model that was cut, as a share of the latter's
-    length, over all tokens of the calibration; the gaps before this one are repaired"""
+    """distance between the residual streams after the gap of the cut and the uncut model, as a share of the latter's
+    norm, over all calibration tokens, with the gaps before this one repaired"""
     error_after: float
     """the same with the map"""
     tokens: int
-    """of the calibration, each one equation for every coordinate"""
+    """of the calibration; each is one equation per coordinate"""
     ridge: float
     """see `prune.gaps.RIDGE`"""
 
@@ -29,12 +29,12 @@ class Repair:
         object.__setattr__(self, "removed", tuple(self.removed))
 
     def at(self, places: Sequence[int]) -> Repair:
-        """The same with layers counted in another model; `places` are this one's layers there."""
+        """The same repair with layers counted in another model; `places` are this model's layers there."""
         return replace(self, layer=places[self.layer], removed=tuple(places[i] for i in self.removed))
 
 
 def repairs_of(values: Iterable[Repair | Mapping[str, Any]]) -> tuple[Repair, ...]:
-    """Repairs, some perhaps still as they stand in a file. TypeError where one has other fields."""
+    """Repairs, some possibly still in the form of a file. TypeError if one has other fields."""
     return tuple(each if isinstance(each, Repair) else Repair(**each) for each in values)
 
 

@@ -1,7 +1,7 @@
-"""The dtype that a checkpoint came in: read from its headers, and given back to the model that was cut from it.
+"""The dtype of a checkpoint: read from its headers, and restored in the model that was cut from it.
 
-Scores and merges are computed in the recipe's dtype, or in the stored one where that is finer; a layer that was not
-merged is written with the bits that it had.
+Scores and merges are computed in the recipe's dtype, or in the stored one if that is more precise; a layer that is not
+merged is written bit for bit.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Stored = Mapping[str, torch.dtype]
 
 
 def dtypes_of(model: str, config: PreTrainedConfig) -> Stored:
-    """`stored_dtypes` of a folder or a Hub id; of one whose weights are not here yet, what its config says of all."""
+    """`stored_dtypes` of a folder or Hub id; if its weights are not downloaded yet, the config's dtype for all."""
     folder = local_folder(model)
     if folder is not None and fingerprint(model):
         return stored_dtypes(folder)
@@ -39,7 +39,7 @@ def dtypes_of(model: str, config: PreTrainedConfig) -> Stored:
 
 
 def stored_dtypes(folder: Path) -> Stored:
-    """The dtype of every floating tensor of a checkpoint that a model is computed in."""
+    """The dtype of every floating-point tensor of a checkpoint, if a model can be computed in it."""
     dtypes = {name: HEADER_DTYPES.get(tensor.dtype) for name, tensor in read_tensors(folder).items()}
     return {name: dtype for name, dtype in dtypes.items() if dtype is not None}
 
@@ -50,15 +50,15 @@ def commonest(stored: Stored) -> torch.dtype:
 
 
 def dtype_to_cut_in(stored: Stored, asked: str) -> str:
-    """The recipe's dtype, or float32 where that would lose bits of what is stored."""
+    """The recipe's dtype, or float32 if that would lose bits of what is stored."""
     return NAMES[reduce(torch.promote_types, set(stored.values()), DTYPES[asked])]
 
 
 def give_back(model: PreTrainedModel, stored: Stored, plan: PrunePlan) -> None:
     """Casts every weight of the cut model to the dtype in which it was stored, in place.
 
-    Weights that lie otherwise in the file (experts one by one, which transformers holds as one tensor) take the
-    commonest dtype.
+    Weights that have another form in the file (experts are stored one by one, but transformers holds them as one
+    tensor) take the commonest dtype.
     """
     if not stored:
         return

@@ -1,4 +1,4 @@
-"""Carrying a plan out: one `apply_plan` for every method, and one way to write the pruned model to a folder."""
+"""Carries out a plan: one `apply_plan` for every method, and one way to write the pruned model to a folder."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from runtime.files import new_folder
 
 
 def apply_plan(model: PreTrainedModel, plan: PrunePlan) -> PreTrainedModel:
-    """Merges, removes and narrows layers of `model` itself, as the plan says, and returns it; no other weight is
-    touched. (Ranks are lowered by `low_rank.lower_ranks`, which needs more than the plan.)
+    """Merges, removes and narrows layers of `model` in place, as the plan says, and returns it; no other weights are
+    changed. (`low_rank.lower_ranks` lowers ranks, since it needs more than the plan.)
 
-    The config, every `layer_idx` (a layer's place in the key/value cache) and the generation config follow. Raises
-    UserError, before anything is changed, where the plan is for another number of layers, the family cannot be cut,
-    layers that are to be merged do not match, or the generation config is broken.
+    The config, every `layer_idx` (a layer's position in the key/value cache) and the generation config are updated.
+    Raises UserError, before anything is changed, if the plan is for another number of layers, the family cannot be cut,
+    layers to be merged do not match, or the generation config is broken.
     """
     check_cuttable(model)
     layers = decoder_layers(model)
@@ -42,7 +42,7 @@ def apply_plan(model: PreTrainedModel, plan: PrunePlan) -> PreTrainedModel:
     values = cut_values(model.config, plan.kept)
     kept = [layers[i] for i in plan.kept]
     _check_place_does_not_matter(kept, _empty_twin(model, values), model.config.model_type)
-    # nothing is refused from here on
+    # past this point nothing raises
     merge_layers(layers, plan.mixes)
     if plan.channels is not None:
         narrow([layer.get_submodule("mlp") for layer in kept], plan.channels)
@@ -52,7 +52,7 @@ def apply_plan(model: PreTrainedModel, plan: PrunePlan) -> PreTrainedModel:
     for index, layer in enumerate(kept):
         _set_index(layer, index)
     model.model.layers = nn.ModuleList(kept)
-    if hasattr(model.model, "has_sliding_layers"):  # Qwen2 reads it once, when it is built
+    if hasattr(model.model, "has_sliding_layers"):  # Qwen2 reads it only once, when the model is built
         model.model.has_sliding_layers = "sliding_attention" in values["layer_types"]
     model.generation_config = generation_config
     return model
@@ -61,12 +61,12 @@ def apply_plan(model: PreTrainedModel, plan: PrunePlan) -> PreTrainedModel:
 def save_pruned(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, plan: PrunePlan, folder: Path) -> None:
     """Writes model (safetensors), tokenizer and plan to a temporary folder, checks it and renames it to `folder`.
 
-    Raises UserError where `folder` is there and not empty (see `load_existing` for keeping what is there).
+    Raises UserError if `folder` exists and is not empty (`load_existing` keeps what is there).
     """
     if is_occupied(folder):
         raise UserError(f"{folder} is not empty; name another output folder or remove it")
     with new_folder(folder) as temporary:
-        # A head cut loose from the embedding must not be tied again by a reload, which would lose it.
+        # A head that was untied from the embedding must not be tied again by a reload, which would lose it.
         model.config.tie_word_embeddings = _is_tied(model)
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
@@ -75,12 +75,12 @@ def save_pruned(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, plan
 
 
 def is_occupied(folder: Path) -> bool:
-    """Is there a file, or a folder with something in it, at `folder`?"""
+    """Whether there is a file or a non-empty folder at `folder`."""
     return folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
 
 
 def load_existing(folder: Path) -> PrunePlan:
-    """The plan of the sound pruned model that `folder` already holds. UserError where it holds anything else."""
+    """The plan of the sound pruned model in `folder`. Raises UserError if it holds anything else."""
     if not (folder / FILE_NAME).is_file():
         raise UserError(f"{folder} is not empty and holds no pruned model; name another output folder")
     check_folder(folder)
@@ -90,7 +90,7 @@ def load_existing(folder: Path) -> PrunePlan:
 def _empty_twin(model: PreTrainedModel, values: Mapping[str, Any]) -> nn.ModuleList:
     """The layers that transformers would build from the model's config with `values`, without weights.
 
-    UserError where the family's config does not take them.
+    Raises UserError if the family's config does not accept them.
     """
     config = deepcopy(model.config)
     try:
@@ -99,27 +99,27 @@ def _empty_twin(model: PreTrainedModel, values: Mapping[str, Any]) -> nn.ModuleL
     except (AttributeError, ValueError, StrictDataclassError) as fault:
         said = " ".join(str(fault).split())[:200]
         raise UserError(
-            f"prune: a model of type {config.model_type!r} cannot be cut so: its config refuses {', '.join(values)} of "
-            f"what would be left ({said}); keep other layers, or cut another family"
+            f"prune: a model of type {config.model_type!r} cannot be cut like this: its config refuses the values of "
+            f"{', '.join(values)} that would be left ({said}); keep other layers, or cut another family"
         ) from None
     with torch.device("meta"):
         return decoder_layers(type(model)(config))
 
 
 def _check_place_does_not_matter(kept: list[nn.Module], built: nn.ModuleList, family: str) -> None:
-    """UserError where a layer differs from the one that a reload builds in its new place (an index is baked in)."""
+    """Raises UserError if a layer differs from the one that a reload builds at its new position (its index matters)."""
     for index, (layer, twin) in enumerate(zip(kept, built, strict=True)):
         ours, theirs = _description(layer), _description(twin)
         different = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
         if different:
             raise UserError(
                 f"prune: a model of type {family!r} cannot be cut: layer {index} of the pruned model "
-                f"would be built with other {', '.join(different[:3])}; its layers depend on their place"
+                f"would be built with other {', '.join(different[:3])}; its layers depend on their position"
             )
 
 
 def _description(layer: nn.Module) -> dict[str, Any]:
-    """Shapes of a layer's tensors and plain values of its modules, without its index and what changes in use."""
+    """Shapes of a layer's tensors and plain values of its modules, without its index and values that change in use."""
     facts: dict[str, Any] = {name: tuple(tensor.shape) for name, tensor in layer.state_dict().items()}
     for path, module in layer.named_modules():
         for name, value in vars(module).items():

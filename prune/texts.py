@@ -19,12 +19,12 @@ SUFFIXES = (".jsonl", ".txt")
 
 
 def read_texts(section: TextCalibration, count: int) -> list[str]:
-    """The first `count` texts of the file. UserError, with the line, for what is no text, and where there is none."""
+    """The first `count` texts of the file. Raises UserError, with the line, for anything else, or if there is none."""
     path = Path(find_path(section.path))
     if path.suffix not in SUFFIXES:
         raise UserError(
-            f"prune.calibration.path={section.path}: must end in .jsonl (rows with `text`) or .txt (paragraphs with an "
-            "empty line between)"
+            f"prune.calibration.path={section.path}: must end in .jsonl (rows with `text`) or .txt (paragraphs "
+            "separated by an empty line)"
         )
     read = _json_lines if path.suffix == ".jsonl" else _paragraphs
     try:
@@ -39,15 +39,15 @@ def read_texts(section: TextCalibration, count: int) -> list[str]:
 
 
 def text_sequences(section: TextCalibration, count: int, tokenizer: PreTrainedTokenizerBase) -> Sequences:
-    """The first texts as the tokenizer encodes any text (with a first token where it adds one), every token labelled.
+    """The first texts as the tokenizer encodes any text (with its first token, if it adds one), every token labelled.
 
-    A text of one token, after which nothing comes, is left out; `facts` count these and those that were shortened.
+    Texts of one token have nothing to predict and are left out; `facts` count these and the shortened ones.
     """
     encoded = [list(tokenizer(text)["input_ids"]) for text in read_texts(section, count)]
     ids = [each[: section.max_tokens] for each in encoded if len(each) > 1]
     if not ids:
         raise UserError(
-            f"prune.calibration.path={section.path}: each of its {len(encoded)} texts is of one token; give longer ones"
+            f"prune.calibration.path={section.path}: each of its {len(encoded)} texts has one token; give longer ones"
         )
     shortened = sum(len(each) > section.max_tokens for each in encoded)
     facts = {"texts_shortened": shortened, "texts_too_short": len(encoded) - len(ids)}

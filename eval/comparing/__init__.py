@@ -1,1 +1,1 @@
-"""Finished runs beside each other: what is read of each, what differs, and the paired differences."""
+"""Comparing finished runs: reading each run, finding what differs, and pairing differences."""

@@ -1,4 +1,4 @@
-"""A comparison of runs as one JSON-safe document, every number unrounded; tables are made of it."""
+"""A comparison of runs as one JSON-safe document with unrounded numbers, from which tables are made."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ OF_A_BUDGET = (
 
 @dataclass(frozen=True)
 class Reference:
-    """An unpruned or pruned model with its rows, and the runs whose reference it is."""
+    """An unpruned or pruned model with its rows, and the runs that have it as a reference."""
 
     model: str
     runs: tuple[str, ...]
@@ -61,7 +61,7 @@ class Reference:
 
 
 def references(runs: Sequence[Finished]) -> list[Reference]:
-    """The unpruned and the pruned models of `runs`; one that several share (the same rows) is there once."""
+    """The unpruned and the pruned models of `runs`; one that several share (the same rows) is included once."""
     found = []
     for model in REFERENCES:
         of_runs = [(run.name, *run.newest(model, run.suite)) for run in runs]
@@ -76,8 +76,8 @@ def references(runs: Sequence[Finished]) -> list[Reference]:
 
 
 def document(runs: Sequence[Finished], pairs: Pairs) -> dict[str, Any]:
-    """Everything that a comparison says. None stands for what was not measured or is not defined; of a differing key a
-    run has no value where its recipe has no such key."""
+    """The whole comparison. None: not measured or undefined. A differing key has no value for a run whose recipe does
+    not have it."""
     first = runs[0]
     return {
         "suite": first.suite,
@@ -108,7 +108,7 @@ def _recipes(runs: Sequence[Finished]) -> dict[str, Mapping[str, Any]]:
 
 
 def run_facts(run: Finished) -> dict[str, Any]:
-    """What was trained, what it took, and the chosen sweep."""
+    """What was trained, its cost, and the chosen sweep."""
     recipe = run.record.get("recipe") or {}
     plan = run.record.get("prune_plan") or {}
     removed = plan.get("removed")
@@ -132,7 +132,7 @@ def run_facts(run: Finished) -> dict[str, Any]:
 
 
 def recipe_name(record: Mapping[str, Any]) -> str | None:
-    """The recipe that a run was started with, without folder and ending; None where run.json does not say."""
+    """The recipe that a run was started with, without folder and suffix; None if run.json does not say."""
     given = [text.partition("=")[2] for text in record.get("command") or [] if str(text).startswith("recipe=")]
     return given[-1].rpartition("/")[2].removesuffix(".yaml") if given else None
 

@@ -37,7 +37,7 @@ BAND = 0.13
 
 
 def figures(runs: Sequence[Finished], axis: Axis = BUDGET) -> tuple[dict[str, Figure], list[str]]:
-    """Every figure that these runs have numbers for, by the name of its file, and what was not drawn and why."""
+    """Every figure that these runs have numbers for, by file name, and which were not drawn and why."""
     found, unsaid = {"compare": None, **dict.fromkeys(DRAWN)}, []
     panels, left_out = comparable(runs)
     found["compare"] = curves_figure(runs, panels, axis)
@@ -48,7 +48,7 @@ def figures(runs: Sequence[Finished], axis: Axis = BUDGET) -> tuple[dict[str, Fi
 
 
 def comparable(runs: Sequence[Finished]) -> tuple[list[str], list[str]]:
-    """The suites that get a panel, the verdict suite first, and a line for each that was measured by several
+    """The suites that get a panel, the verdict suite first, and a note for each that was measured by several
     protocols."""
     verdict = runs[0].suite
     others = [name for name in dict.fromkeys(s for run in runs for s in suites(run.rows)) if name != verdict]
@@ -58,7 +58,7 @@ def comparable(runs: Sequence[Finished]) -> tuple[list[str], list[str]]:
 
 
 def joint_curves(runs: Sequence[Finished], suite: str) -> list[Curve]:
-    """The curve of each run at its chosen sweep, and those of the references; one that runs share is drawn once."""
+    """The curve of each run at its chosen sweep, and those of the references; a shared reference is drawn once."""
     joint = []
     for run, colour in zip(runs, colours(len(runs)), strict=True):
         rows = tuple(run.sweep("run", suite, run.summary["step"])[0])
@@ -76,10 +76,10 @@ def joint_curves(runs: Sequence[Finished], suite: str) -> list[Curve]:
 
 
 def colours(number: int) -> list[str]:
-    """Colours of so many runs: told apart by colour-blind readers up to seven, then along a colour map."""
+    """`number` colours: distinguishable for colour-blind readers up to seven, then from a colour map."""
     if number <= len(COLOURS):
         return list(COLOURS[:number])
-    of_map = colormaps["turbo"]  # a copy, at each look-up
+    of_map = colormaps["turbo"]  # each look-up returns a copy
     shades = (of_map(0.05 + 0.9 * place / (number - 1)) for place in range(number))
     return [f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}" for red, green, blue, _ in shades]
 
@@ -106,7 +106,7 @@ def _bands(runs: Sequence[Finished], name: str = "95 % intervals") -> str:
 
 
 def recovery_figure(runs: Sequence[Finished], panels: Sequence[str]) -> Figure | None:
-    """The recovered fraction at the largest budget over the steps of training; None where no sweep has one."""
+    """The recovered fraction at the largest budget over the steps of training; None if no sweep has one."""
 
     def fraction(at_budgets: Sequence[Row], summary: Row) -> tuple[float, float, float] | None:
         if summary["model"] == "pruned":
@@ -127,8 +127,8 @@ def recovery_figure(runs: Sequence[Finished], panels: Sequence[str]) -> Figure |
 
 
 def steps_figure(runs: Sequence[Finished], panels: Sequence[str]) -> Figure | None:
-    """Level, gain per doubling and termination over the steps of training, with the references; None where no run has
-    two sweeps."""
+    """Level, gain per doubling and termination over the steps of training, with the references; None if no run has two
+    sweeps."""
     figure, grid = _row_of_panels(3)
     drawn = False
     numbers: tuple[tuple[str, Callable[[Sequence[Row], Row], tuple[float, float, float] | None]], ...] = (
@@ -153,8 +153,8 @@ def _over_steps(
     runs: Sequence[Finished],
     number: Callable[[Sequence[Row], Row], tuple[float, float, float] | None],
 ) -> bool:
-    """Draws (value, low, high) of each sweep of each run over its steps, from the pruned model at step 0 on; False
-    where no run has two of them."""
+    """Draws (value, low, high) of each sweep of each run over its steps, starting with the pruned model at step 0;
+    False if no run has two of them."""
     drawn = False
     for run, colour in zip(runs, colours(len(runs)), strict=True):
         sweeps = [(step, *run.sweep("run", run.suite, step)) for step in run.own_steps]
@@ -174,7 +174,7 @@ def _over_steps(
 
 
 def _span(row: Mapping[str, Any], key: str, low: str, high: str) -> tuple[float, float, float] | None:
-    """A number with its interval; an end that nothing bounds is the number itself. None where it is not defined."""
+    """A number with its interval; an unbounded end is the number itself. None if it is undefined."""
     value = row.get(key)
     if value is None:
         return None
@@ -185,14 +185,14 @@ def _span(row: Mapping[str, Any], key: str, low: str, high: str) -> tuple[float,
 def _line(axes: Axes, points: Sequence[tuple[float, float, float, float]], colour: str, band: float) -> None:
     """Points are (along, value, low, high)."""
     along, value, low, high = zip(*points, strict=True) if points else ((), (), (), ())
-    # a marker is drawn by itself: those of many runs would take longer than all lines, and hide them
+    # markers are drawn one by one: those of many runs would take longer than all lines, and hide them
     axes.plot(along, value, color=colour, marker="o" if band else "", markersize=3.0, linewidth=1.8)
     if band:
         axes.fill_between(along, low, high, color=colour, alpha=band, linewidth=0)
 
 
 def pass_figure(runs: Sequence[Finished], panels: Sequence[str]) -> Figure | None:
-    """pass@k at the largest budget; None where every run has one thought per problem."""
+    """pass@k at the largest budget; None if every run has one thought per problem."""
     figure, (axes,) = _row_of_panels(1)
     drawn = False
     for run, colour in zip(runs, colours(len(runs)), strict=True):
@@ -214,14 +214,14 @@ def pass_figure(runs: Sequence[Finished], panels: Sequence[str]) -> Figure | Non
 
 
 def spent_figure(runs: Sequence[Finished], panels: Sequence[str]) -> Figure | None:
-    """Accuracy against the thinking tokens really spent; None for rows of earlier versions, which do not say."""
+    """Accuracy against the thinking tokens really spent; None for rows of earlier versions, which lack them."""
     known = any(SPENT.key in row for run in runs for row in run.final)
     return curves_figure(runs, panels, SPENT) if known else None
 
 
 def layers_figure(runs: Sequence[Finished], panels: Sequence[str]) -> Figure | None:
-    """Accuracy at the largest budget on every suite by layers removed, pruned and recovered; means where runs share a
-    number. None where the runs' plans remove one number of layers, or none."""
+    """Accuracy at the largest budget on every suite by layers removed, pruned and recovered; the mean if runs share a
+    number. None if all plans remove the same number of layers, or none."""
     by_layers: dict[int, list[Finished]] = {}
     for run in runs:
         removed = (run.record.get("prune_plan") or {}).get("removed")
@@ -244,7 +244,7 @@ def layers_figure(runs: Sequence[Finished], panels: Sequence[str]) -> Figure | N
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("layers removed (0: unpruned)")
     axes.set_ylabel("accuracy at the largest budget")
-    axes.set_title("what pruning takes, and what comes back", loc="left", fontsize=11, fontweight="bold")
+    axes.set_title("accuracy lost by pruning, and recovered", loc="left", fontsize=11, fontweight="bold")
     handles = [Line2D([], [], color=c, label=name) for name, c in zip(panels, colours(len(panels)), strict=True)]
     ways = [
         Line2D([], [], color=GREY, linestyle=line, label=name) for name, line in (("pruned", "--"), ("recovered", "-"))
@@ -284,5 +284,5 @@ DRAWN: dict[str, tuple[Callable[[Sequence[Finished], Sequence[str]], Figure | No
     "steps": (steps_figure, "no run has two sweeps"),
     "pass_at_k": (pass_figure, "one thought per problem"),
     "spent": (spent_figure, "the rows do not say how many tokens were spent"),
-    "layers": (layers_figure, "the runs' prune plans remove one number of layers, or are not recorded"),
+    "layers": (layers_figure, "all prune plans remove the same number of layers, or are not recorded"),
 }

@@ -1,4 +1,4 @@
-"""A finished run as it stands in its folder: one of its sweeps, all its rows, its record and what it took."""
+"""A finished run as read from its folder: one of its sweeps, all its rows, its record and its cost."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from runtime.run_folder import RunFolder
 
 LAST, BEST = "last", "best"
 SPENT = ("step", "tokens", "seconds", "sweep_seconds")
-"""what is kept of a row of metrics.jsonl"""
+"""the keys kept from a row of metrics.jsonl"""
 
 
 @dataclass(frozen=True)
 class Finished:
     """A run's name, its rows of one sweep after training on `suite` (`final`, and `summary` with budget null), all its
-    rows, the file of that sweep's thoughts, its metrics and their sums up to that sweep, whether what it keeps is
+    rows, the file of that sweep's thoughts, its metrics and their sums up to that sweep, whether the kept checkpoint is
     confirmed, and run.json."""
 
     name: str
@@ -41,7 +41,7 @@ class Finished:
 
     @cached_property
     def _by_sweep(self) -> dict[tuple[str, str, int], list[Row]]:
-        """All rows by model, suite and step: figures look up every sweep of every run."""
+        """All rows by model, suite and step, since figures look up every sweep of every run."""
         found: defaultdict[tuple[str, str, int], list[Row]] = defaultdict(list)
         for row in self.rows:
             found[row["model"], row["suite"], row["step"]].append(row)
@@ -52,11 +52,11 @@ class Finished:
         return sorted(step for of, on, step in self._by_sweep if (of, on) == (model, suite))
 
     def sweep(self, model: str, suite: str, step: int) -> tuple[list[Row], Row | None]:
-        """(rows by increasing budget, the row with budget null); ([], None) where there is no such sweep."""
+        """(rows by increasing budget, the row with budget null); ([], None) if there is no such sweep."""
         return at_step(self._by_sweep.get((model, suite, step), []), model, suite, step)
 
     def newest(self, model: str, suite: str) -> tuple[list[Row], Row | None]:
-        """The same of the latest step."""
+        """The same at the latest step."""
         swept = self.steps(model, suite)
         return self.sweep(model, suite, swept[-1]) if swept else ([], None)
 
@@ -73,7 +73,7 @@ class Finished:
 def read_run(folder: Path) -> Finished:
     """The last sweep of a run folder.
 
-    Raises UserError, naming it, for a folder that is missing or has no sweep after training.
+    Raises UserError, with its name, for a folder that is missing or has no sweep after training.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such run folder; give folders that `launch/train.py` wrote")
@@ -114,7 +114,7 @@ def _totals(spent: Sequence[Row], step: int) -> dict[str, float]:
 
 
 def at(run: Finished, step: int) -> Finished:
-    """The same run at another of its sweeps. UserError where it has none there."""
+    """The same run at another of its sweeps. Raises UserError if it has none at that step."""
     final, summary = run.sweep("run", run.suite, step)
     if summary is None or not final:
         raise UserError(
@@ -130,10 +130,10 @@ def at(run: Finished, step: int) -> Finished:
 
 
 def chosen(runs: Sequence[Finished], step: str) -> tuple[list[Finished], str]:
-    """`runs` at the sweep that `step` names (last, best, or a number), and what must be said of the choice.
+    """`runs` at the sweep that `step` names (last, best, or a number), and the notes on this choice.
 
     The best is by the metric that all the runs' recipes name as keep_best, else by the level on the verdict suite.
-    UserError for another word, and where a run has no such sweep.
+    Raises UserError for another word, or if a run has no such sweep.
     """
     if step == LAST:
         return list(runs), ""
@@ -147,8 +147,8 @@ def chosen(runs: Sequence[Finished], step: str) -> tuple[list[Finished], str]:
         if found is None:
             raise UserError(f"step=best: {run.name} has no sweep with {metric}; give step=last or a number")
     note = (
-        f"Each run at its best sweep by {metric}, uncorrected: it was chosen on the problems that its figures come "
-        "from, so they are too high by the luck of the choice, and neither intervals nor p-values know of it."
+        f"Each run at its best sweep by {metric}, uncorrected: it was chosen on the same problems, so its figures are "
+        "biased upward, and neither intervals nor p-values account for the choice."
     )
     return [at(run, found[0]) for run, found in zip(runs, best, strict=True) if found], note
 

@@ -1,7 +1,7 @@
-"""Which problems a sweep got right, read from its samples file without the thoughts.
+"""Which problems a sweep answered correctly, read from its samples file without the thoughts.
 
-A comparison needs one number per problem and budget; a samples file is nearly all text. So the text of a thought is cut
-out of its line before the line is parsed, and nothing that needs transformers is imported.
+A comparison needs one number per problem and budget, but a samples file is nearly all text. So the text of a thought is
+removed from its line before the line is parsed, and nothing that needs transformers is imported.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ THOUGHT_BEGINS, THOUGHT_ENDS = b'"thinking": "', b'", "answers": ['
 @dataclass(frozen=True)
 class Grades:
     """Share of correct thoughts, `means` [problems, budgets], in the order of each problem's first thought; `groups` of
-    the problems that have one, None where none has."""
+    the problems that have one, None if none has."""
 
     problems: tuple[str, ...]
     budgets: tuple[int, ...]
@@ -37,17 +37,17 @@ class Grades:
 
 
 def read_grades(path: Path) -> Grades:
-    """The grades that a samples file holds. UserError where it holds no sweep: changed by hand, or cut."""
+    """The grades in a samples file. Raises UserError if the file was edited or truncated."""
     try:
         with path.open("rb") as file:  # only a newline ends a line
             budgets = tuple(map(int, json.loads(file.readline())["budgets"]))
             return _grades(budgets, [json.loads(_without_thought(line)) for line in file])
     except (ValueError, KeyError, TypeError, AttributeError) as fault:
-        raise UserError(f"{path}: damaged, it is not the samples file of a sweep ({fault}); remove it") from None
+        raise UserError(f"{path}: damaged, not the samples file of a sweep ({fault}); remove it") from None
 
 
 def _without_thought(line: bytes) -> bytes:
-    """The line of a samples file with an empty thought; as it is where it is laid out in another way."""
+    """The line of a samples file with an empty thought; unchanged if it has another layout."""
     begin = line.find(THOUGHT_BEGINS) + len(THOUGHT_BEGINS)
     end = line.find(THOUGHT_ENDS, begin)
     return line[:begin] + line[end:] if begin >= len(THOUGHT_BEGINS) and end >= 0 else line

@@ -1,4 +1,4 @@
-"""Logs of other tools in the place of runs: NAME@BUDGET=FILE, several budgets of one name are one curve."""
+"""Logs of other tools instead of runs: NAME@BUDGET=FILE; several budgets of one name are one curve."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SUITE = "logs"
 
 
 def grades_of(logs: Sequence[Log], metric: str | None) -> tuple[dict[str, Grades], list[str]]:
-    """The grades by name, each of the problems that the name has at all its budgets, and what was left out.
+    """The grades by name, for the problems that the name has at all its budgets, and notes on what was left out.
 
-    UserError where names have different budgets, where a budget is given twice, or where no problem is left.
+    Raises UserError if names have different budgets, a budget is given twice, or no problem is left.
     """
     budgets = check_budgets(logs)
     right: defaultdict[tuple[str, str], defaultdict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
@@ -32,16 +32,16 @@ def grades_of(logs: Sequence[Log], metric: str | None) -> tuple[dict[str, Grades
     for name in dict.fromkeys(log.model for log in logs):
         at_all = {problem: by for (of, problem), by in right.items() if of == name and len(by) == len(budgets)}
         lost = sum(of == name for of, _ in right) - len(at_all)
-        said += [f"{name}: {lost} problems are left out, which some of its logs do not have"] if lost else []
+        said += [f"{name}: {lost} problems are left out, since some of its logs lack them"] if lost else []
         if not at_all:
-            raise UserError(f"{name}: its logs have no problem in common")
+            raise UserError(f"{name}: its logs have no problem in common; give logs of the same task")
         means = np.array([[np.mean(by[budget]) for budget in budgets] for by in at_all.values()], dtype=np.float64)
         found[name] = Grades(tuple(at_all), tuple(budgets), means, None)
     return found, said
 
 
 def as_run(name: str, grades: Grades) -> Finished:
-    """Grades as a run of which nothing else is known."""
+    """Grades in the form of a run about which nothing else is known."""
     of_all: Row = {"step": 0, "model": "run", "suite": SUITE, "protocol": "", "problems": len(grades.problems)}
     means = grades.means
     final = []

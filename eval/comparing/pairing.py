@@ -13,8 +13,9 @@ from eval.numbers.pairs import Difference, differences
 
 @dataclass(frozen=True)
 class Pairs:
-    """The paired differences of runs over the problems that all of them have; `groups` where intervals are clustered by
-    them. Without differences `why_none` says why; `against`: the run that all others are compared with."""
+    """The paired differences of runs over the problems that all of them have; `groups`: the number of groups, if
+    intervals are clustered. `why_none` says why there are no differences; `against`: the run that all others are
+    compared with."""
 
     problems: int
     groups: int | None
@@ -24,7 +25,7 @@ class Pairs:
 
 
 def paired(runs: Sequence[Finished], against: str | None = None) -> Pairs:
-    """Every two of `runs`, or every other with the one named `against`; runs have different names, one protocol."""
+    """Every pair of `runs`, or every other run with `against`; runs have distinct names and one protocol."""
     if len(runs) < 2:
         return _none("a single run")
     lacking = [run.name for run in runs if not run.samples.is_file()]
@@ -34,12 +35,12 @@ def paired(runs: Sequence[Finished], against: str | None = None) -> Pairs:
 
 
 def differences_of(grades: dict[str, Grades], against: str | None) -> Pairs:
-    """The same of grades by name, all at the same budgets."""
+    """The same for grades by name, all at the same budgets."""
     shared = set.intersection(*(set(each.problems) for each in grades.values()))
     problems = [problem for problem in next(iter(grades.values())).problems if problem in shared]
     groups = joint_groups([each.groups for each in grades.values()])
     if groups is None:
-        return _none("runs put one problem into different groups; name one `group` column in all")
+        return _none("runs put one problem into different groups; name the same `group` column in all")
     means = {name: clustered(each.of(problems), problems, groups) for name, each in grades.items()}
     rows = len(next(iter(means.values())))
     if rows < 2:

@@ -1,4 +1,4 @@
-"""Runs that were measured by different protocols are not compared: what differs is named instead."""
+"""Refuses to compare runs that were measured by different protocols, and names what differs."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ MEASURED_BY = (
     "max_extensions",
     "seed",
 )
-"""keys of `sweep` that a protocol's hash covers, as it does the engine, the suite and the thinking format"""
+"""keys of `sweep` that a protocol's hash covers, in addition to the engine, the suite and the thinking format"""
 
 UNRECORDED = "the suite's problems, or the versions of engine or grader, differ"
 
 
 def check_protocols(runs: Sequence[Finished]) -> None:
-    """UserError, naming what differs, where the runs' verdict suites, their budgets or their protocols are not one."""
+    """Raises UserError, naming the differences, if verdict suites, budgets or protocols of the runs differ."""
     first = runs[0]
     for other in runs[1:]:
         if other.suite != first.suite:
             raise UserError(
                 f"{other.name} is judged on suite {other.suite!r}, {first.name} on {first.suite!r}; "
-                "compare like with like"
+                "compare runs on the same suite"
             )
     for run in runs:
         for model, budgets, protocol in _measured(run):
@@ -43,7 +43,7 @@ def check_protocols(runs: Sequence[Finished]) -> None:
 
 
 def _measured(run: Finished) -> list[tuple[str, tuple[int, ...], str]]:
-    """(model, budgets, protocol) of what a comparison shows of a run on its verdict suite."""
+    """(model, budgets, protocol) of everything that a comparison shows of a run on its verdict suite."""
     rows = [("run", run.final), *((model, run.newest(model, run.suite)[0]) for model in ("unpruned", "pruned"))]
     return [(model, tuple(row["budget"] for row in each), str(each[0]["protocol"])) for model, each in rows if each]
 
@@ -66,7 +66,7 @@ def _refusal(first: Finished, other: Finished, model: str) -> str:
 
 
 def _rules(record: Mapping[str, Any], suite: str) -> dict[str, Any]:
-    """What run.json says of the protocol of `suite`; {} where it holds no recipe."""
+    """What run.json records about the protocol of `suite`; {} if it has no recipe."""
     recipe = record.get("recipe") or {}
     sweep = recipe.get("sweep") or {}
     if not sweep:

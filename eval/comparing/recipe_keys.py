@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 NAME_OF_A_RUN = "run.dir"
-"""differs between any two runs, and is what the rows of a comparison are called by"""
+"""differs between any two runs, and names the rows of a comparison"""
 
 
 class Absent:
-    """The value of a key that a recipe does not have: another variant's, or one of another version."""
+    """The value of a key that a recipe does not have: a key of another variant, or of another version."""
 
     def __repr__(self) -> str:
         return "-"
@@ -20,16 +20,16 @@ ABSENT = Absent()
 
 
 def differing(recipes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Dotted key -> run -> value (ABSENT without it), of the keys in which `recipes` (by run) are not all equal."""
+    """Dotted key -> run -> value (ABSENT without it), for the keys in which `recipes` (by run) are not all equal."""
     flat = {run: dict(flattened(recipe)) for run, recipe in recipes.items()}
     keys = dict.fromkeys(key for each in flat.values() for key in each)
     values = {key: {run: each.get(key, ABSENT) for run, each in flat.items()} for key in keys if key != NAME_OF_A_RUN}
-    # by their text: 1 and true are equal in Python, and a list has no hash
+    # compared as text: 1 and true are equal in Python, and a list has no hash
     return {key: of_runs for key, of_runs in values.items() if len(set(map(repr, of_runs.values()))) > 1}
 
 
 def flattened(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted key, value) of everything in a recipe; sections in a list by their place, as they are typed."""
+    """(dotted key, value) of everything in a recipe; sections in a list by index, as on the command line."""
     inside: list[tuple[str, Any]] = []
     if isinstance(value, Mapping):
         inside = [(str(key), each) for key, each in value.items()]

@@ -1,4 +1,4 @@
-"""The tables of a comparison, of its document, and the flat rows of its CSV files."""
+"""The tables of a comparison, made from its document, and the flat rows of its CSV files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from eval.numbers.fractions import share_text
 from eval.show.formats import Table
 from eval.show.tables import budget_name, cell, gain_cell, gain_note
 
-MOST_PAIRS = 45  # that are written out in a table, those of ten runs; CSV and JSON hold all
-MOST_NAMES = 3  # of the runs that share a reference
+MOST_PAIRS = 45  # pairs written out in a table, those of ten runs; CSV and JSON hold all
+MOST_NAMES = 3  # names shown of the runs that share a reference
 
 IN_SEVERAL_COLUMNS = ("accuracy", "recovered_fraction", "pass_at_k", "maj_at_k", "level_share", "gain_share")
 
@@ -88,7 +88,7 @@ def sweeps(document: Document) -> Table:
 
 
 def _without_empty(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> tuple[Cells, tuple[Cells, ...]]:
-    """Without the columns in which no line has anything."""
+    """The table without columns in which every line is empty."""
     kept = [column for column in range(len(heads)) if any(line[column] not in ("-", "") for line in lines)]
     return tuple(heads[column] for column in kept), tuple(tuple(line[column] for column in kept) for line in lines)
 
@@ -124,13 +124,13 @@ def differing_keys(document: Document) -> Table:
 
 
 def _value(of_runs: Mapping[str, Any], run: str) -> str:
-    """As YAML would write it; `-` where the run's recipe has no such key."""
+    """As YAML would write it; `-` if the run's recipe has no such key."""
     value = of_runs.get(run, "-")
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def pair_table(document: Document) -> Table:
-    """One line per pair of runs and number, for at most MOST_PAIRS pairs; a title alone says why there are none."""
+    """One line per pair of runs and number, for at most MOST_PAIRS pairs; without pairs, only a title that says why."""
     pairs = document["pairs"]
     if pairs["why_none"]:
         return Table(f"no paired differences: {pairs['why_none']}", ("",), ())
@@ -157,7 +157,7 @@ def _line(each: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def flat_models(document: Document) -> Iterator[dict[str, Any]]:
-    """One row per model for CSV, unrounded, references first; the keys that differ as `recipe.<key>`."""
+    """One row per model for CSV, unrounded, references first; the differing keys as `recipe.<key>`."""
     for reference in document["references"]:
         yield {"model": reference["model"], "run": "; ".join(reference["of"]), **_flat(reference, ("model", "of"))}
     for run in document["runs"]:
@@ -169,7 +169,7 @@ def flat_models(document: Document) -> Iterator[dict[str, Any]]:
 
 
 def _flat(model: Mapping[str, Any], but: Sequence[str]) -> dict[str, Any]:
-    """Plain values as they are, and one column per budget, `NAME_<budget>`, for what a sweep has at each."""
+    """Plain values unchanged, and one column per budget, `NAME_<budget>`, for a sweep's values at each budget."""
     row = {key: value for key, value in model.items() if key not in (*IN_SEVERAL_COLUMNS, *but)}
     for at in model["accuracy"]:
         row |= {f"{key}_{at['budget']}": value for key, value in at.items() if key != "budget"}

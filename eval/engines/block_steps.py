@@ -1,9 +1,9 @@
-"""Decoding in blocks of steps: the device runs several without the host, which then reads what came.
+"""Decoding in blocks of steps: the device runs several steps without the host, which then reads the tokens.
 
-The host's machine (`eval.budget_forcing`) knows nothing of blocks. It takes the chosen tokens one after the other for
-as long as it would have fed just those, at those places, under the same bans and random numbers. At a budget, a close,
-a loop or an end it asks for something else: the rest of that row is thrown away as if it had never been decoded, and
-the next block feeds what the machine asks for. So the answers are those of one step at a time.
+The host's state machine (`eval.budget_forcing`) knows nothing of blocks. It accepts the chosen tokens one by one as
+long as it would have fed exactly these, at these positions, with the same bans and random numbers. At a budget, a
+close, a loop or an end it needs something else: the rest of that row is discarded as if it had never been decoded, and
+the next block feeds what the machine requests. So the results equal those of single steps.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from eval.engines.slot_forward import SlotForward
 from eval.protocol import Protocol
 
 STEPS = 8
-"""of a block: more would save little of the host's time and throw more away at every end"""
+"""steps per block: more would save little host time and discard more tokens at every end"""
 
 
 class BlockSteps:
-    """Advances all thoughts by a block. `active[i]` has slot i of the cache."""
+    """Advances all thoughts by one block. `active[i]` has slot i of the cache."""
 
     def __init__(self, forward: SlotForward, cache: SlotCache, protocol: Protocol, captures: bool) -> None:
         self.cache, self.step = cache, DecodeStep(forward, cache, protocol, STEPS)
         self.runner = Runner(self.step, captures)
         self.constant_bans = frozenset(protocol.format.banned_ids)
-        self.is_exact = False  # whether the first choices of the next block are all to be decided
+        self.is_exact = False  # whether all first choices of the next block must be decided
 
     def advance(self, active: list[ForcedThought]) -> None:
-        """Runs one block, and lets each thought take of its tokens what it would have chosen itself."""
+        """Runs one block; each thought accepts those of its tokens that it would have chosen itself."""
         longest = max(thought.length for thought in active) + STEPS
         size = step_size(len(active), min(longest, self.cache.capacity), self.cache)
         self._fill(active, size.rows)
@@ -45,11 +45,11 @@ class BlockSteps:
         self.is_exact = any(left)
 
     def close(self) -> None:
-        """Frees what the device held for the blocks."""
+        """Frees the device memory of the blocks."""
         self.runner.close()
 
     def _fill(self, active: list[ForcedThought], rows: int) -> None:
-        """The buffers of the first `rows` rows. Those without a thought feed token 0 to a slot that nothing uses."""
+        """The buffers of the first `rows` rows. Rows without a thought feed token 0 to a slot that nothing uses."""
         buffers = self.step.buffers
         host = {
             "fed": np.zeros((rows, STEPS), dtype=np.int64),
@@ -78,7 +78,7 @@ class BlockSteps:
 
 
 def take(thought: ForcedThought, chosen: Sequence[int], decided: Sequence[bool]) -> bool:
-    """Hands a thought the tokens of its row as far as they are its own; True where one must be chosen exactly.
+    """Hands a thought the tokens of its row that are valid for it; returns whether one must be chosen exactly.
 
     chosen, decided [steps]: of the block whose feed was `thought.queue`.
     """
@@ -89,9 +89,9 @@ def take(thought: ForcedThought, chosen: Sequence[int], decided: Sequence[bool])
     last, first = fed[-1], len(fed) - 1
     for step in range(first, len(chosen)):
         token = chosen[step]
-        # What more is banned than the device knew may not have been chosen, and yet have had a share of the draw.
+        # A token whose ban the device did not know may have had a share of the draw, even if it was not chosen.
         if not decided[step] or (step > first and _bans_more(thought)):
-            # Its logits are gone: the token before it is fed once more, and the next block chooses as it is told.
+            # Its logits are gone: the token before it is fed again, and the next block chooses with the right bans.
             thought.queue, thought.length = [last], thought.length - 1
             return not decided[step]
         thought.accept(token)
@@ -103,5 +103,5 @@ def take(thought: ForcedThought, chosen: Sequence[int], decided: Sequence[bool])
 
 
 def _bans_more(thought: ForcedThought) -> bool:
-    """Whether its next choice is one under more bans than those of every choice in an answer."""
+    """Whether its next choice has bans beyond those of every choice in an answer."""
     return len(thought.banned_ids) > len(thought.protocol.format.banned_ids)

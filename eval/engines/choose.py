@@ -1,4 +1,4 @@
-"""The engine that a recipe names: one table from the section of a recipe to what opens it and its version."""
+"""Opens the engine that a recipe names: one table from recipe sections to constructors and versions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from recipes.section import Section
 def _open_hf(
     section: HFSection, protocol: Protocol, tokenizer: PreTrainedTokenizerBase, weights: Weights
 ) -> Iterator[Engine]:
-    assert weights.model is not None, "the engine in process needs a loaded model"
+    assert weights.model is not None, "the in-process engine needs a loaded model"
     limit_bytes, make_steps = int(section.memory_gb * GIGABYTE), by_device if section.cuda_graphs else without_graphs
     yield HFEngine(weights.model, protocol, section.batch_size, limit_bytes, make_steps)
 
@@ -48,10 +48,10 @@ def _open_vllm(
 
 @dataclass(frozen=True)
 class EngineKind:
-    """What the sweep needs of an engine.
+    """What the sweep needs from an engine.
 
-    open: the engine for (section, protocol, tokenizer, weights) while a context lasts; version: what a protocol hash
-    says of it, from the section alone, or UserError where the engine is not installed.
+    open: a context manager that opens the engine for (section, protocol, tokenizer, weights); version: the engine's
+    part of a protocol hash, from the section alone; raises UserError if the engine is not installed.
     """
 
     open: Callable[[Any, Protocol, PreTrainedTokenizerBase, Weights], AbstractContextManager[Engine]]
@@ -68,12 +68,12 @@ KINDS: dict[type[Section], EngineKind] = {
 def open_engine(
     section: EngineSection, protocol: Protocol, tokenizer: PreTrainedTokenizerBase, weights: Weights
 ) -> AbstractContextManager[Engine]:
-    """An engine for `protocol` on `weights`; what it has started (a process, a thread) ends with the context."""
+    """An engine for `protocol` on `weights`; processes and threads that it started end with the context."""
     return _kind(section).open(section, protocol, tokenizer, weights)
 
 
 def version_of(section: EngineSection) -> str:
-    """What a protocol hash says of the engine."""
+    """The engine's part of a protocol hash."""
     return _kind(section).version(section)
 
 

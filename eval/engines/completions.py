@@ -1,7 +1,7 @@
 """Engines that complete whole texts elsewhere: the state machine of `eval.budget_forcing` driven by completions.
 
-A completer gives many tokens at once; the machine takes them one by one, turns to an answer where a budget is reached
-(one more completion), and returns to the thinking tokens it had not used yet. So every engine follows the one protocol,
+A completer returns many tokens at once. The machine accepts them one by one, switches to an answer at a budget (one
+more completion), and then returns to the thinking tokens that it has not used yet. So all engines follow one protocol,
 and a thought costs one completion, plus one per answer.
 """
 
@@ -22,9 +22,9 @@ from runtime.pulse import beat
 
 @dataclass(frozen=True)
 class Call:
-    """One completion: what stands before it, how many tokens at most, and a seed of its own.
+    """One completion request: the tokens before it, its maximum length, and its own seed.
 
-    ends: marks each of which ends it; banned_ids: tokens that must not come.
+    ends: marks, each of which ends it; banned_ids: tokens that must not be generated.
     """
 
     prompt_ids: tuple[int, ...]
@@ -36,38 +36,38 @@ class Call:
 
 @dataclass(frozen=True)
 class Completion:
-    """The tokens that came, with the end where one ended them. Tokens after an end do no harm."""
+    """The generated tokens, including the end mark if one ended them. Tokens after an end are ignored."""
 
     ids: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A call that gave nothing after all retries, and why."""
+    """A call that returned nothing after all retries, and why."""
 
     reason: str
 
 
 class Completer(Interface):
-    """Works on up to `width` calls at once and gives each result as soon as it is finished.
+    """Works on up to `width` calls at once and returns each result as soon as it is finished.
 
-    `close` ends everything that runs, including calls in progress, and leaves no thread or process behind; it may be
-    called at any time.
+    `close` ends everything that is running, including calls in progress, and leaves no thread or process behind; it may
+    be called at any time.
     """
 
     width: int
 
     def start(self, key: int, call: Call) -> None:
-        """Begins a call and returns at once."""
+        """Starts a call and returns at once."""
 
     def finished(self) -> tuple[int, Completion | Failure]:
-        """Waits for the next call that is finished, in any order."""
+        """Waits for the next call to finish, in any order."""
 
     def close(self) -> None: ...
 
 
 class DrivenThought:
-    """One thought whose tokens come in completions. `call`: the next completion it needs; None when it is finished."""
+    """One thought whose tokens arrive in completions. `call`: the next completion it needs; None when finished."""
 
     def __init__(self, request: Request, protocol: Protocol) -> None:
         self.machine, self.protocol, self.request = ForcedThought(request, protocol), protocol, request
@@ -88,7 +88,7 @@ class DrivenThought:
         self._advance()
 
     def _advance(self) -> None:
-        """Feeds the machine until it is done or needs tokens that have not come yet."""
+        """Feeds the machine until it is done or needs tokens that have not arrived yet."""
         self.call = None
         while not self.machine.done:
             self._feed()
@@ -99,7 +99,7 @@ class DrivenThought:
             was_answering = self.machine.answering
             self.machine.accept(token)
             if self.machine.answering and not was_answering:
-                self._answer = []  # tokens that an earlier completion gave after the end of its answer
+                self._answer = []  # tokens that an earlier completion returned after the end of its answer
 
     def _feed(self) -> None:
         machine = self.machine
@@ -108,14 +108,14 @@ class DrivenThought:
             machine.length, machine.queue = len(self._context), []
 
     def _known_token(self) -> int | None:
-        """The next token, where a completion has brought it already."""
+        """The next token, if a completion has returned it already."""
         if self.machine.answering:
-            # The rest of an answer that completes a mark of plain text is void: the mark was not known to the call.
+            # If an answer completes a mark of plain text, its rest is void: the call did not know the mark.
             if self._answer and self._answer[0] in self.machine.banned_ids:
                 self._answer = []
             return self._answer.pop(0) if self._answer else None
-        # After an answer the machine is back in the middle of a thought that was completed further than it had read.
-        # An extension leaves that completion (a wait text takes the place of the close), and a new one is needed.
+        # After an answer, the machine is back in the middle of a thought whose completion reaches further than it has
+        # read. An extension leaves that completion (a wait text replaces the close), and a new one is needed.
         ahead = len(self._context) - len(self._thinking_context)
         fits = 0 <= ahead < len(self._thinking) and self._context == self._thinking_context + self._thinking[:ahead]
         return self._thinking[ahead] if fits else None
@@ -128,17 +128,17 @@ class DrivenThought:
         stops = tuple(exactly([token]) for token in rules.format.stop_ids)
         if machine.answering:
             banned = machine.banned_ids
-            # What would complete a mark is banned for one token only; endpoints ban by the call.
+            # Tokens that would complete a mark are banned for one token only, but endpoints ban for a whole call.
             most = machine.answer_tokens_left if banned == rules.format.banned_ids else 1
             return Call(tuple(self._context), most, stops, banned, seed)
-        # so many tokens beyond the budget as a close has: the machine reads on there, and would need another call
+        # one close length beyond the budget: the machine reads on there, and would otherwise need another call
         mark = rules.format.close_mark
         left = max(1, rules.budgets[-1] - (len(self._context) - machine.prompt_tokens) + len(mark))
         return Call(tuple(self._context), left, (mark, *stops), (), seed)
 
 
 class CompletionEngine:
-    """Thinks through a completer, as many thoughts side by side as it is wide."""
+    """Thinks through a completer, with as many concurrent thoughts as its width."""
 
     def __init__(self, completer: Completer, protocol: Protocol) -> None:
         self.completer, self.protocol = completer, protocol
@@ -146,8 +146,8 @@ class CompletionEngine:
     def think(self, requests: Sequence[Request]) -> Iterator[Thought | Missing]:
         """Yields each thought as soon as it is finished; a thought with a failed call is missing, never wrong.
 
-        No thought waits for another: its next call starts when its last one has finished, and the next request when a
-        thought has ended. If the caller stops early, the completer is closed.
+        No thought waits for another: its next call starts when its last one has finished, and the next request starts
+        when a thought has ended. If the caller stops early, the completer is closed.
         """
         waiting, keys = iter(requests), count()
         active: dict[int, DrivenThought] = {}
@@ -165,12 +165,12 @@ class CompletionEngine:
                 if result is not None:
                     del active[key]
                     yield result
-        except BaseException:  # also an interrupt, and a caller that has seen enough
+        except BaseException:  # also an interrupt, and a caller that stops early
             self.completer.close()
             raise
 
     def _take(self, key: int, thought: DrivenThought, completion: Completion | Failure) -> Thought | Missing | None:
-        """The thought where this completion ends it; None where it continues."""
+        """The thought if this completion ends it; None if it continues."""
         if isinstance(completion, Failure):
             return Missing(thought.request.problem, thought.request.sample, completion.reason)
         thought.take(completion)

@@ -1,9 +1,9 @@
-"""Linear layers of an evaluation on a CPU by oneDNN in place of MKL.
+"""Linear layers of an evaluation on a CPU, computed with oneDNN instead of MKL.
 
-torch hands float32 products of matrices to MKL, whose kernels are slow for the few rows of a decoding step, the more so
-on AMD processors. oneDNN is in the same torch, works in the same precision (sums in another order), and reads the very
-weights that are training: nothing is packed or kept. `tests/bench/middle.py` shows both speeds. The first product of a
-new shape costs some tenths of a millisecond, so small ones stay with MKL.
+torch uses MKL for float32 matrix products. Its kernels are slow for the few rows of a decoding step, especially on AMD
+processors. oneDNN is part of the same torch, works in the same precision (sums in another order), and reads the weights
+in training directly: nothing is packed or kept. `tests/bench/middle.py` shows both speeds. The first product of a new
+shape costs some tenths of a millisecond, so small ones stay with MKL.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import torch
 from torch.nn import Linear
 
 LARGE_WEIGHT = 1 << 19
-"""weights of at least so many numbers go to oneDNN even for one row"""
+"""weights with at least this many elements use oneDNN even for one row"""
 LARGE_PRODUCT = 1 << 22
-"""smaller weights do for products of at least so many multiplications, as in a prefill"""
+"""smaller weights use it for products of at least this many multiplications, as in a prefill"""
 
 
 def _forward(layer: Linear, states: torch.Tensor) -> torch.Tensor:
-    """A linear layer's forward within `onednn_linears`: [..., inputs] to [..., outputs].
+    """A linear layer's forward inside `onednn_linears`: [..., inputs] to [..., outputs].
 
     The weight is looked up at every call, since training may replace it between sweeps.
     """
@@ -46,9 +46,9 @@ def has_onednn() -> bool:
 
 @contextmanager
 def onednn_linears(model: torch.nn.Module) -> Iterator[None]:
-    """Plain linear layers of `model` (those that adapters wrap as well) use oneDNN where it is faster; restored after.
+    """Makes plain linear layers of `model`, also those that adapters wrap, use oneDNN if it is faster; restored after.
 
-    A layer whose forward something else has replaced is left as it is.
+    A layer whose forward has been replaced by something else is left unchanged.
     """
     layers: list[Linear] = []
     if has_onednn():

@@ -1,8 +1,8 @@
 """Attention of decoding steps of a fixed shape: one query token per row, over the columns that the row holds.
 
-Which columns those are lies on the device (`first`, `lengths`), so a step can be captured in a CUDA graph and replayed
-as rows grow. On CUDA a kernel of ours reads them alone (`eval.engines.decode_kernel`); elsewhere, and where there is no
-Triton, torch's SDPA reads the whole width under a mask.
+The device holds the column ranges (`first`, `lengths`), so a step can be captured in a CUDA graph and replayed as rows
+grow. On CUDA, our own kernel reads only these columns (`eval.engines.decode_kernel`); elsewhere, and without Triton,
+torch's SDPA reads the whole width under a mask.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def decode_attention(
     lengths: torch.Tensor,
     scale: float,
 ) -> torch.Tensor:
-    """Output [rows, heads, value size], by the fastest way that this device has.
+    """Output [rows, heads, value size], by the fastest method on this device.
 
     query [rows, heads, head size]; keys, values [rows, key/value heads, width, head size]; first, lengths [rows]: a row
-    sees columns first … length - 1, at least one. Columns beyond are not read, or weigh nothing.
+    sees columns first … length - 1, at least one. Columns beyond are not read, or have no weight.
     """
     if query.device.type == "cuda" and max(keys.shape[3], values.shape[3]) <= LARGEST_HEAD and has_kernel():
         from eval.engines.decode_kernel import attention_by_triton
@@ -61,7 +61,7 @@ def visible_columns(first: torch.Tensor, lengths: torch.Tensor, width: int) -> t
 
 @cache
 def has_kernel() -> bool:
-    """Whether the kernel works here: Triton must be there, and find a compiler and a GPU that it knows. Tried once."""
+    """Whether the kernel works here: Triton must be installed and support this compiler and GPU. Tried once."""
     if find_spec("triton") is None:
         return False
     from eval.engines.decode_kernel import attention_by_triton
@@ -71,7 +71,7 @@ def has_kernel() -> bool:
         first = torch.zeros(1, dtype=torch.long, device="cuda")
         attention_by_triton(states[:, :, 0], states, states, first, first + 1, 1.0)
         torch.cuda.synchronize()
-    except Exception as fault:  # whatever the compiler of a stranger's machine may raise
+    except Exception as fault:  # an unknown machine's compiler may raise anything
         reason = (str(fault).strip().splitlines() or [""])[0][:200]
         print(
             f"sweep: Triton does not work here ({type(fault).__name__}: {reason}); the whole cache is read",

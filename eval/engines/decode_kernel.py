@@ -1,11 +1,11 @@
-"""Attention of one query token per row over the slot cache, in Triton: each row reads its own columns and no more.
+"""Triton attention of one query token per row over the slot cache: each row reads only its own columns.
 
-The columns are split into parts of 256, each summed by a program of its own (split over keys and values, as
-Flash-Decoding does, Dao et al. 2023), then the parts of a row are joined. Borders of parts lie at fixed columns, so a
-row's sum is the same bits whatever stands beside it. Query heads that share a key/value head are the rows of one
-product, so keys and values are read once.
+The columns are split into parts of 256, each summed by its own program (split over keys and values, as in
+Flash-Decoding, Dao et al. 2023); then the parts of a row are joined. Part boundaries are at fixed columns, so a row's
+sum has the same bits whatever the other rows are. Query heads that share a key/value head are the rows of one product,
+so keys and values are read once.
 
-Triton comes with torch's CUDA builds; this module is imported only where it is.
+Triton comes with torch's CUDA builds; this module is imported only if it is installed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import triton.language as tl
 PART = 256
 BLOCK = 64
 SMALLEST_PRODUCT = 16
-"""`tl.dot` takes no matrix with fewer rows"""
+"""`tl.dot` does not accept matrices with fewer rows"""
 
 
 @triton.jit
@@ -56,7 +56,7 @@ def _sum_parts(  # type: ignore[no-untyped-def]
     BLOCK: tl.constexpr,
 ):
     """One part of one row for the query heads of one key/value head: its top score, its sum, its weighted values."""
-    row = tl.program_id(0).to(tl.int64)  # a large cache has more numbers than 32 bits count
+    row = tl.program_id(0).to(tl.int64)  # offsets in a large cache exceed 32 bits
     group = tl.program_id(1)
     part = tl.program_id(2)
     groups = tl.num_programs(1)
@@ -181,7 +181,7 @@ def attention_by_triton(
         SIZE=size,
         SIZE_PADDED=max(SMALLEST_PRODUCT, triton.next_power_of_2(size)),
         BLOCK=BLOCK,
-        num_stages=1 if query.dtype == torch.float32 else 2,  # more would not fit beside large heads
+        num_stages=1 if query.dtype == torch.float32 else 2,  # more would not fit with large heads
     )
     join_parts: Any = _join_parts[(rows, heads)]
     join_parts(tops, sums, weighted, first, lengths, output, *spans, **shape)

@@ -1,9 +1,9 @@
-"""One decoding step of a fixed shape, all of it on the device: feed, attend, choose, note.
+"""One decoding step of a fixed shape, entirely on the device: feed, attend, choose, record.
 
-The step reads and writes buffers that stay where they are, asks nothing of the host and allocates nothing that outlives
-it, so a CUDA graph of it can be replayed (`eval.engines.decode_graphs`); without a graph it is the same function. A
-block of steps runs without a look at its tokens: what each row feeds (its queue first, then the tokens it chooses)
-lies in the buffers beforehand, and the host reads the chosen tokens afterwards (`eval.engines.block_steps`).
+The step reads and writes buffers at fixed addresses, does not synchronise with the host, and allocates nothing that
+outlives it. So a CUDA graph of it can be replayed (`eval.engines.decode_graphs`); without a graph it is the same
+function. A block of steps runs without looking at its tokens: the buffers already contain what each row feeds (its
+queue first, then the tokens it chooses), and the host reads the chosen tokens afterwards (`eval.engines.block_steps`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Choose = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor
 
 
 class Size(NamedTuple):
-    """The shape of a step: rows that are fed, and columns of the cache that none of them goes beyond."""
+    """The shape of a step: the number of rows fed, and of cache columns that none of them exceeds."""
 
     rows: int
     width: int
@@ -32,13 +32,13 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True)
 class StepBuffers:
-    """What a block of steps reads and writes; the first dimension is rows.
+    """The inputs and outputs of a block of steps; the first dimension is rows.
 
-    fed [rows, steps]: tokens to feed, -1 where it is the one just chosen; position [rows]: of the block's first step;
+    fed [rows, steps]: tokens to feed, -1 for the token just chosen; position [rows]: of the block's first step;
     first_choice [rows]: the step whose logits choose a row's first token; answering [rows]: whether the protocol's
-    marks are banned; banned [rows, ids]: more that are banned at the first choice, filled up with one of them, where
-    `has_banned` [rows]; uniform [rows, steps]; step [1]: of this block, counted by the device; last [rows]: the token
-    just chosen; chosen, decided [rows, steps]: what came out.
+    marks are banned; banned [rows, ids]: further ids banned at the first choice, padded by repeating one of them, valid
+    if `has_banned` [rows]; uniform [rows, steps]; step [1]: index in this block, counted by the device; last [rows]:
+    the token just chosen; chosen, decided [rows, steps]: the results.
     """
 
     fed: torch.Tensor
@@ -55,7 +55,7 @@ class StepBuffers:
 
 
 def make_buffers(rows: int, steps: int, banned: int, device: torch.device) -> StepBuffers:
-    """Buffers for at most `rows` rows, `steps` steps a block and `banned` more banned ids."""
+    """Buffers for at most `rows` rows, `steps` steps per block and `banned` further banned ids."""
 
     def zeros(*shape: int, dtype: torch.dtype = torch.long) -> torch.Tensor:
         return torch.zeros(shape, dtype=dtype, device=device)
@@ -76,7 +76,7 @@ def make_buffers(rows: int, steps: int, banned: int, device: torch.device) -> St
 
 
 def choosing(protocol: Protocol) -> tuple[Choose, Choose]:
-    """How the device chooses, and the same to the last row, for which the host may have to be asked."""
+    """The device's way to choose tokens, and one that decides every row, for which the host may be needed."""
 
     def greedy(logits: torch.Tensor, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         tokens = logits.argmax(dim=-1)
@@ -99,7 +99,7 @@ class DecodeStep:
         self.forward, self.cache, self.vocabulary_size = forward, cache, protocol.vocabulary_size
         device = forward.model.device
         fmt = protocol.format
-        # what may complete a mark of several tokens is another thing at each step, and banned by the host's word alone
+        # tokens that may complete a mark of several tokens differ at each step; only the host can ban these
         more = sum(len(mark[-1]) for mark in fmt.banned_marks)
         self.buffers = make_buffers(cache.slots, steps, more, device)
         self.banned_ids = torch.tensor(fmt.banned_ids, dtype=torch.long, device=device)[None]  # [1, ids]
@@ -117,7 +117,7 @@ class DecodeStep:
         of, rows = self.buffers, size.rows
         fed = of.fed[:rows].index_select(1, of.step)[:, 0]  # [rows]
         ids = torch.where(fed < 0, of.last[:rows], fed)
-        # A row that has ended runs on until the block does; beyond the cache there is nothing that it could spoil.
+        # A row that has ended runs on until the block ends; writes beyond the cache's valid columns are harmless.
         positions = (of.position[:rows] + of.step).clamp(max=size.width - 1)
         logits = self.forward.fixed_step(ids, positions, size.width, self.cache)[:, : self.vocabulary_size].float()
         self._ban(logits, rows)
@@ -128,10 +128,10 @@ class DecodeStep:
         of.step.add_(1)
 
     def _ban(self, logits: torch.Tensor, rows: int) -> None:
-        """Think marks in answers, and at a row's first choice what the host has banned besides."""
+        """Bans thinking tags in answers, and at a row's first choice what the host has banned in addition."""
         of = self.buffers
         is_first = of.has_banned[:rows] & (of.first_choice[:rows] == of.step)
         for ids, is_banned in ((self.banned_ids.expand(rows, -1), of.answering[:rows]), (of.banned[:rows], is_first)):
-            # ids that stand twice in a row are written twice with the same value
+            # ids that occur twice in a row are written twice with the same value
             hidden = logits.gather(1, ids).masked_fill(is_banned[:, None], -torch.inf)
             logits.scatter_(1, ids, hidden)

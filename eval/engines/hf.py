@@ -1,4 +1,4 @@
-"""The in-process engine: decodes on the very weights that are training, with continuous batching over cache slots."""
+"""The in-process engine: decodes with the weights in training, with continuous batching over cache slots."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from runtime.pulse import beat
 LIMIT_BYTES = 4 << 30
 PREFILL_ROWS = 32
 FIXED_ROWS = 64
-"""rows of a step on a GPU under `deterministic`, whatever `batch_size`"""
+"""rows per step on a GPU under `deterministic`, whatever `batch_size`"""
 REFILL_SHARE = 8
 """new thoughts wait until an eighth of the slots is free, so that their prompts are run together"""
 
 
 def hf_version() -> str:
-    """What a protocol hash says of this engine."""
+    """This engine's part of a protocol hash."""
     return f"hf transformers {transformers.__version__} torch {torch.__version__}"
 
 
 class Steps(Typed):
-    """How thoughts advance: `active[i]` has slot i of the cache; `close` frees what the device held."""
+    """How thoughts advance: `active[i]` has slot i of the cache; `close` frees device memory."""
 
     def advance(self, active: list[ForcedThought]) -> None: ...
 
@@ -56,16 +56,16 @@ def by_device(forward: SlotForward, cache: SlotCache, protocol: Protocol) -> Ste
 
 
 def without_graphs(forward: SlotForward, cache: SlotCache, protocol: Protocol) -> Steps:
-    """The same without graphs."""
+    """The same, without graphs."""
     if forward.model.device.type == "cpu":
         return SingleSteps(forward, cache, protocol)
     return BlockSteps(forward, cache, protocol, captures=False)
 
 
 def is_row_invariant(model: PreTrainedModel) -> bool:
-    """Whether every product must have one number of rows, so that a thought is the same bits in any batch.
+    """Whether every product must have the same number of rows, so that a thought has the same bits in any batch.
 
-    A GPU's library takes another kernel for another number of rows, and kernels round differently.
+    A GPU library uses different kernels for different numbers of rows, and kernels round differently.
     """
     return torch.are_deterministic_algorithms_enabled() and model.device.type == "cuda"
 
@@ -73,7 +73,7 @@ def is_row_invariant(model: PreTrainedModel) -> bool:
 class HFEngine:
     """Thinks on a loaded transformers model. The caller sets evaluation mode and gathers weights (`eval.quiet`).
 
-    At most `batch_size` thoughts are decoded side by side, fewer where they would take more than `limit_bytes`.
+    At most `batch_size` thoughts are decoded concurrently, fewer if they would take more than `limit_bytes`.
     """
 
     def __init__(
@@ -87,13 +87,13 @@ class HFEngine:
         self.model, self.protocol, self.batch_size, self.limit_bytes = model, protocol, batch_size, limit_bytes
         self.make_steps = make_steps
 
-    @torch.inference_mode()  # `eval.quiet` copies what the model caches meanwhile, which autograd would refuse
+    @torch.inference_mode()  # `eval.quiet` copies tensors cached by the model here, which autograd would refuse
     def think(self, requests: Sequence[Request]) -> Iterator[Thought | Missing]:
         """Yields each thought as it ends. Long prompts go first, so that rows of similar length are neighbours.
 
-        UserError where the engine does not give what the model's own forward gives (`eval.engines.own_forward`).
-        If the device runs out of memory all the same, decoding continues with half as many rows; a thought that does
-        not fit even alone is missing.
+        Raises UserError if the engine does not agree with the model's own forward (`eval.engines.own_forward`). If the
+        device runs out of memory nevertheless, decoding continues with half as many rows; a thought that does not fit
+        even alone is missing.
         """
         if not requests:
             return
@@ -109,7 +109,7 @@ class HFEngine:
                 if layout.slots == 1:
                     lost = active.pop().request if active else waiting.popleft()
                     yield Missing(lost.problem, lost.sample, f"out of memory at {layout.capacity} tokens, alone")
-                # Thoughts begin again from their prompts; each has its own random stream, so they come out the same.
+                # Thoughts restart from their prompts; each has its own random stream, so the results are the same.
                 waiting.extendleft(thought.request for thought in reversed(active))
                 active.clear()
                 layout = replace(layout, slots=max(1, layout.slots // 2))
@@ -124,7 +124,8 @@ class HFEngine:
     ) -> Iterator[Thought]:
         """Continuous batching: free slots take the next requests while the others continue.
 
-        `active[i]` has slot i. Both lists are the caller's, so that it sees what was in progress when memory ran out.
+        `active[i]` has slot i. Both lists belong to the caller, so that it knows what was in progress if memory runs
+        out.
         """
         cache = make_cache(self.model.config.get_text_config(), layout.slots, layout.capacity)
         steps: Steps = (
@@ -154,9 +155,9 @@ class HFEngine:
                 prefill(forward, fresh, cache, len(active) - len(fresh))
             before = [thought.length for thought in active]
             steps.advance(active)
-            # where an answer begins a thought goes back to its budget; that is no token
+            # at the beginning of an answer a thought goes back to its budget; that does not count as a token
             beat(sum(max(thought.length - length, 0) for thought, length in zip(active, before, strict=True)))
-            # From the last slot down, so that the thought that moves into a free slot has been looked at already.
+            # From the last slot down, so that the thought that moves into a free slot has been handled already.
             for slot in range(len(active) - 1, -1, -1):
                 if active[slot].done:
                     yield active[slot].thought()
@@ -167,8 +168,8 @@ class HFEngine:
 
 
 def prefill(forward: SlotForward, fresh: list[ForcedThought], cache: SlotCache, first_slot: int) -> None:
-    """Runs all prompt tokens but the last; that one is fed by the first step, which needs its logits alone."""
-    # a state that has read the padding of a shorter row would be another one
+    """Runs all prompt tokens but the last; the first step feeds that one, since only its logits are needed."""
+    # a state that reads the padding of a shorter row would be wrong
     most_rows = 1 if is_row_invariant(forward.model) or forward.has_states else PREFILL_ROWS
     heads = [thought.queue[:-1] for thought in fresh]
     for thought in fresh:
@@ -180,7 +181,7 @@ def prefill(forward: SlotForward, fresh: list[ForcedThought], cache: SlotCache, 
 def prefill_chunks(lengths: Sequence[int], most_rows: int = PREFILL_ROWS) -> Iterator[tuple[int, int]]:
     """(first, last + 1) of neighbouring prompts that are run together: at most 32, and 4,096 tokens with padding.
 
-    Prompts without a token to run are left out; one that is longer than that is run alone.
+    Prompts without a token to run are left out; a longer one is run alone.
     """
     start = 0
     while start < len(lengths):

@@ -1,7 +1,7 @@
-"""How many thoughts fit side by side into a memory limit, and how much memory a sweep took at its peak.
+"""How many concurrent thoughts fit into a memory limit, and the peak memory of a sweep.
 
-The limit is for what a sweep takes beside the weights: the key/value cache, the logits and what sampling makes of them,
-the widest layer of a step, and a prefill. `tests/bench/middle.py` compares the estimate with the measured peak.
+The limit applies to what a sweep takes in addition to the weights: the key/value cache, the logits and the sampling on
+them, the widest layer of a step, and a prefill. `tests/bench/middle.py` compares the estimate with the measured peak.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from eval.engines.state_cache import STATE_KINDS, layer_kinds, state_bytes
 from eval.protocol import Protocol
 from recipes.errors import UserError
 
-PREFILL_TOKENS = 4096  # padded prompt tokens of one prefill; more would not be faster
+PREFILL_TOKENS = 4096  # padded prompt tokens per prefill; more would not be faster
 GIGABYTE = 1 << 30
 COPIES = 2
-"""of the states of a hybrid's row: those of the prompt and those where an answer began"""
+"""copies of a hybrid row's states: those of the prompt and those at the beginning of an answer"""
 
 
 @dataclass(frozen=True)
 class SlotLayout:
-    """Rows side by side, most tokens of a row, and the bytes that all of them take at most."""
+    """The number of concurrent rows, the maximum tokens per row, and the bytes that all of them take at most."""
 
     slots: int
     capacity: int
@@ -38,7 +38,7 @@ def row_tokens(protocol: Protocol, prompt_tokens: int) -> int:
 
 
 def lay_out_slots(model: Any, protocol: Protocol, capacity: int, most: int, limit_bytes: int) -> SlotLayout:
-    """At most `most` rows of `capacity` tokens, as many as `limit_bytes` hold; UserError where not one fits."""
+    """At most `most` rows of `capacity` tokens, as many as `limit_bytes` hold; raises UserError if not one fits."""
     row, once = _row_bytes(model, protocol, capacity), _prefill_bytes(model, capacity)
     slots = min(most, (limit_bytes - once) // row)
     if slots < 1:
@@ -50,14 +50,14 @@ def lay_out_slots(model: Any, protocol: Protocol, capacity: int, most: int, limi
 
 
 def _row_bytes(model: Any, protocol: Protocol, capacity: int) -> int:
-    """One row: its cache, its logits (sorted and summed in float64 where they are sampled), scores and masks."""
+    """One row: its cache, its logits (sorted and summed in float64 if they are sampled), scores and masks."""
     config, size = model.config, model.dtype.itemsize
     with_states = sum(kind in STATE_KINDS for kind in layer_kinds(config))
     cache = 2 * (config.num_hidden_layers - with_states) * _key_values(config) * size  # keys and values of all layers
     states = state_bytes(config) * (1 + COPIES)
     scores = 2 * config.num_attention_heads * 4 + 16  # before and after the softmax in float32, and the mask
-    # Per id: the logit and its copies in float32; sampling adds what `eval.streams` makes of them (sorted values and
-    # their ids, probabilities and their sums in float64).
+    # Per id: the logit and its copies in float32; sampling adds the tensors of `eval.streams` (sorted values and their
+    # ids, probabilities and their sums in float64).
     choosing = size + 8 + (48 if protocol.temperature > 0 else 0)
     return capacity * (cache + scores) + states + config.vocab_size * choosing + _token_bytes(config, size)
 
@@ -67,9 +67,9 @@ def _prefill_bytes(model: Any, capacity: int) -> int:
 
 
 def _token_bytes(config: Any, size: int) -> int:
-    """Bytes of activations per token at the widest moment of a layer."""
+    """Bytes of activations per token at the widest point of a layer."""
     queries = config.num_attention_heads * _head_size(config)
-    inner = getattr(config, "intermediate_size", None) or 4 * config.hidden_size  # GPT-2 and OPT have another name
+    inner = getattr(config, "intermediate_size", None) or 4 * config.hidden_size  # GPT-2 and OPT use another name
     return (6 * config.hidden_size + 3 * inner + 4 * queries + 6 * _key_values(config)) * size
 
 
@@ -83,9 +83,9 @@ def _head_size(config: Any) -> int:
 
 
 class PeakMemory:
-    """The peak of this process since this object was made, above what it held then.
+    """The peak memory of this process since this object was created, above the level at creation.
 
-    GPU memory where there is a GPU, else resident memory (Linux); 0 where neither can be read.
+    GPU memory if there is a GPU, else resident memory (Linux); 0 if neither can be read.
     """
 
     def __init__(self) -> None:
@@ -111,7 +111,7 @@ def _reset_resident_peak() -> None:
 
 
 def _resident(key: str) -> int:
-    """VmRSS or VmHWM of this process in bytes; 0 where there is no such figure."""
+    """VmRSS or VmHWM of this process in bytes; 0 if there is no such figure."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     except OSError:

@@ -1,9 +1,9 @@
-"""Does the engine in process decode what the model itself would? Asked once per kind of model, before its first sweep.
+"""Checks once per kind of model, before its first sweep, that the in-process engine agrees with the model itself.
 
-A few random prompts of unlike lengths go through the engine side by side (prefill and some steps over its cache), and
+A few random prompts of different lengths go through the engine together (prefill and some steps over its cache), and
 each alone through the model's own forward with transformers' plain attention and no cache. The logits must agree, row
-by row. So a config whose names do not mean what they say (a left-over window), attention in chunks, scaling that
-depends on the longest row of a batch (longrope) or sinks that the kernel does not know cannot give a wrong sweep.
+by row. So a wrong sweep cannot come from a config whose names mislead (a left-over window), chunked attention, scaling
+that depends on the longest row of a batch (longrope), or sinks that the kernel does not support.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from eval.engines.state_cache import make_cache
 from recipes.errors import UserError
 
 SHORT = (8, 27)
-"""tokens of the prompts that are always tried"""
+"""lengths of the prompts that are always tried, in tokens"""
 STEPS = 5
 BEYOND = 256
-"""a prompt goes so many tokens beyond a window or chunk, or twice as far as a smaller one"""
+"""how many tokens a prompt extends beyond a window or chunk; for a smaller one, to twice its size"""
 LONGEST_EAGER = 1024
-"""plain attention holds scores of every pair of tokens; longer prompts go through SDPA, where a family has it"""
+"""plain attention holds scores of every pair of tokens; longer prompts use SDPA, if the family has it"""
 TOLERANCES = {torch.float32: 2e-3, torch.float16: 0.03, torch.bfloat16: 0.1}
-"""largest difference that rounding explains, as a share of the spread of the logits; the faults above give several
+"""largest difference that rounding explains, as a share of the spread of the logits; the faults above cause several
 times as much"""
 STATIC_SCALING = {"default", "linear", "yarn", "llama3", "proportional"}
 
@@ -39,10 +39,10 @@ _AGREED: dict[str, Windows] = {}
 
 
 def agreed_windows(model: PreTrainedModel, vocabulary_size: int, reach: int) -> Windows:
-    """The attention windows with which the engine gives the logits of the model's own forward.
+    """The attention windows with which the engine reproduces the logits of the model's own forward.
 
     model: quiet (`eval.quiet`); vocabulary_size: ids that may be fed; reach: most tokens of a row in the sweep, since
-    what would begin beyond does not matter. UserError where no reading of the config agrees.
+    anything that begins beyond does not matter. Raises UserError if no reading of the config agrees.
     """
     lengths = probe_lengths(model.config.get_text_config(), reach)
     key = f"{type(model).__name__} {model.dtype} {model.config._attn_implementation} {lengths} {model.config}"
@@ -50,20 +50,20 @@ def agreed_windows(model: PreTrainedModel, vocabulary_size: int, reach: int) -> 
         try:
             _AGREED[key] = _find(model, vocabulary_size, lengths)
         except torch.OutOfMemoryError:
-            print("the engine was not compared with the model's own forward: no memory for it", file=sys.stderr)
+            print("the engine was not compared with the model's own forward: not enough memory", file=sys.stderr)
             return window_readings(model.config.get_text_config())[0]
     return _AGREED[key]
 
 
 def probe_lengths(config: Any, reach: int) -> tuple[int, ...]:
-    """Tokens of the prompts with their steps, by increasing length; none longer than `reach`, unless all would be."""
+    """Lengths of the prompts with their steps, in tokens, increasing; none exceeds `reach`, unless all would."""
     lengths = {length + STEPS for length in SHORT}
     lengths |= {min(reach, limit + min(limit, BEYOND)) for limit in limits_of(config.to_dict()) if reach > limit}
     return tuple(sorted(length for length in lengths if STEPS < length <= max(reach, SHORT[0] + STEPS)))
 
 
 def limits_of(config: dict[str, Any]) -> set[int]:
-    """Token counts at which attention or positions of a model may change: windows, chunks, borders of scaling."""
+    """Token counts at which a model's attention or positions may change: windows, chunks, borders of scaling."""
     found: set[int] = set()
     for name, value in config.items():
         if isinstance(value, dict):
@@ -93,8 +93,8 @@ def _find(model: PreTrainedModel, vocabulary_size: int, lengths: Sequence[int]) 
     error, length = min(worst)
     limits = ", ".join(map(str, sorted(limits_of(config.to_dict())))) or "none"
     raise UserError(
-        f"sweep.engine.name=hf: on this {config.model_type} model the engine in process does not give the logits of "
-        f"the model's own forward: for a prompt of {length} tokens beside others they differ by {error:.0%} of their "
+        f"sweep.engine.name=hf: on this {config.model_type} model the in-process engine does not give the logits of "
+        f"the model's own forward: for a prompt of {length} tokens in a batch they differ by {error:.0%} of their "
         f"spread (rounding explains at most {TOLERANCES[model.dtype]:.1%}; windows, chunks and borders of scaling in "
         f"its config, in tokens: {limits}). Use sweep.engine.name=vllm, an endpoint with python -m eval, or budgets "
         "that end before such a border"
@@ -102,20 +102,20 @@ def _find(model: PreTrainedModel, vocabulary_size: int, lengths: Sequence[int]) 
 
 
 def _by_engine(model: PreTrainedModel, windows: Windows, rows: Sequence[Sequence[int]]) -> list[torch.Tensor]:
-    """Logits [steps, vocabulary] of the last tokens of each row, all rows side by side."""
+    """Logits [steps, vocabulary] of the last tokens of each row, all rows in one batch."""
     forward, cache = SlotForward(model, windows), make_cache(_text(model), len(rows), max(map(len, rows)))
     found = []
     try:
-        for slot, row in enumerate(rows):  # one by one: how many fit into memory side by side is not known here
+        for slot, row in enumerate(rows):  # one by one, since it is unknown how many prompts fit into memory together
             forward.prefill([row[:-STEPS]], cache, slot)
         for step in range(-STEPS, 0):
             tokens, lengths = [row[step] for row in rows], [len(row) + step for row in rows]
             found.append(_step(forward, tokens, lengths, cache).float())  # [rows, vocabulary]
     except torch.OutOfMemoryError:
         raise
-    except Exception as fault:  # a family that the slots do not fit fails in a way of its own
+    except Exception as fault:  # a family that does not fit the slots may raise anything
         raise UserError(
-            f"sweep.engine.name=hf: the engine in process cannot run this {model.config.model_type} model "
+            f"sweep.engine.name=hf: the in-process engine cannot run this {model.config.model_type} model "
             f"({type(fault).__name__}: {str(fault).splitlines()[0][:200] if str(fault) else ''}); use "
             "sweep.engine.name=vllm, or an endpoint with python -m eval"
         ) from fault
@@ -123,7 +123,7 @@ def _by_engine(model: PreTrainedModel, windows: Windows, rows: Sequence[Sequence
 
 
 def _step(forward: SlotForward, tokens: Sequence[int], lengths: Sequence[int], cache: SlotCache) -> torch.Tensor:
-    """The step that a sweep on this device takes."""
+    """The step that a sweep on this device uses."""
     device = forward.model.device
     if device.type == "cpu" or forward.has_states:
         return forward.step(tokens, lengths, cache)
@@ -147,7 +147,7 @@ def _own_logits(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> list[t
 
 @contextmanager
 def _plain_attention(model: PreTrainedModel, tokens: int) -> Iterator[None]:
-    """Eager attention: each family has its own, with all that it knows (sinks, caps). SDPA for long prompts."""
+    """Eager attention: each family's own, with all its features (sinks, caps). SDPA for long prompts."""
     before = model.config._attn_implementation
     is_long = tokens > LONGEST_EAGER and model._supports_sdpa
     model.set_attn_implementation("sdpa" if is_long else "eager")
@@ -158,14 +158,14 @@ def _plain_attention(model: PreTrainedModel, tokens: int) -> Iterator[None]:
 
 
 def _difference(mine: torch.Tensor, theirs: torch.Tensor) -> float:
-    """Root mean square of the difference as a share of the logits' own, the median over steps; 0 where the model's own
-    logits are not finite, which is no fault of the engine.
+    """Root mean square of the difference as a share of the logits' own, the median over steps; 0 if the model's own
+    logits are not finite, which is not a fault of the engine.
 
     mine, theirs [steps, vocabulary]. The median, since rounding may send a token to another expert at a step.
     """
     if not theirs.isfinite().all():
         return 0.0
-    # what is added to all logits of a step changes no probability
+    # a constant added to all logits of a step changes no probability
     mine, theirs = (logits - logits.mean(dim=-1, keepdim=True) for logits in (mine, theirs))
     error, spread = (values.square().mean(dim=-1).sqrt() for values in (mine - theirs, theirs))
     shares = (error / spread.clamp(min=1e-12)).tolist()

@@ -21,14 +21,14 @@ REFUSED = (400, 422)
 
 
 def server_version(section: ServerEngine) -> str:
-    """What a protocol hash says of an endpoint: the name of its model; what serves it is not known."""
+    """An endpoint's part of a protocol hash: the name of its model; the serving software is unknown."""
     return f"server {section.model} 1"
 
 
 class ServerCompleter:
-    """Sends prompts as token ids (or text, `prompt_as`) and reads token ids where the endpoint gives them, else text.
+    """Sends prompts as token ids (or text, `prompt_as`) and reads token ids if the endpoint returns them, else text.
 
-    The endpoint samples by its own random numbers: under greedy decoding its tokens are those of the other engines,
+    The endpoint samples with its own random numbers: under greedy decoding its tokens equal those of the other engines,
     under sampling they follow the same distribution. The key comes from the environment variable that the recipe names.
     All calls run on an event loop in one thread, which starts with the first call and ends with `close`.
     """
@@ -42,17 +42,17 @@ class ServerCompleter:
         self._thread: threading.Thread | None = None
 
     def start(self, key: int, call: Call) -> None:
-        """Sends the call; it is tried again as often as the recipe says."""
+        """Sends the call; it is retried as often as the recipe says."""
         if self._thread is None:
             self._open()
         asyncio.run_coroutine_threadsafe(self._answer(key, call), self._loop)
 
     def finished(self) -> tuple[int, Completion | Failure]:
-        """The next call that is done."""
+        """The next finished call."""
         return self._results.get()
 
     def close(self) -> None:
-        """Drops the calls under way and ends the thread."""
+        """Cancels calls in progress and ends the thread."""
         if self._thread is None:
             return
         asyncio.run_coroutine_threadsafe(self._drop_all(), self._loop).result()
@@ -82,14 +82,14 @@ class ServerCompleter:
     async def _answer(self, key: int, call: Call) -> None:
         try:
             result = await self._complete(call)
-        except Exception as fault:  # whatever it is: an error that is lost here would leave `finished` waiting for ever
+        except Exception as fault:  # any: an error that is lost here would leave `finished` waiting forever
             result = Failure(f"{type(fault).__name__}: {fault}")
         if isinstance(result, Failure):
             result = Failure(without_key(result.reason, self.headers))
         self._results.put((key, result))
 
     async def _complete(self, call: Call) -> Completion | Failure:
-        """The reply, after as many tries as it takes and the recipe allows."""
+        """The reply, after up to the recipe's number of tries."""
         retries = self.section.retries
         outcome: httpx.Response | httpx.HTTPError
         try:
@@ -103,11 +103,11 @@ class ServerCompleter:
             return self.reader.read(outcome.text, call)
         hint = ""
         if self.section.prompt_as == "ids" and status in REFUSED:
-            hint = "; if the endpoint takes no token ids, set sweep.engine.prompt_as=text"
+            hint = "; if the endpoint does not accept token ids, set sweep.engine.prompt_as=text"
         return Failure(f"{reason_of(outcome)} (after {tries_of(outcome, retries)} tries{hint})")
 
     def _body(self, call: Call) -> dict[str, Any]:
-        """The request. Endpoints ignore fields that they do not know; each field is known to at least one of them."""
+        """The request. Endpoints ignore unknown fields; each field is known to at least one of them."""
         rules = self.protocol
         body: dict[str, Any] = {
             "model": self.section.model,

@@ -1,9 +1,9 @@
-"""What a completions endpoint answered, as tokens: vLLM, SGLang, llama.cpp and TGI each say it in their own way.
+"""A completions endpoint's reply as tokens: vLLM, SGLang, llama.cpp and TGI each have their own format.
 
-They differ in: token ids given (vLLM) or text alone; the end kept in the text (TGI; vLLM and SGLang where asked) or
-cut (llama.cpp); which end it was, as `stop_reason` (vLLM; null for end-of-sequence), `matched_stop` (SGLang), by the
-finish reasons `eos_token` and `stop_sequence` (TGI), or not at all (llama.cpp). An end that was cut and not named
-counts as the close in a thought, as the stop token in an answer.
+They differ in: token ids returned (vLLM) or only text; the end kept in the text (TGI; vLLM and SGLang if requested) or
+removed (llama.cpp); how the end is named: as `stop_reason` (vLLM; null for end-of-sequence), `matched_stop` (SGLang),
+by the finish reasons `eos_token` and `stop_sequence` (TGI), or not at all (llama.cpp). An end that was removed and not
+named counts as the close in a thought, and as the stop token in an answer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CUT = "length"
 
 
 class ReplyReader:
-    """Reads replies into the tokens of `protocol`; what is not certainly a completion is a failure that says why."""
+    """Reads replies into tokens of `protocol`; anything that is not clearly a completion is a failure with a reason."""
 
     def __init__(self, protocol: Protocol, tokenizer: PreTrainedTokenizerBase) -> None:
         self.protocol, self.tokenizer = protocol, tokenizer
@@ -34,7 +34,7 @@ class ReplyReader:
         }
 
     def read(self, reply: str, call: Call) -> Completion | Failure:
-        """The tokens of the reply, with the end that closed them."""
+        """The tokens of the reply, including the end that closed them."""
         try:
             choice = json.loads(reply)["choices"][0]
             reason = choice["finish_reason"]
@@ -49,7 +49,7 @@ class ReplyReader:
         return Completion(tuple(ids[: call.max_tokens])) if ids else Failure("the endpoint gave no token")
 
     def _ids(self, choice: dict[str, Any]) -> list[int]:
-        """The token ids of the reply, or those of its text; TypeError where it has neither."""
+        """The token ids of the reply, or those of its text; TypeError if it has neither."""
         ids, text = choice.get("token_ids"), choice.get("text")
         if isinstance(ids, list):
             return ids
@@ -60,23 +60,23 @@ class ReplyReader:
         return list(encode(text, self.tokenizer))
 
     def _fault(self, ids: list[int], reason: Any, call: Call) -> str:
-        """Why these tokens cannot be used; empty where they can."""
+        """Why these tokens cannot be used; "" if they can."""
         size = self.protocol.vocabulary_size
         strange = [token for token in ids if type(token) is not int or not 0 <= token < size]
         if strange:
-            return f"the endpoint gave {strange[0]!r}, which is no token of the tokenizer (0 … {size - 1})"
+            return f"the endpoint returned {strange[0]!r}, which is not a token of the tokenizer (0 … {size - 1})"
         banned = set(ids) & set(call.banned_ids)
         if banned:
             return (
                 f"the endpoint gave the token {self.tokenizer.decode([min(banned)])!r} in an answer, which "
-                "logit_bias forbids; an endpoint that does not know logit_bias cannot answer by this protocol"
+                "logit_bias forbids; an endpoint that ignores logit_bias cannot follow this protocol"
             )
         if reason not in (*ENDED, CUT):
             return f"the endpoint ended the call with finish_reason {reason!r}"
         return ""
 
     def _cut_end(self, choice: dict[str, Any], call: Call) -> tuple[int, ...]:
-        """The end that the endpoint has cut off."""
+        """The end that the endpoint has removed."""
         stop = call.ends[-1]
         for key in ("stop_reason", "matched_stop"):
             if key in choice:

@@ -1,4 +1,4 @@
-"""Decoding one token at a time, each chosen on the host: the way of a CPU, where a step has nothing to wait for."""
+"""Decoding one token at a time, each chosen on the host: for CPUs, where host and device do not run in parallel."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class SingleSteps:
                 thought.accept(token)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to free."""
 
     def _choose(self, logits: torch.Tensor, active: list[ForcedThought]) -> list[int]:
-        """The next token of each row; never an id beyond the tokenizer, nor a think mark in an answer."""
+        """The next token of each row; never an id beyond the tokenizer, nor a thinking tag in an answer."""
         logits = logits[:, : self.protocol.vocabulary_size].float()
         banned = [(row, token) for row, thought in enumerate(active) for token in thought.banned_ids]
         if banned:
@@ -39,6 +39,6 @@ class SingleSteps:
             logits[rows, tokens] = -torch.inf
         if self.protocol.temperature == 0:
             return logits.argmax(dim=-1).tolist()
-        # A row that still has tokens to feed chooses none: its number is not used.
+        # A row that still has tokens to feed does not choose; its random number is not used.
         uniform = torch.tensor([0.0 if thought.queue else thought.uniform for thought in active], dtype=torch.float64)
         return sample_tokens(logits, uniform, self.protocol.sampling).tolist()

@@ -1,8 +1,8 @@
 """Attention of the in-process engine on a CPU: one query token per row against a slice of the slot cache.
 
 transformers' SDPA function copies nothing here either, but torch's kernel for masked single queries is slow on a CPU:
-two batched products do the same sum in 0.4–0.8 of the time. Decoding steps of a fixed shape (GPUs) have kernels of
-their own (`eval.engines.decode_attention`). All else, such as prompts, goes to transformers' function.
+two batched products compute the same in 0.4–0.8 of the time. Decoding steps of a fixed shape (GPUs) have their own
+kernels (`eval.engines.decode_attention`). Everything else, such as prompts, uses transformers' function.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from eval.engines.decode_attention import decode_attention, visible_columns
 
 SLOTS = "chainmend_slots"
 PLAIN = {"dropout", "scaling", "is_causal", "sliding_window", "position_ids", "use_cache", "cache_position"}
-"""arguments that change nothing for one query token whose mask is given"""
+"""arguments that have no effect for one query token with a given mask"""
 
 Blocks = tuple[tuple[int, int, int], ...]
 """(first row, last row + 1, columns that these rows need) of neighbouring slots"""
@@ -48,8 +48,8 @@ def slot_attention(
 
     query [rows, heads, tokens, head size]; key, value [rows, key/value heads, width, head size]; attention_mask
     [rows, 1, tokens, width]: for several tokens whether a column is visible, for one token what is added to its score.
-    `slot_blocks` among the arguments is the engine's own (`blocks_of`); without it all rows are one block. A mask of
-    whole numbers [rows, 1, 1, 2] is a step of a fixed shape: the first column that a row sees, and its length.
+    `slot_blocks` among the arguments is the engine's own (`blocks_of`); without it all rows are one block. An integer
+    mask [rows, 1, 1, 2] marks a step of a fixed shape: the first column that a row sees, and its length.
     """
     if attention_mask is not None and attention_mask.dtype == torch.long:
         first, lengths = attention_mask[:, 0, 0].unbind(1)  # [rows] each
@@ -70,7 +70,7 @@ def slot_attention(
     output_groups = query.new_empty(rows * kv_heads, heads // kv_heads, value.shape[3])
     for begin, last, width in blocks:
         groups = slice(begin * kv_heads, last * kv_heads)
-        # [rows of the block * key/value heads, width, head size]: views of the cache, nothing is copied
+        # [rows of the block * key/value heads, width, head size]: views of the cache without copies
         keys, values = (states[begin:last, :, :width].reshape(-1, width, states.shape[3]) for states in (key, value))
         scores = torch.bmm(scaled[groups], keys.transpose(1, 2)).view(last - begin, heads, width)
         scores = scores.add_(attention_mask[begin:last, 0, :, :width])
@@ -80,7 +80,7 @@ def slot_attention(
 
 
 def _has_more(arguments: dict[str, Any]) -> bool:
-    """Whether a layer asks for what only transformers' function may know."""
+    """Whether a layer uses arguments that only transformers' function may support."""
     return any(argument is not None for name, argument in arguments.items() if name not in PLAIN)
 
 

@@ -1,6 +1,6 @@
 """A key/value cache of slots: each row has its own length, shrinks at no cost, and is freed without moving others.
 
-Nothing is ever cut from it: the mask hides what lies beyond a row's length, and later tokens overwrite it.
+Nothing is ever removed from it: the mask hides columns beyond a row's length, and later tokens overwrite them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class SlotLayer(CacheLayerMixin):
             first, (rows, _, tokens, _) = self.owner.first_slot, key_states.shape
             self.keys[first : first + rows, :, :tokens] = key_states
             self.values[first : first + rows, :, :tokens] = value_states
-            return key_states, value_states  # a prompt sees itself alone, so the cache need not be read
+            return key_states, value_states  # a prompt attends only to itself, so the cache need not be read
         for states, fresh in ((self.keys, key_states), (self.values, value_states)):
             states[self.owner.rows, :, self.owner.positions] = fresh[:, :, 0]  # [rows, heads, head size]
         return (
@@ -46,7 +46,7 @@ class SlotLayer(CacheLayerMixin):
             self.values[: len(value_states), :, : self.owner.width],
         )
 
-    # the rest of CacheLayerMixin's interface; masks are given by the engine, so transformers makes none from these
+    # the rest of CacheLayerMixin's interface; the engine supplies masks, so transformers does not use these for masks
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self.owner.width, 0
 

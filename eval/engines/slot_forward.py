@@ -1,4 +1,4 @@
-"""One forward of a transformers model over the slot cache, with masks by the kinds of attention of its layers."""
+"""One forward of a transformers model over the slot cache, with masks for its layers' kinds of attention."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from eval.engines.slot_cache import SlotCache
 from eval.engines.state_cache import STATE_KINDS, layer_kinds
 
 Windows = Mapping[str, int | None]
-"""kinds of attention and their sliding windows in tokens (None: sees everything before it)"""
+"""kinds of attention and their sliding windows in tokens (None: all earlier tokens are visible)"""
 Mask = torch.Tensor | Mapping[str, torch.Tensor | None] | None
 FULL, SLIDING = "full_attention", "sliding_attention"
 
 
 class SlotForward:
-    """The forward of a model in evaluation mode whose attention is the slots', SDPA or eager (`eval.quiet`)."""
+    """The forward of a model in evaluation mode with slot, SDPA or eager attention (`eval.quiet`)."""
 
     def __init__(self, model: PreTrainedModel, windows: Windows) -> None:
         self.model, self.windows = model, windows
@@ -45,8 +45,8 @@ class SlotForward:
         return self.logits(ids, positions[:, None], masks, cache, {"slot_blocks": blocks_of(lengths)})
 
     def fixed_step(self, ids: torch.Tensor, positions: torch.Tensor, width: int, cache: SlotCache) -> torch.Tensor:
-        """The same of a fixed shape, for the device alone: ids and positions [rows] lie on it, and nothing is asked
-        of the host, so that it can be captured in a CUDA graph. `width`: columns that no row goes beyond."""
+        """The same in a fixed shape, entirely on the device: ids and positions [rows] are on it, and the host is not
+        involved, so that it can be captured in a CUDA graph. `width`: a number of columns that no row exceeds."""
         cache.for_step(positions, width)
         if not self.uses_slots:
             return self.logits(ids[:, None], positions[:, None], self._masks(positions[:, None], width), cache, {})
@@ -63,7 +63,7 @@ class SlotForward:
     ) -> torch.Tensor:
         """Logits [rows, vocabulary] of the last column.
 
-        ids and positions [rows, tokens]; more: handed through to `slot_attention`, other implementations ignore it.
+        ids and positions [rows, tokens]; more: passed on to `slot_attention`; other implementations ignore it.
         """
         output = self.model(
             input_ids=ids,
@@ -77,8 +77,8 @@ class SlotForward:
         return output.logits[:, -1]
 
     def by_kind(self, masks: dict[str, torch.Tensor]) -> Mask:
-        """Families with several kinds of layers take a mask for each by name; the others take the mask itself. Layers
-        that keep a state see no columns: they have none."""
+        """Families with several kinds of layers take one mask per kind, by name; the others take the mask itself.
+        Layers that keep a state have no columns and get no mask."""
         if self.has_states:
             return {kind: None if kind in STATE_KINDS else mask for kind, mask in masks.items()}
         return masks if len(masks) > 1 else next(iter(masks.values()))
@@ -105,7 +105,7 @@ class SlotForward:
 
 
 def attention_windows(config: PreTrainedConfig) -> dict[str, int | None]:
-    """The windows of a model as its config names them."""
+    """A model's windows, as its config names them."""
     window = getattr(config, "sliding_window", None)
     kinds = set(getattr(config, "layer_types", None) or [])
     if not kinds:
@@ -115,10 +115,10 @@ def attention_windows(config: PreTrainedConfig) -> dict[str, int | None]:
 
 
 def window_readings(config: PreTrainedConfig) -> list[dict[str, int | None]]:
-    """What the config may mean, the likeliest first: its names, a window in every layer, none in any.
+    """The possible meanings of the config, the likeliest first: as named, a window in every layer, none in any.
 
-    A window that another family left behind is heeded by some model classes and not by others, whatever else the
-    config says; `eval.engines.own_forward` finds out which it is.
+    Some model classes use a window that another family's config left behind and others ignore it, whatever else the
+    config says; `eval.engines.own_forward` finds out which.
     """
     named = attention_windows(config)
     window = getattr(config, "sliding_window", None)

@@ -1,7 +1,7 @@
 """The slot cache of a hybrid: keys and values in some layers, in the others a state that every token overwrites.
 
-Such a state (linear attention, Mamba, a short convolution) cannot be cut back to an earlier token as keys and values
-are. `eval.engines.state_steps` keeps copies of it where a thought may have to be taken back to.
+Such a state (linear attention, Mamba, a short convolution) cannot be shortened to an earlier token as keys and values
+can. `eval.engines.state_steps` keeps copies of it at the points to which a thought may have to return.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ States = list[Tensor]
 
 class StateLayer(LinearAttentionCacheLayerMixin):
     """The states of one layer, [slots, …] each. A step reads and writes those of the rows in use, which come first; a
-    prefill of one row begins from nothing and writes into its slot."""
+    prefill of one row starts without a state and writes into its slot."""
 
     def __init__(self, owner: SlotCache) -> None:
         super().__init__()
@@ -34,10 +34,10 @@ class StateLayer(LinearAttentionCacheLayerMixin):
         self.kept: dict[str, Tensor] = {}
 
     def lazy_initialization(self, *args: object, **kwargs: object) -> None:
-        """States are made when they are first written."""
+        """States are created when they are first written."""
 
     def for_rows(self, rows: slice, is_fresh: bool) -> None:
-        """The next forward is of these rows, which have no state yet where they are fresh."""
+        """Prepares the next forward for these rows; fresh rows have no state yet."""
         self.rows = rows
         self.has_previous_state[0] = bool(self.kept) and not is_fresh
         self.conv_states[0] = self.kept["conv"][rows] if "conv" in self.kept else None
@@ -94,11 +94,11 @@ class StateCache(SlotCache):
             kept[target] = kept[source]
 
     def states(self, slot: int) -> States:
-        """A copy of what all layers keep of a row."""
+        """A copy of a row's states in all layers."""
         return [kept[slot].clone() for kept in self._kept()]
 
     def put(self, slot: int, states: States | None) -> None:
-        """Gives a row the states of `states`; None: those of a row that has read nothing."""
+        """Sets the states of a row; None: those of a row that has read nothing."""
         for index, kept in enumerate(self._kept()):
             kept[slot] = 0 if states is None else states[index]
 
@@ -110,14 +110,14 @@ class StateCache(SlotCache):
 
 
 def layer_kinds(config: Any) -> list[str]:
-    """The kind of each layer that keeps a state of its own kind; [] for a model that keeps keys and values alone."""
+    """The kind of each layer, for a model with layers that keep a state; [] for one with only keys and values."""
     kinds = list(getattr(config, "layer_types", None) or [])
     return kinds if STATE_KINDS & set(kinds) else []
 
 
 def state_bytes(config: Any) -> int:
-    """Bytes of the states of one row, of all layers, in float32: what the convolution has last read, and the matrix of
-    each head."""
+    """Bytes of the states of one row in all layers, in float32: the convolution's most recent inputs, and each head's
+    matrix."""
     count = sum(kind in STATE_KINDS for kind in layer_kinds(config))
     return FLOAT32_BYTES * count * (_convolved(config) + _recurrent(config)) if count else 0
 

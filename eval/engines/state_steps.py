@@ -1,8 +1,8 @@
-"""Decoding of hybrids one token at a time: where a thought is taken back, its states are put back too.
+"""Decoding of hybrids one token at a time: when a thought returns to an earlier token, its states are restored too.
 
-The machine of a thought says only how many tokens of the cache are valid. Keys and values beyond are overwritten, but
-a state has read them. So a copy is kept of the states before the last token of the prompt, and of those where the last
-answer began; from the nearest one before, what is missing is fed again.
+A thought's state machine only says how many tokens of the cache are valid. Keys and values beyond are overwritten, but
+a state has already read them. So copies of the states are kept: before the last token of the prompt, and at the
+beginning of the last answer. From the nearest earlier copy, the missing tokens are fed again.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from eval.protocol import Protocol
 
 @dataclass
 class Past:
-    """What the states of a thought's row have read: `tokens`, by position; copies of them by how many tokens they had
-    read; and whether the token before belonged to an answer."""
+    """What the states of a thought's row have read: `tokens`, by position; copies of the states, by the number of
+    tokens read; and whether the previous token belonged to an answer."""
 
     tokens: list[int]
     copies: dict[int, States] = field(default_factory=dict)
@@ -43,17 +43,17 @@ class StateSteps(SingleSteps):
         super().advance(active)
 
     def _begin(self, slot: int, thought: ForcedThought) -> Past:
-        """The past of a row that was filled with the tokens of its prompt but the last."""
+        """The past of a row that was filled with all tokens of its prompt but the last."""
         request, without = thought.request, thought.protocol.budgets[0] == 0
         prompt = request.off_ids if without else request.prompt_ids
-        if not thought.length:  # a prompt of one token: nothing was filled, and another thought had the slot before
+        if not thought.length:  # a prompt of one token: nothing was filled, and the slot has another thought's states
             self.states.put(slot, None)
         past = self.pasts[thought] = Past(list(prompt[: thought.length]), answering=thought.answering)
         past.copies[thought.length] = self.states.states(slot)
         return past
 
     def _bring_to(self, slot: int, thought: ForcedThought, past: Past) -> None:
-        """Brings the states to where the thought is."""
+        """Brings the states to the thought's position."""
         read = len(past.tokens)
         begins_answer = thought.answering and not past.answering
         past.answering = thought.answering

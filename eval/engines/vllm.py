@@ -1,4 +1,4 @@
-"""vLLM offline as a completer, in a process of its own (`eval.engines.vllm_worker`) whose interpreter has it."""
+"""vLLM offline as a completer, in a separate process (`eval.engines.vllm_worker`) whose interpreter has vLLM."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from runtime.ranks import environment_without_ranks
 WORKER = Path(__file__).with_name("vllm_worker.py")
 RESTARTS = 1
 LAST_LINES = 3
-LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's max_lora_rank may be
+LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # the allowed values of vLLM's max_lora_rank
 ASK_VERSION = """
 from importlib import metadata
 try:
@@ -32,7 +32,7 @@ except metadata.PackageNotFoundError:
 
 
 def vllm_version(section: VllmEngine) -> str:
-    """What a protocol hash says of vLLM. UserError where the interpreter has none. Loads nothing."""
+    """vLLM's part of a protocol hash. Raises UserError if the interpreter does not have vLLM. Loads nothing."""
     return f"vllm {_version_at(_python(section))}"
 
 
@@ -59,10 +59,10 @@ def _version_at(python: str) -> str:
 
 
 class VllmCompleter:
-    """Calls to one vLLM process, all under way at once; vLLM batches them and keeps the caches of common prefixes.
+    """Calls to one vLLM process, all concurrent; vLLM batches them and keeps the caches of common prefixes.
 
     The process starts at once and lives until `close`. If it dies or falls silent, the calls in progress fail with its
-    last words, and it is started once more; if it dies again, all calls fail.
+    last output, and it is started once more; if it dies again, all calls fail.
     """
 
     def __init__(self, section: VllmEngine, protocol: Protocol, weights: Weights) -> None:
@@ -80,11 +80,11 @@ class VllmCompleter:
 
     @property
     def pid(self) -> int | None:
-        """The process at work, where there is one."""
+        """The process id, if a process is running."""
         return self._worker.pid if self._worker else None
 
     def start(self, key: int, call: Call) -> None:
-        """Sends the call, to a new process where the last one has died for the first time."""
+        """Sends the call; if the process has died for the first time, starts a new one."""
         if self._worker is None and self._deaths <= RESTARTS:
             self._begin_again()
         if self._worker is None:
@@ -103,7 +103,7 @@ class VllmCompleter:
         )
 
     def finished(self) -> tuple[int, Completion | Failure]:
-        """The next call that is done."""
+        """The next finished call."""
         while not self._failed:
             assert self._worker is not None
             try:
@@ -128,7 +128,7 @@ class VllmCompleter:
         self._failed.clear()
 
     def _bury(self, why: str) -> None:
-        """Turns the calls in hand into failures and ends what is left of the process."""
+        """Turns the calls in progress into failures and ends the process."""
         assert self._worker is not None
         self._worker.close()
         self._death = f"vLLM died: {why or self._worker.last_words(LAST_LINES)}"
@@ -144,7 +144,7 @@ class VllmCompleter:
             self._deaths, self._death = RESTARTS + 1, str(fault)
 
     def _begin(self) -> WorkerProcess:
-        """A process with the model loaded. UserError with vLLM's own reason where it cannot."""
+        """A process with the model loaded. Raises UserError with vLLM's own reason if that fails."""
         version, settings = vllm_version(self.section), self._settings()
         worker = WorkerProcess([_python(self.section), str(WORKER)], self._environment())
         try:
@@ -189,10 +189,10 @@ class VllmCompleter:
         }
 
     def _environment(self) -> dict[str, str]:
-        """The variables of this process, without what a launcher says of ranks.
+        """This process's variables without a launcher's rank variables.
 
-        Unless the user says otherwise, vLLM's core runs in the worker itself: it starts sooner, schedules the same way
-        every time, and says why it fails.
+        Unless the user says otherwise, vLLM's core runs in the worker itself: it starts sooner, schedules
+        deterministically, and reports why it fails.
         """
         inherited = environment_without_ranks()
         if self.weights.devices is not None:
@@ -206,7 +206,7 @@ class VllmCompleter:
 
 
 def lora_rank(adapter: Path) -> int:
-    """The smallest rank that vLLM can be set to for the adapter in this folder. UserError where vLLM cannot run it."""
+    """The smallest rank setting of vLLM that fits the adapter in this folder. Raises UserError if there is none."""
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     if config.get("use_dora"):
         raise UserError(

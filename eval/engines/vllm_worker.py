@@ -1,9 +1,9 @@
 """The process that runs vLLM for `eval.engines.vllm`, under the interpreter of an environment that has vLLM.
 
-It imports the standard library and vLLM only, since that environment has nothing of ours. Messages are JSON, one a
-line: on stdin first the settings, then calls and at last `{"quit": true}`; on stdout `{"ready": version}`, then
-`{"key", "ids"}` or `{"key", "failure"}` for each call as soon as it is done, `{"alive": calls in hand}` now and then,
-and `{"failed": why}` before it dies. All that vLLM prints goes to stderr.
+It imports only the standard library and vLLM, since that environment lacks chainmend. Messages are JSON, one per
+line. On stdin: first the settings, then calls, and finally `{"quit": true}`. On stdout: `{"ready": version}`, then
+`{"key", "ids"}` or `{"key", "failure"}` for each call as soon as it is done, `{"alive": calls in progress}` at
+intervals, and `{"failed": why}` before it dies. Everything that vLLM prints goes to stderr.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from typing import IO, Any
 
 Tell = Callable[[dict[str, Any]], None]
 BEAT_SECONDS = 2.0
-NEVER = -1e9  # added to a logit, it bans the token; finite, so that no kernel meets an infinity
+NEVER = -1e9  # added to a logit, it bans the token; finite, so that kernels never see an infinity
 
 
 def own_channel() -> IO[str]:
-    """The pipe to the other side, taken away from everything else that writes to stdout."""
+    """The pipe to the other side, detached from stdout so that nothing else can write to it."""
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return channel
 
 
 def listen(inbox: queue.Queue[dict[str, Any]]) -> None:
-    """Puts every message into the queue; when the other side has gone, ends this process and those it started."""
+    """Puts every message into the queue; when the other side has gone, ends this process and its children."""
     for line in sys.stdin:
         message = json.loads(line)
         if message.get("quit"):
@@ -44,9 +44,9 @@ def listen(inbox: queue.Queue[dict[str, Any]]) -> None:
 
 
 class UnderWay:
-    """A call: its key, its ends of several tokens (vLLM knows single ones only), and what has come.
+    """A call: its key, its multi-token ends (vLLM supports only single-token ones), and the tokens so far.
 
-    An end is a mark: by place, the tokens that may stand there.
+    An end is a mark: for each position, the tokens allowed there.
     """
 
     def __init__(self, key: int, marks: list[list[list[int]]]) -> None:
@@ -54,7 +54,7 @@ class UnderWay:
         self.ids: list[int] = []
 
     def is_marked(self) -> bool:
-        """Whether one of the ends has come."""
+        """Whether one of the ends has been generated."""
         return any(
             len(self.ids) >= len(mark)
             and all(token in place for token, place in zip(self.ids[-len(mark) :], mark, strict=True))
@@ -63,13 +63,13 @@ class UnderWay:
 
 
 class Engine:
-    """vLLM, the adapter to use, and the tokens of the calls under way."""
+    """vLLM, the adapter to use, and the tokens of the calls in progress."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         from vllm import LLM  # the import alone takes many seconds
         from vllm.platforms import current_platform
 
-        # a prompt that is fed in parts, with a seed of its own, kills vLLM 0.32 on a CPU
+        # chunked prefill of a prompt with its own seed crashes vLLM 0.32 on a CPU
         whole = {"enable_chunked_prefill": False} if current_platform.is_cpu() else {}
         adapter = settings["adapter"]
         lora = {"enable_lora": True, "max_lora_rank": adapter["rank"], "max_loras": 1} if adapter else {}
@@ -89,7 +89,7 @@ class Engine:
         self.under_way: dict[str, UnderWay] = {}
 
     def load_adapter(self, folder: str) -> Any:
-        """Loads the adapter now, so that one that vLLM refuses fails the start."""
+        """Loads the adapter immediately, so that one that vLLM refuses fails the start."""
         from vllm.lora.request import LoRARequest
 
         request = LoRARequest("adapter", 1, folder)
@@ -97,7 +97,7 @@ class Engine:
         return request
 
     def add(self, call: dict[str, Any]) -> None:
-        """Begins a call; it joins those under way at the next step."""
+        """Starts a call; it joins those in progress at the next step."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -113,17 +113,17 @@ class Engine:
             output_kind=RequestOutputKind.DELTA,
         )
         self.begun += 1
-        request = str(self.begun)  # not the key, which comes again with the next call of the same thought
+        request = str(self.begun)  # not the key, which the next call of the same thought uses again
         self.engine.add_request(request, {"prompt_token_ids": call["prompt"]}, params, lora_request=self.adapter)
         self.under_way[request] = UnderWay(call["key"], [end for end in call["ends"] if len(end) > 1])
 
     def step(self) -> Iterator[tuple[int, list[int], str | None]]:
-        """One step of all calls under way; (key, tokens, finish reason) of those that are done."""
+        """One step of all calls in progress; (key, tokens, finish reason) of those that are done."""
         for output in self.engine.step():
             request, fresh = output.request_id, output.outputs[0]
             call = self.under_way.get(request)
             if call is None:
-                continue  # it was ended at its mark; vLLM had gone on
+                continue  # it was ended at its mark; vLLM had continued
             call.ids.extend(fresh.token_ids)
             marked = call.is_marked()
             if marked and not output.finished:
@@ -134,7 +134,7 @@ class Engine:
 
 
 def serve(engine: Engine, inbox: queue.Queue[dict[str, Any]], tell: Tell) -> None:
-    """Takes calls whenever there are any and steps while one is under way."""
+    """Accepts calls as they arrive and steps while one is in progress."""
     beat = time.monotonic()
     while True:
         while not engine.under_way or not inbox.empty():
@@ -150,7 +150,7 @@ def serve(engine: Engine, inbox: queue.Queue[dict[str, Any]], tell: Tell) -> Non
 
 
 def begin(engine: Engine, call: dict[str, Any], tell: Tell) -> None:
-    """Begins a call, or tells why vLLM refuses it, such as a prompt beyond its context."""
+    """Starts a call, or reports why vLLM refuses it, such as a prompt beyond its context."""
     try:
         engine.add(call)
     except ValueError as fault:
@@ -158,7 +158,7 @@ def begin(engine: Engine, call: dict[str, Any], tell: Tell) -> None:
 
 
 def warm_up(engine: Engine) -> None:
-    """One token, since a shape that vLLM has no kernel for is found out at the first step only."""
+    """Generates one token, since vLLM reports shapes without a kernel only at the first step."""
     engine.add({"key": 0, "prompt": [0, 0], "max_tokens": 1, "ends": [], "banned": [], "seed": 0})
     while engine.under_way:
         list(engine.step())

@@ -1,1 +1,1 @@
-"""Per-problem logs of other tools, as graded thoughts: one module per tool."""
+"""Per-problem logs of other tools as graded thoughts: one module per tool."""

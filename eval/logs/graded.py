@@ -1,4 +1,4 @@
-"""A graded thought of another tool's log, and how that tool says whether it is right."""
+"""A graded thought from another tool's log, and how that tool marks it as right."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RIGHT, WRONG = ("C", 1, True), ("I", "N", 0, False)
 
 
 class Graded(NamedTuple):
-    """One thought on `problem`, which has the same name in every log that asks the same question."""
+    """One thought on `problem`, which has the same name in every log with the same question."""
 
     problem: str
     sample: int
@@ -21,19 +21,19 @@ class Graded(NamedTuple):
 
 
 def is_right(value: Any, metric: str, place: str) -> bool:
-    """Whether a value of `metric` is right. UserError for one that is neither right nor wrong, such as a partial credit
-    or a mean over several thoughts."""
+    """Whether a value of `metric` is right. Raises UserError for any other value, such as a partial credit or a mean
+    over several thoughts."""
     if isinstance(value, str | int | float):
         for grade, values in ((True, RIGHT), (False, WRONG)):
             if value in values:
                 return grade
     raise UserError(
-        f"{place}: {metric}={value!r} is neither right (1) nor wrong (0); name a metric that is with metric=NAME"
+        f"{place}: {metric}={value!r} is neither right (1) nor wrong (0); name another metric with metric=NAME"
     )
 
 
 def chosen_metric(known: Collection[str], metric: str | None, place: str) -> str:
-    """`metric`, or the first one that a log has. UserError where it has no such metric, or none."""
+    """`metric`, or the first one that a log has. Raises UserError if the log has no such metric, or none."""
     if metric is None and known:
         return next(iter(known))
     if metric not in known:
@@ -42,5 +42,5 @@ def chosen_metric(known: Collection[str], metric: str | None, place: str) -> str
 
 
 def problem_name(number: Any, question: str) -> str:
-    """A problem that a log only numbers, told apart from another one of the same number by its question."""
+    """The name of a problem that a log only numbers; its question distinguishes it from others of the same number."""
     return f"{number} {hashlib.sha256(question.encode()).hexdigest()[:12]}"

@@ -1,7 +1,7 @@
 """Logs of Inspect, `.eval` or `.json`: samples with an id, an epoch, and one value per scorer.
 
-A `.eval` file is a ZIP archive whose `summaries.json` has all that is needed of every sample. Newer releases pack it
-with Zstandard, which the standard library does not read before Python 3.14.
+A `.eval` file is a ZIP archive whose `summaries.json` has everything needed from every sample. Newer releases compress
+it with Zstandard, which the standard library cannot read before Python 3.14.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from eval.logs.graded import Graded, chosen_metric, is_right
 from recipes.errors import UserError
 
 ZSTANDARD = 93
-MOST_BYTES = 2**30  # that a member unpacks to: a small archive can claim any size
+MOST_BYTES = 2**30  # upper limit of an unpacked member: a small archive can claim any size
 LOCAL_HEADER_BYTES = 30
 
 
 def read_inspect(path: Path, metric: str | None) -> Iterator[Graded]:
     """The thoughts of a finished evaluation; `metric`: the scorer, by default the first. Samples that ended in an error
-    have no score and are missing. UserError where the file is damaged, unfinished, or has no such scorer."""
+    have no score and are missing. Raises UserError if the file is damaged, unfinished, or has no such scorer."""
     try:
         status, samples = _eval(path) if zipfile.is_zipfile(path) else _json(path)
         if status != "success":
@@ -51,7 +51,7 @@ def _eval(path: Path) -> tuple[Any, list[Any]]:
     with zipfile.ZipFile(path) as archive, path.open("rb") as raw:
         names = archive.namelist()
         if "header.json" not in names or "summaries.json" not in names:
-            raise UserError(f"{path}: the evaluation is not finished (no summary in it yet)")
+            raise UserError(f"{path}: the evaluation is not finished (it has no summary yet)")
         header, samples = (
             json.loads(_member(archive.getinfo(name), archive, raw)) for name in ("header.json", "summaries.json")
         )
@@ -64,7 +64,7 @@ def _member(member: zipfile.ZipInfo, archive: zipfile.ZipFile, raw: Any) -> byte
     if member.compress_type != ZSTANDARD:
         return archive.read(member)
     raw.seek(member.header_offset)
-    # the local header has lengths of its own for name and extra field (PKWARE's APPNOTE, section 4.3.7)
+    # name and extra field have their own lengths in the local header (PKWARE's APPNOTE, section 4.3.7)
     name_bytes, extra_bytes = struct.unpack("<26xHH", raw.read(LOCAL_HEADER_BYTES))
     raw.seek(name_bytes + extra_bytes, 1)
     packed = pyarrow.BufferReader(raw.read(member.compress_size))

@@ -1,7 +1,7 @@
 """`samples_TASK_DATE.jsonl` of lm-evaluation-harness (`--log_samples`): one row per problem and filter.
 
-A row has "doc_id", "doc_hash", "filter", "metrics" (names) and one key per metric. Tasks that repeat a problem grade
-what their filter makes of all answers, so a problem has one thought here.
+A row has "doc_id", "doc_hash", "filter", "metrics" (names) and one key per metric. For repeated problems, tasks grade
+the combined result of the filter, so a problem has one thought here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def is_lm_eval(row: Any) -> bool:
 def read_lm_eval(path: Path, metric: str | None) -> Iterator[Graded]:
     """The thoughts of one filter; `metric`: NAME or NAME,FILTER as lm-eval prints them; default: the first of each.
 
-    UserError (file:line) for a row of another kind, and where no row has the filter.
+    Raises UserError (file:line) for a row of another kind, or if no row has the filter.
     """
     name, _, wanted = (metric or "").partition(",")
     found = False

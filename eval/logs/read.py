@@ -1,5 +1,4 @@
-"""Logs of other tools as the rows of `eval.verdict`: MODEL@BUDGET=FILE says which model a log is of, and what it could
-spend."""
+"""Logs of other tools as rows of `eval.verdict`: MODEL@BUDGET=FILE names the model of a log and its thinking budget."""
 
 from __future__ import annotations
 
@@ -30,26 +29,26 @@ class Log:
 
 
 def named_log(argument: str) -> Log | None:
-    """The log that an argument NAME@BUDGET=FILE names; None for an argument of another form."""
+    """The log named by an argument NAME@BUDGET=FILE; None for an argument of another form."""
     match = re.fullmatch(r"([^@=]+)@(\d{1,9})=(.+)", argument, re.ASCII)
     return Log(match[1], int(match[2]), Path(match[3])) if match else None
 
 
 def check_budgets(logs: Sequence[Log]) -> list[int]:
-    """The budgets of all models, increasing. UserError where models have different ones, or one twice."""
+    """The budgets of all models, increasing. Raises UserError if models have different ones, or one twice."""
     names = list(dict.fromkeys(log.model for log in logs))
     budgets = {name: sorted(log.budget for log in logs if log.model == name) for name in names}
     first = names[0]
     for name, of_name in budgets.items():
         if len(set(of_name)) < len(of_name):
-            raise UserError(f"{name}: a budget is given twice ({of_name}); each log has a budget of its own")
+            raise UserError(f"{name}: a budget is given twice ({of_name}); give one log per budget")
         if of_name != budgets[first]:
             raise UserError(f"{name} has logs at {of_name}, {first} at {budgets[first]}; compare at the same budgets")
     return budgets[first]
 
 
 def complete_rows(logs: Sequence[Log], metric: str | None) -> tuple[list[tuple[str, dict[str, Any]]], int]:
-    """`log_rows` of the thoughts that a model has at all its budgets, and how many it has at some of them alone."""
+    """`log_rows` for the thoughts that a model has at all its budgets, and how many it has at only some of them."""
     budgets, rows = check_budgets(logs), list(log_rows(logs, metric))
     at = Counter((row["model"], row["problem"], row["sample"]) for _, row in rows)
     kept = [(place, row) for place, row in rows if at[row["model"], row["problem"], row["sample"]] >= len(budgets)]
@@ -57,8 +56,8 @@ def complete_rows(logs: Sequence[Log], metric: str | None) -> tuple[list[tuple[s
 
 
 def log_rows(logs: Iterable[Log], metric: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(place, row) of every thought, with the keys of a row of `eval.verdict`. UserError where a file is none of a tool
-    that is read here."""
+    """(place, row) of every thought, with the keys of a row of `eval.verdict`. Raises UserError if a file is not from a
+    supported tool."""
     for log in logs:
         for graded in read_log(log.path, metric):
             row = {"problem": graded.problem, "sample": graded.sample, "correct": graded.correct}
@@ -66,7 +65,7 @@ def log_rows(logs: Iterable[Log], metric: str | None) -> Iterator[tuple[str, dic
 
 
 def read_log(path: Path, metric: str | None) -> Iterator[Graded]:
-    """The thoughts of a log of lm-evaluation-harness, Inspect or lighteval, told apart by their contents."""
+    """The thoughts of a log of lm-evaluation-harness, Inspect or lighteval, recognised by its contents."""
     if not path.is_file():
         raise UserError(f"{path}: no such file; give a log as {FORM}")
     with path.open("rb") as file:
@@ -78,7 +77,7 @@ def read_log(path: Path, metric: str | None) -> Iterator[Graded]:
     if is_lm_eval(_first_row(path)):
         return read_lm_eval(path, metric)
     raise UserError(
-        f"{path}: not a log that is read here, which are samples_*.jsonl of lm-evaluation-harness, .eval and .json of "
+        f"{path}: not a supported log; supported are samples_*.jsonl of lm-evaluation-harness, .eval and .json of "
         "Inspect, and details_*.parquet of lighteval"
     )
 

@@ -2,9 +2,9 @@
 difference of two models on the same problems.
 
 Student's interval over problems, moved outward for skewness (Johnson 1978, Modified t tests and confidence intervals
-for asymmetrical populations) and never narrower than Wilson's bound after problems of which none differed. It is the
-one interval of every gain and difference, in tables and in the verdict alike; docs/statistics.md says why, and what was
-measured.
+for asymmetrical populations) and never narrower than Wilson's bound for as many problems without any difference. All
+gains and differences, in tables and in the verdict, use this one interval; docs/statistics.md explains why, and has the
+measurements.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from eval.numbers.statistics import Array, Interval, normal_quantile, student_qu
 
 @dataclass(frozen=True)
 class Contrast(Interval):
-    """A contrast with its interval and what decides the width: the standard deviation and the skewness between
-    problems, and `scale`, the most that one model's share in one problem's contrast can be (1 for an accuracy,
+    """A contrast with its interval and the quantities that set the width: the standard deviation and the skewness
+    between problems, and `scale`, the most that one model's share in one problem's contrast can be (1 for an accuracy,
     `gains.slope_scale` for a gain). error: the probability with which the interval misses."""
 
     deviation: float
@@ -43,7 +43,7 @@ def spread(values: Array) -> tuple[Array, Array]:
     distances = values - values.mean(axis=0)
     deviation = np.sqrt((distances**2).sum(axis=0) / (len(values) - 1))
     third = (distances * distances * distances).mean(axis=0)  # **3 is a slow power in numpy
-    # Where all problems agree there is no skewness; a quotient of rounding errors would be anything.
+    # If all problems agree there is no skewness; a quotient of rounding errors would be arbitrary.
     skewness = np.divide(third, deviation**3, out=np.zeros_like(third), where=deviation > 1e-12)
     return deviation, skewness
 
@@ -55,7 +55,7 @@ def reach(
 
     Student's t * s / sqrt(P), moved outward on the side of the longer tail by Johnson's g * s * (1 + 2 t²) / (6 P) with
     skewness g; never inward, as g is itself an estimate. Each side reaches at least scale * z² / (P + z²), Wilson's
-    bound after P problems of which none differed: problems that all agree show no spread, yet the next may differ.
+    bound for P problems without any difference: if all problems agree the spread is 0, yet the next one may differ.
     """
     s, g = np.asarray(deviation, dtype=np.float64), np.asarray(skewness, dtype=np.float64)
     t, z2 = student_quantile(problems - 1, error), normal_quantile(error) ** 2

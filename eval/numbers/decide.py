@@ -1,22 +1,22 @@
-"""The verdict on one run: is its reasoning, and its rise with the thinking budget, back?
+"""The verdict on one run: has it regained its reasoning, and its gain from a larger thinking budget?
 
     python -m eval.verdict FILE.jsonl [--json]        rows {problem, sample, budget, correct[, model][, group]}
 
-Every word is a region of the true values (`eval.numbers.retention` has the rule). It is said where all the statements
-it needs are shown, each by an interval paired by problem; where none is, the verdict is UNDECIDED, with the number of
-problems that would decide. Beside the word stand the recovered share of the level and of the gain, each with its
-interval, whatever the word is. A word that does not say all is read with what is still open (`reading`): a sweep that
-shows less than the one before is no step back where nothing of it is refuted.
+Every word is a region of the true values (`eval.numbers.retention` has the rule). It is given if all statements that it
+needs are shown, each by an interval paired by problem. If no word is shown, the verdict is UNDECIDED, with the number
+of problems that would decide. Every verdict reports the recovered share of the level and of the gain, each with its
+interval. If something is still open, the word is qualified (`reading`): a sweep that shows less than the one before is
+not a step back unless it refutes something.
 
-Every interval is that of `eval.numbers.contrasts`, with 95 % where a sweep is judged alone; in a run the 5 % of error
-are shared among its sweeps (`eval.numbers.sequences`), so in 95 % of runs no false RETURNED is said at any sweep.
+Intervals are those of `eval.numbers.contrasts`: 95 % if a sweep is judged alone. In a run, the 5 % of error are shared
+among its sweeps (`eval.numbers.sequences`), so in 95 % of runs no sweep gives a false RETURNED.
 
-Problems that would decide: so many that, with the spread between problems that was seen, the interval would be short
-of the distance to the threshold by 0.84 standard errors; the statement is then shown in four of five repetitions, if
-the estimates are the truth. As they are not, the number is a range: that of the distance's 80 % interval. Before the
-last sweep of a run it is for the wider intervals of that sweep.
+Problems that would decide: with this number, and the observed spread between problems, the interval's half width is
+below the distance to the threshold by 0.84 standard errors, so four of five repetitions show the statement if the
+estimates are true. Since they are uncertain, the number is a range: that of the distance's 80 % interval. Before the
+last sweep of a run it applies to the wider intervals of that sweep.
 
-A budget of 0 (thinking off, a control) has no part in it.
+A budget of 0 (thinking off, a control) does not enter the verdict.
 """
 
 from __future__ import annotations
@@ -44,15 +44,14 @@ from recipes.sweep import VerdictSection
 
 @dataclass(frozen=True)
 class Verdict:
-    """The word and what it rests on. Gains are accuracy per doubling; None where one budget or one problem allows no
-    number.
+    """The word and its basis. Gains are accuracy per doubling; None if one budget or one problem allows no number.
 
-    level_share: of the accuracy lost at the largest budget, how much is back, None where no loss is shown; gain_share:
-    the gain as a share of the unpruned one, None where that is not shown to be above 0. reasons: the statements that
+    level_share: the recovered share of the accuracy lost at the largest budget, None if no loss is shown; gain_share:
+    the gain as a share of the unpruned one, None if that is not shown to be above 0. reasons: the statements that
     the word needed, or, for UNDECIDED, the one that is missing. at_least: for PARTIAL, whether RETURNED is not refuted;
-    at_most: for UNDECIDED, whether it is, so that PARTIAL is the most that is still possible.
+    at_most: for UNDECIDED, whether it is refuted, so that PARTIAL is the most that is still possible.
     problem_range: for UNDECIDED, the problems that would decide, and for such a PARTIAL those that would show RETURNED
-    or refute it; None where no number would. error: the probability with which each interval may miss. unit: what
+    or refute it; None if no number would. error: the probability with which each interval may miss. unit: what
     `problems` counts.
     """
 
@@ -75,7 +74,7 @@ class Verdict:
 def decide(models: Paired, section: VerdictSection, error: float = RUN_ERROR) -> Verdict:
     """The verdict on `models.run`: judged alone, or at one sweep of a run whose share is `sequences.sweep_error`.
 
-    With one budget above 0 there is no gain, with one problem no interval: UNDECIDED, saying so.
+    One budget above 0 allows no gain, and one problem no interval: the verdict is then UNDECIDED, with that reason.
     """
     problems, largest = len(models.run), models.budgets[-1]
     few = len(thinking_columns(models.budgets)) < 2
@@ -151,14 +150,14 @@ def verdict_line(verdict: Verdict) -> str:
 
 
 def reading(word: str, at_least: bool, at_most: bool) -> str:
-    """What is shown so far, and what is still open, as in `at least PARTIAL; RETURNED undecided`."""
+    """The word, qualified by what is still open, as in `at least PARTIAL; RETURNED undecided`."""
     if at_least:
         return f"at least {word}; RETURNED undecided"
     return f"{word}, at most PARTIAL" if at_most else word
 
 
 def _remedy(verdict: Verdict) -> str:
-    """What a reader can do about the verdict, or must know of it; empty for most."""
+    """What a reader can do about the verdict, or must know about it; empty for most verdicts."""
     if verdict.word == "NOTHING LOST":
         return ", so this suite cannot show recovery: use a harder suite or a larger budget"
     if verdict.word == "NO SCALING HERE":
@@ -177,7 +176,7 @@ def _problems(verdict: Verdict) -> str:
     if needed is None:
         return f"; {have}, and more would not decide"
     if needed.near:
-        return f"; {have}, and the truth lies so near the line that more will not settle it"
+        return f"; {have}, and the true value is too close to the threshold for more to settle it"
     if needed.high is None:
         return f"; {have} are too few, {needed.low:,} or more would decide (80 % range)"
     return f"; {have} are too few, {needed.low:,} to {needed.high:,} would decide (80 % range)"

@@ -1,15 +1,15 @@
-"""What a suite can decide, said before a run: half widths of both recovered shares, and the problems needed.
+"""What a suite can decide, estimated before a run: half widths of both recovered shares, and the problems needed.
 
 Nothing is measured yet, so two things are assumed. The curves are straight in log2(budget) between the ends in
-`CURVES`, and the run is whole: as good as the unpruned model. A thought of a model on a problem is right where a normal
-variable is below the quantile of the accuracy; of its variance half is the problem's, a tenth the model's on this
-problem, three tenths the thought's and a tenth the budget's, which gives single thoughts the spread of slopes that a
-recorded sweep of a 14B model has (standard deviation .11). The contrasts of 4,000 such problems give the standard
-deviations s between problems, from which, with P problems:
+`CURVES`, and the run has recovered fully: it is as good as the unpruned model. A thought on a problem is right if a
+normal variable is below the quantile of the accuracy. Half of its variance belongs to the problem, a tenth to the model
+on this problem, three tenths to the thought and a tenth to the budget; single thoughts then have the same spread of
+slopes as in a recorded sweep of a 14B model (standard deviation .11). The contrasts of 4,000 such problems give the
+standard deviations s between problems, from which, with P problems:
 
     half width of the level share   reach(s of run - unpruned at the largest budget, P) / (unpruned - pruned)
     half width of the gain share    reach(s of the gains' difference, P) / unpruned gain
-    problems needed                 those with which every statement of RETURNED is shown in four of five runs
+    problems needed                 the number that shows every statement of RETURNED in four of five runs
 
 with `reach` as in `eval.numbers.contrasts`. Other suites and models differ; the figures are for choosing sizes.
 """
@@ -39,16 +39,16 @@ CURVES = {
     "gpqa": ((0.45, 0.57), (0.33, 0.36)),
     "": ((0.875, 0.96), (0.75, 0.785)),
 }
-"""by how a suite's name begins: accuracy of the unpruned and of the pruned model at the smallest and the largest
-budget; published ones of Qwen3-8B, whole and without two layers (arXiv 2510.22228), the last ones on MATH-500"""
+"""prefix of a suite's name -> accuracy of the unpruned and of the pruned model at the smallest and the largest budget;
+published values of Qwen3-8B, whole and without two layers (arXiv 2510.22228), the last ones on MATH-500"""
 
 
 @dataclass(frozen=True)
 class Foresight:
-    """What `problems` of `suite` with `samples` thoughts each can be expected to decide about a run that is whole.
+    """What `problems` of `suite` with `samples` thoughts each can be expected to decide about a fully recovered run.
 
     level_half, gain_half: half widths of the recovered shares, which are then 1. needed: problems for RETURNED in four
-    of five runs, None where no number up to a million would do. loss, gain: what was assumed of the references.
+    of five runs, None if no number up to a million is enough. loss, gain: the assumptions about the references.
     """
 
     suite: str
@@ -70,7 +70,7 @@ class Foresight:
                 " (enough)" if self.needed <= self.problems else ": TOO FEW, take more problems, samples or budgets"
             )
         return (
-            f"{self.suite}, {self.problems} problems x {self.samples}: a run that is whole has {widths}; {enough}. "
+            f"{self.suite}, {self.problems} problems x {self.samples}: a fully recovered run has {widths}; {enough}. "
             f"Assumed: a loss of {self.loss:.2f}, an unpruned gain of {self.gain:.3f} per doubling"
         )
 
@@ -78,7 +78,7 @@ class Foresight:
 def foresee(section: SweepSection, problems: Mapping[str, int], steps: int) -> Foresight | None:
     """What the deciding suite can be expected to decide at the last sweep of a run of `steps`; `problems` by suite.
 
-    None where the number of problems is not known, or fewer than two problems or budgets above 0 allow no verdict.
+    None if the number of problems is unknown, or fewer than two problems or budgets above 0 allow no verdict.
     """
     deciding = section.deciding_suite
     error = sweep_error(steps, section.every_steps, steps)
@@ -86,7 +86,7 @@ def foresee(section: SweepSection, problems: Mapping[str, int], steps: int) -> F
 
 
 def foresee_confirmed(section: SweepSection) -> Foresight | None:
-    """The same of the problems of `sweep.confirm`, which are looked at once; None without them."""
+    """The same for the problems of `sweep.confirm`, which are evaluated once; None without them."""
     if section.confirm is None:
         return None
     source = section.confirm.suite or section.deciding_suite
@@ -94,7 +94,7 @@ def foresee_confirmed(section: SweepSection) -> Foresight | None:
 
 
 def _foresee(section: SweepSection, suite: SuiteSection, count: int, error: float) -> Foresight | None:
-    """What `count` problems of `suite` can be expected to decide where intervals may miss with `error`."""
+    """What `count` problems of `suite` can be expected to decide if intervals may miss with `error`."""
     budgets = [section.budgets[k] for k in thinking_columns(section.budgets)]
     if count < 2 or len(budgets) < 2:
         return None
@@ -115,8 +115,8 @@ def _foresee(section: SweepSection, suite: SuiteSection, count: int, error: floa
 def simulated(
     accuracies: Sequence[Sequence[float] | Array], samples: int, generator: np.random.Generator, own: Array
 ) -> list[Array]:
-    """Means [problems, budgets] of models with these `accuracies` [budgets] on the same problems, as the module's text
-    says; `own` [problems, 1]: the normal variable of each problem."""
+    """Means [problems, budgets] of models with these `accuracies` [budgets] on the same problems, as the module's
+    docstring describes; `own` [problems, 1]: the normal variable of each problem."""
     scale = {name: math.sqrt(part) for name, part in VARIANCES.items()}
     means = []
     for accuracy in accuracies:
@@ -133,7 +133,7 @@ def simulated(
 def _needed(
     means: list[Array], truth: tuple[Array, Array], budgets: list[int], section: VerdictSection, error: float
 ) -> int | None:
-    """Problems with which every statement of RETURNED is shown in four of five runs that are whole."""
+    """The number of problems that shows every statement of RETURNED in four of five fully recovered runs."""
     run, unpruned, pruned = means
     w, slope = section.returned_share, slope_scale(budgets)
     loss, gain = float(truth[0][-1] - truth[1][-1]), float(gain_per_doubling(truth[0], budgets))
@@ -153,7 +153,7 @@ def _needed(
 
 
 def _problems(values: Array, scale: float, error: float, distance: float) -> float:
-    """Problems that show a contrast whose true value is `distance`, with the spread of `values`; inf where none do."""
+    """Problems that show a contrast whose true value is `distance`, with the spread of `values`; inf if none do."""
     deviation, skewness = (float(each) for each in spread(values))
     contrast = Contrast(distance, -math.inf, math.inf, deviation, skewness, scale, error)
     number = Statement("", contrast, distance, 0).problems_needed(2)

@@ -1,6 +1,6 @@
-"""What thinking longer brings, over the budgets of one sweep: base, level, total gain and gain per doubling.
+"""The benefit of thinking longer over the budgets of one sweep: base, level, total gain and gain per doubling.
 
-A budget of 0 is thinking off, a control: its column has an accuracy like every other, and no part in any of these.
+A budget of 0 is thinking off, a control: it has an accuracy like any other budget, but does not enter these numbers.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def slope_weights(budgets: Sequence[int]) -> Array:
 
 
 def slope_scale(budgets: Sequence[int]) -> float:
-    """The steepest gain per doubling that one problem can show: wrong at the small budgets, right at the large ones."""
+    """The steepest gain per doubling that one problem can show: wrong at small budgets, right at large ones."""
     weights = slope_weights(budgets)
     return float(weights[weights > 0].sum())
 
@@ -42,23 +42,23 @@ def slope_scale(budgets: Sequence[int]) -> float:
 def gain_per_doubling(accuracy: Array, budgets: Sequence[int]) -> Array:
     """Least-squares slope of `accuracy` [..., budgets] on log2(budget), [...], in accuracy per doubling.
 
-    Of the budgets above 0; nan where these are fewer than two.
+    Uses budgets above 0; nan if there are fewer than two.
     """
     return np.asarray(accuracy @ slope_weights(budgets), dtype=np.float64)
 
 
 def total_gain(accuracy: Array, budgets: Sequence[int]) -> Array:
-    """Accuracy at the largest budget less that at the smallest above 0, [...], of `accuracy` [..., budgets]."""
+    """Accuracy at the largest budget minus accuracy at the smallest above 0, [...], of `accuracy` [..., budgets]."""
     return np.asarray(accuracy[..., -1] - accuracy[..., thinking_columns(budgets)[0]], dtype=np.float64)
 
 
 def level(accuracy: Array, budgets: Sequence[int]) -> float | None:
-    """Accuracy at the largest budget, of `accuracy` [budgets]; None where no budget is above 0."""
+    """Accuracy at the largest budget, of `accuracy` [budgets]; None if no budget is above 0."""
     return float(accuracy[-1]) if thinking_columns(budgets) else None
 
 
 def base(accuracy: Array, budgets: Sequence[int]) -> float | None:
-    """Accuracy at the smallest budget above 0, of `accuracy` [budgets]; None where there is none."""
+    """Accuracy at the smallest budget above 0, of `accuracy` [budgets]; None if there is none."""
     columns = thinking_columns(budgets)
     return float(accuracy[columns[0]]) if columns else None
 

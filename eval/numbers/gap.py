@@ -1,8 +1,8 @@
-"""Whether a suite can show recovery at all, which the two references alone decide before a run trains.
+"""Whether a suite can show recovery at all, judged by the two references before a run trains.
 
-Every word but NOTHING LOST, NO SCALING HERE and UNDECIDED needs that the unpruned model is better than the pruned one
-at the largest budget, and that its own accuracy rises with the budget (`eval.numbers.retention.references_differ`). The
-references do not change while a run trains: what they do not show now no sweep of the run will.
+Every word except NOTHING LOST, NO SCALING HERE and UNDECIDED requires that the unpruned model is better than the pruned
+one at the largest budget, and that its own accuracy rises with the budget (`eval.numbers.retention.references_differ`).
+The references do not change while a run trains: if they do not show this now, no sweep of the run will.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from eval.types import SuiteSweep
 def gap_faults(
     unpruned: Array, pruned: Array, budgets: Sequence[int], delta: float, unit: str = "problems"
 ) -> list[str]:
-    """Why no sweep on this suite can show recovery, each with what to change; [] where the references differ enough.
+    """Why no sweep on this suite can show recovery, each with what to change; [] if the references differ enough.
 
     unpruned, pruned: means of correct thoughts [problems, budgets], paired by row; delta: that of the verdict. unit:
     what a row is.
@@ -32,7 +32,7 @@ def gap_faults(
     if len(columns) < 2:
         return ["one budget above 0 shows no gain: give sweep.budgets two or more"]
     if rows < 2:
-        return [f"one of the {unit} allows no interval: take more"]
+        return [f"one of the {unit} allows no interval: use more"]
     largest = budgets[-1]
     lost = contrast(unpruned[:, -1] - pruned[:, -1], 1.0, RUN_ERROR)
     gain = contrast(gain_per_doubling(unpruned, budgets), slope_scale(budgets), RUN_ERROR)
@@ -45,7 +45,7 @@ def gap_faults(
     doublings = math.log2(largest / budgets[columns[0]])
     if is_shown(below("", gain, delta / doublings)):
         faults.append(
-            f"the unpruned model gains less than sweep.verdict.delta={delta:g} from all budgets (gain per doubling "
+            f"the unpruned model gains less than sweep.verdict.delta={delta:g} over all budgets (gain per doubling "
             f"{span(gain)}): use a harder suite or a wider range of budgets"
         )
     elif not is_shown(claim := above("", gain)):
@@ -57,7 +57,7 @@ def gap_faults(
 
 
 def suite_gap(unpruned: SuiteSweep, pruned: SuiteSweep, delta: float) -> list[str]:
-    """`gap_faults` of the two references on one suite, by groups where its problems have any."""
+    """`gap_faults` of the two references on one suite, by groups if its problems have any."""
     ids = paired_ids([unpruned, pruned])
     means = [problem_means(sweep, ids) for sweep in (unpruned, pruned)]
     groups = groups_of(ids, unpruned.groups)
@@ -67,7 +67,7 @@ def suite_gap(unpruned: SuiteSweep, pruned: SuiteSweep, delta: float) -> list[st
 
 
 def _or_more(statement: Statement, rows: int, unit: str) -> str:
-    """How many problems would show it; "" where no number would."""
+    """How many problems would show it; "" if no number would."""
     found = statement.problem_range(rows)
     if found is None:
         return ""

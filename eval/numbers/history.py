@@ -1,8 +1,8 @@
-"""How the verdict of one sweep of a run reads after those before it: what is shown, what is open, what is refuted.
+"""How to read a sweep's verdict after earlier sweeps of the run: what is shown, what is open, what is refuted.
 
-The words of sweeps that follow each other can read like a relapse where there is none: after RETURNED a sweep may show
-PARTIAL at least, as its interval is a little wider or its estimate a little lower, and refute nothing. So a sweep that
-shows less than an earlier one says which it was, and whether this one refutes it.
+Consecutive verdicts can look like a relapse without being one: after RETURNED, a sweep may show only at least PARTIAL,
+because its interval is slightly wider or its estimate slightly lower, and refute nothing. So a sweep that shows less
+than an earlier one names that sweep, and says whether its result is refuted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from eval.numbers.decide import reading
 from eval.numbers.summary import Row, at_step, steps
 
 RANK = {"NOT RETURNED": 0, "PARTIAL": 1, "RETURNED": 2}
-"""words that say how much is back, in the order of how much"""
+"""words that say how much is recovered, in increasing order"""
 
 
 def read_verdict(summary: Row | None) -> str:
@@ -24,7 +24,7 @@ def read_verdict(summary: Row | None) -> str:
 
 
 def after_others(rows: Sequence[Row], suite: str, step: int) -> str:
-    """The same at `step` of the run, with what an earlier sweep has shown beyond it: of several the newest."""
+    """The same at `step` of the run, followed by what an earlier sweep has shown beyond it (the newest such sweep)."""
     said = read_verdict(at_step(rows, "run", suite, step)[1])
     word = str((at_step(rows, "run", suite, step)[1] or {}).get("verdict"))
     earlier = [
@@ -40,5 +40,5 @@ def after_others(rows: Sequence[Row], suite: str, step: int) -> str:
 
 
 def _refutes(said: str, shown: str) -> bool:
-    """Whether a reading excludes a word that is more: PARTIAL and NOT RETURNED by themselves do, and `at most`."""
+    """Whether a reading excludes a stronger word: PARTIAL and NOT RETURNED do on their own, and `at most` does."""
     return said in ("PARTIAL", "NOT RETURNED") or (shown == "RETURNED" and said.endswith("at most PARTIAL"))

@@ -1,4 +1,4 @@
-"""Majority votes: what a vote among k of a problem's thoughts is worth, for every k up to all of them."""
+"""Majority votes: the accuracy of a vote among k of a problem's thoughts, for every k up to all of them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from eval.numbers.statistics import Array, accuracy_interval
 from recipes.errors import UserError
 
 Votes = tuple[Sequence[str], Sequence[bool]]
-"""of one problem: what each thought votes for, and whether it is correct"""
+"""for one problem: each thought's vote, and whether it is correct"""
 
 
 def majority_at_k(answers: Sequence[str], correct: Sequence[bool], ks: Sequence[int]) -> Array:
     """Unbiased maj@k of one problem for each of `ks`, [ks] in [0, 1]: the mean over all subsets of k of its thoughts.
 
-    answers: what thoughts are grouped by, one candidate per different text; those graded correct are one candidate
-    whatever their text. A wrong thought with an empty text does not vote; without any vote a subset scores 0; ties are
-    split evenly. Raises UserError for a k outside 1 … n. Counted exactly up to rounding, for up to 1,000 thoughts.
+    answers: the texts by which thoughts are grouped, one candidate per distinct text; thoughts graded correct are one
+    candidate whatever their text. A wrong thought with an empty text does not vote; a subset without votes scores 0;
+    ties are split evenly. Raises UserError for a k outside 1 … n. Exact up to rounding, for up to 1,000 thoughts.
     """
     n, right = len(answers), sum(correct)
     if any(not 1 <= k <= n for k in ks):
@@ -34,9 +34,9 @@ def majority_at_k(answers: Sequence[str], correct: Sequence[bool], ks: Sequence[
     return np.array([won[k] / math.comb(n, k) for k in ks])
 
 
-@lru_cache(maxsize=4096)  # problems with the same counts are many
+@lru_cache(maxsize=4096)  # many problems have the same counts
 def _subsets_won(right: int, wrong: tuple[int, ...], blanks: int) -> tuple[float, ...]:
-    """By size, how many subsets the right candidate wins; one that it shares with i others counts 1 / (i + 1).
+    """By size, the number of subsets that the right candidate wins; a tie with i others counts 1 / (i + 1).
 
     right, wrong, blanks: votes of the right candidate, of each wrong one, and thoughts that do not vote.
     """
@@ -58,10 +58,10 @@ def _subsets_won(right: int, wrong: tuple[int, ...], blanks: int) -> tuple[float
 
 
 def majority_rows(votes: Mapping[str, Votes], groups: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-    """maj@k for k = 1, 2, 4 … and the most thoughts that a problem has, from the votes by problem.
+    """maj@k for k = 1, 2, 4 … and the largest number of thoughts that a problem has, from the votes by problem.
 
-    As in `parallel.pass_rows`, each k is over the problems that have k thoughts or more, with the 95 % interval of
-    their mean, clustered by problem, or by the `groups` of problems.
+    As in `parallel.pass_rows`, each k is over the problems with at least k thoughts, with the 95 % interval of their
+    mean, clustered by problem, or by the `groups` of problems.
     """
     most = max(len(answers) for answers, _ in votes.values())
     rows = []

@@ -1,4 +1,4 @@
-"""Runs against each other: paired differences by problem, with Holm's correction over all pairs that are compared."""
+"""Comparing runs: paired differences by problem, with Holm's correction over all compared pairs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ HALVINGS = 60
 
 @dataclass(frozen=True)
 class Number:
-    """What is compared: its name and budget (None for a gain), the `weights` [budgets] that make it of accuracies, and
-    `scale`, the most that one model's share in one problem's difference can be."""
+    """A compared number: its name and budget (None for a gain), the `weights` [budgets] that compute it from
+    accuracies, and `scale`, the most that one model's share in one problem's difference can be."""
 
     what: str
     budget: int | None
@@ -30,8 +30,8 @@ class Number:
 
 @dataclass(frozen=True)
 class Difference:
-    """`first` less `second` in one number, with its 95 % interval by itself and the p-value that Holm's correction
-    leaves; budget: None for a gain per doubling, which `what` then says."""
+    """`first` minus `second` in one number, with its own 95 % interval and the Holm-corrected p-value; budget: None for
+    a gain per doubling, which `what` then says."""
 
     first: str
     second: str
@@ -46,9 +46,9 @@ class Difference:
 
 def differences(means: Mapping[str, Array], budgets: Sequence[int], against: str | None = None) -> list[Difference]:
     """All pairs of `means` (by name, [problems, budgets] of the same problems) in gain, level, and accuracy at each
-    budget; with `against`, the pairs of every other name with that one.
+    budget; with `against`, only the pairs of every other name with that one.
 
-    Gain and level are corrected over the pairs, the curve over pairs and budgets. No gain where fewer than two budgets
+    Gain and level are corrected over the pairs, the curve over pairs and budgets. No gain if fewer than two budgets
     are above 0; nothing for fewer than two problems.
     """
     pairs = list(combinations(means, 2)) if against is None else [(name, against) for name in means if name != against]
@@ -77,7 +77,7 @@ def _corrected(
     raw: list[tuple[str, str, str, int | None, float, float, float, float]] = []
     for first, with_first in groupby(pairs, key=lambda pair: pair[0]):
         seconds = [second for _, second in with_first]
-        # all seconds of one first together: a loop over thousands of pairs would take most of the time
+        # all pairs with the same first run together: a loop over thousands of pairs would take most of the time
         paired = values[first][:, None] - np.stack([values[second] for second in seconds], axis=1)
         low, high, p = _intervals(paired, scales)
         estimate = paired.mean(axis=0)
@@ -109,7 +109,7 @@ def p_values(values: Array, scale: Array) -> Array:
 
     The reach is the larger of two terms that both grow with the quantile, so the interval reaches 0 at the smaller of
     the two quantiles at which one term alone does: Wilson's in closed form, and Student's as the root of a quadratic,
-    brought from Student's to the normal quantile as in `student_quantile`.
+    converted from Student's to the normal quantile as in `student_quantile`.
     """
     deviation, skewness = spread(values)
     problems, mean = len(values), values.mean(axis=0)
@@ -125,22 +125,22 @@ def p_values(values: Array, scale: Array) -> Array:
 
 def _student_reaching(distance: Array, deviation: Array, outward: Array, problems: int) -> Array:
     """The normal quantile whose Student's quantile t has t s / sqrt(P) + g s (1 + 2 t²) / (6 P) = distance, with the
-    skewness g of the tail towards 0 (`outward`, at least 0); 0 where the left side is larger at t = 0 already."""
+    skewness g of the tail towards 0 (`outward`, at least 0); 0 if the left side is larger at t = 0 already."""
     square, line = outward * deviation / (3 * problems), deviation / math.sqrt(problems)
     left = np.maximum(distance - square / 2, 0)
-    # of the two forms of a root the one that subtracts nothing: it holds for square = 0 too
+    # the form of the root that subtracts nothing: it holds for square = 0 too
     t = _quotient(2 * left, line + np.sqrt(line**2 + 4 * square * left))
     degrees = problems - 1
     return np.asarray(np.sqrt(degrees * np.log1p(t**2 / degrees)) * (8 * degrees + 1) / (8 * degrees + 3))
 
 
 def _quotient(numerator: Array, denominator: Array) -> Array:
-    """Infinite where the denominator is 0 or below."""
+    """Infinite if the denominator is 0 or below."""
     return np.divide(numerator, denominator, out=np.full(numerator.shape, np.inf), where=denominator > 0)
 
 
 def least_error(excludes: Callable[[float], bool]) -> float:
-    """The least error at which an interval `excludes` 0, by halving; at least 1e-12."""
+    """The smallest error at which an interval `excludes` 0, by bisection; at least 1e-12."""
     low, high = math.log(LEAST_P), 0.0
     if excludes(LEAST_P):
         return LEAST_P

@@ -1,4 +1,4 @@
-"""Parallel scaling: what several thoughts on one problem are worth together, as pass@k and maj@n."""
+"""Parallel scaling: the combined value of several thoughts per problem, as pass@k and maj@n."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def pass_at_k(correct_counts: Sequence[int], n: int, k: int) -> Array:
 
 
 def pass_rows(grades: Mapping[str, Sequence[bool]], groups: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-    """pass@k for k = 1, 2, 4 … and the most thoughts that a problem has, from `grades` by problem.
+    """pass@k for k = 1, 2, 4 … and the largest number of thoughts that a problem has, from `grades` by problem.
 
-    Each k is over the problems that have k thoughts or more (`problems`), each by its own number of thoughts, with the
+    Each k is over the problems with at least k thoughts (`problems`), each with its own number of thoughts, with the
     95 % interval of their mean, clustered by problem, or by the `groups` of problems.
     """
     most = max(map(len, grades.values()))
@@ -47,7 +47,7 @@ def pass_rows(grades: Mapping[str, Sequence[bool]], groups: Mapping[str, str] | 
 
 
 def majority_at_n(answers: Sequence[str], correct: Sequence[bool]) -> float:
-    """maj@n of one problem in [0, 1]: is the answer that most thoughts gave correct? Ties are split evenly.
+    """maj@n of one problem in [0, 1]: whether the answer that most thoughts gave is correct. Ties are split evenly.
 
     Answers are grouped as in `majority.majority_at_k`: those graded correct are one candidate. A wrong thought without
     an answer (an empty string) does not vote; without any vote the score is 0.

@@ -1,8 +1,8 @@
-"""Does it pay? What the recovered model's FLOPs are for the accuracy that the unpruned one has at a budget.
+"""Does recovery pay? The recovered model's FLOPs for the accuracy that the unpruned model has at a budget.
 
-A token costs about two FLOPs a parameter, so the cost for the same accuracy is the factor of tokens (`token_factors`;
-of thought and answer together) times the share of the parameters that are left. It pays at a budget where that is shown
-to be below 1. Budgets at which the pruned model was not shown to be worse are left out: there pruning itself had cost
+A token costs about two FLOPs per parameter, so the cost for the same accuracy is the factor of tokens (`token_factors`,
+of thought and answer together) times the share of parameters that remain. Recovery pays at a budget if this product is
+shown to be below 1. Budgets at which the pruned model was not shown to be worse are left out: there pruning itself cost
 nothing. Intervals hold for all budgets of a sweep together.
 """
 
@@ -25,8 +25,8 @@ Row = dict[str, Any]
 
 
 def cost_rows(models: Paired, run_tokens: Array, unpruned_tokens: Array) -> list[Row] | None:
-    """Factors of tokens for the same accuracy, a row a budget above 0 at which the pruned model is shown to be worse;
-    None with fewer than two problems. Tokens of thought and answer: [problems, budgets], of which the means count."""
+    """Factors of tokens for the same accuracy, one row per budget above 0 at which the pruned model is shown to be
+    worse; None with fewer than two problems. Tokens of thought and answer: [problems, budgets], used by their means."""
     columns = thinking_columns(models.budgets)
     if not columns or len(models.run) < 2:
         return None
@@ -41,7 +41,7 @@ def cost_rows(models: Paired, run_tokens: Array, unpruned_tokens: Array) -> list
 
 def inflation_row(run_tokens: Array, unpruned_tokens: Array) -> Row | None:
     """Tokens of the run over those of the unpruned model, both [problems] and paired: the ratio of the means, with the
-    95 % Student interval of its linearised error; None for fewer than two problems, or where nothing was written."""
+    95 % Student interval of its linearised error; None for fewer than two problems, or if nothing was written."""
     problems = len(run_tokens)
     if problems < 2 or not unpruned_tokens.any():
         return None
@@ -52,7 +52,7 @@ def inflation_row(run_tokens: Array, unpruned_tokens: Array) -> Row | None:
 
 
 def costs(rows: Sequence[Mapping[str, Any]], share: float) -> list[Row]:
-    """The rows as FLOPs: `share` of the unpruned model's parameters are left."""
+    """The rows as FLOPs; `share`: the share of the unpruned model's parameters that remain."""
     return [
         {**row, **{key: None if row[key] is None else row[key] * share for key in ("factor", "low", "high")}}
         for row in rows
@@ -65,14 +65,14 @@ def pays_line(
     share: float,
     seconds_share: float | None = None,
 ) -> str:
-    """The answer in a sentence; "" where there is nothing to compare. It is decided in FLOPs, which do not depend on a
-    machine; `seconds_share` (seconds that a token takes, over those that it takes the unpruned model) says the same in
-    seconds, where both were timed."""
+    """The answer in a sentence; "" if there is nothing to compare. It is decided in FLOPs, which do not depend on the
+    machine; `seconds_share` (seconds per token over those of the unpruned model) expresses it in seconds, if both were
+    timed."""
     if rows is None:
         return ""
     priced = costs(rows, share)
     if not priced:
-        return "Does it pay: the pruned model is at no budget shown to be worse, so it pays by itself"
+        return "Does it pay: the pruned model is not shown to be worse at any budget, so it pays without recovery"
     paying = [row for row in priced if row["high"] is not None and row["high"] < 1]
     rest = _in_seconds(rows, {row["budget"] for row in paying}, seconds_share) + _longer(inflation)
     if paying:
@@ -83,7 +83,7 @@ def pays_line(
 
 
 def _in_seconds(rows: Sequence[Mapping[str, Any]], paying: set[int], share: float | None) -> str:
-    """What a token takes, and at the budgets that pay what the accuracy takes; "" where nothing was timed."""
+    """The time per token, and at the budgets that pay the time for the accuracy; "" if nothing was timed."""
     if share is None:
         return ""
     priced = [row for row in costs(rows, share) if row["budget"] in paying]

@@ -1,4 +1,5 @@
-"""The verdict's rule: how much of what pruning took, and of what thinking longer buys, is back (retention of effect).
+"""The verdict's rule: how much of what pruning took, and of the gain from thinking longer, is recovered (retention of
+effect).
 
 All contrasts are linear in the problems' means and paired by problem. With `returned_share` w, `not_returned_share` s
 and `delta` from the recipe, accuracies at the largest budget, gains per doubling, and G the unpruned gain over all
@@ -18,12 +19,12 @@ doublings:
                      or gain(run) - s gain(unpruned) < 0 and level short)
     PARTIAL          lost, scales, run - pruned > 0, gain(run) > 0
 
-They are tried in this order. The first two say that the suite cannot answer: they rest on the references alone.
-RETURNED by being nowhere short is for runs that are as good as the unpruned model but less steep, being better at small
-budgets; a flat run must for it reach the unpruned model's largest budget within a fifth of the gain.
+They are tried in this order. The first two say that the suite cannot answer: they depend only on the references.
+RETURNED through "nowhere short" is for runs that are as good as the unpruned model but less steep, because they are
+better at small budgets; a flat run must also reach the unpruned level at the largest budget within a fifth of the gain.
 
-Lost, scales and the first two words rest on the references alone, which do not change from sweep to sweep, so they have
-95 % intervals. Where two ways lead to a word, each has half of the verdict's error, so that the word has all of it.
+Lost, scales and the first two words depend only on the references, which do not change from sweep to sweep, so they
+have 95 % intervals. If two ways lead to a word, each has half of the verdict's error, so that the word has all of it.
 """
 
 from __future__ import annotations
@@ -48,10 +49,10 @@ Word = Literal["RETURNED", "PARTIAL", "NOT RETURNED", "NOTHING LOST", "NO SCALIN
 
 @dataclass(frozen=True)
 class Paired:
-    """Means of correct thoughts in [0, 1] of the three models, [problems, budgets] each. They travel together because
-    every row is the same problem in all three, and every column the same budget: all that is judged is paired by it.
+    """Means of correct thoughts in [0, 1] of the three models, [problems, budgets] each. They are one object because
+    every row is the same problem in all three, and every column the same budget: all statements are paired this way.
 
-    unit: what a row is, `problems`, or `groups` of problems that are alike.
+    unit: what a row is, `problems`, or `groups` of related problems.
     """
 
     run: Array
@@ -68,7 +69,7 @@ class Paired:
             )
 
     def grouped(self, groups: Sequence[str] | None) -> Paired:
-        """The same models with one row per group; `groups` names that of each row, None leaves all as it is."""
+        """The same models with one row per group; `groups` names the group of each row, None changes nothing."""
         if groups is None:
             return self
         run, unpruned, pruned = (by_group(means, groups) for means in (self.run, self.unpruned, self.pruned))
@@ -77,7 +78,7 @@ class Paired:
 
 @dataclass(frozen=True)
 class Contrasts:
-    """The paired intervals that a verdict is made of. `loss` and `unpruned_gain` are of the references alone and have
+    """The paired intervals on which a verdict is based. `loss` and `unpruned_gain` involve only the references and have
     95 %; those named half have half of the verdict's error.
 
     shortfall_half: the worst budget's `run - unpruned` (with `margin` to compare with), and its budget.
@@ -99,15 +100,15 @@ class Contrasts:
 
 
 def measure(models: Paired, section: VerdictSection, error: float) -> Contrasts:
-    """The contrasts of the three models, with the `error` share of this sweep; two problems and two budgets above 0 at
-    least."""
+    """The contrasts of the three models, with this sweep's share `error`; needs at least two problems and two budgets
+    above 0."""
     w, s, half = section.returned_share, section.not_returned_share, error / 2
     run, unpruned, pruned = models.run, models.unpruned, models.pruned
     gain, unpruned_gain = gain_per_doubling(run, models.budgets), gain_per_doubling(unpruned, models.budgets)
     loss, better = unpruned[:, -1] - pruned[:, -1], run[:, -1] - pruned[:, -1]
     slope, columns = slope_scale(models.budgets), thinking_columns(models.budgets)
     doublings = math.log2(models.budgets[-1] / models.budgets[columns[0]])
-    fifth = (1 - w) * doublings * unpruned_gain  # what may be missing where the gain is large, [problems]
+    fifth = (1 - w) * doublings * unpruned_gain  # the allowed shortfall if the gain is large, [problems]
     by_gain = float(fifth.mean()) > section.delta
     short = {
         models.budgets[k]: contrast(run[:, k] - unpruned[:, k] + (fifth if by_gain else 0.0), 1.0, half)
@@ -132,32 +133,32 @@ def measure(models: Paired, section: VerdictSection, error: float) -> Contrasts:
 
 
 def references_differ(c: Contrasts) -> Claim:
-    """That there is something to bring back: an accuracy that was lost, and an unpruned model whose own rises."""
-    lost = above("accuracy of the unpruned model less the pruned one", c.loss)
+    """That there is something to recover: accuracy was lost, and the unpruned model's own accuracy rises."""
+    lost = above("accuracy of the unpruned model minus the pruned one", c.loss)
     return lost + above("gain of the unpruned model", c.unpruned_gain)
 
 
 def claims(c: Contrasts, section: VerdictSection) -> dict[Word, Claim]:
-    """What each word needs, as the module's text says it, in the order in which the words are tried."""
+    """The statements that each word needs (see the module's docstring), in the order in which words are tried."""
     w, s = section.returned_share, section.not_returned_share
     differ = references_differ(c)
     little_gain = below("gain of the unpruned model", c.unpruned_gain, section.delta / c.doublings)
-    level_name = f"level back less {w:g} of what was lost"
+    level_name = f"recovered level minus {w:g} of the loss"
     near = above(*_shortfall(c, section))
     not_flat = either(
         above("gain", c.gain_half),
-        above(f"level less the unpruned one and {1 - w:.2g} of its gain over all budgets", c.at_largest_half),
+        above(f"level minus the unpruned level, plus {1 - w:.2g} of its gain over all budgets", c.at_largest_half),
     )
-    level_low = below(f"level back less {s:g} of what was lost", c.level_low_half)
-    gain_low = below(f"gain less {s:g} of the unpruned one", c.gain_low_half)
+    level_low = below(f"recovered level minus {s:g} of the loss", c.level_low_half)
+    gain_low = below(f"gain minus {s:g} of the unpruned gain", c.gain_low_half)
     by_word: dict[Word, Claim] = {
-        "NOTHING LOST": below("accuracy of the unpruned model less the pruned one", c.loss, section.delta),
+        "NOTHING LOST": below("accuracy of the unpruned model minus the pruned one", c.loss, section.delta),
         "NO SCALING HERE": little_gain,
         "RETURNED": differ
         + above(level_name, c.level)
-        + either(above(f"gain less {w:g} of the unpruned one", c.gain_kept_half), near + not_flat),
+        + either(above(f"gain minus {w:g} of the unpruned gain", c.gain_kept_half), near + not_flat),
         "NOT RETURNED": differ + either(level_low, gain_low + below(level_name, c.level)),
-        "PARTIAL": differ + above("level less the pruned one", c.better) + above("gain", c.gain),
+        "PARTIAL": differ + above("level minus the pruned level", c.better) + above("gain", c.gain),
     }
     if is_shown(differ[:1]):
         del by_word["NOTHING LOST"]
@@ -171,17 +172,17 @@ def word_of(by_word: dict[Word, Claim]) -> Word:
 
 def _shortfall(c: Contrasts, section: VerdictSection) -> tuple[str, Contrast, float]:
     budget, shortfall = c.shortfall_half
-    name = f"accuracy less the unpruned one at {budget:,} tokens"
-    part = f" and {1 - section.returned_share:.2g} of its gain over all budgets"
+    name = f"accuracy minus the unpruned accuracy at {budget:,} tokens"
+    part = f", plus {1 - section.returned_share:.2g} of its gain over all budgets"
     return name + (part if c.margin == 0 else ""), shortfall, c.margin
 
 
 def refutation(c: Contrasts, section: VerdictSection) -> Claim:
-    """That RETURNED is not so: the level is short, or the gain is and the run falls short at the largest budget."""
+    """That RETURNED is false: the level is short, or the gain is and the run falls short at the largest budget."""
     w = section.returned_share
-    gain_short = below(f"gain less {w:g} of the unpruned one", c.gain_kept_half)
+    gain_short = below(f"gain minus {w:g} of the unpruned gain", c.gain_kept_half)
     short = below(*_shortfall(c, section))
-    return either(below(f"level back less {w:g} of what was lost", c.level), weakest(gain_short, short))
+    return either(below(f"recovered level minus {w:g} of the loss", c.level), weakest(gain_short, short))
 
 
 def share_contrasts(models: Paired) -> dict[str, tuple[Array, Array, float]]:

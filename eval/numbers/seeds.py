@@ -1,15 +1,15 @@
 """Several trainings of one recipe on the same problems: intervals that hold for other problems and other seeds.
 
-Both are samples, crossed: every training answers every problem. Of the mean over all, s_P² / P (between problems, of
-their means over the seeds) and s_S² / S (between trainings, of their means over the problems) are estimates of the
-variance. Their sum counts twice what is peculiar to a problem in a training, which can only widen the interval.
-Degrees of freedom of the sum are Satterthwaite's (1946).
+Problems and trainings are both samples, crossed: every training answers every problem. s_P² / P (between problems, of
+their means over the seeds) and s_S² / S (between trainings, of their means over the problems) estimate the variance of
+the overall mean. Their sum counts the interaction of problem and training twice, which can only widen the interval. The
+sum's degrees of freedom are Satterthwaite's (1946).
 
-Three trainings say little of s_S, and where they are alike by luck an interval would be far too narrow: with 14 recipes
-at 95 % together, one of them would miss in up to a quarter of studies. So s_S is also taken from all recipes of a study
-together (`Pooled`), and the wider of the two intervals counts; docs/study.md has what was measured.
+Three trainings say little about s_S, and if they happen to be similar, an interval would be far too narrow: with 14
+recipes at 95 % together, one of them would miss in up to a quarter of studies. So s_S is also estimated from all
+recipes of a study together (`Pooled`), and the wider of the two intervals is used; docs/study.md has the measurements.
 
-With one training nothing is known of others: the interval is that of `contrasts`, for this training alone.
+A single training says nothing about others: the interval is that of `contrasts`, for this training alone.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ LEAST_SHARE = 1e-6  # a denominator whose lower bound is below this is not shown
 
 @dataclass(frozen=True)
 class Pooled:
-    """The variance between trainings of one recipe, as all recipes of a study show it, and its degrees of freedom."""
+    """The variance between trainings of one recipe, estimated from all recipes of a study; its degrees of freedom."""
 
     variance: float
     degrees: float
 
     def of_differences(self) -> Pooled:
-        """Of the difference of two recipes' trainings."""
+        """The same for the difference of two recipes' trainings."""
         return Pooled(2 * self.variance, self.degrees)
 
 
 def pooled(recipes: Sequence[Array]) -> Pooled | None:
-    """From what each recipe's trainings gave, [seeds, problems]; None where every recipe was trained once."""
+    """From the results of each recipe's trainings, [seeds, problems]; None if every recipe was trained once."""
     several = [values for values in recipes if len(values) > 1]
     if not several:
         return None
@@ -74,7 +74,7 @@ def seeds_reach(values: Array, scale: float, error: float, of_all: Pooled | None
 
 
 def _half(of_problems: float, degrees: int, between: Pooled, seeds: int, error: float) -> float:
-    """Student's half width of both variances of a mean together; `of_problems` with its degrees of freedom."""
+    """Student's half width for both variances of a mean together; `of_problems` with its degrees of freedom."""
     of_seeds = between.variance / seeds
     both = of_problems + of_seeds
     if both <= 0:
@@ -98,7 +98,7 @@ def seeds_share(
     numerator: Array, denominator: Array, scale: float, error: float, of_all: Pooled | None = None
 ) -> Interval | None:
     """mean(numerator) / mean(denominator), both [seeds, problems] and paired, by Fieller's construction on
-    `seeds_interval`, as `fractions.ratio_intervals`; None where the denominator is not shown to be above 0 with 95 %.
+    `seeds_interval`, as `fractions.ratio_intervals`; None if the denominator is not shown to be above 0 with 95 %.
 
     of_all: of the numerator; the denominator is of models that were not trained.
     """

@@ -1,4 +1,4 @@
-"""Which of a run's sweeps is the best by a number of theirs."""
+"""Finds the best of a run's sweeps by one of their numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from recipes.guard import METRICS, SweepMetric
 
 
 def best_step(rows: Sequence[Row], metric: SweepMetric, steps: Sequence[int]) -> tuple[int, float] | None:
-    """(step, value) of the best sweep among those at `steps`, the earlier one of two equals; None without any."""
+    """(step, value) of the best sweep among those at `steps`; ties go to the earlier one; None without any."""
     values = metric_values(rows, metric)
     there = [(step, values[step]) for step in sorted(steps) if step in values]
     return max(there, key=lambda pair: (pair[1], -pair[0])) if there else None

@@ -1,12 +1,13 @@
 """Many looks at one run: intervals that hold for all of its sweeps at once, so that repeated looks do not inflate
 false positives.
 
-A run is judged every N steps on the same problems. Each verdict alone errs in at most 5 % of runs; forty of them, read
-as they come, err far more often. So the 5 % belong to the run and are shared out before it starts: the last sweep has
-one half, and the sweeps before it share the other half equally (sharing an error among looks: Lan and DeMets 1983,
-Discrete sequential boundaries for clinical trials). By the union bound the chance that any interval of one statement
-misses at any sweep is at most 5 %, however the sweeps depend on each other, whenever one stops, and whichever sweep one
-quotes. docs/statistics.md says what this assumes, costs, and was measured to give.
+A run is judged every N steps on the same problems. Each verdict alone errs in at most 5 % of runs; forty of them, taken
+as they come, err far more often. So the 5 % belong to the run and are divided before it starts: the last sweep has
+one half, and the sweeps before it share the other half equally (error spending: Lan and DeMets 1983, Discrete
+sequential boundaries for clinical trials). By the union bound, the probability that any interval of one statement
+misses at any sweep is at most 5 %, however the sweeps depend on each other, whenever one stops, and whichever sweep is
+quoted.
+docs/statistics.md has the assumptions, the cost, and measurements.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ LAST_ERROR = 0.025  # of the last sweep; the sweeps before it share as much
 def sweep_error(step: int, every_steps: int, max_steps: int) -> float:
     """The error share of the sweep after `step` in a run that sweeps every `every_steps` and after `max_steps`.
 
-    It depends on the schedule and the step alone, so a resumed run gives every sweep the share that it would have had.
+    It depends only on the schedule and the step, so a resumed run gives every sweep the same share.
     """
     before_last = (max_steps - 1) // every_steps
     if before_last == 0:
@@ -29,6 +30,6 @@ def sweep_error(step: int, every_steps: int, max_steps: int) -> float:
 
 
 def interval_name(error: float) -> str:
-    """What a reader is told of an interval: `95 % interval`, or that it holds over all sweeps of a run."""
+    """An interval's name for readers: `95 % interval`, or that it holds over all sweeps of a run."""
     name = f"{100 * (1 - error):.4g} % interval"
     return name if error >= RUN_ERROR else f"{name}, simultaneous over all sweeps of the run"

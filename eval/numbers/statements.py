@@ -1,7 +1,7 @@
-"""What a verdict is made of: claims that a contrast lies beyond a threshold, and how many problems would show them.
+"""The parts of a verdict: claims that a contrast is beyond a threshold, and how many problems would show them.
 
 A `Claim` is a tuple of statements that must all be shown; `either` takes the claim nearest to being shown. Two ways to
-the same word share its error: each is then built from contrasts with half of it.
+the same word share its error: each uses contrasts with half of it.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 
 from eval.numbers.contrasts import Contrast, reach
 
-RESERVE = 0.8416  # normal quantile of a chance of 80 %; standard errors beyond the interval
-LIKELY = 1.2816  # normal quantile of an interval of 80 %; standard errors on either side of a distance
-MOST_PROBLEMS = 1_000_000  # above this the honest answer is that problems will not decide
-NEAR = 10  # times the problems: from here on the truth is said to lie near the line
+RESERVE = 0.8416  # normal quantile for 80 % probability: standard errors beyond the interval
+LIKELY = 1.2816  # normal quantile of an 80 % interval: standard errors on either side of a distance
+MOST_PROBLEMS = 1_000_000  # above this, the honest answer is that problems will not decide
+NEAR = 10  # times the problems: from here on the true value is reported as close to the threshold
 
 
 @dataclass(frozen=True)
 class ProblemRange:
-    """How many problems would decide, as an 80 % range; `high` is None where no number up to a million would do.
+    """How many problems would decide, as an 80 % range; `high` is None if no number up to a million is enough.
 
-    likely: the number if the estimates are the truth; near: the truth lies so near the line that more problems will not
-    settle it.
+    likely: the number if the estimates are true; near: the true value is so close to the threshold that more problems
+    will not settle it.
     """
 
     low: int
@@ -34,9 +34,9 @@ class ProblemRange:
 
 @dataclass(frozen=True)
 class Statement:
-    """A claim that a contrast lies beyond a threshold, on the side away from its bound number `side` (0 low, 1 high).
+    """A claim that a contrast is beyond a threshold, on the side away from its bound number `side` (0 low, 1 high).
 
-    distance: of the estimate from the threshold; above 0 where the claim looks true.
+    distance: of the estimate from the threshold; above 0 if the claim looks true.
     """
 
     text: str
@@ -52,15 +52,15 @@ class Statement:
         return ends[self.side] / self.distance if self.distance > 0 else math.inf
 
     def problems_needed(self, problems: int, distance: float | None = None) -> int | None:
-        """From `problems` on, the fewest that show it in four of five repetitions if the estimate is the truth, or if
-        the true distance is `distance`; None where a million would not."""
+        """The smallest number of problems, at least `problems`, that shows it in four of five repetitions if the
+        estimate is true, or if the true distance is `distance`; None if a million would not."""
         distance = self.distance if distance is None else distance
         if not self._shown_with(MOST_PROBLEMS, distance):
             return None
         return bisect_left(range(MOST_PROBLEMS), True, lo=problems, key=lambda n: self._shown_with(n, distance))
 
     def problem_range(self, problems: int) -> ProblemRange | None:
-        """The numbers that belong to the ends of the distance's 80 % interval; None where the claim looks false."""
+        """The numbers for the ends of the distance's 80 % interval; None if the claim looks false."""
         spread = LIKELY * self.contrast.deviation / math.sqrt(problems)
         low, likely = self.problems_needed(problems, self.distance + spread), self.problems_needed(problems)
         if low is None or likely is None:
@@ -104,10 +104,10 @@ def is_shown(claim: Claim) -> bool:
 
 
 def either(*claims: Claim) -> Claim:
-    """The claim nearest to being shown: any of them suffices."""
+    """The claim nearest to being shown, since any of them is enough."""
     return min(claims, key=ratio)
 
 
 def weakest(*claims: Claim) -> Claim:
-    """The one of several claims, all needed, that is farthest from being shown; it stands for all of them."""
+    """The claim that is farthest from being shown, which represents several claims that are all needed."""
     return max(claims, key=ratio)

@@ -1,7 +1,7 @@
-"""How a model's thoughts are written: repetition, diversity and reflection, counted on their text.
+"""How a model's thoughts are written: repetition, diversity and reflection, counted in their text.
 
-Three things were seen to change when layers are cut (arXiv 2510.22228): thoughts repeat more, their steps are less
-diverse (self-BLEU), and they reflect less. All functions are pure; a word is what stands between blanks, in lower case.
+Three things change when layers are cut (arXiv 2510.22228): thoughts repeat more, their steps are less diverse
+(self-BLEU), and they reflect less. All functions are pure; a word is a text between blanks, in lower case.
 
 Reflection is counted by lexical rules, for English: marks of three of the behaviours of arXiv 2503.01307.
 
@@ -15,10 +15,10 @@ Reflection is counted by lexical rules, for English: marks of three of the behav
     subgoals      step 1, we need to find (compute, show …), the     first, second, third, next, finally (before a
                   first / next step, let's first, break … down       comma or "we", "let's", "find" …)
 
-The rules see words, not intentions: they miss a check that uses none of these and count an idle "let me check", so they
-compare models on the same problems and are no absolute measure. A "Wait" that budget forcing appended stands in the
-thought and counts like the model's own: compare sweeps of the same protocol. A recipe may have a model count beside
-them (`sweep.judge`, `eval.judge`); its numbers compare only with those of the same judge.
+The rules see words, not intentions: they miss a check that uses none of these and count an idle "let me check". So they
+compare models on the same problems but are not an absolute measure. A "Wait" appended by budget forcing is part of the
+thought and counts like the model's own: compare sweeps of the same protocol. A recipe may add a model's counts
+(`sweep.judge`, `eval.judge`), which are comparable only with those of the same judge.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from eval.types import Judgement
 Behaviour = Literal["verification", "backtracking", "subgoals"]
 
 NGRAM = 4  # words: of the repetition rate, and the longest n-gram of self-BLEU
-LONGEST_SENTENCE = 64  # words; a longer one is cut into pieces, so that an endless one has something to resemble
-MOST_SENTENCES = 32  # of one thought in self-BLEU: bounds its cost, and a long thought is not more alike for its length
+LONGEST_SENTENCE = 64  # words; longer ones are cut, so that an endless sentence has others to resemble
+MOST_SENTENCES = 32  # per thought in self-BLEU: bounds its cost, and a long thought does not count as more alike
 SAMPLE_SEED = 20
 
 SENTENCE_ENDS = frozenset(".!?…。！？")
@@ -83,7 +83,7 @@ def split_words(text: str) -> list[str]:
 
 
 def split_sentences(text: str) -> list[list[str]]:
-    """The words of each sentence: it ends with a line, with a word that ends in . ! ? or …, or before a label as `#3`.
+    """The words of each sentence: it ends with a line, with a word ending in . ! ? or …, or before a label like `#3`.
 
     A sentence of more than 64 words is cut into pieces of 64.
     """
@@ -113,11 +113,11 @@ def ngram_repetition(words: Sequence[str], n: int = NGRAM) -> float | None:
 
 
 def self_bleu(sentences: Sequence[Sequence[str]]) -> float | None:
-    """How alike the sentences of one thought are, in [0, 1]: 1 where each occurs again; None for fewer than two.
+    """How alike the sentences of one thought are, in [0, 1]: 1 if each is repeated; None for fewer than two.
 
     Self-BLEU (arXiv 1802.01886): the mean BLEU of each sentence against all others. n-grams up to 4 words or the
-    sentence's length, counts of more than one word with one added (Lin and Och 2004), brevity penalty to the closest
-    length. Of more than 32 sentences 32 are drawn, always the same ones.
+    sentence's length, add-one smoothing for n > 1 (Lin and Och 2004), brevity penalty to the closest length. If there
+    are more than 32 sentences, 32 are drawn, always the same ones.
     """
     if len(sentences) > MOST_SENTENCES:
         drawn = random.Random(SAMPLE_SEED).sample(range(len(sentences)), MOST_SENTENCES)
@@ -151,7 +151,7 @@ def _bleu(i: int, tables: Tables, most: Most, lengths: Sequence[int]) -> float:
         matched = 0
         for gram in counts.keys() & most.keys():
             first, second = most[gram]
-            # the largest count may be this sentence's own; then the others have the second largest
+            # the largest count may be this sentence's own; the others' is then the second largest
             matched += second if counts[gram] == first else counts[gram]
         added = 1 if order else 0
         share = (matched + added) / (lengths[i] - order + added)
@@ -163,7 +163,7 @@ def _bleu(i: int, tables: Tables, most: Most, lengths: Sequence[int]) -> float:
 
 
 def reflection(text: str) -> dict[Behaviour, int]:
-    """How many marks of each behaviour a thought has, by the table above."""
+    """The number of marks of each behaviour in a thought, by the table above."""
     folded = text.lower().replace("’", "'")
     counts = {behaviour: len(pattern.findall(folded)) for behaviour, pattern in ANYWHERE.items()}
     for behaviour, pattern in OPENING.items():
@@ -178,11 +178,11 @@ def _opens_a_clause(text: str, start: int) -> bool:
 
 
 def style_row(texts: Sequence[str], judgements: Sequence[Judgement]) -> dict[str, Any]:
-    """The style of the whole thoughts `texts` of one sweep, and what a judge said of some; JSON-safe, None where no
+    """The style of the whole thoughts `texts` of one sweep, and a judge's counts for some; JSON-safe, None if no
     thought defines a number.
 
-    Means are over the thoughts that are long enough, whose number is given too; `per_1000_words` is marks over all
-    words, `share` that of all thoughts with at least one mark.
+    Means are over the thoughts that are long enough, and their number is included; `per_1000_words` is marks over all
+    words, `share` the share of all thoughts with at least one mark.
     """
     words = [split_words(text) for text in texts]
     rates = [rate for rate in map(ngram_repetition, words) if rate is not None]
@@ -201,10 +201,10 @@ def style_row(texts: Sequence[str], judgements: Sequence[Judgement]) -> dict[str
 
 
 def judged_row(judgements: Sequence[Judgement]) -> dict[str, Any] | None:
-    """What the judge counted in the thoughts it was asked about; None where it was asked about none.
+    """The judge's counts for the thoughts that it was sent; None if it was sent none.
 
-    thoughts: those judged; missing: those it failed on, which count for nothing, and `failure` the first reason; cut:
-    those of which it saw a part. Marks are over the words that it saw.
+    thoughts: those judged; missing: failures, which do not count, and `failure` the first reason; cut: those of which
+    it saw a part. Marks are over the words that it saw.
     """
     if not judgements:
         return None

@@ -1,8 +1,7 @@
-"""From a suite's scores to the rows of sweeps.jsonl: one per budget, and one with budget null that carries the sweep's
-numbers.
+"""The rows of sweeps.jsonl from a suite's scores: one per budget, and one with budget null for the sweep's numbers.
 
-Also how tables, plots, the report and the comparison find what they need among those rows. Every value is JSON-safe:
-None, never NaN.
+Also the look-ups in these rows for tables, plots, the report and comparisons. Every value is JSON-safe: None, never
+NaN.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ VERDICT_KEYS = (
 )
 
 NOT_COMPARED = dict.fromkeys(("recovered_fraction", "token_factor", "cost_factor", "token_inflation"))
-"""what a sweep says where a reference is missing"""
+"""a sweep's values if a reference is missing"""
 
 
 def problem_ids(sweep: SuiteSweep) -> list[str]:
@@ -47,9 +46,9 @@ def problem_ids(sweep: SuiteSweep) -> list[str]:
 
 
 def problem_means(sweep: SuiteSweep, ids: Sequence[str]) -> Array:
-    """Share of correct thoughts, [problems, budgets], rows in the order of `ids`.
+    """The share of correct thoughts, [problems, budgets], rows in the order of `ids`.
 
-    Raises ValueError where one of `ids` has no score at a budget of the sweep.
+    Raises ValueError if one of `ids` has no score at a budget of the sweep.
     """
     grades: defaultdict[tuple[str, int], list[bool]] = defaultdict(list)
     for score in sweep.scores:
@@ -86,12 +85,12 @@ def sweep_rows(
     """The rows of sweeps.jsonl for `sweep`; with both others (same suite, same budgets) also verdict and recovered
     fraction.
 
-    `error` is the probability with which the verdict's intervals may miss: 0.05 where the sweep is judged alone,
-    `sequences.sweep_error` where it is one of many sweeps of a run. The gain and the recovered fractions of a sweep
-    that has a verdict are the verdict's, interval and problems too; all other intervals are 95 % ones of this sweep by
-    itself. The verdict is left None on a suite that `section.suite` does not name. All intervals are clustered by the
-    groups of the sweep's problems where they have any. Raises ValueError for a sweep of another suite or other budgets,
-    or where a problem lacks a score.
+    `error` is the probability with which the verdict's intervals may miss: 0.05 if the sweep is judged alone,
+    `sequences.sweep_error` if it is one of many sweeps of a run. If a sweep has a verdict, its gain and recovered
+    fractions are the verdict's, including interval and problems; all other intervals are 95 % intervals of this sweep
+    alone. The verdict is None on a suite that `section.suite` does not name. All intervals are clustered by the groups
+    of the sweep's problems, if there are any. Raises ValueError for a sweep of another suite or other budgets, or if a
+    problem lacks a score.
     """
     for other in (unpruned, pruned):
         if other is not None and (other.suite, other.budgets) != (sweep.suite, sweep.budgets):
@@ -136,7 +135,7 @@ def _compared(
     section: VerdictSection,
     error: float,
 ) -> Row:
-    """What a sweep says beside the two references; the gain of a sweep that has a verdict is the verdict's."""
+    """The values of a sweep in comparison with the two references; a sweep with a verdict has the verdict's gain."""
     if unpruned is None or pruned is None:
         return verdict_row(None) | {"paired": None, **NOT_COMPARED}
     ids = paired_ids([sweep, unpruned, pruned])
@@ -163,13 +162,13 @@ def _compared(
 
 
 def mean_tokens(sweep: SuiteSweep, problems: Sequence[str], budget: int) -> float:
-    """Thinking tokens that a thought on `problems` spends within `budget`, on average."""
+    """The mean number of thinking tokens that a thought on `problems` uses within `budget`."""
     wanted = set(problems)
     return fmean(s.thinking_tokens for s in sweep.scores if s.budget == budget and s.problem in wanted)
 
 
 def _samples(sweep: SuiteSweep) -> int:
-    """Thoughts per problem; where some are missing, of the problem that has most."""
+    """Thoughts per problem; if some are missing, those of the problem that has most."""
     if sweep.missing:
         return max(Counter(score.problem for score in sweep.scores if score.budget == sweep.budgets[0]).values())
     per_problem = len(sweep.scores) / (len(problem_ids(sweep)) * len(sweep.budgets))
@@ -186,7 +185,7 @@ def _accuracy(means: Array) -> Row:
 
 
 def _spent(scores: Sequence[Score], missing: int) -> Row:
-    """Tokens and shares at one budget; where thoughts are missing, also the accuracy if all of them were wrong."""
+    """Tokens and shares at one budget; if thoughts are missing, also the accuracy if all of them were wrong."""
     bound = {"accuracy_if_missing_wrong": sum(s.correct for s in scores) / (len(scores) + missing)} if missing else {}
     return bound | {
         "tokens_spent": fmean(score.thinking_tokens for score in scores),
@@ -272,7 +271,7 @@ def steps(rows: Iterable[Row], model: str, suite: str) -> list[int]:
 
 
 def at_step(rows: Iterable[Row], model: str, suite: str, step: int) -> tuple[list[Row], Row | None]:
-    """(rows by increasing budget, the row with budget null) of one sweep; the later of two equal rows counts."""
+    """(rows by increasing budget, the row with budget null) of one sweep; of two equal rows the later counts."""
     chosen = {row["budget"]: row for row in rows if (row["model"], row["suite"], row["step"]) == (model, suite, step)}
     summary = chosen.pop(None, None)
     at_budgets = [chosen[budget] for budget in sorted(chosen)]
@@ -283,7 +282,7 @@ def at_step(rows: Iterable[Row], model: str, suite: str, step: int) -> tuple[lis
 
 
 def newest(rows: Sequence[Row], model: str, suite: str) -> tuple[list[Row], Row | None]:
-    """`at_step` of the latest step; ([], None) where this model was never swept on this suite."""
+    """`at_step` of the latest step; ([], None) if this model was never swept on this suite."""
     swept = steps(rows, model, suite)
     return at_step(rows, model, suite, swept[-1]) if swept else ([], None)
 

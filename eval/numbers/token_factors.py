@@ -1,4 +1,4 @@
-"""The horizontal distance of two curves: how many times the tokens of one model another needs for the same accuracy."""
+"""The horizontal distance of two curves: how many times as many tokens one model needs for the other's accuracy."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from eval.numbers.gains import thinking_columns
 from eval.numbers.retention import Paired
 from eval.numbers.statistics import ERROR, Array
 
-PARTS = 64  # of the way between two budgets; the ends of an interval are found to one part
+PARTS = 64  # between two budgets; the ends of an interval are found to one part
 
 
 @dataclass(frozen=True)
 class TokenFactor:
-    """Times the unpruned model's tokens that the run needs for its accuracy at one budget.
+    """The run's tokens as a multiple of the unpruned model's, for the unpruned accuracy at one budget.
 
-    factor: None where the run does not reach it at its largest budget; at_most: the run reaches it at its smallest
-    budget already, so that `factor` is an upper bound. low, high: None where the curve sets no bound on that side.
+    factor: None if the run does not reach it at its largest budget; at_most: the run reaches it at its smallest
+    budget already, so that `factor` is an upper bound. low, high: None if the curve sets no bound on that side.
     """
 
     factor: float | None
@@ -34,11 +34,11 @@ def token_factors(
     run: Array, unpruned: Array, run_tokens: Sequence[float], unpruned_tokens: Sequence[float], error: float = ERROR
 ) -> list[TokenFactor]:
     """The factor at each budget; both models [problems, budgets] by the same problems, budgets above 0, and the tokens
-    that they spend there (the budgets themselves, or the means really spent), which are taken as known.
+    that they use there (the budgets themselves, or the measured means), which are treated as known.
 
-    The run's curve is a line in log2(tokens) between budgets, and the first point counts at which it is as high as the
-    unpruned accuracy. The interval holds every number of tokens at which the paired difference of the two accuracies is
-    not shown to be below 0 (on the left) nor to be above it: a test inverted, as Fieller's is, with the interval of
+    The run's curve is linear in log2(tokens) between budgets; the first point at which it reaches the unpruned accuracy
+    counts. The interval holds all numbers of tokens at which the paired difference of the two accuracies is not shown
+    to be below 0 (on the left) or above it: a test inverted, as Fieller's is, with the interval of
     `eval.numbers.contrasts`.
     """
     budgets = len(run_tokens)
@@ -64,7 +64,8 @@ def token_factors(
 
 
 def _first_reach(accuracy: Array, target: float) -> float | None:
-    """Where along the budgets, counted from 0, a curve first is as high as `target`; None where it never is."""
+    """The position along the budgets, counted from 0, at which a curve first reaches `target`; None if it never
+    does."""
     high = np.flatnonzero(accuracy >= target)
     if not len(high):
         return None
@@ -75,8 +76,8 @@ def _first_reach(accuracy: Array, target: float) -> float | None:
 def token_factor_rows(
     models: Paired, run_tokens: Sequence[float], unpruned_tokens: Sequence[float]
 ) -> list[dict[str, Any]] | None:
-    """The factors for JSON, one row per budget above 0 of `models.budgets`, of which the tokens are given too; None
-    where no budget lets a model think, or with fewer than two problems."""
+    """The factors for JSON, one row per budget above 0 of `models.budgets`, whose tokens are given too; None if no
+    budget allows thinking, or with fewer than two problems."""
     columns = thinking_columns(models.budgets)
     if not columns or len(models.run) < 2:
         return None
@@ -86,7 +87,7 @@ def token_factor_rows(
 
 
 def factor_text(row: Mapping[str, Any]) -> str:
-    """`1.8 [1.2, 3.1]`, `at most 0.1`, or that the accuracy is not reached; `..` for an end that is not bounded."""
+    """`1.8 [1.2, 3.1]`, `at most 0.1`, or that the accuracy is not reached; `..` for an unbounded end."""
     low, high = (".." if row[end] is None else f"{row[end]:.2g}" for end in ("low", "high"))
     if row["factor"] is None:
         return "not reached" + ("" if row["low"] is None else f", more than {low}")

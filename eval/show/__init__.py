@@ -1,1 +1,1 @@
-"""What a reader sees of sweeps: tables, curves, figures, the report."""
+"""The presentation of sweeps: tables, curves, figures, the report."""

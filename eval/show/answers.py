@@ -1,6 +1,6 @@
-"""What is said of the length of answers: one that is long beside the budget has room to reason, and nothing else shows.
+"""Warnings about long answers: an answer that is long compared with the budget has room to reason unnoticed.
 
-Reasoning in answers lifts accuracy most where the budget is small, and so flattens the gain that is judged.
+Reasoning in answers raises accuracy most at small budgets, and so flattens the gain that is judged.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from eval.numbers.summary import Row, newest
 
 LARGEST_SHARE = 0.1
-"""of the smallest budget: answers that take more are named"""
+"""share of the smallest budget; answers that use more cause a warning"""
 
 
 def room_to_reason(budgets: Sequence[int], answer_tokens: int) -> str:
-    """Before a sweep: a warning where the cap on answers exceeds a tenth of the smallest budget above 0; else ""."""
+    """Before a sweep: a warning if the cap on answers exceeds a tenth of the smallest budget above 0; else ""."""
     smallest = _smallest(budgets)
     if not smallest or answer_tokens <= LARGEST_SHARE * smallest:
         return ""

@@ -1,4 +1,4 @@
-"""What a figure of a page shows, apart from how it is drawn: lines of points with intervals, levels, and words."""
+"""The contents of a figure, independent of its drawing: lines of points with intervals, levels, and texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Scale = Literal["linear", "log2"]
 
 @dataclass(frozen=True)
 class Tone:
-    """A colour on light paper and on dark paper, each with a contrast of at least 3:1."""
+    """A colour for light pages and one for dark pages, each with a contrast of at least 3:1."""
 
     light: str
     dark: str
@@ -23,9 +23,9 @@ UNPRUNED = Tone("#6a737d", "#b1bac4")
 PRUNED = Tone("#c2410c", "#ff8c5a")
 RUN = Tone("#0a58ca", "#58a6ff")
 PALE, DEEP = Tone("#7b95b5", "#7089a8"), RUN
-"""between these lie earlier sweeps of a run"""
+"""earlier sweeps of a run have tones between these"""
 FEW, MANY = Tone("#b7791f", "#f2c14e"), Tone("#3b2f8f", "#a78bfa")
-"""between these lie the budgets, from the smallest to the largest"""
+"""budgets have tones between these, from the smallest to the largest"""
 RUNS = (
     Tone("#0a58ca", "#58a6ff"),
     Tone("#0b7a53", "#3fcf9b"),
@@ -39,7 +39,7 @@ RUNS = (
 
 @dataclass(frozen=True)
 class Point:
-    """One measured value; low and high: the ends of its interval, None where it has none."""
+    """One measured value; low and high: the ends of its interval, None if it has none."""
 
     x: float
     y: float
@@ -49,7 +49,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """Points by increasing x that a line joins."""
+    """Points by increasing x, joined by a line."""
 
     label: str
     points: tuple[Point, ...]
@@ -62,7 +62,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Level:
-    """A horizontal line: a reference that does not change along the figure."""
+    """A horizontal line: a reference that is constant along the figure."""
 
     label: str
     y: float
@@ -74,9 +74,9 @@ class Level:
 class Chart:
     """One figure with one panel.
 
-    name: unique on a page; along, up: what the axes show, with the unit; unit_range: the vertical axis is that of
-    accuracies and shares, 0 to 1; ticks: where the horizontal axis has its marks (() for round numbers); zero: what a
-    logarithmic axis calls its 0; notes: what must be said under the figure.
+    name: unique on a page; along, up: titles of the axes, with the unit; unit_range: the vertical axis is that of
+    accuracies and shares, 0 to 1; ticks: the marks of the horizontal axis (() for round numbers); zero: the label of 0
+    on a logarithmic axis; notes: texts required under the figure.
     """
 
     name: str
@@ -113,7 +113,7 @@ def number(value: float) -> str:
 
 
 def described(chart: Chart) -> str:
-    """The figure in sentences, for who cannot see it: where each line begins and ends, and the levels."""
+    """The figure in sentences, for readers who cannot see it: the ends of each line, and the levels."""
     parts = [f"{chart.up} along {chart.along}."]
     for series in chart.series:
         first, last = series.points[0], series.points[-1]
@@ -125,7 +125,7 @@ def described(chart: Chart) -> str:
 
 
 def legend(chart: Chart) -> list[tuple[Series | Level, str]]:
-    """What stands in the legend, the main lines first; of several lines without marks, earlier sweeps, one for all."""
+    """The legend's entries, the main lines first; unmarked lines of earlier sweeps share one entry."""
     main = [series for series in chart.series if series.mark != "none"]
     faint = [series for series in chart.series if series.mark == "none"]
     named: list[tuple[Series | Level, str]] = [(series, series.label) for series in main]
@@ -151,7 +151,7 @@ def _span(point: Point) -> str:
 
 
 def spread(items: Sequence[int], most: int) -> list[int]:
-    """At most `most` of `items`, evenly, always the first and the last."""
+    """At most `most` of `items`, evenly spaced, always the first and the last."""
     if len(items) <= most:
         return list(items)
     return [items[round(index * (len(items) - 1) / (most - 1))] for index in range(most)]

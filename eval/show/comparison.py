@@ -1,4 +1,4 @@
-"""Several runs on one page: accuracy by budget, recovery over training, and the tables that `eval.compare` makes."""
+"""Several runs on one page: accuracy by budget, recovery over training, and the tables of `eval.compare`."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from eval.show.sections import Table
 from eval.show.sweep_charts import of_k, over_k
 
 MOST_POINTS = 1000
-"""of all runs in one figure over steps; of more sweeps, evenly many of each run are drawn"""
+"""total points of all runs in one figure over steps; if there are more, each run's sweeps are thinned evenly"""
 MOST_BANDS = 6
-"""runs; with more their intervals would cover each other, and their verdicts the page"""
+"""runs; with more, their intervals would cover each other, and their verdicts would fill the page"""
 LINES: tuple[Line, ...] = ("solid", "dashed", "dotted")
 Number = Callable[[Row], tuple[float, float | None, float | None] | None]
 
 
 class ComparedRun(Protocol):
-    """What a page needs of a run: all rows of its sweeps.jsonl, and those of the sweep that is compared."""
+    """What a page needs from a run: all rows of its sweeps.jsonl, and those of the compared sweep."""
 
     @property
     def name(self) -> str: ...
@@ -36,7 +36,7 @@ class ComparedRun(Protocol):
 
 
 class NamedTable(Protocol):
-    """A table with its title, the heads of its columns, and what must be said of it."""
+    """A table with its title, column heads, lines and notes."""
 
     @property
     def title(self) -> str: ...
@@ -49,7 +49,7 @@ class NamedTable(Protocol):
 
 
 def comparison_page(runs: Sequence[ComparedRun], tables: Sequence[NamedTable] = (), notes: Sequence[str] = ()) -> str:
-    """The page of `runs`, which have names that differ and one verdict suite; notes stand at its top."""
+    """The page of `runs`, which have distinct names and one verdict suite; notes are at its top."""
     suite = runs[0].suite
     others = list(dict.fromkeys(name for run in runs for name in suites(run.rows) if name != suite))
     asked = [_verdicts(runs), *map(_of_table, tables)]
@@ -72,14 +72,14 @@ def comparison_page(runs: Sequence[ComparedRun], tables: Sequence[NamedTable] = 
 
 
 def _verdicts(runs: Sequence[ComparedRun]) -> Section:
-    """The verdicts of many runs as a table; those of few stand at the top of the page."""
+    """The verdicts of many runs as a table; those of few runs are at the top of the page."""
     said = [run for run in runs if run.summary.get("verdict_line") and not _banded(runs)]
     lines = [[run.name, str(run.summary["step"]), run.summary["verdict_line"]] for run in said]
     return Section("Verdicts", (), (), {"Verdicts": Table(["run", "step", "verdict"], lines)})
 
 
 def _of_table(table: NamedTable) -> Section:
-    """A table without lines says in its title why."""
+    """The section of a table; a table without lines says why in its title."""
     filled = Table(list(table.heads), [list(line) for line in table.lines])
     title = table.title[:1].upper() + table.title[1:]
     return Section(title, tuple(table.notes), (), {title: filled}) if table.lines else Section("Note", text=title)
@@ -90,8 +90,8 @@ def _present(charts: Sequence[Chart | None]) -> list[Chart]:
 
 
 def along(runs: Sequence[ComparedRun], suite: str, axis: Axis) -> Chart | None:
-    """Accuracy along `axis`: the references, one that runs share once, then the compared sweep of each run; None for a
-    suite that was asked at one budget."""
+    """Accuracy along `axis`: the references (a shared one only once), then the compared sweep of each run; None for a
+    suite with only one budget."""
     curves = _references(runs, suite, axis)
     for place, run in enumerate(runs):
         compared = at_step(run.rows, "run", suite, run.summary["step"])[0]
@@ -116,7 +116,7 @@ def along(runs: Sequence[ComparedRun], suite: str, axis: Axis) -> Chart | None:
 
 
 def look(place: int) -> tuple[Tone, Line]:
-    """Colour and dashes of the run at `place`: told apart up to 21 runs."""
+    """Colour and dashes of the run at `place`; distinct for up to 21 runs."""
     return RUNS[place % len(RUNS)], LINES[place // len(RUNS) % len(LINES)]
 
 
@@ -143,7 +143,7 @@ def _references(runs: Sequence[ComparedRun], suite: str, axis: Axis) -> list[tup
 
 
 def _numbers(reference: Sequence[Row]) -> str:
-    """What makes two references the same: protocol and accuracies, not how long they took."""
+    """What makes two references equal: protocol and accuracies, not their times."""
     return str([[row.get(key) for key in ("budget", "accuracy", "low", "high", "protocol")] for row in reference])
 
 
@@ -152,7 +152,7 @@ def _points(rows: Sequence[Row], axis: Axis) -> tuple[Point, ...]:
 
 
 def parallel(runs: Sequence[ComparedRun]) -> list[Chart]:
-    """pass@k of each run at the largest budget; nothing where all have one thought per problem."""
+    """pass@k of each run at the largest budget; nothing if all have one thought per problem."""
     series = [
         Series(run.name, of_k(run.summary, "pass_at_k"), *look(place), 2.4, band=_banded(runs))
         for place, run in enumerate(runs)
@@ -166,7 +166,7 @@ def by_step(runs: Sequence[ComparedRun]) -> list[Chart]:
         ("share", "Share of the lost level that is back", "recovered fraction", _share),
         ("level", "Level: accuracy at the largest budget", "accuracy", lambda row: _plain(row, "level")),
         ("gain", "Gain per doubling of the budget", "gain in accuracy", _gain),
-        ("termination", "Thoughts that end by themselves", "share of thoughts", lambda row: _plain(row, "termination")),
+        ("termination", "Thoughts that terminate", "share of thoughts", lambda row: _plain(row, "termination")),
     )
     summaries = [_summaries(run, _most_steps(runs)) for run in runs]
     charts = []
@@ -184,7 +184,7 @@ def by_step(runs: Sequence[ComparedRun]) -> list[Chart]:
 
 
 def _summaries(run: ComparedRun, most: int) -> list[tuple[int, Row]]:
-    """(step, the row with budget null) of at most so many sweeps; the rows are gone through once."""
+    """(step, the row with budget null) of at most `most` sweeps; reads the rows only once."""
     by_step: defaultdict[int, list[Row]] = defaultdict(list)
     for row in run.rows:
         if (row["model"], row["suite"]) == ("run", run.suite):

@@ -1,5 +1,5 @@
-"""What is said of the figures of the checkpoint that a run keeps: confirmed on problems that no sweep saw, or chosen as
-the best of several sweeps and not corrected for it."""
+"""Notes on the figures of the checkpoint that a run keeps: confirmed on problems that no sweep saw, or chosen as the
+best of several sweeps without correction."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODELS = {"unpruned": "unpruned", "pruned": "pruned", "run": "confirmed"}
 
 
 def confirmed_facts(rows: Sequence[Row]) -> Row:
-    """What run.json keeps of the rows of a confirmation: the numbers of the confirmed checkpoint."""
+    """The facts for run.json from the rows of a confirmation: the numbers of the confirmed checkpoint."""
     at_budgets, summary = newest(rows, "run", str(rows[-1]["suite"]))
     assert summary is not None
     largest = at_budgets[-1]
@@ -41,7 +41,7 @@ def confirmed_table(rows: Sequence[Row]) -> str:
     lines += [[name, *map(cell, at_budgets), gain_cell(summary)] for name, (at_budgets, summary) in sweeps.items()]
     title = (
         f"confirmed: step {last['step']} on {last['problems']} problems x {last['samples']} that no sweep saw "
-        f"({suite}), looked at once, 95 % intervals"
+        f"({suite}), evaluated once, 95 % intervals"
     )
     verdict = (sweeps["confirmed"][1] or {}).get("verdict_line") or "no verdict"
     return "\n".join([fill(title, WIDTH), align(lines), fill(verdict, WIDTH)])
@@ -52,34 +52,34 @@ def confirmed_text(confirmed: Mapping[str, Any]) -> str:
     earlier = f", after {confirmed['earlier']} other confirmation(s) of this run" if confirmed["earlier"] else ""
     return (
         f"Step {confirmed['step']} confirmed on {confirmed['problems']} problems that no sweep saw "
-        f"({confirmed['suite']}), looked at once{earlier}: {confirmed['verdict_line']}"
+        f"({confirmed['suite']}), evaluated once{earlier}: {confirmed['verdict_line']}"
     )
 
 
 def selection_note(rows: Sequence[Row], metric: str) -> str:
-    """What must be said of the figures of a checkpoint that was chosen as the best of several sweeps; "" for one."""
+    """The required note on a checkpoint that was chosen as the best of several sweeps; "" for one sweep."""
     sweeps = len(metric_values(rows, sweep_metric(metric)))
     if sweeps < 2:
         return ""
     return (
-        f"Best of {sweeps} sweeps by {metric}, uncorrected: it was chosen on the problems that its figures come from, "
-        "so they are too high by the luck of the choice, and their intervals do not know of it."
+        f"Best of {sweeps} sweeps by {metric}, uncorrected: the checkpoint was chosen on the same problems, so its "
+        "figures are biased upward, and their intervals do not account for the choice."
     )
 
 
 def note_on(step: int, confirmed: Mapping[str, Any] | None, selection: str) -> str:
-    """What must be said of the checkpoint of `step` in a run with this confirmation; `selection` where it was chosen.
+    """The required note on the checkpoint of `step` in a run with this confirmation; `selection`: if it was chosen.
 
-    Never the figures of another checkpoint.
+    Never shows the figures of another checkpoint.
     """
     if confirmed is not None and confirmed["step"] == step:
         return confirmed_text(confirmed)
-    other = f"Not confirmed: the checkpoint that was is that of step {confirmed['step']}." if confirmed else ""
+    other = f"Not confirmed: the confirmed checkpoint is that of step {confirmed['step']}." if confirmed else ""
     return " ".join(filter(None, [selection, other]))
 
 
 def standing(record: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:
-    """The lines of a report about what the run keeps: its confirmation, and what is true of a best one without.
+    """The report's lines on the checkpoint that the run keeps: its confirmation, or the note on an unconfirmed best.
 
     record: run.json; rows: sweeps.jsonl.
     """
@@ -88,8 +88,8 @@ def standing(record: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:
     lines = [confirmed_text(confirmed)] if confirmed else []
     if confirmed and confirmed["kept"] != confirmed["step"]:
         lines.append(
-            f"The run keeps step {confirmed['kept']} now, which is not confirmed: problems confirm one checkpoint. "
-            "Others are taken with another sweep.confirm.seed."
+            f"The run now keeps step {confirmed['kept']}, which is not confirmed: a set of problems confirms only one "
+            "checkpoint. Draw other problems with another sweep.confirm.seed."
         )
     if metric and best and not (confirmed and confirmed["step"] == best["step"]):
         note = selection_note(rows, metric)

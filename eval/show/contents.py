@@ -1,6 +1,6 @@
-"""What the report of a run holds, section by section: sentences, charts and tables in the order of the page.
+"""The contents of a run's report, section by section: sentences, charts and tables in the order of the page.
 
-A section that has nothing to show is left out of the page, which names it at its end.
+Empty sections are left out; the page names them at its end.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from eval.show.thoughts import Thoughts
 from eval.show.training_charts import training_charts
 
 MOST_SWEEPS = 100
-"""sweeps of one run on a page; of more, evenly many are shown"""
-APART = ("prune_plan", "versions", "recipe")  # keys of run.json that a section of their own shows
+"""sweeps of one run on a page; more are thinned evenly"""
+APART = ("prune_plan", "versions", "recipe")  # keys of run.json that have sections of their own
 
 
 @dataclass(frozen=True)
 class Section:
-    """says: sentences above; charts, then tables (caption to table, those without lines are left out); text: shown as
-    it is."""
+    """says: sentences at the top; then charts and tables (caption -> table, empty ones are left out); text: shown
+    unchanged."""
 
     title: str
     says: tuple[str, ...] = ()
@@ -51,8 +51,8 @@ class Section:
 
 @dataclass(frozen=True)
 class Source:
-    """What was read of a run folder: sweeps.jsonl, metrics.jsonl, run.json, recipe.yaml, the rows of a confirmation,
-    and the thoughts or why there are none; suite: the one with the verdict."""
+    """What was read from a run folder: sweeps.jsonl, metrics.jsonl, run.json, recipe.yaml, the rows of a confirmation,
+    and the thoughts, or why there are none; suite: the one with the verdict."""
 
     rows: Sequence[Row]
     metrics: Sequence[Row]
@@ -65,13 +65,13 @@ class Source:
 
 
 def contents(source: Source) -> list[Section]:
-    """All sections, those that are empty too."""
+    """All sections, including empty ones."""
     rows, suite = thinned(source.rows, source.suite), source.suite
     return [
         *_accuracy(source, rows),
         Section(
             "Accuracy by tokens spent",
-            ("What thoughts really took, which may be less than the budget; then with the tokens of answers.",),
+            ("The tokens that thoughts really used, which may be below the budget; then including the answers.",),
             sweep_charts.by_tokens(rows, suite),
         ),
         Section(
@@ -103,7 +103,7 @@ def _accuracy(source: Source, rows: Sequence[Row]) -> list[Section]:
         Section(
             "Confirmed on problems that no sweep saw",
             (
-                "The kept checkpoint, looked at once: nothing was chosen on these problems, and the verdict has 95 % "
+                "The kept checkpoint, evaluated once: nothing was chosen on these problems, and the verdict has 95 % "
                 "intervals.",
             ),
             (),
@@ -113,7 +113,7 @@ def _accuracy(source: Source, rows: Sequence[Row]) -> list[Section]:
 
 
 def _intervals(source: Source) -> str:
-    """What the brackets are, and on how many problems and thoughts they rest."""
+    """What the brackets are, and how many problems and thoughts they are based on."""
     verdict = newest(source.rows, "run", source.suite)[1]
     unit = "groups of problems" if verdict and verdict.get("groups") else "problem"
     parts = [f"Brackets are 95 % intervals of this sweep, clustered by {unit}"]
@@ -124,8 +124,8 @@ def _intervals(source: Source) -> str:
     parts.append(f". {verdict['problems']} problems, {verdict['samples']} thought(s) each")
     if verdict.get("missing"):
         parts.append(
-            f", {verdict['missing']} thoughts missing (>=: the accuracy if all of them were wrong; the longest are the "
-            "likeliest to be missing)"
+            f", {verdict['missing']} thoughts missing (>=: the accuracy if all of them were wrong; long thoughts are "
+            "more likely to be missing)"
         )
     if verdict.get("paired") is not None:
         parts.append(f"; {verdict['paired']} problems are paired with both references")
@@ -140,8 +140,8 @@ def _recovered(source: Source) -> Section:
         f"The intervals are those of the verdict ({note})." if note else "The intervals are those of the verdict."
     )
     factors = (
-        "Times its tokens: how many times the thinking tokens of the unpruned model the recovered one spends until it "
-        "is as accurate, interpolated between budgets, with 95 % intervals of this sweep."
+        "Times its tokens: the thinking tokens that the recovered model needs for the unpruned model's accuracy, as a "
+        "multiple of the unpruned model's, interpolated between budgets, with 95 % intervals of this sweep."
     )
     costs = f"{pays}. (Two FLOPs per parameter and token, thought and answer; intervals hold for all budgets together.)"
     tables = {
@@ -158,8 +158,8 @@ def _by_step(source: Source, rows: Sequence[Row]) -> Section:
     says = ["Base is the accuracy at the smallest budget, level at the largest."]
     if gain_note(newest(rows, "run", suite)[1]):
         says.append(
-            "Each gain of the run has the interval of the verdict at its step; they hold simultaneously over all "
-            "sweeps of the run in at least 95 % of runs."
+            "Each gain of the run has the interval of the verdict at its step; these intervals hold simultaneously "
+            "over all sweeps in at least 95 % of runs."
         )
     swept = len(steps(source.rows, "run", suite))
     if swept > MOST_SWEEPS:
@@ -178,8 +178,8 @@ def _thoughts(source: Source) -> Section:
     shown = source.thoughts
     says = (
         f"The first thought about {len(shown.problems)} of {shown.count} problems, chosen in turn from every "
-        f"combination of grades at the largest budget ({shown.budgets[-1]} tokens), which the table counts. A "
-        "thought is written once; at each budget it is cut there, closed, and answered.",
+        f"combination of grades at the largest budget ({shown.budgets[-1]} tokens); the table counts these. Each "
+        "thought is generated once; at every budget it is truncated, closed and answered.",
     )
     return Section(title, says, (), {"Grades at the largest budget, first thoughts": shown.kinds}, thoughts=shown)
 
@@ -195,10 +195,10 @@ def _writing(rows: Sequence[Row], suite: str) -> list[Section]:
         Section(
             "Repetition, diversity and reflection in thoughts",
             (
-                "Ended, looping: shares of thoughts that end by themselves, and in a loop, within the largest budget. "
-                "The other columns are means over whole thoughts. Repetition: share of 4-word sequences that occur "
-                "earlier in the same thought. Self-BLEU: how similar the sentences of a thought are (1: each is "
-                "repeated). The last three: marks per 1,000 words, by word lists for English (judged: by a model).",
+                "Terminated, looping: shares of thoughts within the largest budget. The other columns are means over "
+                "whole thoughts. Repetition: share of 4-word sequences that occur earlier in the same thought. "
+                "Self-BLEU: how similar the sentences of a thought are (1: each is repeated). The last three: marks "
+                "per 1,000 words, by word lists for English (judged: by a model).",
             ),
             (),
             {"Style of thoughts": sections.style(rows, suite)},

@@ -11,7 +11,7 @@ from eval.numbers.summary import Row, at_step, newest, steps, suites
 
 
 def pays_text(record: Mapping[str, Any], rows: Sequence[Row], suite: str) -> str:
-    """The newest sweep's answer in a sentence; "" where an earlier version has recorded neither costs nor sizes."""
+    """The newest sweep's answer in a sentence; "" if an earlier version has recorded neither costs nor sizes."""
     parameters, summary = record.get("parameters"), newest(rows, "run", suite)[1]
     if not parameters or not summary or "cost_factor" not in summary:
         return ""
@@ -20,8 +20,9 @@ def pays_text(record: Mapping[str, Any], rows: Sequence[Row], suite: str) -> str
 
 
 def seconds_share(record: Mapping[str, Any], rows: Sequence[Row]) -> float | None:
-    """Seconds per token of the run over those of the unpruned model; None where not both were timed, or not alike: a
-    sweep in the background shares the machine with training, and an engine of its own loads the model each time."""
+    """Seconds per token of the run over those of the unpruned model; None if one was not timed or they are not
+    comparable: a sweep in the background shares the machine with training, and a separate engine loads the model each
+    time."""
     sweep = (record.get("recipe") or {}).get("sweep") or {}
     if sweep.get("background") or (sweep.get("engine") or {}).get("name", "hf") != "hf":
         return None
@@ -30,8 +31,8 @@ def seconds_share(record: Mapping[str, Any], rows: Sequence[Row]) -> float | Non
 
 
 def seconds_per_token(rows: Sequence[Row], model: str) -> float | None:
-    """Wall seconds of a model's sweeps over the tokens of thought and answer at the largest budget, all suites
-    together: the median over its sweeps, since one that was resumed took less; None where none was timed."""
+    """Wall-clock seconds of a model's sweeps over the tokens of thought and answer at the largest budget, all suites
+    together: the median over its sweeps, since a resumed one took less; None if none was timed."""
     found = []
     for step in sorted({step for suite in suites(rows) for step in steps(rows, model, suite)}):
         sweeps = [at_step(rows, model, suite, step) for suite in suites(rows)]
@@ -40,7 +41,7 @@ def seconds_per_token(rows: Sequence[Row], model: str) -> float | None:
         ]
         tokens = sum(_tokens(at_budgets[-1]) for at_budgets, _ in sweeps if at_budgets)
         if seconds and tokens:
-            found.append(seconds[0] / tokens)  # every suite's row says the seconds of the whole sweep
+            found.append(seconds[0] / tokens)  # every suite's row has the seconds of the whole sweep
     return median(found) if found else None
 
 

@@ -1,8 +1,8 @@
-"""Accuracy curves on one axis: which there are, how they look, and the note on differing protocols.
+"""Accuracy curves on one axis: their selection and style, and the note on differing protocols.
 
-matplotlib by its object API on the Agg canvas: no window, no global figure. Colours are told apart by colour-blind
-readers and in grey: black for unpruned, vermilion dashes for pruned, blue from pale to dark for the recovered model as
-training goes on.
+Uses matplotlib's object API with the Agg canvas: no window, no global figure. Colours are distinguishable for
+colour-blind readers and in grey: black for unpruned, vermilion dashes for pruned, blue from pale to dark for the
+recovered model as training progresses.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from eval.numbers.summary import Row, at_step, newest, steps
 from runtime.files import replacing
 
 UNPRUNED, PRUNED, RECOVERED, WARNING = "#9e9e9e", "#d55e00", "#08519c", "#a50026"
-LEGEND_STEPS = 6  # steps named in the legend at most; all are drawn
+LEGEND_STEPS = 6  # maximum number of steps named in the legend; all are drawn
 GREY = "#666666"
 Line = Literal["-", "--", ":"]
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What runs along a figure: the key of a row, how it is titled and labelled, and what its 0 is called."""
+    """The horizontal axis of a figure: the key of a row, its title and label, and the name of its 0."""
 
     key: str
     title: str
@@ -58,7 +58,7 @@ class Curve:
 
 
 def curves(rows: Sequence[Row], suite: str) -> list[Curve]:
-    """The curves of one suite in drawing order: unpruned (broad: it shows under an equal one), pruned, steps."""
+    """The curves of one suite in drawing order: unpruned (broad, to show under an equal one), pruned, steps."""
     pruned, unpruned = (tuple(newest(rows, model, suite)[0]) for model in ("pruned", "unpruned"))
     drawn = [Curve("unpruned", unpruned, UNPRUNED, "-", 5.5, 0.2)] if unpruned else []
     drawn += [Curve("pruned", pruned, PRUNED, "--", 2.0, 0.15)] if pruned else []
@@ -79,10 +79,10 @@ def _blue(index: int, count: int) -> str:
 
 
 def draw_curves(axes: Axes, drawn: Sequence[Curve], axis: Axis = BUDGET) -> None:
-    """Accuracy along `axis` (log2); bands are the 95 % intervals where a curve has one.
+    """Accuracy along `axis` (log2); bands are the 95 % intervals, if a curve has them.
 
-    A logarithmic axis has no 0: such points are drawn apart on the left, as diamonds that no line joins. Rows of older
-    runs that lack the axis are left out.
+    A logarithmic axis has no 0: such points are drawn separately on the left, as diamonds that no line joins. Rows of
+    older runs that lack the axis are left out.
     """
     drawn = [replace(curve, rows=tuple(row for row in curve.rows if axis.key in row)) for curve in drawn]
     above = [row[axis.key] for curve in drawn for row in curve.rows if row[axis.key] > 0]
@@ -138,7 +138,7 @@ def _zero_name(row: Row, axis: Axis) -> str:
 
 
 def _ticks(above: Sequence[float], axis: Axis) -> list[float]:
-    """The budgets themselves; for tokens spent, which are any numbers, at most nine powers of two between them."""
+    """The budgets themselves; for tokens spent, which can be any number, at most nine powers of two between them."""
     values = sorted(set(above))
     if axis is BUDGET or not values:
         return values
@@ -163,7 +163,7 @@ def dress(axes: Axes) -> None:
 
 
 def legend_entries(drawn: Sequence[Curve]) -> list[Curve]:
-    """Unpruned and pruned first, then recovered steps, at most LEGEND_STEPS spread evenly, always the last."""
+    """Unpruned and pruned first, then at most LEGEND_STEPS recovered steps spread evenly, always the last."""
     named = [curve for curve in drawn if not curve.label.startswith("recovered, ")]
     stepped = [curve for curve in drawn if curve.label.startswith("recovered, ")]
     if len(stepped) > LEGEND_STEPS:
@@ -172,7 +172,7 @@ def legend_entries(drawn: Sequence[Curve]) -> list[Curve]:
 
 
 def protocol_note(drawn: Sequence[Curve]) -> str:
-    """Empty where all curves were measured by one protocol; else the warning that the figure must carry."""
+    """Empty if all curves were measured by one protocol; else the warning that the figure must show."""
     by_protocol: dict[str, list[str]] = {}
     for curve in drawn:
         for protocol in dict.fromkeys(str(row["protocol"]) for row in curve.rows):
@@ -185,7 +185,7 @@ def protocol_note(drawn: Sequence[Curve]) -> str:
 
 
 def note_on(figure: Figure, panels: Sequence[Sequence[Curve]]) -> None:
-    """Head `figure` with the protocol notes of its panels, each once; nothing where every panel has one protocol."""
+    """Adds the protocol notes of the panels at the top of `figure`, each once; nothing if protocols agree."""
     notes = list(dict.fromkeys(note for note in map(protocol_note, panels) if note))
     if notes:
         figure.suptitle("\n".join(notes), fontsize=9, color=WARNING, x=0.01, ha="left")
@@ -205,7 +205,7 @@ def single_axes() -> tuple[Figure, Axes]:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write `figure` as PNG to `path`, whole or not at all; missing folders are made."""
+    """Writes `figure` as PNG to `path` atomically; missing folders are created."""
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", facecolor="white")
     return path

@@ -1,4 +1,4 @@
-"""A table in the formats that others read: text of a given width, Markdown, LaTeX, and CSV of unrounded values."""
+"""A table in several formats: text of a given width, Markdown, LaTeX, and CSV of unrounded values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from eval.show.tables import WIDTH, align
 
-LONGEST_CELL = 32  # characters; a longer one gets a letter and stands in the legend, where a table is too wide
+LONGEST_CELL = 32  # characters; if a table is too wide, longer cells become letters with a legend
 LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -26,7 +26,7 @@ LATEX = {
 
 @dataclass(frozen=True)
 class Table:
-    """A title, the heads of its columns, lines of as many cells, and what must be said below it."""
+    """A title, column heads, lines of as many cells, and notes below."""
 
     title: str
     heads: tuple[str, ...]
@@ -35,8 +35,8 @@ class Table:
 
 
 def as_text(table: Table, width: int = WIDTH) -> str:
-    """The table as plain text of at most `width` columns. No cell is cut: one that is too long is a letter in the table
-    and written out below it, and columns that do not fit continue below, each part under the first column."""
+    """The table as plain text of at most `width` columns. No cell is cut: a cell that is too long becomes a letter,
+    explained below the table, and columns that do not fit continue below, each part with the first column."""
     narrow, legend = (table, []) if _fits(table, width) else _with_legend(table)
     parts = [align(part) for part in _parts([narrow.heads, *narrow.lines], width)]
     below = [line for text in (*legend, *table.notes) for line in fill(text, width).splitlines()]
@@ -63,7 +63,7 @@ def letters(number: int) -> str:
 
 
 def _parts(lines: Sequence[Sequence[str]], width: int) -> Iterator[list[list[str]]]:
-    """The columns in groups that fit into `width` beside the first one, which is repeated."""
+    """The columns in groups that fit into `width` together with the first one, which is repeated."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     group, taken = [0], widths[0]
     for column in range(1, len(widths)):
@@ -76,7 +76,7 @@ def _parts(lines: Sequence[Sequence[str]], width: int) -> Iterator[list[list[str
 
 
 def as_markdown(table: Table) -> str:
-    """A pipe table with its title in bold; every sign that Markdown would read is escaped."""
+    """A pipe table with its title in bold; all characters special to Markdown are escaped."""
     lines = [table.heads, ("---",) * len(table.heads), *table.lines]
     body = "\n".join(
         "| " + " | ".join(cell if number == 1 else markdown(cell) for cell in line) + " |"
@@ -86,7 +86,7 @@ def as_markdown(table: Table) -> str:
 
 
 def markdown(text: str) -> str:
-    """`text` as it is read, on one line of Markdown."""
+    """`text` escaped for one line of Markdown."""
     escaped = re.sub(r"([\\`*_\[\]|~#])", r"\\\1", " ".join(text.split()))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
@@ -108,18 +108,18 @@ def as_latex(table: Table) -> str:
 
 
 def _latex_line(cells: Sequence[str]) -> str:
-    """After the end of a line LaTeX takes a bracket or a star as its argument: an empty group keeps them apart."""
+    """After a line end, LaTeX reads a bracket or a star as an argument; an empty group separates them."""
     line = " & ".join(map(latex, cells))
     return ("{}" if line[:1] in ("[", "*") else "") + line + r" \\"
 
 
 def latex(text: str) -> str:
-    """`text` as it is read, in LaTeX."""
+    """`text` escaped for LaTeX."""
     return "".join(LATEX.get(sign, sign) for sign in " ".join(text.split()))
 
 
 def as_csv(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Comma-separated values with one head line: the keys in order of appearance; None and a missing key are empty,
+    """Comma-separated values with one header line: the keys in order of appearance; None and missing keys are empty,
     numbers unrounded."""
     rows = list(rows)
     keys = dict.fromkeys(key for row in rows for key in row)

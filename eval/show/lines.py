@@ -1,4 +1,4 @@
-"""A sweep of a run in one line: accuracy at each budget, gain, change since the sweep before, verdict, time."""
+"""One line per sweep of a run: accuracy at each budget, gain, change since the sweep before, verdict, time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from eval.show.tables import budget_name, share
 
 
 def sweep_line(rows: Sequence[Row], suite: str) -> str:
-    """The newest sweep of the run among the rows of sweeps.jsonl, on the suite that decides; the others with the
-    accuracy at their largest budget. The change is that since the sweep before; of the first one, that on the pruned
+    """The newest sweep of the run among the rows of sweeps.jsonl, on the suite that decides; other suites with the
+    accuracy at their largest budget. The change is since the sweep before; for the first sweep, against the pruned
     model."""
     step = steps(rows, "run", suite)[-1]
     at_budgets, summary = at_step(rows, "run", suite, step)
@@ -25,7 +25,7 @@ def sweep_line(rows: Sequence[Row], suite: str) -> str:
 
 
 def _change(rows: Sequence[Row], suite: str, step: int) -> list[str]:
-    """The gain per doubling, and what level and gain have risen by."""
+    """The gain per doubling, and the increase of level and gain."""
     before = [other for other in steps(rows, "run", suite) if other < step]
     earlier = at_step(rows, "run", suite, before[-1]) if before else newest(rows, "pruned", suite)
     now, then = (_level_and_gain(sweep) for sweep in (at_step(rows, "run", suite, step), earlier))

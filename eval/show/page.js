@@ -1,6 +1,6 @@
 
 "use strict";
-// Sortable tables: a button in each column's head; numbers by value, what is not measured last in both directions.
+// Sortable tables: a button in each column's head; numbers by value, unmeasured cells last in both directions.
 const numberIn = (text) => {
   const found = text === "off" ? ["0"] : text.replace(/,(?=\d{3})/g, "").match(/^(?:step )?([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)/);
   return found ? Number(found[1] ?? found[0]) : NaN;
@@ -32,13 +32,13 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   }
 }
-// Regions that scroll are reached by keyboard, and only those.
+// Only regions that scroll can be focused by keyboard.
 const scrolls = new ResizeObserver((entries) => {
   for (const { target } of entries)
     target.tabIndex = target.scrollWidth > target.clientWidth || target.scrollHeight > target.clientHeight ? 0 : -1;
 });
 document.querySelectorAll("[role=region][tabindex]").forEach((region) => scrolls.observe(region));
-// Thoughts: which problems are shown, by words and by changed grade at a budget.
+// Filters the problems by words and by changed grade at a budget.
 for (const filters of document.querySelectorAll(".filters")) {
   const part = (name) => filters.querySelector(`[name=${name}]`);
   const problems = [...filters.nextElementSibling.querySelectorAll("details.problem")];

@@ -1,7 +1,7 @@
-"""Pages: one HTML file with its style and its script inside, which loads nothing and runs nothing else.
+"""Pages: each is one HTML file with its style and script inside, which loads and runs nothing else.
 
-All text is escaped, control characters and marks that turn the order of letters are written out, and a policy in the
-page lets a browser run the one script of known hash and no other.
+All text is escaped, control characters and bidirectional marks are written out, and a policy in the page lets a browser
+run only the one script with the known hash.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DATA_HEAD = ["line", "at", "value", "interval"]
 
 
 def render(template: str, **values: Any) -> str:
-    """The page that a template of this folder makes of `values`; characters that UTF-8 cannot hold are written out."""
+    """The page from a template of this folder with `values`; characters that UTF-8 cannot encode are written out."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_plain
     )
@@ -43,5 +43,5 @@ def render(template: str, **values: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Text of others without control characters; what the templates and drawings made stays."""
+    """Foreign text without control characters; output of templates and drawings is unchanged."""
     return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value

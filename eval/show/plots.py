@@ -32,7 +32,7 @@ from eval.show.tables import budget_name
 
 
 def curves_figure(rows: Sequence[Row], suite: str, axis: Axis = BUDGET) -> Figure:
-    """Accuracy along `axis`: the verdict suite `suite` large, the others in small panels beside it."""
+    """Accuracy along `axis`: the verdict suite `suite` large, the others in small panels next to it."""
     others = [name for name in suites(rows) if name != suite]
     figure = new_figure(8.2 + 2.6 * bool(others), 4.9)
     grid = figure.add_gridspec(max(1, len(others)), 2 if others else 1, width_ratios=[2.4, 1] if others else [1])
@@ -147,7 +147,7 @@ def _ending_by_step(axes: Axes, sweeps: Sequence[tuple[list[Row], Row | None]], 
         marker="o",
         markersize=3.5,
         linewidth=2,
-        label="end by themselves",
+        label="terminated",
     )
     last = [at_budgets[-1] for at_budgets, _ in sweeps if at_budgets]
     axes.plot(
@@ -161,7 +161,7 @@ def _ending_by_step(axes: Axes, sweeps: Sequence[tuple[list[Row], Row | None]], 
         label="looping",
     )
     if unpruned and unpruned["termination"] is not None:
-        axes.axhline(unpruned["termination"], color=UNPRUNED, linewidth=1.4, label="end by themselves, unpruned")
+        axes.axhline(unpruned["termination"], color=UNPRUNED, linewidth=1.4, label="terminated, unpruned")
     dress(axes)
     axes.legend(fontsize=8, framealpha=0.92, edgecolor="#dddddd", loc="best")
     axes.set_title("thoughts at the largest budget (shares)", loc="left", fontsize=10, fontweight="bold")

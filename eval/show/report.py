@@ -1,8 +1,8 @@
 """A run folder to one self-contained report.html: the verdict, the curves, and where every number comes from.
 
-`write_report(run_dir)` may be called at any time: a section without anything to show is left out, and named at the end.
-It reads run.json, recipe.yaml, sweeps.jsonl, metrics.jsonl (`tokens`, `seconds` and `sweep_seconds` of a row are those
-since the row before), problems.jsonl and the samples.
+`write_report(run_dir)` may be called at any time: empty sections are left out, and named at the end. It reads run.json,
+recipe.yaml, sweeps.jsonl, metrics.jsonl (a row's `tokens`, `seconds` and `sweep_seconds` are those since the row
+before), problems.jsonl and the samples.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from runtime.run_folder import RunFolder
 
 
 def write_report(run_dir: Path) -> Path:
-    """Draw the figures of `run_dir` and write its report.html, whole or not at all; returns the report's path.
+    """Draws the figures of `run_dir` and writes its report.html atomically; returns the report's path.
 
     Raises UserError for a broken line in a .jsonl file.
     """
@@ -39,7 +39,7 @@ def write_report(run_dir: Path) -> Path:
 
 
 def report_page(run_dir: Path) -> str:
-    """The page alone, without the pictures beside it. Raises as `write_report` does."""
+    """The page only, without the image files next to it. Raises as `write_report` does."""
     source = _read(RunFolder(run_dir))
     return render(
         "report.html.j2",
@@ -74,12 +74,12 @@ def _thoughts(folder: RunFolder, rows: Sequence[Row], suite: str) -> tuple[Thoug
     places = {model: at[-1] for model, at in swept.items() if at}
     try:
         return side_by_side(folder.samples, places, suite, read_rows(folder.problems)), ""
-    except ValueError as fault:  # a sweep sets such a file aside and measures again; a report stops nothing
+    except ValueError as fault:  # a sweep sets such a file aside and measures again; a report must not stop it
         return None, str(fault)
 
 
 def _subtitle(source: Source) -> str:
-    """Where the run is: the suite of the verdict and the newest step that was logged or swept."""
+    """The run's progress: the suite of the verdict and the newest step that was logged or swept."""
     reached = [row["step"] for row in (*source.rows, *source.metrics) if isinstance(row.get("step"), int)]
     parts = [f"Verdict suite: {source.suite}"] if source.suite else []
     parts += [f"step {max(reached)}"] if reached else []
@@ -100,7 +100,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _suite(recipe: str, rows: Sequence[Row]) -> str:
-    """The verdict suite: the recipe's, if it was swept; else the one with a verdict; "" where nothing was swept."""
+    """The verdict suite: the recipe's, if it was swept; else the one with a verdict; "" if nothing was swept."""
     if not rows:
         return ""
     try:
@@ -112,7 +112,7 @@ def _suite(recipe: str, rows: Sequence[Row]) -> str:
 
 
 def _save_figures(folder: Path, rows: Sequence[Row], suite: str) -> None:
-    """The pictures for model cards and trackers, which show no SVG."""
+    """The images for model cards and trackers, which cannot show SVG."""
     if not rows:
         return
     save(curves_figure(rows, suite), folder / "accuracy_by_budget.png")

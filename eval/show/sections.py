@@ -25,12 +25,12 @@ from eval.show.tables import (
 )
 
 MODELS = {"unpruned": "unpruned", "pruned": "pruned", "run": "recovered"}
-LOST = 0.02  # differences between unpruned and pruned below this are not called a loss
+LOST = 0.02  # smaller differences between unpruned and pruned are not called a loss
 
 
 @dataclass(frozen=True)
 class Table:
-    """Text cells; foot: lines that stay below where a reader sorts the others."""
+    """Text cells; foot: lines that stay at the bottom when a reader sorts the others."""
 
     head: list[str]
     lines: list[list[str]]
@@ -56,7 +56,7 @@ def _at(at_budgets: Sequence[Row], budget: int) -> str:
 
 
 def other_suites(rows: Sequence[Row], suite: str) -> Table:
-    """One line per suite: how it was asked, what guessing gives, accuracy at the largest budget of each model."""
+    """One line per suite: how it is answered, chance level, accuracy at the largest budget of each model."""
     lines = []
     for name in (name for name in suites(rows) if name != suite):
         sweeps = [newest(rows, model, name)[0] for model in MODELS]
@@ -81,7 +81,7 @@ def _fraction(fraction: Row) -> str:
 
 
 def kept(rows: Sequence[Row], suite: str) -> Table:
-    """The shares that the verdict rests on: of the lost level that is back, of the unpruned gain; no lines without."""
+    """The shares that the verdict is based on: of the lost level, and of the unpruned gain; no lines without."""
     summary = newest(rows, "run", suite)[1] or {}
     names = {
         "level_share": "level: (recovered - pruned) / (unpruned - pruned) at the largest budget",
@@ -95,11 +95,11 @@ def kept(rows: Sequence[Row], suite: str) -> Table:
     lines = [
         [names[key], undefined[key] if row["fraction"] is None else share_text(row)] for key, row in shares.items()
     ]
-    return Table(["share", "share that is back"], lines)
+    return Table(["share", "recovered share"], lines)
 
 
 def token_factors(rows: Sequence[Row], suite: str) -> Table:
-    """How many times the unpruned model's tokens the recovered one needs for its accuracy at each budget."""
+    """The tokens that the recovered model needs for the unpruned accuracy at each budget, as a multiple."""
     at_budgets, summary = newest(rows, "unpruned", suite)[0], newest(rows, "run", suite)[1] or {}
     accuracies = {row["budget"]: row["accuracy"] for row in at_budgets}
     lines = [
@@ -140,8 +140,8 @@ def by_step(rows: Sequence[Row], suite: str) -> Table:
 
 @dataclass(frozen=True)
 class HalfBack:
-    """One number of a suite before training, of both references; step: the first with half of the loss back, None where
-    there is none yet; lost: whether enough was lost to speak of."""
+    """One number of a suite before training, for both references; step: the first with half of the loss recovered, None
+    if there is none yet; lost: whether the loss is large enough to report."""
 
     name: str
     pruned: float
@@ -151,7 +151,7 @@ class HalfBack:
 
 
 def half_back(rows: Sequence[Row], suite: str) -> list[HalfBack]:
-    """For termination, gain, base and level: the first step with half of the loss back."""
+    """For termination, gain, base and level: the first step with half of the loss recovered."""
     sweeps = [(step, _values(*at_step(rows, "run", suite, step))) for step in steps(rows, "run", suite)]
     unpruned, pruned = (_values(*newest(rows, model, suite)) for model in ("unpruned", "pruned"))
     found = []
@@ -186,8 +186,8 @@ def _values(at_budgets: Sequence[Row], summary: Row | None) -> dict[str, float]:
 
 
 def endings(rows: Sequence[Row], suite: str) -> Table:
-    """How thoughts end, by model and budget: tokens spent; shares closed by themselves, looping, answer truncated; and
-    the tokens of an answer."""
+    """How thoughts end, by model and budget: tokens spent; shares terminated, looping, answer truncated; and the
+    tokens of an answer."""
     lines = [
         [
             name,
@@ -201,12 +201,12 @@ def endings(rows: Sequence[Row], suite: str) -> Table:
         for model, name in MODELS.items()
         for row in newest(rows, model, suite)[0]
     ]
-    head = ["model", "budget (tokens)", "tokens spent", "closed", "looping", "answer truncated", "answer tokens"]
+    head = ["model", "budget (tokens)", "tokens spent", "terminated", "looping", "answer truncated", "answer tokens"]
     return Table(head, lines)
 
 
 def style(rows: Sequence[Row], suite: str) -> Table:
-    """How the thoughts of each model and step end and are written (`eval.numbers.style`), and what a judge counted.
+    """How the thoughts of each model and step end and are written (`eval.numbers.style`), and a judge's counts.
 
     A sweep without thoughts has no line.
     """
@@ -230,7 +230,7 @@ def _judged(name: str, judged: Row | None) -> list[list[str]]:
 
 
 def parallel(rows: Sequence[Row], suite: str) -> Table:
-    """pass@k and maj@k at the largest budget by model; no lines where there was one thought per problem."""
+    """pass@k and maj@k at the largest budget by model; no lines if there is one thought per problem."""
     summaries = {name: newest(rows, model, suite)[1] for model, name in MODELS.items()}
     sampled = {name: summary for name, summary in summaries.items() if summary and summary.get("pass_at_k")}
     lines = [
@@ -250,13 +250,13 @@ def _by_k(name: str, curve: Sequence[Row]) -> str:
 
 
 def _bracketed(value: float, row: Row, of: str) -> str:
-    """A number with its interval; without it where the row has none (rows of older runs)."""
+    """A number with its interval, or without it if the row has none (rows of older runs)."""
     low, high = row.get(f"{of}low"), row.get(f"{of}high")
     return f"{value:.2f}" if low is None or high is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def training(metrics: Sequence[Row], record: dict[str, Any]) -> Table:
-    """Steps, tokens, seconds, the share of time in sweeps and what was left out for it, first and last loss."""
+    """Steps, tokens, seconds, the share of time in sweeps and the sweeps skipped for it, first and last loss."""
     sums, losses = totals(metrics), [row["loss"] for row in metrics if row.get("loss") is not None]
     lines = [["last logged step", str(metrics[-1]["step"])]] if metrics and "step" in metrics[-1] else []
     lines += [["tokens trained on", f"{sums['tokens']:,.0f}"]] if "tokens" in sums else []
@@ -277,8 +277,8 @@ def training(metrics: Sequence[Row], record: dict[str, Any]) -> Table:
 
 
 def sweep_costs(rows: Sequence[Row], suite: str) -> Table:
-    """Seconds of each sweep of all suites, and its peak memory on rank 0, weights not counted; no lines where neither
-    was measured."""
+    """Seconds of each sweep over all suites, and its peak memory on rank 0 without the weights; no lines if neither was
+    measured."""
     lines = []
     for step in steps(rows, "run", suite):
         summary = at_step(rows, "run", suite, step)[1] or {}

@@ -1,7 +1,7 @@
-"""A chart as an inline SVG drawing: no script, no font, no picture from elsewhere.
+"""A chart as an inline SVG drawing: no script, no font, no external image.
 
-Colours are variables of the page, so that the drawing follows light and dark; letters grow by the page's style where
-the figure is narrow, and the margins leave room for that.
+Colours are variables of the page, so the drawing follows light and dark mode. The page's style enlarges letters in
+narrow figures, and the margins leave room for that.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from recipes.terminal import plain
 WIDTH, HEIGHT = 640.0, 360.0
 LEFT, RIGHT, TOP, BOTTOM = 74.0, 42.0, 44.0, 64.0
 LETTER, NARROW_LETTER = 7.6, 12.0
-"""the width of a letter, in units of the drawing, in a broad figure and in a narrow one (page.css)"""
+"""the width of a letter, in units of the drawing, in a wide figure and in a narrow one (page.css)"""
 DASHES = {"solid": None, "dashed": "8 5", "dotted": "2 5"}
-MOST_MARKS = 40  # points of a line; more are drawn without marks
+MOST_MARKS = 40  # points of a line; longer lines are drawn without marks
 
 
 @dataclass(frozen=True)
 class Frame:
-    """From values to units of the drawing. `apart`: where a logarithmic axis has its 0, half of its smallest value."""
+    """Maps values to units of the drawing. `apart`: the position of 0 on a logarithmic axis, half the smallest."""
 
     logarithmic: bool
     left: float
@@ -47,7 +47,7 @@ class Frame:
 
 
 def drawing(chart: Chart) -> Markup:
-    """The SVG element of `chart`, with a title and a description for readers who do not see it."""
+    """The SVG element of `chart`, with a title and a description for readers who cannot see it."""
     frame = frame_of(chart)
     parts = [
         tag("title", safe(chart.title), id=f"{chart.name}-title"),
@@ -90,7 +90,7 @@ def frame_of(chart: Chart) -> Frame:
 
 
 def round_ticks(first: float, last: float, about: int) -> list[float]:
-    """Round numbers between two values, a step of 1, 2 or 5 times a power of ten apart; about so many."""
+    """About `about` round numbers between two values, a step of 1, 2 or 5 times a power of ten apart."""
     if last <= first:
         return [first]
     rough = (last - first) / about
@@ -112,7 +112,7 @@ def tag(name: str, *content: Markup, **attributes: str | None) -> Markup:
 
 
 def safe(text: str) -> Markup:
-    """Text of others: escaped, with control characters written out."""
+    """Foreign text: escaped, with control characters written out."""
     return escape(plain(text))
 
 
@@ -129,7 +129,7 @@ def _up_axis(frame: Frame, chart: Chart) -> Iterator[Markup]:
 
 
 def _short(value: float) -> str:
-    """A tick of the vertical axis, in at most six characters where numbers are large."""
+    """A tick label of the vertical axis, in at most six characters even for large numbers."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
             return f"{value / (1e3 if letter == 'k' else size):g}{letter}"
@@ -150,7 +150,7 @@ def _along_axis(frame: Frame, chart: Chart) -> Iterator[Markup]:
 
 
 def _ticks(frame: Frame, from_zero: bool) -> list[float]:
-    """Steps of training are whole; on a logarithmic axis powers of two above the smallest value, and 0 apart."""
+    """Whole training steps; on a logarithmic axis powers of two above the smallest value, and 0 separately."""
     if not frame.logarithmic:
         return [tick for tick in round_ticks(frame.left, frame.right, 6) if tick == int(tick) or frame.right < 6]
     first, last = math.ceil(math.log2(2 * frame.apart)), math.floor(math.log2(frame.right))
@@ -160,7 +160,7 @@ def _ticks(frame: Frame, from_zero: bool) -> list[float]:
 
 
 def fitting(named: Sequence[tuple[float, str]], letter: float) -> list[tuple[float, str]]:
-    """The labels (middle, text) that have room beside each other, chosen from the right: the largest always stays."""
+    """The labels (middle, text) that fit next to each other, chosen from the right: the largest always stays."""
     kept: list[tuple[float, str]] = []
     free = math.inf
     for x, name in sorted(named, reverse=True):
@@ -183,7 +183,7 @@ def _level(frame: Frame, level: Level) -> Markup:
 
 
 def _joined(frame: Frame, series: Series) -> list[Point]:
-    """The points that the line goes through: on a logarithmic axis those at 0 stand apart."""
+    """The points joined by the line: on a logarithmic axis, those at 0 are separate."""
     return [point for point in series.points if point.x > 0 or not frame.logarithmic]
 
 

@@ -1,6 +1,6 @@
 """The figures of a run's sweeps as charts: accuracy against what was spent, and recovery over training steps.
 
-Rows are those of sweeps.jsonl. `eval.show.plots` draws the same as pictures, for what cannot show SVG.
+Rows are those of sweeps.jsonl. `eval.show.plots` draws the same figures as images, for readers without SVG.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from eval.show.curves import curves as all_curves
 from eval.show.tables import budget_name
 
 EARLIER_DRAWN = 10
-"""sweeps before the newest that are drawn in one figure at most"""
+"""maximum number of sweeps before the newest in one figure"""
 Sweep = tuple[list[Row], Row | None]
 
 
@@ -42,7 +42,7 @@ def by_budget(rows: Sequence[Row], suite: str) -> Chart | None:
 
 
 def by_tokens(rows: Sequence[Row], suite: str) -> list[Chart]:
-    """Accuracy by thinking tokens really spent, and by all tokens; without rows that know them, none."""
+    """Accuracy by thinking tokens really spent, and by all tokens; empty if rows do not have these."""
     return [chart for axis in (SPENT, TOTAL) if (chart := along(rows, suite, axis))]
 
 
@@ -107,12 +107,12 @@ def _points(at_budgets: Sequence[Row], axis: Axis) -> tuple[Point, ...]:
 def _notes(rows: Sequence[Row], suite: str, left_out: int) -> tuple[str, ...]:
     notes = [protocol_note(all_curves(rows, suite)), "Bands: 95 % intervals."]
     if left_out > 0:
-        notes.append(f"{left_out} earlier sweep(s) are not drawn; the sweeps by step are in a table below.")
+        notes.append(f"{left_out} earlier sweep(s) are not drawn; a table below lists the sweeps by step.")
     return tuple(filter(None, notes))
 
 
 def parallel(rows: Sequence[Row], suite: str) -> list[Chart]:
-    """pass@k and, dotted, maj@k at the largest budget over k; nothing where there was one thought per problem."""
+    """pass@k and, dotted, maj@k at the largest budget over k; nothing if there is one thought per problem."""
     looks: tuple[tuple[str, str, Tone, Line, Mark], ...] = (
         ("unpruned", "unpruned", UNPRUNED, "solid", "square"),
         ("pruned", "pruned", PRUNED, "dashed", "triangle"),
@@ -131,12 +131,12 @@ def parallel(rows: Sequence[Row], suite: str) -> list[Chart]:
 
 
 def of_k(summary: Row, key: str) -> tuple[Point, ...]:
-    """The points of pass_at_k or maj_at_k of a row with budget null; () where it has none."""
+    """The points of pass_at_k or maj_at_k of a row with budget null; () if it has none."""
     return tuple(Point(each["k"], each["value"], each.get("low"), each.get("high")) for each in summary.get(key) or [])
 
 
 def over_k(suite: str, series: Sequence[Series]) -> list[Chart]:
-    """The chart of such lines; none without lines."""
+    """The chart of these lines; none without lines."""
     ticks = tuple(sorted({point.x for each in series for point in each.points}))
     title = f"{suite}: several thoughts per problem, at the largest budget"
     chart = Chart("several-thoughts", title, "thoughts k", "accuracy", tuple(series), "log2", ticks=ticks)

@@ -1,4 +1,4 @@
-"""What the terminal shows after a sweep: one line per model, one column per budget, plain text in 100 columns."""
+"""The terminal's table after a sweep: one line per model, one column per budget, plain text in 100 columns."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from eval.show.answers import answer_cell, long_answers
 
 NAMES = {"unpruned": "unpruned", "pruned": "pruned", "run": "now"}
 WIDTH = 100
-THOUGHT_HEAD = ("ended", "looping", "repetition", "self-BLEU", "verification", "backtracking", "subgoals")
-MOST_WITH_INTERVAL = 5  # budgets; with more the intervals would not fit the terminal
+THOUGHT_HEAD = ("terminated", "looping", "repetition", "self-BLEU", "verification", "backtracking", "subgoals")
+MOST_WITH_INTERVAL = 5  # budgets; with more, intervals would not fit the terminal
 
 
 def share(value: float) -> str:
@@ -30,9 +30,9 @@ def cell(row: Row) -> str:
 
 
 def gain_cell(summary: Row | None) -> str:
-    """Gain per doubling with its interval, as in `+0.26 [+.24, +.28]`; `-` where it is not defined.
+    """Gain per doubling with its interval, as in `+0.26 [+.24, +.28]`; `-` if it is undefined.
 
-    The interval is the verdict's where there is one (`gain_note` names it), else a 95 % one.
+    The interval is the verdict's if there is one (`gain_note` names it), else a 95 % one.
     """
     if summary is None or summary["gain_per_doubling"] is None:
         return "-"
@@ -40,7 +40,7 @@ def gain_cell(summary: Row | None) -> str:
 
 
 def gain_note(summary: Row | None) -> str:
-    """What must be said of the interval of `gain_cell`; empty where it is a 95 % interval of this sweep by itself."""
+    """The required note on the interval of `gain_cell`; empty for a 95 % interval of this sweep alone."""
     error = (summary or {}).get("verdict_error") or RUN_ERROR
     return interval_name(error) if error < RUN_ERROR else ""
 
@@ -50,7 +50,7 @@ def _signed(value: float) -> str:
 
 
 def budget_name(budget: int) -> str:
-    """A budget as a column is headed: `8,192`, and `off` for 0, the answer without thinking."""
+    """A budget as a column head: `8,192`, and `off` for 0, the answer without thinking."""
     return f"{budget:,}" if budget else "off"
 
 
@@ -123,7 +123,7 @@ def _short(rows: Sequence[Row], suite: str) -> str:
 
 
 def _thoughts(present: dict[str, tuple[list[Row], Row | None]]) -> list[str]:
-    """How thoughts end and are written, one line per model; what a judge counted is a line of its own."""
+    """How thoughts end and are written, one line per model; a judge's counts have a line of their own."""
     budget = max(sweep[-1]["budget"] for sweep, _ in present.values())
     lines, notes = [[f"thoughts at {budget}", *THOUGHT_HEAD]], []
     for model, (sweep, summary) in present.items():
@@ -138,8 +138,7 @@ def _thoughts(present: dict[str, tuple[list[Row], Row | None]]) -> list[str]:
 def thought_cells(summary: Row, largest: Row) -> list[str]:
     """A line under THOUGHT_HEAD of one sweep: its row with budget null (`summary`) and that of its largest budget.
 
-    Shares of thoughts that end by themselves and in a loop, then numbers of `eval.numbers.style`
-    (marks in 1,000 words).
+    Shares of thoughts that terminate and that loop, then numbers of `eval.numbers.style` (marks per 1,000 words).
     """
     style = summary.get("style")
     numbers = [style["ngram_repetition"], style["self_bleu"], *_marks(style)] if style else [None] * 5
@@ -148,12 +147,12 @@ def thought_cells(summary: Row, largest: Row) -> list[str]:
 
 
 def judged_cells(judged: Row) -> list[str]:
-    """The same line of what a judge counted: only marks."""
+    """The same line for a judge's counts: only marks."""
     return [""] * 4 + [style_cell(marks) for marks in _marks(judged)]
 
 
 def judge_note(judged: Row) -> str:
-    """How many thoughts a judge failed on, and why."""
+    """The number of thoughts that a judge failed on, and why."""
     thoughts = judged["thoughts"] + judged["missing"]
     return f"judge {judged['judge']}: {judged['missing']} of {thoughts} thoughts missing, {judged['failure']}"
 
@@ -163,7 +162,7 @@ def _marks(counted: Row) -> list[float | None]:
 
 
 def style_cell(value: float | None) -> str:
-    """A number of `eval.numbers.style` for a narrow column; `-` where it is not defined."""
+    """A number of `eval.numbers.style` for a narrow column; `-` if it is undefined."""
     if value is None:
         return "-"
     return share(value) if value <= 1 else f"{value:.1f}" if value < 9.95 else f"{value:.0f}"

@@ -1,7 +1,7 @@
 """Thoughts of the unpruned model, the pruned model and the run about the same problems, side by side.
 
-Read from the samples files of a run folder (`eval.samples` writes them), the first thought about each problem. Which
-problems are shown is chosen so that every change of grade at the largest budget is among them; all are counted.
+Read from the samples files of a run folder (written by `eval.samples`): the first thought about each problem. The
+shown problems are chosen so that every change of grade at the largest budget appears; all problems are counted.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from recipes.terminal import plain
 
 MOST_PROBLEMS = 24
 MOST_CHARACTERS = 5000
-"""of one thought; of a longer one the middle is left out, which is said"""
+"""characters of one thought; the middle of a longer one is left out, with a note"""
 MOST_QUESTION, MOST_ANSWER = 1500, 400
 MOST_BYTES = 1_200_000
-"""of all thoughts on a page, as they stand in it"""
+"""bytes of all thoughts on a page, as written in it"""
 LATER = re.compile(r'\{"problem": "(?:[^"\\]|\\.)*", "sample": [1-9]')
-"""how the line of a second or later thought begins: there may be gigabytes of them, and they are not parsed"""
+"""the beginning of the line of a second or later thought: there may be gigabytes of them, which are not parsed"""
 RIGHT, WRONG, NONE = "1", "0", "-"
 ENDS = {
-    "close": "ended by itself after {} tokens",
+    "close": "terminated after {} tokens",
     "eos": "ended without a close mark after {} tokens",
     "loop": "stopped after {} tokens, it loops",
     "budget": "stopped at {} tokens, the largest budget",
@@ -42,7 +42,7 @@ ENDS = {
 
 @dataclass(frozen=True)
 class ShownAnswer:
-    """The answer at some budgets; note: "" or what is wrong with it beside the grade."""
+    """The answer at some budgets; note: "" or what is wrong with it apart from the grade."""
 
     budgets: str
     tokens: str
@@ -65,7 +65,7 @@ class ShownThought:
 
 @dataclass(frozen=True)
 class ShownProblem:
-    """question and gold are "" where the run folder does not have them (that of an earlier version)."""
+    """question and gold are "" if the run folder does not have them (earlier versions)."""
 
     id: str
     question: str
@@ -79,15 +79,15 @@ class ShownProblem:
 
     @property
     def bytes(self) -> int:
-        """What it takes in a page, about."""
+        """Its approximate size in a page."""
         texts = [self.question, *(text for each in self.thoughts for text in _texts(each))]
         return 2000 + sum(len(escape(text).encode("utf-8", "replace")) for text in texts)
 
 
 @dataclass(frozen=True)
 class Thoughts:
-    """What a page shows: the models by title, the budgets, the chosen problems, how many there are; kinds: how many
-    problems have each combination of grades at the largest budget."""
+    """The contents of a page: the models by title, the budgets, the chosen problems, how many there are; kinds: the
+    number of problems with each combination of grades at the largest budget."""
 
     models: Mapping[str, str]
     budgets: tuple[str, ...]
@@ -99,8 +99,8 @@ class Thoughts:
 def side_by_side(folder: Path, places: Mapping[str, int], suite: str, questions: Sequence[Row]) -> Thoughts | None:
     """The thoughts of the models in `places` (model to step, in this order) about `suite`.
 
-    folder: the samples of a run; questions: rows of problems.jsonl. None where no model has a samples file. Raises
-    ValueError for a file that is none.
+    folder: the samples of a run; questions: rows of problems.jsonl. None if no model has a samples file. Raises
+    ValueError for a file that is not a samples file.
     """
     files = {model: folder / suite / f"{model}-{step:06d}.jsonl" for model, step in places.items()}
     files = {model: file for model, file in files.items() if not name_fault(suite) and file.is_file()}
@@ -120,7 +120,7 @@ def side_by_side(folder: Path, places: Mapping[str, int], suite: str, questions:
 
 
 def chosen_problems(problems: Sequence[ShownProblem]) -> list[ShownProblem]:
-    """At most MOST_PROBLEMS: in turn one of every combination of grades, the first of the suite first."""
+    """At most MOST_PROBLEMS, one of every combination of grades in turn, the first of the suite first."""
     by_key: dict[str, list[ShownProblem]] = {}
     for problem in problems:
         by_key.setdefault(problem.key, []).append(problem)
@@ -129,12 +129,12 @@ def chosen_problems(problems: Sequence[ShownProblem]) -> list[ShownProblem]:
 
 
 def _interest(key: str) -> tuple[bool, str]:
-    """Changed grades before equal ones; what the last model gained before what it lost."""
+    """Sorts changed grades before equal ones, and the last model's gains before its losses."""
     return len(set(key)) == 1, key[::-1].translate({ord(RIGHT): "a", ord(WRONG): "b", ord(NONE): "c"})
 
 
 def within(problems: Sequence[ShownProblem], most_bytes: int = MOST_BYTES) -> tuple[ShownProblem, ...]:
-    """The first of the problems that fit a page together; always one."""
+    """The first problems that fit a page together; always at least one."""
     taken, room = list(problems[:1]), most_bytes - sum(problem.bytes for problem in problems[:1])
     for problem in problems[1:]:
         room -= problem.bytes
@@ -165,7 +165,7 @@ def _first_thoughts(file: Path, model: str, title: str) -> tuple[list[int], dict
                 if (id := str(row["problem"])) not in found:
                     found[id] = _shown(row, model, title, budgets)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as fault:
-        raise ValueError(f"{file.name} is damaged, it is not the samples file of a sweep ({fault})") from None
+        raise ValueError(f"{file.name} is damaged, not the samples file of a sweep ({fault})") from None
     return budgets, found
 
 
@@ -211,7 +211,7 @@ def _problem(id: str, asked: Row, thoughts: Sequence[ShownThought]) -> ShownProb
 
 
 def shortened(text: str, most: int) -> str:
-    """At most `most` characters of a text: its beginning and its end, and how many are left out between them."""
+    """At most `most` characters of a text: its beginning and its end, and the number left out between them."""
     left_out = len(text) - most
     if left_out <= 0:
         return text

@@ -9,7 +9,7 @@ from eval.numbers.summary import Row
 from eval.show.chart import RUN, Chart, Point, Series, Tone
 
 MOST_POINTS = 250
-"""of a line; where there are more logging steps, each point is the mean of equally many"""
+"""points of a line; if there are more logging steps, each point is a mean of equally many"""
 Value = Callable[[Row], float | None]
 
 
@@ -32,7 +32,7 @@ def training_charts(metrics: Sequence[Row]) -> list[Chart]:
 
 
 def line(label: str, points: Sequence[tuple[float, float]], tone: Tone) -> Series:
-    """A line of training: many points, so without marks."""
+    """A line of training: without marks, since it has many points."""
     return Series(label, tuple(Point(step, value) for step, value in points), tone, width=2.0, mark="none")
 
 
@@ -43,7 +43,7 @@ def values_by_step(metrics: Sequence[Row], value: Value) -> list[tuple[float, fl
 
 
 def tokens_per_second(row: Row) -> float | None:
-    """Tokens per second of all ranks, sweeps left out; of rows of earlier versions, from tokens and seconds."""
+    """Tokens per second over all ranks, without sweeps; for rows of earlier versions, from tokens and seconds."""
     if row.get("tokens_per_second") is not None:
         return float(row["tokens_per_second"])
     tokens, seconds = row.get("tokens"), row.get("seconds")
@@ -51,7 +51,7 @@ def tokens_per_second(row: Row) -> float | None:
 
 
 def averaged(points: Sequence[tuple[float, float]]) -> tuple[list[tuple[float, float]], int]:
-    """(points, of how many each is the mean); at most MOST_POINTS. The step of a mean is its last one."""
+    """(points, the number of rows in each mean); at most MOST_POINTS. The step of a mean is its last one."""
     each = -(-len(points) // MOST_POINTS)
     groups = [points[start : start + each] for start in range(0, len(points), each)]
     return [(group[-1][0], fmean(value for _, value in group)) for group in groups], each

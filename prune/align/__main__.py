@@ -1,7 +1,7 @@
-"""`python -m prune.align DIR`: how well the sizes of a checkpoint or of an adapter suit an accelerator.
+"""`python -m prune.align DIR`: how well the matrix sizes of a checkpoint or adapter suit an accelerator.
 
-config.json and the headers of the weights are read, no weight. `profile=true` multiplies matrices of these sizes on the
-device at hand.
+Only config.json and the headers of the weight files are read. `profile=true` also times matrix products of these sizes
+on the current device.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from recipes.errors import UserError
 from recipes.help import HelpAsked, asks_for_help
 
 OWN = {
-    "profile": "true: also measures products of these sizes on this device",
-    "table": "file for the measured times, as JSON",
+    "profile": "true: also time matrix products of these sizes on this device",
+    "table": "JSON file for the measured times",
 }
 USAGE = "usage: python -m prune.align DIR [profile=true [table=FILE]]"
 
 
 def main(arguments: list[str]) -> None:
-    """Prints the report on the one folder named, and what was measured. A report is no judgement: exit code 0."""
+    """Prints the report on the named folder, and the measured times. Misaligned sizes do not change exit code 0."""
     if asks_for_help(arguments):
         raise HelpAsked(USAGE + "\n" + "".join(f"{key}=...: {meaning}\n" for key, meaning in OWN.items()))
     options, names = split(arguments, OWN)
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"profile={options['profile']}: write true or false")
     asked = options.get("profile") == "true"
     if "table" in options and not asked:
-        raise UserError(f"table={options['table']}: nothing is measured without profile=true")
+        raise UserError(f"table={options['table']}: nothing is measured without profile=true; add profile=true")
     from prune.align.matrices import read_matrices
     from prune.align.report import describe_matrices
 

@@ -1,6 +1,6 @@
-"""Which candidates can be in a best choice at all, by a Lagrangian bound: the exact search need not try the others.
+"""Removes candidates that cannot be in any optimal choice, by a Lagrangian bound, before the exact search.
 
-Most candidates of a wide matrix lie far from what any good choice takes. Leaving them out changes no result.
+Most candidates of a wide matrix are far from what any good choice takes. Leaving them out does not change the result.
 """
 
 from __future__ import annotations
@@ -13,38 +13,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROUNDING = 1e-9
-"""relative; a candidate is left out only where it is worse by more than sums of float64 are rounded by"""
+"""relative; a candidate is dropped only if it is worse by more than the rounding of sums in float64"""
 
 Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class _Flat:
-    """All candidates one after the other, and where those of each matrix begin."""
+    """All candidates in one array, and the position at which those of each matrix begin."""
 
     values: Numbers  # [candidates]
     costs: Numbers  # [candidates], whole numbers
     starts: NDArray[np.intp]  # [matrices]
-    matrix: NDArray[np.intp]  # [candidates], to which matrix each belongs
+    matrix: NDArray[np.intp]  # [candidates], the matrix that each belongs to
 
     def reduced(self, price: float) -> Numbers:
-        """What each candidate is worth less what it costs at so much a unit, [candidates]."""
+        """The value of each candidate minus price times cost, [candidates]."""
         return np.asarray(self.values - price * self.costs)
 
     def cheapest_best(self, price: float) -> Numbers:
-        """The cost of the best candidate of each matrix at that price, of equals the cheapest, [matrices]."""
+        """The cost of the best candidate of each matrix at that price; ties go to the cheapest, [matrices]."""
         reduced = self.reduced(price)
         best = np.maximum.reduceat(reduced, self.starts)
         return np.asarray(np.minimum.reduceat(np.where(reduced >= best[self.matrix], self.costs, np.inf), self.starts))
 
 
 def promising(values: Sequence[Sequence[float]], costs: Sequence[Sequence[int]], budget: int) -> list[list[int]]:
-    """Of each matrix the places of the candidates that a best choice within the budget may take, in their order.
+    """For each matrix, the positions of the candidates that an optimal choice within the budget may take, in order.
 
-    For any price of a unit, the sum over matrices of the largest value less price times cost, plus price times budget,
-    is above every choice within the budget; forcing in one candidate lowers that bound by what it is worse than the
-    best of its matrix. Where it falls below the value of a choice that is known, the candidate is in no better one.
-    The budget must cover the cheapest candidates.
+    For any unit price, an upper bound on every choice within the budget is: price times budget, plus the sum over
+    matrices of the largest (value - price times cost). Forcing in one candidate lowers this bound by its distance to
+    the best of its matrix. If the lowered bound is below the value of a known choice, no better choice has the
+    candidate. The budget must cover the cheapest candidates.
     """
     if not values:
         return []
@@ -65,19 +65,19 @@ def promising(values: Sequence[Sequence[float]], costs: Sequence[Sequence[int]],
 
 
 def _price(flat: _Flat, budget: int) -> float:
-    """About the lowest price at which the best candidates, each for itself, are within the budget."""
+    """Approximately the lowest price at which the best candidates, chosen independently, are within the budget."""
     if flat.cheapest_best(0.0).sum() <= budget:
         return 0.0
-    # costs are whole numbers: beyond the whole range of values a unit, only the cheapest candidates are best
+    # costs are whole numbers: at a price above the whole range of values, only the cheapest candidates are best
     low, high = 0.0, float(np.ptp(flat.values)) + 1.0
-    for _ in range(100):  # the middle of two floats is one of them long before
+    for _ in range(100):  # bisection; the midpoint equals one of the two floats long before that
         middle = (low + high) / 2
         low, high = (low, middle) if flat.cheapest_best(middle).sum() <= budget else (middle, high)
     return high
 
 
 def _known(flat: _Flat, price: float, budget: int) -> float:
-    """The value of one good choice within the budget: the best at that price, then each matrix raised where it fits."""
+    """The value of one good choice within the budget: the best at that price, then each matrix raised if it fits."""
     paid, total = flat.cheapest_best(price), 0.0
     left = budget - paid.sum()
     for i, own in enumerate(_matrices(flat)):

@@ -1,7 +1,7 @@
-"""One size for every matrix, so that the sum of values is largest within a budget: an exact multiple-choice knapsack.
+"""Exact multiple-choice knapsack: one size per matrix, so that the total value is largest within a budget.
 
-The problem is that of GAC (arXiv 2604.09595, section 4): every matrix takes one of its aligned sizes, and all together
-have at most so many parameters. Pure: numpy, no model.
+This is the problem of GAC (arXiv 2604.09595, section 4): every matrix takes one of its aligned sizes, and the total
+number of parameters is limited. Pure: numpy, no model.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from prune.align.bounds import promising
 from recipes.errors import UserError
 
 MOST_ENTRIES = 400_000_000
-"""table entries, a byte or two each: which candidate was taken, by matrix and by what is left of the budget"""
+"""table entries of one or two bytes: the candidate taken, by matrix and remaining budget"""
 
 
 @dataclass(frozen=True)
 class Selection:
     chosen: tuple[int, ...]
-    """one candidate of every matrix"""
+    """one candidate per matrix"""
     value: float
     cost: int
     """at most the budget"""
@@ -35,23 +35,23 @@ def select_dimensions(
     costs: Sequence[Sequence[int]],
     budget: int,
 ) -> Selection:
-    """The candidate of every matrix with which the sum of values is largest and that of costs at most `budget`.
+    """One candidate per matrix, such that the sum of values is largest and the sum of costs at most `budget`.
 
-    candidates, values, costs: one list for each matrix, of one length (the size, what it is worth, its parameters). Of
-    equal values the cheaper one is taken. The result is exact, up to the rounding of sums in float64.
+    candidates, values, costs: one list per matrix, all of one length (size, value, parameters). Among equal values the
+    cheaper one is taken. The result is exact, up to the rounding of sums in float64.
 
-    Dynamic programming over what is left of the budget after every matrix has its cheapest candidate, in steps of the
-    greatest common divisor of all that is paid beyond: aligned sizes make these steps large and the table small. Only
-    candidates that can be in a best choice are tried (`promising`).
+    Dynamic programming over the budget that remains after every matrix has its cheapest candidate, in steps of the
+    greatest common divisor of all additional costs: aligned sizes make these steps large and the table small. Only
+    candidates that can be in an optimal choice are tried (`promising`).
 
-    Raises UserError where lists contradict each other, a value is not finite, a cost is negative, or even the cheapest
-    candidates are beyond the budget.
+    Raises UserError if lists contradict each other, a value is not finite, a cost is negative, or even the cheapest
+    candidates exceed the budget.
     """
     _check(candidates, values, costs)
     least = sum(min(each) for each in costs)
     if least > budget:
         raise UserError(
-            f"budget: {budget:,} is below {least:,}, the cost of the smallest candidates together; allow more, "
+            f"budget: {budget:,} is below {least:,}, the total cost of the smallest candidates; allow more, "
             "or smaller candidates"
         )
     places = promising(values, costs, budget)
@@ -64,19 +64,19 @@ def select_dimensions(
 
 
 def linear_values(importance: float, costs: Sequence[int], unaligned: int) -> list[float]:
-    """GAC's own value of each candidate of one matrix: s_i (|W_i(d)| - |W_i*|), its importance times the parameters
-    that it has more (or less) than the unaligned size.
+    """GAC's own value of each candidate of one matrix: s_i (|W_i(d)| - |W_i*|), the matrix's importance times the
+    parameters that the candidate has more (or fewer) than the unaligned size.
 
-    It holds near the unaligned size only: it knows no diminishing return, so that over a wide range of candidates it
-    gives important matrices all and the others nothing. `kept_energy` is what the pruning methods here take.
+    It is valid only near the unaligned size. It has no diminishing returns, so over a wide range of candidates it gives
+    important matrices everything and the others nothing. The pruning methods here use `kept_energy`.
     """
     return [importance * (cost - unaligned) for cost in costs]
 
 
 def kept_energy(energies: Sequence[float] | NDArray[np.float64], sizes: Sequence[int]) -> list[float]:
-    """The share, in [0, 1], of all energy that the largest so many energies have: of channels or singular directions.
+    """For each size n, the share of total energy, in [0, 1], in the n largest energies (channels, singular directions).
 
-    Energies may be in any order; where there is none at all, nothing is lost at any size, and every share is 1.
+    Energies may be in any order. If all are 0, no size loses anything and every share is 1.
     """
     ranked = np.sort(np.asarray(energies, dtype=np.float64))[::-1]
     if ranked.size == 0 or ranked.sum() <= 0:
@@ -88,7 +88,7 @@ def kept_energy(energies: Sequence[float] | NDArray[np.float64], sizes: Sequence
 def _best_of(
     places: Sequence[Sequence[int]], values: Sequence[Sequence[float]], costs: Sequence[Sequence[int]], budget: int
 ) -> list[int]:
-    """The place that each matrix takes, of those given."""
+    """The position that each matrix takes among the given ones."""
     paid = [[own[i] for i in some] for own, some in zip(costs, places, strict=True)]
     worth = [[own[i] for i in some] for own, some in zip(values, places, strict=True)]
     cheapest = [min(own) for own in paid]
@@ -103,7 +103,7 @@ def _solve(weights: Sequence[Sequence[int]], values: Sequence[Sequence[float]], 
     """Which candidate each matrix takes; every matrix has one of weight 0."""
     if len(weights) * (capacity + 1) > MOST_ENTRIES:
         raise UserError(
-            f"budget: the table would have {len(weights) * (capacity + 1):,} entries, more than {MOST_ENTRIES:,}; take "
+            f"budget: the table would have {len(weights) * (capacity + 1):,} entries, more than {MOST_ENTRIES:,}; use "
             "a coarser multiple, so that the costs have a larger common divisor"
         )
     most = max(map(len, weights), default=0)
@@ -111,7 +111,7 @@ def _solve(weights: Sequence[Sequence[int]], values: Sequence[Sequence[float]], 
     best = np.zeros(capacity + 1)  # the largest value within each weight, [capacity + 1]
     for row, (own_weights, own_values) in enumerate(zip(weights, values, strict=True)):
         better = np.full(capacity + 1, -np.inf)
-        # cheapest first and only by a true gain, so that of equals the cheaper one stays
+        # cheapest first, and only for a strict gain, so that ties keep the cheaper one
         for i in sorted(range(len(own_weights)), key=lambda i: own_weights[i]):
             weight = own_weights[i]
             if weight > capacity:
@@ -142,7 +142,7 @@ def _check(
         if not len(own) == len(worth) == len(paid) or not own:
             raise UserError(
                 f"matrix {row}: {len(own)} candidates, {len(worth)} values and {len(paid)} costs; give one or more of "
-                "each, as many of one as of the others"
+                "each, and the same number of each"
             )
         if not all(map(isfinite, worth)) or min(paid) < 0:
             raise UserError(

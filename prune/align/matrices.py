@@ -1,4 +1,4 @@
-"""The matrices of a checkpoint or of an adapter, by the headers of its files alone: which there are and how large."""
+"""The matrices of a checkpoint or adapter and their sizes, read from the headers of its files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KINDS: Mapping[str, str] = {
     "embed_tokens": "embedding",
     "lm_head": "head",
 }
-"""module: what its matrix is called here; any other keeps its own name with that of what it is in"""
+"""module -> the name of its matrix in reports; any other matrix has its own name with that of its parent"""
 
 HEAD_SIZES = ("head_dim", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
 
@@ -44,21 +44,21 @@ class Group:
 
 @dataclass(frozen=True)
 class Matrices:
-    """What a folder holds of which an accelerator's speed depends on the size."""
+    """The sizes in a folder on which an accelerator's speed depends."""
 
     groups: tuple[Group, ...]
     head_sizes: tuple[int, ...] = ()
     vocabulary: int | None = None
     ranks: tuple[int, ...] = ()
-    """of an adapter: its different ranks"""
+    """the distinct ranks of an adapter"""
     quantised: bool = False
-    """packed weights, whose stored shape is not that of the product"""
+    """weights are packed: the stored shape is not that of the product"""
 
 
 def read_matrices(folder: Path) -> Matrices:
-    """The matrices of a checkpoint, or of an adapter where the folder holds one alone; no weight is loaded.
+    """The matrices of a checkpoint, or of an adapter if the folder holds only one; no weights are loaded.
 
-    UserError where the folder is not there, or its config or its files are missing or damaged.
+    Raises UserError if the folder does not exist, or if its config or its files are missing or damaged.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; name a Hugging Face checkpoint or adapter folder")
@@ -68,7 +68,7 @@ def read_matrices(folder: Path) -> Matrices:
 
 
 def model_matrices(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Matrices:
-    """The matrices of a model: of its tensors those with two dimensions, and experts, [experts, rows, columns]."""
+    """The matrices of a model: its two-dimensional tensors, and experts, [experts, rows, columns]."""
     text = config.get("text_config") or config
     embedding = tensors.get(EMBEDDING, tensors.get(HEAD))
     return Matrices(
@@ -85,7 +85,7 @@ def adapter_matrices(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -
     configured = config.get("r")
     ranks = stored or ({configured} if isinstance(configured, int) else set())
     if not ranks:
-        raise UserError(f"{ADAPTER_CONFIG}: no rank r, and no lora_A in the weights; only LoRA's adapters have a rank")
+        raise UserError(f"{ADAPTER_CONFIG}: no rank r, and no lora_A in the weights; only LoRA adapters have a rank")
     return Matrices(groups=_groups(tensors), ranks=tuple(sorted(ranks)))
 
 
@@ -96,12 +96,12 @@ def _adapter_tensors(folder: Path) -> dict[str, Tensor]:
 
 
 def _groups(tensors: Mapping[str, Tensor]) -> tuple[Group, ...]:
-    """By kind and size, in the order in which each first stands in the files."""
+    """Groups by kind and size, in the order of first appearance in the files."""
     counts: Counter[tuple[str, int, int]] = Counter()
     for name, tensor in tensors.items():
-        # other tensors of three dimensions are kernels of convolutions, which no matrix product reads
+        # other three-dimensional tensors are convolution kernels, which no matrix product reads
         stacked = len(tensor.shape) == 3 and ".experts." in name
-        if name.endswith("bias"):  # of all experts [experts, rows]: two dimensions, and no product
+        if name.endswith("bias"):  # of all experts [experts, rows]: two dimensions, but not a matrix product
             continue
         if (len(tensor.shape) == 2 or stacked) and min(tensor.shape) > 0:
             *experts, rows, columns = tensor.shape
@@ -115,13 +115,13 @@ def _kind(name: str) -> str:
     """`model.layers.0.mlp.experts.7.up_proj.weight` is `expert up`; `….q_proj.lora_A.weight` is `q lora_A`."""
     parts = [part for part in name.split(".") if part not in ("weight", "default")]
     factor = f" {parts.pop()}" if parts[-1].startswith("lora_") else ""
-    module = KINDS.get(parts[-1], ".".join(parts[-2:]))  # a router is `mlp.gate`, which must not pass for a gate
+    module = KINDS.get(parts[-1], ".".join(parts[-2:]))  # a router is `mlp.gate`; it must not be taken for a gate
     expert = "expert " if "experts" in parts else ""
     return f"{expert}{module}{factor}"
 
 
 def _head_sizes(config: Mapping[str, Any]) -> tuple[int, ...]:
-    """Written out in the config, or the hidden size shared among the heads."""
+    """The config's own value, or the hidden size divided by the number of heads."""
     written = {size for key in HEAD_SIZES if isinstance(size := config.get(key), int) and size > 0}
     hidden, heads = config.get("hidden_size"), config.get("num_attention_heads")
     if not written and isinstance(hidden, int) and isinstance(heads, int) and heads > 0:

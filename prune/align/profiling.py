@@ -1,8 +1,8 @@
-"""How long products of a checkpoint's sizes take on the device at hand, aligned and not: `python -m prune.align DIR
+"""Times matrix products of a checkpoint's sizes on the current device, aligned and not: `python -m prune.align DIR
 profile=true`.
 
-Each linear layer x W^T is timed with W [rows, columns] as stored, with both sides raised to the next multiple of 64,
-and with both one less than that, which is odd; for x [tokens, columns] of few tokens (decode) and of many (prefill).
+Each linear layer x W^T is timed with W [rows, columns] as stored, with both sides rounded up to a multiple of 64, and
+with both sides one less than that (odd). x is [tokens, columns], with few tokens (decode) and with many (prefill).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from runtime.files import write_whole
 DECODE, PREFILL = (1, 32), (1024, 4096)
 TILE = 64
 SECONDS = 0.2
-"""each product is repeated for so long"""
+"""how long each product is repeated"""
 
 NOT_MULTIPLIED = ("embedding",)
-"""rows are looked up in it"""
+"""its rows are looked up, not multiplied"""
 CPU_NOTE = (
-    "measured on a CPU, whose times say nothing about a GPU: go by the rule instead (multiples of 8 at least, better "
-    "of 64 or 128)"
+    "measured on a CPU; CPU times say nothing about a GPU. Follow the rule instead: multiples of 8 at least, better 64 "
+    "or 128"
 )
 
 
@@ -43,7 +43,7 @@ class Product:
     columns: int
     median_microseconds: float
     spread_microseconds: float
-    """between the first and the third quartile"""
+    """interquartile range"""
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,15 @@ class Profile:
 def profile(matrices: Matrices, seconds: float = SECONDS) -> Profile:
     """Medians over as many repeats as fit into `seconds` for each product.
 
-    A product is repeated on the same operands, so that a small matrix may stay in a GPU's cache, which flatters decode
-    for all three sizes alike.
+    Repeats use the same operands, so a small matrix may stay in a GPU's cache. Decode then looks faster than it is, for
+    all three sizes alike.
     """
     gpu = torch.cuda.is_available()
     device = torch.device("cuda" if gpu else "cpu")
     dtype = torch.bfloat16 if gpu else torch.float32
     products = []
     for kind, rows, columns in _distinct(matrices):
-        # of a prompt only the last token goes through the head
+        # only the last token of a prompt goes through the head
         for tokens in DECODE if kind == "head" else (*DECODE, *PREFILL):
             for sizes, (tall, wide) in variants(rows, columns).items():
                 median, spread = _time(tokens, torch.empty(tall, wide, device=device, dtype=dtype).normal_(), seconds)
@@ -80,13 +80,13 @@ def profile(matrices: Matrices, seconds: float = SECONDS) -> Profile:
 
 
 def variants(rows: int, columns: int) -> dict[str, tuple[int, int]]:
-    """The sizes to be compared: [rows, columns] as stored, raised to multiples of 64, and one less than these."""
+    """The sizes to compare: [rows, columns] as stored, rounded up to multiples of 64, and one less than these."""
     tall, wide = (-(-size // TILE) * TILE for size in (rows, columns))
     return {"stored": (rows, columns), "aligned": (tall, wide), "odd": (tall - 1, wide - 1)}
 
 
 def describe_profile(measured: Profile) -> str:
-    """A table for decode and one for prefill: medians in microseconds, and how much slower odd sizes are."""
+    """One table for decode and one for prefill: medians in microseconds, and the slowdown of odd sizes."""
     lines = [f"device     {measured.device}, {measured.dtype}, torch {measured.torch}"]
     lines += [] if measured.is_of_a_gpu else [f"note       {CPU_NOTE}"]
     for phase in ("decode", "prefill"):
@@ -105,7 +105,7 @@ def write_profile(measured: Profile, file: Path) -> None:
 
 
 def _distinct(matrices: Matrices) -> Iterator[tuple[str, int, int]]:
-    """One kind for each size: k and v, or gate and up, are the same product."""
+    """One kind per size: k and v, or gate and up, are the same product."""
     seen: set[tuple[int, int]] = set()
     for group in matrices.groups:
         if group.kind not in NOT_MULTIPLIED and (group.rows, group.columns) not in seen:

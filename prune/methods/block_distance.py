@@ -1,5 +1,5 @@
-"""The block of layers that turns the hidden state least goes (The Unreasonable Ineffectiveness of the Deeper Layers,
-arXiv 2403.17887; published as PruneMe)."""
+"""Removes the block of layers that changes the hidden state's direction least (The Unreasonable Ineffectiveness of the
+Deeper Layers, arXiv 2403.17887; published as PruneMe)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class BlockDistance(Counted):
     section: BlockDistancePrune
 
     def choose(self, model: PreTrainedModel, batches: Batches) -> Choice:
-        """The score of a layer is the least distance over a block that holds it; of equal blocks the earlier goes."""
+        """A layer's score is the least distance of any block that contains it; ties remove the earlier block."""
         distances = block_distances(model, batches, self.count, SELECT[self.section.tokens])
         first = min(range(len(distances)), key=lambda i: (distances[i], i))
         blocks = {tuple(range(i, i + self.count)): distance for i, distance in enumerate(distances)}
@@ -40,7 +40,7 @@ class BlockDistance(Counted):
 
 
 def last_tokens(mask: Tensor) -> Tensor:
-    """The last real token of each trace, as a mask [rows, longest]; the padding is on the right."""
+    """A mask of each trace's last real token, [rows, longest]; the padding is on the right."""
     after = nn.functional.pad(mask[:, 1:], (0, 1))
     return (mask != 0) & (after == 0)
 
@@ -58,9 +58,9 @@ def block_distances(
 ) -> list[float]:
     """d_i = E[arccos(cos(x_i, x_{i + layers})) / pi] for every block of `layers` consecutive layers, by its first one.
 
-    x_i is the hidden state that enters layer i (the one after the last layer is its output, before the final norm);
-    the expectation is over the tokens that `select` takes of an attention mask, of all batches. In [0, 1]. The model is
-    left as it was. Raises UserError where there is no token, or where a distance is not finite.
+    x_i is the hidden state that enters layer i (after the last layer: its output, before the final norm). The
+    expectation is over the tokens that `select` takes from the attention masks of all batches. In [0, 1]. The model is
+    left unchanged. Raises UserError if there is no token, or if a distance is not finite.
     """
     modules = decoder_layers(model)
     meter = _Meter(layers, len(modules), select)
@@ -79,17 +79,17 @@ def block_distances(
 
 
 class _Meter:
-    """Sums the angle between the states on both sides of each block, over the tokens of the batch that is being run."""
+    """Sums the angle between the states before and after each block, over the tokens of the current batch."""
 
     def __init__(self, layers: int, total: int, select: Callable[[Tensor], Tensor]) -> None:
         self.select = select
         self.sums, self.tokens = [0.0] * (total - layers + 1), 0
-        # the states of the chosen tokens, [tokens, hidden], that entered the last layers: as many as lie in a block
+        # states of the chosen tokens, [tokens, hidden], at the entry of the most recent layers: one block's worth
         self.states: deque[Tensor] = deque(maxlen=layers + 1)
         self.place, self.chosen = 0, Tensor()
 
     def start(self, mask: Tensor) -> None:
-        """Begins a batch."""
+        """Starts a batch."""
         self.chosen, self.place = self.select(mask), 0
         self.tokens += int(self.chosen.sum())
         self.states.clear()
@@ -112,7 +112,7 @@ class _Meter:
 def _angles(before: Tensor, after: Tensor) -> float:
     """The sum over tokens of the angle between two states, as a share of pi.
 
-    In float64: the arc cosine near 1 turns a rounding of the cosine by e into one of the angle by the root of e.
+    In float64: near a cosine of 1, a rounding error e of the cosine becomes an error of sqrt(e) of the angle.
     """
     total = 0.0
     for a, b in zip(before.split(CHUNK), after.split(CHUNK), strict=True):

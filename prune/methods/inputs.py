@@ -1,4 +1,4 @@
-"""How large the inputs of linear layers are on the calibration traces: mean squares, feature by feature."""
+"""The size of linear layers' inputs on the calibration traces: mean squares, feature by feature."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from runtime.progress import counted
 def mean_squares(model: PreTrainedModel, modules: Mapping[str, nn.Module], batches: Batches) -> dict[str, Tensor]:
     """E[x_c^2] of every input feature c of each module, over all real tokens: [features], float64, on the CPU.
 
-    Squares are taken in float32 and summed in float64 whatever the model's dtype. The model is left as it was.
-    UserError where there is no token, or where a sum is not finite.
+    Squares are taken in float32 and summed in float64, whatever the model's dtype. The model is left unchanged.
+    Raises UserError if there is no token, or if a sum is not finite.
     """
     meter = _Meter()
     hooks = [module.register_forward_pre_hook(meter.add_to(name)) for name, module in modules.items()]
@@ -35,7 +35,7 @@ def mean_squares(model: PreTrainedModel, modules: Mapping[str, nn.Module], batch
 
 
 class _Meter:
-    """Sums the squares of inputs over the real tokens of the batch that is being run."""
+    """Sums the squares of inputs over the real tokens of the current batch."""
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
@@ -43,12 +43,12 @@ class _Meter:
         self.mask: Tensor = torch.empty(0, dtype=torch.bool)  # [rows, longest]
 
     def start(self, mask: Tensor) -> None:
-        """Begins a batch: only tokens whose mask is not 0 count."""
+        """Starts a batch: only tokens whose mask is not 0 count."""
         self.mask = mask.bool()
         self.tokens += int(self.mask.sum())
 
     def add_to(self, name: str) -> Callable[..., None]:
-        """What runs before the module of that name."""
+        """The hook that runs before the module of that name."""
 
         def add(_module: nn.Module, arguments: tuple[Any, ...]) -> None:
             real = arguments[0][self.mask.to(arguments[0].device)]  # [real tokens, features]

@@ -1,8 +1,8 @@
-"""Layer collapse (LaCo, arXiv 2402.11187): rear layers are merged into one below them while the model stays alike.
+"""Layer collapse (LaCo, arXiv 2402.11187): merges later layers into an earlier one as long as the model stays similar.
 
-This is the algorithm of the paper: a group of C layers becomes its first one plus the differences of the others to it,
-from high to low layers, and a merge is accepted while the final hidden states stay close to those of the model that is
-cut. The code published with the paper makes another sum (see `prune.merge.merge_layers`).
+This is the paper's algorithm: a group of C layers becomes its first one plus the differences of the others to it, from
+the last layers to the first, and a merge is accepted if the final hidden states stay close to those of the model before
+any merge. The code published with the paper computes another sum (see `prune.merge.merge_layers`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class LaCo:
 
     @property
     def count(self) -> int:
-        """Without `layers` the threshold decides; one merge is the least."""
+        """At least one merge: without `layers` the threshold decides."""
         return self.section.layers or self.section.layers_merged - 1
 
     @property
@@ -41,19 +41,19 @@ class LaCo:
         return self.section.calibration_traces
 
     def check(self, total: int) -> None:
-        """UserError where no group of layers lies between the bounds, or no layer would be kept."""
+        """Raises UserError if no group of layers fits between the bounds, or no layer would be kept."""
         check_count(total, self.count)
         section, highest = self.section, self._highest(total)
         if highest >= total:
             raise UserError(f"prune.highest={highest}: the model has layers 0 to {total - 1}")
         if section.lowest + section.layers_merged - 1 > highest:
             raise UserError(
-                f"prune.layers_merged={section.layers_merged}: layers {section.lowest} to {highest} hold no so many; "
+                f"prune.layers_merged={section.layers_merged}: too few layers from {section.lowest} to {highest}; "
                 "lower layers_merged or prune.lowest, or raise prune.highest"
             )
 
     def choose(self, model: PreTrainedModel, batches: Batches) -> Choice:
-        """The groups that are merged; `details` has every attempt with its cosine."""
+        """The groups to merge; `details` has every attempt with its cosine."""
         total = len(decoder_layers(model))
         with measuring(model):
             for batch in batches[:1]:
@@ -65,9 +65,9 @@ class LaCo:
         return Choice(removed=removed, merged=groups, details={"attempts": attempts})
 
     def _merge(self, alike: _Alike, total: int) -> tuple[tuple[Group, ...], list[dict[str, Any]]]:
-        """Algorithm 1 of the paper: the accepted groups in their order, and all attempts.
+        """Algorithm 1 of the paper: the accepted groups in order, and all attempts.
 
-        `place` is l there, counted among the layers that are left; groups hold indices of the model that is cut.
+        `place` is the paper's l, counted among the remaining layers; groups hold indices of the model that is cut.
         """
         section, left = self.section, list(range(total))
         groups: list[Group] = []
@@ -88,7 +88,7 @@ class LaCo:
         return tuple(groups), attempts
 
     def _size(self, gone: int) -> int:
-        """Layers of the next group: fewer than usual where all of them would remove more than was asked for."""
+        """Layers of the next group: fewer than usual if a full group would remove more than requested."""
         section = self.section
         return (
             section.layers_merged if section.layers is None else min(section.layers_merged, section.layers - gone + 1)
@@ -99,18 +99,18 @@ class LaCo:
 
 
 class _Alike:
-    """How alike the final hidden states of a model and of what merges would make of it are."""
+    """The similarity of a model's final hidden states before and after merges."""
 
     def __init__(self, model: PreTrainedModel, batches: Batches) -> None:
         self.model, self.batches = model, batches
-        # in main memory: they are held as long as layers are chosen
+        # on the CPU: they are held for the whole selection
         self.states = [_final_states(model, batch).cpu() for batch in batches]
 
     def cosine(self, groups: Sequence[Group]) -> float:
-        """The mean over traces of the cosine of all final hidden states of a trace, taken as one vector, with the
-        groups merged. The model keeps its weights.
+        """The mean over traces of the cosine between the final hidden states without and with the groups merged; all
+        states of a trace form one vector. The model keeps its weights.
 
-        As the published code does: the paper says no more than that representations of the sentences are compared.
+        This follows the published code; the paper only says that sentence representations are compared.
         """
         with exchanged(self._merged(groups)):
             cosines = [
@@ -136,9 +136,9 @@ def _final_states(model: PreTrainedModel, batch: Mapping[str, Tensor]) -> Tensor
 
 
 def _cosines(before: Tensor, after: Tensor, mask: Tensor) -> list[float]:
-    """The cosine of each trace over its real tokens as one vector; before, after: [rows, longest, hidden].
+    """The cosine of each trace, its real tokens taken as one vector; before, after: [rows, longest, hidden].
 
-    In float64, since it is near 1, and row by row, since that takes four times the memory of bfloat16.
+    In float64, since it is near 1, and row by row, since float64 takes four times the memory of bfloat16.
     """
     rows = zip(before, after, mask.bool(), strict=True)
     pairs = ((a[real].flatten().double(), b[real.to(b.device)].flatten().double()) for a, b, real in rows)
@@ -146,7 +146,7 @@ def _cosines(before: Tensor, after: Tensor, mask: Tensor) -> list[float]:
 
 
 def _check_reached(section: LaCoPrune, reached: int, attempts: Sequence[Mapping[str, Any]]) -> None:
-    """TooFewMerges where the threshold allowed fewer layers than were asked for, or none."""
+    """Raises TooFewMerges if the threshold allowed fewer layers than requested, or none."""
     if reached == section.layers or (section.layers is None and reached):
         return
     refused = [attempt for attempt in attempts if not attempt["accepted"]]

@@ -1,4 +1,4 @@
-"""The layers that the recipe names go."""
+"""Removes the layers that the recipe names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Layers:
         return len(self.section.remove)
 
     def check(self, total: int) -> None:
-        """UserError for a layer outside the model or named twice, and where no layer would be kept."""
+        """Raises UserError if a layer is outside the model or named twice, or if no layer would be kept."""
         remove = self.section.remove
         outside = [i for i in remove if not 0 <= i < total]
         if outside:

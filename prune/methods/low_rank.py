@@ -1,4 +1,4 @@
-"""Low rank: the layers' matrices come down to aligned ranks, chosen together within one budget of parameters."""
+"""Low rank: brings the layers' matrices to aligned ranks, chosen jointly within one budget of parameters."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ class LowRank:
         return self.section.calibration_traces
 
     def check(self, total: int) -> None:
-        """A model of any depth can be treated so."""
+        """Any depth is allowed."""
 
     def check_config(self, config: Any) -> None:
-        """UserError for a model without linear projections, and for a share that no ranks come down to."""
+        """Raises UserError for a model without linear projections, or if even the lowest ranks exceed the share."""
         if hasattr(config, "auto_map"):
             return
         linears = projections(empty_model(config))
         shapes = {name: (linear.out_features, linear.in_features) for name, linear in linears.items()}
-        # any values will do: whether the budget can be held does not depend on them
+        # any energies will do: whether the budget can be met does not depend on them
         self.ranks(shapes, {name: [0.0] * min(shape) for name, shape in shapes.items()})
 
     def config_values(self, config: Any) -> dict[str, Any]:
-        """The matrices are stored multiplied out, in the shapes that they had."""
+        """No changes: the factors are stored multiplied out, in the matrices' original shapes."""
         return {}
 
     def choose(self, model: PreTrainedModel, batches: Batches) -> Choice:
@@ -53,7 +53,7 @@ class LowRank:
         return Choice(removed=(), ranks=self.ranks(shapes, energies), scales=scales)
 
     def ranks(self, shapes: Mapping[str, tuple[int, int]], energies: Mapping[str, Any]) -> dict[str, int]:
-        """The ranks of those matrices that do not stay dense. UserError where even the lowest exceed the budget.
+        """The ranks of the matrices that do not stay dense. Raises UserError if even the lowest exceed the budget.
 
         Each matrix counts by the share of its own energy, as relative errors do.
         """
@@ -63,8 +63,8 @@ class LowRank:
         budget = int(self.section.share * sum(rows * columns for rows, columns in shapes.values()))
         if (least := sum(map(min, costs))) > budget:
             raise UserError(
-                f"prune.share={self.section.share}: {budget:,} parameters, but with the lowest ranks that "
-                f"prune.multiple={self.section.multiple} allows the matrices have {least:,}; give a larger share or a "
+                f"prune.share={self.section.share}: this allows {budget:,} parameters, but with the lowest ranks that "
+                f"prune.multiple={self.section.multiple} allows the matrices have {least:,}; use a larger share or a "
                 "smaller multiple"
             )
         chosen = select_dimensions(candidates, values, costs, budget).chosen
@@ -73,8 +73,8 @@ class LowRank:
 
 
 def projections(model: PreTrainedModel) -> dict[str, nn.Linear]:
-    """The linear projections of attention and MLP of all layers, by the name of the module. UserError for none, and
-    for experts, which are not such layers."""
+    """The linear projections of attention and MLP of all layers, by module name. Raises UserError if there are none, or
+    if the model has experts, which are not linear modules."""
     decoder_layers(model)
     found = {
         name: module
@@ -84,7 +84,7 @@ def projections(model: PreTrainedModel) -> dict[str, nn.Linear]:
     experts = any(".experts" in name for name, _ in model.named_modules())
     if experts or not found:
         raise UserError(
-            f"prune.method=low_rank: a model of type {model.config.model_type!r} cannot be treated so: it "
+            f"prune.method=low_rank: a model of type {model.config.model_type!r} is not supported: it "
             + ("has experts" if experts else "has no linear layers named *_proj")
         )
     return found

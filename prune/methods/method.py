@@ -1,4 +1,4 @@
-"""What a pruning method is.
+"""The interface of a pruning method.
 
 A new method is a section in `recipes/prune.py`, a file in this folder and an entry in `table.METHODS`.
 """
@@ -18,59 +18,59 @@ from recipes.errors import UserError
 
 Batches = Sequence[Mapping[str, Tensor]]
 """calibration traces, right-padded: `input_ids`, `attention_mask` and `labels`, each [rows, longest]; a label is the
-token itself, or `IGNORED` where it is not learned"""
+token itself, or `IGNORED` if it is not learned"""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What a method decides about one model. Layer indices are 0-based in the model that it is given."""
+    """A method's decision about one model. Layer indices are 0-based in the model that it is given."""
 
     removed: tuple[int, ...]
     scores: tuple[float, ...] = ()
-    """one score per layer of the model; empty where the method gives none"""
+    """one score per layer of the model; empty if the method has none"""
     merged: tuple[tuple[int, ...], ...] = ()
     """groups of layers folded into their first one, see `PrunePlan.merged`; the folded ones are in `removed`"""
     channels: Channels | None = None
-    """the MLP channels that stay; None where layers keep their width"""
+    """the MLP channels that stay; None if layers keep their width"""
     ranks: Mapping[str, int] = field(default_factory=dict)
     """matrices whose rank is lowered, see `PrunePlan.ranks`"""
     scales: Mapping[str, Tensor] = field(default_factory=dict)
-    """of each of these matrices the size of its inputs, [columns], by which the error is weighed"""
+    """for each of these matrices, the size of its inputs, [columns], which weights the error"""
     details: Mapping[str, Any] = field(default_factory=dict)
-    """what else it measured, for the plan: plain JSON values"""
+    """other measurements for the plan: plain JSON values"""
 
 
 class Method(Protocol):
-    """A method together with its section of the recipe."""
+    """A method with its recipe section."""
 
     @property
     def count(self) -> int:
-        """How many layers it removes; at least so many where that depends on the weights."""
+        """The number of layers it removes; a lower bound if that depends on the weights."""
 
     @property
     def calibration_traces(self) -> int:
-        """On how many traces it measures, at most; 0 where it needs none, and then none are prepared."""
+        """The maximum number of traces it measures on; if 0, no traces are prepared."""
 
     def check(self, total: int) -> None:
-        """UserError where it cannot be applied to a model of `total` layers. Needs no weights."""
+        """Raises UserError if it cannot be applied to a model of `total` layers. Needs no weights."""
 
     def choose(self, model: PreTrainedModel, batches: Batches) -> Choice:
-        """The layers to remove from `model`, which is left as it was. `batches` is empty where it needs no traces."""
+        """The layers to remove from `model`, which is left unchanged. `batches` is empty if it needs no traces."""
 
 
 @runtime_checkable
 class Narrowing(Protocol):
-    """A method that changes layers in place of removing them, and so depends on more of a model than their number."""
+    """A method that changes layers instead of removing them, and so depends on more of a model than its depth."""
 
     def check_config(self, config: Any) -> None:
-        """UserError where it cannot be applied to a model of this config. Needs no weights."""
+        """Raises UserError if it cannot be applied to a model of this config. Needs no weights."""
 
     def config_values(self, config: Any) -> dict[str, Any]:
-        """What it changes of the config, as far as that is known before anything is measured (else the most)."""
+        """The config values it changes, as far as they are known before measuring (otherwise the largest possible)."""
 
 
 class Counted:
-    """What methods share whose section says how many layers go, and on how many calibration traces is measured."""
+    """The common part of methods whose section sets the number of layers and of calibration traces."""
 
     section: Any
 
@@ -93,14 +93,14 @@ def check_count(total: int, count: int) -> None:
 
 
 def least_of_blocks(blocks: Mapping[tuple[int, ...], float], total: int) -> tuple[float, ...]:
-    """The score of each of `total` layers, from those of blocks of layers: the least of any block that holds it."""
+    """The score of each of `total` layers from the scores of blocks: the least of any block that contains it."""
     return tuple(min(score for block, score in blocks.items() if i in block) for i in range(total))
 
 
 def checked_means(sums: Mapping[int, float], count: int, what: str) -> dict[int, float]:
-    """The means of what was summed over `count` tokens or traces, by layer.
+    """The means, by layer, of what was summed over `count` tokens or traces.
 
-    what: what they measure. UserError where there is no token, or where a mean is not finite.
+    what: the quantity, for messages. Raises UserError if there is no token, or if a mean is not finite.
     """
     if count == 0:
         raise UserError(

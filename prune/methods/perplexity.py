@@ -1,7 +1,7 @@
 """Greedy removal by the loss (Shortened LLaMA, arXiv 2402.02834; SLEB, arXiv 2402.09025).
 
-At each step every layer that is left (or every block of neighbours) is left out once, and the one without which the
-mean loss on the calibration traces is least goes; the next step measures anew, without it.
+At each step, every remaining layer (or block of neighbours) is left out once. The one whose absence gives the lowest
+mean loss on the calibration traces is removed; the next step measures again without it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Perplexity(Counted):
     section: PerplexityPrune
 
     def choose(self, model: PreTrainedModel, batches: Batches) -> Choice:
-        """The scores are the losses of the first step, of each layer that of the best block that holds it."""
+        """A layer's score is the first step's loss without it, or without the best block that contains it."""
         total, block = len(decoder_layers(model)), self.section.block
         targets = [TARGETS[self.section.tokens](batch) for batch in batches]
         with measuring(model):
@@ -55,12 +55,12 @@ class Perplexity(Counted):
 
 
 def labelled_targets(batch: Mapping[str, Tensor]) -> Tensor:
-    """The token that comes after each token where it is labelled, else IGNORED; [rows, longest - 1]."""
+    """The token after each token if it is labelled, else IGNORED; [rows, longest - 1]."""
     return batch["labels"][:, 1:]
 
 
 def all_targets(batch: Mapping[str, Tensor]) -> Tensor:
-    """The token that comes after each token, IGNORED in the padding; [rows, longest - 1]."""
+    """The token after each token, IGNORED in the padding; [rows, longest - 1]."""
     return batch["input_ids"][:, 1:].masked_fill(batch["attention_mask"][:, 1:] == 0, IGNORED)
 
 
@@ -78,7 +78,7 @@ def mean_loss(model: PreTrainedModel, batches: Batches, targets: Sequence[Tensor
 def losses_without(
     model: PreTrainedModel, batches: Batches, targets: Sequence[Tensor], removed: Sequence[int], block: int
 ) -> dict[Block, float]:
-    """The mean loss without `removed` and without each block of `block` neighbouring layers of those that are left."""
+    """The mean loss without `removed` and without each block of `block` neighbouring remaining layers."""
     left = [i for i in range(len(decoder_layers(model))) if i not in removed]
     candidates = [tuple(left[i : i + block]) for i in range(len(left) - block + 1)]
     sums = [0.0] * len(candidates)
@@ -95,21 +95,21 @@ def losses_without(
 
 @dataclass
 class _Without:
-    """Runs of one batch without one block after the other, from the first layer to the last.
+    """Runs one batch without each block in turn, from the first block to the last.
 
-    What comes before a block is the same for every later one, so its hidden states are kept and only carried on: the
-    run without the layers from i on computes layer i once, for those that come later, and what follows the block. That
-    halves the work, and holds one hidden state [rows, longest, hidden] beside the one in use.
+    The layers before a block are the same for every later block, so their hidden states are kept and extended: the run
+    without the layers from i on computes layer i once, for later blocks, and then the layers after the block. This
+    halves the work, and needs one additional hidden state [rows, longest, hidden].
     """
 
     model: PreTrainedModel
     left: Sequence[int]
     """the layers that are not removed"""
     entering: Tensor | None = field(default=None, init=False)
-    """the hidden states that enter the first layer of the block; None: what the embedding gives"""
+    """the hidden states that enter the first layer of the block; None: the embedding's output"""
 
     def block(self, block: Block) -> Any:
-        """While it is entered, the model runs without `block` and without all that is removed."""
+        """In this context, the model runs without `block` and without everything already removed."""
         layers = decoder_layers(self.model)
         computed = [i for i in self.left if i > block[-1]]
         forwards: dict[torch.nn.Module, Forward] = {
@@ -146,7 +146,7 @@ def _counted(targets: Sequence[Tensor]) -> int:
 
 
 def _best(losses: Mapping[Block, float]) -> Block:
-    """The block of least loss; of equals the earlier one."""
+    """The block with the lowest loss; ties go to the earlier one."""
     return min(losses, key=lambda block: (losses[block], block))
 
 

@@ -1,4 +1,4 @@
-"""Which method a section of the recipe stands for."""
+"""The method of each recipe section."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ METHODS: Mapping[type, Callable[[Any], Method]] = {
     WidthPrune: Width,
     LowRankPrune: LowRank,
 }
-"""section of the recipe: what makes its method from it"""
+"""recipe section -> the method's constructor"""
 
 
 def method_of(section: PruneSection) -> Method:
-    """The method that `section` chooses, with its settings."""
+    """The method of `section`, with its settings."""
     return METHODS[type(section)](section)
 
 
 def check_fits(method: Method, config: Any) -> None:
-    """UserError where the method cannot be applied to a model of this config. Needs no weights."""
+    """Raises UserError if the method cannot be applied to a model of this config. Needs no weights."""
     layers = getattr(config, "num_hidden_layers", None)
     if not isinstance(layers, int):
         raise UserError(
-            f"prune: a model of type {config.model_type!r} has no number of layers in its config; only text models are "
-            "cut, save its text model alone"
+            f"prune: the config of model type {config.model_type!r} has no number of layers; only text models can be "
+            "cut, so save its text model on its own"
         )
     method.check(layers)
     if isinstance(method, Narrowing):
@@ -60,7 +60,7 @@ def check_fits(method: Method, config: Any) -> None:
 
 
 def expected_values(method: Method, config: Any) -> dict[str, Any]:
-    """The config values of the pruned model. Which layers go matters for their number only, so a method that measures
-    needs no measurement here; where a width depends on one, it is the largest possible."""
+    """The config values of the pruned model. They depend on the number of removed layers only, so a method that
+    measures need not run here; if a width depends on measurements, it is the largest possible."""
     values = cut_values(config, range(int(config.num_hidden_layers) - method.count))
     return values | (method.config_values(config) if isinstance(method, Narrowing) else {})

@@ -1,4 +1,4 @@
-"""Tail pruning: the last layers go (reverse-order pruning)."""
+"""Tail pruning: removes the last layers (reverse-order pruning)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Width pruning: every gated MLP loses the channels of least activation energy, and no layer goes.
+"""Width pruning: every gated MLP loses the channels with the least activation energy; no layer is removed.
 
-The energy of a channel is the mean square of what it adds to the residual stream, E[h_c^2] |d_c|^2, where h_c is its
-activation act(gate) * up and d_c its column of the down projection; that is Wanda's score of a weight (arXiv
-2306.11695), squared and summed over the column. Correlations between channels are left out.
+A channel's energy is the mean square of its contribution to the residual stream, E[h_c^2] |d_c|^2: h_c is its
+activation act(gate) * up, d_c its column of the down projection. This is Wanda's score of a weight (arXiv 2306.11695),
+squared and summed over the column. Correlations between channels are ignored.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ class Width:
         return self.section.calibration_traces
 
     def check(self, total: int) -> None:
-        """A model of any depth can be narrowed."""
+        """Any depth is allowed."""
 
     def check_config(self, config: Any) -> None:
-        """UserError for a model without gated MLPs, and for a width that is not below its own or that leaves none."""
+        """Raises UserError for a model without gated MLPs, or for a width that is not below its own or leaves none."""
         check_gated(config)
         target_width(self.section, int(config.intermediate_size))
 
     def config_values(self, config: Any) -> dict[str, Any]:
         full = int(config.intermediate_size)
         target = target_width(self.section, full)
-        # by layer, a layer may keep all its channels that the multiple allows
+        # by layer: a layer may keep all channels that the multiple allows
         most = full // self.section.multiple * self.section.multiple
         return {"intermediate_size": target if self.section.widths == "uniform" else most}
 
@@ -65,15 +65,15 @@ class Width:
 
 
 def target_width(section: WidthPrune, full: int) -> int:
-    """The channels of each layer that stay, a multiple of `section.multiple` below `full`.
+    """The number of channels that stay in each layer, a multiple of `section.multiple` below `full`.
 
-    A share is rounded down, so that never more than the share stays. UserError where that leaves none, or takes none.
+    A share is rounded down, so that at most the share stays. Raises UserError if no channel stays, or none goes.
     """
     if section.width is not None:
         target, asked = section.width, f"prune.width={section.width}"
     else:
         target = int((section.share or 0) * full) // section.multiple * section.multiple
-        asked = f"prune.share={section.share} with prune.multiple={section.multiple} makes {target} channels"
+        asked = f"prune.share={section.share} with prune.multiple={section.multiple} gives {target} channels"
     if not 0 < target < full:
         raise UserError(
             f"{asked}: the model has {full} channels in each MLP, and between 1 and {full - 1} can stay, in multiples "
@@ -83,12 +83,12 @@ def target_width(section: WidthPrune, full: int) -> int:
 
 
 def channel_budget(section: WidthPrune, full: int, layers: int) -> int:
-    """How many channels may stay in all layers together, where each has a width of its own."""
+    """The total number of channels that may stay if each layer has a width of its own."""
     return section.width * layers if section.width is not None else int((section.share or 0) * full * layers)
 
 
 def channel_energies(model: PreTrainedModel, batches: Batches) -> list[Energies]:
-    """E[h_c^2] |d_c|^2 of every channel c of every layer, [channels] each; see this module."""
+    """E[h_c^2] |d_c|^2 of every channel c of every layer, [channels] each; see the module's docstring."""
     downs = {f"layer {i}": mlp.get_submodule("down_proj") for i, mlp in enumerate(gated_mlps(model))}
     means = mean_squares(model, downs, batches)
     with torch.no_grad():
@@ -99,19 +99,19 @@ def channel_energies(model: PreTrainedModel, batches: Batches) -> list[Energies]
 
 
 def strongest(energies: Energies, count: int) -> tuple[int, ...]:
-    """The `count` channels of most energy, in rising order; of equals the earlier one stays."""
+    """The `count` channels with the most energy, ascending; ties keep the earlier one."""
     ranked = sorted(range(len(energies)), key=lambda channel: (-energies[channel], channel))
     return tuple(sorted(ranked[:count]))
 
 
 def widths_by_layer(energies: Sequence[Energies], budget: int, multiple: int) -> list[int]:
-    """A multiple for each layer, together at most `budget` channels, with which most energy is kept.
+    """A multiple for each layer, in total at most `budget` channels, that keeps the most energy.
 
     Each layer counts by the share of its own energy: absolute energies grow with depth, as the residual stream does,
     and would leave early layers nothing.
     """
     candidates = list(range(multiple, len(energies[0]) + 1, multiple))
     values = [kept_energy(own, candidates) for own in energies]
-    # a channel costs the same in every layer, so channels count in place of parameters
+    # a channel costs the same in every layer, so channels are counted instead of parameters
     chosen = select_dimensions([candidates] * len(energies), values, [candidates] * len(energies), budget)
     return list(chosen.chosen)

@@ -97,7 +97,7 @@ def sweep_rows(top: float) -> Iterator[dict[str, Any]]:
                 "termination": 0.7,
                 "verdict": "PARTIAL" if judged else None,
                 "verdict_line": "PARTIAL: 0.67 [0.19, 1.15] of the level lost is back; " * 5 if judged else None,
-                "verdict_reasons": ["level less the pruned one +0.462 [+0.093, +0.843] is above 0"] * 4,
+                "verdict_reasons": ["level minus the pruned level +0.462 [+0.093, +0.843] is above 0"] * 4,
                 "verdict_error": 0.025,
                 "recovered_fraction": [{"budget": budget, **share} for budget in BUDGETS],
                 "token_factor": [

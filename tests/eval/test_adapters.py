@@ -47,7 +47,7 @@ def test_an_adapter_fits_its_own_model(options: dict[str, Any], tmp_path: Path) 
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        (llama(layers=4), "it has mlp.down_proj in 3 layers, but .* has that in 4; there is none for layer 3"),
+        (llama(layers=4), "it has mlp.down_proj in 3 layers, but .* has that in 4; layer 3 has no adapter"),
         (llama(layers=2), r"it has model\.layers\.2\.\S+, which .* does not have"),
         (llama(hidden=32), r"\S+ is made for a width of 16, but \S+ of .* has 32"),
     ],

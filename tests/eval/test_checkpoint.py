@@ -60,7 +60,7 @@ def test_a_merged_model_with_an_adapters_config_beside_it_is_whole(folder: Path)
 def test_an_adapter_without_a_model_is_refused(folder: Path) -> None:
     path = folder / "adapter_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "base_model_name_or_path": None}))
-    with pytest.raises(UserError, match=r"does not name the model.*write base=DIR"):
+    with pytest.raises(UserError, match=r"does not name the model.*add base=DIR"):
         find_checkpoint(str(folder))
 
 

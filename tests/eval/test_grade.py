@@ -139,11 +139,11 @@ def test_only_mathematics_has_an_answer_in_parts(tmp_path: Path) -> None:
     [
         ([1], "a row must be an object {id, gold, text}, got list"),
         ({"gold": "7", "text": "7"}, "'id' must be a text or an integer, got None"),
-        ({"id": 1, "text": "7"}, "'gold' must be a text or a number that is not empty, got None"),
-        ({"id": 1, "gold": " ", "text": "7"}, "'gold' must be a text or a number that is not empty, got ' '"),
-        ({"id": 1, "gold": [], "text": "7"}, "'gold' must be a text, a number, or a list of those that is not empty"),
-        ({"id": 1, "gold": [["7"]], "text": "7"}, "'gold' must be a text, a number, or a list of those"),
-        ({"id": 1, "gold": {"a": 7}, "text": "7"}, "'gold' must be a text or a number"),
+        ({"id": 1, "text": "7"}, "'gold' must be a non-empty text or a number, got None"),
+        ({"id": 1, "gold": " ", "text": "7"}, "'gold' must be a non-empty text or a number, got ' '"),
+        ({"id": 1, "gold": [], "text": "7"}, "'gold' must be a text, a number, or a non-empty list of these"),
+        ({"id": 1, "gold": [["7"]], "text": "7"}, "'gold' must be a text, a number, or a non-empty list of these"),
+        ({"id": 1, "gold": {"a": 7}, "text": "7"}, "'gold' must be a non-empty text or a number"),
         ({"id": 1, "gold": float("inf"), "text": "7"}, "'gold' must be a finite number, got inf"),
         ({"id": 1, "gold": "7"}, "'text' must be text, got NoneType"),
     ],
@@ -201,7 +201,7 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
         (["IN", "out=OUT", "close="], r"open= and close= must not be empty"),
         (["IN", "out=none/OUT"], r"there is no folder none"),
         (["none.jsonl", "out=OUT"], r"no file at none\.jsonl"),
-        (["IN", "out=OUT"], r"there is no row in IN"),
+        (["IN", "out=OUT"], r"IN has no rows"),
     ],
 )
 def test_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str) -> None:

@@ -132,8 +132,8 @@ def test_what_does_not_fit_its_seal_is_measured_anew_and_said(
     sweeps = kept(whole).run(load)
     assert (sweeps["chain"], file(whole).read_bytes()) == (before, content)
     said = capsys.readouterr().out
-    assert said.startswith(f"{file(whole)} is not believed ({fault}") and said.count("\n") == 1
-    assert "kept as run-000020.jsonl.damaged-1, and measured anew" in said
+    assert said.startswith(f"{file(whole)} is not trusted ({fault}") and said.count("\n") == 1
+    assert "kept as run-000020.jsonl.damaged-1, and measured again" in said
     assert os.path.lexists(file(whole).with_name("run-000020.jsonl.damaged-1"))
 
 
@@ -141,7 +141,7 @@ def test_a_journal_whose_lines_are_no_thoughts_is_refused(tmp_path: Path) -> Non
     begin(tmp_path, lambda thought: thought)
     (path,) = tmp_path.rglob("*journal*")
     path.write_text(path.read_text().splitlines()[0] + '\n{"problem": 7}\n')
-    with pytest.raises(UserError, match=r"run-000020.jsonl.journal-\*: damaged, a line is no thought \(KeyError"):
+    with pytest.raises(UserError, match=r"run-000020.jsonl.journal-\*: damaged, a line is not a thought \(KeyError"):
         kept(tmp_path).run(load)
 
 

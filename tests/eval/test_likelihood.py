@@ -98,7 +98,7 @@ def test_a_choice_without_a_token_of_its_own_is_refused() -> None:
     problem = Problem("7", "1", "A", ("2", "3"))
     tokenizer = byte_tokenizer(("<e>", "<pad>"), "", eos="<e>", pad="<pad>")
     tokenizer.backend_tokenizer.normalizer = Replace(" ", "")  # so that "1" and " 2" become the one token "12"
-    with pytest.raises(UserError, match="a choice of problem 7 melts into the tokens of the prompt"):
+    with pytest.raises(UserError, match="a choice of problem 7 merges with the tokens of the prompt"):
         problem_continuations(problem, "likelihood_text", tokenizer)
 
 

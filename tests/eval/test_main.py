@@ -40,7 +40,7 @@ def test_a_table_has_a_line_per_model_and_a_column_per_budget() -> None:
 
 
 def test_models_of_one_name_would_share_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="a/export,b/export: .* export, export are not different"):
+    with pytest.raises(UserError, match="a/export,b/export: .* export, export are not distinct"):
         main(["recipe=lora_recovery.yaml", "model=a/export,b/export", f"out={tmp_path}"])
 
 

@@ -28,7 +28,7 @@ def test_the_newest_sweep_is_shown_on_demand(tmp_path: Path) -> None:
 
 
 def test_what_is_no_run_is_named_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no run folder \(it has no run.json\)"):
+    with pytest.raises(UserError, match=r"not a run folder \(it has no run.json\)"):
         main([str(tmp_path)])
 
 

@@ -179,7 +179,7 @@ def test_a_samples_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 )
 def test_a_file_that_holds_no_sweep_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "s.jsonl").write_text(content)
-    with pytest.raises(UserError, match="s.jsonl: damaged, it is not the samples file of a sweep"):
+    with pytest.raises(UserError, match="s.jsonl: damaged, not the samples file of a sweep"):
         read_sweep(tmp_path / "s.jsonl")
 
 

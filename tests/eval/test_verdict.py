@@ -32,7 +32,7 @@ def test_the_command_on_rows_of_any_tool(tmp_path, capsys):
     main([path])
     out = capsys.readouterr().out
     assert "\nRETURNED: " in out and "of the level lost at 128 tokens is back, the gain is" in out
-    assert "tokens for the unpruned accuracy at 128, in multiples of that: " in out
+    assert "tokens for the unpruned accuracy at 128, in multiples of that budget: " in out
 
 
 def test_one_model_alone_has_gain_but_no_verdict(tmp_path, capsys):

@@ -37,8 +37,8 @@ def test_what_is_not_ranges_is_refused(text: str) -> None:
         (((),), "one or more"),
         (((1, 0),), "rising order"),
         (((1, 1),), "rising order"),
-        (((0, 4),), "layer 0 lie outside 0 to 3"),
-        (((0,), (-1, 2)), "layer 1 lie outside 0 to 3"),
+        (((0, 4),), "layer 0 are outside 0 to 3"),
+        (((0,), (-1, 2)), "layer 1 are outside 0 to 3"),
         (((0, 1, 2, 3), (0, 1, 2, 3)), "all channels of all layers stay"),
     ],
 )

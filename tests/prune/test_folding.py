@@ -111,10 +111,10 @@ def test_a_norm_after_the_mlp_is_found_by_what_it_does(family: str) -> None:
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        (build("gemma2").config, "'gemma2': post_feedforward_layernorm stands between"),
-        (build("gemma3").config, "'gemma3_text': post_feedforward_layernorm stands between"),
-        (Olmo2Config(**SHAPE), "'olmo2': post_feedforward_layernorm stands between"),
-        (Glm4Config(**SHAPE), "'glm4': post_mlp_layernorm stands between"),
+        (build("gemma2").config, "'gemma2': post_feedforward_layernorm is between"),
+        (build("gemma3").config, "'gemma3_text': post_feedforward_layernorm is between"),
+        (Olmo2Config(**SHAPE), "'olmo2': post_feedforward_layernorm is between"),
+        (Glm4Config(**SHAPE), "'glm4': post_mlp_layernorm is between"),
         (EXPERTS, "'qwen3_moe': its MLP is a mixture of experts"),
     ],
     ids=["gemma2", "gemma3", "olmo2", "glm4", "experts"],

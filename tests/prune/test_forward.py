@@ -76,5 +76,5 @@ def test_layers_that_give_more_than_hidden_states_are_refused() -> None:
     model.model.layers[0] = GivesMore(model.model.layers[0])
     # the decoder passes the tuple on as if it were the states, which the next layer cannot take
     model.model.layers[1].forward = lambda hidden_states, *_, **__: hidden_states[0]
-    with measuring(model), pytest.raises(UserError, match="'qwen3' give more than hidden states"):
+    with measuring(model), pytest.raises(UserError, match="'qwen3' return more than hidden states"):
         check_plain(model.model.layers, model, BATCH)

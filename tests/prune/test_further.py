@@ -46,7 +46,7 @@ def test_the_plan_of_the_named_folder_is_the_earlier_one(model: ModelSection, pr
 
 
 def test_a_folder_without_a_plan_is_refused(model: ModelSection) -> None:
-    with pytest.raises(UserError, match="carries no prune plan.*name it as model.unpruned"):
+    with pytest.raises(UserError, match="has no prune plan.*name it as model.unpruned"):
         earlier_plan(section(model.unpruned), model)
 
 

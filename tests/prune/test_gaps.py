@@ -136,19 +136,19 @@ def test_only_the_projections_before_the_gaps_change() -> None:
 
 
 def test_a_gap_at_the_first_layer_is_refused() -> None:
-    with pytest.raises(UserError, match=r"layers \[0, 1\] are removed, and before layer 0 there is no MLP"):
+    with pytest.raises(UserError, match=r"layers \[0, 1\] are removed, and there is no MLP before layer 0"):
         check_gaps((1, 0, 4))
 
 
 def test_a_gap_that_a_method_chose_at_the_first_layer_is_refused() -> None:
-    with pytest.raises(UserError, match="keep layer 0 or write prune.repair=none"):
+    with pytest.raises(UserError, match="keep layer 0 or set prune.repair=none"):
         repair_gaps(llama(), (0,), batches())
 
 
 def test_what_only_running_the_layer_tells_is_refused() -> None:
     model = llama()
     model.model.layers[1].mlp.register_forward_hook(lambda _mlp, _arguments, output: output / output.norm())
-    with pytest.raises(UserError, match="'llama': what its MLP gives does not reach the residual stream unchanged"):
+    with pytest.raises(UserError, match="'llama': its MLP's output does not reach the residual stream unchanged"):
         repair_gaps(model, (2,), batches())
 
 

@@ -108,13 +108,13 @@ def test_what_may_not_be_meant_is_a_note_and_no_fault(tmp_path: Path, capsys: py
 def test_sizes_off_multiples_of_8_are_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     build("llama").save_pretrained(tmp_path)  # with a vocabulary of 53
     main([str(tmp_path)])
-    assert "note       alignment: off multiples of 8" in capsys.readouterr().out
+    assert "note       alignment: not multiples of 8" in capsys.readouterr().out
 
 
 def test_the_command_compares_with_the_model_that_is_named(tmp_path: Path) -> None:
     folder, unpruned = make_pair("llama", tmp_path)
     config(rms_norm_eps=0.5)(folder)
-    with pytest.raises(UserError, match="rms_norm_eps=0.5, but of the unpruned model would be left 1e-06"):
+    with pytest.raises(UserError, match="rms_norm_eps=0.5, but a cut of the unpruned model has 1e-06"):
         main([str(folder), f"against={unpruned}"])
 
 

@@ -303,7 +303,7 @@ def test_a_narrowed_model_is_cut_further_and_counted_in_the_unpruned_one(
     [
         (WIDTH.changed(widths="by_layer"), TAIL, "differ in width"),
         (LOW_RANK, TAIL, "a lower rank"),
-        (WIDTH, LaCoPrune(method="laco", layers=1), "lost channels of its own"),
+        (WIDTH, LaCoPrune(method="laco", layers=1), "lost different channels"),
     ],
     ids=["by layer", "low rank", "merge"],
 )
@@ -312,7 +312,7 @@ def test_what_a_second_cut_would_make_untrue_is_refused_without_weights(
 ) -> None:
     model = ModelSection(unpruned=str(unpruned))
     make_pruned(first, model, traces(12), tmp_path / "first")
-    with pytest.raises(UserError, match=f"cut_from=.* it cannot be cut so: .*{message}"):
+    with pytest.raises(UserError, match=f"cut_from=.* it cannot be cut like this: .*{message}"):
         check_request(then.changed(cut_from=str(tmp_path / "first")), model)
 
 

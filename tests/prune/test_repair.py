@@ -126,7 +126,7 @@ def test_a_template_is_not_taken_for_other_token_ids(pair: Pair, tmp_path: Path)
 def test_a_tokenizer_that_is_gone_comes_back(pair: Pair, tmp_path: Path) -> None:
     folder, unpruned = pair
     gone("tokenizer_config.json", "tokenizer.json", "chat_template.jinja")(folder)
-    assert repair(folder, tmp_path / "out", unpruned) == ["tokenizer: the unpruned model's (was not there)"]
+    assert repair(folder, tmp_path / "out", unpruned) == ["tokenizer: the unpruned model's (was missing)"]
     assert template_of(tmp_path / "out") == template_of(unpruned)
 
 

@@ -84,5 +84,5 @@ def test_every_token_is_labelled_and_what_was_shortened_is_counted(
 
 
 def test_texts_of_one_token_alone_are_refused(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="each of its 2 texts is of one token"):
+    with pytest.raises(UserError, match="each of its 2 texts has one token"):
         text_sequences(section(file_of(tmp_path, "t.txt", "5\n\n5\n")), 9, tokenizer)

@@ -51,7 +51,7 @@ def test_a_command_gets_its_arguments_and_gives_its_code(tmp_path: Path) -> None
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (
         2,
-        f"{tmp_path}: no run folder (it has no run.json); give one that launch/train.py wrote\n",
+        f"{tmp_path}: not a run folder (it has no run.json); give one that launch/train.py wrote\n",
     )
 
 

@@ -130,7 +130,7 @@ def test_only_the_export_of_the_confirmed_checkpoint_has_its_figures(whole: Path
         notes[which] = json.loads((out / "export_report.json").read_text())["note"]
         cards[which] = (out / "README.md").read_text()
     assert notes["best"].startswith("Step 4 confirmed on 120 problems") and notes["best"].endswith(line)
-    assert notes["last"] == "Not confirmed: the checkpoint that was is that of step 4."
+    assert notes["last"] == "Not confirmed: the confirmed checkpoint is that of step 4."
     assert ("Confirmed: on 120 problems" in cards["best"], "Confirmed: on" in cards["last"]) == (True, False)
 
 

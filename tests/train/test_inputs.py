@@ -28,7 +28,7 @@ REFUSED = {
     ),
     "sweep.budgets=[16,9999]": "sweep.budgets: 9999 thinking tokens",
     "prune.layers=8": "prune: 8 of 8 layers would be removed",
-    "prune.cut_from=data_prep/nano_model": "prune.cut_from=data_prep/nano_model: it carries no prune plan",
+    "prune.cut_from=data_prep/nano_model": "prune.cut_from=data_prep/nano_model: it has no prune plan",
     "prune={method: shortgpt, layers: 1, calibration: {source: text, path: gone.txt}}": (
         "prune.calibration.path=gone.txt: no such file"
     ),
@@ -49,7 +49,7 @@ def test_the_lines_shown_before_loading_name_data_batch_format_and_sweep(tmp_pat
     lines = read(tmp_path).describe().splitlines()
     assert [line.split()[0] for line in lines if not line.startswith(" ")] == ["data", "batch", "format", "sweep"]
     assert lines[-3] == ("sweep  budgets 16, 32, 64, 96, 128 tokens; problems: knowledge 8, shallow 8, chain 13")
-    assert lines[-2].startswith("       chain, 13 problems x 1: a run that is whole has level share 1 ± ")
+    assert lines[-2].startswith("       chain, 13 problems x 1: a fully recovered run has level share 1 ± ")
     assert "TOO FEW" in lines[-2]
     assert lines[-1].startswith("       answers may take up to 4 tokens, 25% of the smallest budget (16)")
 
@@ -61,7 +61,7 @@ def test_what_confirms_is_shown_and_kept_out_of_the_traces(tmp_path: Path) -> No
     assert lines[-2] == (
         "confirm chain-confirm, 20 problems that no sweep sees: the kept checkpoint and both references, once"
     )
-    assert lines[-1].startswith("       chain, 20 problems x 1: a run that is whole has level share 1 ± ")
+    assert lines[-1].startswith("       chain, 20 problems x 1: a fully recovered run has level share 1 ± ")
     assert any("not decontaminated against knowledge, shallow, chain, chain-confirm" in line for line in lines)
 
 

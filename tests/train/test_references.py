@@ -67,7 +67,7 @@ def test_a_changed_sweep_in_the_cache_is_not_believed(
     run_here(small("full", tmp_path / "run", cache, *QUICK))
     for suite in ("knowledge", "shallow"):
         assert reference(tmp_path / "run", suite) == reference(kept.parent / "run", suite)
-    assert f"{knowledge} is not believed (it has other bytes than were sealed)" in capfd.readouterr().out
+    assert f"{knowledge} is not trusted (it has other bytes than were sealed)" in capfd.readouterr().out
 
 
 @pytest.fixture(scope="module")

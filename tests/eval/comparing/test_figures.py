@@ -69,7 +69,7 @@ def test_level_gain_and_termination_over_steps(tmp_path):
 def test_pass_at_k_and_what_is_not_drawn(tmp_path):
     drawn, said = figures([read_made(tmp_path / "a")])
     assert list(_lines(drawn["pass_at_k"].axes[0])[0].get_ydata()) == [0.7, 0.8]
-    assert said == ["no figure layers: the runs' prune plans remove one number of layers, or are not recorded"]
+    assert said == ["no figure layers: all prune plans remove the same number of layers, or are not recorded"]
 
 
 def test_suites_by_layers_removed(tmp_path):

@@ -22,7 +22,7 @@ def test_problems_that_one_log_lacks_are_left_out_and_counted(tmp_path):
     short = tmp_path / "short.jsonl"
     short.write_text("".join(SUMS.read_text().splitlines(keepends=True)[:2]))
     grades, said = grades_of([Log("a", 8, SUMS), Log("a", 16, short)], None)
-    assert len(grades["a"].problems) == 2 and said == ["a: 1 problems are left out, which some of its logs do not have"]
+    assert len(grades["a"].problems) == 2 and said == ["a: 1 problems are left out, since some of its logs lack them"]
 
 
 def test_a_run_of_which_only_grades_are_known():

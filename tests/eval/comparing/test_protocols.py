@@ -61,5 +61,7 @@ def test_budgets_are_named_without_a_record(tmp_path):
 
 
 def test_suites_are_like_with_like(tmp_path):
-    with pytest.raises(UserError, match="other is judged on suite 'else', one on 'chain'; compare like with like"):
+    with pytest.raises(
+        UserError, match="other is judged on suite 'else', one on 'chain'; compare runs on the same suite"
+    ):
         check_protocols([read_made(tmp_path / "one"), read_made(tmp_path / "other", suite="else")])

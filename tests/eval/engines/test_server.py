@@ -153,7 +153,8 @@ def test_a_call_that_fails_for_a_moment_is_tried_again() -> None:
         ((200, {"choices": []}), "the endpoint answered with no completion: '{\"choices\": []}'"),
         (
             (400, "no ids"),
-            "HTTP 400: no ids (after 1 tries; if the endpoint takes no token ids, set sweep.engine.prompt_as=text)",
+            "HTTP 400: no ids (after 1 tries; if the endpoint does not accept token ids, set "
+            "sweep.engine.prompt_as=text)",
         ),
     ],
 )

@@ -90,15 +90,15 @@ def test_a_close_of_several_tokens_is_put_back_whole() -> None:
     [
         (
             {"text": "h", "token_ids": [H, 263], "finish_reason": "length"},
-            "the endpoint gave 263, which is no token of the tokenizer (0 … 262)",
+            "the endpoint returned 263, which is not a token of the tokenizer (0 … 262)",
         ),
         (
             {"text": "h", "token_ids": [-1], "finish_reason": "length"},
-            "the endpoint gave -1, which is no token of the tokenizer (0 … 262)",
+            "the endpoint returned -1, which is not a token of the tokenizer (0 … 262)",
         ),
         (
             {"text": "h", "token_ids": ["h"], "finish_reason": "length"},
-            "the endpoint gave 'h', which is no token of the tokenizer (0 … 262)",
+            "the endpoint returned 'h', which is not a token of the tokenizer (0 … 262)",
         ),
         ({"text": "h", "finish_reason": "abort"}, "the endpoint ended the call with finish_reason 'abort'"),
         ({"text": "h", "finish_reason": None}, "the endpoint ended the call with finish_reason None"),

@@ -57,7 +57,7 @@ def test_a_sample_that_ended_in_an_error_is_missing(tmp_path):
     ("content", "says"),
     [
         ({"samples": [SAMPLE], "status": "error"}, "the evaluation is not finished .status 'error'"),
-        ({"samples": [SAMPLE], "names": ["header.json"]}, "no summary in it yet"),
+        ({"samples": [SAMPLE], "names": ["header.json"]}, "it has no summary yet"),
         ({"samples": [{"id": 1}]}, "not a log of Inspect, or damaged"),
         ({"samples": [SAMPLE | {"scores": {"match": {"value": "P"}}}]}, "sample 7, epoch 2: match='P' is neither"),
     ],

@@ -44,7 +44,7 @@ def test_rows_have_the_keys_of_the_verdict():
 @pytest.mark.parametrize("content", [b"", b"{}\n", b"[1]\n", b"\xff\xfe", b'{"problem": 1, "correct": true}\n'])
 def test_other_files_are_refused_with_what_is_read(tmp_path, content):
     (tmp_path / "x.jsonl").write_bytes(content)
-    with pytest.raises(UserError, match=r"x.jsonl: not a log that is read here, which are samples_\*.jsonl"):
+    with pytest.raises(UserError, match=r"x.jsonl: not a supported log; supported are samples_\*.jsonl"):
         read_log(tmp_path / "x.jsonl", None)
 
 

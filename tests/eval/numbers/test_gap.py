@@ -28,7 +28,7 @@ def test_a_pruned_model_that_is_as_good_is_told_with_what_to_change():
 
 def test_an_unpruned_model_that_gains_nothing_is_told_with_what_to_change():
     (fault,) = faults(FLAT, (0.1,) * 5)
-    assert fault.startswith("the unpruned model gains less than sweep.verdict.delta=0.05 from all budgets")
+    assert fault.startswith("the unpruned model gains less than sweep.verdict.delta=0.05 over all budgets")
     assert fault.endswith("use a harder suite or a wider range of budgets")
 
 

@@ -78,7 +78,7 @@ def test_where_it_does_not_pay_a_token_is_timed_all_the_same():
 def test_where_pruning_itself_cost_nothing_there_is_nothing_to_get_back():
     rows = cost_rows(Paired(UNPRUNED, UNPRUNED, UNPRUNED, BUDGETS), tokens(), tokens())
     assert pays_line(rows, None, 0.75).endswith(
-        "the pruned model is at no budget shown to be worse, so it pays by itself"
+        "the pruned model is not shown to be worse at any budget, so it pays without recovery"
     )
 
 

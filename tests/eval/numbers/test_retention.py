@@ -49,7 +49,7 @@ def test_both_ways_to_returned_are_used():
     near_alone = claims(measure(_models((0.9, 0.92, 0.93, 0.94, 0.95)), SECTION, 0.05), SECTION)
     texts = [" ".join(statement.text for statement in by_word["RETURNED"]) for by_word in (gain_alone, near_alone)]
     assert [word_of(by_word) for by_word in (gain_alone, near_alone)] == ["RETURNED", "RETURNED"]
-    assert "gain less 0.8 of the unpruned one" in texts[0] and "accuracy less the unpruned one at" in texts[1]
+    assert "gain minus 0.8 of the unpruned gain" in texts[0] and "accuracy minus the unpruned accuracy at" in texts[1]
 
 
 def test_refuted_where_the_level_is_short_and_where_the_gain_is_and_the_run_too():

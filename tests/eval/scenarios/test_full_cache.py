@@ -41,7 +41,7 @@ def test_a_cache_that_fills_up_in_the_middle_of_a_sweep_stops_nothing(tmp_path: 
         [*limited, sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "its journal cannot be written (No space left on device); the sweep goes on without" in done.stdout
+    assert "journal cannot be written (No space left on device); the sweep continues without it" in done.stdout
     assert f"cannot be written (No space left on device); the sweep is kept in {samples} alone" in done.stdout
     sweep(tmp_path / "large", tmp_path / "unused")
     (of_full, of_large) = (folder / "chain" / "run-000001.jsonl" for folder in (samples, tmp_path / "large"))
@@ -57,4 +57,4 @@ def test_a_journal_that_cannot_be_written_is_given_up_and_that_is_said_once(
             forgiving.add({"sample": sample})
     said = capsys.readouterr().out
     assert said.count("\n") == 1
-    assert said.startswith(f"{tmp_path / 'out.jsonl'}: its journal cannot be written (No space left on device)")
+    assert said.startswith(f"{tmp_path / 'out.jsonl'}: journal cannot be written (No space left on device)")

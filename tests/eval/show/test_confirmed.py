@@ -31,7 +31,7 @@ CONFIRMED: dict[str, Any] = {
     "level_low": 0.6,
     "level_high": 0.8,
 }
-TEXT = "Step 4 confirmed on 40 problems that no sweep saw (chain-confirm), looked at once: PARTIAL: half is back"
+TEXT = "Step 4 confirmed on 40 problems that no sweep saw (chain-confirm), evaluated once: PARTIAL: half is back"
 
 
 def sweeps(*steps: int) -> list[Row]:
@@ -61,7 +61,7 @@ def test_the_facts_are_those_of_the_confirmed_checkpoint() -> None:
 def test_the_table_has_all_three_models_and_the_verdict() -> None:
     lines = confirmed_table(made_rows("chain-confirm", run_steps=(10,))).splitlines()
     assert lines[0].startswith(
-        "confirmed: step 10 on 40 problems x 2 that no sweep saw (chain-confirm), looked at once"
+        "confirmed: step 10 on 40 problems x 2 that no sweep saw (chain-confirm), evaluated once"
     )
     assert [line.split()[0] for line in lines[-5:]] == ["8", "unpruned", "pruned", "confirmed", "PARTIAL:"]
     assert "0.70 [.64, .76]" in lines[-2] and confirmed_table([]) == ""
@@ -69,15 +69,15 @@ def test_the_table_has_all_three_models_and_the_verdict() -> None:
 
 def test_other_confirmations_of_the_run_are_counted() -> None:
     assert confirmed_text(CONFIRMED) == TEXT
-    assert "looked at once, after 2 other confirmation(s) of this run: " in confirmed_text(CONFIRMED | {"earlier": 2})
+    assert "evaluated once, after 2 other confirmation(s) of this run: " in confirmed_text(CONFIRMED | {"earlier": 2})
 
 
 @pytest.mark.parametrize(
     ("step", "confirmed", "selection", "note"),
     [
         (4, CONFIRMED, "Best of 3.", TEXT),
-        (6, CONFIRMED, "Best of 3.", "Best of 3. Not confirmed: the checkpoint that was is that of step 4."),
-        (6, CONFIRMED, "", "Not confirmed: the checkpoint that was is that of step 4."),
+        (6, CONFIRMED, "Best of 3.", "Best of 3. Not confirmed: the confirmed checkpoint is that of step 4."),
+        (6, CONFIRMED, "", "Not confirmed: the confirmed checkpoint is that of step 4."),
         (4, None, "Best of 3.", "Best of 3."),
         (4, None, "", ""),
     ],
@@ -105,7 +105,7 @@ BEST = {"recipe": {"keep_best": METRIC}, "best": {"step": 4}}
         ),
         (
             {"confirmed": CONFIRMED | {"kept": 6}},
-            [TEXT, "The run keeps step 6 now, which is not confirmed"],
+            [TEXT, "The run now keeps step 6, which is not confirmed"],
             "PARTIAL, 0.70 [.60, .80] (step 4, 40 problems)",
         ),
     ],

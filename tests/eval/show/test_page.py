@@ -35,7 +35,7 @@ def test_half_a_character_does_not_stop_a_page():
 
 def test_empty_sections_are_named_at_the_end():
     page = a_page(Section("Here", text="x"), Section("Not here"), Section("Nor here"))
-    assert "Not measured, and so not shown: Not here, Nor here." in page and page.count("<h2") == 1
+    assert "Not measured and therefore not shown: Not here, Nor here." in page and page.count("<h2") == 1
 
 
 def test_tables_have_heads_for_columns_and_rows():

@@ -89,7 +89,7 @@ def test_the_report_escapes_and_loads_nothing(run_dir):
 def test_an_empty_folder_has_no_section_and_names_what_is_not_measured(tmp_path):
     page = report_page(tmp_path)
     assert "Verdict: not measured" in page and "<svg" not in page and "<h2" not in page
-    assert "Not measured, and so not shown: Accuracy by thinking budget," in page
+    assert "Not measured and therefore not shown: Accuracy by thinking budget," in page
 
 
 def test_references_alone(tmp_path):
@@ -113,7 +113,7 @@ def test_a_confirmation_stands_beside_the_verdict(run_dir):
     }
     (run_dir / "run.json").write_text(json.dumps({"confirmed": facts}))
     page = report_page(run_dir)
-    assert "Step 4 confirmed on 40 problems that no sweep saw (chain-confirm), looked at once: PARTIAL: so" in page
+    assert "Step 4 confirmed on 40 problems that no sweep saw (chain-confirm), evaluated once: PARTIAL: so" in page
     assert "Confirmed on problems that no sweep saw" in page and "0.40 [.34, .46]" in page
 
 
@@ -144,7 +144,7 @@ def test_thoughts_stand_side_by_side_under_their_question(run_dir):
 
 def test_a_damaged_file_of_thoughts_stops_no_report(run_dir):
     write_thoughts(run_dir, "run", 10, [{"problem": "p1"}])
-    assert "run-000010.jsonl is damaged, it is not the samples file of a sweep" in report_page(run_dir)
+    assert "run-000010.jsonl is damaged, not the samples file of a sweep" in report_page(run_dir)
 
 
 def test_a_page_stays_under_three_megabytes_whatever_a_run_holds(tmp_path):

@@ -42,7 +42,7 @@ def test_each_model_with_its_grades_at_every_budget(folder):
     first, second = shown.problems
     assert (first.id, first.question, first.gold, second.question) == ("p1", "2 + 2?", "4", "")
     assert [thought.grades for thought in first.thoughts] == ["11", "10", "01"]
-    assert first.thoughts[0].ending == "ended by itself after 16 tokens"
+    assert first.thoughts[0].ending == "terminated after 16 tokens"
     assert [(answer.budgets, answer.text, answer.right) for answer in first.thoughts[2].answers] == [
         ("8", "answer 0", False),
         ("16", "answer 1", True),

@@ -78,7 +78,7 @@ def test_no_matrices_cost_nothing() -> None:
 
 
 def test_a_budget_below_the_smallest_sizes_is_refused() -> None:
-    with pytest.raises(UserError, match="budget: 9 is below 10, the cost of the smallest"):
+    with pytest.raises(UserError, match="budget: 9 is below 10, the total cost of the smallest"):
         select_dimensions([[1, 2], [1]], [[0, 1], [0]], [[4, 8], [6]], 9)
 
 

@@ -70,7 +70,7 @@ def test_the_report_ends_with_the_verdict_and_shows_each_share() -> None:
 
 def test_the_doctor_is_told_only_of_what_is_off_8() -> None:
     assert alignment_note(Matrices((EVEN, Group("k", 24, 64, 1)))) == ""
-    assert "off multiples of 8" in alignment_note(Matrices((ODD,))) and "up [100, 256]" in alignment_note(
+    assert "not multiples of 8" in alignment_note(Matrices((ODD,))) and "up [100, 256]" in alignment_note(
         Matrices((ODD,))
     )
 

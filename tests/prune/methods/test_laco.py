@@ -117,8 +117,8 @@ def test_bounds_that_leave_no_room_for_what_was_asked_are_named() -> None:
     [
         ({"layers": 6}, "6 of 6 layers would be removed"),
         ({"highest": 6}, r"prune.highest=6: the model has layers 0 to 5"),
-        ({"layers_merged": 6}, "layers 1 to 5 hold no so many"),
-        ({"layers_merged": 3, "lowest": 2, "highest": 3}, "layers 2 to 3 hold no so many"),
+        ({"layers_merged": 6}, "too few layers from 1 to 5"),
+        ({"layers_merged": 3, "lowest": 2, "highest": 3}, "too few layers from 2 to 3"),
     ],
 )
 def test_bounds_outside_the_model_are_refused_without_weights(keys: dict[str, Any], message: str) -> None:

@@ -28,7 +28,7 @@ def test_a_matrix_that_would_lose_much_stays_dense() -> None:
 
 def test_a_share_below_the_lowest_ranks_is_refused() -> None:
     with pytest.raises(
-        UserError, match="prune.share=0.4: 51 parameters, but with the lowest ranks .*multiple=2 .* have 64"
+        UserError, match="prune.share=0.4: this allows 51 parameters, but with the lowest ranks .*multiple=2 .* have 64"
     ):
         method(0.4).ranks(SHAPES, {"easy": [0.0] * 8, "hard": [0.0] * 8})
 
@@ -50,7 +50,7 @@ def test_attention_and_mlp_of_every_layer_are_taken() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (MixtralConfig(**SHAPE), "'mixtral' cannot be treated so: it has experts"),
+        (MixtralConfig(**SHAPE), "'mixtral' is not supported: it has experts"),
         (GPT2Config(n_layer=1, n_embd=16, n_head=2, vocab_size=53), "'gpt2' cannot be cut"),
     ],
 )

@@ -55,7 +55,7 @@ def test_a_share_is_rounded_down_to_the_multiple(values: dict[str, float], width
         ({"width": 24}, "prune.width=24: the model has 24 channels in each MLP, and between 1 and 23 can stay"),
         (
             {"share": 0.2},
-            r"prune.share=0.2 with prune.multiple=8 makes 0 channels: .* in multiples of prune.multiple=8",
+            r"prune.share=0.2 with prune.multiple=8 gives 0 channels: .* in multiples of prune.multiple=8",
         ),
     ],
 )

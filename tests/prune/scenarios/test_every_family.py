@@ -98,5 +98,5 @@ def test_a_config_that_does_not_take_a_cut_is_a_mistake_in_words() -> None:
     config = t.BambaConfig(**NO_HEAD_SIZE, **{k: v for k, v in MAMBA.items() if k != "layer_types"})
     config.attn_layer_indices = [1, 4]
     model = t.BambaForCausalLM(config)
-    with pytest.raises(UserError, match="'bamba' cannot be cut so"):
+    with pytest.raises(UserError, match="'bamba' cannot be cut like this"):
         apply_plan(model, PrunePlan(method="by hand", layers=LAYERS, removed=(5,)))

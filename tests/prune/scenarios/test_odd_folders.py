@@ -202,13 +202,13 @@ KINDS: dict[str, tuple[str, Spoil, str]] = {
     "windows of other layers": (
         "qwen2_mixed",
         config(layer_types=["full_attention", "sliding_attention"] * 2),
-        "layer_types=['full_attention', 'sliding_attention', 'full_attention', 'sliding_attention'], but of the",
+        "layer_types=['full_attention', 'sliding_attention', 'full_attention', 'sliding_attention'], but a cut of the",
     ),
-    "windows lost": ("mistral", config(sliding_window=None), "sliding_window=None, but of the unpruned model"),
-    "a list that is no part": (
+    "windows lost": ("mistral", config(sliding_window=None), "sliding_window=None, but a cut of the unpruned model"),
+    "a list that is not a part": (
         "qwen2_mixed",
         both(gone("prune_plan.json"), config(layer_types=["sliding_attention"] * KEPT)),
-        "is no part, in order, of the unpruned model's",
+        "is not an ordered part of the unpruned model's",
     ),
     "experts of other layers": ("qwen3_moe", config(norm_topk_prob=True, rms_norm_eps=0.1), "rms_norm_eps=0.1"),
     "another rotation": ("llama", config(rope_parameters={"rope_type": "default", "rope_theta": 7.0}), "rope_theta"),
@@ -251,7 +251,11 @@ KINDS: dict[str, tuple[str, Spoil, str]] = {
     ),
     "a stop token of config.json": ("llama", config(eos_token_id=500), "config.json: eos_token_id has 500"),
     "a pad token that is not there": ("llama", in_json(GENERATION, pad_token_id=112), "pad_token_id has 112"),
-    "a foreign stop token": ("llama", in_json(GENERATION, eos_token_id=9), "stops at [9], and the unpruned model at"),
+    "a foreign stop token": (
+        "llama",
+        in_json(GENERATION, eos_token_id=9),
+        "stops at [9], but the unpruned model stops at",
+    ),
     "a generation config that is none": ("llama", in_json(GENERATION, max_new_tokens=-5), "transformers refuses it ("),
     "several answers of one greedy one": (
         "llama",
@@ -271,9 +275,9 @@ NOTES: dict[str, tuple[str, Spoil, str]] = {
         "layers 0 and 2 have identical bits",
     ),
     "a layer that adds nothing": ("llama", zero("2.mlp.down_proj", "2.self_attn.o_proj"), "all zero: model"),
-    "another class": ("llama", config(architectures=["Qwen3ForCausalLM"]), "a llama model is LlamaForCausalLM; vLLM"),
+    "another class": ("llama", config(architectures=["Qwen3ForCausalLM"]), "llama models use LlamaForCausalLM; vLLM"),
     "no pad token": ("llama", in_json("tokenizer_config.json", pad_token=None), "has no pad token"),
-    "values without effect": ("llama", in_json(GENERATION, temperature=0.6), "do_sample=True in place of None"),
+    "values without effect": ("llama", in_json(GENERATION, temperature=0.6), "do_sample=True instead of None"),
     "generation that goes on": ("llama", in_json(GENERATION, eos_token_id=4), "but generation stops at [4] alone"),
 }
 

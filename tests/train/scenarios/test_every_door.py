@@ -126,7 +126,7 @@ FOREIGN: dict[str, tuple[Spoil, str]] = {
         of_tokenizer(lambda tokenizer: tokenizer.add_tokens(["<more>"]) and None),
         "",
     ),
-    "another arithmetic": (config(rms_norm_eps=0.5), "rms_norm_eps=0.5, but of the unpruned model would be left 1e-06"),
+    "another arithmetic": (config(rms_norm_eps=0.5), "rms_norm_eps=0.5, but a cut of the unpruned model has 1e-06"),
     "a foreign stop token": (in_json("generation_config.json", eos_token_id=9), "generation stops at [9]"),
     "a broken template": (text("chat_template.jinja", "{{ 1 / 0 }}"), ""),
 }
