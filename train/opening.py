@@ -261,8 +261,8 @@ def _refuse_differences(folder: RunFolder, differences: list[str], force: bool) 
         )
     if differences and not force:
         raise UserError(
-            f"{said} {', '.join(differences)}; a run resumes only with the settings it began with: name another run.dir, "
-            "restore the values, or resume anyway with run.resume_force=true, which is recorded"
+            f"{said} {', '.join(differences)}; a run resumes only with the settings it began with: name "
+            "another run.dir, restore the values, or resume anyway with run.resume_force=true, which is recorded"
         )
     return differences
 

@@ -53,9 +53,7 @@ def reference_rows(references: References, section: SweepSection) -> list[Row]:
 def to_come(references: References, section: SweepSection, steps: int) -> str:
     """How many sweeps a run of `steps` has, and how long they take, if that is known before the first step."""
     count = sweeps_of(section.every_steps, steps)
-    said = (
-        f"{count} sweep{'s' if count > 1 else ''} to come: every {section.every_steps} steps and after step {steps}"
-    )
+    said = f"{count} sweep{'s' if count > 1 else ''} to come: every {section.every_steps} steps and after step {steps}"
     if section.max_share is not None:
         said += f", skipped if they take more than {section.max_share:.0%} of the time"
     if references.seconds is None:

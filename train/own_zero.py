@@ -105,7 +105,7 @@ def _of_the_optimizer(section: Any) -> Iterator[str]:
 
 
 def _of_zero(section: Any) -> Iterator[str]:
-    from deepspeed.runtime.zero.config import DeepSpeedZeroConfig    # slow import; most recipes have no JSON
+    from deepspeed.runtime.zero.config import DeepSpeedZeroConfig  # slow import; most recipes have no JSON
 
     if not isinstance(section, dict):  # absent, or reported by `faults`
         return

@@ -56,7 +56,7 @@ def check_trusted(checkpoint: Path, run_id: str | None, trusted: Path | None, ra
 
 def pickle_fault(path: Path) -> str | None:
     """A description of what a pickle would load that may not be harmless; None if it is harmless."""
-    torch.serialization.add_safe_globals(list(_harmless()))    # permanently: its context affects all threads anyway
+    torch.serialization.add_safe_globals(list(_harmless()))  # permanently: its context affects all threads anyway
     try:
         torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except UnpicklingError as fault:

@@ -45,4 +45,4 @@ def read_probes(folder: RunFolder, vocabulary: int) -> Probes:
         shortest = min(map(len, prompts))
         return Probes(torch.tensor([prompt[-shortest:] for prompt in prompts], dtype=torch.long), random)
     except (ValueError, TypeError) as fault:
-        raise UserError(f"{folder.probes}: cannot be read ({fault}); remove it to compare only on random tokens") from None
+        raise UserError(f"{folder.probes}: cannot be read ({fault}); remove it to use only random tokens") from None

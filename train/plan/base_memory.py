@@ -66,6 +66,6 @@ def base_bytes(stage: int) -> int:
         if done.returncode:
             last = (Path(name) / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
             raise UserError(
-                f"the base memory of a process cannot be measured: its run failed ({' '.join(last)[:200]}); give base_gb=N"
+                f"the base of a process cannot be measured: its run failed ({' '.join(last)[:200]}); give base_gb=N"
             )
     return int(done.stdout) * 1024  # Linux reports KiB
