@@ -136,8 +136,10 @@ def _lineage(facts: Mapping[str, Any], difference: float | None) -> list[str]:
         "",
         f"- unpruned: {_named(recipe['model']['unpruned'])}",
         *([f"- pruned: {_named(recipe['model']['pruned'])}"] if recipe["model"].get("pruned") else []),
-        f"- pruned by {plan.get('method', 'others')}: layers {plan.get('removed', 'not recorded')} "
-        f"of {plan.get('layers', 'not recorded')} removed{merged}{repaired}{_narrowed(plan)}{_cuts(plan)}",
+        f"- pruned by {plan['method']}: layers {plan['removed']} of {plan['layers']} removed{merged}{repaired}"
+        f"{_narrowed(plan)}{_cuts(plan)}"
+        if plan
+        else "- pruning: done outside chainmend (no plan recorded)",
         f"- adapter: {recipe['adapter']['method']}; {_merged(difference)}",
         f"- data: {facts['data']['traces_kept']} traces, hash `{facts['data']['hash']}`"
         + (f", from {origins}" if origins else ""),

@@ -34,7 +34,7 @@ from runtime.seal import file_fault
 
 
 def with_generated_traces(recipe: Recipe, ranks: Ranks) -> Recipe:
-    """The recipe with a trace file in place of `source: generate`; any other recipe as it is. All ranks must call it.
+    """The recipe with a trace file in place of `source: generate`; any other recipe unchanged. All ranks must call it.
 
     The file is in `run.cache_dir`. Its name depends on everything that determines its content, so it is written once
     for all runs. It is sealed: a changed file is set aside and written again. Every rank generates its share; a killed

@@ -60,7 +60,7 @@ def _check_place(model: PreTrainedModel, target: str, name: str, module: torch.n
     head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
     if module is head:
         raise UserError(
-            f"adapter.targets: {target!r} names the head ({name}), which losses and export read without adapters; leave "
+            f"adapter.targets: {target!r} names the head ({name}), which losses and export read directly; leave "
             "it out, or train every parameter with adapter.method=none"
         )
     if module is embedding and head is not None and head.weight is embedding.weight:

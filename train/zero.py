@@ -183,7 +183,7 @@ def _section_settings(zero: ZeroSection, model: ModelSection) -> dict[str, tuple
 
 
 def _at(config: Config, key: str) -> Any:
-    """The value at a dotted key; None where there is none."""
+    """The value at a dotted key; None if there is none."""
     value: Any = config
     for name in key.split("."):
         value = value.get(name) if isinstance(value, dict) else None

@@ -61,7 +61,7 @@ def _cost(estimate: Estimate) -> Iterator[str]:
         yield f"verdict     {estimate.foresight}"
     if sweep.confirm_problems:
         yield (
-            f"confirm     {sweep.confirm_problems} held-out problems, once: the kept checkpoint and both "
+            f"confirm     {sweep.confirm_problems} problems that no sweep sees, once: the kept checkpoint and both "
             f"references, each at most {sweep.confirm_tokens:,} tokens, together {estimate.confirm_share:.0%} of the "
             "FLOPs of training"
         )

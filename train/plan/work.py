@@ -187,7 +187,7 @@ def _thought_tokens(section: SweepSection) -> int:
 
 def training_flops(sizes: Sizes, tokens: float, batch: MicroBatch, teacher: Teacher | None = None) -> float:
     """With N parameters of which T train, per token: 2 N forward, 2 N for the gradients of activations, 2 T for those
-    of weights, 2 N more where layers are recomputed, and 2 per parameter of a teacher for its forward pass (arXiv
+    of weights, 2 N more if layers are recomputed, and 2 per parameter of a teacher for its forward pass (arXiv
     2001.08361, section 2.1). Attention over the sequence is left out."""
     passes = 3 if batch.checkpointing else 2
     per_token = 2 * sizes.total * passes + 2 * sizes.trainable
