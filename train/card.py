@@ -234,7 +234,7 @@ def _confirmed(rows: Sequence[Row], step: int) -> list[str]:
     """The curve on problems that no sweep saw, and the heading of the curve of the sweeps, which follows."""
     problems = newest(rows, "run", verdict_suite(rows))[0][-1]["problems"]
     return [
-        f"Confirmed once, on {problems} problems that no sweep of the run saw.",
+        f"Confirmed: on {problems} problems that no sweep of the run saw, measured once.",
         "",
         *_curve(rows, step),
         "",

@@ -110,7 +110,7 @@ def test_a_confirmed_checkpoint_has_its_confirmed_curve_first(folder: RunFolder,
     model_card(folder, folder.checkpoint(8), 1e-5, tmp_path / "out", "said above", confirmed)
     lines = (tmp_path / "out/README.md").read_text().splitlines()
     wanted = [
-        "Confirmed once, on 40 problems that no sweep of the run saw.",
+        "Confirmed: on 40 problems that no sweep of the run saw, measured once.",
         "| step 8 | 0.60 [.50, .70] |",
         "PARTIAL: once",
         "Sweeps during training:",
