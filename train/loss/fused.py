@@ -1,6 +1,6 @@
 """The loss on TRL's kernels: tiles over tokens and vocabulary, in Triton on a GPU and in torch elsewhere.
 
-Whole logits exist neither forwards nor backwards, in any precision, and sums are taken in float32.
+The full logits never exist, in the forward or the backward pass, in any precision; sums are taken in float32.
 """
 
 from __future__ import annotations
