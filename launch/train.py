@@ -1,7 +1,7 @@
-"""The entry of a run: `deepspeed launch/train.py recipe=lora_recovery.yaml [key=value …]`, or plain `python` for it.
+"""Starts a run: `deepspeed launch/train.py recipe=lora_recovery.yaml [key=value …]`, or with plain `python`.
 
-The folder of this script, which Python puts first on the path, would hide the package `train` behind this very file;
-so it makes room for the repository's root before anything else is imported.
+Python puts the folder of this script first on the path, where this file would hide the package `train`. The script
+therefore replaces that entry with the repository's root before it imports anything else.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""`python -m train recipe=FILE …`: a run, as `launch/train.py` starts it; `deepspeed --module train …` too."""
+"""`python -m train recipe=FILE …` starts a run like `launch/train.py`; so does `deepspeed --module train …`."""
 
 import os
 

@@ -1,6 +1,6 @@
-"""The adapter of a run alone, with the fingerprint of the one model that it belongs to; on another one it is refused.
+"""Exports only the adapter of a run, with the fingerprint of the model it belongs to; other models refuse it.
 
-It is the checkpoint's own, byte for byte, and needs no gate: nothing is merged and nothing is cast.
+The file is a byte-for-byte copy from the checkpoint. Nothing is merged or cast, so no gate is needed.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from train.published import hub_id
 
 
 def export_adapter(source: Source, out: Path, section: ExportSection) -> str:
-    """Writes adapter, tokenizer, plan and card to `out` and seals them; returns a line that says so.
+    """Writes adapter, tokenizer, plan and card to `out`, seals them and returns a line for the user.
 
-    UserError where the run trained every parameter, or over 4-bit weights, which the adapter is part of.
+    UserError if the run trained every parameter, or over 4-bit weights: the adapter fits only those.
     """
     method = source.recipe.adapter.method
     if method == "none":
         raise UserError("form=adapter: this run trained every parameter and has no adapter; leave form out")
     if method == "qlora":
         raise UserError(
-            "form=adapter: this adapter was trained over weights in 4 bits, and over the plain ones it is another "
-            "model; leave form out, the merged export has the weights as they were in training"
+            "form=adapter: this adapter was trained over 4-bit weights, and over the plain weights it would be another "
+            "model; leave form out: the merged export has the weights as they were in training"
         )
     check_adapter(source.checkpoint)
     check_fits(source.checkpoint, str(source.pruned))

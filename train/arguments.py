@@ -20,7 +20,7 @@ from train.zero import config_of
 
 
 def make_arguments(recipe: Recipe, folder: Path, ranks: int = 1) -> SFTConfig:
-    """All that the Trainer needs to know. Under ZeRO-3 models loaded from now on are sharded as they load."""
+    """The Trainer's arguments. Under ZeRO-3, models loaded after this call are sharded as they load."""
     deepspeed = None
     if uses_deepspeed(recipe.zero):
         deepspeed = config_of(recipe.zero, recipe.model, recipe.trainer, device().type, ranks)
@@ -28,11 +28,11 @@ def make_arguments(recipe: Recipe, folder: Path, ranks: int = 1) -> SFTConfig:
 
 
 def config_fields(recipe: Recipe, folder: Path) -> dict[str, Any]:
-    """The fields of SFTConfig but for `deepspeed`: the recipe's, defaults of ours, and what is ours alone."""
+    """The fields of SFTConfig except `deepspeed`: those of the recipe, our defaults, and fields that only we set."""
     kind, trainer = device().type, recipe.trainer
     owned: dict[str, Any] = {
         "output_dir": str(folder),
-        "report_to": other_trackers(recipe.trainer.get("report_to")) or "none",  # W&B is ours: `train.tracking`
+        "report_to": other_trackers(recipe.trainer.get("report_to")) or "none",  # `train.tracking` handles W&B itself
         "run_name": recipe.wandb.name or folder.name,
         "project": recipe.wandb.project or "chainmend",
         "use_cpu": kind == "cpu",
@@ -52,28 +52,28 @@ def config_fields(recipe: Recipe, folder: Path) -> dict[str, Any]:
 
 
 def _of_the_device(kind: str) -> dict[str, Any]:
-    """Defaults of fields that a recipe may set. A copy to a GPU from page-locked memory need not be waited for."""
+    """Defaults of fields that a recipe may set. Copies to a GPU from page-locked memory run asynchronously."""
     return {"accelerator_config": {"non_blocking": True}} if kind == "cuda" else {}
 
 
 def _without_aliases(trainer: Mapping[str, Any]) -> dict[str, Any]:
-    """The section under the names that transformers keeps; checkpointing is on unless it says otherwise, as in TRL."""
+    """The section with transformers' current names. Gradient checkpointing is on by default, as in TRL."""
     old, new = "gradient_checkpointing", "activation_checkpointing"
     renamed = {key.replace(old, new): value for key, value in trainer.items()}
     return {new: True, **renamed}
 
 
 def checkpoints_activations(trainer: Mapping[str, Any]) -> bool:
-    """Whether layers are recomputed in the backward pass, by whichever of the two names the section says it."""
+    """Whether layers are recomputed in the backward pass; the section may use either of the two names for it."""
     return bool(_without_aliases(trainer)["activation_checkpointing"])
 
 
 def checkpointing_kwargs(trainer: Mapping[str, Any], adapter: AdapterSection, zero: ZeroSection) -> dict[str, Any]:
-    """How activations are checkpointed: as the section says, else reentrant where ZeRO-3 shards frozen weights.
+    """How activations are checkpointed: as the section says; by default reentrant if ZeRO-3 shards frozen weights.
 
-    The other kind has been reported to find such weights emptied in the backward pass (huggingface/trl#2514), though
-    not with DeepSpeed 0.19.8 on a CPU. TRL 1.16 sets the reentrant kind too, but under the name that transformers
-    5.23 no longer reads.
+    Non-reentrant checkpointing has been reported to find such weights empty in the backward pass
+    (huggingface/trl#2514), though not with DeepSpeed 0.19.8 on a CPU. TRL 1.16 chooses the reentrant kind too, but
+    under a name that transformers 5.23 no longer reads.
     """
     kwargs: dict[str, Any] = _without_aliases(trainer).get("activation_checkpointing_kwargs") or {}
     sharded_and_frozen = adapter.method != "none" and zero.stage == 3
@@ -84,8 +84,8 @@ def checkpointing_kwargs(trainer: Mapping[str, Any], adapter: AdapterSection, ze
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """How traces become steps. `sequences` are the traces themselves, or what they are packed into; `tokens` is the
-    total of all of them; `steps_per_epoch` counts the short last step of an epoch too."""
+    """How traces become steps. `sequences` counts the traces, or the packed sequences they were put into; `tokens` is
+    their total; `steps_per_epoch` includes the short last step of an epoch."""
 
     batch: Batch
     ranks: int
@@ -101,24 +101,24 @@ class Arithmetic:
 
     @property
     def tokens_per_step(self) -> float:
-        """The mean of a full step, without padding."""
+        """Mean tokens of a full step, without padding."""
         return self.global_batch * self.tokens / self.sequences
 
     @property
     def per_epoch(self) -> int:
-        """Sequences that one epoch trains on: all of them, unless incomplete micro batches are dropped."""
+        """Sequences that one epoch trains on: all, unless incomplete micro batches are dropped."""
         micro = self.batch.micro_batch * self.ranks
         return self.sequences // micro * micro if self.batch.drop_last else self.sequences
 
     @property
     def trained(self) -> int:
-        """Sequences that all steps train on, one more time per epoch; the last step of an epoch may be short."""
+        """Sequences that all steps train on, counted once per epoch; the last step of an epoch may be short."""
         whole, rest = divmod(self.steps, self.steps_per_epoch)
         return whole * self.per_epoch + min(rest * self.global_batch, self.per_epoch)
 
     @property
     def total_tokens(self) -> int:
-        """Tokens of all steps, without padding; a mean where an epoch is begun and not ended."""
+        """Tokens of all steps, without padding; an expected value if the last epoch is incomplete."""
         return round(self.trained * self.tokens / self.sequences)
 
     def __str__(self) -> str:
@@ -139,9 +139,9 @@ class Arithmetic:
 
 
 def arithmetic(trainer: Mapping[str, Any], traces: int, sequences: int, tokens: int, ranks: int) -> Arithmetic:
-    """The batch arithmetic of a recipe's trainer section: the steps that the Trainer itself comes to.
+    """The batch arithmetic of a recipe's trainer section, with the same number of steps as the Trainer computes.
 
-    UserError where there is no step.
+    UserError if there would be no step.
     """
     batch = Batch.of(trainer)
     micro_batches, rest = divmod(sequences, batch.micro_batch * ranks)
@@ -155,8 +155,8 @@ def arithmetic(trainer: Mapping[str, Any], traces: int, sequences: int, tokens: 
         )
     steps = int(setting(trainer, "max_steps"))
     steps_per_epoch = max(1, math.ceil(micro_batches / batch.accumulation_steps))
-    if steps < 0:  # no limit: epochs say it. The Trainer rounds up twice, the steps of an epoch and those of all epochs
+    if steps < 0:  # no limit: epochs decide. The Trainer rounds up twice: steps per epoch, and steps of all epochs
         steps = math.ceil(steps_per_epoch * float(setting(trainer, "num_train_epochs")))
     if not steps:
-        raise UserError("trainer.num_train_epochs=0: there would be no step; write more, or trainer.max_steps")
+        raise UserError("trainer.num_train_epochs=0: there would be no step; raise it, or set trainer.max_steps")
     return Arithmetic(batch, ranks, traces, sequences, tokens, steps, steps_per_epoch)

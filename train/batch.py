@@ -1,4 +1,4 @@
-"""The recipe's trainer section, which holds only what a recipe sets, read with SFTConfig's defaults for the rest."""
+"""Reads the recipe's trainer section; fields that the recipe does not set have SFTConfig's defaults."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from trl import SFTConfig
 
 
 def setting(trainer: Mapping[str, Any], name: str) -> Any:
-    """The section's value of the field `name`, or SFTConfig's default. KeyError where SFTConfig has no such field."""
+    """The section's value of the field `name`, or SFTConfig's default. KeyError if SFTConfig has no such field."""
     default = SFTConfig.__dataclass_fields__[name].default
     return trainer.get(name, default)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one optimizer step takes in.
+    """The input of one optimizer step.
 
-    micro_batch: sequences that a rank passes through the model at once; accumulation_steps: micro batches per rank and
-    step; drop_last: whether an incomplete last micro batch of an epoch is left out.
+    micro_batch: sequences in one forward pass of a rank; accumulation_steps: micro batches per rank and step;
+    drop_last: whether an incomplete last micro batch of an epoch is dropped.
     """
 
     micro_batch: int

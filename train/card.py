@@ -1,4 +1,4 @@
-"""The model card of an export: lineage, how to load it, curve and figure, recipe. It says no more than the verdict."""
+"""The model card of an export: lineage, loading, curve and figure, recipe. It claims no more than the verdict."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from train.card_data import Licences, card_data, eval_results, licences, sources
 from train.published import hub_id, publishable
 
 SAYINGS = {
-    "RETURNED": "Its reasoning, and what thinking longer buys, are shown to be back on the suite below.",
-    "PARTIAL": "A part of what pruning took is shown to be back on the suite below.",
-    "NOT RETURNED": "What pruning took is shown not to be back on the suite below.",
-    "NOTHING LOST": "The suite below shows no loss by pruning, so it cannot show that anything came back.",
-    "NO SCALING HERE": "The suite below shows hardly any gain with thinking in the unpruned model either, so it says "
+    "RETURNED": "On the suite below, its accuracy and its gain from longer thinking are shown to have returned.",
+    "PARTIAL": "On the suite below, part of what pruning removed is shown to have returned.",
+    "NOT RETURNED": "On the suite below, what pruning removed is shown not to have returned.",
+    "NOTHING LOST": "The suite below shows no loss from pruning, so it cannot show recovery.",
+    "NO SCALING HERE": "On the suite below, the unpruned model hardly gains from thinking either, so the suite says "
     "nothing about scaling.",
-    "UNDECIDED": "Whether its reasoning is back is not decided by the figures below.",
-    None: "Whether its reasoning is back was not judged.",
+    "UNDECIDED": "The figures below do not decide whether its reasoning has returned.",
+    None: "Whether its reasoning has returned was not tested.",
 }
-"""the first sentence's second half, by the verdict's word"""
+"""the second sentence of the card, by the verdict's word"""
 
 IMPORTS = "from transformers import AutoModelForCausalLM, AutoTokenizer"
 WHOLE = 'model = AutoModelForCausalLM.from_pretrained(name, dtype="auto")'
@@ -44,7 +44,7 @@ LOADING = """\
 ```python
 {imports}
 
-name, budget = {name}, {budget}  # this repository or its folder; the most thinking tokens
+name, budget = {name}, {budget}  # this repository or a local copy; maximum thinking tokens
 tokenizer = AutoTokenizer.from_pretrained(name)
 {load}
 
@@ -73,11 +73,11 @@ def model_card(
     note: str = "",
     confirmed: Sequence[Row] = (),
 ) -> None:
-    """Writes README.md (and the figure, where it is drawn) to `out`.
+    """Writes README.md to `out`, and the figure if there is one.
 
-    difference: of the merged weights to the trained model, in standard deviations of the logits; None for an adapter
-    that stays one. note: what must be said under the curve; confirmed: the rows of this very checkpoint's confirmation,
-    which then come first. Figures that need a note are in the text alone, not in the metadata.
+    difference: between merged and trained model, in standard deviations of the logits; None for an adapter that is not
+    merged. note: a caveat to print under the curve. confirmed: rows of this checkpoint's confirmation, shown first.
+    Figures with a caveat appear only in the text, not in the metadata.
     """
     facts, step = folder.facts(), step_of(checkpoint)
     figure = folder.figures / "accuracy_by_budget.png"
@@ -111,7 +111,7 @@ def model_card(
 
 
 def _word(rows: Sequence[Row], step: int) -> str | None:
-    """The word of the verdict at `step`, or at the last sweep before; None where none was said."""
+    """The verdict's word at `step`, or at the last sweep before it; None if there was no verdict."""
     at_sweep = _summary(rows, step) or {}
     word = at_sweep.get("verdict") or str(at_sweep.get("verdict_line") or "").partition(":")[0]
     return word if word in SAYINGS else None
@@ -136,8 +136,10 @@ def _lineage(facts: Mapping[str, Any], difference: float | None) -> list[str]:
         "",
         f"- unpruned: {_named(recipe['model']['unpruned'])}",
         *([f"- pruned: {_named(recipe['model']['pruned'])}"] if recipe["model"].get("pruned") else []),
-        f"- pruned by {plan.get('method', 'others')}: layers {plan.get('removed', 'not recorded')} "
-        f"of {plan.get('layers', 'not recorded')} removed{merged}{repaired}{_narrowed(plan)}{_cuts(plan)}",
+        f"- pruned by {plan['method']}: layers {plan['removed']} of {plan['layers']} removed{merged}{repaired}"
+        f"{_narrowed(plan)}{_cuts(plan)}"
+        if plan
+        else "- pruning: done outside chainmend (no plan recorded)",
         f"- adapter: {recipe['adapter']['method']}; {_merged(difference)}",
         f"- data: {facts['data']['traces_kept']} traces, hash `{facts['data']['hash']}`"
         + (f", from {origins}" if origins else ""),
@@ -147,7 +149,7 @@ def _lineage(facts: Mapping[str, Any], difference: float | None) -> list[str]:
 
 
 def _narrowed(plan: Mapping[str, Any]) -> str:
-    """What a plan takes from layers that stay."""
+    """What a plan removes from layers that remain."""
     channels, ranks = plan.get("channels"), plan.get("ranks")
     return (f"; MLP channels: {describe_channels(channels['width'], channels['widths'])}" if channels else "") + (
         f"; low rank: {describe_ranks(ranks)}" if ranks else ""
@@ -161,12 +163,12 @@ def _cuts(plan: Mapping[str, Any]) -> str:
 
 def _merged(difference: float | None) -> str:
     if difference is None:
-        return f"not merged, for the pruned model whose fingerprint is in `{BASE}` and for no other"
+        return f"not merged; fits only the pruned model whose fingerprint is in `{BASE}`"
     return f"merged in float32, largest logit difference to the trained model {difference:.1e} standard deviations"
 
 
 def _named(model: str) -> str:
-    """A model as a reader can know it: its id, or the last part of its folder's name."""
+    """The name of a model for readers: its id on the Hub, or the last part of its folder's path."""
     return f"`{model}`" if hub_id(model) else f"a local folder, `{Path(model).name}`"
 
 
@@ -182,12 +184,12 @@ def _origin(source: Mapping[str, Any]) -> str:
 
 def _licences(stated: Licences) -> str:
     if not stated:
-        return "not known here; that of the unpruned model and those of the data apply"
-    return "; ".join(f"`{name}`: {licence or 'not known here'}" for name, licence in stated.items())
+        return "unknown; the licences of the unpruned model and of the data apply"
+    return "; ".join(f"`{name}`: {licence or 'unknown'}" for name, licence in stated.items())
 
 
 def _loading(facts: Mapping[str, Any], rows: Sequence[Row], library: str) -> list[str]:
-    """Code that loads the model and bounds its thinking; nothing for a run that recorded no format."""
+    """Code that loads the model and limits its thinking; empty if the run recorded no thinking format."""
     written = facts.get("format")
     if not written:
         return []
@@ -195,7 +197,7 @@ def _loading(facts: Mapping[str, Any], rows: Sequence[Row], library: str) -> lis
     sweep = facts["recipe"].get("sweep") or {}
     texts = {key: json.dumps(written[key]) for key in ("open", "close", "cue", "stop")}
     return [
-        "## How to load it, and to bound its thinking",
+        "## How to load the model and limit its thinking",
         "",
         LOADING.format(
             imports=IMPORTS if library == "transformers" else f"from peft import PeftModel\n{IMPORTS}",
@@ -209,7 +211,8 @@ def _loading(facts: Mapping[str, Any], rows: Sequence[Row], library: str) -> lis
             **texts,
         ),
         "",
-        "The figures below come about so, on token ids: a thought is cut at the budget and closed, then answered.",
+        "The figures below were measured in this way, on token ids: thinking is cut and closed at the budget, then the "
+        "model answers.",
         "",
     ]
 
@@ -222,26 +225,26 @@ def _recipe(file: Path) -> list[str]:
 
 
 def _fenced(recipe: str) -> list[str]:
-    """A block of YAML that ends where it should: a recipe may hold backticks of its own, and markup after them."""
+    """A YAML block with a fence longer than any run of backticks in the recipe, so that the recipe cannot close it."""
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", recipe)), default=0))
     return [f"{fence}yaml", recipe, fence]
 
 
 def _confirmed(rows: Sequence[Row], step: int) -> list[str]:
-    """The curve on problems that no sweep saw, and a heading for that of the sweeps, which follows."""
+    """The curve on problems that no sweep saw, and the heading of the curve of the sweeps, which follows."""
     problems = newest(rows, "run", verdict_suite(rows))[0][-1]["problems"]
     return [
-        f"Confirmed: on {problems} problems that no sweep of the run saw, looked at once.",
+        f"Confirmed: on {problems} problems that no sweep of the run saw, measured once.",
         "",
         *_curve(rows, step),
         "",
-        "By the sweeps in training:",
+        "Sweeps during training:",
         "",
     ]
 
 
 def _curve(rows: Sequence[Row], step: int) -> list[str]:
-    """A Markdown table of the verdict suite: unpruned, pruned, and the run at `step` or its last sweep before."""
+    """A Markdown table of the verdict suite: unpruned, pruned, and the run at `step` or at the last sweep before it."""
     if not rows:
         return ["not measured"]
     suite = verdict_suite(rows)

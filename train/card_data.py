@@ -1,6 +1,6 @@
-"""The metadata of a model card: where the model comes from, and its figures in the form that the Hub reads.
+"""The metadata of a model card: the model's origin, and its figures in the format of the Hub.
 
-Nothing is guessed and nothing is looked up over the network: what is not known here is left out.
+Nothing is guessed or looked up over the network: unknown fields are left out.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ TASK = "text-generation"
 TAGS = ("chainmend", "pruned", "reasoning")
 
 Licences = Mapping[str, str | None]
-"""the licence that each source on the Hub states, None where its card is not on this machine or names none"""
+"""licence by source on the Hub; None if its card is not on this machine or names no licence"""
 
 
 def card_data(
     recipe: Mapping[str, Any], name: str, results: Sequence[EvalResult], library: str = "transformers"
 ) -> ModelCardData:
-    """The metadata of the export of a run with this recipe (as run.json has it); library: what loads it."""
+    """Metadata for the export of a run with this recipe (as in run.json); library: the package that loads it."""
     base = hub_id(recipe["model"]["unpruned"])
     relation: dict[str, Any] = {"base_model_relation": "finetune"} if base else {}
     return ModelCardData(
@@ -44,13 +44,13 @@ def card_data(
 
 
 def data_sets(recipe: Mapping[str, Any]) -> list[str]:
-    """The data sets of the Hub that the traces come from, each once."""
+    """The distinct data sets of the Hub that the traces come from."""
     traces = (recipe.get("data") or {}).get("traces") or {}
     return list(dict.fromkeys(source["id"] for source in sources(traces) if source["source"] == "hub"))
 
 
 def sources(traces: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The sources of `data.traces`, those of a mixture one by one."""
+    """The sources of `data.traces`; a mixture yields each of its parts."""
     if traces.get("source") == "mixture":
         for part in traces["parts"]:
             yield from sources(part["traces"])
@@ -59,14 +59,14 @@ def sources(traces: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def licences(recipe: Mapping[str, Any]) -> Licences:
-    """What the unpruned model and the data sets say of their licence."""
+    """The licences that the unpruned model and the data sets state."""
     base = hub_id(recipe["model"]["unpruned"])
     models = {base: licence_of(base, "model")} if base else {}
     return models | {name: licence_of(name, "dataset") for name in data_sets(recipe)}
 
 
 def licence_of(name: str, kind: str) -> str | None:
-    """The licence in the card of a model or data set of the Hub; None where no card of it is in the local cache.
+    """The licence in the card of a model or data set of the Hub; None if its card is not in the local cache.
 
     kind: model or dataset.
     """
@@ -82,7 +82,7 @@ def licence_of(name: str, kind: str) -> str | None:
 
 
 def eval_results(rows: Sequence[Row], step: int, recipe: Mapping[str, Any]) -> list[EvalResult]:
-    """The accuracy of the very checkpoint of `step` at every budget of the verdict suite; [] where it was not swept."""
+    """Accuracy of the checkpoint at exactly `step` at every budget of the verdict suite; [] if it was not swept."""
     if not rows:
         return []
     suite = verdict_suite(rows)
@@ -104,7 +104,7 @@ def _way(budget: int) -> str:
 
 
 def _data_set_of(suite: str, recipe: Mapping[str, Any]) -> str:
-    """Where the problems of a suite come from: an id of the Hub, or the kind of source (never a path)."""
+    """The origin of a suite's problems: an id of the Hub, or the kind of source (never a path)."""
     suites = (recipe.get("sweep") or {}).get("suites") or ()
     section: Mapping[str, Any] = next((each for each in suites if each.get("name") == suite.removesuffix(CONFIRM)), {})
     if section.get("source") == "named" and not section.get("path"):

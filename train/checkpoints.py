@@ -1,4 +1,4 @@
-"""Checkpoints of a run: sealed when all is written, verified before they are read, the newest and the best kept."""
+"""Checkpoints of a run: sealed once written, verified before they are read; the newest and the best are kept."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from train.exits import Stopped
 def complete(checkpoint: Path, step: int, ranks: Ranks) -> None:
     """Marks a checkpoint as complete once every rank has written its part; each rank hashes its share of the files.
 
-    Stopped where a weight that was saved is no finite number: such a checkpoint is never marked.
+    Stopped if a saved weight is NaN or infinite: such a checkpoint is never marked.
     """
     ranks.meet()
     names: Sequence[str] = on_first_rank(ranks, lambda: _files_without_card(checkpoint))
@@ -38,21 +38,21 @@ def complete(checkpoint: Path, step: int, ranks: Ranks) -> None:
             beat()
         return facts, broken
 
-    # hashing takes minutes for large weights; each rank reads its share, and whoever is through waits for the others
+    # hashing large weights takes minutes; each rank reads its share and then waits for the others
     shares = from_every_rank(ranks, hashed)
     files = {name: facts for of_rank, _ in shares for name, facts in of_rank.items()}
     broken = [name for _, of_rank in shares for name in of_rank]
     if broken:
         raise Stopped(
             f"{checkpoint.name} is not marked as complete: {len(broken)} tensors hold numbers that are not "
-            f"finite, the first is {broken[0]}; go on from the checkpoint before with a lower learning rate"
+            f"finite, the first is {broken[0]}; resume from the previous checkpoint with a lower learning rate"
         )
     run = RunFolder(checkpoint.parent)
     on_first_rank(ranks, lambda: write_whole(checkpoint / COMPLETE, seal_text(step, files, run.facts().get("id"))))
 
 
 def _files_without_card(checkpoint: Path) -> list[str]:
-    """The files of a checkpoint, from which the card that PEFT writes is taken: it knows nothing of the run."""
+    """The files of a checkpoint. PEFT's model card is deleted first, since it says nothing about the run."""
     (checkpoint / "README.md").unlink(missing_ok=True)
     return files_of(checkpoint)
 
@@ -70,7 +70,7 @@ def _broken_tensors(file: Path) -> list[str]:
 
 
 def verify(checkpoint: Path, ranks: Ranks) -> None:
-    """UserError, on all ranks, where a file of a checkpoint is missing, cut or changed; each rank reads its share."""
+    """UserError on all ranks if a file of a checkpoint is missing, truncated or changed; each rank reads its share."""
 
     def readable() -> dict[str, tuple[int, str]] | None:
         try:
@@ -83,7 +83,7 @@ def verify(checkpoint: Path, ranks: Ranks) -> None:
         on_first_rank(
             ranks,
             lambda: print(
-                f"resume {checkpoint}: its mark is an earlier version's without hashes, so its files are not verified",
+                f"resume {checkpoint}: an older version wrote it without hashes, so its files are not verified",
                 flush=True,
             ),
         )
@@ -96,34 +96,34 @@ def verify(checkpoint: Path, ranks: Ranks) -> None:
 
 
 def check_whole(checkpoint: Path) -> None:
-    """`verify` by one process that reads all of it."""
+    """`verify` in a single process, which reads all files."""
     damages = damage_of(checkpoint)
     if damages:
         raise UserError(_refusal(checkpoint, damages))
 
 
 def _refusal(checkpoint: Path, damages: Sequence[str]) -> str:
-    """What is wrong, and how to go on from the checkpoint before."""
+    """The damage, and how to resume from the previous checkpoint."""
     folder = RunFolder(checkpoint.parent)
     before = [other for other in folder.complete_checkpoints() if step_of(other) < step_of(checkpoint)]
     more = f" (and {len(damages) - 3} more files)" if len(damages) > 3 else ""
     remedy = (
-        f"run.resume={before[-1]} goes on from the one before"
+        f"run.resume={before[-1]} resumes from the previous one"
         if before
-        else "there is no complete one before it; bring the file back, or begin anew in another run.dir"
+        else "there is no earlier complete one; restore the file, or start again in another run.dir"
     )
     return f"{checkpoint} is damaged: {'; '.join(damages[:3])}{more}; {remedy}"
 
 
 @dataclass(frozen=True)
 class Kept:
-    """Which checkpoints stay: the `newest` so many (None: all), and the best by a metric where there is one."""
+    """Which checkpoints are kept: the `newest` N (None: all), and the best by `metric` if one is set."""
 
     newest: int | None
     best: str | None = None
 
     def best_of(self, folder: RunFolder) -> tuple[int, float] | None:
-        """(step, value) of the best complete checkpoint that was swept."""
+        """(step, value) of the best complete checkpoint among those that were swept."""
         if self.best is None:
             return None
         steps = [step_of(checkpoint) for checkpoint in folder.complete_checkpoints()]
@@ -131,8 +131,7 @@ class Kept:
 
 
 def kept_checkpoint(folder: RunFolder, section: ExportSection, metric: str | None) -> Path:
-    """The checkpoint that is confirmed and exported: the newest complete one, the best of those swept, or that of a
-    step."""
+    """The checkpoint to confirm and export: the newest complete one, the best one that was swept, or that of a step."""
     complete = folder.complete_checkpoints()
     if section.checkpoint == "last":
         return complete[-1]
@@ -140,18 +139,18 @@ def kept_checkpoint(folder: RunFolder, section: ExportSection, metric: str | Non
         checkpoint = folder.checkpoint(section.checkpoint)
         if checkpoint not in complete:
             steps = ", ".join(str(step_of(path)) for path in complete)
-            raise UserError(f"checkpoint={section.checkpoint}: complete in {folder.path} are {steps}")
+            raise UserError(f"checkpoint={section.checkpoint}: the complete checkpoints in {folder.path} are {steps}")
         return checkpoint
     if metric is None:
-        raise UserError(f"checkpoint=best: the run {folder.path} was made without keep_best; export its last one")
+        raise UserError(f"checkpoint=best: the run {folder.path} was made without keep_best; use checkpoint=last")
     best = Kept(None, metric).best_of(folder)
     if best is None:
-        raise UserError(f"checkpoint=best: no checkpoint of {folder.path} has a sweep with {metric}, take last")
+        raise UserError(f"checkpoint=best: no checkpoint of {folder.path} has a sweep with {metric}; use last")
     return folder.checkpoint(best[0])
 
 
 def no_room(folder: RunFolder, said: str) -> str:
-    """The message of a full disk; half a checkpoint is taken away, since nobody can use it."""
+    """The message for a full disk. An incomplete checkpoint is removed, since it is of no use."""
     complete = folder.complete_checkpoints()
     for half in folder.path.glob("checkpoint-*"):
         if half not in complete and step_of(half) > (step_of(complete[-1]) if complete else -1):
@@ -163,5 +162,5 @@ def no_room(folder: RunFolder, said: str) -> str:
     )
     return (
         f"run.dir={folder.path}: a file could not be written ({said}); {shutil.disk_usage(folder.path).free:,} "
-        f"bytes are free there\n{last}; make room, and the same command goes on"
+        f"bytes are free there\n{last}; free some space and run the same command to resume"
     )

@@ -1,4 +1,4 @@
-"""The end of a run: the confirmation of what it keeps, its report, its last words and its export."""
+"""The end of a run: confirmation of the kept checkpoint, report, summary and export."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from train.tracking import Tracker
 
 
 def finish(run: Run, recipe: Recipe, inputs: Inputs, pruned: str) -> None:
-    """Confirms the kept checkpoint, on all ranks; then rank 0 writes the report, the export and the last words."""
+    """Confirms the kept checkpoint on all ranks; then rank 0 writes report, summary and export."""
     confirm(run, recipe, inputs, pruned)
     on_first_rank(run.ranks, lambda: _last_words(run, recipe))
 
 
 def stop(run: Run, step: int) -> None:
-    """The last words of a run that was asked to stop in training."""
+    """The final message of a run that was told to stop during training."""
     run.say(f"asked to stop: saved at step {step}; the same command resumes")
     _say_where(run.tracker.close(PREEMPTED))
 
 
 def _last_words(run: Run, recipe: Recipe) -> None:
-    """Report, verdict and tracker come first, so that an export that is refused loses none of them."""
+    """Report, verdict and tracker come first, so that a refused export loses none of them."""
     folder = run.folder
     rows, facts = run.sweep_rows(), folder.facts()
     lines = [f"{sweep_table(rows, verdict_suite(rows))}\n"]
@@ -55,8 +55,8 @@ def _last_words(run: Run, recipe: Recipe) -> None:
 
 
 def report_lines(folder: RunFolder) -> list[str]:
-    """Writes the report and its figures; a line for each."""
-    from eval.show.report import write_report  # matplotlib is not needed before the end
+    """Writes the report and its figures; returns one line for each."""
+    from eval.show.report import write_report  # loads matplotlib, which nothing needs earlier
 
     lines = [f"report  {write_report(folder.path)}"]
     return lines + [f"figure  {figure}" for figure in sorted(folder.figures.glob("*.png"))]
@@ -70,7 +70,7 @@ def _export(folder: RunFolder, section: ExportSection) -> None:
 
 
 def _upload(folder: RunFolder, recipe: Recipe, tracker: Tracker) -> None:
-    """The weights that `wandb.artifacts` wants uploaded."""
+    """Uploads the weights that `wandb.artifacts` selects."""
     if recipe.wandb.artifacts == "all":
         for checkpoint in folder.complete_checkpoints():
             tracker.keep("checkpoint", checkpoint)

@@ -30,18 +30,18 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "export": ("train.export", "run=RUN out=DIR: a plain checkpoint"),
     "schema": ("recipes.json_schema", ": the JSON schema of recipes, for editors"),
 }
-"""word: the module, and what it does"""
+"""word: its module, and what the command does"""
 
 
 def main(arguments: list[str]) -> None:
-    """Lists the commands without a word, or with a word of help alone."""
+    """Runs a command; without one, or for help, lists them."""
     word, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if word in ("", "--help", "-h", "help"):
         raise HelpAsked("\n".join(f"chainmend {name} {meaning}" for name, (_, meaning) in COMMANDS.items()))
     if word not in COMMANDS:
         like = closest(word, COMMANDS)
-        meant = f"; did you mean {like}?" if like else f"; write one of {', '.join(COMMANDS)}"
-        raise UserError(f"chainmend {word}: there is no such command{meant}")
+        meant = f"; did you mean {like}?" if like else f"; use one of {', '.join(COMMANDS)}"
+        raise UserError(f"chainmend {word}: unknown command{meant}")
     gpus = [each for each in rest if each.startswith("gpus=")] if word == "train" else []
     if gpus:
         _launch(gpus, [each for each in rest if each not in gpus])
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _launch(gpus: list[str], rest: list[str]) -> NoReturn:
-    """The launcher in this process's place, so that signals reach it."""
+    """Replaces this process by the launcher, so that signals reach it."""
     import os
 
     text = gpus[0].removeprefix("gpus=")
@@ -59,7 +59,7 @@ def _launch(gpus: list[str], rest: list[str]) -> NoReturn:
     program = shutil.which("deepspeed")
     if program is None:
         raise UserError("chainmend train gpus=N: deepspeed is not on PATH; activate the environment it is installed in")
-    # -q: the launcher's errors stay, and what it says of itself goes
+    # -q: the launcher reports only errors
     os.execv(program, [program, "-q", "--num_accelerators", text, "--module", "train", *rest])
 
 

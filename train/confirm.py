@@ -1,7 +1,7 @@
-"""The checkpoint that a run keeps, swept once on problems that no sweep saw (`sweep.confirm`), with both references.
+"""Sweeps the kept checkpoint once, with both references, on problems that no sweep saw (`sweep.confirm`).
 
-Looking at many sweeps and keeping the best gives figures that are too high; these are not, as nothing was chosen on
-these problems. So they count once: another checkpoint is not measured on them.
+The best of many sweeps overestimates accuracy. These figures do not, since nothing was selected on these problems.
+The problems can therefore be used only once: no second checkpoint is measured on them.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ FACT = "confirmed"
 
 
 def confirm(run: Run, recipe: Recipe, inputs: Inputs, pruned: str) -> None:
-    """Sweeps the kept checkpoint, records and shows what came; all ranks must call it, after training.
+    """Sweeps the kept checkpoint, records and shows the result; all ranks must call it, after training.
 
-    A killed one resumes from its journal, and one that is whole is not done again. Nothing without `sweep.confirm`.
+    A killed confirmation resumes from its journal; a finished one is not repeated. Does nothing without
+    `sweep.confirm`.
     """
     spec, ranks, folder = inputs.confirm, run.ranks, run.folder
     if spec is None:
@@ -50,11 +51,11 @@ def confirm(run: Run, recipe: Recipe, inputs: Inputs, pruned: str) -> None:
         return
     place = Place(folder.confirmed.samples, "run", step)
     sweep = KeptSweep(spec, place, weights, ranks)
-    on_first_rank(ranks, sweep.set_others_aside)  # of problems that the recipe had before, or of weights that are gone
+    on_first_rank(ranks, sweep.set_others_aside)  # those of earlier problems or weights
     references = both_references(recipe, pruned, spec, folder.confirmed, ranks)
 
     def load() -> Weights:
-        gc.collect()  # the model that was trained, with its optimizer: nobody needs it any more
+        gc.collect()  # frees the trained model and its optimizer
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         return _load(kept, pruned, recipe)
@@ -64,13 +65,13 @@ def confirm(run: Run, recipe: Recipe, inputs: Inputs, pruned: str) -> None:
 
 
 def weights_of(checkpoint: Path, pruned: str, recipe: Recipe) -> str:
-    """Identifies the weights of a checkpoint of a run. UserError where it is damaged."""
+    """Identifies the weights of a checkpoint of a run. UserError if it is damaged."""
     return checkpoint_hash(_found(checkpoint, pruned), recipe.model)
 
 
 def confirmation_of(folder: RunFolder, checkpoint: Path, pruned: str, recipe: Recipe) -> Mapping[str, Any] | None:
-    """What run.json says of the confirmation, be it of another step; None without, and where it is of other weights at
-    this step (trained again since, from an earlier checkpoint)."""
+    """The confirmation in run.json, which may be of another step. None if there is none, or if it is of other weights
+    at this step (the run has since resumed from an earlier checkpoint)."""
     confirmed: dict[str, Any] | None = folder.facts().get(FACT)
     if confirmed and confirmed["step"] == step_of(checkpoint):
         same = confirmed["weights"] == weights_of(checkpoint, pruned, recipe)
@@ -79,28 +80,28 @@ def confirmation_of(folder: RunFolder, checkpoint: Path, pruned: str, recipe: Re
 
 
 def _found(checkpoint: Path, pruned: str) -> Checkpoint:
-    """An adapter belongs to the pruned model wherever that lies now."""
+    """The checkpoint; an adapter is put on the pruned model at its current path."""
     found = find_checkpoint(str(checkpoint))
     return Checkpoint(pruned, found.adapter) if found.adapter else found
 
 
 def _load(checkpoint: Path, pruned: str, recipe: Recipe) -> Weights:
     def base(path: str, section: ModelSection) -> PreTrainedModel:
-        return as_trained(load_model(path, section), checkpoint)  # under an adapter: in 4 bits where it was trained so
+        return as_trained(load_model(path, section), checkpoint)  # below an adapter: in 4 bits if it was trained so
 
     weights = checkpoint_weights(_found(checkpoint, pruned), recipe.model, recipe.sweep.engine, base)
     return replace(weights, devices=recipe.sweep.devices)
 
 
 def _is_used(folder: RunFolder, step: int, weights: str, protocol: str) -> bool:
-    """Whether the problems have confirmed another checkpoint of this run, which is said and noted."""
+    """Whether the problems have already confirmed another checkpoint of this run; if so, says and records it."""
     before = folder.facts().get(FACT)
     if not before or before["protocol"] != protocol or (before["step"], before["weights"]) == (step, weights):
         return False
     folder.add_facts({FACT: {**before, "kept": step}})
     print(
-        f"confirm step {step}: not confirmed, these problems have confirmed step {before['step']} of this run and "
-        "count once; sweep.confirm.seed=N with run.resume_force=true takes others",
+        f"confirm step {step}: not confirmed; these problems already confirmed step {before['step']} of this run and "
+        "can be used only once; use sweep.confirm.seed=N with run.resume_force=true for other problems",
         flush=True,
     )
     return True
@@ -114,7 +115,7 @@ def _record(
     references: References,
     weights: str,
 ) -> None:
-    """Rows, the record, and the table in the terminal. The verdict has 95 % intervals: there is one look."""
+    """Writes rows and record, and prints the table. The verdict has 95 % intervals, since there is only one look."""
     suite = spec.suites[0].name
     verdict = recipe.sweep.verdict.changed(suite=suite)
     unpruned, pruned = references.unpruned[suite], references.pruned[suite]
@@ -130,7 +131,7 @@ def _record(
 
 
 def _earlier(facts: Mapping[str, Any], before: Mapping[str, Any] | None) -> int:
-    """How many confirmations of this run came before, on other problems: who takes the best of those chooses again."""
+    """How many earlier confirmations this run had, on other problems; taking the best of them is selection again."""
     if before is None:
         return 0
     same = all(facts[key] == before[key] for key in ("protocol", "step", "weights"))

@@ -1,14 +1,15 @@
-"""The recipe's `deterministic`: the same bits from the same run, on a GPU too.
+"""The recipe's `deterministic`: bit-identical results from the same run, also on a GPU.
 
-What a run computes with on a GPU, and why its bits are the same each time:
+The kernels of a run on a GPU, and why their results are reproducible:
 
-- products: cuBLAS with a workspace of its own (CUBLAS_WORKSPACE_CONFIG), cuDNN without a search for the fastest kernel
-- attention, packed rows too: torch's FlashAttention and its memory-efficient kernel, which take another backward pass
-  under `torch.use_deterministic_algorithms`; FlashAttention 2 (flash-attn) does under FLASH_ATTENTION_DETERMINISTIC
-- norms, rotary embedding, SwiGLU (Liger) and the loss (TRL): their sums are taken in a fixed order, without atomics
-- embeddings, chosen positions, AdamW: torch, which fails by name where it has no deterministic kernel
+- matrix products: cuBLAS with a separate workspace (CUBLAS_WORKSPACE_CONFIG), cuDNN without benchmarking kernels
+- attention, also of packed rows: torch's FlashAttention and memory-efficient kernels, which use a deterministic
+  backward pass under `torch.use_deterministic_algorithms`; FlashAttention 2 (flash-attn) under
+  FLASH_ATTENTION_DETERMINISTIC
+- norms, rotary embedding, SwiGLU (Liger) and the loss (TRL): they sum in a fixed order, without atomics
+- embeddings, indexing by positions, AdamW: torch, which raises an error if it has no deterministic kernel
 
-`refusals` names the rest.
+`refusals` lists everything else.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ WORKSPACE = ":4096:8"
 
 
 def be_deterministic(wanted: bool) -> None:  # the recipe's own switch, passed on
-    """Where it is wanted, torch, cuBLAS, cuDNN and FlashAttention give the same bits every time, or fail by name.
+    """If `wanted`, makes torch, cuBLAS, cuDNN and FlashAttention bit-reproducible, or fail with the operation's name.
 
-    cuBLAS reads its setting when CUDA starts, so this must come before anything touches a GPU.
+    cuBLAS reads its setting when CUDA starts, so call this before anything uses a GPU.
     """
     if not wanted:
         return
@@ -42,20 +43,20 @@ def be_deterministic(wanted: bool) -> None:  # the recipe's own switch, passed o
 
 
 def refusals(recipe: Recipe, device: str) -> Iterator[str]:
-    """Each key of a deterministic recipe whose kernels are not known to give the same bits on `device` (cuda, cpu)."""
+    """Each key of a deterministic recipe whose kernels are not known to be bit-reproducible on `device` (cuda, cpu)."""
     if not recipe.deterministic or device != "cuda":
         return
     optimizer = str(setting(recipe.trainer, "optim"))
     if optimizer not in IN_TORCH:
-        yield f"trainer.optim={optimizer} is another package's, with kernels of its own; use adamw_torch_fused"
+        yield f"trainer.optim={optimizer} uses kernels of another package; use adamw_torch_fused"
     if recipe.adapter.method == "qlora":
-        yield "adapter.method=qlora computes with kernels of bitsandbytes; use lora"
+        yield "adapter.method=qlora uses kernels of bitsandbytes; use lora"
     if recipe.trainer.get("torch_compile"):
-        yield "trainer.torch_compile=true chooses kernels by how fast they were just now; leave it out"
+        yield "trainer.torch_compile=true chooses kernels by timing them; leave it out"
 
 
 def check_deterministic(recipe: Recipe, device: str) -> None:
-    """UserError where the recipe wants the same bits and a key of it does not promise them."""
+    """UserError if the recipe is deterministic and one of its keys does not allow that."""
     refused = list(refusals(recipe, device))
     if refused:
         raise UserError("\n".join(f"deterministic=true: {line}, or deterministic=false" for line in refused))

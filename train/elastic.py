@@ -1,7 +1,8 @@
-"""Going on with another number of ranks (`run.resume_ranks=any`): the same global batches, the same states.
+"""Resumes with another number of ranks (`run.resume_ranks=any`): the same global batches, the same states.
 
-Accumulation, or where that is at its least the micro batch, follows the number of ranks. The states that ZeRO has cut
-for the old ranks are put together by DeepSpeed's universal checkpoint, from which any number of ranks takes its part.
+Gradient accumulation is adjusted to the number of ranks; if it is already at its minimum, the micro batch is.
+DeepSpeed's universal checkpoint reassembles the states that ZeRO has sharded for the old ranks, and any number of ranks
+can load its part from it.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ LATEST = "latest_universal"
 
 
 def fit_ranks(resume: Resume, recipe: Recipe, ranks: Ranks) -> Recipe:
-    """The recipe with the micro batch and the accumulation that keep the global batch with which the run began.
+    """The recipe with the micro batch and the accumulation that keep the global batch of the run's first start.
 
-    UserError where no such pair is. A run that begins, or resumes with as many ranks, keeps what its recipe says.
+    UserError if there is no such pair. A new run, or one that resumes with the same number of ranks, keeps its recipe.
     """
     begun = on_first_rank(ranks, lambda: _ranks_begun(resume, recipe, ranks.count))
     if begun == ranks.count:
@@ -33,8 +34,8 @@ def fit_ranks(resume: Resume, recipe: Recipe, ranks: Ranks) -> Recipe:
     batch = Batch.of(recipe.trainer)
     if batch.drop_last:
         raise UserError(
-            "run.resume_ranks=any with trainer.dataloader_drop_last=true: what is dropped depends on the "
-            "number of ranks, so the run would not go on with the same batches; start as many as before"
+            "run.resume_ranks=any with trainer.dataloader_drop_last=true: the dropped traces depend on the "
+            "number of ranks, so the run would not resume with the same batches; start as many ranks as before"
         )
     micro, steps = same_global_batch(batch.micro_batch, batch.global_batch(begun), ranks.count)
     changed = {"per_device_train_batch_size": micro, "gradient_accumulation_steps": steps}
@@ -42,7 +43,7 @@ def fit_ranks(resume: Resume, recipe: Recipe, ranks: Ranks) -> Recipe:
 
 
 def _ranks_begun(resume: Resume, recipe: Recipe, now: int) -> int:
-    """The number of ranks for which the recipe's accumulation was written: those with which the run began."""
+    """The number of ranks at the first start, for which the recipe's accumulation was written."""
     if resume.checkpoint is None:
         return now
     refused = recipe.run.resume_ranks == "same" and resume.origin.facts().get("ranks") != now  # when the run is opened
@@ -54,7 +55,7 @@ def same_global_batch(micro: int, global_batch: int, ranks: int) -> tuple[int, i
     share, rest = divmod(global_batch, ranks)
     if rest:
         raise UserError(
-            f"run.resume_ranks=any: a global batch of {global_batch} does not divide by {ranks} ranks; "
+            f"run.resume_ranks=any: a global batch of {global_batch} is not divisible by {ranks} ranks; "
             "start a number of ranks that divides it"
         )
     fitting = next(size for size in range(min(micro, share), 0, -1) if share % size == 0)
@@ -62,7 +63,8 @@ def same_global_batch(micro: int, global_batch: int, ranks: int) -> tuple[int, i
 
 
 def fit_checkpoint(resume: Resume, folder: RunFolder, ranks: Ranks) -> Path | None:
-    """The checkpoint itself where as many ranks have written it, else a copy in the run folder that all can read."""
+    """The checkpoint itself if the same number of ranks wrote it, else a copy in the run folder that any number
+    reads."""
     checkpoint = resume.checkpoint
     if checkpoint is None:
         return None
@@ -77,19 +79,19 @@ def _fit(checkpoint: Path, folder: RunFolder, ranks: int) -> Path:
         return checkpoint
     if not states:
         raise UserError(
-            f"run.resume_ranks=any: {checkpoint} was written without ZeRO (zero.stage=0), and its "
-            f"optimizer can only be read by {random} rank(s); begin such runs with zero.stage=1 or more"
+            f"run.resume_ranks=any: {checkpoint} was written without ZeRO (zero.stage=0), so its "
+            f"optimizer can only be read by {random} rank(s); start such runs with zero.stage=1 or higher"
         )
     return universal(checkpoint, folder.universal / checkpoint.name)
 
 
 def universal(checkpoint: Path, to: Path) -> Path:
-    """Writes `to`: a Trainer's checkpoint whose states are whole, by parameter."""
+    """Writes `to`: a Trainer's checkpoint whose optimizer states are unsharded, by parameter."""
     from deepspeed.checkpoint import ds_to_universal
 
     shutil.rmtree(to.parent, ignore_errors=True)
     (states,) = checkpoint.glob("global_step*")
-    # everything but the sharded states, which the converter writes anew by parameter
+    # everything but the sharded states, which the converter rewrites by parameter
     shutil.copytree(checkpoint, to, ignore=shutil.ignore_patterns(states.name, "latest"))
     arguments = SimpleNamespace(
         input_folder=str(states),
@@ -104,5 +106,5 @@ def universal(checkpoint: Path, to: Path) -> Path:
         ds_to_universal.main(arguments)
     (to / LATEST).write_text(states.name)
     if (to / "rng_state_0.pth").is_file() and not (to / "rng_state.pth").exists():
-        shutil.copy(to / "rng_state_0.pth", to / "rng_state.pth")  # the name that one rank alone looks for
+        shutil.copy(to / "rng_state_0.pth", to / "rng_state.pth")  # the name that a single rank looks for
     return to

@@ -1,4 +1,4 @@
-"""How the processes of a run leave: exit codes, signals that ask to stop, and who speaks first where all must stop."""
+"""How the processes of a run exit: exit codes, stop signals, and which rank prints first if all must stop."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from recipes.errors import UserError
 from runtime.pulse import PULSE, ToLeave
 
 PREEMPTED = 75
-"""exit code of a run that was asked to stop: the same command goes on, and loses nothing that was finished"""
+"""exit code of a run that was told to stop: the same command resumes, and no finished work is lost"""
 LEAD_SECONDS = 5.0
 DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Stopped(Exception):
-    """All ranks stop for a reason that is no mistake in the recipe; the message says what to do. Exit code 1."""
+    """All ranks stop for a reason other than a mistake in the recipe; the message says what to do. Exit code 1."""
 
 
 class StoppedAlone(Stopped):
-    """The same on one rank, which the others know nothing of."""
+    """The same on one rank only; the others do not know of it."""
 
 
 def leaving(work: Callable[[], int]) -> int:
-    """The exit code of `work`, with a message where it stops, or leaves off because it was asked to.
+    """The exit code of `work`; prints a message if it stops, or ends because of a stop signal.
 
-    Where a rank leaves at once the collectives of the others fail; they were asked too, so that is no fault of theirs.
+    When one rank exits at once, the collectives of the others fail. They got the signal too, so this is not an error.
     """
     try:
         return work()
@@ -55,9 +55,9 @@ def leaving(work: Callable[[], int]) -> int:
 
 
 def parting(work: Callable[[], int]) -> int:
-    """`work`, after which a rank takes leave of the others, as NCCL wants it; only where all ranks come to the end.
+    """Runs `work`, then destroys the process group, as NCCL requires; only if all ranks come to the end.
 
-    After a fault of one rank it would wait for those that still wait for it.
+    After a fault on one rank, this would wait for ranks that still wait for it.
     """
     try:
         code = work()
@@ -69,7 +69,7 @@ def parting(work: Callable[[], int]) -> int:
 
 
 def _part() -> None:
-    import torch  # heavy; whoever comes here has loaded it
+    import torch  # heavy, but loaded already at this point
 
     if torch.distributed.is_initialized() and torch.cuda.is_available():
         torch.distributed.destroy_process_group()
@@ -77,15 +77,15 @@ def _part() -> None:
 
 def _say_left() -> int:
     if os.environ.get("RANK", "0") == "0":
-        print("asked to stop: what is finished is kept, and the same command goes on", flush=True)
+        print("asked to stop: finished work is kept; the same command resumes", flush=True)
     return PREEMPTED
 
 
 @contextmanager
 def first_rank_speaks() -> Iterator[None]:
-    """Where all ranks stop for one reason, the others leave later than rank 0, which has the message.
+    """If all ranks stop for one reason, the others exit later than rank 0, which prints the message.
 
-    A launcher ends every rank as soon as it sees the first one fail, and the message would be lost.
+    A launcher ends every rank as soon as it sees the first one fail; the message would be lost.
     """
     try:
         yield
@@ -96,10 +96,10 @@ def first_rank_speaks() -> Iterator[None]:
 
 
 class StopSignals:
-    """SIGTERM and SIGUSR1: heard in training at the end of the step, and everywhere else at once.
+    """SIGTERM and SIGUSR1: handled at the end of the step in training, and at once everywhere else.
 
-    Before training and after it everything on disk is whole or a journal at any moment, so the process just ends there,
-    with code 75. A second signal never interrupts the leaving.
+    Before and after training, files on disk are always complete or are journals, so the process simply exits there,
+    with code 75. A second signal never interrupts the exit.
     """
 
     numbers = (signal.SIGTERM, signal.SIGUSR1)
@@ -108,7 +108,7 @@ class StopSignals:
         self.at_once, self.listening, self.heard = True, False, False
 
     def listen(self) -> None:
-        """To be called once by a process of its own, as early as can be."""
+        """Installs the handlers; call it once, as early as possible, in a process that we own."""
         self.listening = True
         for number in self.numbers:
             signal.signal(number, self._hear)
@@ -120,12 +120,12 @@ class StopSignals:
 
 
 SIGNALS = StopSignals()
-"""of this process"""
+"""the signals of this process"""
 
 
 @contextmanager
 def in_training() -> Iterator[None]:
-    """Whatever began inside (`training_begins`) is over after it."""
+    """Ends the training phase that began inside the block (`training_begins`)."""
     try:
         yield
     finally:
@@ -133,21 +133,21 @@ def in_training() -> Iterator[None]:
 
 
 def training_begins() -> None:
-    """From now on a signal waits for the end of the step, and a long silence is a fault."""
+    """From now on a signal waits for the end of the step, and the stall watchdog is active."""
     PULSE.beat_at = time.monotonic()
     SIGNALS.at_once, PULSE.watched = False, True
 
 
 def leave_if_asked() -> None:
-    """ToLeave where a signal came that was not heard yet."""
+    """ToLeave if a signal came that was not handled yet."""
     if PULSE.asked:
         raise ToLeave
 
 
 def disk_fault(fault: BaseException) -> str | None:
-    """What a failed write says where a disk, a quota or a limit is full; None for any other fault.
+    """The message of a write that failed because a disk, quota or limit is full; None for any other fault.
 
-    torch and safetensors wrap the system's error in their own: the chain of causes is followed, and what they write.
+    torch and safetensors wrap the system's error in their own, so the chain of causes and their messages are searched.
     """
     seen: BaseException | None = fault
     while seen is not None:
@@ -158,6 +158,6 @@ def disk_fault(fault: BaseException) -> str | None:
             if os.strerror(number) in said or f"os error {number})" in said:
                 return os.strerror(number)
         if "PytorchStreamWriter failed" in said or "unexpected pos" in said:
-            return "the file could not be written to its end"
+            return "the file could not be written completely"
         seen = seen.__cause__ or seen.__context__
     return None

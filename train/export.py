@@ -1,8 +1,8 @@
-"""`python -m train.export run=DIR out=DIR`: a complete checkpoint of a run as a plain checkpoint.
+"""`python -m train.export run=DIR out=DIR`: exports a complete checkpoint of a run as a plain checkpoint.
 
-An adapter is merged in float32 and cast once. What is read back from the disk must be the trained model (`train.gate`),
-with the run's tokenizer and its stop tokens, or nothing is exported. The export is sealed: `python -m train.export
-verify DIR` says whether its files are still those that passed, and `push=USER/NAME` takes it to the Hub (`train.push`).
+An adapter is merged in float32 and cast once. The model that is read back from the disk must equal the trained model
+(`train.gate`) and have the run's tokenizer and stop tokens, or nothing is exported. The export is sealed: `python -m
+train.export verify DIR` checks that its files are unchanged, and `push=USER/NAME` uploads it to the Hub (`train.push`).
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from train.push import check_login, check_name, push, upload_of
 
 REPORT = "export_report.json"
 MODEL_FILES = (".safetensors", ".json", ".jinja", ".txt", ".model")
-"""endings of what makes the model; the card and its figure may be edited"""
+"""suffixes of the files that make up the model; the card and its figure may be edited"""
 
 
 def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
     """Exports the newest or the best complete checkpoint of `folder` to `out`, which is replaced.
 
-    UserError where there is none, where it is damaged, or where the logits differ; `out` then stays.
+    UserError if there is none, if it is damaged, or if the logits differ; `out` is then left unchanged.
     """
     if fault := folder_fault(out):
         raise UserError(f"out={out} {fault}; remove it, or name another folder")
@@ -60,17 +60,17 @@ def export_run(folder: RunFolder, out: Path, section: ExportSection) -> Parity:
 
 
 def verify(folder: Path) -> str:
-    """A line that says that the files of an export are those that passed the gate.
+    """Checks that the files of an export are those that passed the gate; returns a line that says so.
 
-    UserError where there is no seal, or where a file of the model is missing, changed or was put there later.
+    UserError if there is no seal, or if a file of the model is missing, changed or was added later.
     """
     if not (folder / COMPLETE).is_file():
-        raise UserError(f"{folder}: no file {COMPLETE} there, so it is no export of this version; export it again")
+        raise UserError(f"{folder}: has no file {COMPLETE}, so it is not an export of this version; export it again")
     faults = damage_of(folder, MODEL_FILES)
     sealed = read_seal(folder) if not faults else None
     if sealed is not None:
         strangers = [name for name in files_of(folder) if name.endswith(MODEL_FILES) and name not in sealed]
-        faults = [f"{name} was put there later" for name in strangers]
+        faults = [f"{name} was added later" for name in strangers]
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise UserError(f"{folder} is not what was exported: {faults[0]}{more}; export it again")
@@ -80,11 +80,11 @@ def verify(folder: Path) -> str:
 
 OPTIONS = {
     "run": "a run folder",
-    "out": "folder for the exported model; without run=: of one that was exported",
+    "out": "folder for the exported model; without run=: an existing export",
     "checkpoint": "last, best or a step; default: the recipe's export.checkpoint",
     "dtype": "float32 or bfloat16; default: the recipe's export.dtype",
-    "form": "model (default), or adapter: the adapter alone, for the pruned model that it was trained on",
-    "push": "USER/NAME on the Hugging Face Hub, to which the export goes (a new repository is private)",
+    "form": "model (default), or adapter: only the adapter, for the pruned model that it was trained on",
+    "push": "USER/NAME on the Hugging Face Hub, to upload the export to (a new repository is private)",
     "dry_run": "true: show what push would upload, and upload nothing",
 }
 
@@ -98,13 +98,13 @@ def main(arguments: list[str]) -> None:
         wrong = f", not {' '.join(rest)}" if rest else ""
         raise UserError(
             "train.export: write run=DIR out=DIR [checkpoint=best] [dtype=bfloat16] [push=USER/NAME], "
-            f"out=DIR push=USER/NAME for what was exported, or verify DIR{wrong}"
+            f"out=DIR push=USER/NAME for an existing export, or verify DIR{wrong}"
         )
     if options.get("dry_run", "false") not in ("true", "false"):
-        raise UserError(f"dry_run={options['dry_run']}: allowed are true and false")
+        raise UserError(f"dry_run={options['dry_run']}: must be true or false")
     is_dry, out = options.get("dry_run") == "true", Path(options["out"])
     if is_dry and "push" not in options:
-        raise UserError("dry_run=true: it shows what push=USER/NAME would upload; name the repository")
+        raise UserError("dry_run=true shows what push=USER/NAME would upload; name the repository")
     if "push" in options:
         check_name(options["push"])
         if not is_dry:
@@ -122,15 +122,15 @@ def _export(options: Mapping[str, str], out: Path) -> None:
     if is_occupied(out):
         raise UserError(f"out={out} is not empty; name a new folder")
     if options.get("dtype", "float32") not in DTYPES:
-        raise UserError(f"dtype={options['dtype']}: allowed are {', '.join(DTYPES)}")
+        raise UserError(f"dtype={options['dtype']}: must be one of {', '.join(DTYPES)}")
     checkpoint = options.get("checkpoint", "last")
     if checkpoint not in ("last", "best") and not checkpoint.isdigit():
-        raise UserError(f"checkpoint={checkpoint}: allowed are last, best and the step of a checkpoint")
+        raise UserError(f"checkpoint={checkpoint}: must be last, best or the step of a checkpoint")
     form = options.get("form", "model")
     if form not in ("model", "adapter"):
-        raise UserError(f"form={form}: allowed are model and adapter")
+        raise UserError(f"form={form}: must be model or adapter")
     if form == "adapter" and "dtype" in options:
-        raise UserError("dtype=...: an adapter keeps the dtype that it was trained in; leave it out, or form=model")
+        raise UserError("dtype=...: an adapter keeps the dtype that it was trained in; leave it out, or use form=model")
     recipe = folder.facts().get("recipe", {})
     chosen = {key: options[key] for key in ("dtype", "checkpoint") if key in options}
     section = ExportSection.model_validate({**recipe.get("export", {}), **chosen})
@@ -141,10 +141,10 @@ def _export(options: Mapping[str, str], out: Path) -> None:
 
 
 def described(parity: Parity, out: Path, dtype: str) -> list[str]:
-    """What a user is told of an export."""
+    """The lines about an export for the user."""
     lines = [
         f"exported to {out}: logits within {parity.merged_difference:.1e} standard deviations after the merge; in "
-        f"{dtype} {parity.kl:.1e} nats a token from the trained model, the same likeliest token at "
+        f"{dtype} {parity.kl:.1e} nats per token from the trained model, the same most likely token at "
         f"{parity.agreement:.1%} of the positions"
     ]
     return [*lines, parity.note] if parity.note else lines

@@ -1,4 +1,4 @@
-"""What is exported of a run: its checkpoint and the pruned weights under it, checked, and what its figures allow."""
+"""The source of an export: the checkpoint and its pruned weights, both checked, and how to present its figures."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from train.published import LOCAL, hub_id, publishable
 
 
 def source_of(folder: RunFolder, section: ExportSection) -> Source:
-    """The checkpoint that the section names. UserError where there is none, where it is damaged, or where the pruned
-    model is not the one that the run was trained on."""
+    """The checkpoint that the section names. UserError if there is none, if it is damaged, or if the pruned model is
+    not the one that the run was trained on."""
     facts = folder.facts()
     if not facts or not folder.complete_checkpoints():
         raise UserError(f"run={folder.path}: no complete checkpoint there; name the folder of a run that has saved one")
@@ -33,13 +33,13 @@ def source_of(folder: RunFolder, section: ExportSection) -> Source:
     if fingerprint(str(pruned)) != facts["pruned_fingerprint"]:
         raise UserError(
             f"{pruned} is no longer the pruned model that this run was trained on (its fingerprint "
-            "differs); put the right weights back, an adapter fits no others"
+            "differs); restore the original weights; an adapter fits only those"
         )
     return Source(folder, checkpoint, pruned, recipe)
 
 
 def figures_of(source: Source, section: ExportSection) -> tuple[str, Sequence[Row]]:
-    """What must be said of the checkpoint's figures, and the rows of its confirmation, [] where it is not confirmed."""
+    """The caveat for the checkpoint's figures, and the rows of its confirmation ([] if it is not confirmed)."""
     folder, step = source.run, step_of(source.checkpoint)
     confirmed = confirmation_of(folder, source.checkpoint, str(source.pruned), source.recipe)
     metric = str(source.recipe.keep_best)
@@ -49,7 +49,7 @@ def figures_of(source: Source, section: ExportSection) -> tuple[str, Sequence[Ro
 
 
 def tell_plan(pruned: Path, export: Path) -> None:
-    """The prune plan beside the exported weights, where there is one; without the paths of this machine."""
+    """Copies the prune plan, if there is one, next to the exported weights, without the paths of this machine."""
     if not (pruned / PLAN).is_file():
         return
     plan = json.loads((pruned / PLAN).read_text(encoding="utf-8"))
@@ -59,10 +59,10 @@ def tell_plan(pruned: Path, export: Path) -> None:
 
 
 def _pruned_folder(folder: RunFolder, model: ModelSection) -> Path:
-    """Where the weights lie on which the run was trained: in the run folder, or where the recipe names them."""
+    """The folder of the weights that the run was trained on: in the run folder, or named by the recipe."""
     if model.pruned is None:
         return folder.pruned
     folder_of_weights = local_folder(model.pruned)
     if folder_of_weights is None:
-        raise UserError(f"model.pruned={model.pruned}: not on this machine, and the export needs it; bring it back")
+        raise UserError(f"model.pruned={model.pruned}: not on this machine, but the export needs it; restore it")
     return folder_of_weights

@@ -1,7 +1,7 @@
-"""What would be refused at the export, hours later, is refused before training: a rehearsal without weights.
+"""Rehearses the export without weights before training, so that it is not refused hours later.
 
 Config, generation config and tokenizer are saved and read back, the adapter is merged into a model on the meta device,
-and the place where the export will lie is looked at. Every fault has a line of its own.
+and the destination of the export is checked. Each fault gets one line.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ EXACT_BYTES = 4
 
 
 def check_exportable(recipe: Recipe, folder: RunFolder, tokenizer: PreTrainedTokenizerBase) -> None:
-    """UserError, one line for each fault, where the run's export would be refused; without an export, nothing is.
+    """UserError, with one line per fault, if the run's export would be refused; does nothing if there is no export.
 
-    Nothing is written but to a temporary folder."""
+    Writes only to a temporary folder."""
     if not recipe.export.enabled:
         return
     faults = [*place_faults(folder)]
     with TemporaryDirectory() as place:
         faults += generation_faults(recipe, tokenizer, Path(place))
         faults += tokenizer_faults(recipe, tokenizer, Path(place) / "tokenizer")
-        if not recipe.model.trust_remote_code:  # foreign code may need real weights
+        if not recipe.model.trust_remote_code:  # custom code may need real weights
             built = skeleton(recipe.model, recipe.prune, recipe.adapter)
             faults += room_faults(built.sizes.total, recipe.export.dtype, folder.path)
             faults += config_faults(built.pruned.config, Path(place) / "config")
@@ -53,10 +53,10 @@ def check_exportable(recipe: Recipe, folder: RunFolder, tokenizer: PreTrainedTok
 
 
 def place_faults(folder: RunFolder) -> Iterator[str]:
-    """Why no folder can be put where the export belongs."""
+    """Why the export's folder cannot be created."""
     above = _nearest(folder.path)
     if fault := folder_fault(folder.export):
-        yield f"{folder.export} {fault}, and the export belongs there; remove it, or name another run.dir"
+        yield f"{folder.export} {fault}, but the export goes there; remove it, or name another run.dir"
     elif not above.is_dir():
         yield f"run.dir={folder.path}: {above} is a file; name another folder"
     elif not os.access(above, os.W_OK | os.X_OK):
@@ -64,22 +64,22 @@ def place_faults(folder: RunFolder) -> Iterator[str]:
 
 
 def _nearest(path: Path) -> Path:
-    """What is there of a path: itself, or the nearest of those above it."""
+    """The path itself if it exists, else its nearest existing parent."""
     return next(each for each in (path, *path.absolute().parents) if each.exists())
 
 
 def room_faults(parameters: int, dtype: str, folder: Path) -> Iterator[str]:
-    """Too little room for the exported weights on the disk, or for the merge in main memory."""
+    """Too little disk space for the exported weights, or too little main memory for the merge."""
     needed, free = parameters * DTYPES[dtype].itemsize, shutil.disk_usage(_nearest(folder)).free
     if needed > free:
         yield (
-            f"the weights in {dtype} take {_gigabytes(needed)} on the disk, and {_gigabytes(free)} are free at "
-            f"{_nearest(folder)}; make room, name another run.dir, {OFF}"
+            f"the weights in {dtype} take {_gigabytes(needed)} on the disk, but only {_gigabytes(free)} are free at "
+            f"{_nearest(folder)}; free some space, name another run.dir, {OFF}"
         )
     merged, memory = parameters * EXACT_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if merged > memory:
         yield (
-            f"the model is merged in float32, {_gigabytes(merged)} of main memory, and this machine has "
+            f"merging the model in float32 takes {_gigabytes(merged)} of main memory, but this machine has "
             f"{_gigabytes(memory)}; export on a larger one with python -m train.export, {OFF}"
         )
 
@@ -95,7 +95,7 @@ def generation_faults(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, place:
         return
     try:
         given = GenerationConfig.from_pretrained(source)
-        before = savable(given) if recipe.model.pruned is None else given  # a cut makes its own savable
+        before = savable(given) if recipe.model.pruned is None else given  # pruning makes its own savable
     except UserError as fault:
         yield str(fault)
         return
@@ -111,7 +111,7 @@ def generation_faults(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, place:
 
 
 def tokenizer_faults(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, place: Path) -> Iterator[str]:
-    """What of the run's tokenizer is lost when it is saved, and a chat template that writes no prompt."""
+    """What the run's tokenizer loses when it is saved, and a chat template that fails to write a prompt."""
     name = f"the tokenizer of {recipe.model.unpruned}"
     if said := _refusal(lambda: tokenizer.save_pretrained(place)):
         yield f"{name} cannot be saved ({said}); repair its files"
@@ -123,21 +123,21 @@ def tokenizer_faults(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, place: 
         yield f"{name}: {fault}"
         return
     if differing:
-        yield f"{name}: its {' and its '.join(differing)} is another one when saved and read back; repair its files"
+        yield f"{name}: its {' and its '.join(differing)} changed when saved and read back; repair its files"
 
 
 def config_faults(config: Any, place: Path) -> Iterator[str]:
-    """Why a config is another one when it is saved and read back."""
+    """Why a config changes when it is saved and read back."""
     if said := _refusal(lambda: config.save_pretrained(place)):
         yield f"transformers refuses to save the config of the pruned model ({said}); correct its config.json"
         return
     said = _refusal(lambda: AutoConfig.from_pretrained(place))
     if said:
-        yield f"transformers does not read the config of the pruned model that it saved ({said}); correct config.json"
+        yield f"transformers cannot read the config of the pruned model that it saved ({said}); correct config.json"
 
 
 def merge_faults(built: Skeleton) -> Iterator[str]:
-    """Why the adapter cannot be merged, tried on the model without weights, which becomes the merged one."""
+    """Why the adapter cannot be merged. The merge is tried on the model without weights, which it changes."""
     if not isinstance(built.trained, PeftModel):
         return
     if said := _refusal(built.trained.merge_and_unload):
@@ -146,10 +146,10 @@ def merge_faults(built: Skeleton) -> Iterator[str]:
 
 
 def _refusal(act: Callable[[], object]) -> str:
-    """What a library raises, in a line; "" where it does as it is told."""
+    """The error that a library raises, on one line; "" if it succeeds."""
     try:
         act()
-    except Exception as fault:  # anything may come out of a library that was given what it cannot use
+    except Exception as fault:  # a library may raise anything for input that it cannot use
         return _line(fault)
     return ""
 

@@ -1,6 +1,6 @@
-"""Prepared rows as the Trainer takes them: one trace an example padded to the longest, or several whole ones packed.
+"""Prepared rows as examples for the Trainer: one padded trace per example, or several whole traces packed.
 
-A packed trace sees itself alone, and its positions start at 0 (see `train.packed_attention`).
+A packed trace attends only to itself, and its positions start at 0 (see `train.packed_attention`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ NO_COLUMNS: Mapping[str, Column] = {}
 
 @dataclass(frozen=True)
 class Feed:
-    """How prepared traces become the examples of a trainer: each of `groups` is the traces of one example."""
+    """Turns prepared traces into the examples of a trainer; each element of `groups` lists the traces of one
+    example."""
 
     prepared: Prepared
     groups: Sequence[Sequence[int]]
@@ -35,28 +36,28 @@ class Feed:
 
     @property
     def sequences(self) -> int:
-        """How many examples there are, without fillers."""
+        """The number of examples, without fillers."""
         return len(self.groups)
 
     def dataset(self, filling: int, columns: Mapping[str, Column] = NO_COLUMNS) -> Dataset:
-        """The examples, then `filling` fillers; with what a loss reads beside each label."""
+        """The examples, then `filling` fillers; `columns` are what a loss reads for each label."""
         return examples(self.groups, self.prepared.rows, filling, columns)
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
-        """What makes a batch of examples; None for TRL's own, which pads them to the longest.
+        """The collator; None for TRL's own, which pads examples to the longest.
 
-        UserError where packing would not be exact with `model`.
+        UserError if packing would not be exact with `model`.
         """
         if not self.packed:
             return None
         pad_id = tokenizer.pad_token_id
-        # TRL does so where it makes the collator itself
+        # TRL does so if it makes the collator itself
         model.config.get_text_config().pad_token_id = model.generation_config.pad_token_id = pad_id
         return packed_collator(model, pad_id)
 
 
 def feed_of(section: DataSection, prepared: Prepared) -> Feed:
-    """One trace an example, or the packed rows where `data.packing` asks for them."""
+    """One trace per example, or packed rows if `data.packing` is set."""
     groups = prepared.packed if section.packing else [[row] for row in range(len(prepared.rows))]
     return Feed(prepared, groups, section.packing)
 
@@ -64,8 +65,8 @@ def feed_of(section: DataSection, prepared: Prepared) -> Feed:
 def examples(
     groups: Sequence[Sequence[int]], rows: StoredRows, fillers: int = 0, columns: Mapping[str, Column] = NO_COLUMNS
 ) -> Dataset:
-    """One example a group of traces, read from the mapped file when it is asked for: `input_ids`, `labels`,
-    `seq_lengths` (the tokens of each trace), and `columns`. After them come fillers: one token without a label."""
+    """One example per group of traces, read lazily from the memory-mapped file: `input_ids`, `labels`, `seq_lengths`
+    (the tokens of each trace), and `columns`. Then come fillers: one token without a label."""
     return Dataset.from_dict({"traces": [*groups, *([] for _ in range(fillers))]}).with_transform(
         _Joined(rows, columns)
     )
@@ -73,7 +74,7 @@ def examples(
 
 @dataclass(frozen=True)
 class _Joined:
-    """Examples of groups of traces."""
+    """Makes examples from groups of traces."""
 
     rows: StoredRows
     columns: Mapping[str, Column]

@@ -1,9 +1,9 @@
 """RMSNorm, rotary embedding and SwiGLU of a model in training, each in one kernel of Liger (arXiv 2410.10989).
 
-transformers computes them in a dozen elementwise kernels that read and write whole activations, a third of the GPU's
-time in a 0.6B model. Liger's own switch replaces the classes of a family for the whole process, for ever, and a model
-that is loaded later on a CPU, as the export is, could not run. Here only the model in training is changed, only while
-it trains: sweeps, references and exports are computed as transformers does, so their scores stay comparable.
+transformers computes them in a dozen elementwise kernels that read and write whole activations, which takes a third of
+the GPU's time in a 0.6B model. Liger's own switch replaces the classes of a family permanently in the whole process, so
+a model that is later loaded on a CPU, such as the export, could not run. Here only the model in training is changed,
+and only while it trains. transformers computes sweeps, references and exports, so their scores stay comparable.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from transformers import PreTrainedModel
 from recipes.errors import UserError
 
 FAMILIES = {"llama": "Llama", "mistral": "Mistral", "qwen2": "Qwen2", "qwen3": "Qwen3", "smollm3": "SmolLM3"}
-"""model types whose norm is x / rms(x) * weight, rounded before the weight, and whose MLP is SwiGLU with three
-layers; and how the names of their classes begin"""
+"""model type: prefix of its class names; only types whose norm is x / rms(x) * weight, rounded before the weight, and
+whose MLP is SwiGLU with three layers"""
 PARTS = ("rms_norm", "swiglu", "rope")
 ROTARY = "apply_rotary_pos_emb"
 
@@ -32,24 +32,24 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class Kernels:
-    """What replaces transformers' own, on tensors of the device type `device`; None leaves a part as it is."""
+    """Replacements for transformers' functions on tensors of the device type `device`; None leaves a part unchanged."""
 
     device: str
     rms_norm: Callable[[Tensor, Tensor, float], Tensor] | None
-    """of x [..., size], weight [size] and epsilon"""
+    """(x [..., size], weight [size], epsilon)"""
     swiglu: Callable[[Tensor, Tensor], Tensor] | None
     """silu(gate) * up"""
     rope: Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]] | None
-    """of query and key [rows, heads, tokens, size], cosines and sines [rows or 1, tokens, size]"""
+    """(query and key [rows, heads, tokens, size], cosines and sines [rows or 1, tokens, size])"""
 
     def fit(self, states: Tensor) -> bool:
-        """Whether they compute `states`. A sweep runs in inference mode and is left to transformers."""
+        """Whether the kernels compute `states`. A sweep runs in inference mode, where transformers computes."""
         return states.device.type == self.device and not torch.is_inference_mode_enabled()
 
 
 @dataclass(frozen=True)
 class Ground:
-    """What decides whether kernels are used: the device's type, whether Liger is installed, the model's type."""
+    """The facts that decide whether kernels are used: device type, whether Liger is installed, model type."""
 
     device: str
     installed: bool
@@ -61,9 +61,9 @@ def ground(device: torch.device, family: str) -> Ground:
 
 
 def are_used(trainer: Mapping[str, Any], ground: Ground) -> bool:
-    """Whether kernels are used: as `trainer.use_liger_kernel` says, and where it says nothing, wherever they can be.
+    """Whether kernels are used: as `trainer.use_liger_kernel` says; if it is not set, whenever possible.
 
-    UserError where the section wants them and they cannot be, or where its parts are unknown.
+    UserError if the section requires them and they are not available, or if it names unknown parts.
     """
     check_parts(trainer.get("liger_kernel_config") or {})
     asked = trainer.get("use_liger_kernel")
@@ -79,24 +79,24 @@ def _lacking(trainer: Mapping[str, Any], ground: Ground) -> Iterator[str]:
     if ground.device != "cuda":
         yield "its kernels need a GPU, and there is none here; leave the key out"
     if ground.family not in FAMILIES:
-        yield f"no kernels are known for {ground.family} (only for {', '.join(FAMILIES)}); leave the key out"
+        yield f"there are no kernels for {ground.family} (only for {', '.join(FAMILIES)}); leave the key out"
     if trainer.get("torch_compile"):
-        yield "trainer.torch_compile=true fuses by itself, and fails on these kernels; use one of the two"
+        yield "trainer.torch_compile=true fuses kernels itself and fails on these; use one of the two"
 
 
 def check_parts(parts: Mapping[str, Any]) -> None:
-    """UserError where `trainer.liger_kernel_config` names what is not one of PARTS, or gives it no truth value."""
+    """UserError if `trainer.liger_kernel_config` names a part not in PARTS, or a value that is not a boolean."""
     for name, value in parts.items():
         if name not in PARTS:
             raise UserError(
-                f"trainer.liger_kernel_config.{name}: allowed are {', '.join(PARTS)} (the loss is chainmend's own)"
+                f"trainer.liger_kernel_config.{name}: must be one of {', '.join(PARTS)} (chainmend has its own loss)"
             )
         if not isinstance(value, bool):
             raise UserError(f"trainer.liger_kernel_config.{name}={value}: must be true or false")
 
 
 def kernels_of(trainer: Mapping[str, Any], ground: Ground) -> Kernels | None:
-    """The kernels for a run; None where it goes without."""
+    """The kernels for a run; None if it uses none."""
     if not are_used(trainer, ground):
         return None
     parts = trainer.get("liger_kernel_config") or {}
@@ -106,17 +106,17 @@ def kernels_of(trainer: Mapping[str, Any], ground: Ground) -> Kernels | None:
 
 
 def liger() -> Kernels:
-    """Liger's kernels, with what it sets for these families itself; UserError where the package cannot be imported."""
+    """Liger's kernels, with the settings that Liger uses for these families; UserError if it cannot be imported."""
     try:
         ops = import_module("liger_kernel.ops")
     except ImportError as fault:
         raise UserError(
-            f"liger-kernel is installed and cannot be imported ({fault}); install it anew, or write "
+            f"liger-kernel is installed but cannot be imported ({fault}); reinstall it, or set "
             "trainer.use_liger_kernel=false"
         ) from None
 
     def rms_norm(states: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-        # offset 0, rounded before the weight as in Llama, and the gradient written over the one that came in
+        # offset 0, rounded before the weight as in Llama, the incoming gradient overwritten in place
         result: Tensor = ops.LigerRMSNormFunction.apply(states, weight, epsilon, 0.0, "llama", True, None)
         return result
 
@@ -133,9 +133,9 @@ def liger() -> Kernels:
 
 @contextmanager
 def fused(model: PreTrainedModel, kernels: Kernels | None) -> Iterator[None]:
-    """Within the block `model` computes with `kernels` wherever they fit; with None nothing changes.
+    """Within the block, `model` computes with `kernels` wherever they fit; with None nothing changes.
 
-    model: of one of FAMILIES, without its wrappers.
+    model: one of FAMILIES, without its wrappers.
     """
     if kernels is None:
         yield
@@ -150,7 +150,8 @@ def fused(model: PreTrainedModel, kernels: Kernels | None) -> Iterator[None]:
                 vars(module)["forward"] = MethodType(forward, module)
                 changed.append(module)
         if kernels.rope is not None:
-            # layers look the function up in their module, so it is replaced there, and picks by the tensors' device
+            # layers look the function up in their module, so it is replaced there; the replacement checks the tensors'
+            # device
             setattr(code, ROTARY, _fused_rotary(kernels, rotary))
         yield
     finally:
@@ -165,7 +166,7 @@ def _code_of(model: PreTrainedModel) -> ModuleType:
 
 
 def _fused_forward(module: torch.nn.Module, kernels: Kernels, begins: str) -> Callable[..., Tensor] | None:
-    """The forward that replaces the module's; None for a module that has no kernel here."""
+    """The forward that replaces the module's own; None for a module without a kernel."""
     plain, name = type(module).forward, type(module).__name__
     if name == f"{begins}RMSNorm" and kernels.rms_norm is not None:
         norm = kernels.rms_norm

@@ -1,13 +1,13 @@
-"""The gate of an export: what is read back from the disk must be the model that was trained.
+"""The gate of an export: the model that is read back from the disk must be the model that was trained.
 
-A chain of three comparisons leaves no place for a wrong weight, whatever the dtype and the method:
+A chain of three comparisons detects any wrong weight, whatever the dtype and the method:
 
     trained  → merged     float32 logits on prompts, their greedy continuation and random tokens: within the tolerance
     merged   → read back  every tensor, cast to the exported dtype: the same bits
     rounded  → read back  logits of the merged weights after the cast and of what plain transformers loads: within the
-                          tolerance, so that config and code give these weights the meaning that they had
+                          tolerance, so config and code interpret these weights as before
 
-Last, the export is held against the trained model: KL divergence and greedy agreement say what the cast itself costs,
+Last, the export is compared with the trained model: KL divergence and greedy agreement measure the effect of the cast,
 and a cast that changes the model (`MOST_KL`) is refused.
 """
 
@@ -30,15 +30,15 @@ from train.probes import Probes
 
 GREEDY_TOKENS = 64
 MOST_KL = 0.1
-"""nats a token; casting a sound model to bfloat16 costs a hundredth of that"""
+"""nats per token; casting a sound model to bfloat16 gives a hundredth of that"""
 
 
 @dataclass(frozen=True)
 class Witness:
-    """The trained model's logits where they are compared: on random tokens, [8, 48, vocabulary], and on the prompts'
-    greedy continuation, [prompts, 64, vocabulary] (None without prompts).
+    """The trained model's logits at the compared positions: on random tokens, [8, 48, vocabulary], and on the greedy
+    continuation of the prompts, [prompts, 64, vocabulary] (None without prompts).
 
-    sequences: the token ids, [rows, tokens], of each; kept: how many last positions of each are compared.
+    sequences: token ids of each, [rows, tokens]; kept: how many of the last positions of each are compared.
     """
 
     sequences: tuple[Tensor, ...]
@@ -50,8 +50,8 @@ class Witness:
 class Closeness:
     """How two models' logits differ over all compared positions.
 
-    difference: the largest one, in standard deviations of the logits; kl: mean divergence in nats a token; agreement:
-    share of positions with the same likeliest token.
+    difference: the largest, in standard deviations of the logits; kl: mean divergence in nats per token; agreement:
+    share of positions with the same most likely token.
     """
 
     difference: float
@@ -60,7 +60,7 @@ class Closeness:
 
 
 def witness(trained: PreTrainedModel, probes: Probes) -> Witness:
-    """What the trained model says on the probes, and how it goes on after the prompts."""
+    """The trained model's logits on the probes, and its greedy continuation of the prompts."""
     sequences, kept = [probes.random], [probes.random.shape[1]]
     if probes.prompts is not None:
         sequences.append(_continued(trained, probes.prompts))
@@ -70,7 +70,7 @@ def witness(trained: PreTrainedModel, probes: Probes) -> Witness:
 
 
 def _continued(model: PreTrainedModel, prompts: Tensor) -> Tensor:
-    """[prompts, tokens] with the 64 likeliest next tokens, one after the other."""
+    """The prompts, [prompts, tokens], followed by 64 greedily decoded tokens."""
     tokens, step, cache = prompts, prompts, None
     for _ in range(GREEDY_TOKENS):
         out = model(input_ids=step, past_key_values=cache, use_cache=True)
@@ -82,7 +82,7 @@ def _continued(model: PreTrainedModel, prompts: Tensor) -> Tensor:
 
 def logits_on(model: PreTrainedModel, seen: Witness) -> list[Tensor]:
     """`model`'s logits, [rows, kept, vocabulary] of each sequence of the witness."""
-    # The logits that foretell the last `kept` tokens stand one position before them; random tokens have no such part.
+    # The logits that predict the last `kept` tokens are one position earlier; random tokens are compared everywhere.
     return [
         model(input_ids=ids, use_cache=False).logits[:, -kept - 1 : -1]
         if kept < ids.shape[1]
@@ -92,7 +92,7 @@ def logits_on(model: PreTrainedModel, seen: Witness) -> list[Tensor]:
 
 
 def closeness(expected: Sequence[Tensor], logits: Sequence[Tensor]) -> Closeness:
-    """How `logits` differ from those that are expected; nan where any is no number."""
+    """How `logits` differ from `expected`; NaN if any value is NaN."""
     differences, kl, same, positions = [], 0.0, 0, 0
     for wanted, given in zip(expected, logits, strict=True):
         differences.append(float((given - wanted).abs().max() / wanted.std()))
@@ -100,12 +100,12 @@ def closeness(expected: Sequence[Tensor], logits: Sequence[Tensor]) -> Closeness
         kl += float((log_wanted.exp() * (log_wanted - log_given)).sum())
         same += int((wanted.argmax(-1) == given.argmax(-1)).sum())
         positions += wanted.shape[0] * wanted.shape[1]
-    largest = float(torch.tensor(differences).max())  # nan where any is: Python's own max may lose it
-    return Closeness(largest, max(kl / positions, 0.0), same / positions)  # rounding can take the divergence below 0
+    largest = float(torch.tensor(differences).max())  # NaN if any value is NaN; Python's own max may lose it
+    return Closeness(largest, max(kl / positions, 0.0), same / positions)  # rounding can make the divergence negative
 
 
 def check_finite(model: torch.nn.Module, which: str) -> None:
-    """UserError where a weight is no finite number."""
+    """UserError if a weight is NaN or infinite."""
     broken = [name for name, tensor in model.state_dict().items() if not bool(torch.isfinite(tensor).all())]
     if broken:
         raise UserError(
@@ -115,7 +115,7 @@ def check_finite(model: torch.nn.Module, which: str) -> None:
 
 
 def digests(model: torch.nn.Module, dtype: torch.dtype) -> dict[str, str]:
-    """SHA-256 of every tensor of `model` as it is in `dtype`; one tensor at a time is held twice."""
+    """SHA-256 of every tensor of `model` after a cast to `dtype`; only one cast tensor is held at a time."""
     return {
         name: hashlib.sha256(_bytes(tensor.detach().to(dtype) if tensor.is_floating_point() else tensor)).hexdigest()
         for name, tensor in model.state_dict().items()
@@ -127,10 +127,10 @@ def _bytes(tensor: Tensor) -> bytes:
 
 
 def cast(model: torch.nn.Module, dtype: torch.dtype) -> None:
-    """Changes what is stored of `model` to `dtype`, in place.
+    """Casts the stored tensors of `model` to `dtype`, in place.
 
-    `model.to(dtype)` would also round the rotary frequencies, which are computed, never stored, and kept in float32
-    by every model that is loaded.
+    `model.to(dtype)` would also round the rotary frequencies. They are computed, never stored, and every loaded model
+    keeps them in float32.
     """
     stored = model.state_dict(keep_vars=True)
     for tensor in stored.values():
@@ -139,7 +139,7 @@ def cast(model: torch.nn.Module, dtype: torch.dtype) -> None:
 
 
 def read_back(folder: Path, dtype: str, trust_remote_code: bool) -> PreTrainedModel:
-    """The export as plain transformers loads it. UserError where tensors are missing, too many or of other shapes."""
+    """The export as plain transformers loads it. UserError for missing or extra tensors and for other shapes."""
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -162,30 +162,30 @@ def read_back(folder: Path, dtype: str, trust_remote_code: bool) -> PreTrainedMo
 
 
 def check_same_weights(expected: Mapping[str, str], loaded: torch.nn.Module, dtype: torch.dtype, folder: Path) -> None:
-    """UserError where a tensor that was read back has other bits than the merged one after the cast."""
+    """UserError if a tensor that was read back has other bits than the merged one after the cast."""
     stored = digests(loaded, dtype)
     differing = sorted(name for name in {*expected, *stored} if expected.get(name) != stored.get(name))
     if differing:
         raise UserError(
-            f"export refused: {len(differing)} of {len(expected)} tensors read back are not those that were merged, "
+            f"export refused: {len(differing)} of {len(expected)} tensors read back differ from the merged ones, "
             f"the first is {differing[0]}; the rejected export is in {folder}"
         )
 
 
 def check_close(difference: float, tolerance: float, when: str, folder: Path) -> None:
-    """UserError where logits differ by more than the tolerance, or are no numbers."""
+    """UserError if logits differ by more than the tolerance, or are NaN."""
     if not difference <= tolerance:
         raise UserError(
             f"export refused: logits differ by {difference:.2e} standard deviations {when}, "
-            f"export.tolerance={tolerance:g} is allowed; the rejected export is in {folder}"
+            f"more than export.tolerance={tolerance:g}; the rejected export is in {folder}"
         )
 
 
 def check_cast(close: Closeness, dtype: str, folder: Path) -> None:
-    """UserError where the exported weights say something else than the trained ones did."""
+    """UserError if the exported model predicts other tokens than the trained one."""
     if not close.kl <= MOST_KL:
         raise UserError(
             f"export refused: in {dtype} the model's next tokens diverge by {close.kl:.2g} nats from the trained "
-            f"model's ({close.agreement:.0%} of the likeliest tokens agree), {MOST_KL:g} is allowed; use "
+            f"model's ({close.agreement:.0%} of the most likely tokens agree), at most {MOST_KL:g} is allowed; use "
             f"export.dtype=float32; the rejected export is in {folder}"
         )

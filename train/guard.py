@@ -1,8 +1,7 @@
-"""A loss that is not a finite number, or explodes: the run stops before the optimizer step, or leaves that step out.
+"""Guards against a loss that is NaN, infinite or explodes: the run stops before the optimizer step, or skips it.
 
-The loss of a global batch is judged by all ranks between its last backward pass and the step, so all decide alike, and
-no GPU waits for the answer. DeepSpeed has a way of its own to leave a step out (made for overflows of float16), which
-is used.
+All ranks judge the loss of a global batch between its last backward pass and the step, so all decide alike and no GPU
+waits for the decision. Steps are skipped by DeepSpeed's own mechanism for float16 overflows.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ from train.transfer import Transfer
 
 MOST_IDS = 16
 OVERFLOW_CHECKS = ("check_overflow", "_overflow_check_and_loss_scale_update")
-"""what ZeRO 1 and 2, and ZeRO 3, ask before a step; without ZeRO there is neither"""
+"""the overflow checks of ZeRO 1 and 2, and of ZeRO 3, before a step; without ZeRO there is neither"""
 
 
 class Guard:
-    """Judges every optimizer step of one rank; `skipped` counts the steps left out, those before a resume included."""
+    """Judges every optimizer step of one rank; `skipped` counts the skipped steps, including those before a resume."""
 
     def __init__(self, section: GuardSection, rows: StoredRows, folder: RunFolder, ranks: Ranks) -> None:
         self.section, self.rows, self.folder, self.ranks = section, rows, folder, ranks
@@ -47,7 +46,7 @@ class Guard:
         return len(self.skipped_steps)
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps, so that a resumed run judges as if it had never been stopped."""
+        """The state in a checkpoint, so that a resumed run judges as if it had never stopped."""
         return {"good": list(self.good), "skipped_steps": self.skipped_steps}
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -57,12 +56,13 @@ class Guard:
         on_first_rank(self.ranks, lambda: self.folder.add_facts({"skipped_steps": self.skipped_steps}))
 
     def add(self, batch: dict[str, Any], loss: torch.Tensor) -> None:
-        """One micro batch of this rank, and its part of the loss [], on whatever device."""
+        """Adds one micro batch of this rank, and its part of the loss, [], on any device."""
         self.batches.append(batch)
         self.losses.append(Transfer(loss))
 
     def judge_loss(self, step: int) -> None:
-        """Called by all ranks after the last backward pass of a step. Stopped, or `leave_out` is set."""
+        """Called by all ranks after the last backward pass of a step; raises Stopped or sets `leave_out` if it is
+        bad."""
         loss = float(np.mean(self.ranks.gather([sum(part.read() for part in self.losses)])))
         usual = median(self.good) if len(self.good) == self.section.window else math.inf
         self.leave_out = False
@@ -71,19 +71,19 @@ class Guard:
         elif loss > self.section.explode_factor * usual:
             self._bad(
                 step,
-                f"the loss is {loss:.4g}, more than {self.section.explode_factor:g} times the usual "
+                f"the loss is {loss:.4g}, more than {self.section.explode_factor:g} times the median "
                 f"{usual:.4g} (guard.explode_factor)",
             )
         else:
             self.good.append(loss)
 
     def judge_gradient(self, step: int, norm: float) -> None:
-        """The norm that all ranks have; a step that is left out already is not judged again."""
+        """Judges the norm, which is the same on all ranks; a step that is skipped already is not judged again."""
         if not math.isfinite(norm) and not self.leave_out:
             self._bad(step, f"the gradient's norm is {norm}")
 
     def end_step(self) -> None:
-        """The step is done; the next one starts without batches."""
+        """Ends the step; the next one starts without batches."""
         self.batches, self.losses, self.leave_out = [], [], False
 
     def _bad(self, step: int, what: str) -> None:
@@ -102,7 +102,7 @@ class Guard:
         )
         if self.section.on_bad_loss == "skip":
             return f"{last}; {self.skipped} steps were skipped already (guard.most_skipped)"
-        return f"{last}; look at these traces, lower the learning rate, or leave such steps out: guard.on_bad_loss=skip"
+        return f"{last}; check these traces, lower the learning rate, or skip such steps: guard.on_bad_loss=skip"
 
     def _record(self, step: int, what: str, ids: Sequence[str]) -> None:
         self.folder.add_facts({"skipped_steps": self.skipped_steps})
@@ -111,7 +111,7 @@ class Guard:
 
     def _ids(self) -> list[str]:
         """Ids of the traces in this rank's micro batches, found by their tokens."""
-        # a filler of the last batch (`train.order`) is one token and comes from no trace
+        # a filler of the last batch (`train.order`) is a single token that belongs to no trace
         traces = [ids for batch in self.batches for ids in sequences(batch) if len(ids) > 1]
         lengths = self.rows.lengths()
         return [self._id_of(ids, lengths) for ids in traces]
@@ -126,16 +126,16 @@ class Guard:
 def sequences(batch: dict[str, Any]) -> list[np.ndarray]:
     """The token ids of each trace of a collated batch, int64 [tokens]: padded rows, or traces packed into one row."""
     rows = batch["input_ids"].cpu().numpy()
-    if "position_ids" in batch:  # packed, where a mask is only a placeholder (`train.packed_attention`)
+    if "position_ids" in batch:  # packed: the mask is only a placeholder (`train.packed_attention`)
         positions = batch["position_ids"].cpu().numpy().reshape(-1)
         return np.split(rows.reshape(-1), np.flatnonzero(positions == 0)[1:])
     return [row[mask] for row, mask in zip(rows, batch["attention_mask"].cpu().numpy().astype(bool), strict=True)]
 
 
 class GuardedEngine(DeepSpeedEngineWrapper):
-    """Accelerate's way to DeepSpeed's engine, on which a step is left out where the guard says so.
+    """Accelerate's wrapper of DeepSpeed's engine, which skips a step if the guard says so.
 
-    Accelerate's `backward` ends in the optimizer step, so the guard is asked in it, between the two. judge: asks it.
+    Accelerate's `backward` includes the optimizer step, so `judge`, which calls the guard, runs between the two.
     """
 
     def __init__(self, engine: Any, guard: Guard, judge: Callable[[], None]) -> None:
@@ -156,9 +156,10 @@ class GuardedEngine(DeepSpeedEngineWrapper):
 
 @contextmanager
 def leaving_out(optimizer: Any) -> Iterator[None]:
-    """Within the block DeepSpeed's optimizer finds an overflow, so that it drops its gradients and does not step.
+    """Within the block, DeepSpeed's optimizer reports an overflow, so it drops its gradients and does not step.
 
-    That is all that DeepSpeed offers to leave a step out. Where it has no such check, its step does nothing.
+    DeepSpeed has no other way to skip a step. For an optimizer without such a check, the step is replaced by one
+    that does nothing.
     """
 
     def overflows(*args: Any, **kwargs: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Runs on a CPU give freed tensors back to the system, where a model is large enough for that to count."""
+"""Makes runs on a CPU return freed tensors to the system, if the model is large enough for that to matter."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import torch
 
 LARGE_MODEL_BYTES = 128 << 20
 MAPPED_BYTES = 1 << 20
-M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
+M_MMAP_THRESHOLD = -3  # from glibc's malloc.h
 GIVEN = "MALLOC_MMAP_THRESHOLD_"
 
 
 def return_freed_memory(model: torch.nn.Module) -> bool:
-    """Has glibc map every tensor of a MiB and more by itself; returns whether it does now.
+    """Makes glibc map every tensor of at least 1 MiB separately; returns whether it now does.
 
-    By itself glibc raises that size up to 32 MiB as tensors are freed, and what lies in its heap below a living tensor
-    stays with the process: a quarter more memory in a LoRA run of 160 M parameters under ZeRO-3. Mapping costs time
-    where tensors are small, a tenth in the embedded model, so small models are left alone. A size that the environment
-    gives stands. Nothing happens on a GPU or with another libc. What ZeRO-3 has sharded already counts whole.
+    By default glibc raises this threshold up to 32 MiB as tensors are freed, and freed heap memory below a live tensor
+    stays with the process: a quarter more memory in a LoRA run of 160 M parameters under ZeRO-3. Mapping is slow for
+    small tensors (10 % in the embedded model), so small models are left alone. A threshold set in the environment is
+    kept. Does nothing on a GPU or with another libc. Parameters that ZeRO-3 has sharded count with their full size.
     """
     parameters = list(model.parameters())
     on_cpu = all(parameter.device.type == "cpu" for parameter in parameters)

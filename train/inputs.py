@@ -1,4 +1,4 @@
-"""What a run needs beside weights, read and checked before anything is loaded."""
+"""The inputs of a run other than weights, read and checked before anything is loaded."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ MOST_OF_A_SHARED_GPU = 0.5
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a run needs beside weights: what is swept, what confirms, the tokenised traces and the batch arithmetic."""
+    """The inputs of a run other than weights: sweep, confirmation, tokenised traces and batch arithmetic."""
 
     spec: SweepSpec
     confirm: SweepSpec | None
@@ -60,7 +60,8 @@ class Inputs:
     thinking: Thinking | None = None
 
     def calibration(self, data: DataSection) -> Prepared:
-        """The traces that a pruning method measures on: those of the run, unless `data.select` chose them by scores."""
+        """The traces for a pruning method's measurements: those of the run, unless `data.select` chose them by
+        scores."""
         if data.select is None:
             return self.prepared
         suites = measured_suites(self.spec, self.confirm)
@@ -90,19 +91,19 @@ class Inputs:
 
 
 def measured_suites(spec: SweepSpec, confirm: SweepSpec | None) -> tuple[Suite, ...]:
-    """All that a run measures on, which no trace may hold."""
+    """All suites that a run measures on; no trace may contain their problems."""
     return (*spec.suites, *(confirm.suites if confirm else ()))
 
 
 def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
-    """Reads and checks everything that needs no weights; UserError names the key or the row that is wrong."""
+    """Reads and checks everything that needs no weights; UserError names the wrong key or row."""
     spec, confirm = on_every_rank(ranks, lambda: _read_specs(recipe))
     on_first_rank(ranks, lambda: _check_models(recipe, spec))
     measured = measured_suites(spec, confirm)
     thinking = on_every_rank(ranks, lambda: make_thinking(recipe, spec, measured))
     kind, count = device().type, ranks.count
     on_every_rank(ranks, lambda: check_zero(recipe.zero, recipe.model, recipe.prune, recipe.adapter, kind, count))
-    # a DeepSpeed JSON of the user's own must fit the recipe
+    # the user's own DeepSpeed JSON must agree with the recipe
     on_every_rank(ranks, lambda: config_of(recipe.zero, recipe.model, recipe.trainer, kind, count))
     folder = on_first_rank(
         ranks,
@@ -121,10 +122,10 @@ def read_inputs(recipe: Recipe, ranks: Ranks) -> Inputs:
 
 
 def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
-    """What is swept and what confirms, with everything checked that needs neither weights nor traces."""
+    """The sweep and the confirmation, after all checks that need neither weights nor traces."""
     _check_sections(recipe)
     check_packages(recipe)
-    version_of(recipe.sweep.engine)  # UserError where it is not installed
+    version_of(recipe.sweep.engine)  # UserError if it is not installed
     check_settings(recipe)
     check_deterministic(recipe, device().type)
     check_quantised(recipe)
@@ -139,13 +140,13 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
     check_padding(recipe)
     family = load_config(recipe.model.pruned or recipe.model.unpruned, recipe.model).model_type
     kernels_of(recipe.trainer, ground(device(), family))
-    if recipe.adapter.method != "none" and not recipe.model.trust_remote_code:  # foreign code may need real weights
-        skeleton(recipe.model, recipe.prune, recipe.adapter)  # its targets are in the model that is trained
+    if recipe.adapter.method != "none" and not recipe.model.trust_remote_code:  # custom code may need real weights
+        skeleton(recipe.model, recipe.prune, recipe.adapter)  # checks that the adapter's targets are in the model
     spec = make_sweep_spec(recipe.sweep, recipe.data.format, tokenizer)
     context, longest = context_tokens(recipe.model.unpruned, recipe.model), recipe.data.max_length_tokens
     if longest > context:
         raise UserError(
-            f"data.max_length_tokens={longest}: the model's context has {context} tokens; write at most {context}"
+            f"data.max_length_tokens={longest}: the model's context has {context} tokens; use at most {context}"
         )
     confirm = make_confirm_spec(recipe.sweep, spec)
     reach = max(check_context(each, context, "sweep.budgets") for each in (spec, confirm) if each is not None)
@@ -156,8 +157,8 @@ def _read_specs(recipe: Recipe) -> tuple[SweepSpec, SweepSpec | None]:
 
 
 def _check_models(recipe: Recipe, spec: SweepSpec) -> None:
-    """UserError where a model that is here is not sound, has no row for a token of the tokenizer, or where the pruned
-    one is not of the unpruned one; one rank reads all weights once."""
+    """UserError if a local model is damaged, if its embedding lacks a token of the tokenizer, or if the pruned model
+    was not made from the unpruned one; one rank reads all weights once."""
     cut_from = recipe.prune.cut_from if recipe.prune else None
     for model in (recipe.model.unpruned, recipe.model.pruned, cut_from):
         if model is not None:
@@ -170,7 +171,7 @@ def _check_models(recipe: Recipe, spec: SweepSpec) -> None:
 
 
 def _check_sections(recipe: Recipe) -> None:
-    """UserError where sections that are sound by themselves do not go together, or not with this machine."""
+    """UserError if sections contradict each other, or need what this machine does not have."""
     if recipe.model.attention == "flash_attention_2" and not torch.cuda.is_available():
         raise UserError("model.attention=flash_attention_2 needs a GPU, and there is none here; use auto or sdpa")
     engine = recipe.sweep.engine
@@ -182,21 +183,21 @@ def _check_sections(recipe: Recipe) -> None:
     share = engine.gpu_memory_share or 0.0
     if share > MOST_OF_A_SHARED_GPU and recipe.sweep.devices is None and torch.cuda.is_available():
         raise UserError(
-            f"sweep.engine.gpu_memory_share={share:g}: {engine.name} would want that much of a GPU that trains; "
-            f"give it GPUs of its own with sweep.devices, or a share of at most {MOST_OF_A_SHARED_GPU:g}"
+            f"sweep.engine.gpu_memory_share={share:g}: {engine.name} would take that much of a GPU that trains; "
+            f"give it separate GPUs with sweep.devices, or use at most {MOST_OF_A_SHARED_GPU:g}"
         )
     if recipe.model.dtype == "bfloat16" and not uses_deepspeed(recipe.zero):
         raise UserError(
             "zero.stage=0 with model.dtype=bfloat16: without DeepSpeed there are no float32 master "
-            "weights, and small updates would be rounded away; use zero.stage=1 or model.dtype=float32"
+            "weights, so small updates would be lost to rounding; use zero.stage=1 or model.dtype=float32"
         )
     if recipe.trainer.get("save_strategy") == "no" and recipe.export.enabled:
         raise UserError(
-            "trainer.save_strategy=no: the export is made from the last checkpoint, and there would be "
+            "trainer.save_strategy=no: the export needs a checkpoint, and there would be "
             "none; use steps or epoch, or export.enabled=false"
         )
     if recipe.trainer.get("save_strategy") == "no" and recipe.sweep.confirm is not None:
         raise UserError(
-            "trainer.save_strategy=no: sweep.confirm sweeps a saved checkpoint, and there would be none; use steps or "
+            "trainer.save_strategy=no: sweep.confirm needs a checkpoint, and there would be none; use steps or "
             "epoch, or sweep.confirm=null"
         )

@@ -1,4 +1,4 @@
-"""report.html while a run trains: written again after a sweep, as long as that takes a small share of the time."""
+"""Updates report.html while a run trains: after each sweep, as long as that takes a small share of the time."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class LiveReport:
         self.spent = 0.0
 
     def renew(self) -> None:
-        """Writes the report where all reports so far, and one more like the last, stay within the share. A report that
-        cannot be written is said and stops no training."""
+        """Writes the report if all reports so far, and one more like the last, stay within the share. If it cannot be
+        written, prints a line and does not stop training."""
         now = self.clock()
         if self.spent > MOST_SHARE * (now - self.began):
             return
         try:
             self.write(self.folder)
-        except Exception as fault:  # figures of a run are worth less than the run
-            print(f"report.html could not be written ({type(fault).__name__}: {fault}); the run goes on", flush=True)
+        except Exception as fault:  # a report must not end a run
+            print(f"report.html could not be written ({type(fault).__name__}: {fault}); the run continues", flush=True)
         self.spent += self.clock() - now
 
 
 def write(folder: Path) -> object:
-    from eval.show.report import write_report  # matplotlib is not needed before the first sweep
+    from eval.show.report import write_report  # loads matplotlib, which nothing needs before the first sweep
 
     return write_report(folder)

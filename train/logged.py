@@ -1,4 +1,4 @@
-"""Which steps a tracker has already: a run that resumes does some again, and none is logged twice."""
+"""Tracks which steps were logged: a resumed run repeats some steps, and none may be logged twice."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Steps = dict[str, int]
 
 
 class Logged:
-    """The last step that was logged of each kind, kept in `file` beside the tracker's own.
+    """The last logged step of each kind, kept in `file` next to the tracker's own files.
 
-    A start that trains otherwise (`making`: another recipe, data, number of ranks, version) gets other numbers, and
-    logs the steps that it does again. After a start that was killed `survived` says what it has really left, beside
-    what was there when it began; None where that cannot be told, and what was noted is believed.
+    A start that trains differently (`making`: another recipe, data, number of ranks, version) gets other numbers, so it
+    logs repeated steps again. After a killed start, `survived` returns what it really stored, in addition to what
+    existed when it began; if it returns None (unknown), the record in `file` is trusted.
     """
 
     def __init__(self, file: Path, making: str, survived: Callable[[], Steps | None]) -> None:
@@ -37,7 +37,7 @@ class Logged:
         self._write(closed=False)
 
     def close(self) -> None:
-        """Notes that all of it is where it belongs."""
+        """Records that everything was stored."""
         self._write(closed=True)
 
     def _write(self, *, closed: bool) -> None:
@@ -54,7 +54,7 @@ def _sound(before: Mapping[str, Any], survived: Callable[[], Steps | None]) -> S
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """What was noted; {} for no file, and for one that is damaged, after which steps are logged again."""
+    """The record; {} if there is no file or if it is damaged, and then steps are logged again."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -64,7 +64,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def making_of(facts: Mapping[str, Any]) -> str:
-    """A hash of all in run.json on which the numbers of a run depend: two starts of the same one do the same steps."""
+    """A hash of everything in run.json that determines a run's numbers: starts with equal hashes do the same steps."""
     recipe = {key: value for key, value in facts.get("recipe", {}).items() if key not in MAY_CHANGE_ON_RESUME}
     of = {"recipe": recipe, **{key: facts.get(key) for key in (*FACTS_OF_THE_SAME_RUN, "ranks", "versions")}}
     return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()

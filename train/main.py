@@ -1,4 +1,4 @@
-"""One run, from a recipe to a verdict: prune, sweep the references, train with sweeps on the way, export, report."""
+"""One run, from a recipe to a verdict: prune, sweep the references, train with sweeps, export, report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from train.exits import PREEMPTED, SIGNALS, first_rank_speaks, leave_if_asked, l
 
 
 def command() -> NoReturn:
-    """What `launch/train.py` starts: `main` on the arguments of the process, then its exit code."""
+    """Entry point of `launch/train.py`: runs `main` on the process arguments and exits with its code."""
     run(main)
 
 
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
 
 
 def run_recipe(loaded: Loaded[Recipe]) -> int:
-    """The method, from top to bottom, on every rank. UserError, on all ranks, for a mistake of the user's."""
+    """The method, from top to bottom, on every rank. UserError on all ranks for a mistake of the user."""
     from runtime.ranks import on_first_rank
     from runtime.run_folder import RunFolder
     from train import closing, stages
@@ -74,6 +74,6 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
             closing.stop(run, trainer.state.global_step)
             return PREEMPTED
         leave_if_asked()
-        del trainer, hooks  # with the weights: others are loaded now
+        del trainer, hooks  # frees the weights: others are loaded now
         closing.finish(run, recipe, inputs, pruned)
     return DONE

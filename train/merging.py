@@ -1,4 +1,4 @@
-"""From a checkpoint of a run to plain weights on the disk; each step is held against the one before (`train.gate`)."""
+"""Turns a checkpoint of a run into plain weights on disk; each step is compared with the previous (`train.gate`)."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ SHARD = "5GB"
 class Parity:
     """How the export differs from the trained model, on prompts with their greedy continuation and on random tokens.
 
-    merged_difference: largest logit difference of the float32 merge to the trained model, in standard deviations of the
-    logits; read_difference: of what is read back to the merged weights after the cast; cast_difference, kl (nats a
-    token), agreement (share of positions with the same likeliest token): of what is read back to the trained model;
-    prompts: how many there were; note: what must be said of the figures of a checkpoint that was chosen as the best.
+    merged_difference: largest logit difference between the float32 merge and the trained model, in standard deviations
+    of the logits; read_difference: between the model read back and the merged weights after the cast; cast_difference,
+    kl (nats per token), agreement (share of positions with the same most likely token): between the model read back and
+    the trained model; prompts: their number; note: caveat for the figures of a checkpoint chosen as the best.
     """
 
     merged_difference: float
@@ -57,7 +57,7 @@ class Parity:
 
 @dataclass(frozen=True)
 class Source:
-    """What is exported: a checkpoint of a run, the pruned weights under it, and the run's recipe."""
+    """The source of an export: a checkpoint of a run, its pruned weights, and the run's recipe."""
 
     run: RunFolder
     checkpoint: Path
@@ -66,10 +66,10 @@ class Source:
 
 
 def merge_and_check(source: Source, section: ExportSection, folder: Path) -> Parity:
-    """Merges, casts and saves to `folder`, and compares what is read back from there.
+    """Merges, casts and saves to `folder`, and compares the model that is read back from there.
 
-    At most one model in float32 is held: the trained one becomes the merged one in place, and it goes before the export
-    is read back.
+    At most one float32 model is in memory: the trained one is merged in place, and freed before the export is read
+    back.
     """
     dtype, tolerance = DTYPES[section.dtype], section.tolerance
     tokenizer = run_tokenizer(source)
@@ -78,7 +78,7 @@ def merge_and_check(source: Source, section: ExportSection, folder: Path) -> Par
         trained = trained_model(source.checkpoint, source.pruned, source.recipe.model.changed(dtype="float32"))
         check_finite(trained, "the trained model")
         probes = read_probes(source.run, trained.config.vocab_size)
-        work.reach("its logits on prompts and what it writes after them")
+        work.reach("logits on prompts and their continuation")
         seen = witness(trained, probes)
         work.reach("merging")
         merged = trained.merge_and_unload(safe_merge=True) if isinstance(trained, PeftModel) else trained
@@ -99,7 +99,7 @@ def merge_and_check(source: Source, section: ExportSection, folder: Path) -> Par
         loaded = read_back(folder, section.dtype, source.recipe.model.trust_remote_code)
         check_finite(loaded, "the export")
         check_same_weights(expected, loaded, dtype, folder)
-        work.reach("its logits")
+        work.reach("logits of the export")
         cast(loaded, torch.float32)
         logits = logits_on(loaded, seen)
     reading = closeness(rounded, logits)
@@ -119,18 +119,18 @@ def merge_and_check(source: Source, section: ExportSection, folder: Path) -> Par
 
 
 def _attention(section: ModelSection) -> str | None:
-    """What the run was made with, where a CPU has it; None for the model's own choice (Gemma 2 has no SDPA)."""
+    """The attention of the run, if a CPU supports it; None for the model's own choice (Gemma 2 has no SDPA)."""
     return section.attention if section.attention in ("sdpa", "eager") else None
 
 
 def run_tokenizer(source: Source) -> PreTrainedTokenizerBase:
-    """The tokenizer that the run was made with: as it was saved with the checkpoint, else the unpruned model's."""
+    """The run's tokenizer: the one saved with the checkpoint, else that of the unpruned model."""
     saved = (source.checkpoint / "tokenizer_config.json").is_file()
     return load_tokenizer(str(source.checkpoint) if saved else source.recipe.model.unpruned, source.recipe.model)
 
 
 def taught_generation(before: GenerationConfig, tokenizer: PreTrainedTokenizerBase, recipe: Recipe) -> GenerationConfig:
-    """`before` for the recovered model: it stops where it was taught to, then where it stopped before."""
+    """`before` for the recovered model: its stop tokens are the taught one, then those it had before."""
     generation = deepcopy(before)
     taught = encode(recipe.data.format.stop or tokenizer.eos_token, tokenizer)[-1]
     ended = before.eos_token_id
@@ -141,7 +141,7 @@ def taught_generation(before: GenerationConfig, tokenizer: PreTrainedTokenizerBa
 
 
 def _check_texts(folder: Path, tokenizer: PreTrainedTokenizerBase, loaded: PreTrainedModel) -> None:
-    """UserError where tokenizer, chat template or stop tokens that were read back are not the run's."""
+    """UserError if tokenizer, chat template or stop tokens that were read back are not the run's."""
     if differing := text_differences(folder, tokenizer):
         raise UserError(
             f"export refused: the {differing[0]} in {folder} is not the run's; the rejected export is there"
@@ -151,7 +151,7 @@ def _check_texts(folder: Path, tokenizer: PreTrainedTokenizerBase, loaded: PreTr
 
 
 def text_differences(folder: Path, tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    """What of the tokenizer in `folder` is not as in `tokenizer`, by name."""
+    """Names of the parts in which the tokenizer in `folder` differs from `tokenizer`."""
     stored = load_tokenizer(str(folder), ModelSection(unpruned=str(folder)))
     same = {
         "vocabulary": stored.get_vocab() == tokenizer.get_vocab(),
@@ -166,7 +166,7 @@ def _prompts(probes: Probes) -> int:
 
 
 def trained_model(checkpoint: Path, pruned: Path, exact: ModelSection) -> PreTrainedModel | PeftModel:
-    """The model as it was trained, in float32 on the CPU: the checkpoint, or the pruned model under its adapter."""
+    """The model as trained, in float32 on the CPU: the checkpoint, or the pruned model with its adapter."""
     own = _attention(exact)
     if not (checkpoint / "adapter_config.json").is_file():
         return load_model(str(checkpoint), exact, attn_implementation=own).eval()
@@ -176,11 +176,11 @@ def trained_model(checkpoint: Path, pruned: Path, exact: ModelSection) -> PreTra
 
 
 def check_adapter(checkpoint: Path) -> None:
-    """UserError where the saved adapter is empty or holds empty tensors (as sharded saves have been known to)."""
+    """UserError if the saved adapter is empty or has empty tensors (sharded saves have produced such files)."""
     with safe_open(checkpoint / "adapter_model.safetensors", "pt") as file:
         empty = [name for name in file.keys() if 0 in file.get_slice(name).get_shape()]  # noqa: SIM118 - not a dict
         if empty or not file.keys():
             raise UserError(
-                f"{checkpoint}: the adapter was not saved whole ({len(empty)} empty tensors, first "
+                f"{checkpoint}: the adapter was not saved completely ({len(empty)} empty tensors, first "
                 f"{empty[:1]}); export from an earlier checkpoint"
             )

@@ -1,4 +1,4 @@
-"""The models of a run: the unpruned and the pruned one as folders, and the one in training."""
+"""The models of a run: the folders of the unpruned and the pruned one, and the model in training."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from runtime.run_folder import RunFolder
 
 
 def pruned_path(recipe: Recipe, calibration: Callable[[], Prepared], folder: RunFolder, ranks: Ranks) -> str:
-    """The folder of the pruned model, checked: the recipe's own, or one that rank 0 cuts into the run folder.
+    """The checked folder of the pruned model: the recipe's, or one that rank 0 prunes into the run folder.
 
-    calibration: gives the traces that a pruning method measures on.
+    calibration: returns the traces for a pruning method's measurements.
     """
     if recipe.prune is not None:
         section, path = recipe.prune, folder.pruned
@@ -39,15 +39,14 @@ def pruned_path(recipe: Recipe, calibration: Callable[[], Prepared], folder: Run
 
 
 def check_local(model: str) -> None:
-    """UserError where the headers of a pruned model contradict its config or its plan; what is not on this machine is
-    not checked."""
+    """UserError if the weights' headers of a pruned model contradict its config or plan; skipped if it is not local."""
     folder = local_folder(model)
     if folder is not None:
         check_folder(folder)
 
 
 def check_padding(recipe: Recipe) -> None:
-    """UserError for DoRA on a model some of whose layers are padded with zeros: it divides by the norm of each row."""
+    """UserError for DoRA on a model with layers padded with zeros: DoRA divides by the norm of each row."""
     folder = local_folder(recipe.model.pruned) if recipe.model.pruned else None
     plan = load_plan(folder) if folder is not None and (folder / PLAN).is_file() else None
     made = isinstance(recipe.prune, WidthPrune) and recipe.prune.widths == "by_layer"
@@ -60,7 +59,7 @@ def check_padding(recipe: Recipe) -> None:
 
 
 def plan_facts(pruned: str) -> dict[str, Any] | None:
-    """The prune plan beside the weights, for the run record; None where a ready model came without one."""
+    """The prune plan next to the weights, for the run record; None if an existing pruned model has none."""
     folder = local_folder(pruned)
     if folder is None or not (folder / PLAN).is_file():
         return None
@@ -88,7 +87,7 @@ def _cut_facts(cut: Cut) -> dict[str, Any]:
 
 
 def peft_config(adapter: AdapterSection) -> LoraConfig | None:
-    """The adapter for TRL, or None where every parameter trains."""
+    """The adapter for TRL, or None if every parameter trains."""
     if not isinstance(adapter, LoraAdapter):
         return None
     return LoraConfig(
@@ -104,9 +103,9 @@ def peft_config(adapter: AdapterSection) -> LoraConfig | None:
 
 @contextmanager
 def gathered_model(trainer: Any) -> Iterator[PreTrainedModel]:
-    """The model in training with all its weights on this rank; under ZeRO-3 they are gathered once, then let go.
+    """The model in training with all its weights on this rank; under ZeRO-3 they are gathered once, then released.
 
-    All ranks must enter. Adapters stay live. The sharding hooks come back whatever happens inside.
+    All ranks must enter. Adapters stay active. The sharding hooks are always restored.
     """
     inner = trainer.accelerator.unwrap_model(trainer.model_wrapped)
     base: PreTrainedModel = inner.get_base_model() if isinstance(inner, PeftModel) else inner

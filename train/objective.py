@@ -1,5 +1,5 @@
-"""What a run minimises: the recipe's `loss` section, checked before anything is loaded, and made when a run has its
-pruned model."""
+"""The loss of a run: the recipe's `loss` section, checked before anything is loaded, and built once the pruned model
+exists."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from train.teachers import open_teacher
 from train.token_weights import measure_damage, open_damage, token_weights
 
 LEFT_TO_TRL: Mapping[str, Any] = {"loss_type": "nll", "label_smoothing_factor": 0.0, "torch_compile": False}
-"""fields of the trainer section that ask for a loss of TRL's where they have another value"""
+"""fields of the trainer section, and the values that do not select a loss of TRL"""
 
 
 def distillation(recipe: Recipe) -> DistillLoss | None:
-    """The section where a teacher is asked: not with weight 0, which is the plain likelihood."""
+    """The section if the loss needs a teacher; None with weight 0, which is the plain likelihood."""
     section = recipe.loss
     return None if isinstance(section, NllLoss) or section.weight == 0 else section
 
 
 def check_loss(recipe: Recipe) -> None:
-    """UserError where the loss section does not go with the rest of the recipe, or with what is installed."""
+    """UserError if the loss section contradicts the rest of the recipe, or needs a package that is not installed."""
     section = recipe.loss
     if isinstance(section, NllLoss):
         return
@@ -47,7 +47,7 @@ def check_loss(recipe: Recipe) -> None:
         value = setting(recipe.trainer, field)
         if value != usual:
             raise UserError(
-                f"loss.name={section.name} with trainer.{field}={value}: that field asks for another loss; leave it out"
+                f"loss.name={section.name} with trainer.{field}={value}: that field selects another loss; leave it out"
             )
     _check_teacher(section, recipe)
     _check_models(recipe)
@@ -57,8 +57,8 @@ def _check_teacher(section: DistillLoss, recipe: Recipe) -> None:
     teacher = section.teacher
     if teacher.zero and recipe.zero.stage != 3:
         raise UserError(
-            f"loss.teacher.zero=true with zero.stage={recipe.zero.stage}: a teacher is sharded as ZeRO-3 does it; use "
-            "zero.stage=3, or hold it whole (loss.teacher.zero=false), in fewer bits, or in main memory "
+            f"loss.teacher.zero=true with zero.stage={recipe.zero.stage}: a teacher can only be sharded by ZeRO-3; use "
+            "zero.stage=3, or keep it unsharded (loss.teacher.zero=false), in fewer bits, or in main memory "
             "(loss.teacher.offload=cpu)"
         )
     if teacher.weights != "model" and find_spec("bitsandbytes") is None:
@@ -73,8 +73,8 @@ def _check_models(recipe: Recipe) -> None:
     coefficient = recipe.trainer.get("router_aux_loss_coef", "TRL's default")
     if hasattr(unpruned, "output_router_logits") and coefficient != 0:
         raise UserError(
-            f"loss.name=distill with trainer.router_aux_loss_coef={coefficient}: the loss of routers is TRL's and "
-            "would take the place of the divergence; write trainer.router_aux_loss_coef=0.0"
+            f"loss.name=distill with trainer.router_aux_loss_coef={coefficient}: TRL's router loss "
+            "would replace the divergence; set trainer.router_aux_loss_coef=0.0"
         )
     if recipe.model.pruned is None:
         return
@@ -88,7 +88,7 @@ def _check_models(recipe: Recipe) -> None:
 
 
 def check_stored(recipe: Recipe, prepared: Prepared) -> None:
-    """UserError where stored logits are of other traces or another teacher."""
+    """UserError if stored logits are of other traces or another teacher."""
     section = distillation(recipe)
     if section is not None and section.teacher.logits is not None:
         _teaching(section, recipe, prepared)
@@ -101,7 +101,7 @@ def _teaching(section: DistillLoss, recipe: Recipe, prepared: Prepared) -> Teach
 
 
 def loss_of_run(recipe: Recipe, pruned: str, prepared: Prepared, ranks: Ranks) -> LossOfRun:
-    """The loss with its teacher, and with the weights of tokens that it asks for; all ranks."""
+    """The loss with its teacher and its token weights; all ranks must call it."""
     section = distillation(recipe)
     if section is None:
         return NegativeLogLikelihoodOfRun()

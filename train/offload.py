@@ -1,6 +1,6 @@
-"""Whether this machine can do what the `zero` section says: stages and operators of DeepSpeed's build, memory, disk.
+"""Checks the `zero` section against this machine: stages and operators of DeepSpeed's build, memory, disk.
 
-All of it is known from the config and a model without weights, before anything is loaded.
+The config and a model without weights suffice, so this runs before anything is loaded.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from recipes.zero import ZeroSection
 from train.sizes import Sizes, skeleton
 
 OPTIMIZER_BYTES = 16
-"""per parameter that trains: float32 weight, gradient and two moments (as in ZeRO-Offload, arXiv 2101.06840)"""
+"""bytes per trainable parameter: float32 weight, gradient and two moments (as in ZeRO-Offload, arXiv 2101.06840)"""
 
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes that one key of the `zero` section needs on this machine, and where: cpu or nvme."""
+    """Bytes that one key of the `zero` section needs on this machine, and the place: cpu or nvme."""
 
     key: str
     place: str
@@ -40,11 +40,11 @@ def check_zero(
     device: str,
     ranks: int,
 ) -> None:
-    """UserError where a stage or an operator is not in this build of DeepSpeed, or where offload finds no space.
+    """UserError if this build of DeepSpeed lacks a stage or an operator, or if there is no space for offloading.
 
-    The other sections say how large what is offloaded will be; `device` is cuda or cpu.
+    The other sections determine the size of what is offloaded; `device` is cuda or cpu.
     """
-    if zero.stage == 0:  # nothing to offload, and a single process runs without DeepSpeed
+    if zero.stage == 0:  # nothing to offload; a single process runs without DeepSpeed
         return
     check_stage(zero.stage, stages_of_the_build())
     check_operators(zero, missing_operators(zero, device))
@@ -54,7 +54,8 @@ def check_zero(
 
 
 def _share_of_this_machine(ranks: int) -> float:
-    """The share of all ranks that run here, by what the launcher (torch's or DeepSpeed's) says of it; else all."""
+    """The share of all ranks that run on this machine, from the variables of torch's or DeepSpeed's launcher; else
+    1."""
     ranks_here = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("LOCAL_SIZE", str(ranks))))
     return min(1.0, ranks_here / ranks)
 
@@ -74,7 +75,7 @@ def check_stage(stage: int, stages: set[int]) -> None:
 
 
 def missing_operators(zero: ZeroSection, device: str) -> dict[str, str]:
-    """Keys that need an operator which cannot be built here, each with the operator and what it lacks."""
+    """Keys that need an operator which cannot be built here; values: the operator and its missing requirement."""
     from deepspeed.ops.op_builder import AsyncIOBuilder, CPUAdamBuilder
 
     missing: dict[str, str] = {}
@@ -96,7 +97,7 @@ def check_operators(zero: ZeroSection, missing: dict[str, str]) -> None:
 
 
 def needs(zero: ZeroSection, sizes: Sizes, weight_bytes: int, share: float) -> Iterator[Need]:
-    """What is offloaded to this machine, which holds `share` of all ranks; a weight takes `weight_bytes`."""
+    """What is offloaded to this machine, which runs `share` of all ranks; one weight takes `weight_bytes`."""
     if zero.offload_optimizer != "none":
         yield Need("offload_optimizer", zero.offload_optimizer, OPTIMIZER_BYTES * sizes.trainable * share)
     if zero.offload_parameters != "none":
@@ -104,26 +105,26 @@ def needs(zero: ZeroSection, sizes: Sizes, weight_bytes: int, share: float) -> I
 
 
 def free_bytes(nvme_dir: Path | None) -> dict[str, int]:
-    """Free memory (cpu), and free disk below `nvme_dir` (nvme); UserError where that folder cannot be made."""
+    """Free memory (cpu), and free disk below `nvme_dir` (nvme); UserError if that folder cannot be created."""
     free = {"cpu": int(psutil.virtual_memory().available)}
     if nvme_dir is not None:
         try:
             nvme_dir.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
             raise UserError(
-                f"zero.nvme_dir={nvme_dir}: cannot be made ({fault.strerror}); name a folder on a local disk"
+                f"zero.nvme_dir={nvme_dir}: cannot be created ({fault.strerror}); name a folder on a local disk"
             ) from None
         free["nvme"] = shutil.disk_usage(nvme_dir).free
     return free
 
 
 def check_space(needs: list[Need], free: dict[str, int]) -> None:
-    """UserError, with both figures, where a place has less free than all that goes there."""
+    """UserError, with both figures, if a place has less free space than needed."""
     for place, what in (("cpu", "memory"), ("nvme", "disk below zero.nvme_dir")):
         needed = sum(need.needed_bytes for need in needs if need.place == place)
         if needed > free.get(place, 0):
             keys = " and ".join(f"zero.{need.key}={place}" for need in needs if need.place == place)
             raise UserError(
-                f"{keys}: about {needed / 1e9:.3g} GB of {what} are needed on this machine and "
+                f"{keys}: about {needed / 1e9:.3g} GB of {what} are needed on this machine, but "
                 f"{free[place] / 1e9:.3g} GB are free; use more machines, an adapter, or another place"
             )

@@ -1,4 +1,4 @@
-"""Opening a run folder: a fresh start, or resuming as it began, from a checkpoint that is complete and sound."""
+"""Opens a run folder: a fresh start, or a resume with the same settings from a complete, undamaged checkpoint."""
 
 from __future__ import annotations
 
@@ -34,33 +34,33 @@ from train.pickles import check_trusted
 
 MAY_CHANGE_ON_RESUME = {"run", "wandb", "export", "dry_run"}
 NEVER_FORCED = ("ranks", "zero.stage", "adapter", "model.dtype", "model.unpruned", "model.pruned", "prune")
-"""what the files of a checkpoint are made for: with another one they could not be read, or would be another model's"""
+"""keys that determine a checkpoint's files: with other values they would be unreadable or belong to another model"""
 FACTS_OF_THE_SAME_RUN = ("data", "unpruned_fingerprint", "pruned_fingerprint", "protocol", "loss")
-"""what a resumed run must share with its beginning, beside the recipe"""
+"""facts, in addition to the recipe, that must not change on resume"""
 PACKAGES = ("torch", "transformers", "trl", "peft", "deepspeed", "datasets", "wandb", "accelerate")
 
 
 @dataclass(frozen=True)
 class Resume:
-    """Where a run starts: from `checkpoint` (None: fresh), which is of the run in the folder `origin`."""
+    """Where a run starts: from `checkpoint` (None: fresh start), which belongs to the run in the folder `origin`."""
 
     checkpoint: Path | None
     origin: RunFolder
 
     @property
     def step(self) -> int:
-        """The step of the checkpoint; -1 for a fresh start, before which nothing is kept."""
+        """The step of the checkpoint; -1 for a fresh start, which keeps no earlier rows."""
         return step_of(self.checkpoint) if self.checkpoint else -1
 
     def ranks_begun(self, now: int) -> int:
-        """The number of ranks with which the run began; `now` for a fresh start."""
+        """The number of ranks at the run's first start; `now` for a fresh start."""
         facts = self.origin.facts() if self.checkpoint else {}
         return int(facts.get("ranks_begun", facts.get("ranks", now)))
 
 
 def folder_name(loaded: Loaded[Recipe]) -> Path:
-    """The recipe's run.dir, or runs/<recipe>-<time>, under an agent runs/<recipe>-<its run id>. UserError where another
-    run goes on in it; a dry run writes nothing there, and may look beside it."""
+    """The recipe's run.dir, or runs/<recipe>-<time>, under a W&B agent runs/<recipe>-<its run id>. UserError if another
+    run is active in it; a dry run writes nothing there, so it is allowed."""
     own = agents_run_id() or time.strftime("%Y%m%d-%H%M%S")
     folder = loaded.recipe.run.dir or Path("runs") / f"{loaded.name}-{own}"
     if not loaded.recipe.dry_run:
@@ -69,19 +69,19 @@ def folder_name(loaded: Loaded[Recipe]) -> Path:
 
 
 def with_first_day(loaded: Loaded[Recipe], resume: Resume, ranks: Ranks) -> Loaded[Recipe]:
-    """The recipe with the day that chat templates may write (`data.format.date`): the recipe's own, else that on which
-    the run began, so that a run resumed on another day has the same prompts. All ranks must call it."""
+    """The recipe with the date for chat templates (`data.format.date`): the recipe's own, else the day on which the run
+    began, so that a run resumed on another day has the same prompts. All ranks must call it."""
     data = loaded.recipe.data
     if data.format.date is not None:
         return loaded
-    # rank 0 decides: at midnight the ranks of a run could read two days
+    # rank 0 decides: at midnight ranks could read different days
     day = on_first_rank(ranks, lambda: _first_day(resume))
     dated = data.changed(format=data.format.changed(date=day))
     return dataclasses.replace(loaded, recipe=loaded.recipe.changed(data=dated))
 
 
 def _first_day(resume: Resume) -> datetime.date | None:
-    """The day in the record of the run that is resumed, None where an earlier version wrote none; else today."""
+    """The day in the record of the resumed run (None if an older version recorded none); for a fresh start, today."""
     if resume.checkpoint is None:
         return datetime.date.today()
     begun = resume.origin.facts()["recipe"]["data"]["format"].get("date")
@@ -89,27 +89,27 @@ def _first_day(resume: Resume) -> datetime.date | None:
 
 
 def find_resume(folder: RunFolder, run: RunSection) -> Resume:
-    """Where the run in `folder` starts, by run.resume. UserError where that is not there."""
+    """Where the run in `folder` starts, according to run.resume. UserError if it names no complete checkpoint."""
     if run.resume == "auto":
         complete = folder.complete_checkpoints()
         return Resume(complete[-1] if complete else None, folder)
     if run.resume == "never":
         if folder.record.exists():
             raise UserError(
-                f"run.dir={folder.path} holds a run already; name another folder, or run.resume=auto to go on with it"
+                f"run.dir={folder.path} contains a run; name another folder, or use run.resume=auto to resume it"
             )
         return Resume(None, folder)
     checkpoint = Path(run.resume)
     if not (checkpoint / COMPLETE).is_file():
         raise UserError(
             f"run.resume={run.resume}: no complete checkpoint there (a file {COMPLETE} marks one); "
-            "write auto, never or the path of a checkpoint-<step> folder"
+            "use auto, never or the path of a checkpoint-<step> folder"
         )
     step_of(checkpoint)
     origin = RunFolder(checkpoint.parent)
     if not origin.facts():
         raise UserError(
-            f"run.resume={run.resume}: no run.json beside it, so it cannot be told whether it fits "
+            f"run.resume={run.resume}: there is no run.json next to it, so chainmend cannot check whether it fits "
             "this recipe; name a checkpoint inside its run folder"
         )
     return Resume(checkpoint, origin)
@@ -117,7 +117,7 @@ def find_resume(folder: RunFolder, run: RunSection) -> Resume:
 
 @contextmanager
 def opened(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: Ranks) -> Iterator[None]:
-    """The folder for this run alone, with its record begun or continued (`open_run`); all ranks must call it."""
+    """Locks the folder for this run and begins or continues its record (`open_run`); all ranks must call it."""
     with alone_in(folder.path, ranks, lambda text: print(text, flush=True)):
         on_first_rank(ranks, lambda: check_same_start(resume, folder, loaded.recipe.run))
         open_run(folder, resume, loaded, ranks)
@@ -125,15 +125,15 @@ def opened(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: Ran
 
 
 def check_same_start(resume: Resume, folder: RunFolder, run: RunSection) -> None:
-    """UserError where the folder has changed since `resume` was found: another run went on in it and has ended."""
+    """UserError if the folder has changed since `resume` was found: another run has resumed in it and ended."""
     if find_resume(folder, run) != resume:
-        raise UserError(f"run.dir={folder.path}: another run went on in it while this one was starting; start it again")
+        raise UserError(f"run.dir={folder.path}: another run used it while this one was starting; start this one again")
 
 
 def open_run(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: Ranks) -> None:
-    """Begins the record, or continues it from `resume`; what came after its step is forgotten.
+    """Begins the record, or continues it from `resume` and removes everything after its step.
 
-    UserError, before anything is written, where the checkpoint is damaged or the run began otherwise.
+    UserError, before anything is written, if the checkpoint is damaged or the run began with other settings.
     """
     recipe = loaded.recipe
     forced = on_first_rank(
@@ -147,10 +147,10 @@ def open_run(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: R
 
 
 def _begin(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: int, forced: list[str]) -> None:
-    if link := link_out(folder.path, skipped=("wandb",)):  # W&B keeps links to logs of its own
+    if link := link_out(folder.path, skipped=("wandb",)):  # W&B keeps links to its own logs
         raise UserError(
             f"run.dir={folder.path}: {link.relative_to(folder.path)} is a link to {os.readlink(link)}, outside the run "
-            "folder, and is not followed; remove it"
+            "folder, which is not followed; remove it"
         )
     begun = resume.ranks_begun(ranks)
     start = {"from_step": max(resume.step, 0), **({"forced": forced} if forced else {})}
@@ -163,8 +163,8 @@ def _begin(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: int
 
 
 def begin_record(folder: RunFolder, loaded: Loaded[Recipe], ranks: int, start: Mapping[str, Any]) -> None:
-    """Writes recipe.yaml and the first facts of run.json (kept where a run is resumed); `start` is what is known of
-    this start and joins those before it."""
+    """Writes recipe.yaml and the first facts of run.json (kept on resume); `start` describes this start and is appended
+    to the earlier ones."""
     overrides = (argument for argument in loaded.command if not argument.startswith("recipe="))
     header = f"# resolved from: {' '.join([f'recipe={loaded.path.name}', *overrides])}\n"
     write_whole(folder.recipe, header + to_yaml(loaded.recipe))
@@ -191,10 +191,10 @@ def begin_record(folder: RunFolder, loaded: Loaded[Recipe], ranks: int, start: M
 
 
 def forget_after(folder: RunFolder, step: int) -> None:
-    """Forgets the rows, the facts, and the seals of checkpoints, of steps that are to be done again."""
+    """Removes the rows, the facts, and the seals of checkpoints, of steps that will be repeated."""
     for file in (folder.metrics, folder.sweeps, folder.skipped):
         rows = read_rows(file)
-        if file.is_file():  # written again in any case: a row that was cut by a kill goes too
+        if file.is_file():  # always rewritten: this also removes a row truncated by a kill
             write_rows(file, [row for row in rows if row["step"] <= step])
     for checkpoint in folder.complete_checkpoints():
         if step_of(checkpoint) > step:
@@ -207,8 +207,8 @@ def forget_after(folder: RunFolder, step: int) -> None:
 
 
 def check_same_run(folder: RunFolder, recipe: Recipe, ranks: int) -> list[str]:
-    """UserError where a folder with complete checkpoints was made by another recipe or another number of ranks; the
-    differences that `run.resume_force` allows."""
+    """UserError if a folder with complete checkpoints was made by another recipe or another number of ranks; returns
+    the differences that `run.resume_force` allows."""
     facts = folder.facts()
     if not facts or not folder.complete_checkpoints():
         return []
@@ -216,7 +216,7 @@ def check_same_run(folder: RunFolder, recipe: Recipe, ranks: int) -> list[str]:
         {key: value for key, value in sections.items() if key not in MAY_CHANGE_ON_RESUME}
         for sections in (with_new_defaults(facts["recipe"]), recipe.model_dump(mode="json"))
     )
-    if recipe.data.format.date is None:  # a recipe that names no day takes that of the run (`with_first_day`)
+    if recipe.data.format.date is None:  # a recipe without a date takes that of the run (`with_first_day`)
         now["data"]["format"]["date"] = before["data"]["format"].get("date")
     allowed = facts["ranks"] if recipe.run.resume_ranks == "any" else ranks
     other_ranks = [
@@ -227,8 +227,8 @@ def check_same_run(folder: RunFolder, recipe: Recipe, ranks: int) -> list[str]:
 
 
 def with_new_defaults(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A recipe as an earlier version recorded it, with the keys that have come since, at their defaults; as it is where
-    this version would refuse it."""
+    """A recipe recorded by an older version, with the defaults of keys added since; unchanged if this version refuses
+    it."""
     try:
         return Recipe.model_validate(recipe).model_dump(mode="json")
     except ValidationError:
@@ -236,8 +236,8 @@ def with_new_defaults(recipe: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_same_facts(folder: RunFolder, resume: Resume, facts: Mapping[str, Any], force: bool) -> None:
-    """UserError where the run that is resumed was made of other traces, other pruned weights, or another protocol of
-    its sweeps, of those that `facts` name. Other traces alone can be forced, and are then recorded in `folder`."""
+    """UserError if the resumed run had other traces, other pruned weights, or another sweep protocol than `facts`. Only
+    other traces can be forced; they are then recorded in `folder`."""
     origin = resume.origin
     if not origin.complete_checkpoints():
         return
@@ -251,24 +251,24 @@ def check_same_facts(folder: RunFolder, resume: Resume, facts: Mapping[str, Any]
 
 
 def _refuse_differences(folder: RunFolder, differences: list[str], force: bool) -> list[str]:
-    """The differences, all of which may be forced and are; UserError where one may not, or nothing is forced."""
+    """The differences, if all may be forced and `force` is set; otherwise UserError."""
     said = f"run.dir={folder.path} holds a run that differs in"
     fixed = [line for line in differences if _is_fixed(line)]
     if fixed:
         raise UserError(
-            f"{said} {', '.join(fixed)}; its checkpoints are made for that, and run.resume_force cannot "
-            "change it: put the values back, or name another run.dir"
+            f"{said} {', '.join(fixed)}; its checkpoints depend on that, so run.resume_force cannot "
+            "change it: restore the values, or name another run.dir"
         )
     if differences and not force:
         raise UserError(
-            f"{said} {', '.join(differences)}; a run goes on only as it began: name another run.dir, put "
-            "the values back, or go on all the same with run.resume_force=true, which is recorded"
+            f"{said} {', '.join(differences)}; a run resumes only with the settings it began with: name "
+            "another run.dir, restore the values, or resume anyway with run.resume_force=true, which is recorded"
         )
     return differences
 
 
 def _is_fixed(line: str) -> bool:
-    """Whether a difference is one of NEVER_FORCED; it begins with its key."""
+    """Whether a difference, which begins with its key, is one of NEVER_FORCED."""
     key = line.split(" ", 1)[0]
     return (
         key in ("protocol", "pruned_fingerprint", "unpruned_fingerprint")
@@ -278,7 +278,7 @@ def _is_fixed(line: str) -> bool:
 
 
 def _differences(before: Any, now: Any, key: str = "") -> Iterator[str]:
-    """Dotted keys with both values, where they differ."""
+    """Dotted keys with both values, for each difference."""
     if isinstance(before, dict) and isinstance(now, dict):
         for name in sorted(before.keys() | now.keys()):
             yield from _differences(before.get(name), now.get(name), f"{key}.{name}" if key else name)

@@ -1,7 +1,7 @@
-"""The order in which traces are trained: each once an epoch, on whatever number of ranks, by the recipe's seed alone.
+"""The order of training traces: each once per epoch, for any number of ranks, determined by the recipe's seed alone.
 
-The order is drawn from a generator of its own, so neither dropout nor sweeps move it, and ranks share it: a global
-batch is made of the same examples whatever the ranks and the accumulation.
+A separate generator draws the order, so dropout and sweeps do not affect it. All ranks share it: a global batch has the
+same examples for any number of ranks and any accumulation.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from trl import SFTConfig, SFTTrainer
 
 
 def fillers(sequences: int, arguments: SFTConfig) -> int:
-    """How many examples without a label make the last micro batches of an epoch as full as those before, on all ranks.
+    """Number of unlabelled examples that fill the last micro batches of an epoch on all ranks.
 
-    Without them the ranks that come out short would be given examples of the epoch's beginning a second time. One rank
-    alone takes a short batch as it is.
+    Without them, ranks with too few examples would be given the first ones of the epoch a second time. A single rank
+    accepts a short batch.
     """
     ranks, shuffled = arguments.world_size, arguments.train_sampling_strategy == "random"
     if ranks == 1 or not shuffled or arguments.dataloader_drop_last:
@@ -28,7 +28,7 @@ def fillers(sequences: int, arguments: SFTConfig) -> int:
 
 
 class WholeEpochs(Sampler[int]):
-    """All `sequences` examples in a new order every epoch, then the fillers, which are the examples after them."""
+    """All `sequences` examples in a new order every epoch, followed by the fillers."""
 
     def __init__(self, sequences: int, fillers: int, seed: int) -> None:
         self.sequences, self.fillers = sequences, fillers
@@ -46,7 +46,7 @@ class WholeEpochs(Sampler[int]):
 
 
 class EpochTrainer(SFTTrainer):
-    """TRL's trainer, with `filling` fillers last, which `train_dataset` has after its own examples."""
+    """TRL's trainer with `filling` fillers, which `train_dataset` has after its own examples."""
 
     filling = 0
 

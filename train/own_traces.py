@@ -1,4 +1,4 @@
-"""The traces that the unpruned model writes for its own recovery (`data.traces.source: generate`)."""
+"""Traces that the unpruned model generates for its own recovery (`data.traces.source: generate`)."""
 
 from __future__ import annotations
 
@@ -34,12 +34,11 @@ from runtime.seal import file_fault
 
 
 def with_generated_traces(recipe: Recipe, ranks: Ranks) -> Recipe:
-    """The recipe with a trace file in place of `source: generate`; any other recipe as it is. All ranks must call it.
+    """The recipe with a trace file in place of `source: generate`; any other recipe unchanged. All ranks must call it.
 
-    The file lies in `run.cache_dir`, named by everything it depends on, so that it is written once for all runs, and
-    sealed: one that is not as it was written is set aside, and written anew. Every rank thinks its share; a run that
-    was killed on the way goes on from the journal. Where another run is writing the same file, it is waited for,
-    however long.
+    The file is in `run.cache_dir`. Its name depends on everything that determines its content, so it is written once
+    for all runs. It is sealed: a changed file is set aside and written again. Every rank generates its share; a killed
+    run resumes from the journal. If another run is writing the same file, this one waits for it, however long.
     """
     if not isinstance(recipe.data.traces, GenerateTraces):
         return recipe
@@ -51,7 +50,7 @@ def with_generated_traces(recipe: Recipe, ranks: Ranks) -> Recipe:
     if not on_first_rank(ranks, lambda: file_fault(out) is None):
         if recipe.dry_run:
             raise UserError(
-                "dry_run=true with data.traces.source=generate: the traces are not written yet, so they "
+                "dry_run=true with data.traces.source=generate: the traces do not exist yet, so they "
                 "cannot be checked; start without dry_run, or write them with python -m eval.generate"
             )
         _write_once(generation, out, ranks)
@@ -61,7 +60,7 @@ def with_generated_traces(recipe: Recipe, ranks: Ranks) -> Recipe:
 
 
 def _write_once(generation: Generation, out: Path, ranks: Ranks) -> None:
-    """Writes `out`, unless another run that is waited for has done so."""
+    """Writes `out`, unless another run has written it while this one waited."""
     journal = thought_journal(generation, out)
     with ExitStack() as held:
         on_first_rank(ranks, lambda: _wait_for_others(out, held))
@@ -76,26 +75,26 @@ def _write_once(generation: Generation, out: Path, ranks: Ranks) -> None:
 
 
 def _is_sound(out: Path) -> bool:
-    """Whether the traces are there as they were written; what is there otherwise is set aside, and said."""
+    """Whether the traces exist and are unchanged; damaged ones are set aside, with a message."""
     if not os.path.lexists(out):
         return False
     if fault := file_fault(out):
         aside = set_aside(out, "damaged")
-        print(f"{out} is not believed ({fault}): kept as {aside.name}, and the traces are written anew", flush=True)
+        print(f"{out} is damaged ({fault}): kept as {aside.name}; the traces are written again", flush=True)
     return not fault
 
 
 def _wait_for_others(out: Path, held: ExitStack) -> None:
-    """Takes the lock of `out`, which `held` lets go; so does a run that dies, whose journal is then gone on with."""
+    """Takes the lock of `out`, which `held` releases. A run that dies releases it too; its journal is then resumed."""
     if fault := writing_fault(out.parent):
         raise UserError(f"run.cache_dir={out.parent.parent}: cannot be written ({fault}); name another folder")
     held.enter_context(hold_lock(out, lambda text: print(text, flush=True)))
 
 
 def overlap_warning(generation: Generation, sweep: SweepSection) -> str:
-    """A warning where the sweep asks the same questions: a model that learned them would be measured on them.
+    """A warning if a suite of the sweep has the same questions: the model would be measured on what it was trained on.
 
-    The closed sets of the embedded world are known by heart by design and not looked at.
+    The closed sets of the embedded world are not checked, since the model is meant to know them by heart.
     """
     questions = {problem.question for problem in generation.suite.problems}
     warnings = []
@@ -105,6 +104,6 @@ def overlap_warning(generation: Generation, sweep: SweepSection) -> str:
         if same and suite.name.removesuffix(CONFIRM) not in closed:
             warnings.append(
                 f"\nwarning: {len(same)} of the {len(questions)} problems of data.traces.problems are "
-                f"asked by the sweep's suite {suite.name} too"
+                f"also in the sweep's suite {suite.name}"
             )
     return "".join(warnings)

@@ -1,4 +1,4 @@
-"""What DeepSpeed would refuse or silently ignore in the user's own JSON, found before a run is started."""
+"""Finds, before a run starts, what DeepSpeed would refuse or silently ignore in the user's own JSON."""
 
 from __future__ import annotations
 
@@ -67,15 +67,15 @@ VALUES = (
     "zero_force_ds_cpu_optimizer",
     "seed",
 )
-"""the keys that DeepSpeed 0.19 reads at the top of its JSON"""
+"""the top-level keys that DeepSpeed 0.19 reads from its JSON"""
 OPTIMIZERS = ("Adam", "AdamW", "Adagrad", "Lion", "Lamb", "Muon", "MuAdam", "MuAdamW", "MuSGD")
-"""optimizers that DeepSpeed 0.19 has itself; any other name is looked up in torch.optim"""
+"""DeepSpeed 0.19's own optimizers; it looks up any other name in torch.optim"""
 
 
 def faults(config: dict[str, Any]) -> Iterator[str]:
-    """Each key that DeepSpeed does not know and each value that it does not take, with what to write instead.
+    """Each key that DeepSpeed does not know and each value that it does not accept, with a correction.
 
-    A key that begins with an underscore is a remark of the user's and passes.
+    A key that begins with an underscore is a comment of the user and is allowed.
     """
     names = (*SECTIONS, *VALUES)
     for name, value in config.items():
@@ -105,9 +105,9 @@ def _of_the_optimizer(section: Any) -> Iterator[str]:
 
 
 def _of_zero(section: Any) -> Iterator[str]:
-    from deepspeed.runtime.zero.config import DeepSpeedZeroConfig  # takes seconds, and most recipes have no JSON
+    from deepspeed.runtime.zero.config import DeepSpeedZeroConfig  # slow import; most recipes have no JSON
 
-    if not isinstance(section, dict):  # absent, or already named by `faults`
+    if not isinstance(section, dict):  # absent, or reported by `faults`
         return
     try:
         DeepSpeedZeroConfig(**section)

@@ -1,4 +1,4 @@
-"""Optional packages that a recipe asks for: a missing one is refused by name before anything is loaded."""
+"""Optional packages that a recipe needs: a missing one is reported by name before anything is loaded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from recipes.schema import Recipe
 from recipes.tracking import other_trackers
 from train.batch import setting
 
-# module -> what pip calls it, and the Trainer's optimizers that are made of it
+# module -> its name for pip, and the Trainer's optimizers that need it
 # fmt: off
 OPTIMIZERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "bitsandbytes": ("bitsandbytes", (
@@ -32,7 +32,7 @@ OPTIMIZERS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 # fmt: on
 TRACKERS = {"tensorboard": ("tensorboard", "tensorboardX"), "trackio": ("trackio",), "mlflow": ("mlflow",)}
-"""trackers of trainer.report_to, each with the modules of which it needs one; the first is what pip calls it"""
+"""trackers of trainer.report_to: modules of which each needs one; the first is the name for pip"""
 IN_TORCH = ("adamw_torch", "adamw_torch_fused", "adafactor", "sgd", "adagrad", "rmsprop")
 """optimizers that need no other package"""
 
@@ -42,9 +42,9 @@ def installed(module: str) -> bool:
 
 
 def check_packages(recipe: Recipe, has: Callable[[str], bool] = installed) -> None:
-    """UserError with a line for each package that the trainer or its attention needs and `has` does not find.
+    """UserError with one line per package that the trainer or its attention needs and `has` does not find.
 
-    Other sections have checks of their own: `train.quantised`, `train.fused_kernels`, the engines.
+    Other sections have their own checks: `train.quantised`, `train.fused_kernels`, the engines.
     """
     lacking = list(_missing(recipe, has))
     if lacking:
@@ -69,5 +69,5 @@ def _missing(recipe: Recipe, has: Callable[[str], bool]) -> Iterator[str]:
             package = TRACKERS[tracker][0]
             yield (
                 f"trainer.report_to={tracker} needs {package}, which is not installed; pip install {package}, or leave "
-                "it out (W&B is on by itself: wandb.mode)"
+                "it out (W&B is configured separately: wandb.mode)"
             )

@@ -1,10 +1,9 @@
-"""Attention of packed rows: each trace by itself, so a row costs the squares of its traces, not its own.
+"""Attention of packed rows: each trace separately, so a row costs the squares of its traces' lengths, not of its own.
 
-transformers would build a mask of the whole row from the positions: exact, but a square in time and memory, and from
-about a thousand tokens on it costs what packing gains. So attention is told where traces end, by an implementation with
-a name of its own, to which the model in training is switched: one kernel for the whole row where it fits
-(`train.varlen`), else one call of SDPA per trace. The borders are worked out once per batch, on the host; no layer asks
-the device for them.
+transformers would build a mask of the whole row from the positions. That is exact, but quadratic in time and memory;
+from about a thousand tokens on, it costs what packing gains. Instead, the model in training is switched to an attention
+implementation that knows where traces end: one kernel for the whole row if it supports it (`train.varlen`), else one
+call of SDPA per trace. The boundaries are computed once per batch, on the host; no layer reads them from the device.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ SPLITTABLE = {"sdpa", PACKED}
 IMPLEMENTATIONS = SPLITTABLE | {"eager", "flash_attention_2"}
 KINDS_OF_LAYERS = {"full_attention", "sliding_attention"}
 COMPARED = re.compile(r"_attn_implementation\s*(==|!=|in\b|not in\b)")
-"""source of a model that computes something else for some names of attention, such as a mask of its own for SDPA"""
+"""matches the source of a model that treats some attention names specially, such as with its own mask for SDPA"""
 Batch = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class SplitCollator:
-    """Packed rows side by side in one row [1, tokens] with positions and borders, for `packed_attention`.
+    """Concatenates packed rows into one row [1, tokens] with positions and boundaries, for `packed_attention`.
 
-    The mask is a placeholder of four dimensions: transformers takes such a one as it is and builds none. It has a one
-    for every token, as TRL counts tokens by it. `trace_lengths` are the borders as plain numbers, which stay on the
-    host when the batch goes to a GPU.
+    The mask is a placeholder with four dimensions: transformers passes it on and builds no mask. It has a one for every
+    token, since TRL counts tokens by it. `trace_lengths` holds the lengths as plain numbers, which stay on the host
+    when the batch moves to a GPU.
     """
 
     borders: DataCollatorForLanguageModeling
@@ -55,37 +54,37 @@ class SplitCollator:
 
 
 def packed_collator(model: PreTrainedModel, pad_id: int) -> Any:
-    """What puts packed rows together for the attention of `model`; UserError where packing would not be exact.
+    """The collator of packed rows for the attention of `model`; UserError if packing would not be exact.
 
-    A model that can split rows is switched from SDPA to PACKED, which treats rows without borders as SDPA does.
+    A model that can split rows is switched from SDPA to PACKED, which treats rows without boundaries like SDPA.
     """
     check_packable(model)
     borders = DataCollatorForLanguageModeling(pad_token_id=pad_id, padding_free=True)
     if not can_split(model):
         return borders
     model.set_attn_implementation(PACKED)
-    # a model that cannot be switched only warns, and SDPA would take the collator's placeholder for the mask
+    # a model that cannot be switched only warns, and SDPA would use the collator's placeholder as a mask
     return SplitCollator(borders) if model.config._attn_implementation == PACKED else borders
 
 
 def check_packable(model: PreTrainedModel) -> None:
-    """UserError where the traces of a packed row would not be kept apart, so that packing changed the loss."""
+    """UserError if the traces of a packed row would not be separated, so that packing changed the loss."""
     check_kinds(model.config)
     attention = model.config._attn_implementation
     if attention not in IMPLEMENTATIONS:
         raise UserError(
-            f"data.packing=true: with attention {attention} traces of a row are not kept apart; "
+            f"data.packing=true: attention {attention} does not separate the traces of a row; "
             "use model.attention=sdpa or data.packing=false"
         )
     if not type(model).__module__.startswith("transformers.models."):
         raise UserError(
-            "data.packing=true: this model comes with code of its own, and whether that keeps the traces "
-            "of a row apart is not known; use data.packing=false"
+            "data.packing=true: this model has custom code, which may not separate the traces "
+            "of a row; use data.packing=false"
         )
 
 
 def check_kinds(config: Any) -> None:
-    """UserError where a model of this config has layers that know no borders, which its config alone says."""
+    """UserError if, by its config, the model has layers that cannot separate traces."""
     others = set(getattr(config.get_text_config(), "layer_types", None) or []) - KINDS_OF_LAYERS
     if others:
         raise UserError(
@@ -95,7 +94,7 @@ def check_kinds(config: Any) -> None:
 
 
 def can_split(model: PreTrainedModel) -> bool:
-    """Whether the model's layers hand SDPA the borders of traces; elsewhere the mask from the positions must do."""
+    """Whether the model's layers pass the boundaries on to SDPA; otherwise the mask from the positions is needed."""
     code = sys.modules[type(model).__module__]
     return (
         model.config._attn_implementation in SPLITTABLE
@@ -106,7 +105,7 @@ def can_split(model: PreTrainedModel) -> bool:
 
 
 def compares_names(code: ModuleType) -> bool:
-    """Whether a model's source compares the name of its attention, so that another name would change its result."""
+    """Whether a model's source compares its attention's name, so that another name would change its result."""
     return COMPARED.search(inspect.getsource(code)) is not None
 
 
@@ -118,9 +117,9 @@ def packed_attention(
     attention_mask: torch.Tensor | None,
     **more: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of a row whose borders are in `more` (`SplitCollator`); without borders transformers' SDPA.
+    """Attention of a row whose boundaries are in `more` (`SplitCollator`); without them, transformers' SDPA.
 
-    query, key, value: [1, heads, tokens, size] there; the result: [1, tokens, heads, size].
+    With boundaries, query, key, value: [1, heads, tokens, size]; the result: [1, tokens, heads, size].
     """
     lengths: Sequence[int] | None = more.pop("trace_lengths", None)
     if lengths is None:
@@ -142,11 +141,11 @@ def split_attention(
 ) -> torch.Tensor:
     """transformers' SDPA, trace by trace; query, key, value: [1, heads, tokens, size], lengths: tokens of each trace.
 
-    Returns [1, tokens, heads, size]. A sliding window becomes a mask of the traces that are longer.
+    Returns [1, tokens, heads, size]. Traces longer than a sliding window get a mask for it.
     """
     parts = zip(*(states.split(list(lengths), dim=2) for states in (query, key, value)), lengths, strict=True)
     window = more.get("sliding_window")
-    # without a mask SDPA is causal by itself, and takes its fast kernels
+    # without a mask SDPA is causal and uses its fast kernels
     return torch.cat(
         [
             sdpa_attention_forward(module, q, k, v, _window_mask(length, window, q.device), **more)[0]
@@ -157,13 +156,13 @@ def split_attention(
 
 
 def _window_mask(length: int, window: int | None, device: torch.device) -> torch.Tensor | None:
-    """[1, 1, length, length]: a token sees itself and the `window` - 1 before it; None where the causal mask does."""
+    """[1, 1, length, length]: a token sees itself and the `window` - 1 before it; None if causal suffices."""
     if window is None or length <= window:
         return None
     positions = torch.arange(length, device=device)
-    back = positions[:, None] - positions[None, :]  # [tokens, tokens]: how far the column lies before the row
+    back = positions[:, None] - positions[None, :]  # [tokens, tokens]: distance of the column before the row
     return ((back >= 0) & (back < window))[None, None]
 
 
 AttentionInterface.register(PACKED, packed_attention)
-AttentionMaskInterface.register(PACKED, sdpa_mask)  # rows that are not packed get the masks of SDPA
+AttentionMaskInterface.register(PACKED, sdpa_mask)  # rows that are not packed get SDPA's masks

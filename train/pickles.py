@@ -1,10 +1,10 @@
-"""What a resume may unpickle. Optimizer states are pickles, and DeepSpeed loads them as they are: a pickle can run any
-code, so a checkpoint that somebody else has made could.
+"""Which pickles a resume may load. Optimizer states are pickles, which DeepSpeed loads unchecked. A pickle can run
+arbitrary code, and so could a checkpoint made by somebody else.
 
-So before anything of a checkpoint is loaded, each pickle in it is read once by torch's own restricted reader, which
-knows tensors and plain values, and beside them only the classes named here, none of which does anything when made. The
-storages are mapped, not read, so that this costs milliseconds. What does not pass is refused, unless the recipe
-trusts the checkpoint by name (`run.trust_checkpoint`).
+Before anything of a checkpoint is loaded, torch's restricted reader therefore reads each pickle once. It accepts
+tensors, plain values and the classes named here, which have no side effects when constructed. Storages are mapped, not
+read, so this takes milliseconds. Anything else is refused, unless the recipe trusts the checkpoint by name
+(`run.trust_checkpoint`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from runtime.seal import COMPLETE, files_of, read_seal, run_of, share_of
 
 ENDINGS = (".pt", ".pth", ".bin", ".pkl", ".ckpt")
 NEVER_LOADED = "training_args.bin"
-"""the Trainer writes it and reads it never"""
+"""the Trainer writes it but never reads it"""
 HARMLESS = (
     "numpy.ndarray",
     "numpy.dtype",
@@ -37,12 +37,12 @@ HARMLESS = (
     "deepspeed.runtime.fp16.loss_scaler.DynamicLossScaler",
     "deepspeed.utils.tensor_fragment.fragment_address",
 )
-"""in what Trainer (random states) and DeepSpeed write, beside tensors and plain values"""
+"""classes that the Trainer (random states) and DeepSpeed write, other than tensors and plain values"""
 
 
 def check_trusted(checkpoint: Path, run_id: str | None, trusted: Path | None, ranks: Ranks) -> None:
-    """UserError, on all ranks, where a checkpoint is not of the run `run_id`, or holds a pickle that its seal does not
-    name, or one that could run code; not for the one that is `trusted` by the recipe. Each rank reads its share."""
+    """UserError, on all ranks, if a checkpoint is not of the run `run_id`, or has a pickle that is not in its seal or
+    that could run code; a checkpoint that the recipe names as `trusted` is accepted. Each rank reads its share."""
     if trusted is not None and trusted.resolve() == checkpoint.resolve():
         on_first_rank(ranks, lambda: print(f"resume {checkpoint}: trusted by run.trust_checkpoint", flush=True))
         return
@@ -55,15 +55,15 @@ def check_trusted(checkpoint: Path, run_id: str | None, trusted: Path | None, ra
 
 
 def pickle_fault(path: Path) -> str | None:
-    """What a pickle asks for that is not harmless, in words; None where it holds tensors and plain values."""
-    torch.serialization.add_safe_globals(list(_harmless()))  # for good: its context is one for all threads
+    """A description of what a pickle would load that may not be harmless; None if it is harmless."""
+    torch.serialization.add_safe_globals(list(_harmless()))  # permanently: its context affects all threads anyway
     try:
         torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except UnpicklingError as fault:
         said = str(fault).splitlines()
         why = next((line.strip() for line in said if "GLOBAL" in line or "Unsupported" in line), said[0])
         return f"{path.name} could run code when it is loaded ({why[:200]})"
-    except Exception as fault:  # whatever a strange file does to the reader: it is no file of ours
+    except Exception as fault:  # a malformed file may raise anything; we did not write it
         return f"{path.name} cannot be read ({type(fault).__name__}: {str(fault).strip().splitlines()[:1]!s:.200})"
     return None
 
@@ -71,16 +71,16 @@ def pickle_fault(path: Path) -> str | None:
 def _harmless() -> Iterator[Any]:
     for name in HARMLESS:
         module, _, thing = name.rpartition(".")
-        with suppress(ImportError, AttributeError):  # another release keeps it elsewhere
+        with suppress(ImportError, AttributeError):  # other releases keep it elsewhere
             yield getattr(importlib.import_module(module), thing), name
 
 
 def _own_pickles(checkpoint: Path, run_id: str | None) -> list[str]:
-    """The pickles of a checkpoint, the largest first. UserError where it is of another run, or some came later."""
+    """The pickles of a checkpoint, largest first. UserError if it is of another run, or if some were added later."""
     of = run_of(checkpoint)
     if of is not None and of != run_id:
         raise UserError(
-            f"{checkpoint} was written by another run ({of}, the run.json beside it is of {run_id}); "
+            f"{checkpoint} was written by another run ({of}; the run.json next to it is of {run_id}); "
             + _remedy(checkpoint)
         )
     if outside := _way_out(checkpoint):
@@ -88,13 +88,13 @@ def _own_pickles(checkpoint: Path, run_id: str | None) -> list[str]:
     pickles = [name for name in files_of(checkpoint) if name.endswith(ENDINGS) and Path(name).name != NEVER_LOADED]
     sealed = read_seal(checkpoint)
     if sealed is not None and (later := [name for name in pickles if name not in sealed]):
-        raise UserError(f"{checkpoint}: {later[0]} is not in its {COMPLETE}, it was put there later; remove it")
+        raise UserError(f"{checkpoint}: {later[0]} is not in its {COMPLETE}, so it was added later; remove it")
     return pickles
 
 
 def _way_out(checkpoint: Path) -> str | None:
-    """What in a checkpoint would have files outside it loaded, in words; None where nothing does."""
-    for pointer in ("latest", "latest_universal"):  # DeepSpeed joins what it says to the checkpoint's path
+    """A description of what in a checkpoint would load files outside it; None if nothing does."""
+    for pointer in ("latest", "latest_universal"):  # DeepSpeed joins its content to the checkpoint's path
         file = checkpoint / pointer
         if file.is_file() and name_fault(file.read_text(encoding="utf-8", errors="replace").strip()):
             return f"{pointer} names no folder inside it"
@@ -105,6 +105,6 @@ def _way_out(checkpoint: Path) -> str | None:
 
 def _remedy(checkpoint: Path) -> str:
     return (
-        "a checkpoint of somebody else can run their code on this machine: go on only where you know who wrote it, "
+        "a checkpoint of somebody else can run their code on this machine; if you know who wrote it, resume "
         f"with run.trust_checkpoint={checkpoint}"
     )

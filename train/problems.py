@@ -1,4 +1,4 @@
-"""The questions that a run's report shows above the thoughts about them."""
+"""The problems that a run's report shows with their thoughts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from runtime.run_folder import RunFolder
 
 
 def keep_problems(spec: SweepSpec, suite: str, folder: RunFolder) -> None:
-    """Keeps the questions and answers of the suite that decides; the data set may be gone one day."""
+    """Stores questions and answers of the verdict suite, since the data set may disappear."""
     problems = next(s for s in spec.suites if s.name == suite).problems
     rows = [{"suite": suite, "id": each.id, "question": each.question, "answer": each.answer} for each in problems]
     write_rows(folder.problems, rows)

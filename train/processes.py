@@ -1,4 +1,4 @@
-"""The processes of a run: how they find each other, and how they agree."""
+"""The processes of a run: how they connect, and how they synchronise."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def device() -> torch.device:
 
 
 def uses_deepspeed(zero: ZeroSection) -> bool:
-    """Stage 0 in one process is plain torch; everything else goes through DeepSpeed."""
+    """False for stage 0 in one process, which is plain torch; everything else uses DeepSpeed."""
     return zero.stage > 0 or int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def start_ranks(zero: ZeroSection, stall_seconds: float) -> Ranks:
-    """Joins the processes that the launcher started (a plain `python` is a launcher of one).
+    """Connects the processes that the launcher started (plain `python` counts as a launch of one).
 
-    A collective that lasts longer than a stall fails by itself, a little after the watchdog (`train.watch`).
+    A collective that lasts longer than a stall fails by itself, shortly after the watchdog (`train.watch`).
     """
     if torch.cuda.is_available():
         check_gpus(torch.cuda.device_count(), os.environ)
-        # cuDNN builds a plan for every new length, and every packed trace has one of its own
+        # cuDNN builds a plan for every new length, and packed traces have many lengths
         torch.backends.cuda.enable_cudnn_sdp(False)
     if not uses_deepspeed(zero):
         return ALONE
@@ -55,7 +55,7 @@ def start_ranks(zero: ZeroSection, stall_seconds: float) -> Ranks:
         _skip_compiled_communication(deepspeed)
     with _port_named():
         deepspeed.init_distributed(
-            # on a GPU small objects and barriers go over the CPU, where they do not wait for what the GPU has to do
+            # on a GPU, small objects and barriers use the CPU, where they do not wait for queued GPU work
             "cpu:gloo,cuda:nccl" if device().type == "cuda" else "gloo",
             verbose=False,
             timeout=timedelta(seconds=stall_seconds + STALL_GRACE_SECONDS),
@@ -66,7 +66,7 @@ def start_ranks(zero: ZeroSection, stall_seconds: float) -> Ranks:
 
 @contextmanager
 def _port_named() -> Iterator[None]:
-    """UserError where the port at which ranks meet is taken, as by another run on this machine."""
+    """UserError if the port at which ranks meet is taken, for example by another run on this machine."""
     try:
         yield
     except torch.distributed.DistNetworkError as fault:
@@ -74,30 +74,30 @@ def _port_named() -> Iterator[None]:
             raise
         raise UserError(
             f"port {os.environ['MASTER_PORT']}, at which the ranks meet, is taken, most likely by another run on this "
-            "machine; give this one a port of its own: deepspeed --master_port 29501 launch/train.py …"
+            "machine; give this one another port: deepspeed --master_port 29501 launch/train.py …"
         ) from None
 
 
 def check_gpus(gpus: int, environment: Mapping[str, str]) -> None:
-    """UserError, on every rank, where this machine has fewer GPUs than ranks."""
+    """UserError, on every rank, if this machine has fewer GPUs than ranks."""
     ranks = int(environment.get("LOCAL_WORLD_SIZE", environment.get("LOCAL_SIZE", "1")))
     if ranks > gpus:
         raise UserError(
-            f"{ranks} ranks on this machine and {gpus} GPU(s) that they may use: each rank needs one of its own; start "
+            f"{ranks} ranks on this machine, but only {gpus} GPU(s) that they may use; each rank needs its own: start "
             f"at most {gpus} (deepspeed --num_gpus {gpus}), or let CUDA_VISIBLE_DEVICES name more"
         )
 
 
 def _skip_compiled_communication(deepspeed: Any) -> None:
-    """DeepSpeed would compile a shared-memory operator for minutes at a first run on a CPU; training never calls it."""
+    """DeepSpeed would compile a shared-memory operator for minutes in a first run on a CPU; training never uses it."""
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 
 
 def _gather(rows: list[Any]) -> list[Any]:
     """The rows of all ranks, in rank order.
 
-    One rank alone asks nobody: gloo would copy large objects in threads of its own, each with OpenMP threads that stay,
-    and with more of those than cores every later step is a fifth slower.
+    A single rank skips the collective: gloo would copy large objects in its own threads, each with OpenMP threads that
+    persist, and with more of those than cores every later step is 20 % slower.
     """
     if torch.distributed.get_world_size() == 1:
         return rows
@@ -113,10 +113,10 @@ def _free_port() -> int:
 
 
 class Meeting:
-    """Where the ranks of a run wait for each other, as long as it takes: a key for each rank in a store on rank 0.
+    """Lets ranks wait for each other without a time limit: one key per rank in a store on rank 0.
 
-    A collective would end the run after `run.stall_seconds` and a little. Where another rank dies meanwhile, the
-    watchdog (`train.watch`) or the launcher ends this one.
+    A collective would end the run soon after `run.stall_seconds`. If another rank dies meanwhile, the watchdog
+    (`train.watch`) or the launcher ends this one.
     """
 
     def __init__(self, store: torch.distributed.Store, rank: int, count: int) -> None:
@@ -130,32 +130,32 @@ class Meeting:
         with PULSE.waiting():
             while missing := self._missing():
                 time.sleep(pause)
-                pause = min(2 * pause, POLL_SECONDS)  # short work is met at once, long work is not polled hard
+                pause = min(2 * pause, POLL_SECONDS)  # reacts fast to short work, and polls rarely during long work
                 if not hinted and time.monotonic() - began > HINT_SECONDS:
                     hinted = True
                     self._say(missing)
-        # whoever is here has left the meeting before, so nobody asks for its keys any more
+        # every rank here has left the previous meeting, so its keys are no longer read
         self.store.delete_key(self._key(self.rank, self.number - 1))
 
     def _key(self, rank: int, number: int | None = None) -> str:
         return f"chainmend/meeting/{self.number if number is None else number}/{rank}"
 
     def _missing(self) -> list[int]:
-        """The ranks that are not here yet; one question where all are."""
+        """The ranks that have not arrived; a single query if all have."""
         keys = {rank: self._key(rank) for rank in range(self.count)}
         if self.store.check(list(keys.values())):
             return []
         return [rank for rank, key in keys.items() if not self.store.check([key])]
 
     def _say(self, missing: list[int]) -> None:
-        """One line from the first rank that waits."""
+        """Prints one line, on the first rank that waits."""
         if self.rank == min(set(range(self.count)) - set(missing), default=self.rank):
             names = ", ".join(map(str, missing))
             print(f"rank {self.rank} has waited {HINT_SECONDS:g} s for rank {names}", file=sys.stderr, flush=True)
 
 
 def _meeting(rank: int, count: int) -> Meeting:
-    """The meeting of all ranks. Rank 0 keeps its store on a port that the system gives, and tells the others."""
+    """The meeting of all ranks. Rank 0 hosts the store on a port chosen by the system, and tells the others."""
     host, patience = os.environ["MASTER_ADDR"], timedelta(seconds=HINT_SECONDS)
 
     def store(port: int) -> torch.distributed.TCPStore:

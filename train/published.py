@@ -1,4 +1,4 @@
-"""What of a run may be published: no path of the machine that it ran on, and no address inside its network."""
+"""Makes recipes publishable: without paths of the machine and addresses of its network."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from recipes.paths import find_path
 
 LOCAL = "(local)"
-"""what stands in place of a path or an address"""
+"""replacement for a path or an address"""
 
 PLACE_KEY = re.compile(r"(^|_)(dir|path|file|folder|url|python|scores)$")
-"""recipe keys whose texts are paths or addresses"""
+"""recipe keys whose values are paths or addresses"""
 
 OTHER_PLACES = (
     "run.resume",
@@ -27,7 +27,7 @@ PATH = re.compile(r"(~|\.{1,2}/|[A-Za-z]:\\|/[^/<>\s]+/|file:).*")
 
 
 def hub_id(name: str | None) -> str | None:
-    """`name` where it is an id of the Hugging Face Hub; None for a folder, which is looked up as a recipe does."""
+    """`name` if it is an id of the Hugging Face Hub; None for a folder, resolved as in a recipe."""
     is_id = name is not None and HUB_ID.fullmatch(name) and not Path(find_path(name)).exists()
     return name if is_id else None
 
@@ -35,7 +35,7 @@ def hub_id(name: str | None) -> str | None:
 def publishable(recipe: Any, key: str = "") -> Any:
     """The values of a recipe with `(local)` in place of every path, address and folder of a model.
 
-    key: the dotted key under which they stand.
+    key: the dotted key of the values.
     """
     if isinstance(recipe, dict):
         return {name: publishable(value, f"{key}.{name}".lstrip(".")) for name, value in recipe.items()}
@@ -47,5 +47,5 @@ def publishable(recipe: Any, key: str = "") -> Any:
     is_choice = key == "run.resume" and recipe in ("auto", "never")
     is_place = (PLACE_KEY.search(name) or key in OTHER_PLACES) and not is_choice
     is_folder = key in [f"model.{model}" for model in MODELS] and hub_id(recipe) is None
-    # A text of the thinking format may begin with a slash, but it names no folder and no file in it.
+    # A text of the thinking format may begin with a slash, but it is not a path.
     return LOCAL if is_place or is_folder or PATH.fullmatch(recipe) else recipe

@@ -1,6 +1,6 @@
-"""A sealed export to the Hugging Face Hub: what would go up, and the upload itself.
+"""Uploads a sealed export to the Hugging Face Hub, and shows beforehand what would be uploaded.
 
-Only what is sealed goes up, and only after the folder was verified; a repository that is new is private.
+Only sealed files are uploaded, and only after the folder was verified; new repositories are private.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ HEAD_LINES = 48
 
 @dataclass(frozen=True)
 class Upload:
-    """What goes up: the sealed files of `folder` with their sizes in bytes, and the seal, to the repository `name`."""
+    """An upload to the repository `name`: the sealed files of `folder` with their sizes in bytes, and the seal."""
 
     folder: Path
     name: str
     files: dict[str, int]
 
     def __str__(self) -> str:
-        """One line a file, and the head of the model card."""
+        """One line per file, and the head of the model card."""
         total = sum(self.files.values())
         files = [f"{size:>15,}  {name}" for name, size in self.files.items()]
         card = (self.folder / "README.md").read_text(encoding="utf-8").splitlines()
@@ -40,26 +40,26 @@ class Upload:
 
 
 def upload_of(folder: Path, name: str) -> Upload:
-    """What of a verified export goes up: no file that the seal does not name."""
+    """The upload of a verified export: only files that the seal names."""
     sealed = read_seal(folder) or {}
     sizes = {file: (folder / file).stat().st_size for file in sorted(sealed) if (folder / file).is_file()}
     if "README.md" not in sizes:
-        raise UserError(f"{folder}: its model card README.md is missing; put it back, or export again")
+        raise UserError(f"{folder}: its model card README.md is missing; restore it, or export again")
     return Upload(folder, name, {**sizes, COMPLETE: (folder / COMPLETE).stat().st_size})
 
 
 def check_name(name: str) -> None:
-    """UserError where `name` is no USER/NAME of the Hub."""
+    """UserError if `name` is not a USER/NAME of the Hub."""
     try:
         validate_repo_id(name)
     except HFValidationError as fault:
-        raise UserError(f"push={name}: no name of a repository ({_first_line(fault)}); write push=USER/NAME") from None
+        raise UserError(f"push={name}: not a repository name ({_first_line(fault)}); use push=USER/NAME") from None
     if name.count("/") != 1:
         raise UserError(f"push={name}: must be USER/NAME, the account and the name of the repository")
 
 
 def check_login(api: HfApi) -> None:
-    """UserError where the Hub does not know who is asking: before anything is exported."""
+    """UserError, before anything is exported, if there is no valid login at the Hub."""
     with _in_one_line("push"):
         api.whoami()
 
@@ -85,8 +85,8 @@ def _in_one_line(key: str) -> Iterator[None]:
         raise UserError(f"{key}: no token of the Hub on this machine; run `hf auth login`, or set HF_TOKEN") from None
     except (HfHubHTTPError, httpx.HTTPError, OSError) as fault:
         raise UserError(
-            f"{key}: the Hub could not be used ({_first_line(fault)}); nothing is lost, the export is as it was: "
-            "see to name, token and network, and push it again"
+            f"{key}: the Hub could not be used ({_first_line(fault)}); nothing is lost, the export is unchanged: "
+            "check name, token and network, and push again"
         ) from None
 
 

@@ -1,7 +1,7 @@
 """QLoRA (arXiv 2305.14314): adapters over a base of 4-bit NF4 weights, by bitsandbytes.
 
-The base stays quantised in training. The export is made of what those weights stand for: each is quantised and put back
-in float32, and the adapter is merged into that.
+The base stays quantised in training. For the export, each weight is quantised and dequantised to float32, and the
+adapter is merged into the result.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from recipes.schema import AdapterSection, ModelSection, Recipe
 from runtime.run_folder import RunFolder
 
 KEPT = "lm_head"
-"""the head, which transformers leaves as it is"""
+"""the head, which transformers does not quantise"""
 
 
 def check_quantised(recipe: Recipe) -> None:
-    """UserError where 4-bit weights are wanted and bitsandbytes is not there, or ZeRO-3 would cut them."""
+    """UserError for 4-bit weights without bitsandbytes, or with ZeRO-3, which would shard them."""
     if recipe.adapter.method != "qlora":
         return
     if find_spec("bitsandbytes") is None:
@@ -32,11 +32,11 @@ def check_quantised(recipe: Recipe) -> None:
             "'chainmend[qlora]', or use adapter.method=lora"
         )
     if recipe.zero.stage == 3:
-        raise UserError("adapter.method=qlora with zero.stage=3: 4-bit weights are not sharded; use zero.stage=2")
+        raise UserError("adapter.method=qlora with zero.stage=3: 4-bit weights cannot be sharded; use zero.stage=2")
 
 
 def load_to_train(path: str, section: ModelSection, adapter: AdapterSection) -> PreTrainedModel:
-    """The weights at `path` as the adapter wants them under it: in 4 bits for qlora, else in the section's dtype."""
+    """The weights at `path` as the adapter needs them: in 4 bits for qlora, else in the section's dtype."""
     if adapter.method != "qlora":
         return load_model(path, section)
     return load_model(
@@ -47,7 +47,7 @@ def load_to_train(path: str, section: ModelSection, adapter: AdapterSection) -> 
 
 
 def in_bits(weights: str, dtype: str) -> BitsAndBytesConfig:
-    """How bitsandbytes holds weights: `4bit` (NF4, doubly quantised, computing in `dtype`) or `8bit`."""
+    """The configuration of bitsandbytes: `4bit` (NF4, doubly quantised, computing in `dtype`) or `8bit`."""
     if weights == "8bit":
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(
@@ -59,7 +59,8 @@ def in_bits(weights: str, dtype: str) -> BitsAndBytesConfig:
 
 
 def keep_adapter_dtype(trainer: Any, section: ModelSection) -> None:
-    """TRL makes adapters over 4-bit weights bfloat16; they are to have the recipe's dtype, for exact small updates."""
+    """Restores the recipe's dtype of adapters over 4-bit weights: TRL makes them bfloat16, which loses small
+    updates."""
     for parameter in trainer.model.parameters() if getattr(trainer.model, "is_loaded_in_4bit", False) else ():
         if parameter.requires_grad:
             parameter.data = parameter.data.to(DTYPES[section.dtype])

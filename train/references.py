@@ -1,4 +1,4 @@
-"""The sweeps of the unpruned model and of the pruned one before training, with which every verdict compares."""
+"""Reference sweeps: of the unpruned model, and of the pruned one before training. Every verdict compares with them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from runtime.seal import copy_sealed, file_fault
 
 @dataclass(frozen=True)
 class References:
-    """The sweeps that every verdict compares with, by suite. seconds: what each took; without those of which a part was
-    there already."""
+    """The sweeps that every verdict compares with, by suite. seconds: duration of each, without sweeps of which a part was
+    cached."""
 
     unpruned: dict[str, SuiteSweep]
     pruned: dict[str, SuiteSweep]
@@ -34,12 +34,13 @@ class References:
 def reference_sweep(
     which: WhichModel, path: str, section: ModelSection, spec: SweepSpec, cache: ReferenceCache
 ) -> dict[str, SuiteSweep]:
-    """The sweep of a model that does not train, by suite; from the cache where the same was swept before."""
+    """The sweep of a model that does not train, by suite; from the cache if it was swept before."""
     return by_engine(spec.engine, cache.ranks, lambda ranks: cache.sweep(which, path, section, spec, ranks))
 
 
 def both_references(recipe: Recipe, pruned: str, spec: SweepSpec, folder: RunFolder, ranks: Ranks) -> References:
-    """The sweeps of `spec` of the unpruned model and of the pruned one, whose samples `folder` gets; all ranks."""
+    """Sweeps the unpruned and the pruned model by `spec` and writes their samples to `folder`; all ranks must call
+    it."""
     cache = ReferenceCache(recipe.run.cache_dir, folder.samples, ranks, recipe.sweep.devices)
     return References(
         unpruned=reference_sweep("unpruned", recipe.model.unpruned, recipe.model, spec, cache),
@@ -51,8 +52,8 @@ def both_references(recipe: Recipe, pruned: str, spec: SweepSpec, folder: RunFol
 def by_engine(
     engine: EngineSection, ranks: Ranks, sweep: Callable[[Ranks], dict[str, SuiteSweep]]
 ) -> dict[str, SuiteSweep]:
-    """`sweep` on all ranks; an engine with a process of its own is driven by rank 0, and the others then read what it
-    wrote."""
+    """Runs `sweep` on all ranks; an engine in a separate process is driven by rank 0, and the others then read its
+    results."""
     if not engine.in_process:
         on_first_rank(ranks, lambda: len(sweep(ALONE)))
     return sweep(ranks)
@@ -60,10 +61,10 @@ def by_engine(
 
 @dataclass(frozen=True)
 class ReferenceCache:
-    """Samples files of reference sweeps under `folder`/<weights>/<protocol>, which later runs find there.
+    """Samples files of reference sweeps in `folder`/<weights>/<protocol>, for reuse by later runs.
 
-    What a run uses is put into its own `samples` too; what cannot be told from other weights is kept there alone.
-    seconds: what each sweep took of which nothing was there, without the loading of the model.
+    A run also copies what it uses into its own `samples`; weights without an identity are kept only there. seconds:
+    duration of each sweep of which nothing was cached, without loading the model.
     """
 
     folder: Path
@@ -75,7 +76,7 @@ class ReferenceCache:
     def sweep(
         self, which: WhichModel, path: str, section: ModelSection, spec: SweepSpec, ranks: Ranks
     ) -> dict[str, SuiteSweep]:
-        """The sweep of every suite; the model is loaded only where something is not there."""
+        """The sweep of every suite; the model is loaded only if something is missing."""
         checkpoint = find_checkpoint(path)
         on_first_rank(ranks, lambda: fetch(checkpoint))
         weights_hash = checkpoint_hash(checkpoint, section)
@@ -89,7 +90,7 @@ class ReferenceCache:
 
         sweeps: dict[str, SuiteSweep] = {}
         found_a_part = False
-        # suite by suite, each under its own protocol: a recipe that adds a suite finds the others in the cache
+        # one suite at a time, each with its own protocol: a recipe that adds a suite finds the others in the cache
         for suite in spec.suites:
             folder = self.folder / weights_hash / spec.protocol_hash(suite) if weights_hash else self.samples
             usable = partial(self._usable, Place(folder, which, 0), suite.name)
@@ -99,16 +100,16 @@ class ReferenceCache:
             spare = Place(self.samples, which, 0) if in_cache else None
             sweep = KeptSweep(replace(spec, suites=(suite,)), place, weights_hash, ranks, spare)
             if in_cache:
-                on_first_rank(ranks, sweep.set_others_aside)  # a foreign file in the cache is in the way of every run
+                on_first_rank(ranks, sweep.set_others_aside)  # an invalid file in the cache would block every run
             sweeps |= sweep.run(load)
-            if in_cache and ranks.rank == 0 and place.file(suite.name).is_file():  # it may have filled up
+            if in_cache and ranks.rank == 0 and place.file(suite.name).is_file():  # the cache's disk may have filled up
                 copy_sealed(place.file(suite.name), Place(self.samples, which, 0).file(suite.name))
         if loaded_at and not found_a_part:
             self.seconds[which] = time.monotonic() - loaded_at[0]
         return sweeps
 
     def _usable(self, place: Place, suite: str) -> Path:
-        """The place's folder, or the run's own samples where nothing can be written there and nothing sound is."""
+        """The place's folder, or the run's own samples if the folder is not writable and has no valid file."""
         folder = place.file(suite).parent
         if file_fault(place.file(suite)) is None:
             return place.folder

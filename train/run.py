@@ -1,4 +1,4 @@
-"""The run that is under way: its folder, its ranks and where its numbers go."""
+"""The current run: its folder, its ranks and its tracker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from train.tracking import Tracker
 
 @dataclass(frozen=True)
 class Run:
-    """What everything that happens in a run may need. Only rank 0 writes to `folder`; `tracker` is silent elsewhere."""
+    """The context of a run. Only rank 0 writes to `folder`; `tracker` does nothing on other ranks."""
 
     folder: RunFolder
     ranks: Ranks
@@ -29,7 +29,7 @@ class Run:
         say(self.ranks, text)
 
     def sweep_rows(self, last_step: int | None = None) -> list[Row]:
-        """The rows of the sweeps so far, of steps up to `last_step` where it is given."""
+        """The rows of the sweeps so far, up to step `last_step` if given."""
         rows = read_rows(self.folder.sweeps)
         return rows if last_step is None else [row for row in rows if row["step"] <= last_step]
 

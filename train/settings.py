@@ -1,7 +1,7 @@
-"""The trainer section is tried before anything is loaded: the real SFTConfig, optimizer and schedule of learning rates.
+"""Tries the trainer section before anything is loaded: the real SFTConfig, optimizer and learning-rate schedule.
 
-The libraries refuse many values only when they are built with them, which in a run is after pruning and both reference
-sweeps. So they are built here, on one parameter of two numbers; what they raise is the user's mistake.
+The libraries reject many values only on construction, which in a run comes after pruning and both reference sweeps. So
+these objects are built here, on a parameter of two numbers; an exception means a mistake in the recipe.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from train.batch import setting
 from train.packages import IN_TORCH
 
 TRIED_STEPS = 1000
-"""steps of a schedule where epochs say how many; their number is not known before the traces are read"""
+"""steps of a tried schedule if epochs determine them; their number is unknown before the traces are read"""
 
 
 class Unplaced(SFTConfig):
-    """SFTConfig that starts no device and no processes: what it checks of its fields does not depend on them."""
+    """SFTConfig that initialises no device and no processes; its checks of fields do not depend on them."""
 
     @property
     def device(self) -> torch.device:
@@ -35,9 +35,9 @@ class Unplaced(SFTConfig):
 
 
 def check_settings(recipe: Recipe) -> None:
-    """UserError, in the library's words, where a value of the trainer section cannot work."""
+    """UserError, with the library's message, if a value of the trainer section cannot work."""
     with _named("trainer"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the run itself says them
+        warnings.simplefilter("ignore")  # the run itself shows them
         arguments = Unplaced(**config_fields(recipe, Path("unused")), deepspeed=None)
     with _named(f"trainer.optim={setting(recipe.trainer, 'optim')}"):
         optimizer = _optimizer(arguments)
@@ -48,16 +48,16 @@ def check_settings(recipe: Recipe) -> None:
 
 @contextmanager
 def _named(keys: str) -> Iterator[None]:
-    """What is raised inside becomes a UserError that names the keys."""
+    """Turns exceptions inside the block into a UserError that names the keys."""
     try:
         yield
-    except Exception as fault:  # anything may come out of a library that was given what it cannot use
+    except Exception as fault:  # a library may raise anything for input that it cannot use
         said = " ".join(str(fault).split())[:300] or type(fault).__name__
         raise UserError(f"{keys}: cannot work: {said}") from None
 
 
 def _optimizer(arguments: SFTConfig) -> torch.optim.Optimizer:
-    """The optimizer of the section where it is one of torch's; others need a real model, or their own devices."""
+    """The section's optimizer if it is one of torch's; others need a real model, or their own devices."""
     parameter = torch.nn.Parameter(torch.zeros(2))
     if arguments.optim.value not in IN_TORCH:
         return torch.optim.SGD([parameter], lr=arguments.learning_rate)
@@ -67,7 +67,7 @@ def _optimizer(arguments: SFTConfig) -> torch.optim.Optimizer:
 
 
 def _try_schedule(arguments: SFTConfig, optimizer: torch.optim.Optimizer, steps: int) -> None:
-    """Builds the schedule and asks it for learning rates from the first step to the last."""
+    """Builds the schedule and evaluates it from the first step to the last."""
     warmup = arguments.get_warmup_steps(steps)
     schedule = get_scheduler(arguments.lr_scheduler_type, optimizer, warmup, steps, arguments.lr_scheduler_kwargs)
     for factor in getattr(schedule, "lr_lambdas", ()):

@@ -1,4 +1,4 @@
-"""How many parameters the models of a run have, counted on the meta device: from configs, without weights."""
+"""Parameter counts of a run's models, on the meta device: from configs, without weights."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from train.model import peft_config
 from train.targets import check_targets
 
 PERSISTENT_NUMEL = 100_000
-"""stage3_param_persistence_threshold: smaller parameters stay whole under ZeRO-3"""
+"""stage3_param_persistence_threshold: ZeRO-3 does not shard smaller parameters"""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Parameters, as counts; shared ones count once. `head` is the output projection, `largest` the largest module's
-    own ones, `persistent` those that ZeRO-3 leaves whole, `quantised` those held in 4 bits."""
+    """Parameter counts; shared parameters count once. `head`: of the output projection; `largest`: of the largest
+    module itself; `persistent`: not sharded by ZeRO-3; `quantised`: in 4 bits."""
 
     unpruned: int
     total: int
@@ -49,8 +49,8 @@ class Skeleton:
 
 
 def skeleton(section: ModelSection, prune: PruneSection | None, adapter: AdapterSection) -> Skeleton:
-    """UserError where a config is not on this machine, or transformers cannot build it, or layers or an adapter's
-    targets are not in it."""
+    """UserError if a config is not on this machine, if transformers cannot build it, or if it lacks layers or an
+    adapter's targets."""
     unpruned, pruned = (_build(config, section) for config in _configs(section, prune))
     quantised = linear_parameters(pruned) if adapter.method == "qlora" else 0  # before the adapter adds its own
     trained = _with_adapter(pruned, adapter)
@@ -58,7 +58,7 @@ def skeleton(section: ModelSection, prune: PruneSection | None, adapter: Adapter
 
 
 def parameter_counts(section: ModelSection, pruned: str) -> dict[str, int] | None:
-    """Parameters of the unpruned model and of the pruned one at `pruned`; None where their code is their own."""
+    """Parameters of the unpruned model and of the pruned one at `pruned`; None if the models have custom code."""
     if section.trust_remote_code:  # it may need real weights
         return None
     paths = {"unpruned": section.unpruned, "pruned": pruned}
@@ -78,7 +78,7 @@ def _with_adapter(pruned: PreTrainedModel, adapter: AdapterSection) -> torch.nn.
 
 
 def _configs(section: ModelSection, prune: PruneSection | None) -> tuple[Any, Any]:
-    """The configs of the unpruned and of the pruned model; where only a measurement decides its size, the largest."""
+    """The configs of the unpruned and of the pruned model; if only a measurement decides its size, the largest."""
     unpruned = load_config(section.unpruned, section)
     if prune is None:
         return unpruned, load_config(section.pruned or section.unpruned, section)
@@ -89,16 +89,17 @@ def _configs(section: ModelSection, prune: PruneSection | None) -> tuple[Any, An
     try:
         for key, value in values.items():
             setattr(pruned, key, value)
-    except (AttributeError, ValueError) as fault:  # a value that its config works out from others
+    except (AttributeError, ValueError) as fault:  # a value that the config computes from others
         raise UserError(
-            f"prune: a model of type {pruned.model_type!r} cannot be cut: its config refuses {', '.join(values)} "
-            f"({' '.join(str(fault).split())[:200]}); name a model that was cut as model.pruned"
+            f"prune: a model of type {pruned.model_type!r} cannot be pruned: its config refuses {', '.join(values)} "
+            f"({' '.join(str(fault).split())[:200]}); name a pruned model as model.pruned"
         ) from None
     return unpruned, pruned
 
 
 def _build(config: Any, section: ModelSection) -> PreTrainedModel:
-    """The model without weights. Its attention is eager, which every family has; nothing is counted by it."""
+    """The model without weights. Its attention is eager, which every family supports; the counts do not depend on
+    it."""
     with torch.device("meta"):
         try:
             model: PreTrainedModel = AutoModelForCausalLM.from_config(
@@ -113,7 +114,7 @@ def _build(config: Any, section: ModelSection) -> PreTrainedModel:
 
 
 def linear_parameters(model: PreTrainedModel) -> int:
-    """The weights that bitsandbytes would hold in 4 bits: of every linear layer but the head."""
+    """The number of weights that bitsandbytes would quantise to 4 bits: of every linear layer except the head."""
     head = model.get_output_embeddings()
     return sum(
         module.weight.numel()

@@ -1,9 +1,9 @@
-"""How fast a run trains: tokens per second, the share of the chip's peak that they use, and memory.
+"""Training speed: tokens per second, share of the chip's peak, and memory.
 
-MFU (model FLOPs utilisation; PaLM, arXiv 2204.02311, appendix B) counts the FLOPs that the mathematics needs, so layers
-that are recomputed do not raise it. With N parameters of which T train, a token needs 2 N forwards, 2 N for the
-gradients of activations and 2 T for those of weights: 6 N in full training, about 4 N with adapters. Attention over the
-sequence is left out.
+MFU (model FLOPs utilisation; PaLM, arXiv 2204.02311, appendix B) counts only the FLOPs that the computation needs, so
+recomputed layers do not raise it. With N parameters of which T train, a token needs 2 N in the forward pass, 2 N for
+the gradients of activations and 2 T for those of weights: 6 N in full training, about 4 N with adapters. Attention over
+the sequence is not counted.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ PEAK_FLOPS = {
     "L40S": 362e12,
     "RTX 4090": 165e12,
 }
-"""dense bfloat16 FLOPs per second by the vendor's data sheets; a name that holds another stands before it"""
+"""dense bfloat16 FLOPs per second from the vendor's data sheets; a name that contains another precedes it"""
 
 
 def peak_flops(card: str) -> float | None:
-    """The peak of a card by the name that CUDA gives it; None where it is not in the table."""
+    """The peak of a card by its name in CUDA; None if it is not in the table."""
     return next((flops for name, flops in PEAK_FLOPS.items() if name in card), None)
 
 
 def flops_per_token(parameters: int, trainable: int) -> float:
-    """FLOPs that one token needs in training, without recomputation and without attention."""
+    """FLOPs of one training token, without recomputation and attention."""
     return 4.0 * parameters + 2.0 * trainable
 
 
 @dataclass(frozen=True)
 class Speedometer:
-    """Turns tokens and seconds of all ranks into what a row of metrics says; None where it is not known.
+    """Computes the speed columns of a metrics row from tokens and seconds of all ranks; None if unknown.
 
-    peak_flops: of all ranks together, None on a CPU, for an unknown card and in float32.
+    peak_flops: of all ranks together; None on a CPU, for an unknown card and in float32.
     """
 
     flops_per_token: float
@@ -57,7 +57,7 @@ class Speedometer:
 
 def speedometer(model: torch.nn.Module, dtype: str, ranks: int) -> Speedometer:
     """For `model`, on cards like this process's."""
-    # under ZeRO-3 a parameter is empty here and knows how many numbers it has in whole
+    # under ZeRO-3 a parameter is empty here but has its full number of elements as an attribute
     counts = [(int(getattr(p, "ds_numel", p.numel())), p.requires_grad) for p in model.parameters()]
     parameters, trainable = sum(n for n, _ in counts), sum(n for n, trains in counts if trains)
     card = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
@@ -66,7 +66,7 @@ def speedometer(model: torch.nn.Module, dtype: str, ranks: int) -> Speedometer:
 
 
 def peak_memory() -> dict[str, int | None]:
-    """The most GPU memory that was allocated and reserved on this rank since the last call; None on a CPU."""
+    """Peak GPU memory allocated and reserved on this rank since the last call; None on a CPU."""
     if not torch.cuda.is_available():
         return {"memory_allocated_bytes": None, "memory_reserved_bytes": None}
     peaks: dict[str, int | None] = {

@@ -51,25 +51,25 @@ from train.zero import record_config
 
 
 def check_same_measures(folder: RunFolder, resume: Resume, recipe: Recipe, spec: SweepSpec) -> None:
-    """UserError where the run that is resumed was measured otherwise, or against another unpruned model."""
+    """UserError if the resumed run was measured differently, or against another unpruned model."""
     check_same_protocol(folder, resume, spec, recipe.run)
     check_same_unpruned(folder, resume, recipe.model, recipe.run)
 
 
 def check_same_protocol(folder: RunFolder, resume: Resume, spec: SweepSpec, run: RunSection) -> None:
-    """UserError where the sweeps of the run that is resumed were measured otherwise: by other problems, another chat
-    template, another version of an engine or a grader. Before anything is written."""
+    """UserError, before anything is written, if the resumed run's sweeps were measured differently: with other
+    problems, another chat template, another version of an engine or a grader."""
     check_same_facts(folder, resume, {"protocol": protocols(spec)}, run.resume_force)
 
 
 def check_same_unpruned(folder: RunFolder, resume: Resume, model: ModelSection, run: RunSection) -> None:
-    """UserError where other weights stand at the unpruned model's place than when the run that is resumed began: its
-    references would be another model's. Before that is swept, and before anything is written."""
+    """UserError, before it is swept or anything is written, if the unpruned model's weights have changed since the
+    resumed run began: its references would belong to another model."""
     check_same_facts(folder, resume, unpruned_facts(model), run.resume_force)
 
 
 def unpruned_facts(model: ModelSection) -> dict[str, str]:
-    """The fingerprint of the unpruned model; {} where its weights are not on this machine (yet)."""
+    """The fingerprint of the unpruned model; {} if its weights are not on this machine (yet)."""
     found = fingerprint(model.unpruned)
     return {"unpruned_fingerprint": found} if found else {}
 
@@ -80,8 +80,8 @@ def protocols(spec: SweepSpec) -> dict[str, str]:
 
 
 def sweep_references(recipe: Recipe, pruned: str, inputs: Inputs, folder: RunFolder, ranks: Ranks) -> References:
-    """The sweeps of the unpruned model and of the pruned one before training; those on the problems that confirm are
-    done here too, and read at the end. Both are shown, with what they can decide (`train.outlook`)."""
+    """Sweeps the unpruned model, and the pruned one before training; also on the confirmation problems, whose results
+    are read at the end. Prints both references and what they can decide (`train.outlook`)."""
     if inputs.confirm is not None:
         both_references(recipe, pruned, inputs.confirm, folder.confirmed, ranks)
     references = both_references(recipe, pruned, inputs.spec, folder, ranks)
@@ -90,12 +90,12 @@ def sweep_references(recipe: Recipe, pruned: str, inputs: Inputs, folder: RunFol
 
 
 def make_loss(recipe: Recipe, pruned: str, inputs: Inputs, ranks: Ranks) -> LossOfRun:
-    """What the run minimises, with any second model that this needs; to be made before `make_arguments`."""
+    """The run's loss, with any second model that it needs; call it before `make_arguments`."""
     return loss_of_run(recipe, pruned, inputs.prepared, ranks)
 
 
 def facts_of(recipe: Recipe, pruned: str, inputs: Inputs, loss: LossOfRun) -> dict[str, Any]:
-    """What run.json says of data, pruned model, protocol, loss and seeds."""
+    """The facts for run.json about data, pruned model, protocol, loss and seeds."""
     return {
         "data": inputs.prepared.facts(),
         **unpruned_facts(recipe.model),
@@ -115,9 +115,9 @@ def facts_of(recipe: Recipe, pruned: str, inputs: Inputs, loss: LossOfRun) -> di
 def start_run(
     folder: RunFolder, resume: Resume, recipe: Recipe, inputs: Inputs, facts: dict[str, Any], ranks: Ranks
 ) -> Run:
-    """Completes run.json with `facts`, keeps what the end needs, and starts the W&B run with all of it on rank 0.
+    """Completes run.json with `facts`, stores what the end of the run needs, and starts the W&B run on rank 0.
 
-    UserError, on all ranks, where the run that is resumed was made of something else.
+    UserError, on all ranks, if the resumed run had other facts.
     """
 
     def record() -> None:
@@ -134,8 +134,8 @@ def start_run(
 
 
 def _keep_for_the_end(inputs: Inputs, suite: str, folder: RunFolder) -> None:
-    """Prompts for the export and the problems for the report, of the suite that decides, and the figure of the traces'
-    lengths: the cache and the suite may be gone one day, and the run folder keeps what its end needs."""
+    """Stores the verdict suite's prompts for the export and its problems for the report, and the figure of the traces'
+    lengths, in the run folder, since cache and suite may disappear."""
     keep_probes(inputs.spec, suite, folder)
     keep_problems(inputs.spec, suite, folder)
     folder.figures.mkdir(exist_ok=True)
@@ -143,7 +143,7 @@ def _keep_for_the_end(inputs: Inputs, suite: str, folder: RunFolder) -> None:
 
 
 def _group(model: ModelSection, plan: dict[str, Any] | None) -> str:
-    """The pruned model's name, under which W&B groups its runs."""
+    """The pruned model's name, by which W&B groups its runs."""
     if model.pruned is not None:
         return Path(model.pruned).name
     plan = plan or {}
@@ -153,7 +153,7 @@ def _group(model: ModelSection, plan: dict[str, Any] | None) -> str:
 
 
 def make_recorder(run: Run, references: References, recipe: Recipe, inputs: Inputs) -> SweepRecorder:
-    """The recorder of sweeps; the references become its first rows, and the first report."""
+    """The recorder of sweeps; writes the references as its first rows and the first report."""
     sweep = recipe.sweep
     verdict = sweep.verdict.changed(suite=sweep.deciding_suite.name)
     recorder = SweepRecorder(run, references, verdict, Looks(sweep.every_steps, inputs.arithmetic.steps))
@@ -170,7 +170,7 @@ def make_recorder(run: Run, references: References, recipe: Recipe, inputs: Inpu
 
 
 def load_to_train(pruned: str, recipe: Recipe) -> PreTrainedModel:
-    """The pruned model as the adapter wants it under it: in 4 bits for qlora, else in the recipe's dtype."""
+    """The pruned model as the adapter needs it: in 4 bits for qlora, else in the recipe's dtype."""
     model = quantised.load_to_train(pruned, recipe.model, recipe.adapter)
     return_freed_memory(model)
     return model
@@ -179,12 +179,12 @@ def load_to_train(pruned: str, recipe: Recipe) -> PreTrainedModel:
 def make_trainer(
     model: PreTrainedModel, arguments: SFTConfig, inputs: Inputs, recipe: Recipe, loss: LossOfRun, run: Run
 ) -> RecoveryTrainer:
-    """The one place where the trainer is built: on rows that are tokenised and labelled already, with its guard."""
+    """Builds the trainer, with its guard, on rows that are already tokenised and labelled."""
     filling = fillers(inputs.feed.sequences, arguments)
     kernels = kernels_of(recipe.trainer, ground(device(), model.config.model_type))
     if kernels is not None:
         run.add_facts({"fused_kernels": "liger"})
-        run.say("kernels RMSNorm, rotary embedding and SwiGLU by Liger (trainer.use_liger_kernel=false turns them off)")
+        run.say("kernels RMSNorm, rotary embedding and SwiGLU by Liger (trainer.use_liger_kernel=false disables them)")
     rounds = None
     if inputs.thinking is not None and recipe.on_policy is not None:
         arithmetic = inputs.arithmetic
@@ -209,9 +209,9 @@ def make_trainer(
 
 
 def train(trainer: RecoveryTrainer, hooks: Hooks, checkpoint: Path | None) -> None:
-    """Trains to the last step, from the start or from a checkpoint; models loaded afterwards are whole again.
+    """Trains to the last step, from the start or from a checkpoint; models loaded afterwards are not sharded.
 
-    A run that has trained to its end does what is left of its sweeps; its weights are loaded only where one needs them.
+    A run that has finished training does its pending sweeps; its weights are loaded only if one needs them.
     """
     record_config(trainer)
     hooks.install(trainer)
@@ -225,14 +225,14 @@ def train(trainer: RecoveryTrainer, hooks: Hooks, checkpoint: Path | None) -> No
                     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             except NothingLeftToTrain:
                 hooks.sweeps.sweeps.wait()
-    unset_hf_deepspeed_config()  # under ZeRO-3 rank 0 would wait for the others to share in loading the export
-    # DeepSpeed's hooks hold weights and optimizer where no garbage collector sees it; this takes them off. Under ZeRO-3
-    # a rank's shards stay all the same, beside a whole model as in every sweep of the training.
+    unset_hf_deepspeed_config()  # under ZeRO-3 rank 0 would wait for the others to load the export with it
+    # DeepSpeed's hooks keep references to weights and optimizer that the garbage collector cannot see; this removes
+    # them. Under ZeRO-3 a rank's shards remain, in addition to a full model, as in every sweep during training.
     trainer.accelerator.free_memory()
 
 
 def finished_step(trainer: RecoveryTrainer, early_stop: EarlyStopHook, checkpoint: Path) -> int:
-    """The last step of a run that has trained to its end, or has stopped early; 0 for one that has more to train."""
+    """The last step of a run that has finished training or stopped early; 0 if there is more to train."""
     state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
     step = int(state["global_step"])
     last = trainer.args.max_steps if trainer.args.max_steps > 0 else int(state["max_steps"])

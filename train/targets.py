@@ -1,7 +1,7 @@
-"""The modules that an adapter is put on: each target that a recipe writes must name some, and none may be the head.
+"""Checks an adapter's targets: each target of the recipe must match a module, and none may be the head.
 
-PEFT takes those of several targets that it finds and says nothing of the others; an adapter on a tied embedding or on
-the head could only be told to be none of the export's at its end, after the whole training.
+PEFT silently ignores targets without a match if others match. An adapter on a tied embedding or on the head would be
+refused only by the export, after the whole training.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ ALL_LINEAR, HEAD = "all-linear", "lm_head"
 
 
 def check_targets(model: PreTrainedModel, targets: str | list[str]) -> None:
-    """UserError where a target names no module of the model, or the head, or an embedding that is tied to it.
+    """UserError if a target matches no module of the model, or the head, or an embedding that is tied to it.
 
-    As PEFT reads them: a list holds names or ends of names, a text is a regular expression for whole names.
+    As in PEFT, a list contains names or suffixes of names; a string is a regular expression for full names.
     """
     if isinstance(targets, str) and targets.lower() == ALL_LINEAR:
         return
     if not targets:
-        raise UserError(f"adapter.targets is empty; name modules such as q_proj, or write {ALL_LINEAR}")
+        raise UserError(f"adapter.targets is empty; name modules such as q_proj, or use {ALL_LINEAR}")
     modules = {name: module for name, module in model.named_modules() if name}
     for target in [targets] if isinstance(targets, str) else targets:
         found = [name for name in modules if _names(target, name, isinstance(targets, str))]
@@ -46,7 +46,7 @@ def _names(target: str, name: str, is_pattern: bool) -> bool:
 
 def _hint(target: str, modules: dict[str, torch.nn.Module]) -> str:
     if target.lower() == ALL_LINEAR:
-        return f"write adapter.targets={ALL_LINEAR}, not in a list"
+        return f"use adapter.targets={ALL_LINEAR}, not in a list"
     leaves = sorted(
         {name.rpartition(".")[2] for name, each in modules.items() if isinstance(each, torch.nn.Linear)} - {HEAD}
     )
@@ -60,11 +60,11 @@ def _check_place(model: PreTrainedModel, target: str, name: str, module: torch.n
     head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
     if module is head:
         raise UserError(
-            f"adapter.targets: {target!r} names the head ({name}), which losses and export read as it is; leave it "
-            "out, or train every parameter with adapter.method=none"
+            f"adapter.targets: {target!r} names the head ({name}), which losses and export read directly; leave "
+            "it out, or train every parameter with adapter.method=none"
         )
     if module is embedding and head is not None and head.weight is embedding.weight:
         raise UserError(
-            f"adapter.targets: {target!r} names the embedding ({name}), which is tied to the head: what is merged into "
+            f"adapter.targets: {target!r} names the embedding ({name}), which is tied to the head: merging into "
             "one would change the other; leave it out, or train every parameter with adapter.method=none"
         )

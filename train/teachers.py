@@ -1,4 +1,4 @@
-"""The teacher of a distillation: the unpruned model, frozen, whole or sharded, in its dtype or in fewer bits."""
+"""The teacher of a distillation: the frozen unpruned model, unsharded or sharded, in its dtype or in fewer bits."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from train.quantised import in_bits
 
 
 def open_teacher(section: TeacherSection, model: ModelSection) -> Callable[[torch.device], Teacher]:
-    """What gives the teacher on a device. One that is whole is loaded now, before DeepSpeed's configuration is live and
-    shards every later model; one that is to be sharded is loaded when it is asked for."""
+    """Returns a function that gives the teacher on a device. An unsharded teacher is loaded now, before DeepSpeed's
+    configuration is active and shards every later model; a sharded one is loaded when that function is called."""
     if section.zero:
         return lambda device: _sharded(_frozen(load_model(model.unpruned, model)))
     bits = {"quantization_config": in_bits(section.weights, model.dtype)} if section.weights != "model" else {}
@@ -26,9 +26,9 @@ def open_teacher(section: TeacherSection, model: ModelSection) -> Callable[[torc
 
     def ready(device: torch.device) -> Teacher:
         if section.offload == "cpu" and device.type != "cpu":
-            whole.get_output_embeddings().to(device)  # the kernel reads the head in the backward pass too
+            whole.get_output_embeddings().to(device)  # the kernel also reads the head in the backward pass
             return Teacher(whole, offloaded_from=device)
-        # bitsandbytes puts weights on the device as they are loaded, and does not let them be moved
+        # bitsandbytes puts weights on the device while loading, and does not allow moving them
         return Teacher(whole if bits else whole.to(device))  # type: ignore[arg-type]
 
     def marked(device: torch.device) -> Teacher:
@@ -41,7 +41,7 @@ def open_teacher(section: TeacherSection, model: ModelSection) -> Callable[[torc
 
 
 def _mark_whole(model: PreTrainedModel) -> None:
-    """Under ZeRO-3 TRL's kernel asks every weight of a head whether it is there, and a plain one has no answer."""
+    """Marks the head as available: under ZeRO-3 TRL's kernel reads this attribute, which plain weights do not have."""
     from deepspeed.runtime.zero.partition_parameters import ZeroParamStatus
 
     for parameter in model.get_output_embeddings().parameters():
@@ -53,7 +53,7 @@ def _frozen(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def _sharded(model: PreTrainedModel) -> Teacher:
-    """`model`, which was loaded sharded, under an engine of its own that gathers layer by layer."""
+    """`model`, which was loaded sharded, in its own engine that gathers layer by layer."""
     import deepspeed
 
     engine, *_ = deepspeed.initialize(model=model, config=inference_config(deepspeed_config()))
@@ -61,7 +61,7 @@ def _sharded(model: PreTrainedModel) -> Teacher:
 
 
 def inference_config(training: dict[str, Any]) -> dict[str, Any]:
-    """The live configuration without what only training needs; offloaded parameters stay offloaded."""
+    """The active configuration without keys that only training needs; offloaded parameters stay offloaded."""
     zero = {key: value for key, value in training["zero_optimization"].items() if key != "offload_optimizer"}
     dtypes: dict[str, Any] = {key: training[key] for key in ("bf16", "fp16") if key in training}
     return {"train_micro_batch_size_per_gpu": 1, **dtypes, "zero_optimization": zero}

@@ -1,4 +1,4 @@
-"""What the terminal shows: our own lines, a progress bar, and warnings of the libraries; not their chatter."""
+"""Limits the terminal to our own lines, a progress bar, and warnings of the libraries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import transformers
 
 
 def calm_libraries(rank: int) -> None:
-    """Warnings on rank 0, errors elsewhere; no progress bars but our own, and no deprecations between libraries."""
+    """Shows warnings on rank 0 and errors elsewhere; hides the libraries' progress bars and deprecation warnings."""
     level = logging.WARNING if rank == 0 else logging.ERROR
     transformers.logging.set_verbosity(level)
     transformers.logging.disable_progress_bar()

@@ -1,6 +1,6 @@
-"""What each labelled token weighs in a distillation (`loss.tokens`), by what the cut did there.
+"""Weights of labelled tokens in a distillation (`loss.tokens`), by the damage of pruning at each token.
 
-Measured once for a pair of models and a set of traces, and kept beside the prepared set:
+Measured once for a pair of models and a set of traces, and stored next to the prepared set:
 <data.cache_dir>/damage-<identity>/damage.npy   float32 [labelled, 3]: KL(unpruned || pruned), and the entropies of the
                                                 pruned and of the unpruned model, in nats
 """
@@ -40,7 +40,7 @@ FORWARD, REVERSE = 0.0, 1.0
 
 @dataclass(frozen=True)
 class TokenWeights:
-    """Weights with the mean 1 over all labelled tokens. starts: where the labels of each row begin (`label_starts`)."""
+    """Weights with mean 1 over all labelled tokens. starts: where the labels of each row begin (`label_starts`)."""
 
     weights: np.ndarray
     starts: np.ndarray
@@ -52,7 +52,7 @@ class TokenWeights:
 
 
 def token_weights(section: DistillLoss, damage: ByLabel) -> TokenWeights:
-    """The weights of `section` from what was measured."""
+    """The weights of `section` from the measured damage."""
     divergence, pruned, unpruned = np.asarray(damage.array, np.float64).T  # each [labelled]
     if section.tokens == "damage":
         return TokenWeights(by_damage(divergence), damage.starts)
@@ -60,7 +60,7 @@ def token_weights(section: DistillLoss, damage: ByLabel) -> TokenWeights:
 
 
 def by_damage(divergence: np.ndarray) -> np.ndarray:
-    """In proportion to the divergence [labelled]; all 1 where there is none anywhere."""
+    """Weights proportional to the divergence [labelled]; all 1 if it is 0 everywhere."""
     mean = divergence.mean()
     shares = divergence.clip(min=0) / mean if mean > 0 else np.ones_like(divergence)
     weights: np.ndarray = shares.astype(np.float32)
@@ -68,7 +68,7 @@ def by_damage(divergence: np.ndarray) -> np.ndarray:
 
 
 def by_entropy(gap: np.ndarray, share: float) -> np.ndarray:
-    """The same for the `share` of tokens with the largest gap [labelled], 0 for the rest; the first of equal ones."""
+    """Equal weights for the `share` of tokens with the largest gap [labelled], 0 for the rest; ties go to the first."""
     count = max(1, round(share * len(gap)))
     chosen = np.argsort(-gap, kind="stable")[:count]
     weights = np.zeros(len(gap), np.float32)
@@ -77,7 +77,7 @@ def by_entropy(gap: np.ndarray, share: float) -> np.ndarray:
 
 
 def measure_damage(model: ModelSection, pruned: str, prepared: Prepared, cache: Path, say: Say) -> ByLabel:
-    """The measures of every labelled token, from the cache where the same was measured; by one process."""
+    """The measurements of every labelled token, from the cache if available; call it in one process."""
     folder = cache / f"damage-{_identity(model, pruned, prepared)}"
     outcome = make_once(folder, lambda place: _make(place / FILE, model, pruned, prepared), say)
     say(f"damage of the cut at each token {outcome} in {folder}")
@@ -104,7 +104,7 @@ def _make(file: Path, section: ModelSection, pruned: str, prepared: Prepared) ->
             rows = prepared.rows[start : start + CHUNK_ROWS]
             for at, measures in damages(models[0], models[1], rows):
                 array[starts[start + at] : starts[start + at + 1]] = measures
-                beat(len(rows[at].input_ids))  # both models may take hours over a large set
+                beat(len(rows[at].input_ids))  # both models may take hours for a large set
                 work.advance()
     array.flush()
 

@@ -1,5 +1,5 @@
 """The chart and the tables of a tracker, as plain lists: accuracy against budget, all sweeps, and some problems with
-what each model thought. Each is whole every time that it is made, so that the last one is that of the run folder."""
+the thoughts of each model. Each is always complete, so that the last one equals the run folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from train.tracked_values import recovery_values
 
 PROBLEMS = 20
 MOST_CHARACTERS = 4000
-"""of a thought in a table; its middle is left out, which is said"""
+"""characters of a thought in a table; the middle of longer ones is replaced by a note"""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Lines:
-    """Lines of a chart: `names`, and for each the budgets and the accuracies at them."""
+    """Lines of a chart: `names`, and for each its budgets and accuracies."""
 
     names: list[str]
     budgets: list[list[int]]
@@ -46,7 +46,7 @@ def sweeps_of(rows: Sequence[Row], suite: str) -> list[tuple[WhichModel, int]]:
 
 
 def budget_lines(rows: Sequence[Row], suite: str) -> Lines:
-    """Accuracy against budget, a line for each sweep of `suite`."""
+    """Accuracy against budget, one line per sweep of `suite`."""
     found = [(model, step, at_step(rows, model, suite, step)[0]) for model, step in sweeps_of(rows, suite)]
     return Lines(
         names=[f"step {step}" if model == "run" else model for model, step, _ in found],
@@ -56,7 +56,7 @@ def budget_lines(rows: Sequence[Row], suite: str) -> Lines:
 
 
 def sweep_table(rows: Sequence[Row]) -> Table:
-    """A row for each sweep of each suite: its verdict and numbers, and the accuracy at every budget of the run."""
+    """One row per sweep and suite: its verdict and numbers, and the accuracy at every budget of the run."""
     budgets = sorted({row["budget"] for row in rows if row["budget"] is not None})
     numbers = (
         *("level", "level_low", "level_high", "gain_per_doubling", "gain_low", "gain_high"),
@@ -66,7 +66,7 @@ def sweep_table(rows: Sequence[Row]) -> Table:
     for suite in suites(rows):
         for model, step in sweeps_of(rows, suite):
             at_budgets, summary = at_step(rows, model, suite, step)
-            # a reference has the same numbers but for those that compare with it
+            # a reference has the same numbers except those that compare with it
             shown = recovery_values(
                 [{**row, "model": "run"} for row in [*at_budgets, *([summary] if summary else [])]], suite
             )
@@ -79,8 +79,8 @@ def sweep_table(rows: Sequence[Row]) -> Table:
 
 
 def problem_table(samples: Path, suite: str, problems: Sequence[Problem], step: int) -> Table:
-    """The first problems of a suite with the thought and the graded answer of all three models at the largest budget,
-    side by side; the run's are those of `step`. Where thoughts are many, the first of each problem."""
+    """The first problems of a suite with the thoughts and graded answers of all three models at the largest budget,
+    side by side; those of the run are from `step`. With several samples, the first of each problem."""
     shown = problems[:PROBLEMS]
     places: dict[str, Place] = {
         "unpruned": Place(samples, "unpruned", 0),
@@ -99,7 +99,7 @@ def problem_table(samples: Path, suite: str, problems: Sequence[Problem], step: 
 
 
 def _first_thoughts(file: Path, wanted: set[str]) -> dict[str, GradedThought]:
-    """The first thought about each of the problems, by problem; the file is read no farther than it must."""
+    """The first thought about each of the problems, by problem; reads no more of the file than necessary."""
     found: dict[str, GradedThought] = {}
     if not file.is_file():
         return found
@@ -114,9 +114,9 @@ def _first_thoughts(file: Path, wanted: set[str]) -> dict[str, GradedThought]:
 
 
 def thought_cells(thought: GradedThought | None) -> list[Any]:
-    """[thought and answer at the largest budget as text, whether it is right]; None for what is missing.
+    """[thought and answer at the largest budget as text, whether it is correct]; None for what is missing.
 
-    Where the thought was ended from outside, or the answer hit its limit, the text says so at that place.
+    If the thought did not terminate, or the answer was truncated, the text says so at that place.
     """
     if thought is None or not thought.answers:
         return [thought.failure and f"[missing: {plain(thought.failure)}]" if thought else None, None]

@@ -1,7 +1,7 @@
-"""The numbers of a run by the names that a tracker shows them under. Pure: rows and facts in, flat values out.
+"""The numbers of a run under their names in a tracker. Pure functions: rows and facts in, flat values out.
 
 train/…                   the record of training, over train/global_step
-recovery/…                the suite that decides, over recovery/step: few, and all that a chart of recovery needs
+recovery/…                the verdict suite, over recovery/step: the few numbers that a chart of recovery needs
 detail/<suite>/…          every number of every suite, over recovery/step, hidden from automatic charts
 reference/<model>/<suite>/…   the unpruned model and the pruned one before training, once
 confirmed/…               the kept checkpoint on problems that no sweep saw
@@ -42,21 +42,21 @@ VERDICT_SCORE = {
     "NOTHING LOST": -1,
     "NO SCALING HERE": -1,
 }
-"""the verdict as a number, by which runs sort and a sweep of W&B optimises: more is better, -1 says that the suite
-cannot show recovery"""
+"""the verdict as a number, for sorting runs and as the target of a W&B sweep: larger is better; -1: the suite cannot
+show recovery"""
 
 TRAIN_STEP, SWEEP_STEP = "train/global_step", "recovery/step"
 
 
 def training_values(numbers: Mapping[str, Any], step: int) -> Values:
-    """A row of metrics.jsonl as `train/loss`, `train/learning_rate` …; what is not known is left out."""
+    """A row of metrics.jsonl as `train/loss`, `train/learning_rate` …; unknown values are left out."""
     known = {key: value for key, value in numbers.items() if value is not None and key != "step"}
     return {**{f"train/{key}": value for key, value in known.items()}, TRAIN_STEP: step}
 
 
 def recovery_values(rows: Sequence[Row], suite: str) -> Values:
-    """What is shown of one sweep of a run on the suite that decides: level, gain, recovered fraction, share of the gain
-    and termination, each with its bounds where it has some, and the verdict as a word and as a number."""
+    """The numbers of one sweep of a run on the verdict suite: level, gain, recovered fraction, share of the gain and
+    termination, each with its bounds if it has any, and the verdict as a word and as a number."""
     steps = [row["step"] for row in rows if row["suite"] == suite]
     at_budgets, summary = at_step(rows, "run", suite, steps[-1]) if steps else ([], None)
     if not at_budgets or summary is None:
@@ -77,7 +77,7 @@ def recovery_values(rows: Sequence[Row], suite: str) -> Values:
 
 
 def _share(name: str, row: Mapping[str, Any] | None) -> Row:
-    """A share with its bounds by the names of the curves; {} where it is not defined."""
+    """A share with its bounds under the names of the curves; {} if it is undefined."""
     return {name: row["fraction"], f"{name}_low": row["low"], f"{name}_high": row["high"]} if row else {}
 
 
@@ -106,13 +106,13 @@ def _all_numbers(rows: Sequence[Row]) -> Values:
 
 
 def confirmed_values(confirmed: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The figures of a confirmed checkpoint for the summary: `confirmed/verdict`, `confirmed/level` …; {} without."""
+    """The figures of a confirmed checkpoint for the summary: `confirmed/verdict`, `confirmed/level` …; {} if none."""
     return {f"confirmed/{key}": confirmed[key] for key in CONFIRMED} if confirmed else {}
 
 
 def newest_values(rows: Sequence[Row], metrics: Sequence[Row], suite: str) -> Values:
-    """What the summary of a run must say, from its folder alone: the references, the newest sweep, the last row of
-    training. A start that logs none of it again says the same as the one that did."""
+    """The values for a run's summary, from its folder alone: the references, the newest sweep, the last row of
+    training. A start that logs none of them again has the same summary as the one that did."""
     values: Values = {}
     for model in ("unpruned", "pruned"):
         values |= reference_values([row for row in rows if row["model"] == model])

@@ -1,6 +1,6 @@
-"""Where the numbers of a run go beside its folder: W&B, online where a key is set and offline otherwise.
+"""The tracker of a run, in addition to its folder: W&B, online if a key is set and offline otherwise.
 
-What only watches stops no run, and is never the only copy of anything.
+A tracker never stops a run and never has the only copy of anything.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from train.wandb_run import Tracked, WandbTracker
 Row = dict[str, Any]
 
 INIT_SECONDS = "30"
-"""how long a server may take to answer before a run goes on offline; WANDB_INIT_TIMEOUT says otherwise"""
+"""seconds without a server's answer before a run continues offline; WANDB_INIT_TIMEOUT overrides it"""
 
 
 class Tracker(Protocol):
-    """Where numbers go beside the run folder."""
+    """Receives the numbers of a run in addition to its folder."""
 
     def log(self, values: Mapping[str, Any], step: int) -> None:
-        """Numbers of training at a step."""
+        """Logs numbers of training at a step."""
 
     def log_sweep(self, rows: Sequence[Row], step: int) -> None:
-        """The rows of one sweep, of all suites, after they are in the run folder."""
+        """Logs the rows of one sweep, of all suites, after they are in the run folder."""
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """What a run that is done says last, with its report, which is written."""
+        """Logs the summary of a finished run, and its report, which exists already."""
 
     def keep(self, kind: str, path: Path) -> None:
-        """A folder of weights that the recipe wants uploaded."""
+        """Uploads a folder of weights, as the recipe requires."""
 
     def close(self, exit_code: int) -> str:
-        """Ends it; where the numbers are, as a line for the terminal, "" where nothing is to be said."""
+        """Ends tracking; returns a line for the terminal that says where the numbers are, or ""."""
 
 
 class NoTracker:
@@ -60,8 +60,8 @@ class NoTracker:
 
 
 class CarefulTracker:
-    """Another tracker, until it fails: that is said once, and the run goes on without it. No number is lost, since the
-    run folder has them all."""
+    """Wraps another tracker. If that fails, prints a line once and the run continues without it. No number is lost,
+    since the run folder has them all."""
 
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
@@ -84,7 +84,7 @@ class CarefulTracker:
     def _try(self, work: Callable[[], str | None]) -> str | None:
         try:
             return work()
-        except Exception as fault:  # whatever a library or a disk does: it only watches
+        except Exception as fault:  # whatever a library or a disk raises: tracking is optional
             _say_lost(fault)
             self.tracker = NoTracker()
             return None
@@ -92,12 +92,12 @@ class CarefulTracker:
 
 def _say_lost(fault: Exception) -> None:
     first = (str(fault).strip().splitlines() or [type(fault).__name__])[0]
-    print(f"W&B failed ({first[:200]}); the run goes on without it", file=sys.stderr, flush=True)
+    print(f"W&B failed ({first[:200]}); the run continues without it", file=sys.stderr, flush=True)
 
 
 def wandb_mode(section: WandbSection) -> str:
-    """online, offline or disabled: auto is WANDB_MODE as for any W&B program, else online where W&B finds a key (its
-    variables, settings and .netrc; no server is asked)."""
+    """online, offline or disabled. auto means WANDB_MODE as for any W&B program, else online if W&B finds a key (in its
+    variables, settings or .netrc; no server is contacted)."""
     if section.mode != "auto":
         return section.mode
     if os.environ.get("WANDB_MODE") in ("online", "offline", "disabled"):
@@ -110,18 +110,18 @@ def _finds_key() -> bool:
 
     try:
         return bool(wandb.login(prompt=False, verify=False))
-    except Exception:  # a .netrc that cannot be read, settings that are no settings: a run without a key is offline
+    except Exception:  # an unreadable .netrc or invalid settings: a run without a key is offline
         return False
 
 
 def start_tracker(section: WandbSection, tracked: Tracked, group: str) -> Tracker:
-    """Begins (or goes on with) the W&B run whose id is the run's own; call on rank 0. Falls back to offline, and to
-    nothing: a tracker never stops a run."""
+    """Begins or resumes the W&B run with the run's own id; call it on rank 0. Falls back to offline, then to no
+    tracking: a tracker never stops a run."""
     os.environ.setdefault("WANDB_SILENT", "true")
     try:
         mode = wandb_mode(section)
         return NoTracker() if mode == "disabled" else CarefulTracker(_start(section, tracked, group, mode))
-    except Exception as fault:  # a folder that cannot be written, a release that changed
+    except Exception as fault:  # a folder that cannot be written, a changed release
         _say_lost(fault)
         return NoTracker()
 
@@ -129,8 +129,8 @@ def start_tracker(section: WandbSection, tracked: Tracked, group: str) -> Tracke
 def init_values(
     section: WandbSection, facts: Mapping[str, Any], group: str, environment: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Who a W&B run is, for `wandb.init`: the recipe counts before W&B's variables, these before our defaults; under
-    an agent project and entity are the agent's. What stays None W&B finds by itself."""
+    """The identity of a W&B run, for `wandb.init`: the recipe takes precedence over W&B's variables, and these over our
+    defaults; under an agent, project and entity are the agent's. W&B determines values that are None."""
     agents = under_agent(environment)
 
     def default(variable: str, value: str) -> str | None:
@@ -151,7 +151,7 @@ def init_values(
 def _start(section: WandbSection, tracked: Tracked, group: str, mode: str) -> WandbTracker:
     import wandb
 
-    # what an offline run sends later lies with it, not under the home folder, which a node may not be able to write
+    # staged files of an offline run stay in its folder: a node may not be able to write to the home folder
     os.environ.setdefault("WANDB_DATA_DIR", str(tracked.wandb.absolute()))
     seconds = float(os.environ.get("WANDB_INIT_TIMEOUT", INIT_SECONDS))
     values, logged = init_values(section, tracked.facts, group, os.environ), tracked.logged()
@@ -174,8 +174,8 @@ def _start(section: WandbSection, tracked: Tracked, group: str, mode: str) -> Wa
             return tracker
         except wandb.errors.Error as fault:
             print(
-                f"W&B cannot be reached ({str(fault).splitlines()[0]}); going on offline, "
-                "`wandb sync` sends the run later",
+                f"W&B cannot be reached ({str(fault).splitlines()[0]}); continuing offline; "
+                "`wandb sync` uploads the run later",
                 file=sys.stderr,
             )
             wandb.teardown()  # the failed attempt still holds the run's id

@@ -1,7 +1,7 @@
-"""Attention of a packed row in one kernel: `torch.nn.attention.varlen`, which is told where traces begin and end.
+"""Attention of a packed row in one kernel: `torch.nn.attention.varlen`, which gets the boundaries of traces.
 
 The kernel is FlashAttention's, in torch itself: half precision, NVIDIA cards since Ampere, no dropout and no soft cap.
-`usable` says where it fits; elsewhere `train.packed_attention` computes trace by trace.
+`usable` says whether it applies; otherwise `train.packed_attention` computes trace by trace.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ import torch
 
 HALVES = (torch.bfloat16, torch.float16)
 NEEDED = {"scale", "window_size"}
-"""what the function must take: torch 2.10 has a first form without them"""
+"""required parameters of the function: torch 2.10 has an earlier form without them"""
 WIDEST_HEAD, WIDEST_HEAD_OF_SMALL_CHIPS = 256, 192
 SMALL_CHIPS = {(8, 6), (8, 9), (12, 0), (12, 1)}
-"""cards with less shared memory, on which the backward pass of the widest heads does not fit"""
+"""cards with less shared memory, which is too small for the backward pass of the widest heads"""
 WITHOUT = ("softcap", "s_aux", "position_bias")
-"""what a family may add to attention and the kernel does not compute"""
+"""features of some families' attention that the kernel does not compute"""
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where attention is computed: the device's type and compute capability, (0, 0) where it has none, and by which
-    parameters the installed torch's function is called; none where it has no such function."""
+    """Where attention is computed: the device's type and compute capability ((0, 0) if it has none), and the parameters
+    of the installed torch's function (empty if there is no such function)."""
 
     device: str
     capability: tuple[int, int]
@@ -36,7 +36,7 @@ class Site:
 
 
 def usable(site: Site, dtype: torch.dtype, head_size: int, extras: Mapping[str, Any]) -> bool:
-    """Whether the kernel computes exactly what is wanted; extras: what the layer passes besides its states."""
+    """Whether the kernel computes exactly the required attention; extras: the layer's other arguments."""
     widest = WIDEST_HEAD_OF_SMALL_CHIPS if site.capability in SMALL_CHIPS else WIDEST_HEAD
     return (
         site.parameters >= NEEDED
@@ -63,7 +63,7 @@ def _capability(index: int) -> tuple[int, int]:
 
 @cache
 def parameters() -> frozenset[str]:
-    """The names that the installed torch's `varlen_attn` takes; none where there is no such function."""
+    """The parameter names of the installed torch's `varlen_attn`; empty if there is no such function."""
     try:
         return frozenset(inspect.signature(_function()).parameters)
     except (ImportError, AttributeError):
@@ -71,7 +71,7 @@ def parameters() -> frozenset[str]:
 
 
 def in_torch() -> bool:
-    """Whether the installed torch has the function in the form that is called here."""
+    """Whether the installed torch has the function in the form used here."""
     return parameters() >= NEEDED
 
 
@@ -90,20 +90,20 @@ def varlen_attention(
 ) -> torch.Tensor:
     """Causal attention of each trace to itself; query, key, value: [1, heads, tokens, size].
 
-    cu_seq_lens: int32 [traces + 1], where traces begin and the last one ends; longest: tokens of the longest trace;
-    extras: `scaling` and `sliding_window` of the layer, the latter with the token itself. Returns [1, tokens, heads,
-    size].
+    cu_seq_lens: int32 [traces + 1], starts of the traces and end of the last; longest: tokens of the longest trace;
+    extras: `scaling` and `sliding_window` of the layer; the latter includes the token itself. Returns [1, tokens,
+    heads, size].
     """
-    # the kernel's layout, [tokens, heads, size]: views of what the projections wrote
+    # the kernel's layout, [tokens, heads, size]: views of the projections' outputs
     q, k, v = (states.transpose(1, 2)[0] for states in (query, key, value))
     more: dict[str, Any] = {}
     if q.shape[1] != k.shape[1]:
         if "enable_gqa" in parameters():
             more["enable_gqa"] = True
-        else:  # torch 2.11 promises equal numbers of heads only
+        else:  # torch 2.11 supports only equal numbers of heads
             k, v = (states.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for states in (k, v))
     window = extras.get("sliding_window")
-    # the kernel's left window counts the tokens before a token; a window that holds every trace is no window
+    # the kernel's left window counts the tokens before a token; a window as long as every trace has no effect
     left = -1 if window is None or longest <= window else window - 1
     out = _function()(
         q,

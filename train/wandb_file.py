@@ -1,5 +1,5 @@
-"""What the file of an offline W&B run really holds: W&B 0.31 writes it with a delay, and a process that is killed takes
-the rows of its last seconds with it."""
+"""Reads the actual content of an offline W&B run's file: W&B 0.31 writes it with a delay, so a killed process loses the
+rows of its last seconds."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ REFERENCES = {f"reference/{model}": f"reference/{model}/" for model in ("unprune
 
 
 def starts(wandb: Path, run_id: str) -> list[Path]:
-    """The folders of the starts of a run, oldest first; an offline one says so in its name."""
-    own = re.compile(rf"(offline-)?run-\d+_\d+-{re.escape(run_id)}(-\d+)?")  # the second of one second ends in -1
+    """The folders of the starts of a run, oldest first; the names of offline ones say so."""
+    own = re.compile(rf"(offline-)?run-\d+_\d+-{re.escape(run_id)}(-\d+)?")  # a second start in one second ends in -1
     found = [folder for folder in wandb.glob("*run-*") if own.fullmatch(folder.name)]
     return sorted(found, key=lambda folder: folder.name.removeprefix("offline-"))
 
@@ -36,7 +36,7 @@ def is_offline(start: Path) -> bool:
 def steps_in(folder: Path) -> dict[str, int] | None:
     """The last step of each kind of row (`train.logged.Logged`) in an offline folder, by W&B's own reader.
 
-    None for what it cannot read.
+    None if the reader fails.
     """
     file = next(folder.glob("run-*.wandb"), None)
     if file is None:

@@ -1,4 +1,4 @@
-"""One W&B run: what it shows first, what it hides, and which files go with it."""
+"""One W&B run: which numbers it shows or hides, and which files are uploaded with it."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from train.tracked_values import (
 from train.wandb_file import is_offline, newest_start, starts, steps_in
 
 HIDDEN = ("epoch", "seconds", "sweep_seconds", "tokens", "memory_allocated_bytes", "memory_reserved_bytes")
-"""numbers of training that have no chart of their own until somebody wants one"""
+"""numbers of training without a chart by default"""
 
 PLACES_OF_A_START = 10_000_000
-"""more rows than one start of a run logs"""
+"""more rows than any single start of a run logs"""
 
 
 @dataclass(frozen=True)
 class Tracked:
-    """The run that is tracked: its folder, what run.json says of it, and the suite that decides."""
+    """The tracked run: its folder, its facts in run.json, and its verdict suite."""
 
     folder: RunFolder
     facts: Mapping[str, Any]
@@ -42,11 +42,11 @@ class Tracked:
 
     @property
     def wandb(self) -> Path:
-        """What W&B keeps on this machine, and what was logged."""
+        """W&B's local files and the record of logged steps."""
         return self.folder.path / "wandb"
 
     def logged(self) -> Logged:
-        """What earlier starts have logged; before this one begins a folder of its own."""
+        """What earlier starts have logged; call it before this start begins its own folder."""
         newest = newest_start(self.wandb, self.facts["id"])
 
         def survived() -> dict[str, int] | None:
@@ -56,12 +56,12 @@ class Tracked:
 
 
 class WandbTracker:
-    """One W&B run. Charts of training are over `train/global_step`, those of sweeps over `recovery/step`, since a sweep
-    in the background comes later than its step; W&B's own step is only a row's place.
+    """One W&B run. Charts of training use `train/global_step`, those of sweeps `recovery/step`, since a background
+    sweep arrives after its step; W&B's own step is only a row's index.
 
-    An offline run that is resumed writes a second folder of the same id, which W&B would count from 0 again: of two
-    rows at one place a server takes the first alone. So the rows of each start have places of their own, in order. And
-    a second folder knows nothing of the first: what the summary must say is written into each (`newest_values`).
+    A resumed offline run writes a second folder with the same id, which W&B would count from 0 again, and a server
+    keeps only the first of two rows with the same index. So each start gets its own increasing range of indices. A
+    second folder also knows nothing of the first, so the values of the summary are written into each (`newest_values`).
     """
 
     def __init__(self, run: Any, tracked: Tracked, logged: Logged) -> None:
@@ -82,8 +82,8 @@ class WandbTracker:
         self.run.define_metric("reference/*", hidden=True)
 
     def _catch_up(self) -> None:
-        """Logs what the run folder has and W&B has not: rows of a start that was killed, or that was not tracked. Then
-        the summary says the newest of all."""
+        """Logs rows of the run folder that W&B lacks, from a start that was killed or not tracked. Then updates the
+        summary to the newest values."""
         folder, suite = self.tracked.folder, self.tracked.suite.name
         metrics, rows = read_rows(folder.metrics), read_rows(folder.sweeps)
         for row in metrics:
@@ -98,7 +98,7 @@ class WandbTracker:
         self._log_once("train", step, training_values(values, step))
 
     def log_sweep(self, rows: Sequence[Row], step: int) -> None:
-        """The numbers of a sweep; those of a run also as chart and tables, with all sweeps before it."""
+        """Logs the numbers of a sweep; for a run also chart and tables with all earlier sweeps."""
         self._log_numbers(rows)
         if rows[0]["model"] == "run":
             self._log_row(self._pictures(step))
@@ -112,7 +112,7 @@ class WandbTracker:
         self._log_once("sweep", step, {**detail_values(rows), **recovery, SWEEP_STEP: step})
 
     def _log_once(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
-        """A row of history, where there is none of this step yet; the summary says the newest numbers in any case."""
+        """Logs a row of history if there is none of this step yet; always updates the summary to the newest numbers."""
         if self.logged.is_new(kind, step):
             self._log_row(values)
             self.logged.add(kind, step)
@@ -127,7 +127,7 @@ class WandbTracker:
         self.run.summary.update({**values, **said})
 
     def _pictures(self, step: int) -> dict[str, Any]:
-        """The chart of all budgets and the tables, whole and under names that do not change."""
+        """The chart of all budgets and the tables, complete and under constant names."""
         import wandb
 
         folder, suite = self.tracked.folder, self.tracked.suite
@@ -143,7 +143,7 @@ class WandbTracker:
         }
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """The last words in the summary, and the report with its figures as an artifact."""
+        """Writes the final summary, and uploads the report with its figures as an artifact."""
         import wandb
 
         self.run.summary.update(dict(summary))
@@ -155,18 +155,18 @@ class WandbTracker:
         self.run.log_artifact(report)
 
     def keep(self, kind: str, path: Path) -> None:
-        """A folder of weights as an artifact `<kind>-<id>`, with what it comes from: by its hashes in the metadata, and
-        where W&B is online as the run's inputs."""
+        """Uploads a folder of weights as an artifact `<kind>-<id>`, with its origins: as hashes in the metadata and, if
+        W&B is online, as the run's inputs."""
         import wandb
 
         self._use_origins()
         artifact = wandb.Artifact(f"{kind}-{self.run.id}", kind, metadata=origins(self.tracked.facts))
-        # nothing is copied first: a sealed folder does not change, and twice an 8B model may not fit the disk
+        # not copied first: a sealed folder does not change, and two copies of an 8B model may not fit on the disk
         artifact.add_dir(str(path), policy="immutable")
         self.run.log_artifact(artifact, aliases=["latest", path.name])
 
     def _use_origins(self) -> None:
-        """The pruned model and the traces as inputs, by their hashes alone; W&B knows no inputs offline."""
+        """Declares the pruned model and the traces as inputs, by their hashes; offline W&B has no inputs."""
         import wandb
 
         of = origins(self.tracked.facts)
@@ -178,9 +178,9 @@ class WandbTracker:
                 self.run.use_artifact(origin)
 
     def close(self, exit_code: int) -> str:
-        """Ends the W&B run; where it is, as a line for the terminal."""
+        """Ends the W&B run; returns a line for the terminal that says where it is."""
         if exit_code:
-            self.run.mark_preempting()  # a sweep of W&B starts such a run again
+            self.run.mark_preempting()  # a W&B sweep restarts such a run
         url, offline = self.run.url, self.run.offline
         self.run.finish(exit_code=exit_code)
         self.logged.close()
@@ -188,11 +188,11 @@ class WandbTracker:
 
 
 SAID_SHORT = {"verdict": "recovery/verdict", "gain_per_doubling": "recovery/gain_per_doubling"}
-"""what the summary says under a short name too"""
+"""values that the summary also has under a short name"""
 
 
 def origins(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What the weights of a run come from: hashes of the pruned model and of the prepared traces, run id and commit."""
+    """The origins of a run's weights: hashes of the pruned model and of the prepared traces, run id and commit."""
     of = {
         "pruned_model": facts.get("pruned_fingerprint"),
         "traces": facts.get("data", {}).get("hash"),
@@ -203,7 +203,8 @@ def origins(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def where(url: str | None, offline: bool, tracked: Tracked) -> str:
-    """The address of the run; offline the command that sends it, with the folders of all its starts that were not."""
+    """The address of the run; offline, the command that uploads the folders of all its starts that were not
+    uploaded."""
     if not offline:
         return f"W&B     {url}"
     folders = filter(is_offline, starts(tracked.wandb, tracked.facts["id"]))

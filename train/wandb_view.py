@@ -1,6 +1,6 @@
-"""`python -m train.wandb_view entity=TEAM project=PROJECT`: a saved view of a W&B project that puts runs side by side.
+"""`python -m train.wandb_view entity=TEAM project=PROJECT`: saves a view of a W&B project that compares runs.
 
-Budget curves first, then recovery over steps, the tables, training; the list of runs is sorted by verdict. All by the
+It shows budget curves, recovery over steps, the tables and training; the list of runs is sorted by verdict. It uses the
 keys that every run logs (docs/wandb.md). Needs `wandb-workspaces` (the extra `wandb-view`); each call makes a new view.
 """
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 class ViewSection(Section):
     entity: str | None = Field(default=None, description="W&B team or user; default: WANDB_ENTITY")
     project: str | None = Field(default=None, description="W&B project; default: WANDB_PROJECT, else chainmend")
-    name: str = Field(default="chainmend: recovery", min_length=1, description="what the view is called")
+    name: str = Field(default="chainmend: recovery", min_length=1, description="name of the view")
 
 
 @dataclass(frozen=True)
 class Curves:
-    """A panel: `keys` over the key `step`, a line for each run and key."""
+    """A panel: `keys` over the key `step`, one line per run and key."""
 
     title: str
     keys: tuple[str, ...]
@@ -48,7 +48,7 @@ RECOVERY = (
     _over_sweeps("recovered fraction", "recovered_fraction"),
     _over_sweeps("gain per doubling of the budget", "gain_per_doubling"),
     _over_sweeps("accuracy at the largest budget", "level"),
-    _over_sweeps("share of the gain that is back", "gain_share"),
+    _over_sweeps("recovered share of the gain", "gain_share"),
     _over_sweeps("termination", "termination"),
     _over_sweeps("verdict (3 returned … 0 not returned, -1 cannot be shown)", "verdict_score"),
 )
@@ -66,11 +66,11 @@ TRAINING = tuple(
 BUDGET_CURVE = "budget_curve"
 TABLES = ("sweeps", "problems")
 COLUMNS = ("verdict", "verdict_score", "recovered_fraction", "gain_per_doubling", "level", "termination")
-"""of the list of runs, under recovery/"""
+"""columns of the list of runs, under recovery/"""
 
 
 def workspace(entity: str, project: str, name: str) -> Workspace:
-    """The view, as an object of `wandb_workspaces`; nothing is sent."""
+    """The view, as an object of `wandb_workspaces`; sends nothing."""
     import wandb_workspaces.reports.v2 as panels
     from wandb_workspaces import expr
     from wandb_workspaces import workspaces as views
@@ -101,7 +101,7 @@ def _lines(curves: Curves) -> LinePlot:
 
 
 def _budget_curve() -> CustomChart:
-    """The chart that `wandb.plot.line_series` logs, by the table behind it and its columns."""
+    """The chart that `wandb.plot.line_series` logs, from its underlying table and columns."""
     from wandb_workspaces.reports.v2 import CustomChart
 
     return CustomChart(
@@ -113,10 +113,10 @@ def _budget_curve() -> CustomChart:
 
 
 def place(section: ViewSection, environment: Mapping[str, str]) -> tuple[str, str]:
-    """(entity, project), of the arguments or W&B's variables. UserError without an entity."""
+    """(entity, project), from the arguments or W&B's variables. UserError without an entity."""
     entity = section.entity or environment.get("WANDB_ENTITY")
     if not entity:
-        raise UserError("entity: missing; write entity=TEAM (or your user name), or set WANDB_ENTITY")
+        raise UserError("entity: missing; give entity=TEAM (or your user name), or set WANDB_ENTITY")
     return entity, section.project or environment.get("WANDB_PROJECT") or "chainmend"
 
 
@@ -130,7 +130,7 @@ def main(arguments: list[str]) -> None:
         )
     try:
         saved = workspace(entity, project, section.name).save()
-    except Exception as fault:  # no key, no server, no such project: what the library or a server says of it
+    except Exception as fault:  # no key, no server, no such project: any error of the library or a server
         first = (str(fault).strip().splitlines() or [type(fault).__name__])[0]
         raise UserError(
             f"the view of {entity}/{project} was not saved: {first[:300]}; log in with `wandb login`, and check entity "

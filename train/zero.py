@@ -1,4 +1,4 @@
-"""The recipe's `zero` section as a DeepSpeed configuration, or the user's own JSON where it agrees with the recipe."""
+"""The recipe's `zero` section as a DeepSpeed configuration, or the user's own JSON if it agrees with the recipe."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ Config = dict[str, Any]
 def deepspeed_config(zero: ZeroSection, device: str) -> Config:
     """The configuration that the Trainer completes ("auto" values). `device` is cuda or cpu.
 
-    Without an optimizer of its own DeepSpeed wraps the Trainer's torch AdamW, so nothing has to be compiled; only where
-    optimizer states are offloaded from a GPU does DeepSpeed's CPU Adam pay.
+    Without an `optimizer` entry DeepSpeed wraps the Trainer's torch AdamW, so nothing has to be compiled. DeepSpeed's
+    CPU Adam pays off only if optimizer states are offloaded from a GPU.
     """
     zero_optimization: Config = {
         "stage": zero.stage,
@@ -61,16 +61,17 @@ def _filled_by_the_trainer() -> Config:
         "gradient_clipping": AUTO,
         "bf16": {"enabled": AUTO},
         "steps_per_print": 10**9,  # never: the run prints its own lines
-        # this clock, which nobody reads, waits for the GPU before every forward pass and after every step
+        # this clock, which is not used, waits for the GPU before every forward pass and after every step
         "timers": {"throughput": {"enabled": False}},
         "zero_force_ds_cpu_optimizer": False,
     }
 
 
 def config_of(zero: ZeroSection, model: ModelSection, trainer: Mapping[str, Any], device: str, ranks: int) -> Config:
-    """The configuration of a run: made from the `zero` section, or the file that `zero.config` names, completed.
+    """The configuration of a run: from the `zero` section, or the completed file that `zero.config` names.
 
-    UserError where that file cannot be read, or holds what DeepSpeed refuses or what contradicts the recipe.
+    UserError if that file cannot be read, or if it contains something that DeepSpeed refuses or that contradicts the
+    recipe.
     """
     ours = deepspeed_config(zero, device)
     if zero.config is None:
@@ -83,9 +84,9 @@ def config_of(zero: ZeroSection, model: ModelSection, trainer: Mapping[str, Any]
     if contradictions:
         raise UserError(
             f"zero.config={zero.config} contradicts the recipe: {'; '.join(contradictions)}; "
-            "write auto there, or the same value in both"
+            "use auto there, or the same value in both"
         )
-    # The user's values win over ours; the stage is the recipe's, since "auto" is not a stage that DeepSpeed takes.
+    # The user's values take precedence; the stage is the recipe's, since DeepSpeed does not accept "auto" as a stage.
     offload = {name: value for name, value in ours["zero_optimization"].items() if name.startswith("offload")}
     section = {**offload, **_whole_saves(zero.stage), **users.get("zero_optimization", {}), "stage": zero.stage}
     return {
@@ -96,12 +97,12 @@ def config_of(zero: ZeroSection, model: ModelSection, trainer: Mapping[str, Any]
 
 
 def _whole_saves(stage: int) -> Config:
-    """Without this key a checkpoint of stage 3 holds placeholders in the place of weights."""
+    """Without this key a checkpoint of stage 3 contains placeholders instead of weights."""
     return {GATHERED: True} if stage == 3 else {}
 
 
 def _without_auto(users: Config, ours: Config) -> Config:
-    """`users` with our value wherever it says auto, at any depth; an auto for which we have no value stays."""
+    """`users` with our value in place of each auto, at any depth; an auto without a value of ours stays."""
     filled: Config = {}
     for name, value in users.items():
         if isinstance(value, dict):
@@ -112,15 +113,15 @@ def _without_auto(users: Config, ours: Config) -> Config:
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> Config:
-    """An object of the JSON; ValueError where a key comes twice, of which only the last would count."""
+    """An object of the JSON; ValueError for duplicate keys, of which only the last would count."""
     for name, count in Counter(name for name, _ in pairs).items():
         if count > 1:
-            raise ValueError(f"{name!r} stands {count} times in one object")
+            raise ValueError(f"{name!r} occurs {count} times in one object")
     return dict(pairs)
 
 
 def read_config(path: Path) -> Config:
-    """The JSON object at `path`; UserError where there is none."""
+    """The JSON object at `path`; UserError if there is none."""
     try:
         config = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_repeats)
     except OSError as fault:
@@ -138,16 +139,16 @@ def read_config(path: Path) -> Config:
 def conflicts(
     users: Config, zero: ZeroSection, model: ModelSection, trainer: Mapping[str, Any], ranks: int
 ) -> Iterator[str]:
-    """Each place where the user's file and the recipe say different things, with both keys and both values."""
+    """Each contradiction between the user's file and the recipe, with both keys and both values."""
     settings = {**_trainer_settings(trainer, ranks), **_section_settings(zero, model)}
     for key, (recipe_key, expected) in settings.items():
         value = _at(users, key)
         if value not in (None, AUTO) and value != expected:
             yield f"{key}={shown(value)} against {recipe_key}={shown(expected)}"
     if zero.stage == 3 and _at(users, f"zero_optimization.{GATHERED}") is False:
-        yield f"zero_optimization.{GATHERED}=false against checkpoints, which would hold no weights"
+        yield f"zero_optimization.{GATHERED}=false: checkpoints would contain no weights"
     if _at(users, "fp16.enabled") not in (None, AUTO, False):
-        yield f"fp16.enabled=true against model.dtype={model.dtype} (float16 is not trained)"
+        yield f"fp16.enabled=true against model.dtype={model.dtype} (training in float16 is not supported)"
     if "optimizer" in users and "optim" in trainer:
         yield f"optimizer against trainer.optim={trainer['optim']}"
     if "scheduler" in users:
@@ -182,7 +183,7 @@ def _section_settings(zero: ZeroSection, model: ModelSection) -> dict[str, tuple
 
 
 def _at(config: Config, key: str) -> Any:
-    """The value at a dotted key; None where there is none."""
+    """The value at a dotted key; None if there is none."""
     value: Any = config
     for name in key.split("."):
         value = value.get(name) if isinstance(value, dict) else None
@@ -190,7 +191,7 @@ def _at(config: Config, key: str) -> Any:
 
 
 def record_config(trainer: Any) -> None:
-    """Writes deepspeed.json into the run folder, as DeepSpeed gets it: from rank 0, and only where it is used."""
+    """Writes deepspeed.json, as passed to DeepSpeed, into the run folder: on rank 0, and only if DeepSpeed is used."""
     plugin = trainer.accelerator.state.deepspeed_plugin
     if plugin is not None and trainer.args.process_index == 0:
         text = json.dumps(plugin.deepspeed_config, indent=2, default=str) + "\n"

@@ -82,7 +82,7 @@ def test_a_run_of_every_parameter_has_none(full: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(["form=both"], "allowed are model and adapter"), (["form=adapter", "dtype=bfloat16"], "keeps")],
+    [(["form=both"], "must be model or adapter"), (["form=adapter", "dtype=bfloat16"], "keeps")],
 )
 def test_what_an_adapter_cannot_be_is_refused(words: list[str], message: str, lora: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
@@ -95,5 +95,5 @@ def test_an_adapter_over_four_bits_stays_merged(lora: Path, tmp_path: Path) -> N
     facts = json.loads(record.read_text())
     facts["recipe"]["adapter"]["method"] = "qlora"
     record.write_text(json.dumps(facts))
-    with pytest.raises(UserError, match="trained over weights in 4 bits"):
+    with pytest.raises(UserError, match="trained over 4-bit weights"):
         main([f"run={tmp_path / 'run'}", f"out={tmp_path / 'out'}", "form=adapter"])

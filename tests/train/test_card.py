@@ -69,9 +69,14 @@ def test_the_lineage_names_model_cut_adapter_and_data(folder: RunFolder, tmp_pat
         "- unpruned: `big/model`",
         "layers [6, 7] of 8 removed",
         "- data: 12 traces, hash `cafe`, from `some/traces`",
-        "- licence: `big/model`: not known here; `some/traces`: not known here",
+        "- licence: `big/model`: unknown; `some/traces`: unknown",
     ):
         assert line in card
+
+
+def test_a_model_without_a_plan_was_pruned_outside_chainmend(folder: RunFolder, tmp_path: Path) -> None:
+    folder.add_facts({"prune_plan": None})
+    assert "- pruning: done outside chainmend (no plan recorded)" in card_of(folder, 8, tmp_path / "out").splitlines()
 
 
 def test_the_lineage_names_the_second_world(folder: RunFolder, tmp_path: Path) -> None:
@@ -105,10 +110,10 @@ def test_a_confirmed_checkpoint_has_its_confirmed_curve_first(folder: RunFolder,
     model_card(folder, folder.checkpoint(8), 1e-5, tmp_path / "out", "said above", confirmed)
     lines = (tmp_path / "out/README.md").read_text().splitlines()
     wanted = [
-        "Confirmed: on 40 problems that no sweep of the run saw, looked at once.",
+        "Confirmed: on 40 problems that no sweep of the run saw, measured once.",
         "| step 8 | 0.60 [.50, .70] |",
         "PARTIAL: once",
-        "By the sweeps in training:",
+        "Sweeps during training:",
         "RETURNED: all is back",
     ]
     assert [line for line in lines if line in wanted] == wanted and "said above" not in lines
@@ -122,10 +127,10 @@ def test_without_sweeps_it_says_so(folder: RunFolder, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [
-        ("RETURNED", "are shown to be back"),
-        ("UNDECIDED", "is not decided"),
-        ("NOT RETURNED", "is shown not to be back"),
-        (None, "was not judged"),
+        ("RETURNED", "are shown to have returned"),
+        ("UNDECIDED", "do not decide"),
+        ("NOT RETURNED", "is shown not to have returned"),
+        (None, "was not tested"),
     ],
 )
 def test_the_first_sentence_follows_the_word(

@@ -36,7 +36,7 @@ def test_alone_it_lists_the_words(arguments: list[str]) -> None:
 
 
 def test_a_word_that_is_not_there_is_named_with_the_one_that_was_meant() -> None:
-    with pytest.raises(UserError, match=r"chainmend exprot: there is no such command; did you mean export\?"):
+    with pytest.raises(UserError, match=r"chainmend exprot: unknown command; did you mean export\?"):
         main(["exprot", "run=x"])
 
 

@@ -42,9 +42,8 @@ def test_all_of_it_is_refused_at_once_with_what_to_write_instead() -> None:
     with pytest.raises(UserError) as fault:
         check_deterministic(recipe, "cuda")
     assert str(fault.value).splitlines() == [
-        "deterministic=true: adapter.method=qlora computes with kernels of bitsandbytes; use lora, or "
-        "deterministic=false",
-        "deterministic=true: trainer.torch_compile=true chooses kernels by how fast they were just now; leave it out, "
+        "deterministic=true: adapter.method=qlora uses kernels of bitsandbytes; use lora, or deterministic=false",
+        "deterministic=true: trainer.torch_compile=true chooses kernels by timing them; leave it out, "
         "or deterministic=false",
     ]
 

@@ -30,7 +30,7 @@ def test_the_global_batch_stays(micro: int, whole: int, ranks: int, found: tuple
 
 
 def test_ranks_that_do_not_divide_the_global_batch_are_refused() -> None:
-    with pytest.raises(UserError, match=r"run.resume_ranks=any: a global batch of 8 does not divide by 3 ranks"):
+    with pytest.raises(UserError, match=r"run.resume_ranks=any: a global batch of 8 is not divisible by 3 ranks"):
         same_global_batch(4, 8, 3)
 
 

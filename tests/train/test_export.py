@@ -170,7 +170,7 @@ def test_an_adapter_with_an_empty_tensor_is_refused(copy: RunFolder) -> None:
     checkpoint = copy.path / "checkpoint-8"
     spoiled = {name: tensor[:0].clone() for name, tensor in weights(checkpoint).items()}
     save_file(spoiled, checkpoint / "adapter_model.safetensors", {"format": "pt"})
-    refused(lambda: check_adapter(checkpoint), "not saved whole")
+    refused(lambda: check_adapter(checkpoint), "not saved completely")
 
 
 def test_weights_that_are_no_numbers_are_refused(full: Path, tmp_path: Path) -> None:
@@ -228,11 +228,11 @@ def test_verify_refuses_a_file_that_was_changed(copy: RunFolder, file: str) -> N
 
 def test_verify_refuses_a_file_that_came_later(copy: RunFolder) -> None:
     (copy.export / "adapter_config.json").write_text("{}")
-    refused(lambda: verify(copy.export), "adapter_config.json was put there later")
+    refused(lambda: verify(copy.export), "adapter_config.json was added later")
 
 
 def test_verify_refuses_a_folder_without_a_seal(copy: RunFolder) -> None:
-    refused(lambda: verify(copy.pruned), "no file COMPLETE there")
+    refused(lambda: verify(copy.pruned), "has no file COMPLETE")
 
 
 @pytest.mark.slow

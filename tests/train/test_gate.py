@@ -129,7 +129,7 @@ def test_a_tensor_that_is_not_in_the_folder_is_refused(model: PreTrainedModel, t
 
 @pytest.mark.parametrize("difference", [0.0011, math.nan])
 def test_logits_that_differ_too_much_are_refused(difference: float, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"export\.tolerance=0\.001 is allowed"):
+    with pytest.raises(UserError, match=r"more than export\.tolerance=0\.001"):
         check_close(difference, 1e-3, "after the merge from the trained model's", tmp_path)
 
 

@@ -22,7 +22,7 @@ REFUSED = {
     "data.max_length_tokens=9999": "data.max_length_tokens=9999: the model's context has",
     "model.attention=flash_attention_2": "model.attention=flash_attention_2 needs a GPU",
     "model.dtype=bfloat16": "zero.stage=0 with model.dtype=bfloat16: without DeepSpeed",
-    "trainer.save_strategy=no": "trainer.save_strategy=no: the export is made from the last checkpoint",
+    "trainer.save_strategy=no": "trainer.save_strategy=no: the export needs a checkpoint",
     "sweep.confirm={problems: 60, suite: {source: nano, name: facts, family: knowledge, size: 64}}": (
         "sweep.confirm.problems=60: suite facts has 56 that no sweep sees (of 64)"
     ),

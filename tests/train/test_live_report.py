@@ -49,7 +49,7 @@ def test_a_report_that_fails_stops_nothing(capsys: pytest.CaptureFixture[str]) -
         raise OSError("no room")
 
     LiveReport(Path("run"), fails).renew()
-    assert capsys.readouterr().out == "report.html could not be written (OSError: no room); the run goes on\n"
+    assert capsys.readouterr().out == "report.html could not be written (OSError: no room); the run continues\n"
 
 
 def test_a_run_that_has_nothing_yet_has_a_report(tmp_path: Path) -> None:

@@ -26,10 +26,10 @@ def recipe(*overrides: str) -> Recipe:
 
 
 REFUSED = {
-    "trainer.loss_type=dft": "loss.name=distill with trainer.loss_type=dft: that field asks for another loss",
+    "trainer.loss_type=dft": "loss.name=distill with trainer.loss_type=dft: that field selects another loss",
     "trainer.label_smoothing_factor=0.1": "loss.name=distill with trainer.label_smoothing_factor=0.1",
     "trainer.torch_compile=true": "loss.name=distill with trainer.torch_compile=True",
-    "loss.teacher.zero=true": "loss.teacher.zero=true with zero.stage=0: a teacher is sharded as ZeRO-3 does it",
+    "loss.teacher.zero=true": "loss.teacher.zero=true with zero.stage=0: a teacher can only be sharded by ZeRO-3",
 }
 
 
@@ -56,7 +56,7 @@ def test_a_teacher_with_another_vocabulary_is_refused(tmp_path: Path) -> None:
 def test_a_mixture_of_experts_needs_its_router_loss_turned_off(tmp_path: Path) -> None:
     moe = {**QWEN3_8B, "model_type": "qwen3_moe", "architectures": ["Qwen3MoeForCausalLM"]}
     (tmp_path / "config.json").write_text(json.dumps(moe))
-    with pytest.raises(UserError, match=r"write trainer\.router_aux_loss_coef=0\.0"):
+    with pytest.raises(UserError, match=r"set trainer\.router_aux_loss_coef=0\.0"):
         check_loss(recipe(f"model.unpruned={tmp_path}"))
     check_loss(recipe(f"model.unpruned={tmp_path}", "trainer.router_aux_loss_coef=0.0"))
 

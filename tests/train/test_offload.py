@@ -82,7 +82,7 @@ def test_what_fits_is_let_through() -> None:
 
 def test_a_folder_for_nvme_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"zero\.nvme_dir=.*file/x: cannot be made"):
+    with pytest.raises(UserError, match=r"zero\.nvme_dir=.*file/x: cannot be created"):
         free_bytes(tmp_path / "file" / "x")
 
 

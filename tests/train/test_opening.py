@@ -48,7 +48,7 @@ def test_a_run_that_went_on_meanwhile_is_noticed(folder: RunFolder) -> None:
     check_same_start(resume, folder, RunSection())
     (folder.checkpoint(9)).mkdir()
     (folder.checkpoint(9) / "COMPLETE").write_text("9")
-    with pytest.raises(UserError, match="another run went on in it while this one was starting; start it again"):
+    with pytest.raises(UserError, match="another run used it while this one was starting; start this one again"):
         check_same_start(resume, folder, RunSection())
 
 
@@ -68,7 +68,7 @@ def test_a_path_that_is_not_complete_is_refused(folder: RunFolder) -> None:
 
 
 def test_never_refuses_a_folder_with_a_run(folder: RunFolder) -> None:
-    with pytest.raises(UserError, match="holds a run already"):
+    with pytest.raises(UserError, match="contains a run"):
         find_resume(folder, RunSection(resume="never"))
 
 

@@ -46,7 +46,7 @@ def test_the_references_come_as_a_table_with_the_sweeps_to_come(capsys: pytest.C
     assert lines[0] == "before training, chain: accuracy by thinking budget, 40 problems x 1, 95 % intervals"
     assert [line.split()[0] for line in lines[2:4]] == ["unpruned", "pruned"] and "0.75 [" in lines[2]
     assert lines[-1] == (
-        "8 sweeps will come: every 15 steps and after step 120; about 0:31 each, as that of the pruned model took, "
+        "8 sweeps to come: every 15 steps and after step 120; about 0:31 each, like that of the pruned model, "
         "4:08 in all"
     )
 
@@ -88,7 +88,7 @@ def test_how_many_sweeps(every: int, steps: int, sweeps: int) -> None:
 
 def test_what_is_not_known_is_not_said() -> None:
     assert to_come(references(8), section(every_steps=50), 20) == (
-        "1 sweep will come: every 50 steps and after step 20; what they take is said after the first"
+        "1 sweep to come: every 50 steps and after step 20; their cost is printed after the first"
     )
 
 
@@ -101,7 +101,7 @@ def test_the_newest_sweep_says_what_one_takes_and_before_it_the_reference() -> N
 def test_the_share_of_sweeps() -> None:
     # 8 sweeps of 30 s beside 120 steps of 6 s: 240 of 960 s
     assert share_of_sweeps(section(), 120, 30.0, 6.0) == (
-        "sweeps take about 25% of the time: 8 of 0:30 beside 120 steps of 6 s, 16:00 in all"
+        "sweeps take about 25% of the time: 8 of 0:30 and 120 steps of 6 s, 16:00 in all"
     )
 
 
@@ -111,7 +111,7 @@ def test_sweeps_that_take_most_of_the_time_name_the_keys_that_leave_some_out() -
 
 def test_sweeps_that_are_kept_to_a_share_say_so() -> None:
     assert share_of_sweeps(section(max_share=0.2), 120, 30.0, 0.5) == (
-        "sweeps are kept to 20% of the time (sweep.max_share); all 8 would take 80% of it"
+        "sweeps are limited to 20% of the time (sweep.max_share); all 8 would take 80% of it"
     )
 
 

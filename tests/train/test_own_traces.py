@@ -84,7 +84,7 @@ def test_traces_in_the_cache_that_are_not_as_they_were_written_are_written_anew(
             path.with_suffix(".sha256").unlink()
     spoilt = path.read_text()
     again = file_of(with_generated_traces(recipe(tmp_path), ALONE))
-    assert f"{path} is not believed" in capsys.readouterr().out
+    assert f"{path} is damaged" in capsys.readouterr().out
     assert (again, again.read_text()) == (path, sound)
     assert path.with_name(f"{path.name}.damaged-1").read_text() == spoilt
 
@@ -157,14 +157,14 @@ def test_any_other_recipe_stays_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="not written yet"):
+    with pytest.raises(UserError, match="do not exist yet"):
         with_generated_traces(recipe(tmp_path, "dry_run=true"), ALONE)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_problems_that_the_sweep_asks_too_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with_generated_traces(recipe(tmp_path, "sweep.suites.2.size=8", part="held_out"), ALONE)
-    assert "warning: 8 of the 8 problems of data.traces.problems are asked by the sweep's suite chain too" in (
+    assert "warning: 8 of the 8 problems of data.traces.problems are also in the sweep's suite chain" in (
         capsys.readouterr().out
     )
 

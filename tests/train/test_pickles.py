@@ -75,7 +75,7 @@ def test_a_pickle_that_runs_code_is_refused_on_every_rank_and_never_run(checkpoi
 
 
 def test_a_checkpoint_of_another_run_is_refused(checkpoint: Path) -> None:
-    assert "was written by another run (mine, the run.json beside it is of other);" in refusal(checkpoint, "other")
+    assert "was written by another run (mine; the run.json next to it is of other);" in refusal(checkpoint, "other")
 
 
 def test_a_checkpoint_of_an_earlier_version_names_no_run_and_is_read_as_carefully(checkpoint: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_checkpoint_of_an_earlier_version_names_no_run_and_is_read_as_carefull
 
 def test_a_pickle_that_was_put_there_later_is_refused(checkpoint: Path) -> None:
     torch.save({}, checkpoint / "optimizer.pt")
-    assert "optimizer.pt is not in its COMPLETE, it was put there later; remove it" in refusal(checkpoint)
+    assert "optimizer.pt is not in its COMPLETE, so it was added later; remove it" in refusal(checkpoint)
 
 
 @pytest.mark.parametrize("text", ["../../elsewhere", "/elsewhere", ".."])

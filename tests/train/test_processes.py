@@ -79,7 +79,7 @@ def test_who_waits_is_not_silent() -> None:
 
 
 def test_more_ranks_than_gpus_are_refused_with_both_numbers() -> None:
-    with pytest.raises(UserError, match=r"2 ranks on this machine and 1 GPU\(s\)"):
+    with pytest.raises(UserError, match=r"2 ranks on this machine, but only 1 GPU\(s\)"):
         check_gpus(1, {"LOCAL_WORLD_SIZE": "2"})
 
 

@@ -28,7 +28,7 @@ def test_without_bitsandbytes_it_is_refused_with_what_to_install() -> None:
 
 @pytest.mark.skipif(not HAS_BITSANDBYTES, reason="needs bitsandbytes: pip install 'chainmend[qlora]'")
 def test_zero_3_is_refused() -> None:
-    with pytest.raises(UserError, match=r"zero\.stage=3: 4-bit weights are not sharded"):
+    with pytest.raises(UserError, match=r"zero\.stage=3: 4-bit weights cannot be sharded"):
         check_quantised(load(small("lora", Path("run"), Path("cache"), "adapter.method=qlora", "zero.stage=3")))
 
 

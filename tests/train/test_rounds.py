@@ -74,7 +74,7 @@ def test_where_all_are_asked_by_sweeps_it_is_refused(tmp_path: Path) -> None:
     places = [f"run.dir={tmp_path}", f"run.cache_dir={tmp_path}", f"data.cache_dir={tmp_path}"]
     keys = [*places, "zero.stage=0", f"on_policy.problems={own}", f"sweep.suites={swept}", "sweep.confirm=null"]
     recipe = load_recipe(["recipe=on_policy_recovery.yaml", *keys, "data.traces.size=20"]).recipe
-    with pytest.raises(UserError, match=r"on_policy\.problems: all 1 problems are asked by sweeps; name others"):
+    with pytest.raises(UserError, match=r"on_policy\.problems: all 1 problems are also in sweeps; name others"):
         read_inputs(recipe, ALONE)
 
 

@@ -85,5 +85,5 @@ def test_a_family_whose_config_cannot_be_cut_is_a_mistake_in_words(tmp_path: Pat
     """Jamba works the kinds of its layers out from periods, and takes no list of them."""
     shape = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "num_key_value_heads": 1}
     JambaConfig(**shape).save_pretrained(tmp_path)
-    with pytest.raises(UserError, match="a model of type 'jamba' cannot be cut: its config refuses .*layer_types"):
+    with pytest.raises(UserError, match="a model of type 'jamba' cannot be pruned: its config refuses .*layer_types"):
         sizes_of(FULL, f"model.unpruned={tmp_path}", "prune={method: tail, layers: 1}")

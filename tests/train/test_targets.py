@@ -53,7 +53,7 @@ def test_an_embedding_that_is_not_tied_may_have_an_adapter() -> None:
         (["q_proj", "v_projj"], "'v_projj' names no module of this model; did you mean v_proj"),
         (["q_proj", "roj"], "'roj' names no module"),
         (["layers.2.self_attn.q_proj"], "names no module"),
-        (["all-linear"], "write adapter.targets=all-linear, not in a list"),
+        (["all-linear"], "use adapter.targets=all-linear, not in a list"),
         ("q_proj", r"a list of names \(adapter.targets=\[q_proj\]\)"),
         (r".*\.(q|v_proj", "not a regular expression"),
         ([], "adapter.targets is empty"),

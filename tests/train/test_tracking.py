@@ -229,7 +229,7 @@ def test_a_tracker_that_fails_is_left_and_said_once(capsys: pytest.CaptureFixtur
         careful.log({}, step)
     careful.finish({})
     assert failing.rows == [0]
-    assert capsys.readouterr().err == "W&B failed (No space left on device); the run goes on without it\n"
+    assert capsys.readouterr().err == "W&B failed (No space left on device); the run continues without it\n"
 
 
 @pytest.mark.slow

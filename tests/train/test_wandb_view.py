@@ -39,7 +39,7 @@ def test_the_place_is_that_of_the_arguments_then_of_the_variables_of_wandb() -> 
 
 def test_without_an_entity_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WANDB_ENTITY", raising=False)
-    with pytest.raises(UserError, match="^entity: missing; write entity=TEAM"):
+    with pytest.raises(UserError, match="^entity: missing; give entity=TEAM"):
         main(["project=p"])
 
 

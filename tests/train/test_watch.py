@@ -26,7 +26,7 @@ def test_a_disk_without_room_for_the_log_either_is_said_all_the_same(tmp_path: P
             watch.log_of(0).with_name(f".end-{watch.token}-0").mkdir()  # so that this file cannot be written
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(StoppedAlone, match="make room"):
+    with pytest.raises(StoppedAlone, match="free some space"):
         fill()
 
 

@@ -157,8 +157,8 @@ def test_an_own_config_of_stage_3_saves_whole_weights(tmp_path: Path) -> None:
         ("{", "not valid JSON"),
         ("[1]", "a JSON object"),
         (None, "cannot be read"),
-        ('{"bf16": {}, "aio": {}, "bf16": {"enabled": true}}', "not valid JSON \\('bf16' stands 2 times in one object"),
-        ('{"zero_optimization": {"stage": 2, "stage": 3}}', "'stage' stands 2 times"),
+        ('{"bf16": {}, "aio": {}, "bf16": {"enabled": true}}', "not valid JSON \\('bf16' occurs 2 times in one object"),
+        ('{"zero_optimization": {"stage": 2, "stage": 3}}', "'stage' occurs 2 times"),
         ('{"zero_optimization": null}', "zero_optimization=.* must be"),
     ],
 )

@@ -1,8 +1,8 @@
-"""`python -m train.cuts recipe=FILE out=DIR [methods=…] [layers=1,2,3] [key=value …]`: which cut, before any training.
+"""`python -m train.cuts recipe=FILE out=DIR [methods=…] [layers=1,2,3] [key=value …]`: compares pruning methods.
 
-Every method is made to cut every number of layers, and each pruned model is swept as the recipe says; `out` gets the
-models, their sweeps, a table (cuts.md) and a figure (cuts.png). With `train_steps` each is also trained for a while.
-The same command resumes where it was stopped.
+Every method removes every given number of layers, and each pruned model is swept with the recipe's settings, before any
+training. `out` receives the models, their sweeps, a table (cuts.md) and a figure (cuts.png). With `train_steps`, each
+model is also trained for a few steps. The same command resumes an interrupted comparison.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from recipes.schema import Recipe
 
 OWN = {
     "out": "folder for the pruned models, their sweeps, cuts.md and cuts.png",
-    "methods": f"pruning methods, with commas; default: {','.join(METHODS_BY_COUNT)}",
-    "layers": "numbers of layers to remove, with commas; default 1,2,3",
-    "train_steps": "train each pruned model for so many steps too (on one GPU, or the CPUs) and sweep it again, to see "
-    "which comes back furthest; default 0: no training",
-    "page": "a Markdown page whose part between the marks of train/cuts/table.py gets the table",
+    "methods": f"pruning methods, separated by commas; default: {','.join(METHODS_BY_COUNT)}",
+    "layers": "numbers of layers to remove, separated by commas; default 1,2,3",
+    "train_steps": "also train each pruned model for this many steps (on one GPU, or on the CPUs) and sweep it again, "
+    "to see which recovers most; default 0: no training",
+    "page": "a Markdown page; the table replaces the part between its two cuts comments",
 }
 
 
 def main(arguments: list[str]) -> None:
-    """Cuts, sweeps, and writes table and figure; prints the table."""
+    """Prunes and sweeps, writes table and figure, and prints the table."""
     values, rest = split(arguments, OWN, Recipe)
     recipe = load_recipe(rest).recipe
     if not values.get("out"):
-        raise UserError("train.cuts: out=DIR is missing, the folder for models, sweeps, table and figure")
+        raise UserError("train.cuts: out=DIR is missing: name a folder for models, sweeps, table and figure")
     methods = _methods(values.get("methods") or ",".join(METHODS_BY_COUNT))
     layers = _layers(values.get("layers") or "1,2,3")
     steps = _steps(values.get("train_steps") or "0")
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> None:
     out = Path(values["out"])
     suite = recipe.sweep.deciding_suite.name
     cuts = measured(recipe, methods, layers, steps, out)
-    from eval.show.curves import save  # matplotlib is not needed before the end
+    from eval.show.curves import save  # loads matplotlib, which nothing needs earlier
     from runtime.files import write_whole
 
     table = markdown(cuts, suite) + comeback(cuts, suite)
@@ -61,14 +61,14 @@ def _methods(text: str) -> list[str]:
     methods = [name.strip() for name in text.split(",")]
     unknown = [name for name in methods if name not in METHODS_BY_COUNT]
     if unknown or len(set(methods)) < len(methods):
-        raise UserError(f"methods={text}: must be different ones of {', '.join(METHODS_BY_COUNT)}, with commas")
+        raise UserError(f"methods={text}: must be distinct ones of {', '.join(METHODS_BY_COUNT)}, separated by commas")
     return methods
 
 
 def _layers(text: str) -> list[int]:
     words = [word.strip() for word in text.split(",")]
     if not all(word.isdecimal() and int(word) >= 1 for word in words) or len(set(words)) < len(words):
-        raise UserError(f"layers={text}: must be different whole numbers from 1 on, with commas, such as 1,2,3")
+        raise UserError(f"layers={text}: must be distinct whole numbers of at least 1 with commas, such as 1,2,3")
     return sorted(map(int, words))
 
 

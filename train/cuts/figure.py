@@ -1,4 +1,4 @@
-"""The figure of cuts: accuracy by layers removed on every suite, and by budget on the one that decides."""
+"""The figure of cuts: accuracy by layers removed on every suite, and by budget on the verdict suite."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from eval.show.curves import UNPRUNED, Curve, draw_curves, dress, new_figure
 from eval.show.tables import way_of_asking
 from train.cuts.made import Measured
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # after Okabe and Ito
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito
 
 
 def cuts_figure(cuts: Sequence[Measured], suite: str) -> Figure:
-    """Above: a panel for each suite, at its largest budget, with a line for each method over the layers removed. Below:
-    a panel for each number of layers, accuracy of `suite` by budget, and after a short training in dashes.
+    """Top row: one panel per suite, accuracy at its largest budget by layers removed, one line per method. Bottom row:
+    one panel per number of layers, accuracy of `suite` by budget; dashed lines are after a short training.
     """
     names = [*(name for name in suites(cuts[0].rows) if name != suite), suite]
     counts = sorted({cut.layers for cut in cuts if cut.plan})
@@ -46,7 +46,7 @@ def _title(cuts: Sequence[Measured], suite: str, count: int) -> str:
 
 
 def methods_of(cuts: Sequence[Measured]) -> dict[str, str]:
-    """Each method that was measured, in order, with its colour."""
+    """The measured methods in order, each with its colour."""
     methods = dict.fromkeys(cut.method for cut in cuts if cut.plan)
     return {method: COLOURS[place % len(COLOURS)] for place, method in enumerate(methods)}
 
@@ -58,7 +58,7 @@ def _by_layers(axes: Axes, cuts: Sequence[Measured], suite: str) -> None:
         points = [unpruned, *(cut for cut in cuts if cut.method == method)]
         rows = [newest(cut.rows, "run", suite)[0][-1] for cut in points]
         values = [row["accuracy"] for row in rows]
-        # beside each other, since lines of several methods often share a point
+        # shifted sideways, since lines of several methods often share a point
         at = [cut.layers + 0.05 * (place - (len(methods) - 1) / 2) * (cut.layers > 0) for cut in points]
         spread = [[row["accuracy"] - row["low"] for row in rows], [row["high"] - row["accuracy"] for row in rows]]
         axes.errorbar(
@@ -76,7 +76,7 @@ def _curves(cuts: Sequence[Measured], suite: str, count: int) -> list[Curve]:
     unpruned = next(cut for cut in cuts if cut.plan is None)
     drawn = [Curve("unpruned", tuple(newest(unpruned.rows, "run", suite)[0]), UNPRUNED, "-", 5.5, 0.2)]
     shown = [cut for cut in cuts if cut.plan and cut.layers == count]
-    # later ones are narrower, so that an equal one under them shows
+    # later lines are narrower, so that an equal line below stays visible
     widths = [1.3 + 0.7 * (len(shown) - 1 - place) for place in range(len(shown))]
     for cut, width in zip(shown, widths, strict=True):
         colour = methods[cut.method]

@@ -1,4 +1,4 @@
-"""The pruned models that are compared: each made by its method, and swept."""
+"""Makes and sweeps the pruned models of a comparison."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from train.cuts.trained import Trained, train_shortly
 SECTION: TypeAdapter[PruneSection] = TypeAdapter(PruneSection)
 CALIBRATION = ("calibration", "calibration_traces")
 SHARED = ("cut_from", "repair", *CALIBRATION)
-"""keys of the recipe's own `prune` section that every method takes over where it has them"""
+"""keys of the recipe's own `prune` section that every method with such a key takes over"""
 
 THRESHOLDS = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0, -0.5, -1.0)
-"""of LaCo, which is given the first that lets as many layers go as are asked for"""
+"""thresholds of LaCo; it uses the first that removes the required number of layers"""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One model: its method (`unpruned` without a plan), how many layers are gone, its rows of sweeps.jsonl, and LaCo's
-    threshold."""
+    """One model: its method (`unpruned` if there is no plan), number of layers removed, rows of sweeps.jsonl, and
+    LaCo's threshold."""
 
     method: str
     layers: int
@@ -40,21 +40,21 @@ class Measured:
     rows: tuple[Row, ...]
     threshold: float | None = None
     trained: Trained | None = None
-    """what came back of it, where it was trained for a while"""
+    """the sweep after a short training, if there was one"""
 
 
 def section_of(method: str, layers: int, recipe: Recipe) -> PruneSection:
-    """The section of a method, with what it shares with the recipe's own: the traces that are measured on."""
+    """The section of a method, with the calibration traces of the recipe's own section."""
     own = dict(recipe.prune) if recipe.prune is not None else {}
     bare = SECTION.validate_python({"method": method, "layers": layers})
     given = own.keys() & (recipe.prune.model_fields_set if recipe.prune is not None else set())
     if method == "tail" and own.get("repair", "none") == "none":
-        given -= set(CALIBRATION)  # which it has for a repair alone
+        given -= set(CALIBRATION)  # it has these only for repairs
     return bare.changed(**{key: own[key] for key in SHARED if key in given and key in type(bare).model_fields})
 
 
 def check_all(recipe: Recipe, methods: Sequence[str], layers: Sequence[int]) -> None:
-    """UserError, before anything is loaded, where a cut cannot be made."""
+    """UserError, before anything is loaded, if a cut is impossible."""
     for method in methods:
         for count in layers:
             check_request(section_of(method, count, recipe), recipe.model)
@@ -63,9 +63,9 @@ def check_all(recipe: Recipe, methods: Sequence[str], layers: Sequence[int]) -> 
 def measured(
     recipe: Recipe, methods: Sequence[str], layers: Sequence[int], train_steps: int, out: Path
 ) -> list[Measured]:
-    """The unpruned model, then every method with every number of layers, each swept; kept under `out`.
+    """The unpruned model, then every method with every number of layers, each swept and kept in `out`.
 
-    train_steps: each pruned model is also trained for so many steps, and swept again; with 0 none is.
+    train_steps: each pruned model is also trained for this many steps and swept again; 0: no training.
     """
 
     @cache
@@ -92,7 +92,7 @@ class _Cut:
 
 
 def _cut(section: PruneSection, recipe: Recipe, calibration: Callable[[], Prepared], models: Path) -> _Cut:
-    """The pruned model in a folder of its own below `models`."""
+    """The pruned model, in its own folder in `models`."""
     if not isinstance(section, LaCoPrune):
         folder = models / f"{section.method}-{getattr(section, 'layers', 0)}"
         return _Cut(folder, make_pruned(section, recipe.model, calibration, folder))
@@ -101,7 +101,7 @@ def _cut(section: PruneSection, recipe: Recipe, calibration: Callable[[], Prepar
         try:
             plan = make_pruned(section.changed(threshold=threshold), recipe.model, calibration, folder)
         except TooFewMerges:
-            if threshold == THRESHOLDS[-1]:  # which every merge passes: the bounds of the walk are at fault
+            if threshold == THRESHOLDS[-1]:  # every merge passes it, so the method's bounds are the reason
                 raise
         else:
             return _Cut(folder, plan, threshold)

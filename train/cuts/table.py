@@ -1,4 +1,4 @@
-"""The table of cuts: pure functions from rows of sweeps to Markdown, and its place in a page."""
+"""The table of cuts: pure functions from rows of sweeps to Markdown, and its insertion into a page."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ BEGIN, END = "<!-- cuts: written by python -m train.cuts page=… -->", "<!-- cu
 
 
 def markdown(cuts: Sequence[Measured], suite: str) -> str:
-    """A line for each model: which layers went, accuracy of every other suite at its largest budget, of `suite` at each
-    budget, all with 95 % intervals, and the gain per doubling of the budget."""
+    """One row per model: the removed layers, accuracy on every other suite at its largest budget and on `suite` at each
+    budget (all with 95 % intervals), and the gain per doubling of the budget."""
     others = [name for name in suites(cuts[0].rows) if name != suite]
     lines = [_line(_heads(cuts[0], others, suite))]
     lines.append(_line(["---"] * (len(_heads(cuts[0], others, suite)))))
@@ -25,8 +25,8 @@ def markdown(cuts: Sequence[Measured], suite: str) -> str:
 
 
 def comeback(cuts: Sequence[Measured], suite: str) -> str:
-    """What came back in the short training, and what it cost: a table, then for each number of layers the cut that is
-    best at the largest budget, with those that its interval does not tell from it. Empty where nothing was trained."""
+    """Recovery by the short training and its cost: a table, then for each number of layers the best cut at the largest
+    budget and the cuts whose difference from it is not significant. Empty if nothing was trained."""
     trained = [(cut, cut.trained) for cut in cuts if cut.trained]
     if not trained:
         return ""
@@ -47,22 +47,22 @@ def _furthest(trained: Sequence[tuple[Measured, Trained]], suite: str) -> str:
     at_largest = [(cut, newest(done.rows, "run", suite)[0][-1]) for cut, done in trained]
     best, top = max(at_largest, key=lambda pair: float(pair[1]["accuracy"]))
     like = [_method(cut) for cut, row in at_largest if cut is not best and row["high"] >= top["low"]]
-    beside = f", not told apart from {', '.join(like)}" if like else ""
-    return f"- {best.layers} layer{'s' * (best.layers > 1)}: {_method(best)} comes back furthest{beside}"
+    beside = f", not distinguishable from {', '.join(like)}" if like else ""
+    return f"- {best.layers} layer{'s' * (best.layers > 1)}: {_method(best)} recovers most{beside}"
 
 
 def check_page(page: Path) -> None:
-    """UserError where the page is not there or lacks the marks, before anything is measured for it."""
+    """UserError, before anything is measured, if the page does not exist or lacks the markers."""
     try:
         text = page.read_text(encoding="utf-8")
     except OSError:
         raise UserError(f"page={page}: no such file; name a Markdown page") from None
     if BEGIN not in text or END not in text.partition(BEGIN)[2]:
-        raise UserError(f"page={page}: the lines {BEGIN} and {END} are not there; the table goes between them")
+        raise UserError(f"page={page}: add the lines {BEGIN} and {END}; the table goes between them")
 
 
 def with_table(page: str, table: str) -> str:
-    """The page with another table between its marks."""
+    """The page with `table` between its markers."""
     before, _, rest = page.partition(BEGIN)
     return f"{before}{BEGIN}\n\n{table}\n{END}{rest.partition(END)[2]}"
 
@@ -82,13 +82,13 @@ def _cells(cut: Measured, others: Sequence[str], suite: str) -> list[str]:
 
 
 def _method(cut: Measured) -> str:
-    """The method with what goes with it: LaCo's threshold, whether the gaps were repaired."""
+    """The method with its details: LaCo's threshold, whether the gaps were repaired."""
     threshold = "" if cut.threshold is None else f", T {cut.threshold:g}"
     return f"{cut.method}{threshold}{', repaired' if cut.plan and cut.plan.repairs else ''}"
 
 
 def _gone(plan: PrunePlan) -> str:
-    """The layers that went; of merges what went into what, and then what else went."""
+    """The removed layers; for merges first which layers went into which."""
     folded = {i for group in plan.merged for i in group[1:]}
     removed = ", ".join(str(i) for i in plan.removed if i not in folded)
     return "; ".join(part for part in (describe_merges(plan.merged), removed) if part)

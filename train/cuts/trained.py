@@ -1,4 +1,4 @@
-"""What comes back of a cut in a short training: the recipe's own run on the pruned model, with few steps."""
+"""How far a cut recovers in a short training: the recipe's own run on the pruned model, with few steps."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ LOOK_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Trained:
-    """The rows of the sweep after so many steps, and what they cost: tokens trained on, and seconds of steps and
-    sweeps."""
+    """The rows of the sweep after the last step, and the cost: tokens trained on, seconds of steps and sweeps."""
 
     steps: int
     rows: tuple[Row, ...]
@@ -35,9 +34,9 @@ class Trained:
 
 
 def short_recipe(recipe: Recipe, pruned: Path, steps: int, folder: Path) -> Recipe:
-    """The recipe on a ready pruned model, with one sweep, at its last step; nothing is kept of it but its numbers.
+    """The recipe on an existing pruned model, with one sweep at its last step; only its numbers are kept.
 
-    The learning rate runs its whole course within these steps.
+    The learning-rate schedule spans exactly these steps.
     """
     sweep = recipe.sweep.changed(every_steps=steps, confirm=None, background=False, max_share=None)
     return recipe.changed(
@@ -54,14 +53,14 @@ def short_recipe(recipe: Recipe, pruned: Path, steps: int, folder: Path) -> Reci
 
 
 def train_shortly(recipe: Recipe, pruned: Path, steps: int, folder: Path) -> Trained:
-    """Trains in a process of its own, on one GPU or on the CPUs; a training that is there already is read.
+    """Trains in a separate process, on one GPU or on the CPUs; a finished training is only read.
 
-    UserError, with the end of its log, where it fails.
+    UserError, with the end of its log, if it fails.
     """
     done = read(folder, steps, recipe.sweep.deciding_suite.name)
     if done is not None:
         return done
-    shutil.rmtree(folder, ignore_errors=True)  # of a training that was stopped half way
+    shutil.rmtree(folder, ignore_errors=True)  # left by an interrupted training
     file = folder.with_name(f"{folder.name}.yaml")
     write_whole(file, to_yaml(short_recipe(recipe, pruned, steps, folder)))
     log = folder.with_name(f"{folder.name}.log")
@@ -82,7 +81,7 @@ def train_shortly(recipe: Recipe, pruned: Path, steps: int, folder: Path) -> Tra
 
 
 def _wait(process: subprocess.Popen[bytes], folder: Path, steps: int) -> None:
-    """Until the training in `folder` has ended, while its steps are shown; it does not outlive this process's wait."""
+    """Waits for the training in `folder` and shows its steps; if the wait is interrupted, the training is ended."""
     try:
         with progress(f"training in {folder.name}", steps, "steps") as work:
             while process.poll() is None:
@@ -96,7 +95,7 @@ def _wait(process: subprocess.Popen[bytes], folder: Path, steps: int) -> None:
 
 
 def read(folder: Path, steps: int, suite: str) -> Trained | None:
-    """The training in a run folder; None where its sweep at step `steps` is not there."""
+    """The training in a run folder; None if it has no sweep at step `steps`."""
     rows = tuple(read_rows(RunFolder(folder).sweeps))
     summary = newest(rows, "run", suite)[1]
     if summary is None or summary["step"] != steps:

@@ -1,1 +1,1 @@
-"""What happens at the steps of training: sweeps, metrics, checkpoints, the guard, the ends of a run."""
+"""Actions at training steps: sweeps, metrics, checkpoints, the guard, the end of a run."""

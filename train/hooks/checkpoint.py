@@ -1,4 +1,4 @@
-"""Checkpoints in training: sealed as complete after each save, and only those stay that are to be kept."""
+"""Checkpoints in training: sealed as complete after each save; all but those to keep are removed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from train.run import Run
 
 
 class CheckpointHook(Hook):
-    """Seals what was saved, drops what is not kept, and sees to it that nothing is saved over a complete checkpoint."""
+    """Seals saved checkpoints, removes those not to be kept, and prevents overwriting a complete one."""
 
     order = Order.CHECKPOINT
 
@@ -29,7 +29,7 @@ class CheckpointHook(Hook):
         self.run, self.folder, self.kept, self.sweeps = run, run.folder, kept, sweeps
 
     def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        # only a new sweep can be a new best one, and asking costs a collective
+        # only a new sweep can be a new best, and agreeing on it costs a collective
         asks = self.kept.best is not None and self.sweeps.swept_step == state.global_step
         if asks and on_first_rank(self.run.ranks, lambda: self._is_new_best(state.global_step)):
             control.should_save = True
@@ -39,7 +39,8 @@ class CheckpointHook(Hook):
         self.make_room(state, control)
 
     def make_room(self, state: TrainerState, control: TrainerControl) -> None:
-        """Before a save: what a killed process left half written goes; what is complete already is not saved again."""
+        """Before a save: removes what a killed process left incomplete, and skips a checkpoint that is complete
+        already."""
         if not control.should_save:
             return
         checkpoint = self.folder.checkpoint(state.global_step)
@@ -64,11 +65,11 @@ class CheckpointHook(Hook):
         checkpoints = self.folder.complete_checkpoints()
         for old in checkpoints[: -self.kept.newest if self.kept.newest else 0]:
             if best is None or step_of(old) != best[0]:
-                (old / COMPLETE).unlink()  # first: what is half removed must not be taken for complete
+                (old / COMPLETE).unlink()  # first: a partly removed checkpoint must not look complete
                 shutil.rmtree(old)
 
     def _is_new_best(self, step: int) -> bool:
-        """Whether the sweep of this very step is better than all before it."""
+        """Whether the sweep of exactly this step is better than all earlier ones."""
         assert self.kept.best is not None
         values = metric_values(self.run.sweep_rows(), sweep_metric(self.kept.best))
         before = [value for other, value in values.items() if other < step]

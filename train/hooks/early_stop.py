@@ -1,4 +1,4 @@
-"""When a run ends before its last step: a pure decision over the rows of its sweeps, so a resumed run decides alike."""
+"""Early stopping: a pure decision from the rows of the sweeps, so that a resumed run decides the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from train.run import Run
 
 
 def reason_to_stop(section: EarlyStopSection, rows: Sequence[Row], suite: str) -> str:
-    """Why a run with these sweeps ends; "" where it continues. `suite` is the one that has a verdict."""
+    """Why a run with these sweeps ends; "" if it continues. `suite` is the verdict suite."""
     if isinstance(section, StopOnVerdict):
         words = [(at_step(rows, "run", suite, step)[1] or {}).get("verdict") for step in steps(rows, "run", suite)]
         returned = len(list(takewhile(lambda word: word == "RETURNED", reversed(words))))
@@ -31,11 +31,11 @@ def reason_to_stop(section: EarlyStopSection, rows: Sequence[Row], suite: str) -
 
 
 class NothingLeftToTrain(Exception):
-    """A resumed run has trained to its end already."""
+    """A resumed run has finished training already."""
 
 
 class EarlyStopHook(Hook):
-    """Ends the training after the sweep that decides, saved and recorded; without a section never."""
+    """Ends training after the deciding sweep, which is recorded and its step saved; never without a section."""
 
     order = Order.EARLY_STOP
 
@@ -43,24 +43,24 @@ class EarlyStopHook(Hook):
         self.section, self.run, self.suite, self.sweeps = section, run, suite, sweeps
 
     def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        # a sweep that was owed when the run stopped, and was done just now, may decide too
+        # a sweep that was pending when the run stopped, and has just been done, may decide too
         if self._ends(state.global_step) or state.global_step >= state.max_steps:
             raise NothingLeftToTrain
 
     def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        # only a new sweep can change the answer, and asking costs a collective
+        # only a new sweep can change the answer, and agreeing on it costs a collective
         if self.sweeps.swept_step == state.global_step and self._ends(state.global_step):
             control.should_save = control.should_training_stop = True
 
     def _ends(self, step: int) -> bool:
-        """Whether the run ends early at `step`, which is recorded and said."""
+        """Whether the run ends early at `step`; if so, records and prints it."""
         reason = self.reason(step)
         if reason:
             on_first_rank(self.run.ranks, lambda: self._record(step, reason))
         return bool(reason)
 
     def reason(self, step: int) -> str:
-        """Why the run ends at `step`, the same on all ranks; "" where it does not."""
+        """Why the run ends at `step`, the same on all ranks; "" if it does not."""
         section = self.section
         if section is None:
             return ""

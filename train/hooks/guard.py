@@ -1,4 +1,4 @@
-"""The guard's place among the hooks: its state is in every checkpoint."""
+"""The hook of the guard, which puts its state into every checkpoint."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from train.hooks.hook import Hook, Order
 
 
 class GuardHook(Hook):
-    """Keeps the state of `guard`, which the trainer asks (`train.trainer`)."""
+    """Keeps the state of `guard`, which the trainer calls (`train.trainer`)."""
 
     order = Order.GUARD
     name = "guard"

@@ -1,8 +1,8 @@
-"""What a hook is: something that happens at the steps of training, at its place among the others.
+"""Hooks: actions at training steps, called in a fixed order.
 
-The order is one list for all, because hooks lean on it: no sweep begins in a step that is asked to be the last, a run
-ends early only after the sweep that decides, and what is saved is marked as complete by the one that knows what is
-kept. Every rank calls the hooks in the same order, as collectives in them need.
+One list defines the order, because hooks depend on it: no sweep begins in a step after which the run is to stop, a run
+ends early only after the deciding sweep, and checkpoints are marked as complete by the hook that knows which are kept.
+Every rank calls the hooks in the same order, as their collectives require.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from transformers import TrainingArguments as Args
 
 
 class Order(IntEnum):
-    """The places of hooks, first to last; within an event (a step's end, a save) they are called in this order."""
+    """The order of hooks; within an event (end of a step, save) they are called in this order."""
 
     GUARD = 1
-    """before all that may end the training, so that its state is in every checkpoint"""
+    """before all hooks that may end training, so that its state is in every checkpoint"""
     PREEMPTION = 2
     """before sweeps: none begins in a step after which the run stops"""
     SWEEP = 3
     EARLY_STOP = 4
-    """after sweeps, which decide"""
+    """after sweeps, which it decides by"""
     ON_POLICY = 5
-    """after all that may end the training: nothing is thought for a step that does not come"""
+    """after all hooks that may end training: no thoughts are generated for a step that will not run"""
     CHECKPOINT = 6
-    """after all that may ask for a save"""
+    """after all hooks that may request a save"""
     METRICS = 7
-    """after all that may end the training or ask for a save, which is logged too"""
+    """after all hooks that may end training or request a save, since both are logged"""
     PROGRESS = 8
     """after the metrics, which it shows"""
     REPORT = 9
-    """after the sweeps, which it passes on"""
+    """after the sweeps, which it reports"""
     UNIVERSAL = 10
     """once, after a resume with another number of ranks"""
 
 
 class Hook(TrainerCallback):
-    """A callback with a place; `name`, where there is one, is under which a checkpoint keeps its state."""
+    """A callback with a place in the order; checkpoints keep its state under `name`, if it has one."""
 
     order: ClassVar[Order]
     name: ClassVar[str] = ""
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps of this hook, JSON-safe."""
+        """The state of this hook in a checkpoint, JSON-safe."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -62,14 +62,14 @@ class Hook(TrainerCallback):
 
 
 def _kept(state: TrainerState) -> dict[str, Any]:
-    """What the Trainer writes into each checkpoint and reads again; a dictionary, whatever its annotation says."""
+    """The states that the Trainer writes into each checkpoint and reads back; a dictionary, despite its annotation."""
     kept: dict[str, Any] = state.stateful_callbacks  # type: ignore[assignment]
     return kept
 
 
 def in_order(hooks: Iterable[Hook]) -> list[Hook]:
-    """The hooks as they are to be called. ValueError where two have one place."""
+    """The hooks in the order of their calls. ValueError if two have the same place."""
     ordered = sorted(hooks, key=lambda hook: hook.order)
     if len({hook.order for hook in ordered}) < len(ordered):
-        raise ValueError(f"two hooks have one place: {[type(hook).__name__ for hook in ordered]}")
+        raise ValueError(f"two hooks have the same place: {[type(hook).__name__ for hook in ordered]}")
     return ordered

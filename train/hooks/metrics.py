@@ -16,7 +16,7 @@ from train.run import Run
 from train.speed import Speedometer, peak_memory
 
 LOGGED = ("loss", "learning_rate", "grad_norm", "epoch", "mean_token_accuracy", "entropy", "divergence", "nll")
-"""what is taken of the Trainer's own log, where it is there"""
+"""keys taken from the Trainer's own log, if present"""
 
 
 class Clock:
@@ -80,15 +80,15 @@ class MetricsHook(Hook):
         numbers |= {**lap, **self.speed.row(int(lap["tokens"]), lap["seconds"]), **peak_memory()}
         if self.guard.skipped:
             numbers["skipped_steps"] = self.guard.skipped
-        # the Trainer logs a step once, and a resume forgets the rows of steps that are done again
+        # the Trainer logs each step once, and a resume removes the rows of repeated steps
         append_row(self.run.folder.metrics, {"step": state.global_step, **numbers})
         self.run.tracker.log({key: value for key, value in numbers.items() if value is not None}, state.global_step)
-        # for whoever shows them, whose turn comes after
+        # for hooks that show them, which are called later
         logs["tokens_per_second"] = numbers["tokens_per_second"]
         logs["step_seconds"] = lap["seconds"] / max(1, state.global_step - self.last_step)
         self.last_step = state.global_step
 
 
 def finite_or_none(value: float) -> float | None:
-    """JSON knows neither NaN nor infinity."""
+    """The value, or None for NaN and infinity, which JSON does not have."""
     return value if isinstance(value, int) or math.isfinite(value) else None

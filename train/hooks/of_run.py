@@ -1,4 +1,4 @@
-"""The hooks of a run: made in one place, handed to the trainer in their order."""
+"""Makes the hooks of a run and hands them to the trainer in order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from train.trainer import RecoveryTrainer
 
 @dataclass(frozen=True)
 class Hooks:
-    """What happens at the steps of a run. Those with a name are asked by the stages too."""
+    """All hooks of a run; the stages also call the named ones."""
 
     preemption: PreemptionHook
     sweeps: SweepHook
@@ -47,7 +47,7 @@ class Hooks:
 def make_hooks(
     trainer: RecoveryTrainer, inputs: Inputs, recipe: Recipe, recorder: SweepRecorder, checkpoint: Path | None
 ) -> Hooks:
-    """Sweeps, metrics, checkpoints, preemption, the guard's state and how far training is."""
+    """Sweeps, metrics, checkpoints, preemption, the guard's state and progress."""
     run, clock, preemption = recorder.run, Clock(), PreemptionHook(recorder.run.ranks)
     made = make_sweeps(trainer, inputs.spec, recipe.sweep, recorder, clock)
     sweeps = SweepHook(within_share(made, run, recorder.looks.last_step, recipe.sweep.max_share), recorder, preemption)

@@ -1,4 +1,4 @@
-"""Before the steps of a round: the model in training thinks."""
+"""On-policy distillation: generates thoughts with the model in training before the steps of a round."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from train.hooks.preemption import PreemptionHook
 
 
 class OnPolicyHook(Hook):
-    """Has the thoughts of the next step ready when it begins.
+    """Has the thoughts of the next step ready before it begins.
 
-    A run that is asked to stop while it thinks ends after the step before, and thinks on when it resumes.
+    A run that is told to stop during generation ends after the previous step, and continues generating on resume.
     """
 
     order = Order.ON_POLICY
 
     def __init__(self, begin: Callable[[int], None], preemption: PreemptionHook) -> None:
-        """begin: has the thoughts ready of the step after so many steps (`train.rounds`)."""
+        """begin(n): prepares the thoughts of the step that follows step n (`train.rounds`)."""
         self.begin, self.preemption = begin, preemption
 
     def on_train_begin(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

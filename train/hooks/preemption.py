@@ -14,7 +14,7 @@ from train.hooks.hook import Hook, Order
 
 
 class PreemptionHook(Hook):
-    """A signal to any rank stops all after the step; `preempted` says so."""
+    """A signal to any rank stops all ranks after the step and sets `preempted`."""
 
     order = Order.PREEMPTION
 
@@ -33,12 +33,12 @@ class PreemptionHook(Hook):
             self.stop(control)
 
     def on_save(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Asked in the save: what is being saved is the last step. The checkpoint's hook marks it after this one."""
-        self.ranks.meet()  # rank 0 alone may have written for minutes
+        """A signal during the save makes its step the last one. The checkpoint hook, called later, marks the save."""
+        self.ranks.meet()  # rank 0 alone may have been writing for minutes
         if any(self.ranks.gather([PULSE.asked])):
             self.preempted = control.should_training_stop = SIGNALS.heard = True
 
     def stop(self, control: TrainerControl) -> None:
-        """On all ranks: the step is done, so it is saved, and it is the last one."""
+        """On all ranks: saves the finished step and makes it the last one."""
         self.preempted = control.should_save = control.should_training_stop = True
-        SIGNALS.heard = True  # where another rank was asked; its signal may still come here
+        SIGNALS.heard = True  # the signal may have reached only another rank so far

@@ -1,4 +1,4 @@
-"""How far training is: a bar on a terminal, one plain line per logging step anywhere else."""
+"""Progress of training: a bar on a terminal, otherwise one plain line per logging step."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ SHOWN = {
     "learning_rate": "learning rate {:.2e}",
     "tokens_per_second": "{:,.0f} tokens/s",
 }
-"""what of a log is shown, in this order"""
+"""numbers of a log that are shown, in this order"""
 
 
 def described(logs: dict[str, Any]) -> str:
-    """The numbers of a logging step."""
+    """The numbers of a logging step as text."""
     return ", ".join(text.format(float(logs[key])) for key, text in SHOWN.items() if logs.get(key) is not None)
 
 
 class ProgressHook(Hook):
-    """Counts the steps of a run of `steps`, while `shown`.
+    """Counts the steps of a run of `steps` while inside `shown`.
 
-    A line is printed where a bar is not seen: where standard error or output is no terminal, or where the recipe says
-    trainer.disable_tqdm=true. outlook: from the seconds of a step, what sweeps take of the time; "" while that is not
-    known, else it is said once.
+    Lines replace the bar if standard error or output is not a terminal, or if the recipe sets
+    trainer.disable_tqdm=true. outlook: gives the share of time that sweeps take, from the seconds per step; "" until it
+    is known; printed once.
     """
 
     order = Order.PROGRESS
@@ -44,7 +44,7 @@ class ProgressHook(Hook):
 
     @contextmanager
     def shown(self, step: int) -> Iterator[None]:
-        """Shows the training, from after `step` on."""
+        """Shows the progress of training after `step`."""
         self.work = Work("training", self.steps, "steps", step)
         if not self.wants_bar or not isinstance(where(), Bars):
             yield

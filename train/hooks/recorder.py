@@ -1,4 +1,4 @@
-"""What a sweep becomes: rows, a line in the terminal, and curves in the tracker."""
+"""Records sweeps: rows, a line in the terminal, and curves in the tracker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from train.run import Run
 
 @dataclass(frozen=True)
 class Cost:
-    """Wall seconds of a sweep, and the most memory that it took on rank 0; None where it was not measured."""
+    """Wall seconds of a sweep, and its peak memory on rank 0 (None if not measured)."""
 
     seconds: float | None = None
     peak_memory_bytes: int | None = None
@@ -25,7 +25,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Looks:
-    """When a run is swept: every so many steps, and after the last; what its error is shared among."""
+    """When a run is swept: every N steps and after the last one. The run's error is shared among these sweeps."""
 
     every_steps: int
     last_step: int
@@ -49,7 +49,8 @@ class SweepRecorder:
     live: LiveReport | None = None
 
     def record(self, sweeps: dict[str, SuiteSweep], cost: Cost) -> None:
-        """Rows of all suites; the run's own are compared with both references, at this sweep's share of the error."""
+        """Records rows of all suites. The run's rows are compared with both references, at this sweep's share of the
+        error."""
         if not self.run.is_first_rank:
             return
         measured = {

@@ -1,4 +1,4 @@
-"""Other trackers, which the Trainer brings (`trainer.report_to`): they get the numbers of sweeps; none stops a run."""
+"""Other trackers of the Trainer (`trainer.report_to`): they also get the numbers of sweeps, and never stop a run."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from train.tracked_values import recovery_values
 from train.trainer import RecoveryTrainer
 
 EVENTS = ("on_init_end", "on_train_begin", "on_log", "on_save", "on_train_end")
-"""the events at which a tracker of the Trainer does something"""
+"""events that the Trainer's trackers handle"""
 
 
 def careful_reporters(trainer: RecoveryTrainer) -> list[TrainerCallback]:
-    """The trackers among the trainer's callbacks. From now on one that fails says so once and is silent afterwards."""
+    """The trackers among the trainer's callbacks. From now on, one that fails prints a line once and is then
+    disabled."""
     kinds = tuple(get_reporting_integration_callbacks(trainer.args.report_to))
     found = [each for each in trainer.callback_handler.callbacks if kinds and isinstance(each, kinds)]
     for callback in found:
@@ -30,7 +31,7 @@ def careful_reporters(trainer: RecoveryTrainer) -> list[TrainerCallback]:
 
 
 def make_careful(callback: TrainerCallback) -> None:
-    """Puts a guard before each event of this callback."""
+    """Wraps each event of this callback so that its errors do not end the run."""
     name, events = type(callback).__name__, {event: getattr(callback, event) for event in EVENTS}
     lost: list[Exception] = []
 
@@ -40,9 +41,9 @@ def make_careful(callback: TrainerCallback) -> None:
                 return
             try:
                 work(*args, **kwargs)
-            except Exception as fault:  # a server, a disk, a release that changed: it only watches
+            except Exception as fault:  # a server, a disk, a changed release: tracking is optional
                 lost.append(fault)
-                print(f"{name} failed ({str(fault)[:200]}); the run goes on without it", file=sys.stderr, flush=True)
+                print(f"{name} failed ({str(fault)[:200]}); the run continues without it", file=sys.stderr, flush=True)
 
         return event
 
@@ -51,9 +52,9 @@ def make_careful(callback: TrainerCallback) -> None:
 
 
 class ReportHook(Hook):
-    """Passes each new sweep on, at its own step, by the names that W&B has (`recovery/…`); on rank 0 only.
+    """Reports each new sweep at its own step, under the same names as in W&B (`recovery/…`); on rank 0 only.
 
-    A sweep of an earlier start is there already.
+    Sweeps of an earlier start were reported by that start.
     """
 
     order = Order.REPORT

@@ -1,4 +1,4 @@
-"""Sweeps of saved weights, in a process of their own."""
+"""Sweeps of saved weights in a separate process."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from train.hooks.sweep import LiveSweeps, Sweeps
 from train.processes import POLL_SECONDS
 
 LOOK_SECONDS = 5.0
-"""between two looks at how far a sweep has come, each of which reads all its thoughts"""
+"""interval between progress checks of a sweep; each check reads all its thoughts"""
 ORPHAN_SECONDS = 20.0
-"""for a process that is asked to end; then it is killed"""
+"""how long a process may take to end before it is killed"""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One sweep of saved weights: its folder holds `weights`, `job.json` and, in time, `out`."""
+    """One sweep of saved weights: its folder contains `weights`, `job.json` and, later, `out`."""
 
     folder: Path
     step: int
@@ -52,10 +52,10 @@ class Job:
         return RunFolder(self.folder / "out" / "weights").samples
 
     def thoughts(self) -> int:
-        """How many its process has noted so far: the lines of its journals and samples but for their headers."""
+        """Number of thoughts recorded so far: the lines of journals and samples, without their headers."""
         lines = 0
         for file in self.samples.glob("*/*.jsonl"):
-            with suppress(FileNotFoundError):  # a journal whose suite has just been finished
+            with suppress(FileNotFoundError):  # a journal is removed when its suite is finished
                 lines += max(file.read_bytes().count(b"\n") - 1, 0)
         return lines
 
@@ -65,11 +65,11 @@ class Job:
 
 
 class SavedSweeps(Sweeps):
-    """On weights that are saved for it, by `python -m eval` in a process of its own, one sweep after the other.
+    """Saves the weights and sweeps them with `python -m eval` in a separate process, one sweep at a time.
 
-    With `sweep.background` training goes on and each result is recorded at its own step when it is there; else training
-    waits. A job is a folder under `sweeping` in the run's folder until its result is recorded, so that a run that was
-    stopped does what is left of it when it goes on. Only rank 0 starts and reads processes.
+    With `sweep.background` training continues, and each result is recorded at its own step when it arrives; otherwise
+    training waits. A job is a folder in `sweeping` of the run folder until its result is recorded, so that a stopped
+    run finishes it on resume. Only rank 0 starts processes and reads their results.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class SavedSweeps(Sweeps):
         self.running: tuple[Job, subprocess.Popen[bytes], float] | None = None
 
     def begin(self, step: int) -> None:
-        """Takes up what was left, on all ranks; jobs of steps that are trained again are forgotten."""
+        """Takes up unfinished jobs, on all ranks; jobs of steps that are trained again are discarded."""
         if self.run.is_first_rank:
             for file in sorted(self.folder.glob("step-*/job.json")):
                 job = Job(file.parent, json.loads(file.read_text(encoding="utf-8"))["step"])
@@ -95,7 +95,7 @@ class SavedSweeps(Sweeps):
             self.wait()
 
     def sweep(self, step: int) -> None:
-        """Saves the weights, on all ranks, and has them swept."""
+        """Saves the weights, on all ranks, and queues their sweep."""
         started = time.perf_counter()
         job = Job(self.folder / f"step-{step:06d}", step)
         self.trainer.save_model(str(job.folder / "weights"), _internal_call=True)
@@ -108,11 +108,11 @@ class SavedSweeps(Sweeps):
         self.clock.sweep_seconds += time.perf_counter() - started
 
     def has(self, step: int) -> bool:
-        """Whether the weights of a sweep lie here and wait; on rank 0."""
+        """Whether the saved weights of this step are waiting for their sweep; on rank 0."""
         return any(job.step == step for job in [*self.waiting, *([self.running[0]] if self.running else [])])
 
     def poll(self) -> None:
-        """Records a result that has come and starts the next job; on rank 0."""
+        """Records a finished result and starts the next job; on rank 0."""
         if not self.run.is_first_rank:
             return
         if self.running is not None and self.running[1].poll() is not None:
@@ -124,12 +124,12 @@ class SavedSweeps(Sweeps):
             self.running = job, self._start(job), time.perf_counter()
 
     def wait(self) -> None:
-        """Until every job is recorded; all ranks wait for rank 0, which has the processes."""
+        """Waits until every job is recorded; all ranks wait for rank 0, which runs the processes."""
         with may_leave():
             on_first_rank(self.run.ranks, self._finish)
 
     def leave(self) -> None:
-        """Ends the process; its journal and its folder stay, and the same command goes on with them."""
+        """Ends the process; its journal and folder stay, and the same command resumes from them."""
         if self.running is not None:
             self.running[1].terminate()
             self.running[1].wait()
@@ -138,7 +138,7 @@ class SavedSweeps(Sweeps):
         while self.running is not None:
             job, process, _ = self.running
             wanted = sum(len(suite.problems) for suite in self.spec.suites) * self.spec.samples
-            with progress(f"sweep of step {job.step} in a process of its own", wanted, "thoughts") as work:
+            with progress(f"sweep of step {job.step} in a separate process", wanted, "thoughts") as work:
                 looked = time.monotonic()
                 while process.poll() is None:
                     with suppress(subprocess.TimeoutExpired):
@@ -164,7 +164,7 @@ class SavedSweeps(Sweeps):
             f"recipe={self.run.folder.recipe}",
             f"out={job.folder / 'out'}",
         ]
-        # files, not pipes: nobody reads while training goes on, and a full pipe would stop the sweep
+        # files, not pipes: nothing reads them during training, and a full pipe would block the sweep
         with (job.folder / "log.txt").open("ab") as log:
             process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         atexit.register(process.terminate)
@@ -172,16 +172,16 @@ class SavedSweeps(Sweeps):
         return process
 
     def _record(self, job: Job, code: int, seconds: float) -> None:
-        """The rows of a result, and its samples beside the others'. A sweep that failed is said, and ends no training.
+        """Records the rows and samples of a result. A failed sweep is reported and does not end training.
 
-        Where training waits for it the failure is the user's to mend: UserError.
+        If training waits for the sweep, its failure is a UserError.
         """
         if code != 0:
             lines = (job.folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            last = lines[-1][:300] if lines else "no word"
+            last = lines[-1][:300] if lines else "no output"
             said = (
                 f"the sweep of step {job.step} failed with code {code} ({last}); its log is "
-                f"{job.folder / 'log.txt'}, and the same command tries it again"
+                f"{job.folder / 'log.txt'}; the same command tries it again"
             )
             if not self.section.background:
                 raise UserError(said)
@@ -197,8 +197,8 @@ class SavedSweeps(Sweeps):
 
 
 def end_orphan(job: Job) -> None:
-    """Ends the process that a killed run has left at this job on this machine, if it is still the same one (Linux), and
-    waits until it is gone."""
+    """Ends the process that a killed run left working on this job on this machine, and waits until it is gone. Checks
+    that the pid still belongs to it (Linux)."""
     try:
         pid = int(job.pid_file.read_text(encoding="ascii"))
         handle = os.pidfd_open(pid)
@@ -215,7 +215,7 @@ def end_orphan(job: Job) -> None:
 
 
 def make_sweeps(trainer: Any, spec: SweepSpec, section: SweepSection, recorder: SweepRecorder, clock: Clock) -> Sweeps:
-    """The way that the recipe asks for: saved weights in the background, and for an engine that is not in process."""
+    """The sweeps that the recipe needs: on saved weights if in the background or if the engine is not in process."""
     if section.engine.in_process and not section.background:
         return LiveSweeps(trainer, spec, recorder, clock)
     return SavedSweeps(trainer, spec, section, recorder, clock)

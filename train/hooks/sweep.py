@@ -1,4 +1,4 @@
-"""Sweeps of a run while it trains: when they are due, and those on the weights in training."""
+"""Sweeps during training: when they are due, and sweeps of the live weights."""
 
 from __future__ import annotations
 
@@ -24,48 +24,48 @@ from train.model import gathered_model
 
 
 class Sweeps:
-    """The sweeps of a run; all ranks call all of it, at the same steps.
+    """The sweeps of a run; all ranks call every method, at the same steps.
 
-    What may wait or run beside the training is the backlog: here it is empty.
+    The backlog holds sweeps that wait or run while training continues; in this class it is empty.
     """
 
     def sweep(self, step: int) -> None:
-        """The sweep of this step: done, or put into the backlog."""
+        """Sweeps at this step, or puts the sweep into the backlog."""
         raise NotImplementedError
 
     def begin(self, step: int) -> None:
         """Takes up the backlog of an earlier start of the run, which resumes from `step`."""
 
     def has(self, step: int) -> bool:
-        """Whether no sweep of this step is owed: it is in the backlog, or was left out. On rank 0."""
+        """Whether no sweep of this step is pending: it is in the backlog, or was skipped. On rank 0."""
         return False
 
     def poll(self) -> None:
-        """Records what has come meanwhile."""
+        """Records results that have arrived."""
 
     def wait(self) -> None:
-        """Until the backlog is empty."""
+        """Waits until the backlog is empty."""
 
     def leave(self) -> None:
-        """Lets the backlog be: the run stops, and takes it up when it resumes."""
+        """Leaves the backlog on disk: the run stops, and takes it up when it resumes."""
 
 
 class LiveSweeps(Sweeps):
-    """On the weights in training, which are left as they were (`eval.quiet`); training waits."""
+    """Sweeps the live weights without side effects on the model (`eval.quiet`); training waits."""
 
     def __init__(self, trainer: Any, spec: SweepSpec, recorder: SweepRecorder, clock: Clock) -> None:
         self.trainer, self.spec, self.recorder, self.clock = trainer, spec, recorder, clock
         self.run = recorder.run
 
     def sweep(self, step: int) -> None:
-        """What a killed process had of this sweep already is used, if the weights are the same to the bit."""
+        """Reuses what a killed process had finished of this sweep, if the weights are bit-identical."""
         started, memory = time.perf_counter(), PeakMemory()
         try:
             sweeps = self._sweep(Place(self.run.folder.samples, "run", step))
-        finally:  # a sweep that is left has taken its time too
+        finally:  # an interrupted sweep has taken time too
             seconds = time.perf_counter() - started
             self.clock.sweep_seconds += seconds
-        # resident memory says nothing in a process that held more before: on a CPU only the benchmark measures it
+        # resident memory is meaningless in a process that held more before: on a CPU only the benchmark measures it
         self.recorder.record(sweeps, Cost(seconds, memory.bytes() if torch.cuda.is_available() else None))
 
     def _sweep(self, place: Place) -> dict[str, SuiteSweep]:
@@ -77,9 +77,9 @@ class LiveSweeps(Sweeps):
 
 
 class SweepHook(Hook):
-    """Sweeps every N steps and after the last one; `swept_step` is the step of the newest one.
+    """Sweeps every N steps and after the last one; `swept_step` is the step of the newest sweep.
 
-    A sweep that is left when the run is asked to stop is done when it resumes, before the next step.
+    A sweep interrupted by a stop signal is repeated on resume, before the next step.
     """
 
     order = Order.SWEEP
@@ -107,7 +107,7 @@ class SweepHook(Hook):
         self.swept_step = step
 
     def is_owed(self, step: int) -> bool:
-        """Whether the sweep of a step that is done was left, and needs the weights of that step."""
+        """Whether the sweep of a finished step was interrupted, so that it needs the weights of that step."""
         due = self.recorder.looks.is_due(step)
         return due and on_first_rank(self.recorder.run.ranks, lambda: not self._is_done(step))
 
@@ -116,7 +116,7 @@ class SweepHook(Hook):
         return self.sweeps.has(step) or any((row["model"], row["step"]) == ("run", step) for row in rows)
 
     def finish(self, step: int) -> None:
-        """Does what was left of the sweeps of a run that has trained to its end."""
+        """Does the pending sweeps of a run that has finished training."""
         self.sweeps.begin(step)
         self.sweeps.wait()
 

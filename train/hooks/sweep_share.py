@@ -1,6 +1,6 @@
-"""Sweeps that keep to a share of the time (`sweep.max_share`): a due one is left out where it would take more.
+"""Limits sweeps to a share of the time (`sweep.max_share`): a due sweep that would exceed it is skipped.
 
-What is left out depends on the clock, so such a run is not the same twice; which ones were is kept in run.json.
+Which sweeps are skipped depends on the clock, so such a run is not reproducible; run.json records the skipped steps.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ FACT = "sweeps_left_out"
 
 
 def would_exceed(spent: float, sweeps: int, wall: float, share: float) -> bool:
-    """Whether one more sweep would bring their time over `share` of the whole, if it takes the mean of those before.
+    """Whether one more sweep, of average duration, would bring the sweeps' time above `share` of the total.
 
-    spent: seconds of the `sweeps` so far; wall: all seconds so far, theirs too.
+    spent: seconds of the `sweeps` so far; wall: all seconds so far, including those.
     """
     expected = spent / sweeps
     return spent + expected > share * (wall + expected)
 
 
 class SweepsWithinShare(Sweeps):
-    """Sweeps of which the first and the last are always done, and others where there is time for them.
+    """Always does the first and the last sweep, and others if there is time for them.
 
-    Rank 0 decides, by its own clock, which goes on from the seconds in the record of a run that is resumed.
+    Rank 0 decides by its own clock; in a resumed run it continues from the seconds in the run record.
     """
 
     def __init__(self, sweeps: Sweeps, run: Run, last_step: int, share: float) -> None:
@@ -48,7 +48,7 @@ class SweepsWithinShare(Sweeps):
         self.sweeps.poll()
 
     def sweep(self, step: int) -> None:
-        """One sweep, or a line that says why there is none."""
+        """Sweeps, or prints why not."""
         must = self.done == 0 or step >= self.last_step
         if on_first_rank(self.run.ranks, lambda: not must and self._leave_out(step)):
             return
@@ -64,17 +64,17 @@ class SweepsWithinShare(Sweeps):
         self.sweeps.leave()
 
     def has(self, step: int) -> bool:
-        """Whether nothing is owed for this step: it is in the works, or was left out. On rank 0."""
+        """Whether no sweep of this step is pending: it is in the backlog, or was skipped. On rank 0."""
         return step in self._left_out() or self.sweeps.has(step)
 
     def _leave_out(self, step: int) -> bool:
-        """Whether this sweep is left out; counted and said where it is. On rank 0."""
+        """Whether this sweep is skipped; if so, counts and prints it. On rank 0."""
         wall = self.wall_before + time.perf_counter() - self.began
         if not would_exceed(self.spent, self.done, wall, self.share):
             return False
         self._note([*self._left_out(), step])
         print(
-            f"step {step}: no sweep; with it they would take more than sweep.max_share={self.share:g} of the time "
+            f"step {step}: sweep skipped, since sweeps would take more than sweep.max_share={self.share:g} of the time "
             f"({self.spent:.0f} of {wall:.0f} s so far)",
             flush=True,
         )
@@ -89,5 +89,5 @@ class SweepsWithinShare(Sweeps):
 
 
 def within_share(sweeps: Sweeps, run: Run, last_step: int, share: float | None) -> Sweeps:
-    """The sweeps themselves where no share is given."""
+    """`sweeps`, limited to `share` of the time if one is given."""
     return sweeps if share is None else SweepsWithinShare(sweeps, run, last_step, share)

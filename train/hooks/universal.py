@@ -1,4 +1,4 @@
-"""After a resume with another number of ranks: DeepSpeed is told, what it reads wrongly is repaired, the copy goes."""
+"""After a resume with another number of ranks: repairs what DeepSpeed loads wrongly, and removes the copy."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from train.hooks.hook import Hook, Order
 
 
 def reads_universal(checkpoint: Path | None) -> bool:
-    """Whether the checkpoint is one that any number of ranks can read (`train.elastic`)."""
+    """Whether any number of ranks can read the checkpoint (`train.elastic`)."""
     return checkpoint is not None and (checkpoint / LATEST).is_file()
 
 
 class UniversalHook(Hook):
-    """Repairs the optimizer as DeepSpeed 0.19 loads it at stage 3, and removes the copy when every rank has read it.
+    """Repairs the optimizer that DeepSpeed 0.19 loads at stage 3, and removes the copy once every rank has read it.
 
-    There all parameter groups get the settings of the first, and share its one counter of steps, which then counts each
-    step as often as there are groups.
+    At stage 3 all parameter groups get the settings of the first and share its step counter, which then counts each
+    step once per group.
     """
 
     order = Order.UNIVERSAL
@@ -42,12 +42,12 @@ class UniversalHook(Hook):
             group.update({name: value for name, value in saved.items() if name != "params"})
 
     def _groups(self) -> list[dict[str, Any]]:
-        """The settings of every group as they were saved; none at stages 1 and 2, which are loaded rightly."""
+        """The saved settings of every group; empty at stages 1 and 2, which DeepSpeed loads correctly."""
         (file,) = self.checkpoint.glob("global_step*/zero/optimizer_state.pt")
-        saved = torch.load(file, map_location="cpu", weights_only=False)  # DeepSpeed's own, written a moment ago
+        saved = torch.load(file, map_location="cpu", weights_only=False)  # DeepSpeed wrote it a moment ago
         groups: list[dict[str, Any]] = saved.get("optimizer_state_dict", {}).get("param_groups", [])
         return groups
 
     def on_step_end(self, args: Args, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if state.is_world_process_zero and self.checkpoint.exists():  # in a step all ranks have met
+        if state.is_world_process_zero and self.checkpoint.exists():  # a finished step has synchronised all ranks
             shutil.rmtree(self.checkpoint.parent)

@@ -1,1 +1,1 @@
-"""What is minimised: losses over labelled positions."""
+"""Losses over labelled positions."""

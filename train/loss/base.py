@@ -1,9 +1,9 @@
-"""What a loss is: `loss(model, batch) -> (loss, metrics)`, summed over the labelled positions of one micro batch.
+"""The interface of losses: `loss(model, batch) -> (loss, metrics)`, summed over the labelled positions of a micro
+batch.
 
-The trainer divides by the labels of the whole global batch and adds the metrics up (`train.trainer`), so a loss needs
-to know nothing of accumulation, ranks or logging. It runs inside the forward of whatever wraps the model
-(`inside_forward`), so that the hooks of DeepSpeed see it: under ZeRO-3 they gather weights and arm the reduction of
-gradients.
+The trainer divides by the number of labels in the global batch and sums the metrics (`train.trainer`), so a loss is
+independent of accumulation, ranks and logging. It runs inside the forward pass of the model's wrapper
+(`inside_forward`), so that DeepSpeed's hooks run: under ZeRO-3 they gather weights and set up gradient reduction.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from transformers import PreTrainedModel
 from train.loss.positions import BESIDE, POSITIONS, positions_of
 
 Batch = dict[str, Any]
-"""input_ids and labels [rows, tokens], with what else the model's forward takes"""
+"""input_ids and labels [rows, tokens], and other arguments of the model's forward"""
 
 Metrics = dict[str, torch.Tensor]
-"""sums over the labelled positions of a micro batch, scalars; `labelled` is how many there are"""
+"""scalar sums over the labelled positions of a micro batch; `labelled` is their number"""
 
 
 class Loss(Protocol):
-    """loss: nats, summed over labelled positions, with its graph; metrics: `labelled`, and whatever else is logged as a
-    mean over them. model: the causal model itself, under its adapters and without its wrappers."""
+    """loss: nats, summed over labelled positions, with its graph; metrics: `labelled`, and sums that are logged as
+    means over the positions. model: the causal model itself, with its adapters and without its wrappers."""
 
     def __call__(self, model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, Metrics]: ...
 
 
 class NegativeLogLikelihood(ABC):
-    """The negative log-likelihood of labelled positions. Prompts and padding pass no output layer.
+    """The negative log-likelihood of labelled positions. Prompts and padding skip the output layer.
 
-    Subclasses say how hidden states become log-probabilities without whole logits.
+    Subclasses compute log-probabilities from hidden states without the full logits.
     """
 
     def __call__(self, model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, Metrics]:
@@ -52,18 +52,19 @@ def labelled_positions(model: PreTrainedModel, batch: Batch) -> tuple[torch.Tens
     inputs = {name: value for name, value in batch.items() if name not in BESIDE}
     hidden = model.base_model(**inputs, use_cache=False).last_hidden_state  # [rows, tokens, hidden]
     positions = batch[POSITIONS] if POSITIONS in batch else positions_of(batch["labels"])
-    # a label is predicted by the position before it
+    # the position before a label predicts it
     return hidden.flatten(0, 1).index_select(0, positions), batch["labels"].flatten().index_select(0, positions + 1)
 
 
 def inside_forward(wrapper: torch.nn.Module, model: PreTrainedModel, loss: Loss, batch: Batch) -> tuple[Any, Metrics]:
-    """What `loss` gives, computed in place of `model`'s forward in a call of `wrapper`, which has `model` inside.
+    """Returns the result of `loss`, computed in place of `model`'s forward during a call of `wrapper`, which contains
+    it.
 
-    An engine and an adapter do things before and after their forward that a loss needs, and hand the batch and the
-    result on as they are. The model's own forward is back before `loss` is called.
+    Engines and adapters do work before and after their forward that a loss needs, and pass batch and result through
+    unchanged. The model's own forward is restored before `loss` is called.
     """
     attributes = vars(model)
-    before = {"forward": attributes["forward"]} if "forward" in attributes else {}  # TRL has put one there
+    before = {"forward": attributes["forward"]} if "forward" in attributes else {}  # TRL may have replaced it
 
     def restore() -> None:
         attributes.pop("forward", None)

@@ -1,4 +1,4 @@
-"""Which loss a run minimises."""
+"""The loss that a run minimises."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from train.loss.tiled import TiledLoss, is_plain
 
 
 class Column(Protocol):
-    """What a loss reads beside each label of a trace."""
+    """Data that a loss reads for each label of a trace."""
 
     def of_row(self, row: int) -> np.ndarray:
-        """[labelled, …] of a row of the prepared set, in the order of its labels."""
+        """Array [labelled, …] for a row of the prepared set, in the order of its labels."""
         ...
 
 
 class LossOfRun(Protocol):
-    """A run's loss before the model that trains is there.
+    """A run's loss before the model in training exists.
 
-    A second model that it needs, frozen and whole on every rank, is loaded when this is made: before DeepSpeed's
-    configuration is live (`train.arguments.make_arguments`), since under ZeRO-3 every later model is sharded.
+    If it needs a second model, frozen and unsharded on every rank, its constructor loads it before DeepSpeed's
+    configuration is active (`train.arguments.make_arguments`), since under ZeRO-3 every later model is sharded.
     """
 
     @property
     def columns(self) -> Mapping[str, Column]:
-        """What the batches must hold beside the labels, by key (`train.loss.positions`)."""
+        """Further columns that the batches must contain, by key (`train.loss.positions`)."""
         ...
 
     def facts(self) -> dict[str, Any]:
-        """What a resumed run must share, for run.json: the loss's name, and the fingerprint of a second model."""
+        """Facts for run.json that must not change on resume: name of the loss, fingerprint of a second model."""
         ...
 
     def for_model(self, model: PreTrainedModel, device: torch.device) -> Loss:
@@ -61,15 +61,15 @@ class NegativeLogLikelihoodOfRun:
 
 
 def likelihood_of(model: PreTrainedModel, device: torch.device) -> NegativeLogLikelihood:
-    """Tile by tile where the head is plain, in full precision and on a CPU; else on TRL's kernels."""
+    """Tiled for a plain head in float32 on a CPU; otherwise TRL's kernels."""
     return TiledLoss() if is_plain(model, device) else FusedLoss()
 
 
 @dataclass(frozen=True)
 class DistillationOfRun:
-    """The divergence from a teacher that answers while the run trains.
+    """The divergence from a teacher that runs during training.
 
-    open: the teacher, ready for `device`; teacher: its fingerprint.
+    open: returns the teacher for `device`; teacher: its fingerprint.
     """
 
     section: DistillLoss
@@ -78,19 +78,19 @@ class DistillationOfRun:
     columns: Mapping[str, Column] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
-        # where the teacher's weights lie changes no number that they give
+        # the location of the teacher's weights does not change its outputs
         return {**self.section.model_dump(mode="json", exclude={"teacher"}), "teacher": self.teacher}
 
     def for_model(self, model: PreTrainedModel, device: torch.device) -> Loss:
         teacher = self.open(device)
-        # packed rows must be read apart by both, and the collator has switched the attention of `model` for that
+        # both must separate packed traces; the collator has switched the attention of `model` for that
         teacher.model.set_attn_implementation(model.config._attn_implementation)
         return Distillation(self.section, teacher, _beside(self.section, model, device))
 
 
 @dataclass(frozen=True)
 class StoredDistillationOfRun:
-    """The divergence from distributions that a teacher has left in a folder, which `teacher` names by hashes."""
+    """The divergence from a teacher's distributions stored in a folder; `teacher` identifies them by hashes."""
 
     section: DistillLoss
     teacher: Mapping[str, Any]

@@ -1,7 +1,7 @@
 """Logit distillation: the divergence between the model in training and a frozen teacher at every labelled token.
 
-TRL's kernel makes both models' logits tile by tile from their hidden states, forwards and backwards, so neither exists
-whole. Packing, padding and the choice of tokens are one vector of weights over the labelled positions.
+TRL's kernel computes both models' logits tile by tile from their hidden states, in the forward and the backward pass,
+so the full logits never exist. Packing, padding and token selection are one weight vector over the labelled positions.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def divergences(
     beta: float,
     temperature: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of hidden states [positions, hidden] of both: the divergence at each, with its graph, and the student's entropy,
-    [positions] in nats at `temperature`. beta: 0 KL(teacher || student), 1 KL(student || teacher), between them the
-    generalised Jensen-Shannon divergence."""
+    """From the hidden states [positions, hidden] of both: the divergence at each position, with its graph, and the
+    student's entropy, both [positions] in nats at `temperature`. beta: 0 is KL(teacher || student), 1 is KL(student ||
+    teacher), values between are the generalised Jensen-Shannon divergence."""
     own, other = head_of(student), head_of(teacher)
     divergence, entropy = ChunkedDivergenceFunction.apply(
         student_hidden,
@@ -53,9 +53,9 @@ def divergences(
 
 @dataclass(frozen=True)
 class Distillation:
-    """weight x temperature² x divergence, each token by its weight, and nll_weight x negative log-likelihood.
+    """weight x temperature² x divergence, with token weights, plus nll_weight x negative log-likelihood.
 
-    likelihood: how the latter is computed; None where the section gives it no weight.
+    likelihood: computes the latter; None if its weight is 0.
     """
 
     section: DistillLoss
@@ -63,7 +63,7 @@ class Distillation:
     likelihood: NegativeLogLikelihood | None
 
     def __call__(self, model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, Metrics]:
-        # The teacher goes first: its activations are gone before those of the student, which stay, are made.
+        # The teacher runs first: its activations are freed before the student's, which must be kept, are computed.
         taught = self.teacher.hidden(batch)
         hidden, targets = labelled_positions(model, batch)
         section = self.section
@@ -74,7 +74,7 @@ class Distillation:
 
 
 Likelihood = tuple[torch.Tensor, Metrics] | None
-"""the negative log-likelihood beside a divergence, where the section asks for it"""
+"""the negative log-likelihood in addition to a divergence, if its weight is not 0"""
 
 
 def nll(

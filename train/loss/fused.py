@@ -1,6 +1,6 @@
 """The loss on TRL's kernels: tiles over tokens and vocabulary, in Triton on a GPU and in torch elsewhere.
 
-Whole logits exist neither forwards nor backwards, in any precision, and sums are taken in float32.
+The full logits never exist, in the forward or the backward pass, in any precision; sums are taken in float32.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from train.loss.head import head_of
 
 TEMPERATURE, VOCABULARY_CHUNK = 1.0, 32768
 METRICS = ("entropy", "is_top1")
-"""what the kernel computes beside the log-probabilities"""
+"""outputs of the kernel other than the log-probabilities"""
 
 
 class FusedLoss(NegativeLogLikelihood):
@@ -25,7 +25,7 @@ class FusedLoss(NegativeLogLikelihood):
         self, model: PreTrainedModel, hidden: torch.Tensor, targets: torch.Tensor
     ) -> tuple[torch.Tensor, Metrics]:
         head = head_of(model)
-        # the kernel enters this context again in its backward pass, where it computes the logits once more
+        # the kernel enters this context again in its backward pass, where it recomputes the logits
         with maybe_gather_lm_head_ctx(head.weight, head.bias):
             log_probabilities, entropy, _, _, correct = ChunkedLogProbFunction.apply(
                 hidden,

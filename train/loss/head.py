@@ -1,4 +1,4 @@
-"""The output layer of a causal model as a loss computes it by itself: scale * (hidden @ weight.T + bias), capped."""
+"""The output layer of a causal model, for losses that compute it: scale * (hidden @ weight.T + bias), soft-capped."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Head:
 
 
 def head_of(model: PreTrainedModel) -> Head:
-    """The output layer of `model`, with what its family does to logits after it.
+    """The output layer of `model`, with its family's scale and cap of the logits.
 
-    ValueError where it is not one linear layer: such a model's loss is its own (`has_linear_head`).
+    ValueError if it is not a single linear layer: such a model computes its own loss (`has_linear_head`).
     """
     layer, config = model.get_output_embeddings(), model.config.get_text_config()
     if not has_linear_head(model):
@@ -30,7 +30,7 @@ def head_of(model: PreTrainedModel) -> Head:
 
 
 def _scale(config: object) -> float:
-    """By how much logits are multiplied; families have different words for it, and two of them divide."""
+    """The factor of the logits; families have different names for it, and two of them divide."""
     for name in ("logit_scale", "output_multiplier", "lm_head_multiplier"):
         factor = getattr(config, name, None)
         if factor is not None:
@@ -38,10 +38,10 @@ def _scale(config: object) -> float:
     divisor = getattr(config, "logits_scaling", None)
     if divisor is None:
         return 1.0
-    # HyperCLOVA X multiplies by what Granite and MiniCPM3 divide by
+    # HyperCLOVA X multiplies by the key that Granite and MiniCPM3 divide by
     return float(divisor) if getattr(config, "model_type", "") == "hyperclovax" else 1 / float(divisor)
 
 
 def has_linear_head(model: PreTrainedModel) -> bool:
-    # a subclass may compute something else: an adapter, weights in 4 bits
+    # a subclass may compute something else: an adapter, 4-bit weights
     return type(model.get_output_embeddings()) is torch.nn.Linear

@@ -1,6 +1,6 @@
-"""Where the labels of a batch are, found on the host while the batch is made.
+"""The positions of labels in a batch, found on the host while the batch is made.
 
-Choosing labelled positions by a mask asks a GPU how many there are, and the host waits for the whole forward pass.
+Selecting them by a mask on a GPU would make the host wait for the whole forward pass, to learn their number.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ import torch
 
 IGNORED = -100
 POSITIONS = "labelled_positions"
-"""the key of a batch under which its positions are"""
+"""key of a batch for its positions"""
 TOKEN_WEIGHTS, TEACHER_IDS, TEACHER_LOGPROBS = "token_weights", "teacher_ids", "teacher_logprobs"
-"""keys of columns: what each label weighs, the teacher's likeliest tokens there, and their log-probabilities"""
+"""keys of columns: weight of each label, the teacher's most likely tokens there, their log-probabilities"""
 BESIDE = {"labels", POSITIONS, TOKEN_WEIGHTS, TEACHER_IDS, TEACHER_LOGPROBS}
 """keys of a batch that a model's forward does not take"""
 
 
 def positions_of(labels: torch.Tensor) -> torch.Tensor:
-    """labels [rows, tokens] to int64 [labelled]: places in the flattened rows whose next token has a label."""
+    """labels [rows, tokens] to int64 [labelled]: positions in the flattened rows whose next token has a label."""
     rows, places = (labels[:, 1:] != IGNORED).nonzero(as_tuple=True)
     return rows * labels.shape[1] + places
 
 
 @dataclass(frozen=True)
 class WithPositions:
-    """The batches of `collate`, each with its positions, and with `columns` of its examples: arrays [labelled, …] with
-    an entry for each label, which follow the positions whatever the padding."""
+    """Adds to each batch of `collate` its positions and the `columns` of its examples: arrays [labelled, …] with one
+    entry per label, in the order of the positions, independent of padding."""
 
     collate: Callable[[Any], dict[str, Any]]
     columns: Sequence[str] = ()

@@ -1,7 +1,7 @@
-"""Distillation from stored distributions: the teacher's likeliest tokens at each label, and the mass of all the others.
+"""Distillation from stored distributions: the teacher's most likely tokens at each label, and the mass of the rest.
 
-KL(teacher || student) over the cells {each stored token, all the others together}. It is at most the whole divergence
-(merging cells loses information), and its gradient comes near that of the whole as the stored tokens hold more mass.
+KL(teacher || student) over the cells {each stored token, all other tokens together}. It is a lower bound of the full
+divergence (merging cells loses information), and its gradient approaches the full one as the stored mass grows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from train.loss.tiled import TILE_ELEMENTS
 
 @dataclass(frozen=True)
 class StoredDistillation:
-    """As `train.loss.distill.Distillation`, with a teacher that was asked before the run."""
+    """Like `train.loss.distill.Distillation`, with distributions that the teacher computed before the run."""
 
     section: DistillLoss
     likelihood: NegativeLogLikelihood | None
@@ -41,10 +41,10 @@ def stored_divergence(
 ) -> torch.Tensor:
     """The divergence at each position, [positions] in nats, with its graph.
 
-    hidden [positions, hidden]; ids [positions, k]; logprobs [positions, k + 1], natural logarithms at `temperature`, of
-    which the last is that of all other tokens together.
+    hidden [positions, hidden]; ids [positions, k]; logprobs [positions, k + 1], natural logarithms at `temperature`;
+    the last entry is for all other tokens together.
     """
-    # a head's scale and cap divided by the temperature give its logits divided by it
+    # dividing a head's scale and cap by the temperature divides its logits by it
     cooled = replace(
         head,
         scale=head.scale / temperature,
@@ -56,8 +56,8 @@ def stored_divergence(
 
 
 class _Stored(torch.autograd.Function):
-    """Tile by tile, in float32; the gradients by each position are not kept: a position's factor is only known in the
-    backward pass, so the tiles are made once more there."""
+    """Tile by tile, in float32. Gradients per position are not kept: the factor of a position is known only in the
+    backward pass, which therefore recomputes the tiles."""
 
     @staticmethod
     def forward(ctx: Any, hidden: Any, weight: Any, bias: Any, ids: Any, logprobs: Any, head: Head) -> Any:
@@ -68,7 +68,7 @@ class _Stored(torch.autograd.Function):
             chosen, taught = ids[rows].long(), logprobs[rows].float()
             tile, _ = _logits(hidden[rows], weight, bias, head)
             own, others, _ = _cells(tile, chosen)
-            # 0 * -inf would be no number where a token, or all the others, have no mass at all
+            # 0 * -inf would be NaN if a token, or all others together, have no mass
             gap = torch.cat([own, others], -1).neg().add(taught)
             found[rows] = torch.where(taught.isneginf(), 0.0, taught.exp() * gap).sum(-1)
         return found
@@ -76,7 +76,7 @@ class _Stored(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, factors: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         hidden, weight, bias, ids, logprobs = ctx.saved_tensors
-        with maybe_gather_lm_head_ctx(weight, bias):  # under ZeRO-3 a weight has its shape only in here
+        with maybe_gather_lm_head_ctx(weight, bias):  # under ZeRO-3 a weight has its shape only inside
             of_hidden, of_weight, of_bias = (
                 torch.zeros_like(tensor, dtype=torch.float32) if tensor is not None and needed else None
                 for tensor, needed in zip((hidden, weight, bias), ctx.needs_input_grad, strict=False)
@@ -85,7 +85,7 @@ class _Stored(torch.autograd.Function):
                 chosen, taught = ids[rows].long(), logprobs[rows].float().exp()
                 tile, slope = _logits(hidden[rows], weight, bias, ctx.head)
                 own, others, shares = _cells(tile, chosen)
-                # share · (1 - taught others / own others) for a token of the others, share - taught for a stored one
+                # other tokens: share · (1 - taught others / own others); stored tokens: share - taught
                 gradient = shares * (1 - taught[:, -1:] / others.exp().clamp(min=1e-30))
                 gradient.scatter_(-1, chosen, own.exp() - taught[:, :-1])
                 gradient = gradient * factors[rows, None].float() * slope
@@ -110,7 +110,7 @@ def _tiles(positions: int, vocabulary: int) -> list[slice]:
 def _logits(
     hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, head: Head
 ) -> tuple[torch.Tensor, torch.Tensor | float]:
-    """Logits [rows, vocabulary] in float32, and the derivative of each by what the linear layer gives."""
+    """Logits [rows, vocabulary] in float32, and the derivative of each with respect to the linear layer's output."""
     projected = (hidden @ weight.T if bias is None else torch.addmm(bias, hidden, weight.T)).float() * head.scale
     if head.softcap is None:
         return projected, head.scale
@@ -119,10 +119,10 @@ def _logits(
 
 
 def _cells(tile: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Log-probabilities of the chosen tokens [rows, k] and of all the others together [rows, 1]; shares [rows,
+    """Log-probabilities of the chosen tokens [rows, k] and of all others together [rows, 1]; softmax shares [rows,
     vocabulary]."""
     logs = tile.log_softmax(-1)
     own = logs.gather(-1, chosen)
-    # summed without the chosen ones: 1 - their sum would be rounding where they hold nearly all
+    # summed without the chosen ones: 1 - their sum would be rounding error if they hold nearly all mass
     others = logs.scatter(-1, chosen, float("-inf")).logsumexp(-1, keepdim=True)
     return own, others, logs.exp()

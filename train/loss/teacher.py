@@ -1,4 +1,4 @@
-"""The frozen model that a loss compares with."""
+"""The frozen teacher model of a loss."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from train.loss.base import Batch, inside_forward, labelled_positions
 class Teacher:
     """A model in evaluation mode without gradients.
 
-    offloaded_from: the device to which the weights of its layers come for each forward pass, from main memory; None
-    where they lie where they are used. wrapper: the engine that gathers its weights where they are sharded.
+    offloaded_from: the device to which its layers' weights are copied from main memory for each forward pass; None if
+    they stay on their device. wrapper: the engine that gathers its weights if they are sharded.
     """
 
     model: PreTrainedModel
@@ -29,7 +29,7 @@ class Teacher:
         """Its hidden states at the labelled positions of `batch`, [positions, hidden]."""
         device = self.offloaded_from
         with nullcontext() if device is None else on_device(self.model.base_model, device):
-            # an engine counts the steps of its gathering in the forward of the whole model, which a part would skip
+            # an engine tracks gathering in the forward of the whole model; calling a part of it would skip that
             states, _ = inside_forward(self.wrapper or self.model, self.model, labelled_positions, batch)  # type: ignore[arg-type]
         taught: torch.Tensor = states
         return taught
@@ -37,8 +37,8 @@ class Teacher:
 
 @contextmanager
 def on_device(module: torch.nn.Module, device: torch.device) -> Iterator[None]:
-    """`module` with its tensors on `device`, which are let go again. What lies in main memory stays there all the time,
-    so nothing is copied back: the tensors are never changed."""
+    """`module` with its tensors on `device`, which are freed afterwards. The originals stay in main memory; nothing is
+    copied back, since the tensors never change."""
     tensors = [*module.parameters(), *module.buffers()]
     kept = [tensor.data for tensor in tensors]
     try:

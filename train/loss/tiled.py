@@ -1,9 +1,8 @@
-"""The loss for float32 on CPUs: a tile of logits at a time, each logit computed once.
+"""The loss for float32 on CPUs: one tile of logits at a time, each logit computed once.
 
-The logits of a whole batch are the largest thing in memory: labelled positions x vocabulary. So they are made some rows
-at a time, and the gradient is taken while a row's logits are there: it is (softmax - one-hot), and only the factor in
-front of the sum comes later. TRL's kernels (`train.loss.fused`) keep less and compute every logit a second time, which
-is right for a GPU.
+The logits of a batch, labelled positions x vocabulary, would be the largest tensor in memory. They are computed a few
+rows at a time, and so is the gradient, (softmax - one-hot); only the factor of the sum is known later. TRL's kernels
+(`train.loss.fused`) keep less and compute every logit twice, which suits a GPU.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from train.loss.base import Metrics, NegativeLogLikelihood
 from train.loss.head import head_of
 
 TILE_ELEMENTS = 2**23
-"""logits at a time: 32 MiB in float32, which the caches of a CPU partly hold"""
+"""logits per tile: 32 MiB in float32, which partly fit a CPU's caches"""
 
 
 class TiledLoss(NegativeLogLikelihood):
@@ -34,9 +33,9 @@ class TiledLoss(NegativeLogLikelihood):
 
 
 def is_plain(model: PreTrainedModel, device: torch.device) -> bool:
-    """Whether `model`'s output layer is a plain linear one in full precision, on a CPU.
+    """Whether `model`'s output layer is a plain linear layer in float32 on a CPU.
 
-    device: where it trains; DeepSpeed moves the weights there later than this is asked.
+    device: where it trains; DeepSpeed moves the weights there only after this call.
     """
     head = head_of(model)
     exact = head.weight.dtype in (torch.float32, torch.float64)
@@ -44,8 +43,8 @@ def is_plain(model: PreTrainedModel, device: torch.device) -> bool:
 
 
 class TiledLogLikelihood(torch.autograd.Function):
-    """hidden [positions, hidden], weight [vocabulary, hidden], targets [positions] to the summed negative
-    log-likelihood and the number of targets that are the likeliest token."""
+    """From hidden [positions, hidden], weight [vocabulary, hidden] and targets [positions]: the summed negative
+    log-likelihood, and the number of targets that are the most likely token."""
 
     @staticmethod
     def forward(
@@ -59,7 +58,7 @@ class TiledLogLikelihood(torch.autograd.Function):
         rows = max(1, TILE_ELEMENTS // weight.shape[0])
         for start in range(0, len(hidden), rows):
             states, labels = hidden[start : start + rows], targets[start : start + rows]
-            tile = states @ weight.T  # [rows, vocabulary], the only logits that exist at a time
+            tile = states @ weight.T  # [rows, vocabulary], the only logits in memory
             largest, likeliest = tile.max(-1, keepdim=True)
             correct += (likeliest[:, 0] == labels).sum()
             logits = tile.gather(-1, labels[:, None])  # taken before the tile is overwritten in place
@@ -67,7 +66,7 @@ class TiledLogLikelihood(torch.autograd.Function):
             loss += (largest + sums.log() - logits).sum()
             if of_hidden is None and of_weight is None:
                 continue
-            # softmax - one-hot, in the tile's own memory: it is not needed as logits any more
+            # softmax - one-hot, in the tile's memory: its logits are no longer needed
             gradient = tile.div_(sums)
             gradient[torch.arange(len(labels)), labels] -= 1
             if of_hidden is not None:

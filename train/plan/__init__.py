@@ -1,1 +1,1 @@
-"""`python -m train.plan`: what a run needs, estimated before it is started. Nothing else imports this package."""
+"""`python -m train.plan` estimates what a run needs before it starts. Only `train.study` imports this package."""

@@ -1,8 +1,8 @@
-"""`python -m train.plan recipe=FILE gpus=8 gpu_memory_gb=80 [key=value …]`: what a run needs, before it is launched.
+"""`python -m train.plan recipe=FILE gpus=8 gpu_memory_gb=80 [key=value …]`: estimates a run before its launch.
 
-No weights are loaded (but by `measure=true`, which runs the recipe for a moment): the model is built from its config on
-the meta device. A model of the Hub is looked up as a run
-would; the traces are read where they are on this machine, and given as counts where they are not.
+No weights are loaded, except by `measure=true`, which runs the recipe for a few steps: the model is built from its
+config on the meta device. A model on the Hub is looked up as in a run. Traces are read if they are on this machine;
+otherwise give their counts.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from recipes.schema import Recipe
 from runtime.files import writing_fault
 
 OWN = {
-    "gpus": "GPUs of the run, one rank each; without it the run is one of processes on the CPUs of this machine",
-    "card": "name of the GPUs, such as H100, for what is known of them; default: this machine's",
-    "measure": "true: run three steps and a small sweep on this machine, as many ranks as gpus or ranks says",
-    "gpu_memory_gb": "memory of one GPU in GiB; without it nothing is said of what fits",
-    "gpus_per_node": "GPUs of one machine; default: 8, or all where there are fewer",
+    "gpus": "GPUs of the run, one rank each; without it the run uses the CPUs of this machine",
+    "card": "name of the GPUs, such as H100, to look up known figures; default: this machine's",
+    "measure": "true: run three steps and a small sweep on this machine, with as many ranks as gpus or ranks",
+    "gpu_memory_gb": "memory of one GPU in GiB; without it nothing is checked for fit",
+    "gpus_per_node": "GPUs of one machine; default: 8, or all if there are fewer",
     "ranks": "processes of a run on CPUs; default 1",
     "host_memory_gb": "main memory of one machine in GiB; default: this machine's for a run on CPUs, else not checked",
     "disk_gb": "free disk in GiB for the run folder; default: not checked",
-    "base_gb": "what a rank takes before a model is loaded, in GiB; default: measured on CPUs and on a GPU at hand, "
+    "base_gb": "memory of a rank before a model is loaded, in GiB; default: measured on CPUs and on a local GPU, "
     "else assumed by card",
-    "traces": "number of traces, where they cannot be read here (with tokens)",
-    "tokens": "their tokens in all (with traces)",
-    "flops_per_second": "FLOPs per second of one rank, measured by you; gives hours of training",
-    "tokens_per_second": "training tokens per second of the whole run, measured by you; gives hours of training",
+    "traces": "number of traces, if they cannot be read here (with tokens)",
+    "tokens": "their total tokens (with traces)",
+    "flops_per_second": "FLOPs per second of one rank, as you measured; gives hours of training",
+    "tokens_per_second": "training tokens per second of the whole run, as you measured; gives hours of training",
     "json": "file for the estimate as JSON; json=- prints it instead of the table",
 }
 WORDS = ("json", "card", "measure")
@@ -46,8 +46,8 @@ def main(arguments: list[str]) -> None:
     _check_pairs(numbers)
     _check_words(texts)
     asked = _asks_to_measure(texts.get("measure", "false"))
-    load_recipe(rest)  # here too, since what is wrong with it is known before torch and DeepSpeed are loaded
-    from train.plan.estimate import estimate_run  # torch and DeepSpeed load only when the arguments are sound
+    load_recipe(rest)  # here too, so that mistakes are found before torch and DeepSpeed are loaded
+    from train.plan.estimate import estimate_run  # torch and DeepSpeed are loaded only if the arguments are valid
     from train.plan.measure import measure
     from train.plan.table import table
 
@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _number(key: str, text: str) -> float:
-    """The number above 0 that `text` says. UserError where it says none."""
+    """The number above 0 in `text`. UserError if there is none."""
     try:
         value = parse_value(text)
     except ValueError:
@@ -83,7 +83,7 @@ def _asks_to_measure(text: str) -> bool:
 
 def _check_pairs(numbers: Mapping[str, float]) -> None:
     if ("traces" in numbers) != ("tokens" in numbers):
-        raise UserError("traces and tokens go together: the number of traces, and their tokens in all")
+        raise UserError("traces and tokens go together: the number of traces, and their total tokens")
     if "ranks" in numbers and "gpus" in numbers:
         raise UserError("ranks is for a run on CPUs and gpus for one on GPUs; give one of them")
     for key in ("gpu_memory_gb", "gpus_per_node"):
@@ -98,7 +98,7 @@ def _check_words(texts: Mapping[str, str]) -> None:
             raise UserError(f"{key}= is empty: give a value, or leave it out ({OWN[key]})")
     file = Path(texts.get("json", "-"))
     if file.is_dir():
-        raise UserError(f"json={file}: this is a folder; name a file in it")
+        raise UserError(f"json={file}: is a folder; name a file in it")
     if texts.get("json", "-") != "-" and (fault := writing_fault(file.parent)):
         raise UserError(f"json={file}: cannot be written ({fault})")
 

@@ -1,4 +1,4 @@
-"""What one micro batch takes beside weights and gradients: the model is run once on tensors that have shapes only."""
+"""The memory of a micro batch beyond weights and gradients, from one run of the model on fake tensors (shapes only)."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from train.plan.fused import as_if_fused
 from train.plan.live_bytes import LiveBytes
 from train.sizes import Skeleton
 
-METRICS = ("log_probs", "entropy", "is_top1")  # what SFTTrainer takes from the head
+METRICS = ("log_probs", "entropy", "is_top1")  # what SFTTrainer reads from the head
 
 SHAPES_ONLY = "chainmend_shapes_only"
-# transformers builds no mask for an attention whose name it does not know, and hands a mask of four dimensions through
-# as it is. Building one reads the values of the padding mask, and fake tensors have none.
+# transformers builds no mask for an attention whose name it does not know, and passes a mask with four dimensions
+# through unchanged. Building one would read the values of the padding mask, which fake tensors do not have.
 AttentionInterface.register(SHAPES_ONLY, sdpa_attention_forward)
 
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """Rows, tokens per row, whether rows are padded, whether (and how) layers are recomputed backward, and whether
-    norms, MLPs and the rotary embedding are fused kernels."""
+    """Rows, tokens per row, whether rows are padded, whether (and how) layers are recomputed in the backward pass, and
+    whether norms, MLPs and the rotary embedding are fused kernels."""
 
     rows: int
     tokens: int
@@ -43,9 +43,9 @@ class MicroBatch:
 
 @dataclass(frozen=True)
 class Activations:
-    """Bytes beside weights and gradients. saved: what the layers keep after a forward pass; backward: the peak from
-    there on; layer: what the last layers of a backward pass take; head: the peak of the output projection and the loss
-    beside what is saved; head_gradient: the gradient of the projection, which waits for that of a tied embedding."""
+    """Bytes in addition to weights and gradients. saved: what the layers keep after a forward pass; backward: the peak
+    of the backward pass; layer: its peak in the layers that it reaches last; head: the peak of output projection and
+    loss in addition to `saved`; head_gradient: gradient of the projection, kept until that of a tied embedding."""
 
     saved: int
     backward: int
@@ -55,9 +55,9 @@ class Activations:
 
 
 def measure_activations(models: Skeleton, batch: MicroBatch, device: Literal["cuda", "cpu"]) -> Activations:
-    """What one micro batch takes, forward and backward, with the kernels of a CPU but for the head of a GPU.
+    """The memory of one micro batch, forward and backward, with CPU kernels except for the head on a GPU.
 
-    `models.trained` is changed by it (storage, attention, checkpointing): a skeleton is measured once.
+    This changes `models.trained` (storage, attention, checkpointing), so measure each skeleton only once.
     """
     models.pruned.set_attn_implementation(SHAPES_ONLY)
     with FakeTensorMode():
@@ -69,9 +69,9 @@ def measure_activations(models: Skeleton, batch: MicroBatch, device: Literal["cu
 
 
 def fill(model: torch.nn.Module) -> None:
-    """Puts a fake tensor of the same shape and type in the place of every meta tensor.
+    """Replaces every meta tensor by a fake tensor of the same shape and type.
 
-    A fake tensor says that it is on a CPU, so torch picks the kernels of a CPU, and saves for them what a run would.
+    A fake tensor claims to be on a CPU, so torch picks CPU kernels and saves the same tensors for them as in a run.
     """
     filled: dict[int, torch.Tensor] = {}  # by identity, so that tied weights stay tied
     for module in model.modules():
@@ -97,15 +97,15 @@ def _backbone(models: Skeleton, batch: MicroBatch) -> tuple[int, int, int]:
     with live, _without_gradients(models, live) as peaks:
         hidden = models.pruned.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
         saved = live.now
-        if not hidden.requires_grad:  # adapters on the head alone: no layer keeps anything
+        if not hidden.requires_grad:  # adapters only on the head: no layer keeps anything
             return 0, live.peak, 0
-        live.peak = live.now  # what a layer took while it ran forward is gone
+        live.peak = live.now  # temporary memory of the forward pass is freed
         hidden.backward(torch.zeros_like(hidden))
     return saved, max([live.peak, *peaks]), live.peak
 
 
 def _train_mode(models: Skeleton, batch: MicroBatch) -> None:
-    """Puts the model into training as SFTTrainer does."""
+    """Puts the model into training mode like SFTTrainer."""
     models.trained.train()
     if not batch.checkpointing:
         return
@@ -116,10 +116,10 @@ def _train_mode(models: Skeleton, batch: MicroBatch) -> None:
 
 @contextmanager
 def _without_gradients(models: Skeleton, live: LiveBytes) -> Iterator[list[int]]:
-    """Lets every gradient go as soon as it is there, since `train.plan.memory` counts gradients by its own rules.
+    """Frees every gradient as soon as it exists, since `train.plan.memory` counts gradients by its own rules.
 
-    The list gets the peak up to the backward pass of the first layer, where the count of the peak starts again: so the
-    caller can tell the last moments of a backward pass, when all gradients are there, from the others.
+    The list receives the peak before the backward pass of the first layer, and then the peak is reset. The caller can
+    thus separate the end of a backward pass, when all gradients exist, from the rest.
     """
     peaks: list[int] = []
     second = {id(parameter) for layer in decoder_layers(models.pruned)[1:2] for parameter in layer.parameters()}
@@ -143,7 +143,7 @@ def _without_gradients(models: Skeleton, live: LiveBytes) -> Iterator[list[int]]
 
 
 def mask_of(batch: MicroBatch) -> torch.Tensor | None:
-    """What SDPA gets where rows are padded, [rows, 1, tokens, tokens]; None where the causal mask does."""
+    """SDPA's mask if rows are padded, [rows, 1, tokens, tokens]; None if causal attention suffices."""
     return torch.ones(batch.rows, 1, batch.tokens, batch.tokens, dtype=torch.bool) if batch.padded else None
 
 
@@ -163,7 +163,7 @@ def _head(models: Skeleton, batch: MicroBatch, device: Literal["cuda", "cpu"]) -
 
 
 def _loss(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """The loss as a run on a CPU takes it: by tiles in float32, else on TRL's kernels; shapes as there."""
+    """The loss as in a run on a CPU: tiled in float32, else TRL's kernels; same shapes as there."""
     if weight.dtype == torch.float32:
         loss: torch.Tensor = TiledLogLikelihood.apply(hidden, weight, targets)[0]
         return loss
@@ -174,9 +174,9 @@ def _loss(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> 
 
 
 def _fused_head_bytes(weight: torch.Tensor, positions: int) -> int:
-    """TRL's head on a GPU: one tile of logits, and the gradients in float32 beside their cast.
+    """TRL's head on a GPU: one tile of logits, and the gradients in float32 together with their cast.
 
-    Worked out, because its Triton kernels run on no CPU and take no fake tensors.
+    Computed by formula, since its Triton kernels do not run on a CPU and do not accept fake tensors.
     """
     size = weight.element_size()
     tile = min(positions, TOKEN_CHUNK_SIZE) * _CHUNKED_LOGPROB_CHUNK_SIZE * size

@@ -1,7 +1,7 @@
-"""What a process of a run takes on a CPU before its model counts: measured, by a run of the embedded model.
+"""The base memory of a process on a CPU, without a significant model: measured by a run of the embedded model.
 
-That model has half a million parameters and trains for two steps of one short trace, so what the run takes is Python,
-torch, DeepSpeed, TRL and what they build up, which no formula gives and which differs between machines.
+That model has half a million parameters and trains for two steps on one short trace, so the run's memory is that of
+Python, torch, DeepSpeed, TRL and their state. No formula gives it, and it differs between machines.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ SMALL = (
 )
 
 
-# The most memory that a process ever held becomes the peak of what it starts (Linux keeps `ru_maxrss` over an exec).
-# So a process that holds nothing starts the run, and says the run's peak.
+# A child inherits the peak memory of the process that starts it (Linux keeps `ru_maxrss` across exec), so a small
+# process starts the run and reports its peak.
 STARTER = """
 import os, subprocess, sys
 process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=sys.stderr)
@@ -46,9 +46,9 @@ sys.exit(process.returncode != 0)
 
 
 def base_bytes(stage: int) -> int:
-    """Peak resident memory of such a run in one process, in bytes; stage 0 goes without DeepSpeed.
+    """Peak resident memory of such a run in one process, in bytes; stage 0 runs without DeepSpeed.
 
-    About half a minute. UserError where the run fails.
+    Takes about half a minute. UserError if the run fails.
     """
     with tempfile.TemporaryDirectory() as name:
         places = [f"run.dir={name}/run", f"run.cache_dir={name}/cache", f"data.cache_dir={name}/data"]
@@ -66,6 +66,6 @@ def base_bytes(stage: int) -> int:
         if done.returncode:
             last = (Path(name) / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
             raise UserError(
-                f"the base of a process cannot be measured, its run failed ({' '.join(last)[:200]}); give base_gb=N"
+                f"the base of a process cannot be measured: its run failed ({' '.join(last)[:200]}); give base_gb=N"
             )
-    return int(done.stdout) * 1024  # Linux counts it in KiB
+    return int(done.stdout) * 1024  # Linux reports KiB

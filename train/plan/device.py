@@ -1,7 +1,7 @@
-"""What a GPU holds for a rank beside the tensors that a run asks for: CUDA's context with the kernels that are loaded,
-workspaces, buffers of NCCL, and what the allocator keeps between tensors. An out-of-memory error depends on all of it.
+"""GPU memory of a rank beyond a run's tensors: the CUDA context with its loaded kernels, workspaces, NCCL buffers, and
+what the allocator keeps between tensors. All of it counts towards an out-of-memory error.
 
-`make gpu` compares the sums with `torch.cuda.max_memory_reserved` and what the device shows beyond it (docs/gpu.md).
+`make gpu` compares the sums with `torch.cuda.max_memory_reserved` and with the device's own figure (docs/gpu.md).
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ MIB = 1 << 20
 CONTEXT_MIB = {"H200": 560, "H100": 560, "A100": 480}
 UNKNOWN_CONTEXT_MIB = 560
 KERNELS_MIB = 240
-"""what cuBLAS, NCCL and Triton load into a context while a run trains"""
+"""bytes that cuBLAS, NCCL and Triton load into a context during training"""
 CONTEXT_AT_MOST_MIB = 2048
-"""more than that beside a process's own tensors belongs to other processes, too"""
+"""if a process uses more than this beyond its own tensors, other processes share the GPU"""
 
 HOPPER = ("H100", "H200", "GH200", "B100", "B200", "GB200")
 WORKSPACE_MIB = {"Hopper": 32, "others": 8}
 HANDLES = 2
-"""of cuBLAS: the thread that runs forward has one, autograd's thread another, each with a workspace"""
+"""cuBLAS handles: one for the thread of the forward pass, one for autograd's, each with a workspace"""
 
 NCCL_MIB = 512
 KEPT_SHARE = {"expandable": 0.04, "fixed": 0.18}
-"""reserved beyond what is allocated, as a share of it. fixed: measured once (H100, commit 4af098d, 0.6B full: 13.7 GiB
-reserved for 11.6 allocated); expandable: assumed, not measured"""
+"""memory reserved beyond what is allocated, as a share of the latter. fixed: measured once (H100, commit 4af098d, 0.6B
+full: 13.7 GiB reserved for 11.6 allocated); expandable: assumed, not measured"""
 
 
 @dataclass(frozen=True)
 class Overhead:
-    """Bytes of the libraries beside tensors of a run, and the share of all tensors that the allocator keeps on top."""
+    """Bytes of the libraries beyond a run's tensors, and the allocator's extra as a share of all tensors."""
 
     workspaces: int = 0
     communication: int = 0
@@ -45,7 +45,7 @@ NO_OVERHEAD = Overhead()
 
 
 def overhead(card: str, ranks: int, environment: Mapping[str, str]) -> Overhead:
-    """On a GPU called `card` ("" where it is not known: taken for a Hopper), with the allocator that a run gets."""
+    """The overhead on a GPU named `card` ("" if unknown, then treated as a Hopper), with the allocator of a run."""
     is_hopper = not card or any(name in card for name in HOPPER)
     return Overhead(
         workspaces=HANDLES * WORKSPACE_MIB["Hopper" if is_hopper else "others"] * MIB,
@@ -61,8 +61,8 @@ def assumed_context(card: str) -> int:
 
 
 def measured_context() -> int | None:
-    """Bytes that this process's context takes on the GPU at hand, with the kernels of a product and what a run loads
-    later; None where there is no GPU, or where others use it too, so that nothing can be told."""
+    """Bytes of this process's context on the local GPU, with the kernels of a matrix product and what a run loads
+    later; None without a GPU, or if other processes use it, since the figure would then be meaningless."""
     if not torch.cuda.is_available():
         return None
     square = torch.ones(256, 256, dtype=torch.bfloat16, device="cuda")
@@ -73,5 +73,5 @@ def measured_context() -> int | None:
 
 
 def card_at_hand() -> str:
-    """The name of this machine's GPU; "" where there is none."""
+    """The name of this machine's GPU; "" if there is none."""
     return torch.cuda.get_device_name() if torch.cuda.is_available() else ""

@@ -1,5 +1,5 @@
-"""From a recipe and a machine to an estimate: the model without weights, the traces, the sweeps, the memory, the way
-out where something does not fit."""
+"""Estimates a run from its recipe and machine: model without weights, traces, sweeps, memory, and remedies if it does
+not fit."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from train.sizes import Sizes, skeleton
 
 @dataclass(frozen=True)
 class Estimate:
-    """All that is known of a run before it starts. misfits: one line for each limit that it exceeds."""
+    """All figures of a run that are known before it starts. misfits: one line for each limit that it exceeds."""
 
     machine: Machine
     memory: MemoryEstimate
@@ -63,18 +63,18 @@ class Estimate:
 
     @property
     def thinking_flops(self) -> float:
-        """FLOPs of the run's own thoughts, at most: two for each parameter and token."""
+        """Upper bound of the FLOPs of the run's own thoughts: two per parameter and token."""
         return 2.0 * self.memory.sizes.total * self.thoughts.tokens
 
     @property
     def sweep_share(self) -> float:
-        """Share of a run's FLOPs that goes to its own sweeps, not to the references."""
+        """Share of a run's FLOPs for its own sweeps, without the references."""
         sweeps = self.sweep_flops * self.sweep.sweeps
         return sweeps / (sweeps + self.flops) if sweeps else 0.0
 
     @property
     def confirm_share(self) -> float:
-        """FLOPs of the sweep that confirms, of the kept checkpoint and both references, as a share of training's."""
+        """FLOPs of the confirmation (kept checkpoint and both references) as a share of those of training."""
         per_token = self.sweep_flops / self.sweep.tokens if self.sweep.tokens else 0.0
         return 3 * per_token * self.sweep.confirm_tokens / self.flops if self.flops else 0.0
 
@@ -112,7 +112,8 @@ class Estimate:
 
 
 def _row(moment: Moment) -> dict[str, Any]:
-    """A moment for JSON: the device, of that what torch reserves, of that what tensors take; then all parts."""
+    """A moment for JSON: total on the device, of that reserved by torch, of that allocated by tensors; then all
+    parts."""
     sums = {"total": moment.total, "reserved": moment.reserved, "allocated": moment.allocated}
     return {"moment": moment.name, **sums, **moment.parts}
 
@@ -120,13 +121,13 @@ def _row(moment: Moment) -> dict[str, Any]:
 def estimate_run(
     arguments: Sequence[str], numbers: Numbers, card: str = "", measured: Measured | None = None
 ) -> Estimate:
-    """The estimate for the recipe in `arguments`. UserError for what the user can put right.
+    """The estimate for the recipe in `arguments`. UserError for mistakes of the user.
 
-    `numbers` and `card`: the command's own arguments (see `train.plan.__main__.OWN`); measured: what a moment of the
-    run on this machine has shown.
+    `numbers` and `card`: the command's own arguments (see `train.plan.__main__.OWN`); measured: the result of a short
+    run on this machine.
     """
     recipe = load_recipe(arguments).recipe
-    # first: what this process holds counts into a measured base
+    # first: the memory of this process would count towards a measured base
     machine = read_machine(numbers, recipe.zero.stage, card)
     specs = read_specs(recipe)
     counts = {key: int(numbers[key]) for key in ("traces", "tokens") if key in numbers}
@@ -166,7 +167,7 @@ def estimate_run(
 
 @dataclass(frozen=True)
 class Model:
-    """What is known of a recipe's models; `unpruned` has no weights."""
+    """The models of a recipe; `unpruned` has no weights."""
 
     unpruned: PreTrainedModel
     sizes: Sizes
@@ -176,10 +177,10 @@ class Model:
 
 @dataclass(frozen=True)
 class Retries:
-    """Estimates of the same run under other keys.
+    """Estimates of the same run with other keys.
 
-    arguments: the recipe and its keys; sweep_bytes: what a sweep takes beside the weights; models: those measured so
-    far, since most keys change neither the model nor its micro batch.
+    arguments: the recipe and its keys; sweep_bytes: memory of a sweep in addition to the weights; models: those
+    measured so far, since most keys change neither the model nor its micro batch.
     """
 
     arguments: Sequence[str]
@@ -189,7 +190,7 @@ class Retries:
     models: dict[str, Model]
 
     def memory_with(self, keys: Sequence[str]) -> MemoryEstimate:
-        """UserError where the recipe does not take the keys."""
+        """UserError if the recipe does not accept the keys."""
         recipe = load_recipe([*without(self.arguments, keys), *keys]).recipe
         traces = replace(self.traces, longest=min(self.traces.longest, recipe.data.max_length_tokens))
         limit = int((recipe.sweep.engine.memory_gb or 0) * GIGABYTE)
@@ -199,7 +200,7 @@ class Retries:
         return _memory(recipe, self.machine, self.models[key], min(self.sweep_bytes, limit))
 
     def fits(self, memory: MemoryEstimate) -> bool:
-        """Whether no limit of memory is exceeded; no key that is tried changes what is written to disk."""
+        """Whether no memory limit is exceeded; no tried key changes what is written to disk."""
         return not find_misfits(self.machine, memory, {})
 
 
@@ -219,14 +220,14 @@ def _measure(recipe: Recipe, traces: TraceCounts, machine: Machine) -> Model:
 
 
 def _model_key(recipe: Recipe, traces: TraceCounts) -> str:
-    """What the model and its activations depend on."""
+    """A key of everything that determines the model and its activations."""
     sections = (recipe.model, recipe.prune, recipe.adapter, recipe.loss)
     texts = [section.model_dump_json() if section else "" for section in sections]
     return " ".join([*texts, str(largest_micro_batch(recipe, traces)), str(recipe.trainer.get("use_liger_kernel"))])
 
 
 def _memory(recipe: Recipe, machine: Machine, model: Model, sweep_bytes: int) -> MemoryEstimate:
-    """What a rank holds at each moment."""
+    """The memory of a rank at each moment."""
     zero, weight_bytes = recipe.zero, DTYPES[recipe.model.dtype].itemsize
     setup = Setup(
         ranks=machine.ranks,

@@ -1,7 +1,7 @@
-"""What fused kernels keep for the backward pass, as shapes: RMSNorm, rotary embedding and SwiGLU in one kernel each.
+"""The memory that fused kernels keep for the backward pass: RMSNorm, rotary embedding and SwiGLU in one kernel each.
 
 Liger's kernels (arXiv 2410.10989) keep their inputs and one number per row, write the rotary embedding and most
-gradients over what they were given, and run on a GPU alone. These stand in for them on tensors that have shapes only.
+gradients in place, and run only on a GPU. The functions here stand in for them on fake tensors.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Tensor = torch.Tensor
 
 
 def fuses(trainer: Mapping[str, Any], family: str) -> bool:
-    """Whether a run on a GPU has fused kernels: as `trainer.use_liger_kernel` says, else where Liger is installed."""
+    """Whether a run on a GPU has fused kernels: as `trainer.use_liger_kernel` says, else if Liger is installed."""
     asked = trainer.get("use_liger_kernel")
     wanted = find_spec("liger_kernel") is not None if asked is None else bool(asked)
     return wanted and family in FAMILIES
 
 
 class Norm(torch.autograd.Function):
-    """Of x [..., size] and weight [size]: keeps x and a float32 per row, and writes the gradient over the incoming."""
+    """Of x [..., size] and weight [size]: keeps x and one float32 per row, and overwrites the incoming gradient."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ class Norm(torch.autograd.Function):
 
 
 class Swiglu(torch.autograd.Function):
-    """silu(gate) * up: keeps both, and writes their gradients over them."""
+    """silu(gate) * up: keeps both, and overwrites them with their gradients."""
 
     @staticmethod
     def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class Swiglu(torch.autograd.Function):
 
 
 class Rotary(torch.autograd.Function):
-    """Written over query and key; keeps cosines and sines, which all layers share."""
+    """Overwrites query and key; keeps cosines and sines, which all layers share."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, cosines: Tensor, sines: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,9 +71,9 @@ class Rotary(torch.autograd.Function):
 
 @contextmanager
 def as_if_fused(model: PreTrainedModel) -> Iterator[None]:
-    """Within the block the norms, MLPs and the rotary embedding of `model` keep what fused kernels would.
+    """Within the block, norms, MLPs and rotary embedding of `model` keep what fused kernels would.
 
-    Its values are then those of no model: it is for counting alone.
+    Its outputs are meaningless then: this is only for counting memory.
     """
     code = sys.modules[type(model).__module__]
     rotary, changed = getattr(code, ROTARY), [module for module in model.modules() if _fused(module)]

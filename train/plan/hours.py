@@ -1,4 +1,4 @@
-"""Hours of a run: by the speed that the user gives, by one measured here, or by a measured run on such a card."""
+"""Hours of a run: from a speed given by the user, one measured here, or a measured run on the same kind of card."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECONDS = 3600
 
 @dataclass(frozen=True)
 class Work:
-    """What a run has to do: training tokens, the FLOPs of them all, and the recipe's sweeps."""
+    """The work of a run: training tokens, their FLOPs, and the recipe's sweeps."""
 
     tokens: float
     flops: float
@@ -25,8 +25,8 @@ class Work:
 
 @dataclass(frozen=True)
 class Hours:
-    """training: without sweeps, None where no speed is known; sweeps: of all sweeps and references together at most,
-    None where none was measured; origin: where the speed comes from, or how to get one."""
+    """training: hours without sweeps, None if no speed is known; sweeps: upper bound for all sweeps and references,
+    None if none was measured; origin: the source of the speed, or how to get one."""
 
     training: float | None
     sweeps: float | None
@@ -34,7 +34,7 @@ class Hours:
 
 
 def hours_of(work: Work, numbers: Mapping[str, float], ranks: int, measured: Measured | None, by_card: Hours) -> Hours:
-    """What the user gives comes first, then what was measured here, then what is known of the card."""
+    """Prefers the user's figures, then those measured here, then those of the card."""
     sweeps = _sweep_hours(work.sweep, measured) if measured else None
     if "tokens_per_second" in numbers:
         return Hours(work.tokens / numbers["tokens_per_second"] / SECONDS, sweeps, "at the speed that you give")
@@ -47,8 +47,8 @@ def hours_of(work: Work, numbers: Mapping[str, float], ranks: int, measured: Mea
 
 
 def hours_by_card(recipe: Recipe, card: str, ranks: int, work: Work) -> Hours:
-    """By the measured run that is nearest on such a card; without one, what to do. Ranks are taken to share the work
-    without loss."""
+    """Hours from the most similar measured run on such a card; if there is none, `origin` says what to do. Assumes that
+    ranks scale without loss."""
     place = f"this card ({card})" if card else "this machine (card=NAME names its GPUs)"
     row = speed_of(card, recipe.adapter.method != "none", work.flops / work.tokens)
     if row is None or recipe.model.dtype != "bfloat16" or not recipe.data.packing:

@@ -1,7 +1,7 @@
-"""How many bytes tensors take while something runs, counted operation by operation.
+"""Counts the bytes of live tensors while code runs, operation by operation.
 
-It works on fake tensors too, which have shapes and no memory: so the activations of a model that fits on no machine at
-hand are counted on a laptop.
+It also works on fake tensors, which have shapes but no memory, so a laptop can count the activations of a model that
+does not fit on it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from torch.utils._pytree import tree_leaves
 
 
 class LiveBytes(TorchDispatchMode):
-    """Counts the storages that come into being under it until they are freed: `now` and `peak`, in bytes.
+    """Counts storages from their allocation until they are freed: `now` and `peak`, in bytes.
 
-    present: tensors that are there before (weights); they and their views count as nothing.
+    present: tensors that already exist (weights); they and their views are not counted.
     """
 
     def __init__(self, present: Iterable[torch.Tensor]) -> None:
@@ -37,10 +37,10 @@ class LiveBytes(TorchDispatchMode):
         return result
 
     def _see(self, storage: torch.UntypedStorage, size_bytes: int) -> None:
-        key = storage._cdata  # the C++ storage: every call of untyped_storage() wraps it in another Python object
+        key = storage._cdata  # the C++ storage: each call of untyped_storage() wraps it in a new Python object
         if key in self._seen:
             return
-        # The reference dies with the storage, whether autograd, a cache or a variable held it last.
+        # The reference dies with the storage, no matter whether autograd, a cache or a variable held it last.
         self._seen[key] = weakref.ref(storage, lambda _: self._forget(key, size_bytes))
         self.now += size_bytes
         self.peak = max(self.peak, self.now)

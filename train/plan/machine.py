@@ -1,4 +1,4 @@
-"""The machine of a run, from what the user says of it, and what of a run does not fit on it."""
+"""The machine of a run, from the user's arguments, and the limits that a run exceeds."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from train.plan.device import NO_OVERHEAD, Overhead, assumed_context, card_at_ha
 from train.plan.memory import MemoryEstimate
 
 Numbers = Mapping[str, float]
-"""the command's own arguments that are numbers, under their keys; `_gb` are GiB"""
+"""numeric arguments of the command, by key; `_gb` are GiB"""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a run goes. Limits in bytes, 0 where none is known; base_bytes: what a rank takes before a model; card: the
-    GPU's name, "" where it is not known; overhead: what a GPU holds beside the tensors of a run."""
+    """The machine of a run. Limits in bytes, 0 if unknown; base_bytes: memory of a rank before a model is loaded; card:
+    the GPU's name, "" if unknown; overhead: GPU memory beyond the run's tensors."""
 
     device: Literal["cuda", "cpu"]
     ranks: int
@@ -37,9 +37,9 @@ class Machine:
 
 
 def read_machine(numbers: Numbers, stage: int, card: str = "") -> Machine:
-    """The machine that the user names, or this one's CPUs, where the base is measured by a run at ZeRO `stage`.
+    """The machine that the user describes, or this one's CPUs, whose base is measured by a run at ZeRO `stage`.
 
-    `card`: the name of the GPUs; without it that of the GPU at hand, where one is.
+    `card`: the name of the GPUs; by default that of the local GPU, if there is one.
     """
     gpus = int(numbers.get("gpus", 0))
     ranks = gpus or int(numbers.get("ranks", 1))
@@ -66,18 +66,18 @@ def read_machine(numbers: Numbers, stage: int, card: str = "") -> Machine:
 
 
 def _bytes(numbers: Numbers, key: str) -> int:
-    """0 where the key is not given."""
+    """0 if the key is not given."""
     return round(numbers.get(key, 0) * GIGABYTE)
 
 
 def _base(numbers: Numbers, stage: int, card: str) -> tuple[int, str]:
-    """What a rank takes before a model, in bytes, and where that figure comes from."""
+    """Memory of a rank before a model is loaded, in bytes, and the source of that figure."""
     if "base_gb" in numbers:
         return _bytes(numbers, "base_gb"), "as given"
     if "gpus" in numbers:
-        context = None if card else measured_context()  # a card that is named need not be the one at hand
+        context = None if card else measured_context()  # a named card may differ from the local one
         if context is not None:
-            return context, "measured on the GPU at hand (CUDA context, kernels)"
+            return context, "measured on the local GPU (CUDA context, kernels)"
         return assumed_context(card), "assumed (CUDA context, kernels)"
     return base_bytes(stage), "measured by a run of the embedded model"
 
@@ -86,9 +86,9 @@ def find_misfits(machine: Machine, memory: MemoryEstimate, disk: Mapping[str, in
     """One line for each limit that is exceeded."""
     on_rank = "a GPU" if machine.device == "cuda" else "a rank"
     in_main_memory = sum(memory.host.values()) * machine.ranks_per_node
-    on_disk = sum(disk.values()) - disk.get("a checkpoint", 0)  # it is one of the checkpoints, shown by itself as well
+    on_disk = sum(disk.values()) - disk.get("a checkpoint", 0)  # it is one of the checkpoints, which are summed
     rows = (
-        (on_rank, memory.peak.total, machine.rank_bytes, f"most at: {memory.peak.name}"),
+        (on_rank, memory.peak.total, machine.rank_bytes, f"peak: {memory.peak.name}"),
         ("main memory of a machine", in_main_memory, machine.node_bytes, "offloaded states"),
         ("disk", on_disk, machine.disk_bytes, "what a run keeps"),
     )

@@ -1,7 +1,7 @@
-"""`measure=true`: some steps and a small sweep of the recipe on the machine at hand, and what they say of a whole run.
+"""`measure=true`: runs a few steps and a small sweep of the recipe on this machine, to predict a whole run.
 
-The run is the recipe's own, launched as a user launches it: its model, batches, traces and DeepSpeed stage. Changed are
-the number of steps, how many problems are swept and how long they may think; nothing is saved but the prepared traces.
+The run is launched as a user would: with the recipe's model, batches, traces and DeepSpeed stage. Only the number of
+steps, the number of problems and their budgets are reduced; only the prepared traces are saved.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from runtime.ranks import environment_without_ranks
 from train.plan.work import read_specs
 
 STEPS, WARM_UP = 3, 1
-"""steps that count, and those before them: the first one builds and compiles"""
+"""measured steps, and warm-up steps before them: the first one builds and compiles"""
 PROBLEMS, BUDGET_TOKENS = 64, 256
 
 
 @dataclass(frozen=True)
 class Measured:
     """Of all ranks together: training tokens per second, and tokens per second of a small sweep. seconds: the whole
-    run, with its start and its reference sweeps; reserved_bytes: on a GPU, the most that torch reserved in a step."""
+    run, including start and reference sweeps; reserved_bytes: on a GPU, the most that torch reserved in a step."""
 
     tokens_per_second: float
     sweep_tokens_per_second: float
@@ -45,13 +45,13 @@ class Measured:
 
 
 def measure(arguments: Sequence[str], ranks: int) -> Measured:
-    """Runs the recipe of `arguments` for a moment on `ranks` GPUs of this machine, or on its CPUs where it has none.
+    """Runs the recipe of `arguments` for a few steps on `ranks` GPUs of this machine, or on its CPUs if it has none.
 
-    UserError where the machine has fewer GPUs, or the run fails.
+    UserError if the machine has fewer GPUs, or if the run fails.
     """
     gpus = torch.cuda.device_count()
     if 0 < gpus < ranks:
-        raise UserError(f"measure=true: {ranks} ranks and {gpus} GPU(s) on this machine; measure with gpus={gpus}")
+        raise UserError(f"measure=true: {ranks} ranks, but {gpus} GPU(s) on this machine; measure with gpus={gpus}")
     recipe = load_recipe(arguments).recipe
     specs = read_specs(recipe)
     if isinstance(specs, UserError):
@@ -70,7 +70,7 @@ def measure(arguments: Sequence[str], ranks: int) -> Measured:
 
 
 def short_run(sweep: SweepSection, problems: Sequence[int]) -> list[str]:
-    """The keys that make a recipe's run short; `problems`: how many each of its suites has."""
+    """The keys that shorten a recipe's run; `problems`: the number of problems of each suite."""
     last = WARM_UP + STEPS
     values = {
         "trainer.max_steps": last,
@@ -92,13 +92,13 @@ def short_run(sweep: SweepSection, problems: Sequence[int]) -> list[str]:
 
 
 def small_budgets(sweep: SweepSection) -> list[int]:
-    """The budgets up to 256 tokens; that one where all in which the model thinks are larger."""
+    """The budgets up to 256 tokens; 256 alone if all budgets above 0 are larger."""
     small = [budget for budget in sweep.budgets if budget <= BUDGET_TOKENS]
     return small if any(small) else [*small, BUDGET_TOKENS]
 
 
 def without(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
-    """The arguments but those whose names `keys` have too, and those for what lies under or above such a name."""
+    """The arguments without those that `keys` set, and without keys above or below those in the recipe's tree."""
     names = {key.partition("=")[0] for key in keys}
 
     def stays(argument: str) -> bool:
@@ -119,7 +119,7 @@ def _launch(arguments: Sequence[str], ranks: int, folder: Path) -> None:
         )
     if done.returncode:
         said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-        own = [line for line in said if not line.startswith("[20")] or said  # the launcher dates its lines
+        own = [line for line in said if not line.startswith("[20")] or said  # lines of the launcher begin with a date
         raise UserError(f"measure=true: the run failed with code {done.returncode} ({' '.join(own[-2:])[-400:]})")
 
 

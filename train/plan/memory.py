@@ -1,4 +1,4 @@
-"""What a rank holds at each moment of a run, and the moment at which it holds most."""
+"""The memory of a rank at each moment of a run, and its peak."""
 
 from __future__ import annotations
 
@@ -26,39 +26,39 @@ from train.sizes import Sizes
 
 BASE, NCCL, KEPT = "base", "NCCL buffers", "kept by the allocator"
 OUTSIDE = (BASE, NCCL)
-"""parts that torch's allocator knows nothing of"""
+"""parts outside torch's allocator"""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What is held at one moment of a run, in bytes, by part."""
+    """Memory at one moment of a run, in bytes, by part."""
 
     name: str
     parts: Mapping[str, int]
 
     @property
     def total(self) -> int:
-        """What the device shows."""
+        """Memory as the device reports it."""
         return sum(self.parts.values())
 
     @property
     def reserved(self) -> int:
-        """What torch's allocator has taken of the device."""
+        """Memory that torch's allocator has reserved."""
         return self.total - sum(self.parts.get(name, 0) for name in OUTSIDE)
 
     @property
     def allocated(self) -> int:
-        """What tensors take of that."""
+        """Memory of tensors, a part of what is reserved."""
         return self.reserved - self.parts.get(KEPT, 0)
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """A second model that is read and never trained, for a loss that compares with it: no gradients, no optimizer.
+    """A frozen second model, for a loss that compares with it: no gradients, no optimizer.
 
-    ranks: over how many its weights are sharded (1: whole on each); largest: parameters of its largest module, which
-    are gathered together where it is sharded; forward: bytes of its forward pass beside its weights; elsewhere:
-    parameters that lie in main memory and are on the device in its forward pass only. weight_bytes: the mean of all.
+    ranks: number of ranks that shard its weights (1: not sharded); largest: parameters of its largest module, which are
+    gathered together if it is sharded; forward: bytes of its forward pass in addition to its weights; elsewhere:
+    parameters in main memory that are on the device only in its forward pass. weight_bytes: mean bytes per parameter.
     """
 
     parameters: int
@@ -70,7 +70,7 @@ class Teacher:
 
     @property
     def held(self) -> int:
-        """Bytes of its weights that a rank keeps on its device all the time."""
+        """Bytes of its weights that a rank keeps on its device permanently."""
         return round(share(self.parameters - self.elsewhere, self.ranks) * self.weight_bytes)
 
     @property
@@ -81,9 +81,9 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Load:
-    """What a run holds beside model states. base: the process or the CUDA context; sweep: cache and logits of a sweep;
-    unpruned: weights of the unpruned model, for its reference sweep; teacher: a model beside the trained one; overhead:
-    what a GPU holds beside the tensors of all these."""
+    """Memory of a run other than model states. base: the process or the CUDA context; sweep: cache and logits of a
+    sweep; unpruned: weights of the unpruned model, for its reference sweep; teacher: a second model; overhead: GPU
+    memory beyond all these tensors."""
 
     activations: Activations
     base: int
@@ -95,7 +95,7 @@ class Load:
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """The memory of a run, by rank: at every moment on its device (`moments`), and beside a GPU in main memory
+    """The memory of one rank: on its device at every moment (`moments`), and with a GPU also in main memory
     (`host`)."""
 
     sizes: Sizes
@@ -116,12 +116,12 @@ def estimate_memory(sizes: Sizes, setup: Setup, load: Load) -> MemoryEstimate:
 
 
 def moments(sizes: Sizes, setup: Setup, load: Load) -> tuple[Moment, ...]:
-    """The moments at which a rank's device may hold most, in the order of a step; the sweeps come last."""
+    """The moments at which a rank's device may reach its peak, in the order of a step; the sweeps come last."""
     return tuple(_with_overhead(moment, load.overhead) for moment in _tensors(sizes, setup, load))
 
 
 def _with_overhead(moment: Moment, overhead: Overhead) -> Moment:
-    """The moment as the device sees it. On a CPU nothing is added."""
+    """The moment with the overhead of a GPU; on a CPU nothing is added."""
     workspaces = {"cuBLAS workspaces": overhead.workspaces} if overhead.workspaces else {}
     parts = {**moment.parts, **workspaces}
     kept = round(overhead.kept_share * Moment(moment.name, parts).allocated)
@@ -130,16 +130,16 @@ def _with_overhead(moment: Moment, overhead: Overhead) -> Moment:
 
 
 def _tensors(sizes: Sizes, setup: Setup, load: Load) -> tuple[Moment, ...]:
-    """The moments with the base and what tensors take."""
-    # Parts are merged by name, and a later one stands for an earlier of the same name: the buffers that ZeRO-3 never
-    # frees are part of what is in use while gradients are reduced, and must not be counted twice.
+    """The moments with the base and the tensors."""
+    # Parts are merged by name, and a later one replaces an earlier one of the same name: the buffers that ZeRO-3 never
+    # frees are also used to reduce gradients, and must not be counted twice.
     states = {BASE: load.base, **on_device(model_states(sizes, setup), setup), **kept_buffers(sizes, setup)}
     if load.teacher is not None:
         states["teacher"] = load.teacher.held
-    # In a forward or backward pass ZeRO-3 has gathered some weights; in a step of the optimizer it has let them go.
+    # In a forward or backward pass ZeRO-3 has gathered some weights; before an optimizer step it releases them.
     passing = {**states, "weights gathered": gathered(sizes, setup)}
     all_gradients = {"gradients": gradients_on_device(sizes, setup)}
-    # With accumulation every micro batch but the first begins with the gradients of those before it.
+    # With accumulation, every micro batch but the first begins with the gradients of the earlier ones.
     if setup.accumulation_steps > 1:
         passing = passing | all_gradients
     backward = {**passing, "communication buffers": buckets(sizes, setup)}
@@ -155,20 +155,20 @@ def _tensors(sizes: Sizes, setup: Setup, load: Load) -> tuple[Moment, ...]:
         Moment("backward, last layers", {**backward, **all_gradients, "activations": seen.layer}),
         Moment("optimizer step", {**states, **all_gradients, **step_memory(sizes, setup)}),
         Moment("sweep", {**states, **_swept(sizes, setup), "sweep (cache, logits)": load.sweep}),
-        # It comes before the model that trains, or a teacher, is loaded, and its model is gone by then.
+        # It comes before the trained model or a teacher is loaded; its own model is freed before that.
         Moment("reference sweep", {BASE: load.base, "weights": load.unpruned, "sweep (cache, logits)": load.sweep}),
-        # The weights are merged and compared in main memory, while the states of training are still here.
+        # The weights are merged and compared in main memory while the training states still exist.
         *((Moment("export", states),) if setup.device == "cuda" else ()),
     )
 
 
 def peak(moments: tuple[Moment, ...]) -> Moment:
-    """The moment at which most is held."""
+    """The moment with the most memory."""
     return max(moments, key=lambda moment: moment.total)
 
 
 def _teaching(passing: dict[str, int], setup: Setup, load: Load) -> tuple[Moment, ...]:
-    """The forward pass of a teacher, which comes before that of the trained model (`train.loss.distill`)."""
+    """The forward pass of a teacher, before that of the trained model (`train.loss.distill`)."""
     teacher = load.teacher
     if teacher is None:
         return ()
@@ -182,11 +182,11 @@ def _teaching(passing: dict[str, int], setup: Setup, load: Load) -> tuple[Moment
 
 
 def _waiting(sizes: Sizes, setup: Setup, seen: Activations) -> int:
-    """The gradient of the head while the layers run backward: it is complete only with that of a tied embedding, and
+    """The gradient of the head during the layers' backward pass: it is complete only with that of a tied embedding, and
     without ZeRO nothing is reduced before the pass has ended."""
     return seen.head_gradient if sizes.tied or setup.stage == 0 else 0
 
 
 def _swept(sizes: Sizes, setup: Setup) -> dict[str, int]:
-    """The whole weights that a sweep needs on every rank where they are sharded."""
+    """The full weights that a sweep needs on every rank if they are sharded."""
     return {"weights gathered": sizes.total * setup.weight_bytes} if setup.stage == 3 else {}

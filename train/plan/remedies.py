@@ -1,4 +1,4 @@
-"""Which keys would make a run fit: each change is tried alone, then together with those before it."""
+"""Finds keys that make a run fit: each change is tried alone, then together with the earlier ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHORTEST_ROW_TOKENS = 8
 
 @dataclass(frozen=True)
 class Remedy:
-    """Arguments to add to the command, what a rank then needs at its peak, and whether all fits."""
+    """Arguments to add to the command, the resulting peak of a rank, and whether the run then fits."""
 
     keys: tuple[str, ...]
     peak_bytes: int
@@ -25,7 +25,7 @@ class Remedy:
 
 
 class Retry(Protocol):
-    """The memory of the same run under other keys (UserError where they are refused), and whether it is enough."""
+    """The memory of the same run with other keys (UserError if they are refused), and whether it fits."""
 
     def memory_with(self, keys: Sequence[str]) -> MemoryEstimate: ...
 
@@ -33,14 +33,14 @@ class Retry(Protocol):
 
 
 def remedies(recipe: Recipe, peak: str, retry: Retry) -> tuple[Remedy, ...]:
-    """Every change alone; where none suffices, more and more of them together until all fits or none is left.
+    """Every change alone; if none suffices, the first n of them together, until the run fits or no change is left.
 
-    `peak` is the name of the moment that takes most.
+    `peak` is the name of the moment with the most memory.
     """
     single = [remedy for keys in changes(recipe, peak) if (remedy := _tried(keys, retry))]
     if any(remedy.fits for remedy in single):
         return tuple(single)
-    together: dict[str, str] = {}  # by name: a later change gives a key its value
+    together: dict[str, str] = {}  # by name: a later change overrides a key's value
     combined: Remedy | None = None
     for remedy in single:
         together |= {key.partition("=")[0]: key for key in remedy.keys}
@@ -59,11 +59,11 @@ def _tried(keys: tuple[str, ...], retry: Retry) -> Remedy | None:
 
 
 def changes(recipe: Recipe, peak: str) -> Iterator[tuple[str, ...]]:
-    """Changes that can help, those that change the least about the training first."""
+    """Changes that can help, starting with those that affect training least."""
     zero, batch = recipe.zero, Batch.of(recipe.trainer)
     if "sweep" in peak and recipe.sweep.engine.memory_gb is not None:
         yield (f"sweep.engine.memory_gb={recipe.sweep.engine.memory_gb / 2:g}",)
-    if batch.micro_batch > 1:  # the global batch stays
+    if batch.micro_batch > 1:  # keeps the global batch
         steps = batch.micro_batch * batch.accumulation_steps
         yield ("trainer.per_device_train_batch_size=1", f"trainer.gradient_accumulation_steps={steps}")
     if not checkpoints_activations(recipe.trainer):

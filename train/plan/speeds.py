@@ -1,8 +1,8 @@
 """Measured speeds of training by card, and the speed of a run on such a card, scaled by its FLOPs.
 
-A row is a run that was measured, never a data sheet. A run is given a speed where a row has its card, its kind of
-training (all parameters, or adapters) and about its size: small models leave most of a chip idle, so far apart the
-FLOPs per second differ.
+Each row is a measured run, never a data sheet's figure. A row applies to runs with the same card, the same kind of
+training (all parameters, or adapters) and a similar size: small models leave most of a chip idle, so FLOPs per second
+differ between sizes.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 NEAR = 8.0
-"""rows are used for runs of up to so many times their FLOPs per token, and down to the same part of them"""
+"""a row applies if the FLOPs per token of run and row differ by at most this factor"""
 OTHER_CARDS = ("NVL", "PCIe")
-"""slower cards that share their first word with a row's"""
+"""slower cards whose names begin with the same word as a row's"""
 
 
 @dataclass(frozen=True)
 class MeasuredSpeed:
-    """One measured run in bfloat16 on one GPU with packed rows. flops_per_token: with what is recomputed."""
+    """One measured run in bfloat16 on one GPU with packed rows. flops_per_token: including recomputation."""
 
     card: str
     adapter: bool
@@ -39,13 +39,13 @@ SPEEDS = (
         "H100", True, 6 * 7.97e9 + 2 * 0.164e9, 6_300, "H100 80 GB, 8B LoRA r 64, commit 4af098d, torch 2.11"
     ),
 )
-"""both with cuDNN's attention switched off, as it has been since (train/processes.py)"""
+"""both with cuDNN's attention disabled, as it always is now (train/processes.py)"""
 
 
 def speed_of(
     card: str, adapter: bool, flops_per_token: float, rows: Iterable[MeasuredSpeed] = SPEEDS
 ) -> MeasuredSpeed | None:
-    """The measured run that is nearest to such a run; None where none is near."""
+    """The most similar measured run; None if none is similar enough."""
     fitting = [row for row in rows if row.adapter is adapter and _same_card(row.card, card)]
     apart = {
         max(row.flops_per_token, flops_per_token) / min(row.flops_per_token, flops_per_token): row for row in fitting

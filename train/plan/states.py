@@ -1,7 +1,7 @@
-"""What DeepSpeed and the optimizer keep of a model on one rank: pure functions from sizes and settings to bytes.
+"""Model states of DeepSpeed and the optimizer on one rank: pure functions from sizes and settings to bytes.
 
-The sizes of DeepSpeed's buffers are those that its source allocates (0.19: runtime/zero/stage_1_and_2.py, stage3.py,
-engine.py); how many bytes a parameter takes in which stage is ZeRO's arithmetic (arXiv 1910.02054, section 3).
+DeepSpeed's buffers have the sizes that its source allocates (0.19: runtime/zero/stage_1_and_2.py, stage3.py,
+engine.py); the bytes per parameter in each stage follow ZeRO's arithmetic (arXiv 1910.02054, section 3).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Literal
 from train.sizes import Sizes
 
 FLOAT32 = 4  # bytes
-ALLREDUCE_NUMEL = 500_000_000  # what DeepSpeed reduces at once without ZeRO
-SUB_GROUP_NUMEL = 1_000_000_000  # what ZeRO-3 updates at once
-REUSE_NUMEL = 1_000_000_000  # ZeRO-3 keeps gathered what it needs again within so many parameters
+ALLREDUCE_NUMEL = 500_000_000  # elements that DeepSpeed reduces at once without ZeRO
+SUB_GROUP_NUMEL = 1_000_000_000  # parameters that ZeRO-3 updates at once
+REUSE_NUMEL = 1_000_000_000  # ZeRO-3 keeps weights gathered that it reuses within this many parameters
 STATES: dict[str, tuple[int, int]] = {
     "adamw_torch": (8, 8),
     "adamw_torch_fused": (8, 0),
@@ -28,17 +28,17 @@ STATES: dict[str, tuple[int, int]] = {
     "lion_32bit": (4, 0),
     "lion_8bit": (1, 0),
 }
-"""optimizer -> (bytes of its states, bytes that a step takes beside them), both per trainable parameter"""
+"""optimizer -> (bytes of its states, additional bytes during a step), both per trainable parameter"""
 UNKNOWN_OPTIMIZER = (8, 8)
 NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
-"""per weight in 4 bits, with the scales of its block, themselves in 8 bits (QLoRA, arXiv 2305.14314, section 3)"""
+"""bytes per 4-bit weight, with the 8-bit scales of its block (QLoRA, arXiv 2305.14314, section 3)"""
 
 OF_THE_OPTIMIZER = ("master weights", "optimizer states")
 
 
 @dataclass(frozen=True)
 class Setup:
-    """How a run is spread out. weight_bytes: 4 or 2; optimizer: a name of trainer.optim."""
+    """How a run is distributed. weight_bytes: 4 or 2; optimizer: a value of trainer.optim."""
 
     ranks: int
     device: Literal["cuda", "cpu"]
@@ -58,7 +58,7 @@ class Setup:
 
     @property
     def masters(self) -> bool:
-        """Whether there are float32 copies of the trainable weights: ZeRO makes them of float32 weights too."""
+        """Whether there are float32 copies of the trainable weights; ZeRO makes them even for float32 weights."""
         return self.stage > 0 or (self.deepspeed and self.weight_bytes < FLOAT32)
 
     @property
@@ -68,17 +68,17 @@ class Setup:
 
     @property
     def steps_in_main_memory(self) -> bool:
-        """Whether gradients leave a GPU for a step of the optimizer; on a CPU there is only one memory."""
+        """Whether gradients move from a GPU to main memory for an optimizer step; on a CPU there is only one memory."""
         return self.device == "cuda" and self.offload_optimizer
 
 
 def share(numel: int, ranks: int) -> int:
-    """A rank's part, rounded up."""
+    """The elements of one rank, rounded up."""
     return math.ceil(numel / ranks)
 
 
 def model_states(sizes: Sizes, setup: Setup) -> dict[str, int]:
-    """Weights, float32 master weights and optimizer states of a rank after its first step, wherever they live."""
+    """Weights, float32 master weights and optimizer states of a rank after its first step, on whatever device."""
     trained = share(sizes.trainable, setup.optimizer_ranks)
     weights = sizes.total
     if setup.stage == 3:
@@ -92,13 +92,13 @@ def model_states(sizes: Sizes, setup: Setup) -> dict[str, int]:
 
 
 def gradients(sizes: Sizes, setup: Setup) -> int:
-    """Bytes of gradients when a backward pass has ended: whole without ZeRO, and in stage 1 between two steps."""
+    """Bytes of gradients after a backward pass: unsharded without ZeRO, and at stage 1 between two steps."""
     whole = setup.stage == 0 or (setup.stage == 1 and setup.accumulation_steps > 1)
     return (sizes.trainable if whole else share(sizes.trainable, setup.ranks)) * setup.weight_bytes
 
 
 def step_gradients(sizes: Sizes, setup: Setup) -> int:
-    """Bytes of the gradients that the optimizer is given, where they are copies: flat, in float32."""
+    """Bytes of the flat float32 gradients that the optimizer receives, if they are copies."""
     if not setup.masters:
         return 0
     trained = share(sizes.trainable, setup.optimizer_ranks)
@@ -106,13 +106,13 @@ def step_gradients(sizes: Sizes, setup: Setup) -> int:
 
 
 def flat_gradients(sizes: Sizes, setup: Setup) -> int:
-    """Bytes of the gradients laid flat in the type of the weights, from which their float32 copies are cast."""
+    """Bytes of the flattened gradients in the weights' dtype, from which the float32 copies are cast."""
     return 0 if setup.weight_bytes == FLOAT32 else step_gradients(sizes, setup) // FLOAT32 * setup.weight_bytes
 
 
 def started(sizes: Sizes, setup: Setup) -> dict[str, int]:
-    """What lies on the device when DeepSpeed has been started: the masters are made, the states come with the first
-    step, and gradients of zeros stand in for those to come while they are."""
+    """Memory on the device once DeepSpeed has started: the master weights exist, and zero gradients are allocated to
+    create the optimizer states, which are counted from the first step on."""
     states = model_states(sizes, setup)
     there = on_device({name: size for name, size in states.items() if name != "optimizer states"}, setup)
     zeros = 0 if setup.steps_in_main_memory else step_gradients(sizes, setup)
@@ -125,19 +125,19 @@ def buckets(sizes: Sizes, setup: Setup) -> int:
         return 0
     if setup.stage == 0:
         return min(sizes.trainable, ALLREDUCE_NUMEL) * setup.weight_bytes
-    # With overlapping communication (on a GPU) stages 1 and 2 fill one buffer while the other is reduced.
+    # With overlapping communication (on a GPU), stages 1 and 2 fill one buffer while the other is reduced.
     buffers = 1 if setup.stage == 3 or setup.device == "cpu" else 2
     sent = min(setup.bucket_numel, sizes.trainable)  # a reduction copies what the buffer holds
     return (buffers * _bucket_numel(sizes, setup) + sent) * setup.weight_bytes
 
 
 def _bucket_numel(sizes: Sizes, setup: Setup) -> int:
-    """Elements of one buffer: a GPU's allocator takes it whole, a CPU's pages come only as they are written to."""
+    """Elements of one buffer: a GPU's allocator takes all of it, a CPU allocates pages only when they are written."""
     return min(setup.bucket_numel, sizes.trainable) if setup.device == "cpu" else setup.bucket_numel
 
 
 def gathered(sizes: Sizes, setup: Setup) -> int:
-    """Bytes of the weights that ZeRO-3 has together at once: what it needs again soon, the next ones, the largest."""
+    """Bytes of the weights that ZeRO-3 has gathered at once: those reused soon, the prefetched, the largest module."""
     if setup.stage != 3:
         return 0
     numel = gathered_numel(sizes.total - sizes.persistent, sizes.largest, setup)
@@ -145,12 +145,12 @@ def gathered(sizes: Sizes, setup: Setup) -> int:
 
 
 def gathered_numel(sharded: int, largest: int, setup: Setup) -> int:
-    """Of `sharded` parameters: half of what may be kept for reuse, a bucket of prefetched ones, the largest module."""
+    """Of `sharded` parameters: half of what may be kept for reuse, one prefetch bucket, the largest module."""
     return min(sharded, REUSE_NUMEL // 2 + setup.bucket_numel + largest)
 
 
 def on_device(states: dict[str, int], setup: Setup) -> dict[str, int]:
-    """The states that are not offloaded; on a CPU machine all memory is one."""
+    """The states that are not offloaded; on a machine without GPUs there is only one memory."""
     if setup.device == "cpu":
         return states
     offloaded: set[str] = set()
@@ -166,7 +166,7 @@ def gradients_on_device(sizes: Sizes, setup: Setup) -> int:
 
 
 def kept_buffers(sizes: Sizes, setup: Setup) -> dict[str, int]:
-    """What ZeRO-3 makes once and never frees: the buffer of its gradients and the one in which they are reduced."""
+    """Buffers that ZeRO-3 allocates once and never frees: that of its gradients and that in which they are reduced."""
     if setup.stage != 3:
         return {}
     return {
@@ -176,22 +176,22 @@ def kept_buffers(sizes: Sizes, setup: Setup) -> dict[str, int]:
 
 
 def step_memory(sizes: Sizes, setup: Setup) -> dict[str, int]:
-    """What a step of the optimizer takes beside states and gradients."""
+    """Memory of an optimizer step in addition to states and gradients."""
     if setup.steps_in_main_memory:
         return {}
-    # ZeRO hands the optimizer one flat parameter; without it torch goes through them one by one.
+    # ZeRO gives the optimizer one flat parameter; without it torch updates the parameters one by one.
     updated = share(sizes.trainable, setup.optimizer_ranks) if setup.masters else sizes.largest
     working = STATES.get(setup.optimizer, UNKNOWN_OPTIMIZER)[1] * updated
     return {
         "gradients in float32": step_gradients(sizes, setup),
         "optimizer's working memory": working,
-        # they are gone when the optimizer begins, so its working memory takes their place
+        # freed before the optimizer begins, so its working memory replaces them
         "gradients laid flat": max(0, flat_gradients(sizes, setup) - working),
     }
 
 
 def host_bytes(sizes: Sizes, setup: Setup) -> dict[str, int]:
-    """What a rank of a GPU machine keeps in main memory: what is offloaded, with the gradients and buffers of it."""
+    """Main memory of a rank on a GPU machine: offloaded states with their gradients and buffers."""
     if setup.device == "cpu":
         return {}
     states = model_states(sizes, setup)
@@ -205,7 +205,7 @@ def host_bytes(sizes: Sizes, setup: Setup) -> dict[str, int]:
 
 
 def nvme_bytes(sizes: Sizes, setup: Setup) -> int:
-    """What a rank keeps on NVMe: the states that are offloaded there."""
+    """Bytes of a rank on NVMe: the states that are offloaded there."""
     states = model_states(sizes, setup)
     optimizer = sum(states[name] for name in OF_THE_OPTIMIZER) if setup.optimizer_on_disk else 0
     weights = states["weights"] if setup.parameters_on_disk else 0

@@ -10,12 +10,12 @@ from train.plan.measure import STEPS
 
 
 def table(estimate: Estimate) -> str:
-    """Parameters, steps, memory by part and moment, sweeps, FLOPs, disk; then what does not fit and what would."""
+    """Parameters, steps, memory by part and moment, sweeps, FLOPs, disk; then misfits and remedies."""
     return "\n".join([*_run(estimate), *_memory(estimate), *_cost(estimate), *_verdict(estimate)])
 
 
 def size(count: float) -> str:
-    """Bytes as GiB, or as MiB below a tenth of one."""
+    """Bytes as GiB, or as MiB below 0.1 GiB."""
     return f"{count / GIGABYTE:.2f} GiB" if count >= GIGABYTE / 10 else f"{count / (1 << 20):.1f} MiB"
 
 
@@ -69,13 +69,13 @@ def _cost(estimate: Estimate) -> Iterator[str]:
         yield f"            {estimate.confirm_foresight}"
     if estimate.thoughts.count:
         yield (
-            f"thoughts    {estimate.thoughts.count:,} of its own to train on, at most {estimate.thoughts.tokens:,} "
+            f"thoughts    {estimate.thoughts.count:,} generated to train on, at most {estimate.thoughts.tokens:,} "
             f"tokens, {estimate.thinking_flops / estimate.flops:.0%} of the FLOPs of training"
         )
     if sweep.note:
         yield f"            {sweep.note}"
     yield (
-        f"compute     training {estimate.flops:.3g} FLOPs, a sweep at most {estimate.sweep_flops:.3g}; "
+        f"compute     training {estimate.flops:.3g} FLOPs, each sweep at most {estimate.sweep_flops:.3g}; "
         f"sweeps in training are at most {estimate.sweep_share:.0%} of the run"
     )
     yield from _hours(estimate)
@@ -88,14 +88,14 @@ def _hours(estimate: Estimate) -> Iterator[str]:
         reserved = f"; torch reserved {size(seen.reserved_bytes)} in a step" if seen.reserved_bytes else ""
         yield (
             f"measured    {seen.tokens_per_second:,.0f} tokens/s in {STEPS} steps, {seen.sweep_tokens_per_second:,.0f} "
-            f"in a small sweep, on {seen.place}; {seen.seconds:.0f} s with start and references{reserved}"
+            f"in a small sweep, on {seen.place}; {seen.seconds:.0f} s including start and references{reserved}"
         )
     if hours.training is None:
         yield f"hours       {hours.origin}"
         return
     yield f"hours       {hours.training:.2f} of training without sweeps, {hours.origin}"
     if hours.sweeps is not None:
-        yield f"            {hours.sweeps:.2f} at most of all sweeps and references, at the small sweep's speed"
+        yield f"            at most {hours.sweeps:.2f} for all sweeps and references, at the small sweep's speed"
 
 
 def _verdict(estimate: Estimate) -> Iterator[str]:
@@ -108,4 +108,4 @@ def _verdict(estimate: Estimate) -> Iterator[str]:
     elif limit:
         yield f"\nit fits ({needed / limit:.0%} of {size(limit)})"
     else:
-        yield "\nno limit was given, so whether it fits is not known: give gpu_memory_gb=N"
+        yield "\nno limit was given, so the fit was not checked: give gpu_memory_gb=N"

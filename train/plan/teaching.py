@@ -1,4 +1,4 @@
-"""What a distillation takes beside plain training: a second model, its forward pass, and a loss over both heads."""
+"""The memory of distillation beyond plain training: a second model, its forward pass, and a loss over both heads."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from train.sizes import linear_parameters, skeleton
 
 FLOAT32 = 4
 BYTES_IN_BITS = {"8bit": 1.0, "4bit": 0.53}
-"""bytes of a quantised weight; NF4 keeps a doubly quantised scale for every 64"""
+"""bytes of a quantised weight; NF4 has one doubly quantised scale per 64 weights"""
 
 
 def teacher_of(recipe: Recipe, batch: MicroBatch, ranks: int) -> Teacher | None:
-    """The unpruned model as a teacher; None where none is loaded."""
+    """The unpruned model as a teacher; None if none is loaded."""
     section = distillation(recipe)
     if section is None or section.teacher.logits is not None:
         return None
@@ -51,14 +51,14 @@ def teacher_of(recipe: Recipe, batch: MicroBatch, ranks: int) -> Teacher | None:
 
 @dataclass(frozen=True)
 class Thoughts:
-    """What a run thinks by itself to train on: how many thoughts, and the most tokens that they have."""
+    """The thoughts that a run generates to train on: their number, and the maximum of their tokens."""
 
     count: int
     tokens: int
 
 
 def thoughts_of(section: OnPolicySection | None, batches: Arithmetic) -> Thoughts:
-    """None at all without the section."""
+    """No thoughts without the section."""
     if section is None:
         return Thoughts(0, 0)
     schedule = Schedule(section, batches.global_batch, batches.steps)
@@ -68,7 +68,7 @@ def thoughts_of(section: OnPolicySection | None, batches: Arithmetic) -> Thought
 
 
 def _forward_bytes(model: PreTrainedModel, batch: MicroBatch) -> int:
-    """The peak of a forward pass without gradients, beside the weights; on tensors that have shapes only."""
+    """The peak of a forward pass without gradients, in addition to the weights; on fake tensors."""
     model.set_attn_implementation(SHAPES_ONLY)
     with FakeTensorMode(), torch.no_grad():
         fill(model)
@@ -80,7 +80,7 @@ def _forward_bytes(model: PreTrainedModel, batch: MicroBatch) -> int:
 
 
 def with_divergence(seen: Activations, recipe: Recipe, weight: torch.Tensor, batch: MicroBatch) -> Activations:
-    """`seen` with the loss of a distillation in place of the likelihood's, or on top of it where both are minimised.
+    """`seen` with a distillation's loss in place of the likelihood, or in addition to it if both are minimised.
 
     weight: the student's head [vocabulary, hidden].
     """
@@ -92,7 +92,7 @@ def with_divergence(seen: Activations, recipe: Recipe, weight: torch.Tensor, bat
 
 
 def _divergence_bytes(section: DistillLoss, weight: torch.Tensor, positions: int) -> int:
-    """Tiles of logits, gradients in float32 beside their cast, and what the teacher says at every position."""
+    """Tiles of logits, gradients in float32 with their cast, and the teacher's hidden states at every position."""
     size = weight.element_size()
     of_hidden = positions * weight.shape[1] * (FLOAT32 + size)
     of_weight = weight.numel() * (FLOAT32 + size) if weight.requires_grad else 0

@@ -1,4 +1,4 @@
-"""What a run will train on, sweep and write, as far as it is known before it starts: tokens, sweeps, FLOPs, files."""
+"""The work of a run that is known before it starts: tokens, sweeps, FLOPs, files."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from train.sizes import Sizes
 
 @dataclass(frozen=True)
 class TraceCounts:
-    """The recipe's traces, as counts. longest: tokens of the longest row that is trained on (packed ones count as
-    their capacity); padded: whether rows of a micro batch differ in length; origin: where the counts come from."""
+    """Counts of the recipe's traces. longest: tokens of the longest training row (for packed rows, their capacity);
+    padded: whether rows of a micro batch differ in length; origin: the source of the counts."""
 
     traces: int
     sequences: int
@@ -44,9 +44,9 @@ class TraceCounts:
 
 @dataclass(frozen=True)
 class SweepCost:
-    """Sweeps of a run: how many in training and of the references, problems by suite, the most tokens that one takes
-    (0: not known), and its memory on a rank beside the weights. confirm_problems, confirm_tokens: the same of the sweep
-    that confirms, done once of three models (0: none)."""
+    """Sweeps of a run: their number in training and of the references, problems by suite, the maximum of tokens of one
+    sweep (0: unknown), and its memory on a rank in addition to the weights. confirm_problems, confirm_tokens: the same
+    for the confirmation, done once for three models (0: none)."""
 
     sweeps: int
     references: int
@@ -60,25 +60,25 @@ class SweepCost:
 
 @dataclass(frozen=True)
 class Specs:
-    """What a run sweeps and what confirms what it keeps (None: nothing)."""
+    """The specs of a run's sweeps and of its confirmation (None: no confirmation)."""
 
     sweeps: SweepSpec
     confirm: SweepSpec | None
 
 
 def read_traces(section: DataSection, specs: Specs | UserError) -> TraceCounts:
-    """The prepared set's counts, made as a run would make it (and kept for it). UserError says what to give instead."""
+    """Counts of the prepared set, which is made and kept as in a run. UserError says what to give instead."""
     try:
         if isinstance(specs, UserError):
             raise specs
         if isinstance(section.traces, GenerateTraces):
-            raise UserError("data.traces: the traces are still to be generated")
+            raise UserError("data.traces: the traces have not been generated yet")
         spec = specs.sweeps
         prepared = prepare(section, spec.tokenizer, spec.protocol.format, suites=measured_suites(spec, specs.confirm))
     except (UserError, OSError) as fault:
         raise UserError(
             f"the traces cannot be counted here ({str(fault).splitlines()[0]}); "
-            "give traces=N tokens=N, which are then taken as they are"
+            "give traces=N tokens=N, which are then used unchecked"
         ) from None
     return _counted(section, prepared)
 
@@ -97,14 +97,14 @@ def _counted(section: DataSection, prepared: Prepared) -> TraceCounts:
 
 
 def given_traces(section: DataSection, traces: int, tokens: int) -> TraceCounts:
-    """Counts that the user gives; rows are then taken to be as long as the recipe allows."""
+    """Counts given by the user; rows are then assumed to be as long as the recipe allows."""
     longest, packing = section.max_length_tokens, section.packing
     sequences = min(traces, math.ceil(tokens / longest)) if packing else traces
     return TraceCounts(traces, sequences, tokens, longest, padded=not packing, origin="as given")
 
 
 def read_specs(recipe: Recipe) -> Specs | UserError:
-    """What is swept and what confirms, with the problems, or why that is not known on this machine."""
+    """The specs of sweeps and confirmation with their problems, or why this machine does not have them."""
     try:
         tokenizer = load_tokenizer(recipe.model.unpruned, recipe.model)
         spec = make_sweep_spec(recipe.sweep, recipe.data.format, tokenizer)
@@ -114,29 +114,29 @@ def read_specs(recipe: Recipe) -> Specs | UserError:
 
 
 def largest_micro_batch(recipe: Recipe, traces: TraceCounts) -> MicroBatch:
-    """All rows as long as the longest: a run of any length meets such a batch. Packed rows go as one long row."""
+    """A micro batch of rows as long as the longest, which every long run will meet. Packed rows form one long row."""
     trainer = recipe.trainer
     rows, length = Batch.of(trainer).micro_batch, traces.longest
     checkpointing = checkpoints_activations(trainer)
     reentrant = bool(checkpointing_kwargs(trainer, recipe.adapter, recipe.zero).get("use_reentrant", False))
     if recipe.data.packing:
         return MicroBatch(1, rows * length, False, checkpointing, reentrant)
-    # FlashAttention takes padded rows without a mask.
+    # FlashAttention handles padded rows without a mask.
     padded = traces.padded and rows > 1 and recipe.model.attention != "flash_attention_2"
     return MicroBatch(rows, length, padded, checkpointing, reentrant)
 
 
 def sweep_count(steps: int, every_steps: int) -> int:
-    """Sweeps of the model in training: every N steps, and after the last."""
+    """Number of sweeps in training: one every N steps, and one after the last."""
     return math.ceil(steps / every_steps)
 
 
 def sweep_cost(
     section: SweepSection, specs: Specs | UserError, unpruned: PreTrainedModel, steps: int, ranks: int
 ) -> SweepCost:
-    """The most that a sweep can cost: every thought goes to the largest budget, every budget gets a whole answer.
+    """The maximum cost of a sweep: every thought reaches the largest budget, every budget gets a full answer.
 
-    `unpruned` needs no weights: it is the largest model that is swept.
+    `unpruned`, the largest model that is swept, needs no weights.
     """
     count = sweep_count(steps, section.every_steps)
     limit = int((section.engine.memory_gb or 0) * GIGABYTE)
@@ -154,12 +154,12 @@ def sweep_cost(
 
 
 def _request_tokens(section: SweepSection, requests: Sequence[Request]) -> int:
-    """The most tokens that the thoughts of one sweep of a suite take, with their prompts."""
+    """The maximum of tokens of the thoughts of one sweep of a suite, with their prompts."""
     return sum(request.longest_prompt_tokens + _thought_tokens(section) for request in requests)
 
 
 def _cost_by_recipe(section: SweepSection, fault: UserError, count: int, limit_bytes: int) -> SweepCost:
-    """The cost where the suites cannot be read, for the reason that `fault` says."""
+    """The cost if the suites cannot be read, for the reason in `fault`."""
     sizes = {suite.name: int(getattr(suite, "size", None) or 0) for suite in section.suites}
     tokens = sum(sizes.values()) * section.samples * _thought_tokens(section)
     note = (
@@ -174,20 +174,20 @@ def _cost_by_recipe(section: SweepSection, fault: UserError, count: int, limit_b
 def _sweep_bytes(
     spec: SweepSpec, unpruned: PreTrainedModel, requests: list[Request], ranks: int, limit_bytes: int
 ) -> int:
-    """What the engine in process takes for its share of a suite, by its own layout."""
+    """Memory of the in-process engine for its share of a suite, from its own layout."""
     capacity = row_tokens(spec.protocol, max(request.longest_prompt_tokens for request in requests))
     most = min(spec.engine.thoughts_at_once, math.ceil(len(requests) / ranks))
     return lay_out_slots(unpruned, spec.protocol, capacity, most, limit_bytes).bytes
 
 
 def _thought_tokens(section: SweepSection) -> int:
-    """The most tokens for one problem and sample."""
+    """The maximum of tokens for one problem and sample."""
     return section.budgets[-1] + len(section.budgets) * section.answer_tokens
 
 
 def training_flops(sizes: Sizes, tokens: float, batch: MicroBatch, teacher: Teacher | None = None) -> float:
     """With N parameters of which T train, per token: 2 N forward, 2 N for the gradients of activations, 2 T for those
-    of weights, 2 N more where layers are recomputed, and 2 per parameter of a teacher for its forward pass (arXiv
+    of weights, 2 N more if layers are recomputed, and 2 per parameter of a teacher for its forward pass (arXiv
     2001.08361, section 2.1). Attention over the sequence is left out."""
     passes = 3 if batch.checkpointing else 2
     per_token = 2 * sizes.total * passes + 2 * sizes.trainable
@@ -197,7 +197,7 @@ def training_flops(sizes: Sizes, tokens: float, batch: MicroBatch, teacher: Teac
 
 
 def saves(trainer: Mapping[str, Any], batches: Arithmetic) -> int:
-    """How often a run writes a checkpoint; the last step is always written."""
+    """Number of checkpoints that a run writes; the last step is always written."""
     strategy, every = setting(trainer, "save_strategy"), float(setting(trainer, "save_steps"))
     if strategy == "no":
         return 0
@@ -208,9 +208,9 @@ def saves(trainer: Mapping[str, Any], batches: Arithmetic) -> int:
 
 
 def disk_bytes(recipe: Recipe, sizes: Sizes, written: int) -> dict[str, int]:
-    """Bytes on disk by what is kept.
+    """Bytes on disk, by item.
 
-    Of `written` checkpoints the recipe may keep fewer; the one being written comes on top of those.
+    The recipe may keep fewer than the `written` checkpoints; the one being written is counted in addition.
     """
     weight_bytes, adapted = DTYPES[recipe.model.dtype].itemsize, recipe.adapter.method != "none"
     limit = setting(recipe.trainer, "save_total_limit")
@@ -227,8 +227,8 @@ def disk_bytes(recipe: Recipe, sizes: Sizes, written: int) -> dict[str, int]:
 
 
 def _checkpoint_bytes(recipe: Recipe, sizes: Sizes, weight_bytes: int) -> int:
-    """What is trained, whole, and the optimizer's states; under ZeRO the weights twice (plain, and DeepSpeed's own) and
-    float32 masters."""
+    """All trained weights and the optimizer's states; under ZeRO the weights twice (plain, and DeepSpeed's own) and
+    float32 master weights."""
     states, _ = STATES.get(optimizer_of(recipe.trainer), UNKNOWN_OPTIMIZER)
     saved = sizes.total if recipe.adapter.method == "none" else sizes.trainable
     plain = saved * weight_bytes + sizes.trainable * states
@@ -238,5 +238,5 @@ def _checkpoint_bytes(recipe: Recipe, sizes: Sizes, weight_bytes: int) -> int:
 
 
 def optimizer_of(trainer: Mapping[str, Any]) -> str:
-    """The name of the optimizer; a key of `STATES` where its memory is known."""
+    """The name of the optimizer; a key of `STATES` if its memory is known."""
     return str(setting(trainer, "optim"))

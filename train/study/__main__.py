@@ -1,8 +1,8 @@
-"""`python -m train.study recipe=study.yaml out=DIR [jobs=N] [key=value …]`: a grid of runs, ending in one page.
+"""`python -m train.study recipe=study.yaml out=DIR [jobs=N] [key=value …]`: runs a grid of runs and writes one page.
 
 Every arm of the recipe is trained with every seed, one process each, as many at a time as there are GPUs or cores
-(`gpus=8`: each on so many GPUs). What is expected is written down first. The same command resumes where it was stopped:
-a finished cell is never run again. With `plan=true` nothing is run: the price of all runs by `train.plan`.
+(`gpus=8`: each on 8 GPUs). The expectations are recorded first. The same command resumes a stopped study; a finished
+cell is never run again. `plan=true` runs nothing and estimates the cost of all runs with `train.plan`.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from recipes.reading import parse_value
 from recipes.study import StudyRecipe
 
 OWN = {
-    "out": "folder of the study: the cells' run folders, what they share, study.json, study.md and study.html",
-    "jobs": "cells that run at a time; default: as many as the GPUs hold, without GPUs one for each core",
-    "gpus": "GPUs of a cell, which has a rank on each; default 1",
-    "plan": "true: run nothing, and sum what train.plan says of every cell; takes the keys below",
+    "out": "folder of the study: the cells' run folders, their shared caches, study.json, study.md and study.html",
+    "jobs": "cells that run at a time; default: as many as fit on the GPUs; without GPUs, one per core",
+    "gpus": "GPUs per cell, with one rank each; default 1",
+    "plan": "true: run nothing, and sum the estimates of train.plan for all cells; takes the keys below",
     "card": "for plan: name of the GPUs, such as H100",
     "gpu_memory_gb": "for plan: memory of one GPU in GiB",
-    "base_gb": "for plan: what a rank takes before a model is loaded, in GiB; default: as train.plan finds it, once",
-    "traces": "for plan: number of traces, where they cannot be read here (with tokens)",
-    "tokens": "for plan: their tokens in all (with traces)",
-    "tokens_per_second": "for plan: training tokens per second of a cell, measured by you",
+    "base_gb": "for plan: memory of a rank before a model is loaded, in GiB; default: measured once, as in train.plan",
+    "traces": "for plan: number of traces, if they cannot be read here (with tokens)",
+    "tokens": "for plan: their total tokens (with traces)",
+    "tokens_per_second": "for plan: training tokens per second of a cell, as you measured",
 }
 NUMBERS = ("gpu_memory_gb", "base_gb", "traces", "tokens", "tokens_per_second")
 WHOLE = ("gpus", "traces", "tokens", "jobs")
@@ -37,7 +37,7 @@ PREEMPTED = 75
 
 
 def main(arguments: list[str]) -> int:
-    """Checks everything, runs what is not finished, writes the page. The exit code: 1 where a cell failed."""
+    """Checks everything, runs unfinished cells, writes the page. Returns the exit code: 1 if a cell failed."""
     texts, rest = split(arguments, OWN, StudyRecipe)
     plan = _plan(texts)
     numbers = {key: number(key, texts[key]) for key in (*NUMBERS, "gpus", "jobs") if key in texts}
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     if plan:
         return _price(loaded, numbers, texts.get("card", ""))
     if not texts.get("out"):
-        raise UserError("train.study: out=DIR is missing, the folder of the study's runs and page")
+        raise UserError("train.study: out=DIR is missing: name a folder for the study's runs and page")
     return _study(loaded, Path(texts["out"]).absolute(), numbers)
 
 
@@ -55,12 +55,12 @@ def _plan(texts: Mapping[str, str]) -> bool:
         raise UserError(f"plan={text}: must be true or false ({OWN['plan']})")
     wrong = [key for key in (*NUMBERS, "card") if key in texts and text == "false"]
     if wrong:
-        raise UserError(f"{wrong[0]}={texts[wrong[0]]}: is for an estimate; write plan=true too")
+        raise UserError(f"{wrong[0]}={texts[wrong[0]]}: is only for an estimate; add plan=true")
     return text == "true"
 
 
 def number(key: str, text: str) -> float:
-    """The number above 0 that `text` says. UserError where it says none."""
+    """The number above 0 in `text`. UserError if there is none."""
     try:
         value = parse_value(text)
     except ValueError:
@@ -119,8 +119,8 @@ def _study(loaded: Loaded[StudyRecipe], out: Path, numbers: Mapping[str, float])
 
 
 def _stop(signal_number: int, frame: FrameType | None) -> None:
-    """A request to stop: `run_cells` passes it on to the cells, which save."""
-    print("asked to stop: what is finished is kept, and the same command goes on", flush=True)
+    """Handles a stop signal: `run_cells` forwards it to the cells, which save."""
+    print("asked to stop: finished work is kept; the same command resumes", flush=True)
     raise SystemExit(PREEMPTED)
 
 

@@ -1,4 +1,4 @@
-"""What the page of a study says, block by block, from the findings."""
+"""The blocks of a study's page, from its findings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ARMS_PICTURE, TOKENS_PICTURE = "arms.png", "tokens.png"
 
 @dataclass(frozen=True)
 class Missing:
-    """What the page is without: arms that cannot be had here, and cells that did not finish, with what they said."""
+    """What the page lacks: arms that are unavailable here, and unfinished cells with their last messages."""
 
     arms: tuple[Arm, ...] = ()
     cells: tuple[tuple[str, str], ...] = ()
@@ -53,14 +53,12 @@ def _size(found: Findings) -> str:
     return (
         f"Measured on {results.problems} problems of {results.suite} at thinking budgets "
         f"{', '.join(map(str, results.budgets))}, with {trainings} trainings of {len(results.arms)} arms. Each "
-        "sentence follows from an interval by rule; the intervals of all claims hold together with 95 %."
+        "sentence is derived from an interval by a fixed rule; the intervals of all claims are simultaneous (95 %)."
     )
 
 
 def _missing(missing: Missing) -> list[Block]:
-    arms = [
-        f"{arm.name} ({arm.title}): left out, since {', '.join(arm.missing)} cannot be had here" for arm in missing.arms
-    ]
+    arms = [f"{arm.name} ({arm.title}): left out; not available here: {', '.join(arm.missing)}" for arm in missing.arms]
     cells = [f"{name}: {said}" for name, said in missing.cells]
     return [Block("What is missing", items=(*arms, *cells))] if arms or cells else []
 
@@ -73,10 +71,10 @@ def _expectation(study: StudyRecipe, found: Findings, record: Mapping[str, Any])
         value = "-" if claim.value is None else signed(claim.value)
         lines.append([expectation_sentence(claim.claim, titles), value, claim.word])
     text = (
-        f"Written down on {expected['written']}, before the first run started, with the SHA-256 {expected['sha256']}. "
-        "Compared: what was expected to be above or below 0, with its interval."
+        f"Recorded on {expected['written']}, before the first run started, with the SHA-256 {expected['sha256']}. "
+        "Compared: the quantity that was expected to be above or below 0, with its interval."
     )
-    return Block("Expected, and found", (text,), table=Table(["expected", "compared", "found"], lines))
+    return Block("Expectations and findings", (text,), table=Table(["expected", "compared", "found"], lines))
 
 
 def _titles(found: Findings) -> dict[str, str]:
@@ -90,8 +88,8 @@ def _arms(found: Findings) -> Block:
     lines += [_line_before(found, arm, "unpruned", numbers) for arm in found.results.arms[:1]]
     lines += [_line_before(found, arm, "pruned", numbers) for arm in different_cuts(found)]
     text = (
-        "Intervals hold for all arms of a column together (95 %), for other problems and other trainings. A dash: what "
-        "is divided by is not shown to be above 0.",
+        "Intervals are simultaneous over all arms of a column (95 %) and cover other problems and other trainings. A "
+        "dash: the denominator is not shown to be above 0.",
     )
     return Block("Arms", text, table=Table([*heads, "levels by training"], lines), picture=ARMS_PICTURE)
 
@@ -123,7 +121,7 @@ def _levels(each: ArmFinding) -> str:
 
 
 def different_cuts(found: Findings) -> list[ArmResult]:
-    """An arm for each pruned model that the study has, told apart by what it answers."""
+    """One arm for each distinct pruned model of the study; models with the same answers count as one."""
     by_answers = {arm.trainings[0].answers["pruned"].correct.tobytes(): arm for arm in reversed(found.results.arms)}
     chosen = {arm.name for arm in by_answers.values()}
     return [arm for arm in found.results.arms if arm.name in chosen]
@@ -141,8 +139,8 @@ def _pairs(found: Findings, tolerance: float) -> Block:
     heads = ["pair", "number", "difference", "p", "p by Holm", "labelled tokens"]
     lines = [_pair_cells(pair, tolerance) for pair in found.pairs]
     text = (
-        "First less second, of the same problems and seeds; 95 % intervals one by one, Holm's correction over the "
-        "pairs of a number. Labelled tokens: of first over those of second; marked where they are not equal.",
+        "First minus second, on the same problems and seeds; individual 95 % intervals, Holm's correction over the "
+        "pairs of a number. Labelled tokens: ratio of first to second; marked if they are not equal.",
     )
     return Block("Paired differences", text, table=Table(heads, lines))
 
@@ -167,16 +165,17 @@ def _tokens(found: Findings) -> Block:
 
 def _first(found: Findings) -> Block:
     text = (
-        "The step of the first sweep with half of the loss back, for each training; as precise as sweeps are close.",
+        "The step of the first sweep with half of the loss recovered, for each training; the spacing of sweeps limits "
+        "its precision.",
     )
     lines = [[each.arm.title, *half_back_cells(each.arm, found.results.suite)] for each in found.arms]
-    return Block("What returns first", text, table=Table(["arm", *SHOWN, "first"], lines))
+    return Block("What recovers first", text, table=Table(["arm", *SHOWN, "first"], lines))
 
 
 def _costs(found: Findings, prices: Mapping[str, Price]) -> Block:
     text = (
-        "Of one run, means over trainings. Tokens and seconds are measured; FLOPs are those of train.plan for the "
-        "tokens that were trained on, a teacher's and those of own thoughts included, sweeps not.",
+        "Of one run, mean over trainings. Tokens and seconds are measured; FLOPs are from train.plan for the "
+        "tokens trained on, including those of a teacher and of generated thoughts, without sweeps.",
     )
     heads = ["arm", "labelled tokens", "tokens", "training FLOPs", "seconds of training", "seconds of sweeps"]
     return Block("Cost", text, table=Table(heads, [_cost_cells(each, prices) for each in found.arms]))
@@ -196,8 +195,8 @@ def _cost_cells(each: ArmFinding, prices: Mapping[str, Price]) -> list[str]:
 def _what_arms_are(study: StudyRecipe) -> Block:
     arms = [arm for arm in arms_of(study) if not arm.missing]
     own = [[arm.name, arm.title, "; ".join(_overrides(arm, study)) or "nothing"] for arm in arms]
-    text = (f"Every arm is {study.base} with {'; '.join(study.shared) or 'nothing changed'}, and beside that:",)
-    return Block("What the arms are", text, table=Table(["arm", "title", "changed"], own))
+    text = (f"Every arm is {study.base} with {'; '.join(study.shared) or 'nothing changed'}, and in addition:",)
+    return Block("Arms in detail", text, table=Table(["arm", "title", "changed"], own))
 
 
 def _overrides(arm: Arm, study: StudyRecipe) -> list[str]:
@@ -208,10 +207,10 @@ def _overrides(arm: Arm, study: StudyRecipe) -> list[str]:
 def _method(found: Findings) -> Block:
     alone = [each.arm.title for each in found.arms if len(each.arm.trainings) < 2]
     text = (
-        "Trainings are pooled by crossing them with problems: a number is the mean over both, its variance that "
-        "between problems plus that between trainings, the latter an arm's own or that of all arms together, whichever "
-        "gives the wider interval (eval/numbers/seeds.py). Labelled tokens are the tokens trained on times the "
-        "labelled share of the traces.",
-        *([f"Trained once, so their intervals say nothing of other trainings: {', '.join(alone)}."] if alone else []),
+        "Trainings are crossed with problems: each number is the mean over both, and its variance is the variance "
+        "between problems plus that between trainings. The latter is an arm's own or that of all arms together, "
+        "whichever gives the wider interval (eval/numbers/seeds.py). Labelled tokens are the tokens trained on times "
+        "the labelled share of the traces.",
+        *([f"Trained once, so their intervals do not cover other trainings: {', '.join(alone)}."] if alone else []),
     )
     return Block("How it was computed", text)

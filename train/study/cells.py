@@ -1,6 +1,6 @@
-"""Running cells side by side, its output in a log each; what is finished is never run again.
+"""Runs cells in parallel, each with its own log; a finished cell is never run again.
 
-A cell is one process; where it takes several GPUs, the deepspeed launcher with a rank on each of them.
+A cell is one process or, on several GPUs, the deepspeed launcher with one rank per GPU.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ MAY_DIFFER = ("run", "wandb", "export", "dry_run")
 
 @dataclass(frozen=True)
 class Slot:
-    """Where one cell runs at a time: GPUs by their numbers or ids (`0`, `0,1`), or so many threads of the CPUs."""
+    """A place for one cell at a time: GPUs by number or id (`0`, `0,1`), or a number of CPU threads."""
 
     gpu: str | None
     threads: int
 
     @property
     def has_several(self) -> bool:
-        """Whether a cell has several ranks there."""
+        """Whether a cell has several ranks here."""
         return self.gpu is not None and "," in self.gpu
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A cell that ended: its exit code (0: finished), and the last line that it said."""
+    """A cell that ended: its exit code (0: finished) and its last line of output."""
 
     cell: Cell
     code: int
@@ -59,7 +59,7 @@ class Outcome:
 
 
 def is_finished(cell: Cell) -> bool:
-    """Whether the cell has run to its end. UserError where its folder holds a finished run of another recipe."""
+    """Whether the cell is finished. UserError if its folder has a finished run of another recipe."""
     facts = RunFolder(cell.folder).facts()
     if not facts.get("finished"):
         return False
@@ -67,13 +67,13 @@ def is_finished(cell: Cell) -> bool:
     if other := next((key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)), None):
         raise UserError(
             f"{cell.folder}: finished with another recipe ({other}: {shown(before.get(other), 120)} before, "
-            f"{shown(now.get(other), 120)} now); put it back, rename the arm, or name another out"
+            f"{shown(now.get(other), 120)} now); restore it, rename the arm, or name another out"
         )
     return True
 
 
 def _compared(recipe: dict[str, Any]) -> dict[str, Any]:
-    """What makes two recipes the same run: not where files are, nor the day on which templates are written."""
+    """The part of a recipe that identifies a run: without the places of files and the date of templates."""
     data = {key: value for key, value in recipe["data"].items() if key != "cache_dir"}
     data["format"] = {key: value for key, value in data["format"].items() if key != "date"}
     return {key: value for key, value in recipe.items() if key not in MAY_DIFFER} | {"data": data}
@@ -88,19 +88,19 @@ def recipe_of(cell: Cell) -> Path:
 
 
 def slots(jobs: int | None, gpus: Sequence[str], cores: int, of_a_cell: int = 1) -> list[Slot]:
-    """One for each cell that runs at a time: by default one for each `of_a_cell` GPUs, else for each core.
+    """One slot per cell that runs at a time: by default one per `of_a_cell` GPUs, or without GPUs one per core.
 
-    UserError for more jobs than fit on the GPUs, where there are GPUs: two runs on one would be out of memory, or slow;
-    and for a cell of several GPUs where there are fewer.
+    UserError if there are GPUs but fewer than the jobs need (two runs on one would be slow or out of memory), or fewer
+    than one cell needs.
     """
     if of_a_cell > max(1, len(gpus)):
-        raise UserError(f"gpus={of_a_cell}: a cell would take {of_a_cell} GPUs, and {len(gpus)} are visible")
+        raise UserError(f"gpus={of_a_cell}: a cell would take {of_a_cell} GPUs, but only {len(gpus)} are visible")
     if gpus:
         groups = [gpus[at : at + of_a_cell] for at in range(0, len(gpus) - of_a_cell + 1, of_a_cell)]
         if jobs is not None and jobs > len(groups):
             takes = "one" if of_a_cell == 1 else str(of_a_cell)
             raise UserError(
-                f"jobs={jobs}: there are {len(gpus)} GPUs, and a cell takes {takes}; write at most {len(groups)}"
+                f"jobs={jobs}: there are {len(gpus)} GPUs, and a cell takes {takes}; use at most {len(groups)}"
             )
         return [Slot(",".join(group), 0) for group in groups[:jobs]]
     count = cores if jobs is None else jobs
@@ -108,9 +108,10 @@ def slots(jobs: int | None, gpus: Sequence[str], cores: int, of_a_cell: int = 1)
 
 
 def run_cells(cells: Sequence[Cell], places: Sequence[Slot]) -> list[Outcome]:
-    """Runs the cells in their order, as many at a time as there are places; one that fails stops no other.
+    """Runs the cells in order, as many at a time as there are places; a failure does not stop the others.
 
-    Whatever ends this process but SIGKILL asks the running cells to stop; they save, and the same command resumes them.
+    When this process ends, except by SIGKILL, it tells the running cells to stop; they save, and the same command
+    resumes them.
     """
     waiting, free = deque(cells), list(places)
     running: list[tuple[Cell, Slot, subprocess.Popen[bytes]]] = []
@@ -140,7 +141,7 @@ def _start(cell: Cell, place: Slot) -> subprocess.Popen[bytes]:
     write_whole(recipe_of(cell), to_yaml(cell.recipe))
     own = {"CUDA_VISIBLE_DEVICES": place.gpu} if place.gpu is not None else {"OMP_NUM_THREADS": str(place.threads)}
     with log_of(cell).open("ab") as log:
-        # in a session of its own: Ctrl-C reaches this process alone, which then asks each cell once
+        # in its own session: Ctrl-C reaches only this process, which then signals each cell once
         return subprocess.Popen(
             command_of(cell, place),
             env={**environment_without_ranks(), **own},
@@ -152,7 +153,7 @@ def _start(cell: Cell, place: Slot) -> subprocess.Popen[bytes]:
 
 
 def command_of(cell: Cell, place: Slot) -> list[str]:
-    """The command of a cell. The launcher takes CUDA_VISIBLE_DEVICES for its GPUs where it is told no others."""
+    """The command of a cell. By default the launcher uses the GPUs in CUDA_VISIBLE_DEVICES."""
     run = [str(SCRIPT), f"recipe={recipe_of(cell)}"]
     if not place.has_several:
         return [sys.executable, *run]
@@ -160,7 +161,7 @@ def command_of(cell: Cell, place: Slot) -> list[str]:
 
 
 def _free_port() -> int:
-    """For the ranks of one cell to meet; those of another cell meet elsewhere."""
+    """A free port where the ranks of one cell meet."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         port: int = held.getsockname()[1]
@@ -168,19 +169,19 @@ def _free_port() -> int:
 
 
 def _ask_to_stop(process: subprocess.Popen[bytes], place: Slot) -> None:
-    """SIGTERM to the cell, which saves. Of several ranks to each of them: the launcher, asked to stop itself, kills
-    them after half a minute, and a large checkpoint takes longer."""
+    """Sends SIGTERM to the cell, which saves. With several ranks, signals each of them: the launcher would kill them
+    half a minute after its own signal, and a large checkpoint takes longer."""
     if not place.has_several or not _signal_ranks(process.pid):
         process.terminate()
 
 
 def _signal_ranks(launcher: int) -> int:
-    """How many ranks below the launcher got SIGTERM; 0 where none is there yet."""
+    """Number of the launcher's ranks that got SIGTERM; 0 if none exists yet."""
     ranks: dict[int, psutil.Process] = {}
     with suppress(psutil.NoSuchProcess):
         for child in psutil.Process(launcher).children(recursive=True):
             with suppress(psutil.NoSuchProcess):
-                # the launcher adds its number to a rank's command line, which a forked worker of the rank has too
+                # the launcher adds the rank's number to its command line; forked workers of the rank have the same one
                 if any(word.startswith("--local_rank=") for word in child.cmdline()) and child.ppid() not in ranks:
                     ranks[child.pid] = child
     for rank in ranks.values():
@@ -203,7 +204,7 @@ def _line(outcome: Outcome) -> str:
 
 
 def visible_gpus() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; [] without any."""
+    """The GPUs that this process may use, as named in CUDA_VISIBLE_DEVICES; [] if there are none."""
     import torch
 
     count = torch.cuda.device_count()

@@ -1,4 +1,4 @@
-"""The figures of a study: what is back by arm, and the level over the labelled tokens that were trained on."""
+"""The figures of a study: recovery by arm, and level over labelled tokens."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from eval.show.curves import GREY, UNPRUNED, dress, new_figure
 from train.study.findings import Findings
 from train.study.results import ArmResult
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # after Okabe and Ito
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito
 LINES = ("-", "--", ":", "-.")
-MOST_SHOWN = 2.0  # beyond it a share's interval is cut off in the figure; the table has it
+MOST_SHOWN = 2.0  # the figure clips a share's interval here; the table has all of it
 
 
 def arms_figure(found: Findings) -> Figure:
-    """Recovered level and recovered gain by arm, with their simultaneous intervals; arms without one have no point."""
+    """Recovered level and recovered gain by arm, with simultaneous intervals; arms without an interval have no
+    point."""
     figure = new_figure(10.5, 1.6 + 0.34 * len(found.arms))
     left, right = figure.subplots(1, 2, sharey=True)
     titles = [each.arm.title for each in found.arms]
@@ -28,8 +29,8 @@ def arms_figure(found: Findings) -> Figure:
     _shares(right, [each.gain_back for each in found.arms])
     left.set_yticks(range(len(titles)), titles, fontsize=8.5)
     left.invert_yaxis()
-    left.set_title("share of the lost level that is back", loc="left", fontsize=10, fontweight="bold")
-    right.set_title("gain as a share of the unpruned one", loc="left", fontsize=10, fontweight="bold")
+    left.set_title("recovered share of the lost level", loc="left", fontsize=10, fontweight="bold")
+    right.set_title("gain as a share of the unpruned gain", loc="left", fontsize=10, fontweight="bold")
     return figure
 
 
@@ -48,7 +49,7 @@ def _shares(axes: Axes, shares: Sequence[Interval | None]) -> None:
 
 
 def tokens_figure(found: Findings) -> Figure:
-    """Accuracy at the largest budget over labelled tokens, a line for each arm: the mean over its trainings."""
+    """Accuracy at the largest budget over labelled tokens, one line per arm: the mean over its trainings."""
     figure = new_figure(10.5, 5.2)
     axes = figure.add_subplot()
     styles = cycle((colour, line) for line in LINES for colour in COLOURS)
@@ -65,7 +66,7 @@ def tokens_figure(found: Findings) -> Figure:
 
 
 def mean_way(arm: ArmResult) -> tuple[list[float], list[float]]:
-    """Labelled tokens and level by sweep, each the mean over the arm's trainings that have so many sweeps."""
+    """Labelled tokens and level by sweep, each the mean over the arm's trainings, up to the shortest one's sweeps."""
     most = min(len(training.way) for training in arm.trainings)
     way = np.array([training.way[:most] for training in arm.trainings])  # [seeds, sweeps, 2]
     mean = way.mean(axis=0)

@@ -1,9 +1,8 @@
-"""What the trainings show: numbers by arm, paired differences, and whether each claim is as expected. Pure.
+"""The findings of a study: numbers by arm, paired differences, and whether each claim is as expected. Pure functions.
 
-Seeds are pooled by crossing them with problems (`eval.numbers.seeds`): a number is the mean over problems and
-trainings, and its interval holds for other problems and other seeds. Arms' intervals hold for all arms together,
-claims' for all claims together (each has its equal part of the 5 %), paired differences have Holm's correction over
-the pairs.
+Seeds are crossed with problems (`eval.numbers.seeds`): a number is the mean over problems and trainings, and its
+interval covers other problems and other seeds. Intervals are simultaneous over all arms, and over all claims (which
+share the 5 % equally); paired differences have Holm's correction over the pairs.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ NUMBERS: tuple[Number, ...] = ("level", "gain", "termination", "thinking_off")
 
 @dataclass(frozen=True)
 class ArmFinding:
-    """An arm's numbers after training, and what is back of level and gain (None: no loss, or no gain of the unpruned
-    model, is shown); lowest and highest level of its trainings."""
+    """An arm's numbers after training, and the recovered shares of level and gain (None: no loss, or no gain of the
+    unpruned model, is shown); lowest and highest level of its trainings."""
 
     arm: ArmResult
     numbers: Mapping[Number, Interval]
@@ -36,7 +35,7 @@ class ArmFinding:
 
 @dataclass(frozen=True)
 class PairFinding:
-    """first less second in one number; tokens: labelled tokens of first over those of second."""
+    """first minus second in one number; tokens: ratio of their labelled tokens."""
 
     first: ArmResult
     second: ArmResult
@@ -49,7 +48,7 @@ class PairFinding:
 
 @dataclass(frozen=True)
 class ClaimFinding:
-    """A claim with what was found; value: what is compared with 0, share: of `back` claims, None where undefined."""
+    """A claim and its result; value: the quantity compared with 0; share: for `back` claims, None if undefined."""
 
     name: str
     claim: ClaimSection
@@ -73,7 +72,7 @@ class Findings:
 
 
 def findings(study: StudyRecipe, results: Results) -> Findings:
-    """Everything that the page says."""
+    """All findings for the page."""
     of_all = spreads(results)
     arms = tuple(_arm(arm, results, of_all, ERROR / len(results.arms)) for arm in results.arms)
     by_name = {arm.name: arm for arm in results.arms}
@@ -85,7 +84,7 @@ def findings(study: StudyRecipe, results: Results) -> Findings:
 
 
 def spreads(results: Results) -> dict[Number, Pooled | None]:
-    """The spread between trainings of one arm in each number, from all arms together."""
+    """The spread between trainings of an arm in each number, pooled over all arms."""
     return {
         number: pooled([arm.values(number, "run", results.budgets) for arm in results.arms])
         for number in _numbers(results.budgets)
@@ -109,7 +108,7 @@ def _arm(arm: ArmResult, results: Results, of_all: Mapping[Number, Pooled | None
 
 
 def _possible(number: Number, interval: Interval) -> Interval:
-    """The part of an interval that a number can have: all but a gain are shares."""
+    """The interval within a number's possible values: all except a gain are in [0, 1]."""
     if number == "gain":
         return interval
     return Interval(interval.estimate, max(0.0, interval.low), min(1.0, interval.high))
@@ -118,7 +117,8 @@ def _possible(number: Number, interval: Interval) -> Interval:
 def share_back(
     arm: ArmResult, number: Number, budgets: Sequence[int], error: float, of_all: Pooled | None
 ) -> Interval | None:
-    """Of the lost level, or of the unpruned gain, how much the arm has; None where that is not shown to be above 0."""
+    """The arm's share of the lost level, or of the unpruned gain; None if the denominator is not shown to be above
+    0."""
     run, whole = (arm.values(number, which, budgets) for which in ("run", "unpruned"))
     before = arm.values(number, "pruned", budgets) if number == "level" else 0.0
     return seeds_share(run - before, whole - before, scale_of(number, budgets), error, of_all)
@@ -130,7 +130,7 @@ def _pairs(
     results: Results,
     of_all: Mapping[Number, Pooled | None],
 ) -> tuple[PairFinding, ...]:
-    """By number, each corrected over the pairs; pairs without a seed in common are left out."""
+    """Pairs by number, each corrected over the pairs; pairs without a common seed are left out."""
     known = [(arms[first], arms[second]) for first, second in pairs if first in arms and second in arms]
     both = [pair for first, second in known if (pair := at_same_seeds(first, second))]
     found: list[PairFinding] = []
@@ -146,25 +146,25 @@ def _pairs(
 
 
 def at_same_seeds(first: ArmResult, second: ArmResult) -> tuple[ArmResult, ArmResult] | None:
-    """Both with the seeds that both have; None where there is none."""
+    """Both arms with their common seeds; None if there are none."""
     seeds = [each.seed for each in first.trainings if each.seed in {other.seed for other in second.trainings}]
     return (first.of_seeds(seeds), second.of_seeds(seeds)) if seeds else None
 
 
 def difference(first: ArmResult, second: ArmResult, number: Number, budgets: Sequence[int]) -> Array:
-    """first less second, [seeds, problems], of the same seeds."""
+    """first minus second, [seeds, problems], of the same seeds."""
     return first.values(number, "run", budgets) - second.values(number, "run", budgets)
 
 
 def tokens_ratio(first: ArmResult, second: ArmResult) -> float:
-    """Labelled tokens of first over those of second."""
+    """Ratio of first's labelled tokens to second's."""
     one, other = (sum(training.labelled_tokens for training in arm.trainings) for arm in (first, second))
     return one / other if other else float("nan")
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """With what claims are judged: the budgets, the spreads between trainings, and each claim's part of the error."""
+    """The basis for judging claims: budgets, spreads between trainings, and each claim's part of the error."""
 
     budgets: tuple[int, ...]
     of_all: Mapping[Number, Pooled | None]
@@ -206,7 +206,7 @@ def _judged(found: ClaimFinding, values: Array, asked: _Asked) -> ClaimFinding:
 
 
 def word_of(value: Interval, expected: Literal["above", "below"]) -> Word:
-    """Which side of 0 the whole interval is on, against where it was expected."""
+    """Compares the side of 0 on which the whole interval is with the expected side."""
     if value.low <= 0 <= value.high:
         return "undecided"
     return "as expected" if (value.low > 0) == (expected == "above") else "the opposite of what was expected"

@@ -1,4 +1,4 @@
-"""From a study's recipe to its cells: one run for each arm and seed, every recipe checked before the first run."""
+"""The cells of a study: one run for each arm and seed; every recipe is checked before the first run."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from recipes.schema import Recipe
 from recipes.study import ArmSection, DifferenceClaim, StudyRecipe, full_name
 
 OWN_KEYS = ("seed", "run.dir", "run.resume", "run.cache_dir", "data.cache_dir", "dry_run", "recipe")
-"""what the study says of a cell by itself"""
+"""keys that the study sets for each cell"""
 ASKED = ("budgets", "suites", "answer_tokens", "samples", "temperature", "top_p", "top_k", "min_p", "seed", "extend_to")
-"""keys of a sweep that all arms must share: their problems are paired"""
+"""keys of a sweep that must be equal in all arms, since they are paired by problem"""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """An arm, or one variant of it: its overrides by layer, and the parts that cannot be had here."""
+    """An arm, or one variant of it: its overrides by layer, and the parts that are unavailable here."""
 
     name: str
     title: str
@@ -50,7 +50,7 @@ class Cell:
 
 
 def arms_of(study: StudyRecipe) -> list[Arm]:
-    """Every arm with its variants, those too that cannot be had here."""
+    """Every arm with its variants, including unavailable ones."""
     return [arm for name, section in study.arms.items() if section for arm in _variants(name, section, study)]
 
 
@@ -68,8 +68,8 @@ def _variants(name: str, section: ArmSection, study: StudyRecipe) -> Iterator[Ar
 
 
 def cells_of(loaded: Loaded[StudyRecipe], out: Path) -> list[Cell]:
-    """The cells of all arms that can be had, in the order in which they run: every arm once before any a second time,
-    so that a study that is stopped has something of each. UserError with the faults of all arms at once."""
+    """The cells of all available arms, in the order in which they run: every arm once before any arm a second time, so
+    that a stopped study has results of each. UserError with the faults of all arms at once."""
     study = loaded.recipe
     base = find_recipe(study.base, beside=loaded.path.parent, named_by="base=")
     arms = [arm for arm in arms_of(study) if not arm.missing]
@@ -83,7 +83,7 @@ def cells_of(loaded: Loaded[StudyRecipe], out: Path) -> list[Cell]:
 
 
 def placed(recipe: Recipe, arm: str, seed: int, out: Path) -> Recipe:
-    """The recipe of a cell: its seed, its folder, and caches that all cells share."""
+    """The recipe of a cell: its seed, its folder, and the caches that all cells share."""
     folder = out / "cells" / arm / str(seed)
     run = recipe.run.changed(dir=folder, resume="auto", cache_dir=out / "cache")
     return recipe.changed(seed=seed, run=run, data=recipe.data.changed(cache_dir=out / "data"))
@@ -109,11 +109,11 @@ def _name_faults(arms: list[Arm]) -> Iterator[str]:
     if not names:
         yield "arms: every arm names a part that is null, so there is nothing to run"
     for name in sorted({name for name in names if names.count(name) > 1}):
-        yield f"arms: {name} is the name of two arms, one of them a variant; rename one"
+        yield f"arms: two arms have the name {name}, one of them a variant; rename one"
 
 
 def _sweep_faults(recipes: Mapping[str, Recipe]) -> Iterator[str]:
-    """What keeps arms from being compared, paired by problem."""
+    """Faults that prevent a comparison of arms paired by problem."""
     asked = {name: recipe.sweep.model_dump(include=set(ASKED)) for name, recipe in recipes.items()}
     decides = {name: recipe.sweep.deciding_suite.name for name, recipe in recipes.items()}
     first = next(iter(recipes), "")
@@ -121,7 +121,7 @@ def _sweep_faults(recipes: Mapping[str, Recipe]) -> Iterator[str]:
         different = [key for key in ASKED if asked[name][key] != asked[first][key]]
         if different or decides[name] != decides[first]:
             keys = ", ".join(f"sweep.{key}" for key in different) or "sweep.verdict.suite"
-            yield f"arm {name}: asks otherwise than {first} ({keys}), and arms are paired by problem; put it in shared"
+            yield f"arm {name}: differs from {first} in {keys}, but arms are paired by problem; set it in shared"
         if recipe.model.unpruned != recipes[first].model.unpruned:
             yield f"arm {name}: model.unpruned={recipe.model.unpruned} is not that of {first}"
         if len(thinking_columns(recipe.sweep.budgets)) < 2:

@@ -1,4 +1,4 @@
-"""The page of a study, as Markdown and as self-contained HTML made from the same blocks; all text is escaped."""
+"""The page of a study, as Markdown and as self-contained HTML from the same blocks; all text is escaped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from eval.show.sections import Table
 
 @dataclass(frozen=True)
 class Block:
-    """A heading with what stands under it: sentences, a list, a table, a picture (by the name of its file)."""
+    """A heading and its content: sentences, a list, a table, a picture (by its file name)."""
 
     heading: str
     text: tuple[str, ...] = ()
@@ -25,7 +25,7 @@ class Block:
 
 
 def markdown(title: str, blocks: Sequence[Block]) -> str:
-    """The page as Markdown; pictures are files beside it."""
+    """The page as Markdown; pictures are separate files in the same folder."""
     parts = [f"# {_plain(title)}"]
     for block in blocks:
         parts.append(f"## {_plain(block.heading)}")
@@ -40,7 +40,7 @@ def markdown(title: str, blocks: Sequence[Block]) -> str:
 
 
 def html(title: str, blocks: Sequence[Block], pictures: Mapping[str, Path]) -> str:
-    """The page as one HTML file, pictures inside it."""
+    """The page as one HTML file with embedded pictures."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -54,6 +54,6 @@ def _table(table: Table) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown shows as it is: one line, no tags, no links, no column ends, no emphasis."""
+    """Text that Markdown shows literally: one line, no tags, no links, no column ends, no emphasis."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*|]|\](?=\())", r"\\\1", text)

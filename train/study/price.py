@@ -1,4 +1,4 @@
-"""What a study costs, by `train.plan`: one estimate for each arm, since its seeds cost the same."""
+"""The cost of a study, from `train.plan`: one estimate per arm, since its seeds cost the same."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ NAME = "prices.json"
 
 @dataclass(frozen=True)
 class Price:
-    """One run of an arm by `train.plan`; note: why there is no estimate, or what does not fit.
+    """The estimate of `train.plan` for one run of an arm; note: why there is no estimate, or what does not fit.
 
-    tokens and flops: of training, prompts too; sweep_flops: of all its sweeps at most; hours: of training, None where
-    no speed is known.
+    tokens and flops: of training, including prompts; sweep_flops: upper bound for all its sweeps; hours: of training,
+    None if no speed is known.
     """
 
     arm: str
@@ -39,7 +39,7 @@ class Price:
 
 
 def prices(cells: Sequence[Cell], numbers: Mapping[str, float], card: str, folder: Path) -> list[Price]:
-    """An estimate for each arm; `folder` gets the recipes that are estimated. What cannot be estimated says why."""
+    """An estimate for each arm, or the reason why there is none; the estimated recipes are written to `folder`."""
     from train.plan.estimate import estimate_run
 
     found: list[Price] = []
@@ -52,7 +52,7 @@ def prices(cells: Sequence[Cell], numbers: Mapping[str, float], card: str, folde
         except UserError as fault:
             found.append(Price(cell.arm.name, runs, note=str(fault).splitlines()[0]))
             continue
-        # what a process takes before a model is loaded is measured in a process of its own: once is enough
+        # the base memory of a process is measured in a separate process: once is enough
         given.setdefault("base_gb", estimate.machine.base_bytes / (1 << 30))
         found.append(_price(cell, runs, estimate))
     return found
@@ -81,7 +81,7 @@ def _price(cell: Cell, runs: int, estimate: Estimate) -> Price:
 
 
 def kept_prices(cells: Sequence[Cell], out: Path) -> dict[str, Price]:
-    """Those of the arms of finished cells by name, for the traces that they had; estimated once, and kept in `out`."""
+    """Prices of the arms of finished cells by name, for their actual traces; estimated once, and stored in `out`."""
     file = out / NAME
     kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
     known = {row["arm"]: Price(**row) for row in kept}
@@ -89,7 +89,7 @@ def kept_prices(cells: Sequence[Cell], out: Path) -> dict[str, Price]:
     for cell in missing:
         facts = RunFolder(cell.folder).facts()
         data, ranks = facts["data"], facts.get("ranks", 1)  # a global batch has the rows of all ranks
-        # base_gb is only of memory, which the page does not show, and takes seconds to measure
+        # base_gb affects only memory, which the page does not show, and takes seconds to measure
         numbers = {"traces": data["traces_kept"], "tokens": data["tokens"], "base_gb": 1.0, "ranks": ranks}
         known |= {price.arm: price for price in prices([cell], numbers, "", out / "planned")}
     if missing:
@@ -98,7 +98,7 @@ def kept_prices(cells: Sequence[Cell], out: Path) -> dict[str, Price]:
 
 
 def price_lines(found: Sequence[Price]) -> list[list[str]]:
-    """A table: a head, a line for each arm, and the sum of those that could be estimated."""
+    """A table: a head, one row per arm, and the sum of those that could be estimated."""
     head = ["arm", "runs", "tokens", "training FLOPs", "sweep FLOPs", "peak GiB", "hours", "note"]
     lines = [_line(price) for price in found]
     known = [price for price in found if price.flops is not None]

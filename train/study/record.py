@@ -1,4 +1,4 @@
-"""What was expected, written down before the first run starts: study.json, with a hash that the page repeats."""
+"""Records the expectations before the first run starts: study.json, with a hash that the page repeats."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAME = "study.json"
 
 
 def expectation(study: StudyRecipe) -> dict[str, Any]:
-    """The claims, and what the arms that they name are, as JSON values."""
+    """The claims and the definitions of the arms that they name, as JSON values."""
     named = {claim.arm for claim in study.claims.values()}
     named |= {claim.against for claim in study.claims.values() if isinstance(claim, DifferenceClaim)}
     return {
@@ -36,27 +36,27 @@ def expectation_hash(study: StudyRecipe) -> str:
 
 
 def check_record(loaded: Loaded[StudyRecipe], out: Path) -> None:
-    """UserError where `out` belongs to a study that expected something else."""
+    """UserError if `out` belongs to a study with other expectations."""
     file = out / NAME
     if not file.is_file():
         if out.is_dir() and any(out.iterdir()):
             raise UserError(
-                f"out={out}: holds something else ({file.name} is not there); name an empty or a new folder"
+                f"out={out}: contains something else (there is no {file.name}); name an empty or a new folder"
             )
         return
     try:
         before = json.loads(file.read_text(encoding="utf-8"))["expected"]["sha256"]
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"{file}: damaged, it does not say what was expected; name another out") from None
+        raise UserError(f"{file}: damaged, its expectations cannot be read; name another out") from None
     if before != expectation_hash(loaded.recipe):
         raise UserError(
             f"out={out}: the claims, or the arms that they name, were changed after this study began (expectation "
-            f"{before[:12]} before, {expectation_hash(loaded.recipe)[:12]} now); put them back, or name another out"
+            f"{before[:12]} before, {expectation_hash(loaded.recipe)[:12]} now); restore them, or name another out"
         )
 
 
 def write_record(loaded: Loaded[StudyRecipe], out: Path) -> None:
-    """Writes the expectation where there is none; more seeds and other arms may join later, and are recorded."""
+    """Writes the expectations if there are none; seeds and arms that are added later are recorded too."""
     file = out / NAME
     now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}

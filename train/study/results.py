@@ -1,4 +1,4 @@
-"""The finished cells of a study as arrays: what every training answered, problem by problem."""
+"""The finished cells of a study as arrays: the answers of every training, by problem."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ WHICH = ("run", "unpruned", "pruned")
 
 @dataclass(frozen=True)
 class Answers:
-    """One model on the suite: shares of correct thoughts [problems, budgets], and of those that ended by themselves
-    within the largest budget [problems]."""
+    """One model on the suite: shares of correct thoughts [problems, budgets], and of thoughts that terminated within
+    the largest budget [problems]."""
 
     correct: Array
     closed: Array
@@ -37,9 +37,9 @@ class Answers:
 
 @dataclass(frozen=True)
 class Trained:
-    """One finished cell: its models' answers by name (WHICH), what it took, and its rows of sweeps.jsonl.
+    """One finished cell: its models' answers by name (WHICH), its cost, and its rows of sweeps.jsonl.
 
-    way: (labelled tokens so far, accuracy at the largest budget) of each sweep, from before the first step on.
+    way: (labelled tokens so far, accuracy at the largest budget) of each sweep, starting before the first step.
     """
 
     seed: int
@@ -72,7 +72,7 @@ class ArmResult:
         return np.stack([of_one[number](each) for each in answers])
 
     def of_seeds(self, seeds: Sequence[int]) -> ArmResult:
-        """The same with these seeds alone."""
+        """The same arm with only these seeds."""
         chosen = {training.seed: training for training in self.trainings}
         return ArmResult(self.name, self.title, tuple(chosen[seed] for seed in seeds))
 
@@ -88,12 +88,12 @@ class Results:
 
 
 def scale_of(number: Number, budgets: Sequence[int]) -> float:
-    """The most that one model's share in one problem's contrast can be."""
+    """The maximum of one model's contribution to one problem's contrast."""
     return slope_scale(budgets) if number == "gain" else 1.0
 
 
 def read_results(cells: Sequence[Cell]) -> Results:
-    """The finished cells, at least one. UserError where a file is missing, damaged, or of another protocol."""
+    """The finished cells, at least one. UserError if a file is missing, damaged, or of another protocol."""
     runs = [(cell, read_run(cell.folder)) for cell in cells]
     read = _reader()
     sweeps = [{which: read(_samples(run, which)) for which in WHICH} for _, run in runs]
@@ -102,9 +102,9 @@ def read_results(cells: Sequence[Cell]) -> Results:
         raise UserError("cells were measured by different protocols and cannot be paired; name another out")
     problems, groups = paired_ids(every), joint_groups([sweep.groups for sweep in every])
     if len(problems) < 2:
-        raise UserError(f"{len(problems)} problems are in every sweep, and an interval needs two")
+        raise UserError(f"only {len(problems)} problems are in every sweep, but an interval needs two")
     answers: dict[int, Answers] = {}
-    for sweep in every:  # references are shared, and read once
+    for sweep in every:  # references are shared and read once
         if id(sweep) not in answers:
             correct = clustered(problem_means(sweep, problems), problems, groups)
             answers[id(sweep)] = Answers(correct, clustered(_closed(sweep, problems), problems, groups))
@@ -123,12 +123,12 @@ def _samples(run: Finished, which: str) -> Path:
 
 
 def _reader() -> Callable[[Path], SuiteSweep]:
-    """Reads a sealed samples file; files with the same seal, such as a reference that cells share, once."""
+    """Reads sealed samples files; files with the same seal, such as a shared reference, are read once."""
     known: dict[str, SuiteSweep] = {}
 
     def read(path: Path) -> SuiteSweep:
         if fault := file_fault(path):
-            raise UserError(f"{path} is not believed ({fault}); remove its cell's folder and run the study again")
+            raise UserError(f"{path} is damaged ({fault}); remove its cell's folder and run the study again")
         # the seal is `hash  name`, as sha256sum writes it
         seal = path.with_suffix(".sha256").read_text(encoding="utf-8").split()[0]
         if seal not in known:

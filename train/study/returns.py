@@ -1,4 +1,5 @@
-"""What comes back first in an arm's trainings: termination, level or gain, by the step with half of the loss back."""
+"""What recovers first in an arm's trainings: termination, level or gain, by the step with half of the loss
+recovered."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ NEVER = float("inf")
 
 
 def half_back_cells(arm: ArmResult, suite: str) -> list[str]:
-    """When half of the loss of each of SHOWN was back, one after the other for each training, and what came first."""
+    """The steps at which half of the loss of each of SHOWN was recovered, for each training, and which came first."""
     found = [_by_name(training.rows, suite) for training in arm.trainings]
     cells = [_steps([each.get(name) for each in found]) for name in SHOWN]
     return [*cells, first_back(found)]
@@ -33,7 +34,7 @@ def _steps(found: Sequence[HalfBack | None]) -> str:
 
 
 def first_back(found: Sequence[dict[str, HalfBack]]) -> str:
-    """What came first in every training; `differs` where they do not agree, `nothing yet` where nothing came."""
+    """What recovered first in every training; `differs` if trainings disagree, `nothing yet` if nothing has."""
     firsts = set()
     for of_one in found:
         at = {name: NEVER if each.step is None else each.step for name, each in of_one.items() if each.lost}

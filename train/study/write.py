@@ -18,8 +18,8 @@ from train.study.results import read_results
 
 
 def write_page(loaded: Loaded[StudyRecipe], cells: Sequence[Cell], missing: Missing, out: Path) -> list[Path]:
-    """The page of the finished `cells`, at least one; the files that it is."""
-    from eval.show.curves import save  # matplotlib is not needed before the end
+    """Writes the page of the finished `cells`, at least one; returns its files."""
+    from eval.show.curves import save  # loads matplotlib, which nothing needs earlier
     from train.study.figures import arms_figure, tokens_figure
 
     found = findings(loaded.recipe, read_results(cells))

@@ -44,8 +44,8 @@ def test_what_came_back_is_told_with_its_cost() -> None:
         "| perplexity | 1 | 0.70 [.60, .80] | +0.20 [+.00, +.20] | 4,000 | 12 |",
         "| laco, T 0.7 | 2 | 0.50 [.40, .60] | +0.00 [+.00, +.20] | 4,000 | 13 |",
         "",
-        "- 1 layer: tail comes back furthest, not told apart from shortgpt",
-        "- 2 layers: laco, T 0.7 comes back furthest",
+        "- 1 layer: tail recovers most, not distinguishable from shortgpt",
+        "- 2 layers: laco, T 0.7 recovers most",
         "- cost: 16,000 tokens and 46 seconds in all",
     ]
 
@@ -61,7 +61,7 @@ def test_the_table_takes_the_place_of_the_old_one() -> None:
 @pytest.mark.parametrize("text", ["no marks", f"{END} {BEGIN}"])
 def test_a_page_without_the_marks_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text(text)
-    with pytest.raises(UserError, match="are not there; the table goes between them"):
+    with pytest.raises(UserError, match="add the lines .*; the table goes between them"):
         check_page(tmp_path / "page.md")
 
 

@@ -33,7 +33,7 @@ def test_every_place_has_one_hook() -> None:
 
 
 def test_two_hooks_in_one_place_are_refused() -> None:
-    with pytest.raises(ValueError, match="two hooks have one place"):
+    with pytest.raises(ValueError, match="two hooks have the same place"):
         in_order([PreemptionHook(ALONE), PreemptionHook(ALONE)])
 
 

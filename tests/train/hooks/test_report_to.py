@@ -64,4 +64,4 @@ def test_a_tracker_that_fails_says_so_once_and_is_silent(tmp_path: Path, capsys:
         write_rows(run.folder.sweeps, sweep("run", step, 0.9))
         step_end(hook, tmp_path, step)
     assert len(failing.seen) == 1
-    assert capsys.readouterr().err == "Failing failed (no server); the run goes on without it\n"
+    assert capsys.readouterr().err == "Failing failed (no server); the run continues without it\n"

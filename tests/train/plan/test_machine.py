@@ -50,7 +50,7 @@ def test_a_broken_machine_is_a_mistake() -> None:
     ("limits", "misfits"),
     [
         ({}, ()),
-        ({"rank_bytes": 60 * GIB}, ("a GPU: needs 70.0 GiB of 60.0 (most at: loss)",)),
+        ({"rank_bytes": 60 * GIB}, ("a GPU: needs 70.0 GiB of 60.0 (peak: loss)",)),
         ({"node_bytes": 79 * GIB}, ("main memory of a machine: needs 80.0 GiB of 79.0 (offloaded states)",)),
         ({"disk_bytes": 29 * GIB}, ("disk: needs 30.0 GiB of 29.0 (what a run keeps)",)),
         ({"rank_bytes": 0, "node_bytes": 0, "disk_bytes": 0}, ()),  # not known, so not checked

@@ -30,7 +30,7 @@ def test_the_parts_of_the_peak_end_with_their_total(estimate: Estimate) -> None:
 
 
 def test_without_a_limit_nothing_is_said_of_what_fits(estimate: Estimate) -> None:
-    assert table(estimate).endswith("no limit was given, so whether it fits is not known: give gpu_memory_gb=N")
+    assert table(estimate).endswith("no limit was given, so the fit was not checked: give gpu_memory_gb=N")
 
 
 def test_what_fits_is_shown_as_a_share_of_the_limit(estimate: Estimate) -> None:
@@ -43,7 +43,7 @@ def test_what_was_measured_here_is_shown_with_its_hours(estimate: Estimate) -> N
     shown = table(replace(estimate, measured=seen, hours=Hours(2.0, 0.5, "measured on a chip")))
     assert "measured    1,234 tokens/s in 3 steps, 99 in a small sweep, on a chip; 30 s" in shown
     assert "torch reserved 1.50 GiB in a step" in shown
-    assert "hours       2.00 of training without sweeps, measured on a chip\n            0.50 at most of all" in shown
+    assert "hours       2.00 of training without sweeps, measured on a chip\n            at most 0.50 for all" in shown
 
 
 def test_on_a_gpu_the_peak_says_what_torch_reserves(estimate: Estimate) -> None:

@@ -62,7 +62,7 @@ def test_a_rank_that_dies_ends_the_run_with_one_message_that_names_its_log(
     said = [line for line in ours((tmp_path / "err-0.txt").read_text()) if "died" in line or "Error" in line]
     log = tmp_path / "run" / "logs" / "rank-1.log"
     assert said == [
-        f"rank 1 has died, its own log is {log}; the run ends, and the same command goes on from the last "
+        f"rank 1 has died, its own log is {log}; the run ends; the same command resumes from the last "
         "complete checkpoint"
     ]
 
@@ -75,7 +75,7 @@ def test_a_rank_that_hangs_is_found_by_the_time_limit_and_named(training: Callab
     said = (tmp_path / "err-0.txt").read_text()
     logs = tmp_path / "run" / "logs"
     assert "no save for 12 s (run.stall_seconds)" in said
-    assert f"rank 1 gives no sign of life, its own log is {logs / 'rank-1.log'}" in said
+    assert f"rank 1 is silent, its own log is {logs / 'rank-1.log'}" in said
     assert "Thread 0x" in (logs / "rank-0.log").read_text()  # the stacks
 
 
@@ -95,7 +95,8 @@ def test_a_full_disk_is_said_and_the_last_complete_checkpoint_stays(full: Path, 
     first, second = [line for line in ours(done.stderr) if "could not be written" in line or "last complete" in line]
     assert f"run.dir={folder}: a file could not be written" in first and "bytes are free there" in first
     assert second == (
-        f"the last complete checkpoint is {folder / 'checkpoint-4'}, untouched; make room, and the same command goes on"
+        f"the last complete checkpoint is {folder / 'checkpoint-4'}, untouched; free some space "
+        "and run the same command to resume"
     )
     assert [mark.parent.name for mark in folder.glob(f"checkpoint-*/{COMPLETE}")] == ["checkpoint-4"]
     assert damage_of(folder / "checkpoint-4") == []

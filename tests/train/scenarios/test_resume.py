@@ -200,7 +200,7 @@ def test_a_damaged_checkpoint_is_refused_by_the_file_and_the_way_on(
     with pytest.raises(UserError) as caught:
         opened(arguments(copied, cache))
     assert said in str(caught.value)
-    assert f"run.resume={copied / 'checkpoint-4'} goes on from the one before" in str(caught.value)
+    assert f"run.resume={copied / 'checkpoint-4'} resumes from the previous one" in str(caught.value)
     assert (copied / "run.json").read_text() == before
 
 

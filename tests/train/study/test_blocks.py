@@ -27,19 +27,21 @@ def table(block: Block) -> Table:
 
 def test_every_claim_stands_first_and_beside_its_expectation() -> None:
     assert next(iter(PAGE)) == "Answers" and len(PAGE["Answers"].items) == len(STUDY.claims)
-    lines = table(PAGE["Expected, and found"]).lines
-    assert lines[0][0] == "The arm that is back brings back more than 0.80 of the level that pruning took."
+    lines = table(PAGE["Expectations and findings"]).lines
+    assert lines[0][0] == "The arm that is back recovers more than 0.80 of the level that pruning removed."
     assert [line[-1] for line in lines][:3] == ["as expected", "the opposite of what was expected", "undecided"]
     assert lines[-1][1:] == ["-", "not run"]
 
 
 def test_the_page_repeats_when_and_with_which_hash_it_was_expected() -> None:
-    assert "2026-01-01, before the first run started, with the SHA-256 abc123" in PAGE["Expected, and found"].text[0]
+    assert (
+        "2026-01-01, before the first run started, with the SHA-256 abc123" in PAGE["Expectations and findings"].text[0]
+    )
 
 
 def test_what_is_missing_is_said() -> None:
     assert PAGE["What is missing"].items == (
-        "wrong (wrong answers): left out, since pool cannot be had here",
+        "wrong (wrong answers): left out; not available here: pool",
         "not, seed 2: failed: no memory",
     )
     assert "What is missing" not in [block.heading for block in blocks(STUDY, FOUND, RECORD, Missing(), {})]
@@ -77,11 +79,11 @@ def test_other_cuts_have_a_line_of_their_own() -> None:
 def test_an_arm_that_was_trained_once_is_named() -> None:
     results = Results("chain", BUDGETS, PROBLEMS, (arm("back", (1,)), arm("not"), arm("unsure")))
     page = {block.heading: block for block in blocks(STUDY, findings(STUDY, results), RECORD, Missing(), {})}
-    assert page["How it was computed"].text[-1].endswith("say nothing of other trainings: the arm that is back.")
+    assert page["How it was computed"].text[-1].endswith("do not cover other trainings: the arm that is back.")
 
 
 def test_what_an_arm_is_can_be_read() -> None:
     study = STUDY.changed(shared=["seed=1"], arms={"back": {"title": "t", "keys": ["a=1", "b=2"]}}, claims={}, pairs=[])
     page = {block.heading: block for block in blocks(study, FOUND, RECORD, Missing(), {})}
-    assert page["What the arms are"].text == ("Every arm is full_recovery.yaml with seed=1, and beside that:",)
-    assert table(page["What the arms are"]).lines == [["back", "t", "a=1; b=2"]]
+    assert page["Arms in detail"].text == ("Every arm is full_recovery.yaml with seed=1, and in addition:",)
+    assert table(page["Arms in detail"]).lines == [["back", "t", "a=1; b=2"]]

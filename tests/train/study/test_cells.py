@@ -190,9 +190,9 @@ def test_a_cell_of_several_gpus_is_started_by_the_launcher_with_a_port_of_its_ow
 
 
 def test_more_gpus_for_a_cell_than_there_are_is_refused() -> None:
-    with pytest.raises(UserError, match="gpus=8: a cell would take 8 GPUs, and 2 are visible"):
+    with pytest.raises(UserError, match="gpus=8: a cell would take 8 GPUs, but only 2 are visible"):
         slots(None, ["0", "1"], 8, of_a_cell=8)
-    with pytest.raises(UserError, match="jobs=2: there are 3 GPUs, and a cell takes 2; write at most 1"):
+    with pytest.raises(UserError, match="jobs=2: there are 3 GPUs, and a cell takes 2; use at most 1"):
         slots(2, ["0", "1", "2"], 8, of_a_cell=2)
 
 

@@ -73,8 +73,8 @@ def test_the_faults_of_all_arms_are_said_at_once(tmp_path: Path) -> None:
         ("seed=3", "arm b: seed=3: the study sets it for each cell"),
         ("run.dir=here", "arm b: run.dir=here: the study sets it"),
         ("sweep.samples=1", "nothing"),
-        ("sweep.budgets=[8, 16]", r"arm b: asks otherwise than a \(sweep.budgets\), and arms are paired by problem"),
-        ("sweep.verdict.suite=shallow", r"asks otherwise than a \(sweep.verdict.suite\)"),
+        ("sweep.budgets=[8, 16]", r"arm b: differs from a in sweep.budgets, but arms are paired by problem"),
+        ("sweep.verdict.suite=shallow", r"differs from a in sweep.verdict.suite"),
         ("model.unpruned=elsewhere", "arm b: model.unpruned=elsewhere is not that of a"),
     ],
 )
@@ -100,7 +100,7 @@ def test_a_claim_about_thinking_off_needs_a_budget_of_0(tmp_path: Path) -> None:
 
 def test_a_variant_may_not_have_the_name_of_another_arm(tmp_path: Path) -> None:
     arms = {"a": {"title": "a", "variants": {"b": []}}, "a-b": {"title": "c"}}
-    with pytest.raises(UserError, match="a-b is the name of two arms"):
+    with pytest.raises(UserError, match="two arms have the name a-b"):
         cells_of(loaded(arms=arms), tmp_path)
 
 

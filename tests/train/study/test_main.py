@@ -36,7 +36,7 @@ claims:
         ([RECIPE, "out=o", "jobs=0"], "jobs=0: must be a whole number above 0"),
         ([RECIPE, "out=o", "jobs=two"], "jobs=two: must be a whole number above 0"),
         ([RECIPE, "out=o", "plan=yes"], "plan=yes: must be true or false"),
-        ([RECIPE, "out=o", "card=H100"], "card=H100: is for an estimate; write plan=true too"),
+        ([RECIPE, "out=o", "card=H100"], "card=H100: is only for an estimate; add plan=true"),
         ([RECIPE, "plan=true", "tokens_per_second=-1"], "tokens_per_second=-1: must be a number above 0"),
         ([RECIPE, "out=o", "seeds=[1, 1]"], "seeds must differ"),
         ([RECIPE, "out=o", "base=nowhere.yaml"], "base=nowhere.yaml: no such file"),
@@ -52,7 +52,7 @@ def test_what_cannot_work_is_refused(arguments: list[str], said: str, tmp_path: 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("all of it")
-    with pytest.raises(UserError, match="holds something else"):
+    with pytest.raises(UserError, match="contains something else"):
         main([RECIPE, f"out={tmp_path}"])
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 

@@ -68,7 +68,7 @@ def test_other_arms_and_seeds_may_join(tmp_path: Path) -> None:
 
 def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("all of it")
-    with pytest.raises(UserError, match="holds something else"):
+    with pytest.raises(UserError, match="contains something else"):
         check_record(loaded(), tmp_path)
 
 

@@ -46,7 +46,7 @@ def test_a_samples_file_that_was_changed_is_refused(tmp_path: Path) -> None:
     cell = finished(tmp_path)[0]
     file = cell.folder / "samples" / "chain" / "run-000010.jsonl"
     file.write_text(file.read_text().replace("true", "false"))
-    with pytest.raises(UserError, match="run-000010.jsonl is not believed"):
+    with pytest.raises(UserError, match="run-000010.jsonl is damaged"):
         read_results([cell])
 
 
