@@ -23,8 +23,8 @@ from runtime.seal import copy_sealed, file_fault
 
 @dataclass(frozen=True)
 class References:
-    """The sweeps that every verdict compares with, by suite. seconds: duration of each, without sweeps of which a part was
-    cached."""
+    """The sweeps that every verdict compares with, by suite. seconds: duration of each, without those of which
+    a part was cached."""
 
     unpruned: dict[str, SuiteSweep]
     pruned: dict[str, SuiteSweep]
