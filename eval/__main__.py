@@ -70,9 +70,11 @@ def sweep_checkpoint(path: str, recipe: Recipe, out: Path | None, step: int, bas
     from eval.sweep import check_context, make_sweep_spec
     from eval.types import SWEEP_KEY
     from runtime.files import put_rows, writing_fault
+    from runtime.libraries import calm_libraries
     from runtime.ranks import ALONE
     from runtime.run_folder import RunFolder
 
+    calm_libraries(rank=0)
     version_of(recipe.sweep.engine)  # a missing engine is an error before anything is loaded
     checkpoint = find_checkpoint(path, base)
     if recipe.sweep.engine.takes_checkpoints:

@@ -46,7 +46,9 @@ def main(arguments: list[str]) -> None:
         write_thoughts,
         write_traces,
     )
+    from runtime.libraries import calm_libraries
 
+    calm_libraries(rank=0)
     check_new(out)
     generation = make_generation(recipe)
     fetch_weights(generation)

@@ -24,7 +24,9 @@ def main(arguments: list[str]) -> None:
     from prune.calibration import set_of_recipe
     from prune.inspect import describe_plan
     from prune.make import make_pruned
+    from runtime.libraries import calm_libraries
 
+    calm_libraries(rank=0)
     output = Path(options["output"])
     plan = make_pruned(recipe.prune, recipe.model, lambda: set_of_recipe(recipe), output)
     print(f"{describe_plan(plan)}\nwritten    {output}")

@@ -135,9 +135,12 @@ class Bars:
 
         self.now, self.drawn = now, 0.0
         self.console = Console(file=stream, highlight=False, markup=False, emoji=False)
-        words = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[told]}", markup=False)
-        drawn = [BarColumn(bar_width=24)] if self.console.width >= WIDE else []
-        self.bars = Progress(words[0], *drawn, words[1], console=self.console, auto_refresh=False)
+        # Columns are as wide as their widest title. Without a bar between them, that padding would only push the time
+        # left off a narrow terminal: one column.
+        title, told = (TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[told]}"))
+        both = TextColumn("{task.description} {task.fields[told]}", markup=False)
+        columns = (title, BarColumn(bar_width=24), told) if self.console.width >= WIDE else (both,)
+        self.bars = Progress(*columns, console=self.console, auto_refresh=False)
         self.live: Any = None
         self.tasks: dict[Work, Any] = {}
         self.before: tuple[TextIO, TextIO] | None = None

@@ -28,7 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "grade": ("eval.grade", "FILE.jsonl out=FILE: answers against gold answers"),
     "report": ("eval.report", "RUN: report.html of a run, also while it trains"),
     "export": ("train.export", "run=RUN out=DIR: a plain checkpoint"),
-    "schema": ("recipes.json_schema", ": the JSON schema of recipes, for editors"),
+    "schema": ("recipes.json_schema", "[> FILE]: the JSON schema of recipes, for editors"),
 }
 """word: its module, and what the command does"""
 

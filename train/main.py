@@ -26,6 +26,7 @@ def main(arguments: list[str]) -> int:
 
 def run_recipe(loaded: Loaded[Recipe]) -> int:
     """The method, from top to bottom, on every rank. UserError on all ranks for a mistake of the user."""
+    from runtime.libraries import calm_libraries
     from runtime.ranks import on_first_rank
     from runtime.run_folder import RunFolder
     from train import closing, stages
@@ -40,7 +41,6 @@ def run_recipe(loaded: Loaded[Recipe]) -> int:
     from train.own_traces import with_generated_traces
     from train.processes import start_ranks
     from train.run import say
-    from train.terminal import calm_libraries
     from train.watch import Watch
 
     recipe = loaded.recipe

@@ -52,6 +52,10 @@ class Resume:
         """The step of the checkpoint; -1 for a fresh start, which keeps no earlier rows."""
         return step_of(self.checkpoint) if self.checkpoint else -1
 
+    def told(self) -> str:
+        """What a resumed run prints: where it continues."""
+        return f"resume after step {self.step:,}, from {self.checkpoint}"
+
     def ranks_begun(self, now: int) -> int:
         """The number of ranks at the run's first start; `now` for a fresh start."""
         facts = self.origin.facts() if self.checkpoint else {}
@@ -160,6 +164,8 @@ def _begin(folder: RunFolder, resume: Resume, loaded: Loaded[Recipe], ranks: int
     except OSError as fault:
         raise UserError(f"run.dir={folder.path}: cannot be written ({fault.strerror}); name another folder") from None
     forget_after(folder, resume.step)
+    if resume.checkpoint is not None:
+        print(resume.told(), flush=True)
 
 
 def begin_record(folder: RunFolder, loaded: Loaded[Recipe], ranks: int, start: Mapping[str, Any]) -> None:

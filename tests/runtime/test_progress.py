@@ -197,6 +197,15 @@ def test_work_inside_other_work_has_a_bar_below_it(monkeypatch: pytest.MonkeyPat
     assert names[names.index("inner") - 1] == "outer"
 
 
+def test_a_narrow_terminal_pads_no_title_to_that_of_the_work_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
+    monkeypatch.setenv("COLUMNS", "60")
+    with progress("outer", 2, "steps"), progress("a title that is much longer", 3, "thoughts"):
+        pass
+    last = [line for line in shown(terminal.getvalue()) if line.startswith("outer")][-1]
+    assert last.rstrip() == "outer 0 of 2 steps (0%), 0:00 so far"
+
+
 def test_only_what_was_printed_is_left_on_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_terminal(monkeypatch)
     with progress("outer", 2, "steps"):

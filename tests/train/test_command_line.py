@@ -40,6 +40,12 @@ def test_a_word_that_is_not_there_is_named_with_the_one_that_was_meant() -> None
         main(["exprot", "run=x"])
 
 
+def test_a_command_without_arguments_has_no_blank_before_its_meaning() -> None:
+    with pytest.raises(HelpAsked) as asked:
+        main([])
+    assert " :" not in str(asked.value)
+
+
 @pytest.mark.parametrize("gpus", ["0", "many", "-1"])
 def test_a_number_of_ranks_that_is_none_is_refused(gpus: str) -> None:
     with pytest.raises(UserError, match="give one number of ranks of at least 1"):

@@ -43,6 +43,11 @@ def test_auto_takes_the_newest_complete_checkpoint(folder: RunFolder) -> None:
     assert (resume.checkpoint, resume.step, resume.ranks_begun(5)) == (folder.checkpoint(4), 4, 2)
 
 
+def test_a_resumed_run_names_the_step_that_it_continues_after(folder: RunFolder) -> None:
+    told = find_resume(folder, RunSection()).told()
+    assert told == f"resume after step 4, from {folder.checkpoint(4)}"
+
+
 def test_a_run_that_went_on_meanwhile_is_noticed(folder: RunFolder) -> None:
     resume = find_resume(folder, RunSection())
     check_same_start(resume, folder, RunSection())

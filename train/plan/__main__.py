@@ -47,10 +47,12 @@ def main(arguments: list[str]) -> None:
     _check_words(texts)
     asked = _asks_to_measure(texts.get("measure", "false"))
     load_recipe(rest)  # here too, so that mistakes are found before torch and DeepSpeed are loaded
+    from runtime.libraries import calm_libraries
     from train.plan.estimate import estimate_run  # torch and DeepSpeed are loaded only if the arguments are valid
     from train.plan.measure import measure
     from train.plan.table import table
 
+    calm_libraries(rank=0)
     measured = measure(rest, int(numbers.get("gpus", numbers.get("ranks", 1)))) if asked else None
     estimate = estimate_run(rest, numbers, texts.get("card", ""), measured)
     facts = json.dumps(estimate.facts(), indent=2) + "\n"

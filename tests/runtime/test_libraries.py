@@ -10,7 +10,7 @@ import datasets
 import pytest
 import transformers
 
-from train.terminal import calm_libraries
+from runtime.libraries import calm_libraries
 
 
 @pytest.fixture(autouse=True)
@@ -30,3 +30,11 @@ def test_only_the_first_rank_warns(rank: int, level: int) -> None:
 def test_no_bars_but_our_own() -> None:
     calm_libraries(0)
     assert datasets.are_progress_bars_disabled()
+    assert not transformers.logging.is_progress_bar_enabled()
+
+
+def test_deprecations_between_libraries_are_not_shown() -> None:
+    calm_libraries(0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.warn_explicit("x is deprecated", FutureWarning, "a.py", 1, module="transformers.modeling_utils")
+    assert caught == []
