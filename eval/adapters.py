@@ -34,7 +34,7 @@ def check_fits(adapter: Path, base: str) -> None:
         raise UserError(f"{adapter / WEIGHTS} holds no tensors; name another checkpoint")
     if broken := not_finite(adapter / WEIGHTS):
         raise UserError(
-            f"{adapter / WEIGHTS}: {len(broken)} tensors hold values that are not finite; the first is {broken[0]}. "
+            f"{adapter / WEIGHTS}: {len(broken)} tensors hold numbers that are not finite; the first is {broken[0]}. "
             "Name another checkpoint"
         )
     for name, part in parts.items():
