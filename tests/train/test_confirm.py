@@ -48,7 +48,7 @@ def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
 def whole(starter: Starter, tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     """The run that nobody disturbed."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    assert starter.start([*arguments(folder, cache), "run.report=end"]).end().code == 0
+    assert starter.start(small("lora", folder, cache, *BEST, "run.report=end")).end().code == 0
     return folder
 
 
