@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
+from transformers import ContinuousBatchingConfig, GenerationConfig, PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
 from data_prep.tokens.prompts import ThinkFormat
 from eval.engines.hf import HFEngine, by_device, without_graphs
@@ -125,6 +125,9 @@ class Ways:
 
     def __init__(self, case: Case, device: str) -> None:
         self.case, self.model, self.requests = case, model_of(case, device), requests_of(case)
+        # On a GPU the rival runs at its own settings. On a CPU it would take most of the main memory for its cache.
+        small = ContinuousBatchingConfig(num_blocks=64, max_batch_tokens=256)
+        self.batching = small if device == "cpu" else None
 
     def engine(self, budgets: Sequence[int], graphs: bool = True) -> Tokens:
         limit, make_steps = int(self.case.limit_gb * GIGABYTE), by_device if graphs else without_graphs
@@ -156,7 +159,9 @@ class Ways:
         config = GenerationConfig(max_new_tokens=tokens, eos_token_id=-1, pad_token_id=0, do_sample=False)
         prompts = [list(request.prompt_ids) for request in self.requests]
         try:
-            found = self.model.generate_batch(prompts, generation_config=config, progress_bar=False)
+            found = self.model.generate_batch(
+                prompts, generation_config=config, progress_bar=False, continuous_batching_config=self.batching
+            )
         finally:
             self.model.set_attn_implementation(before)
         return {str(i): tuple(output.generated_tokens) for i, output in enumerate(found.values())}
