@@ -95,6 +95,15 @@ def test_references_are_timed_where_they_were_swept_and_nowhere_else(kept: Path,
 
 
 @pytest.mark.slow
+def test_a_reference_of_which_a_part_was_cached_is_not_timed(kept: Path, tmp_path: Path) -> None:
+    cache = shutil.copytree(kept, tmp_path / "cache")
+    for file in cache.glob("*/*/knowledge/unpruned-000000*"):
+        file.unlink()
+    run_here(small("full", tmp_path / "run", cache, *QUICK))
+    assert {row["seconds"] for row in rows(tmp_path / "run" / "sweeps.jsonl") if row["model"] == "unpruned"} == {None}
+
+
+@pytest.mark.slow
 def test_changed_weights_are_swept_anew(kept: Path, tmp_path: Path) -> None:
     model = shutil.copytree(MODEL, tmp_path / "model")
     muddled = {name: tensor.flip(0).contiguous() for name, tensor in weights(model).items()}
