@@ -215,6 +215,12 @@ def test_no_deepspeed_states_at_stage_0(full: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_report_is_written_only_where_the_recipe_wants_one(full: Path, lora: Path) -> None:
+    """`full` is a run with run.report=none, `lora` one with end."""
+    assert [(folder / "report.html").exists() for folder in (full, lora)] == [False, True]
+
+
+@pytest.mark.slow
 def test_without_a_bar_the_trainer_prints_nothing(here: Callable[..., Path], capfd: pytest.CaptureFixture[str]) -> None:
     here("full", *ONE_STEP, "trainer.disable_tqdm=true")
     printed = capfd.readouterr()
