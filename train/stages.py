@@ -157,11 +157,10 @@ def make_recorder(run: Run, references: References, recipe: Recipe, inputs: Inpu
     sweep = recipe.sweep
     verdict = sweep.verdict.changed(suite=sweep.deciding_suite.name)
     recorder = SweepRecorder(run, references, verdict, Looks(sweep.every_steps, inputs.arithmetic.steps))
-    # what a reference took when it was swept stays known to a run that resumes and finds it in the cache
-    known = {row["model"]: row.get("seconds") for row in run.sweep_rows()}
-    seconds = {**known, **references.seconds}
-    recorder.record(references.unpruned, Cost(seconds.get("unpruned")))
-    recorder.record(references.pruned, Cost(seconds.get("pruned")))
+    # The first sweep of a process also pays for warming up and for the check of the engine: a comparison of its seconds
+    # with those of a later sweep would be wrong, so those of the unpruned model are not recorded.
+    recorder.record(references.unpruned, Cost())
+    recorder.record(references.pruned, Cost(references.seconds.get("pruned")))
     if recipe.run.report != "live" or not run.is_first_rank:
         return recorder
     live = LiveReport(run.folder.path, write)
