@@ -108,10 +108,15 @@ def wandb_mode(section: WandbSection) -> str:
 def _finds_key() -> bool:
     import wandb
 
+    # a login that may print asks the server whose key it is, and a node without internet would wait for that
+    said = wandb.setup().settings.silent
+    wandb.setup(wandb.Settings(silent=True))
     try:
         return bool(wandb.login(prompt=False, verify=False))
     except Exception:  # an unreadable .netrc or invalid settings: a run without a key is offline
         return False
+    finally:
+        wandb.setup(wandb.Settings(silent=said))
 
 
 def start_tracker(section: WandbSection, tracked: Tracked, group: str) -> Tracker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -255,18 +256,24 @@ def test_a_netrc_that_cannot_be_read_holds_no_key(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.slow
-def test_a_key_is_found_where_wandb_keeps_it(tmp_path: Path) -> None:
-    """In a process of its own, since W&B looks once."""
-    (tmp_path / "keys").write_text(f"machine api.wandb.ai\n  login user\n  password {KEY}\n")
-    code = "from train.tracking import *; print(wandb_mode(WandbSection()))"
-    found = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=environment(NETRC=str(tmp_path / "keys"), HOME=str(tmp_path)),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
+@pytest.mark.parametrize("silent", ["true", "false"])
+def test_a_key_is_found_where_wandb_keeps_it_and_no_server_is_asked(silent: str, tmp_path: Path) -> None:
+    """In a process of its own, since W&B looks once. The server takes every connection and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        host = f"127.0.0.1:{server.getsockname()[1]}"
+        (tmp_path / "keys").write_text(f"machine {host}\n  login user\n  password {KEY}\n")
+        of_wandb = {"WANDB_BASE_URL": f"http://{host}", "WANDB_SILENT": silent}
+        found = subprocess.run(
+            [sys.executable, "-c", "from train.tracking import *; print(wandb_mode(WandbSection()))"],
+            cwd=ROOT,
+            env=environment(NETRC=str(tmp_path / "keys"), HOME=str(tmp_path), **of_wandb),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        with pytest.raises(BlockingIOError):  # nobody waits to be accepted
+            server.accept()
     assert found.stdout == "online\n"
     assert KEY not in found.stdout + found.stderr
