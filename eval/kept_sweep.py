@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.problem import Suite
+from eval.engines.pace import Pace
 from eval.samples import GradedThought, read_sweep, write_samples
 from eval.sweep import Notes, SweepSpec, engine_on, suite_sweep, sweep_suite
 from eval.types import Engine, SuiteSweep, Thought, Weights, WhichModel
@@ -45,13 +46,14 @@ class KeptSweep:
     """The sweep of `spec` at `place`; `weights_hash` identifies the weights ("" if unknown).
 
     spare: where samples go if `place`, which is then only a cache, fills up during the sweep; without it, a full disk
-    is an error.
+    is an error. pace: of what was decoded in this process.
     """
 
     def __init__(
         self, spec: SweepSpec, place: Place, weights_hash: str, ranks: Ranks, spare: Place | None = None
     ) -> None:
         self.spec, self.place, self.weights_hash, self.ranks, self.spare = spec, place, weights_hash, ranks, spare
+        self.pace = Pace()
 
     def run(self, load: Callable[[], Weights]) -> dict[str, SuiteSweep]:
         """The sweep of every suite, the same on every rank; `load` is called only if something is left to do.
@@ -63,10 +65,12 @@ class KeptSweep:
             return complete
         weights = load()
         with engine_on(weights, self.spec) as engine:
-            return {
+            sweeps = {
                 suite.name: complete.get(suite.name) or self._sweep(engine, weights, suite)
                 for suite in self.spec.suites
             }
+            self.pace.include(engine.pace)
+            return sweeps
 
     def set_others_aside(self) -> None:
         """Renames files of other sweeps to `<name>.other-1` …, so that `run` does not refuse them; on rank 0."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from eval.engines.pace import Pace
+
 Stop = Literal["close", "eos", "budget", "loop"]
 WhichModel = Literal["unpruned", "pruned", "run"]
 SWEEP_KEY = ("step", "model", "suite", "budget")
@@ -96,6 +98,8 @@ class Weights:
 
 class Engine(Protocol):
     """Decodes thoughts and their answers by the protocol; yields each as soon as it is finished, in any order."""
+
+    pace: Pace
 
     def think(self, requests: Sequence[Request]) -> Iterator[Thought | Missing]: ...
 

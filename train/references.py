@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from eval.checkpoint import checkpoint_hash, checkpoint_weights, fetch, find_checkpoint
+from eval.engines.pace import Pace
 from eval.kept_sweep import KeptSweep, Place
 from eval.sweep import SweepSpec
 from eval.types import SuiteSweep, Weights, WhichModel
@@ -24,11 +25,12 @@ from runtime.seal import copy_sealed, file_fault
 @dataclass(frozen=True)
 class References:
     """The sweeps that every verdict compares with, by suite. seconds: duration of each, without those of which
-    a part was cached."""
+    a part was cached; paces: of what was not cached."""
 
     unpruned: dict[str, SuiteSweep]
     pruned: dict[str, SuiteSweep]
     seconds: Mapping[WhichModel, float] = field(default_factory=dict)
+    paces: Mapping[WhichModel, Pace] = field(default_factory=dict)
 
 
 def reference_sweep(
@@ -46,6 +48,7 @@ def both_references(recipe: Recipe, pruned: str, spec: SweepSpec, folder: RunFol
         unpruned=reference_sweep("unpruned", recipe.model.unpruned, recipe.model, spec, cache),
         pruned=reference_sweep("pruned", pruned, recipe.model, spec, cache),
         seconds=cache.seconds,
+        paces=cache.paces,
     )
 
 
@@ -64,7 +67,7 @@ class ReferenceCache:
     """Samples files of reference sweeps in `folder`/<weights>/<protocol>, for reuse by later runs.
 
     A run also copies what it uses into its own `samples`; weights without an identity are kept only there. seconds:
-    duration of each sweep of which nothing was cached, without loading the model.
+    duration of each sweep of which nothing was cached, without loading the model; paces: of what was decoded.
     """
 
     folder: Path
@@ -72,6 +75,7 @@ class ReferenceCache:
     ranks: Ranks
     devices: str | None = None
     seconds: dict[WhichModel, float] = field(default_factory=dict)
+    paces: dict[WhichModel, Pace] = field(default_factory=dict)
 
     def sweep(
         self, which: WhichModel, path: str, section: ModelSection, spec: SweepSpec, ranks: Ranks
@@ -102,6 +106,7 @@ class ReferenceCache:
             if in_cache:
                 on_first_rank(ranks, sweep.set_others_aside)  # an invalid file in the cache would block every run
             sweeps |= sweep.run(load)
+            self.paces.setdefault(which, Pace()).include(sweep.pace)
             if in_cache and ranks.rank == 0 and place.file(suite.name).is_file():  # the cache's disk may have filled up
                 copy_sealed(place.file(suite.name), Place(self.samples, which, 0).file(suite.name))
         if loaded_at and not found_a_part:

@@ -14,7 +14,9 @@ from trl import SFTConfig
 
 from data_prep.fingerprint import fingerprint
 from data_prep.prepared.prepare import FIGURE
+from eval.numbers.summary import Row
 from eval.sweep import SweepSpec
+from eval.types import WhichModel
 from recipes.run import RunSection
 from recipes.schema import ModelSection, Recipe
 from runtime.ranks import Ranks, on_first_rank
@@ -157,15 +159,24 @@ def make_recorder(run: Run, references: References, recipe: Recipe, inputs: Inpu
     sweep = recipe.sweep
     verdict = sweep.verdict.changed(suite=sweep.deciding_suite.name)
     recorder = SweepRecorder(run, references, verdict, Looks(sweep.every_steps, inputs.arithmetic.steps))
-    # The first sweep of a process also pays for warming up and for the check of the engine: a comparison of its seconds
-    # with those of a later sweep would be wrong, so those of the unpruned model are not recorded.
-    recorder.record(references.unpruned, Cost())
-    recorder.record(references.pruned, Cost(references.seconds.get("pruned")))
+    recorder.record(references.unpruned, _cost(run, references, "unpruned"))
+    recorder.record(references.pruned, _cost(run, references, "pruned"))
     if recipe.run.report != "live" or not run.is_first_rank:
         return recorder
     live = LiveReport(run.folder.path, write)
     live.renew()
     return replace(recorder, live=live)
+
+
+def _cost(run: Run, references: References, which: WhichModel) -> Cost:
+    """What a reference's sweep took in this process; else what an earlier start of the run has recorded, since a run
+    that resumes finds the sweep in the cache."""
+    earlier: Row = next((row for row in run.sweep_rows() if row["model"] == which), {})
+    pace = references.paces[which].seconds_per_token if which in references.paces else None
+    return Cost(
+        seconds=references.seconds.get(which, earlier.get("seconds")),
+        seconds_per_token=earlier.get("seconds_per_token") if pace is None else pace,
+    )
 
 
 def load_to_train(pruned: str, recipe: Recipe) -> PreTrainedModel:

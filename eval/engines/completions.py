@@ -14,6 +14,7 @@ from typing import Protocol as Interface
 
 from data_prep.tokens.marks import Mark, exactly
 from eval.budget_forcing import ForcedThought
+from eval.engines.pace import Pace
 from eval.protocol import Protocol
 from eval.streams import uniforms
 from eval.types import Missing, Request, Thought
@@ -141,7 +142,7 @@ class CompletionEngine:
     """Thinks through a completer, with as many concurrent thoughts as its width."""
 
     def __init__(self, completer: Completer, protocol: Protocol) -> None:
-        self.completer, self.protocol = completer, protocol
+        self.completer, self.protocol, self.pace = completer, protocol, Pace()
 
     def think(self, requests: Sequence[Request]) -> Iterator[Thought | Missing]:
         """Yields each thought as soon as it is finished; a thought with a failed call is missing, never wrong.

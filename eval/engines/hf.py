@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from eval.budget_forcing import ForcedThought
 from eval.engines.block_steps import BlockSteps
 from eval.engines.memory import PREFILL_TOKENS, SlotLayout, lay_out_slots, row_tokens
 from eval.engines.own_forward import agreed_windows
+from eval.engines.pace import Pace
 from eval.engines.single_steps import SingleSteps
 from eval.engines.slot_cache import SlotCache
 from eval.engines.slot_forward import SlotForward
@@ -85,7 +87,7 @@ class HFEngine:
         make_steps: MakeSteps = by_device,
     ) -> None:
         self.model, self.protocol, self.batch_size, self.limit_bytes = model, protocol, batch_size, limit_bytes
-        self.make_steps = make_steps
+        self.make_steps, self.pace = make_steps, Pace()
 
     @torch.inference_mode()  # `eval.quiet` copies tensors cached by the model here, which autograd would refuse
     def think(self, requests: Sequence[Request]) -> Iterator[Thought | Missing]:
@@ -154,9 +156,12 @@ class HFEngine:
                 active += fresh
                 prefill(forward, fresh, cache, len(active) - len(fresh))
             before = [thought.length for thought in active]
+            started = time.perf_counter()
             steps.advance(active)
             # at the beginning of an answer a thought goes back to its budget; that does not count as a token
-            beat(sum(max(thought.length - length, 0) for thought, length in zip(active, before, strict=True)))
+            tokens = sum(max(thought.length - length, 0) for thought, length in zip(active, before, strict=True))
+            self.pace.add(time.perf_counter() - started, tokens, len(active) / slots)
+            beat(tokens)
             # From the last slot down, so that the thought that moves into a free slot has been handled already.
             for slot in range(len(active) - 1, -1, -1):
                 if active[slot].done:

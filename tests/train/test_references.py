@@ -86,26 +86,22 @@ def test_a_run_has_the_samples_of_its_references(kept: Path, again: Path) -> Non
 
 
 @pytest.mark.slow
-def test_the_pruned_model_is_timed_where_it_was_swept_and_the_unpruned_one_which_warms_up_never(
-    kept: Path, again: Path
-) -> None:
+@pytest.mark.parametrize("key", ["seconds", "seconds_per_token"])
+def test_references_are_timed_where_they_were_swept_and_nowhere_else(kept: Path, again: Path, key: str) -> None:
     found = [
-        {row["model"]: row["seconds"] is not None for row in rows(folder / "sweeps.jsonl")}
+        {row["model"]: row[key] is not None for row in rows(folder / "sweeps.jsonl")}
         for folder in (kept.parent / "run", again)
     ]
-    assert found == [
-        {"unpruned": False, "pruned": True, "run": True},
-        {"unpruned": False, "pruned": False, "run": True},
-    ]
+    assert found == [{"unpruned": True, "pruned": True, "run": True}, {"unpruned": False, "pruned": False, "run": True}]
 
 
 @pytest.mark.slow
 def test_a_reference_of_which_a_part_was_cached_is_not_timed(kept: Path, tmp_path: Path) -> None:
     cache = shutil.copytree(kept, tmp_path / "cache")
-    for file in cache.glob("*/*/knowledge/pruned-000000*"):
+    for file in cache.glob("*/*/knowledge/unpruned-000000*"):
         file.unlink()
     run_here(small("full", tmp_path / "run", cache, *QUICK))
-    assert {row["seconds"] for row in rows(tmp_path / "run" / "sweeps.jsonl") if row["model"] == "pruned"} == {None}
+    assert {row["seconds"] for row in rows(tmp_path / "run" / "sweeps.jsonl") if row["model"] == "unpruned"} == {None}
 
 
 @pytest.mark.slow

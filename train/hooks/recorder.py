@@ -17,10 +17,11 @@ from train.run import Run
 
 @dataclass(frozen=True)
 class Cost:
-    """Wall seconds of a sweep, and its peak memory on rank 0 (None if not measured)."""
+    """Wall seconds of a sweep, its peak memory and its seconds per decoded token on rank 0 (None if not measured)."""
 
     seconds: float | None = None
     peak_memory_bytes: int | None = None
+    seconds_per_token: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class SweepRecorder:
         measured = {
             "seconds": None if cost.seconds is None else round(cost.seconds, 3),
             "peak_memory_bytes": cost.peak_memory_bytes,
+            "seconds_per_token": cost.seconds_per_token,
         }
         new = [row | measured for name, sweep in sweeps.items() for row in self._rows(name, sweep)]
         put_rows(self.run.folder.sweeps, new, SWEEP_KEY)

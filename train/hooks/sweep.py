@@ -10,6 +10,7 @@ from transformers import TrainerControl, TrainerState
 from transformers import TrainingArguments as Args
 
 from eval.engines.memory import PeakMemory
+from eval.engines.pace import Pace
 from eval.kept_sweep import KeptSweep, Place
 from eval.sweep import SweepSpec
 from eval.types import SuiteSweep, Weights
@@ -61,19 +62,20 @@ class LiveSweeps(Sweeps):
         """Reuses what a killed process had finished of this sweep, if the weights are bit-identical."""
         started, memory = time.perf_counter(), PeakMemory()
         try:
-            sweeps = self._sweep(Place(self.run.folder.samples, "run", step))
+            sweeps, pace = self._sweep(Place(self.run.folder.samples, "run", step))
         finally:  # an interrupted sweep has taken time too
             seconds = time.perf_counter() - started
             self.clock.sweep_seconds += seconds
         # resident memory is meaningless in a process that held more before: on a CPU only the benchmark measures it
-        self.recorder.record(sweeps, Cost(seconds, memory.bytes() if torch.cuda.is_available() else None))
+        peak = memory.bytes() if torch.cuda.is_available() else None
+        self.recorder.record(sweeps, Cost(seconds, peak, pace.seconds_per_token))
 
-    def _sweep(self, place: Place) -> dict[str, SuiteSweep]:
+    def _sweep(self, place: Place) -> tuple[dict[str, SuiteSweep], Pace]:
         ranks = self.run.ranks
         with may_leave(), gathered_model(self.trainer) as model:
             kept = KeptSweep(self.spec, place, on_first_rank(ranks, lambda: weights_hash(model)), ranks)
             on_first_rank(ranks, kept.set_others_aside)
-            return kept.run(lambda: Weights(model))
+            return kept.run(lambda: Weights(model)), kept.pace
 
 
 class SweepHook(Hook):

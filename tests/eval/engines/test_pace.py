@@ -1,0 +1,34 @@
+"""Seconds per token: which steps count, and what several suites give together."""
+
+import pytest
+
+from eval.engines.pace import Pace
+
+
+def pace(*steps: tuple[float, int, float]) -> Pace:
+    found = Pace()
+    for step in steps:
+        found.add(*step)
+    return found
+
+
+def test_it_is_the_median_over_steps_so_that_warming_up_does_not_count():
+    assert pace((30.0, 10, 1.0), (2.0, 10, 1.0), (2.1, 10, 1.0)).seconds_per_token == pytest.approx(0.21)
+
+
+def test_a_step_of_a_few_last_thoughts_does_not_count():
+    assert pace((2.0, 10, 1.0), (1.0, 1, 0.1), (1.0, 1, 0.1)).seconds_per_token == pytest.approx(0.2)
+
+
+def test_a_step_in_which_no_thought_grew_does_not_count():
+    assert pace((2.0, 10, 1.0), (2.0, 0, 1.0)).seconds_per_token == pytest.approx(0.2)
+
+
+def test_nothing_decoded_has_no_pace():
+    assert pace().seconds_per_token is None
+
+
+def test_suites_count_step_by_step():
+    both = pace((1.0, 10, 1.0))
+    both.include(pace((3.0, 10, 1.0), (3.0, 10, 1.0)))
+    assert both.seconds_per_token == pytest.approx(0.3)
