@@ -17,7 +17,7 @@ class Repair:
     """the neighbouring removed layers after it"""
     error_before: float
     """distance between the residual streams after the gap of the cut and the uncut model, as a share of the latter's
-    norm, over all calibration tokens, with the gaps before this one repaired"""
+    norm, with the gaps before this one repaired: the root of its mean square over all calibration tokens"""
     error_after: float
     """the same with the map"""
     tokens: int

@@ -95,9 +95,11 @@ def by_hand() -> tuple[dict[int, Array], list[tuple[float, float]]]:
         ours = [model.run(ids, kept) for ids in texts()]
         without, given = (np.vstack(each) for each in zip(*ours, strict=True))
         state = np.vstack([sum(before.run(ids, list(range(last + 1)))) for ids in texts()])
+        size = np.linalg.norm(state, axis=1, keepdims=True)
+        without, given, state = without / size, given / size, state / size
         root = np.sqrt(RIDGE * (given**2).sum() / 16) * np.eye(16)
         linear_map = np.linalg.lstsq(np.vstack([given, root]), np.vstack([state - without, root]), rcond=None)[0]
-        length = np.linalg.norm(state)
+        length = np.sqrt(len(state))
         errors.append(
             (
                 float(np.linalg.norm(without + given - state) / length),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from prune.least_squares import LeastSquares
@@ -27,16 +28,22 @@ def fit(count: int, batches: int = 1) -> LeastSquares:
     return sums
 
 
+def relative(count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """C and L - Y, each row as a share of the size of its L."""
+    given, without, state = (each.double().numpy() for each in tokens(count))
+    size = np.linalg.norm(state, axis=1, keepdims=True)
+    return given / size, (state - without) / size
+
+
 def test_the_map_without_a_ridge_is_that_of_lstsq() -> None:
-    given, without, state = (each.double().numpy() for each in tokens(40))
-    expected = np.linalg.lstsq(given, state - without, rcond=None)[0]
+    expected = np.linalg.lstsq(*relative(40), rcond=None)[0]
     assert np.allclose(fit(40).solve(0.0).numpy(), expected, atol=1e-10)
 
 
 def test_the_ridge_adds_rows_that_ask_for_the_identity() -> None:
-    given, without, state = (each.double().numpy() for each in tokens(40))
+    given, wanted = relative(40)
     root = np.sqrt(0.1 * (given**2).sum() / HIDDEN)
-    rows = np.vstack([given, root * np.eye(HIDDEN)]), np.vstack([state - without, root * np.eye(HIDDEN)])
+    rows = np.vstack([given, root * np.eye(HIDDEN)]), np.vstack([wanted, root * np.eye(HIDDEN)])
     assert np.allclose(fit(40).solve(0.1).numpy(), np.linalg.lstsq(*rows, rcond=None)[0], atol=1e-10)
 
 
@@ -44,11 +51,30 @@ def test_batches_do_not_matter() -> None:
     assert torch.allclose(fit(40, batches=4).solve(0.1), fit(40).solve(0.1), atol=1e-12)
 
 
-def test_the_error_is_the_distance_as_a_share_of_the_state() -> None:
+def test_the_error_is_the_distance_as_a_share_of_each_state() -> None:
     given, without, state = tokens(40)
     linear_map = torch.randn(HIDDEN, HIDDEN, generator=torch.Generator().manual_seed(4))
-    expected = float((without + given @ linear_map - state).norm() / state.norm())
+    shares = (without + given @ linear_map - state).norm(dim=1) / state.norm(dim=1)
+    expected = float(shares.square().mean().sqrt())
     assert fit(40).error(linear_map) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_token_with_a_massive_state_does_not_determine_the_map_alone() -> None:
+    """Forty tokens follow one map and one token, a thousand times as large, another one in the same directions."""
+    given, _, _ = tokens(41)
+    maps = torch.full((41, 1, 1), 2.0)
+    maps[0], given[0] = -3.0, given[0] * 1000
+    sums = LeastSquares(HIDDEN, torch.device("cpu"))
+    sums.add(given, torch.zeros_like(given), (given[:, None] @ (maps * torch.eye(HIDDEN)))[:, 0])
+    direction = given[0].double() / given[0].double().norm()
+    assert float(direction @ sums.solve(1e-6) @ direction) == pytest.approx(2.0, abs=1.0)  # -3 if sizes counted
+
+
+def test_a_token_without_a_state_is_left_out() -> None:
+    given, without, state = tokens(40)
+    sums = fit(40)
+    sums.add(given[:3], without[:3], torch.zeros(3, HIDDEN))
+    assert (sums.tokens, torch.equal(sums.solve(0.1), fit(40).solve(0.1))) == (40, True)
 
 
 def test_directions_without_tokens_stay() -> None:
@@ -60,7 +86,7 @@ def test_directions_without_tokens_stay() -> None:
 
 def test_an_mlp_that_gives_nothing_keeps_its_weight() -> None:
     sums = LeastSquares(2, torch.device("cpu"))
-    sums.add(torch.zeros(3, 2), torch.ones(3, 2), torch.zeros(3, 2))
+    sums.add(torch.zeros(3, 2), torch.ones(3, 2), torch.ones(3, 2))
     assert torch.equal(sums.solve(1e-3), torch.eye(2, dtype=torch.float64))
 
 
