@@ -71,7 +71,7 @@ def test_a_token_with_a_massive_state_does_not_determine_the_map_alone() -> None
 
 
 def test_a_token_without_a_state_is_left_out() -> None:
-    given, without, state = tokens(40)
+    given, without, _ = tokens(40)
     sums = fit(40)
     sums.add(given[:3], without[:3], torch.zeros(3, HIDDEN))
     assert (sums.tokens, torch.equal(sums.solve(0.1), fit(40).solve(0.1))) == (40, True)
