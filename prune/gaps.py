@@ -1,8 +1,8 @@
 """Repairs a cut before any training: one linear map per gap, by least squares (ReplaceMe, arXiv 2505.02819).
 
 Where layers were removed, the residual stream jumps from Y + C, the output of the layer before the gap (C: its MLP's
-part), to L, the output of the last removed layer. T minimises |C T - (L - Y)|² over the calibration tokens, each divided
-by its |L|². It folds into the MLP's last projection (`prune.folding`), so the checkpoint needs no new module.
+part), to L, the output of the last removed layer. T minimises |C T - (L - Y)|² over the calibration tokens, each
+divided by its |L|². It folds into the MLP's last projection (`prune.folding`): the checkpoint needs no new module.
 """
 
 from __future__ import annotations
