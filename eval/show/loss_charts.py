@@ -56,10 +56,8 @@ def loss_notes(runs: Sequence[LoggedRun]) -> tuple[str, ...]:
     notes = [f"Without logged losses: {', '.join(without)}."] if drawn and without else []
     kinds = {str(_quantity(run.record.get("loss") or {})) for run in drawn}
     if len(kinds) > 1:
-        notes += (
-            "The runs' losses are different quantities (recipe key loss): compare their course, not their values.",
-        )
-    return notes
+        notes.append("The runs' losses are different quantities (recipe key loss): compare their course, not values.")
+    return tuple(notes)
 
 
 def _quantity(loss: Mapping[str, Any]) -> dict[str, Any]:
