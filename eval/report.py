@@ -1,15 +1,19 @@
-"""`python -m eval.report RUN [RUN …]`: prints the table of the newest sweep and writes report.html for run folders,
-whether the run is training, stopped or finished."""
+"""`python -m eval.report RUN [RUN …]`: prints the table of the newest sweep and writes report.html for run folders.
+
+The run may train, be stopped or killed, which both say at the top with how to resume it, or be finished.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from eval.show.unfinished import unfinished_lines
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.help import HelpAsked, asks_for_help
 from runtime.files import read_rows
 from runtime.run_folder import RunFolder
+from runtime.run_lock import presence
 
 
 def main(arguments: list[str]) -> None:
@@ -24,9 +28,11 @@ def main(arguments: list[str]) -> None:
     from eval.show.report import write_report  # matplotlib takes seconds to load, and names are checked before
 
     for name in folders:
-        if said := newest_sweep(RunFolder(Path(name))):
-            print(f"{said}\n")
-        print(f"report {write_report(Path(name))}")
+        folder = RunFolder(Path(name))
+        state = unfinished_lines(folder, presence(folder.path))
+        said = ["\n".join(state), newest_sweep(folder)]
+        print("".join(f"{text}\n\n" for text in said if text), end="")
+        print(f"report {write_report(folder.path, state)}")
 
 
 def newest_sweep(folder: RunFolder) -> str:

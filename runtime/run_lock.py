@@ -17,13 +17,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from recipes.errors import UserError
 from runtime.ranks import Ranks, on_first_rank
 
 LOCK = ".lock"
 HELD = {errno.EACCES, errno.EAGAIN}
+Presence = Literal["running", "killed", "left", "unknown"]
 
 
 @contextmanager
@@ -46,6 +47,29 @@ def check_free(folder: Path) -> None:
             _take(file, folder)
     except OSError:
         return  # no lock file, or none that can be written, or no locks: reported when the lock is taken
+
+
+def presence(folder: Path) -> Presence:
+    """Whether a run is active in the folder; nothing is written.
+
+    "killed": its process ended without releasing the lock; "left": it released it; "unknown": there is no lock file or
+    there are no locks, or the holder was on another machine and this may be a copy of its folder. Not for a process
+    that holds the lock itself: it would lose it.
+    """
+    try:
+        file = (folder / LOCK).open(encoding="utf-8", errors="replace")
+    except OSError:
+        return "unknown"
+    with file:
+        try:
+            # shared, so that several may ask at once; a run that starts in these microseconds is refused
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as fault:
+            return "running" if fault.errno in HELD else "unknown"
+        text = file.read()
+    if not text:
+        return "left"
+    return "killed" if _host(text) == socket.gethostname() else "unknown"
 
 
 @contextmanager
@@ -90,6 +114,14 @@ def _holder(text: str) -> str:
         return f"process {int(known['process'])} on {known['host']!s:.100} (since {known['started']!s:.40})"
     except (ValueError, TypeError, KeyError):
         return "another process"  # it has just taken the lock and not yet written its name
+
+
+def _host(text: str) -> str:
+    """The machine of a holder; "" if the file does not say."""
+    try:
+        return str(json.loads(text)["host"])
+    except (ValueError, TypeError, KeyError):
+        return ""
 
 
 def _write(file: IO[str], content: dict[str, object]) -> None:

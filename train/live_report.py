@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from eval.show.unfinished import unfinished_lines
+from runtime.run_folder import RunFolder
+
 MOST_SHARE = 0.05
 
 
@@ -35,4 +38,5 @@ class LiveReport:
 def write(folder: Path) -> object:
     from eval.show.report import write_report  # loads matplotlib, which nothing needs before the first sweep
 
-    return write_report(folder)
+    # this process holds the folder's lock: looking whether somebody does would release it
+    return write_report(folder, unfinished_lines(RunFolder(folder), "running"))

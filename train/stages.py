@@ -97,9 +97,10 @@ def make_loss(recipe: Recipe, pruned: str, inputs: Inputs, ranks: Ranks) -> Loss
 
 
 def facts_of(recipe: Recipe, pruned: str, inputs: Inputs, loss: LossOfRun) -> dict[str, Any]:
-    """The facts for run.json about data, pruned model, protocol, loss and seeds."""
+    """The facts for run.json about data, steps, pruned model, protocol, loss and seeds."""
     return {
         "data": inputs.prepared.facts(),
+        "steps": inputs.arithmetic.steps,
         **unpruned_facts(recipe.model),
         "pruned": pruned,
         "pruned_fingerprint": fingerprint(pruned),

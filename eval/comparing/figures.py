@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -25,6 +25,7 @@ from eval.show.curves import (
     Curve,
     Line,
     draw_curves,
+    draw_together,
     dress,
     new_figure,
     protocol_note,
@@ -62,7 +63,7 @@ def joint_curves(runs: Sequence[Finished], suite: str) -> list[Curve]:
     joint = []
     for run, colour in zip(runs, colours(len(runs)), strict=True):
         rows = tuple(run.sweep("run", suite, run.summary["step"])[0])
-        joint += [Curve(run.name, rows, colour, "-", 2.2, _band(runs))] if rows else []
+        joint += [Curve(run.name, rows, colour, "-", 2.2, _band(runs), _mark(runs))] if rows else []
     for model, (colour, line) in reversed(STYLES.items()):
         distinct: dict[str, tuple[str, tuple[Row, ...]]] = {}
         for run in runs:
@@ -86,6 +87,11 @@ def colours(number: int) -> list[str]:
 
 def _band(runs: Sequence[Finished]) -> float:
     return BAND if len(runs) <= len(COLOURS) else 0.0
+
+
+def _mark(runs: Sequence[Finished]) -> Literal["o", ""]:
+    """The marks of many runs would hide their lines."""
+    return "o" if _band(runs) else ""
 
 
 def curves_figure(runs: Sequence[Finished], panels: Sequence[str], axis: Axis = BUDGET) -> Figure:
@@ -155,8 +161,8 @@ def _over_steps(
 ) -> bool:
     """Draws (value, low, high) of each sweep of each run over its steps, starting with the pruned model at step 0;
     False if no run has two of them."""
-    drawn = False
-    for run, colour in zip(runs, colours(len(runs)), strict=True):
+    drawn, lines = False, []
+    for run in runs:
         sweeps = [(step, *run.sweep("run", run.suite, step)) for step in run.own_steps]
         before = [(0, *run.newest("pruned", run.suite))]
         start, points = (
@@ -164,7 +170,8 @@ def _over_steps(
             for several in (before, sweeps)
         )
         drawn |= bool(points) and len([*start, *points]) > 1
-        _line(axes, [*start, *points], colour, _band(runs))
+        lines.append([*start, *points])
+    _lines(axes, runs, lines)
     dress(axes)
     axes.autoscale(axis="y")
     axes.margins(y=0.08)
@@ -182,24 +189,25 @@ def _span(row: Mapping[str, Any], key: str, low: str, high: str) -> tuple[float,
     return (float(value), *map(float, ends))  # type: ignore[return-value]
 
 
-def _line(axes: Axes, points: Sequence[tuple[float, float, float, float]], colour: str, band: float) -> None:
-    """Points are (along, value, low, high)."""
-    along, value, low, high = zip(*points, strict=True) if points else ((), (), (), ())
-    # markers are drawn one by one: those of many runs would take longer than all lines, and hide them
-    axes.plot(along, value, color=colour, marker="o" if band else "", markersize=3.0, linewidth=1.8)
-    if band:
+def _lines(axes: Axes, runs: Sequence[Finished], lines: Sequence[Sequence[tuple[float, float, float, float]]]) -> None:
+    """One line per run; points are (along, value, low, high)."""
+    shades, band = colours(len(runs)), _band(runs)
+    if not band:
+        values = [[(along, value) for along, value, _, _ in points] for points in lines]
+        draw_together(axes, values, [(colour, 1.8) for colour in shades])
+        return
+    for points, colour in zip(lines, shades, strict=True):
+        along, value, low, high = zip(*points, strict=True) if points else ((), (), (), ())
+        axes.plot(along, value, color=colour, marker="o", markersize=3.0, linewidth=1.8)
         axes.fill_between(along, low, high, color=colour, alpha=band, linewidth=0)
 
 
 def pass_figure(runs: Sequence[Finished], panels: Sequence[str]) -> Figure | None:
     """pass@k at the largest budget; None if every run has one thought per problem."""
     figure, (axes,) = _row_of_panels(1)
-    drawn = False
-    for run, colour in zip(runs, colours(len(runs)), strict=True):
-        found = run.summary.get("pass_at_k") or []
-        points = [(row["k"], *span) for row in found if (span := _span(row, "value", "low", "high"))]
-        drawn |= bool(points)
-        _line(axes, points, colour, _band(runs))
+    of_runs = [run.summary.get("pass_at_k") or [] for run in runs]
+    lines = [[(row["k"], *span) for row in found if (span := _span(row, "value", "low", "high"))] for found in of_runs]
+    _lines(axes, runs, lines)
     for each in references(runs):
         colour, line = STYLES[each.model]
         found = each.summary.get("pass_at_k") or []
@@ -210,7 +218,7 @@ def pass_figure(runs: Sequence[Finished], panels: Sequence[str]) -> Figure | Non
     axes.set_ylabel(f"pass@k{_bands(runs)}")
     axes.set_title(f"{runs[0].suite}: pass@k at the largest budget", loc="left", fontsize=11, fontweight="bold")
     _legend(figure, runs, dict(STYLES))
-    return figure if drawn else None
+    return figure if any(lines) else None
 
 
 def spent_figure(runs: Sequence[Finished], panels: Sequence[str]) -> Figure | None:

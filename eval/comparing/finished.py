@@ -18,15 +18,15 @@ from runtime.files import read_rows
 from runtime.run_folder import RunFolder
 
 LAST, BEST = "last", "best"
-SPENT = ("step", "tokens", "seconds", "sweep_seconds")
+LOGGED = ("step", "tokens", "seconds", "sweep_seconds", "loss")
 """the keys kept from a row of metrics.jsonl"""
 
 
 @dataclass(frozen=True)
 class Finished:
     """A run's name, its rows of one sweep after training on `suite` (`final`, and `summary` with budget null), all its
-    rows, the file of that sweep's thoughts, its metrics and their sums up to that sweep, whether the kept checkpoint is
-    confirmed, and run.json."""
+    rows, the file of that sweep's thoughts, its logged steps and their sums up to that sweep, whether the kept
+    checkpoint is confirmed, and run.json."""
 
     name: str
     suite: str
@@ -37,7 +37,7 @@ class Finished:
     totals: dict[str, float]
     standing: str
     record: Row = field(default_factory=dict)
-    spent: tuple[Row, ...] = ()
+    logged: tuple[Row, ...] = ()
 
     @cached_property
     def _by_sweep(self) -> dict[tuple[str, str, int], list[Row]]:
@@ -47,9 +47,16 @@ class Finished:
             found[row["model"], row["suite"], row["step"]].append(row)
         return dict(found)
 
+    @cached_property
+    def _steps(self) -> dict[tuple[str, str], list[int]]:
+        found: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        for model, suite, step in sorted(self._by_sweep):
+            found[model, suite].append(step)
+        return dict(found)
+
     def steps(self, model: str, suite: str) -> list[int]:
         """The steps at which `model` was swept on `suite`, increasing."""
-        return sorted(step for of, on, step in self._by_sweep if (of, on) == (model, suite))
+        return self._steps.get((model, suite), [])
 
     def sweep(self, model: str, suite: str, step: int) -> tuple[list[Row], Row | None]:
         """(rows by increasing budget, the row with budget null); ([], None) if there is no such sweep."""
@@ -94,7 +101,7 @@ def read_run(folder: Path) -> Finished:
             f"{folder}: unfinished, its sweeps.jsonl has no sweep after training; resume the run or leave it out"
         )
     samples = files.samples / suite / f"run-{summary['step']:06d}.jsonl"
-    spent = tuple({key: row[key] for key in SPENT if key in row} for row in read_rows(files.metrics))
+    logged = tuple({key: row[key] for key in LOGGED if key in row} for row in read_rows(files.metrics))
     return Finished(
         name=folder.resolve().name,
         suite=suite,
@@ -102,15 +109,15 @@ def read_run(folder: Path) -> Finished:
         summary=summary,
         rows=tuple(rows),
         samples=samples,
-        totals=_totals(spent, summary["step"]),
+        totals=_totals(logged, summary["step"]),
         standing=standing_cell(record, rows),
         record=record,
-        spent=spent,
+        logged=logged,
     )
 
 
-def _totals(spent: Sequence[Row], step: int) -> dict[str, float]:
-    return totals([row for row in spent if row.get("step", 0) <= step])
+def _totals(logged: Sequence[Row], step: int) -> dict[str, float]:
+    return totals([row for row in logged if row.get("step", 0) <= step])
 
 
 def at(run: Finished, step: int) -> Finished:
@@ -125,7 +132,7 @@ def at(run: Finished, step: int) -> Finished:
         final=tuple(final),
         summary=summary,
         samples=run.samples.with_name(f"run-{step:06d}.jsonl"),
-        totals=_totals(run.spent, step),
+        totals=_totals(run.logged, step),
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from eval.numbers.statistics import Array
 from recipes.errors import UserError
+from runtime.files import objects_of
 
 # Inside a JSON string every quote has a backslash before it, so neither of these can be part of a thought.
 THOUGHT_BEGINS, THOUGHT_ENDS = b'"thinking": "', b'", "answers": ['
@@ -41,7 +42,9 @@ def read_grades(path: Path) -> Grades:
     try:
         with path.open("rb") as file:  # only a newline ends a line
             budgets = tuple(map(int, json.loads(file.readline())["budgets"]))
-            return _grades(budgets, [json.loads(_without_thought(line)) for line in file])
+            lines = [_without_thought(line.rstrip(b"\n")) for line in file]
+        rows = objects_of(lines)
+        return _grades(budgets, list(map(json.loads, lines)) if rows is None else rows)
     except (ValueError, KeyError, TypeError, AttributeError) as fault:
         raise UserError(f"{path}: damaged, not the samples file of a sweep ({fault}); remove it") from None
 

@@ -1,4 +1,4 @@
-"""Several runs on one page: accuracy by budget, recovery over training, and the tables of `eval.compare`."""
+"""Several runs on one page: accuracy by budget, recovery and loss over training, and the tables of `eval.compare`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from eval.numbers.summary import Row, at_step, newest, steps, suites
 from eval.show.chart import PRUNED, RUNS, UNPRUNED, Chart, Line, Mark, Point, Series, Tone, spread
 from eval.show.contents import Section
 from eval.show.curves import BUDGET, SPENT, Axis, Curve, protocol_note
+from eval.show.loss_charts import LoggedRun, loss_charts, loss_notes
 from eval.show.page import render
 from eval.show.sections import Table
 from eval.show.sweep_charts import of_k, over_k
@@ -22,11 +23,9 @@ LINES: tuple[Line, ...] = ("solid", "dashed", "dotted")
 Number = Callable[[Row], tuple[float, float | None, float | None] | None]
 
 
-class ComparedRun(Protocol):
-    """What a page needs from a run: all rows of its sweeps.jsonl, and those of the compared sweep."""
+class ComparedRun(LoggedRun, Protocol):
+    """What a page needs from a run: also all rows of its sweeps.jsonl, and those of the compared sweep."""
 
-    @property
-    def name(self) -> str: ...
     @property
     def suite(self) -> str: ...
     @property
@@ -57,6 +56,7 @@ def comparison_page(runs: Sequence[ComparedRun], tables: Sequence[NamedTable] = 
         *(section for section in asked if not section.empty),
         Section("Accuracy by tokens spent", (), _present([along(runs, suite, SPENT)])),
         Section("Recovery by step", _thinning(runs), by_step(runs)),
+        _loss(runs),
         Section("Parallel scaling", (), parallel(runs)),
         Section("Other suites", (), _present([along(runs, name, BUDGET) for name in others])),
     ]
@@ -69,6 +69,10 @@ def comparison_page(runs: Sequence[ComparedRun], tables: Sequence[NamedTable] = 
         notes=notes,
         sections=sections,
     )
+
+
+def _loss(runs: Sequence[ComparedRun]) -> Section:
+    return Section("Training loss", loss_notes(runs), loss_charts(runs, [look(place) for place in range(len(runs))]))
 
 
 def _verdicts(runs: Sequence[ComparedRun]) -> Section:

@@ -176,11 +176,17 @@ def _thoughts(source: Source) -> Section:
     if source.thoughts is None:
         return Section(title, text=source.fault)
     shown = source.thoughts
-    says = (
+    says: tuple[str, ...] = (
         f"The first thought about {len(shown.problems)} of {shown.count} problems, chosen in turn from every "
         f"combination of grades at the largest budget ({shown.budgets[-1]} tokens); the table counts these. Each "
-        "thought is generated once; at every budget it is truncated, closed and answered.",
+        "thought is generated once; at every budget it is truncated, closed and answered. A mark in a thought shows "
+        "where a budget truncates it: the answer at this budget is based on the text before the mark.",
     )
+    if shown.unplaced:
+        says += (
+            f"{shown.unplaced} of the shown thoughts have no marks: their samples file is of an earlier version, which "
+            "did not record the places, or the tokenizer spells the beginning of a thought otherwise when it is alone.",
+        )
     return Section(title, says, (), {"Grades at the largest budget, first thoughts": shown.kinds}, thoughts=shown)
 
 

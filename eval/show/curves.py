@@ -16,6 +16,7 @@ from typing import Literal
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from eval.numbers.summary import Row, at_step, newest, steps
@@ -47,7 +48,7 @@ AXES = {"budget": BUDGET, "spent": SPENT, "total": TOTAL}
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of accuracy by budget; `rows` are sorted by budget."""
+    """One line of accuracy by budget; `rows` are sorted by budget. mark: of each point; "": none, for many lines."""
 
     label: str
     rows: tuple[Row, ...]
@@ -55,6 +56,7 @@ class Curve:
     line: Line = "-"
     width: float = 1.4
     band: float = 0.0
+    mark: Literal["o", ""] = "o"
 
 
 def curves(rows: Sequence[Row], suite: str) -> list[Curve]:
@@ -87,8 +89,18 @@ def draw_curves(axes: Axes, drawn: Sequence[Curve], axis: Axis = BUDGET) -> None
     drawn = [replace(curve, rows=tuple(row for row in curve.rows if axis.key in row)) for curve in drawn]
     above = [row[axis.key] for curve in drawn for row in curve.rows if row[axis.key] > 0]
     apart = min(above) / 2 if above else 1.0
+    draw_together(
+        axes,
+        [
+            [(row[axis.key], row["accuracy"]) for row in curve.rows if row[axis.key] > 0]
+            for curve in drawn
+            if not curve.mark
+        ],
+        [(curve.colour, curve.width) for curve in drawn if not curve.mark],
+    )
     for curve in drawn:
-        _draw_line(axes, curve, [row for row in curve.rows if row[axis.key] > 0], axis)
+        if curve.mark:
+            _draw_line(axes, curve, [row for row in curve.rows if row[axis.key] > 0], axis)
         _draw_apart(axes, curve, [row for row in curve.rows if row[axis.key] == 0], apart)
     axes.set_xscale("log", base=2)
     ticks = _ticks(above, axis)
@@ -111,7 +123,7 @@ def _draw_line(axes: Axes, curve: Curve, rows: Sequence[Row], axis: Axis) -> Non
         color=curve.colour,
         linestyle=curve.line,
         linewidth=curve.width,
-        marker="o",
+        marker=curve.mark,
         markersize=min(2.2 + curve.width, 5.0),
         label=curve.label,
     )
@@ -124,6 +136,19 @@ def _draw_line(axes: Axes, curve: Curve, rows: Sequence[Row], axis: Axis) -> Non
             alpha=curve.band,
             linewidth=0,
         )
+
+
+def draw_together(
+    axes: Axes, lines: Sequence[Sequence[tuple[float, float]]], looks: Sequence[tuple[str, float]]
+) -> None:
+    """Lines without marks as one artist: as an artist each, those of many runs take most of the time of a figure.
+
+    lines: points (along, up); looks: colour and width of each line.
+    """
+    drawn = [(points, *look) for points, look in zip(lines, looks, strict=True) if points]
+    if drawn:
+        points, colours, widths = zip(*drawn, strict=True)
+        axes.add_collection(LineCollection(points, colors=colours, linewidths=widths))
 
 
 def _draw_apart(axes: Axes, curve: Curve, rows: Sequence[Row], apart: float) -> None:

@@ -42,7 +42,12 @@ document.querySelectorAll("[role=region][tabindex]").forEach((region) => scrolls
 for (const filters of document.querySelectorAll(".filters")) {
   const part = (name) => filters.querySelector(`[name=${name}]`);
   const problems = [...filters.nextElementSibling.querySelectorAll("details.problem")];
-  const words = new Map(problems.map((problem) => [problem, problem.textContent.toLowerCase()]));
+  const written = (problem) => { // without the marks of cuts, which may divide a word
+    const copy = problem.cloneNode(true);
+    copy.querySelectorAll(".cut").forEach((cut) => cut.remove());
+    return copy.textContent.toLowerCase();
+  };
+  const words = new Map(problems.map((problem) => [problem, written(problem)]));
   const changed = (problem, wanted, budget) => {
     if (wanted === "same") return new Set(Object.values(problem.dataset).map((grades) => grades[budget])).size === 1;
     return wanted.split(" ").every((each) => (problem.dataset[each.slice(0, -1)] ?? "")[budget] === each.slice(-1));

@@ -26,25 +26,27 @@ from runtime.files import read_rows, write_whole
 from runtime.run_folder import RunFolder
 
 
-def write_report(run_dir: Path) -> Path:
+def write_report(run_dir: Path, state: Sequence[str] = ()) -> Path:
     """Draws the figures of `run_dir` and writes its report.html atomically; returns the report's path.
 
-    Raises UserError for a broken line in a .jsonl file.
+    state: the lines on a run that has not finished (`eval.show.unfinished`). Raises UserError for a broken line in a
+    .jsonl file.
     """
     folder = RunFolder(run_dir)
     rows = read_rows(folder.sweeps)
     _save_figures(folder.figures, rows, _suite(_text(folder.recipe), rows))
-    write_whole(folder.report, report_page(run_dir))
+    write_whole(folder.report, report_page(run_dir, state))
     return folder.report
 
 
-def report_page(run_dir: Path) -> str:
+def report_page(run_dir: Path, state: Sequence[str] = ()) -> str:
     """The page only, without the image files next to it. Raises as `write_report` does."""
     source = _read(RunFolder(run_dir))
     return render(
         "report.html.j2",
         name=run_dir.resolve().name,
         subtitle=_subtitle(source),
+        state=state,
         lead=sweep_charts.by_budget(thinned(source.rows, source.suite), source.suite) if source.rows else None,
         verdict=newest(source.rows, "run", source.suite)[1],
         standing=standing(source.record, source.rows),

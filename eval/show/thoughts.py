@@ -18,6 +18,7 @@ from typing import Any
 from markupsafe import escape
 
 from eval.numbers.summary import Row
+from eval.show.marked_text import Part, cuts_of, marked, shortened
 from eval.show.sections import Table
 from eval.show.tables import budget_name
 from recipes.file_names import name_fault
@@ -29,6 +30,8 @@ MOST_CHARACTERS = 5000
 MOST_QUESTION, MOST_ANSWER = 1500, 400
 MOST_BYTES = 1_200_000
 """bytes of all thoughts on a page, as written in it"""
+CUT_BYTES = 250
+"""bytes of a cut's mark in a page, at most"""
 LATER = re.compile(r'\{"problem": "(?:[^"\\]|\\.)*", "sample": [1-9]')
 """the beginning of the line of a second or later thought: there may be gigabytes of them, which are not parsed"""
 RIGHT, WRONG, NONE = "1", "0", "-"
@@ -53,14 +56,16 @@ class ShownAnswer:
 
 @dataclass(frozen=True)
 class ShownThought:
-    """model: unpruned, pruned or run; grades: one of RIGHT, WRONG, NONE for each budget."""
+    """model: unpruned, pruned or run; thinking: the text in the parts between cuts; grades: one of RIGHT, WRONG,
+    NONE for each budget; placed: whether the file says where budgets truncate the text."""
 
     model: str
     title: str
     ending: str
-    thinking: str
+    thinking: tuple[Part, ...]
     answers: tuple[ShownAnswer, ...]
     grades: str
+    placed: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,8 @@ class ShownProblem:
     def bytes(self) -> int:
         """Its approximate size in a page."""
         texts = [self.question, *(text for each in self.thoughts for text in _texts(each))]
-        return 2000 + sum(len(escape(text).encode("utf-8", "replace")) for text in texts)
+        cuts = sum(bool(part.cut) for each in self.thoughts for part in each.thinking)
+        return 2000 + CUT_BYTES * cuts + sum(len(escape(text).encode("utf-8", "replace")) for text in texts)
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,11 @@ class Thoughts:
     problems: tuple[ShownProblem, ...]
     count: int
     kinds: Table
+
+    @property
+    def unplaced(self) -> int:
+        """The shown thoughts whose file does not say where budgets truncate their text."""
+        return sum(not thought.placed for problem in self.problems for thought in problem.thoughts)
 
 
 def side_by_side(folder: Path, places: Mapping[str, int], suite: str, questions: Sequence[Row]) -> Thoughts | None:
@@ -172,13 +183,15 @@ def _first_thoughts(file: Path, model: str, title: str) -> tuple[list[int], dict
 def _shown(row: Mapping[str, Any], model: str, title: str, budgets: Sequence[int]) -> ShownThought:
     answers = row["answers"]
     grades = {budget: RIGHT if answer["correct"] else WRONG for answer in answers for budget in answer["budgets"]}
+    cuts = cuts_of(row, {budget: budget_name(budget) for budget in budgets})
     return ShownThought(
         model=model,
         title=title,
         ending=_ending(row),
-        thinking=plain(shortened(str(row["thinking"]), MOST_CHARACTERS)),
+        thinking=marked(str(row["thinking"]), cuts or {}, MOST_CHARACTERS),
         answers=tuple(_answer(answer) for answer in answers),
         grades="".join(grades.get(budget, NONE) for budget in budgets),
+        placed=cuts is not None,
     )
 
 
@@ -210,14 +223,5 @@ def _problem(id: str, asked: Row, thoughts: Sequence[ShownThought]) -> ShownProb
     return ShownProblem(id, question, gold, tuple(thoughts))
 
 
-def shortened(text: str, most: int) -> str:
-    """At most `most` characters of a text: its beginning and its end, and the number left out between them."""
-    left_out = len(text) - most
-    if left_out <= 0:
-        return text
-    head = most * 2 // 3
-    return f"{text[:head]} [… {left_out:,} characters left out …] {text[head + left_out :]}"
-
-
 def _texts(thought: ShownThought) -> list[str]:
-    return [thought.thinking, *(answer.text for answer in thought.answers)]
+    return [*(part.text for part in thought.thinking), *(answer.text for answer in thought.answers)]

@@ -50,8 +50,8 @@ def tokens_per_second(row: Row) -> float | None:
     return tokens / seconds if tokens is not None and seconds else None
 
 
-def averaged(points: Sequence[tuple[float, float]]) -> tuple[list[tuple[float, float]], int]:
-    """(points, the number of rows in each mean); at most MOST_POINTS. The step of a mean is its last one."""
-    each = -(-len(points) // MOST_POINTS)
+def averaged(points: Sequence[tuple[float, float]], most: int = MOST_POINTS) -> tuple[list[tuple[float, float]], int]:
+    """(points, the number of rows in each mean); at most `most`. The step of a mean is its last one."""
+    each = max(1, -(-len(points) // most))
     groups = [points[start : start + each] for start in range(0, len(points), each)]
     return [(group[-1][0], fmean(value for _, value in group)) for group in groups], each

@@ -15,6 +15,15 @@ from tests.eval.show.made_rows import made_rows
 def test_a_run_that_has_just_begun_has_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"id": "1", "name": "begun"}))
     main([str(tmp_path)])
+    state, resume, empty, report = capsys.readouterr().out.splitlines()
+    assert state.startswith("Unfinished at step 0; last written 20") and resume.startswith("To resume (from its begin")
+    assert (empty, report) == ("", f"report {tmp_path / 'report.html'}")
+    assert f'<p class="word">{state}</p>\n<p class="say">{resume}</p>' in (tmp_path / "report.html").read_text()
+
+
+def test_of_a_finished_run_there_is_the_table_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({"finished": "2026-11-29T12:00:00+0000"}))
+    main([str(tmp_path)])
     assert capsys.readouterr().out == f"report {tmp_path / 'report.html'}\n"
 
 

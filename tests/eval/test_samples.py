@@ -105,6 +105,18 @@ def test_what_an_answer_votes_for_is_kept() -> None:
     assert [score.candidate for score in (*thought.scores(), *THOUGHT.scores())] == ["0.5", "0.5", "8 “é”", "7", "7"]
 
 
+def test_where_each_answer_left_the_thought_is_kept() -> None:
+    thinking = ids("#1 +3\n#2")
+    answers = tuple(Answer((n,), n, (), True) for n in (2, len(thinking)))
+    (result,) = grade_thoughts(
+        [Thought("p", 0, thinking, "budget", 0, answers)], SUITE, nano_protocol([2, 9]), nano_tokenizer()
+    )
+    assert GradedThought.of_row(json.loads(json.dumps(result.row()))) == result
+    first, whole = (result.thinking[: answer.thinking_characters] for answer in result.answers)
+    assert (first, whole) == (nano_tokenizer().decode(list(thinking[:2])), result.thinking)
+    assert "thinking_characters" not in THOUGHT.row()["answers"][0]  # a file of an earlier version stays as it was
+
+
 def test_a_right_answer_is_right() -> None:
     assert graded("#1", "7").answers[0].grade == RIGHT
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from runtime.files import (
     folder_fault,
     link_out,
     new_folder,
+    objects_of,
     put_rows,
     read_rows,
     replacing,
@@ -179,3 +181,23 @@ def test_links_inside_a_folder_and_to_the_folder_itself_are_let_be(tmp_path: Pat
     (tmp_path / "real" / "wandb" / "debug.log").symlink_to("/var/log/none")
     (tmp_path / "run").symlink_to("real")
     assert link_out(tmp_path / "run", skipped=("wandb",)) is None
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b'{"a": 1}, {"a": 2}', b"7"],  # as many values as lines, but not one object in each
+        [b'{"a": [{}', b'{"b": 1}]}'],  # one object over two lines
+        [b'{"a": 1}', b""],
+        [b"[1]"],
+        [b"{broken}"],
+    ],
+)
+def test_lines_that_are_not_one_object_each_are_not_read_together(lines: list[bytes]) -> None:
+    assert objects_of(lines) is None
+
+
+def test_lines_of_one_object_each_are_read_together_as_one_by_one() -> None:
+    lines = ['{"a": "é\u2028,[{"}', '{"a": [1, {"b": null}]}', "{}"]
+    assert objects_of([line.encode() for line in lines]) == [json.loads(line) for line in lines]
+    assert objects_of([]) == []

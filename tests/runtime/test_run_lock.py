@@ -15,7 +15,7 @@ import pytest
 
 from recipes.errors import UserError
 from runtime.ranks import ALONE, Ranks
-from runtime.run_lock import LOCK, alone_in, check_free
+from runtime.run_lock import LOCK, alone_in, check_free, presence
 
 
 @contextmanager
@@ -112,6 +112,27 @@ def test_a_lock_that_says_nothing_is_refused_all_the_same(tmp_path: Path, conten
 
     with forked(work):
         assert "another process is running in it" in refusal(tmp_path)
+
+
+def test_who_looks_sees_whether_a_run_is_there_was_killed_or_has_left(tmp_path: Path) -> None:
+    assert presence(tmp_path) == "unknown"
+    with forked(take(tmp_path)) as process:
+        assert presence(tmp_path) == "running"
+        kill(process)
+        assert presence(tmp_path) == "killed"
+    (tmp_path / "run.json").write_text("{}")
+    with alone_in(tmp_path, ALONE, print):
+        pass
+    assert presence(tmp_path) == "left"
+    # a copy of a folder in which a run of another machine is active
+    (tmp_path / LOCK).write_text('{"host": "elsewhere.example", "process": 1, "started": "today"}')
+    assert presence(tmp_path) == "unknown"
+
+
+def test_looking_does_not_take_the_lock(tmp_path: Path) -> None:
+    with forked(take(tmp_path)):
+        assert presence(tmp_path) == "running"
+        assert "is running in it" in refusal(tmp_path)
 
 
 def test_a_folder_that_came_to_nothing_goes_and_one_with_a_run_stays(tmp_path: Path) -> None:

@@ -53,5 +53,7 @@ def test_a_report_that_fails_stops_nothing(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_run_that_has_nothing_yet_has_a_report(tmp_path: Path) -> None:
-    LiveReport(run_in(tmp_path).folder.path, write).renew()
-    assert (tmp_path / "report.html").is_file()
+    run = run_in(tmp_path)
+    run.folder.add_facts({"steps": 12})
+    LiveReport(run.folder.path, write).renew()
+    assert "Running: step 0 of 12, last written 20" in (tmp_path / "report.html").read_text()

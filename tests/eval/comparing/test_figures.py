@@ -4,7 +4,17 @@ import json
 
 import pytest
 
-from eval.comparing.figures import MOST_NAMED, colours, comparable, curves_figure, figures, joint_curves, layers_figure
+from eval.comparing.figures import (
+    MOST_NAMED,
+    colours,
+    comparable,
+    curves_figure,
+    figures,
+    joint_curves,
+    layers_figure,
+    pass_figure,
+    steps_figure,
+)
 from eval.comparing.finished import read_run
 from eval.show.curves import AXES, SPENT
 from tests.eval.comparing.made_runs import PLAN, made_run, read_made
@@ -100,3 +110,29 @@ def test_many_runs_have_colours_of_their_own_and_a_short_legend(tmp_path):
     run = read_made(tmp_path / "one")
     (legend,) = curves_figure([run] * 20, ["chain"]).legends
     assert [text.get_text() for text in legend.get_texts()][MOST_NAMED:] == ["and 4 more", "pruned", "unpruned"]
+
+
+def test_the_lines_of_many_runs_are_one_artist_with_all_of_their_points(tmp_path):
+    runs = [read_made(tmp_path / str(step), budgets=(0, 8, 16), run_steps=(5, step)) for step in range(6, 14)]
+    axes = [curves_figure(runs, ["chain"]).axes[0], steps_figure(runs, ["chain"]).axes[0]]
+    by_budget, level = (
+        next(each for each in panel.collections if len(each.get_paths()) == len(runs)) for panel in axes
+    )
+    # made rows: the level is 0.2 + 0.05 per step, two thirds of it at the second of three budgets; 0 is drawn apart
+    assert [path.vertices.tolist() for path in by_budget.get_paths()] == [
+        [[8, pytest.approx((0.2 + 0.05 * step) * 2 / 3)], [16, pytest.approx(0.2 + 0.05 * step)]]
+        for step in range(6, 14)
+    ]
+    assert [path.vertices.tolist() for path in level.get_paths()] == [
+        [[0, pytest.approx(0.2)], [5, pytest.approx(0.45)], [step, pytest.approx(0.2 + 0.05 * step)]]
+        for step in range(6, 14)
+    ]
+    assert axes[0].get_xlim()[1] > 16 and axes[1].get_xlim()[1] > 13
+
+
+def test_many_runs_without_a_number_have_no_line(tmp_path):
+    runs = [_with_suites(tmp_path / str(number), "chain") for number in range(8)]
+    for run in runs[1:]:
+        run.summary["pass_at_k"] = None
+    drawn = pass_figure(runs, ["chain"]).axes[0]
+    assert [path.vertices.tolist() for path in drawn.collections[0].get_paths()] == [[[1, 0.7], [2, 0.8]]]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ HOSTILE = (
     "<a href='javascript:hacked=1'>&lt;script&gt;&#x3c;script> \" ' ` ${hacked=1} \u202eltr\u2066 ]]> <!-- "
     "<style>*{display:none}</style><iframe src='https://example.org/'></iframe><base href='https://example.org/'>"
 )
+THINKING, CUT = f"whatever {HOSTILE}", len("what")  # a budget truncates it within its first word
 CONTRAST = """
 (() => {
   const parse = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
@@ -86,6 +87,8 @@ class Run:
     name: str
     rows: list[dict[str, Any]]
     suite: str = "chain"
+    logged: tuple[dict[str, Any], ...] = ()
+    record: dict[str, Any] = field(default_factory=dict)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -112,17 +115,29 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "run.json").write_text(json.dumps({"id": HOSTILE, HOSTILE: {"a": HOSTILE}}))
     (folder / "recipe.yaml").write_text(f"# {HOSTILE}\nsweep:\n  suites: [{{name: chain}}]\n")
     for model, step, grades in (("unpruned", 0, ("11", "11")), ("pruned", 0, ("00", "01")), ("run", 10, ("01", "00"))):
-        thoughts = [made_thought(f"p{n} {HOSTILE}", grade, HOSTILE) for n, grade in enumerate(grades)]
+        thoughts = [made_thought(f"p{n} {HOSTILE}", grade, THINKING) for n, grade in enumerate(grades)]
+        for thought in thoughts:
+            for answer, place in zip(thought["answers"], (CUT, len(THINKING)), strict=True):
+                answer["thinking_characters"] = place
         write_thoughts(folder, model, step, thoughts)
     page = folder / "page.html"
-    page.write_text(report_page(folder), encoding="utf-8")
+    state = ["Killed at step 10 of 12", f"To resume: python launch/train.py run.dir={HOSTILE}"]
+    page.write_text(report_page(folder, state), encoding="utf-8")
     return page
 
 
 @pytest.fixture(scope="module")
 def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
     page = tmp_path_factory.mktemp("compared") / "page.html"
-    runs = [Run(f"{HOSTILE} {number}", made_rows(run_steps=(5, 5 + number))) for number in range(1, 4)]
+    runs = [
+        Run(
+            f"{HOSTILE} {number}",
+            made_rows(run_steps=(5, 5 + number)),
+            logged=tuple({"step": step, "loss": number / step, "tokens": 400} for step in range(1, 60, number)),
+            record={"loss": {"name": HOSTILE, "number": number}},
+        )
+        for number in range(1, 4)
+    ]
     page.write_text(comparison_page(runs, (), [HOSTILE]), encoding="utf-8")
     return page
 
@@ -152,8 +167,10 @@ def test_a_hostile_text_runs_nothing_and_makes_no_element(tab: Tab, page: Path) 
 def test_every_text_has_the_contrast_of_aa(tab: Tab, page: Path, scheme: str) -> None:
     tab.open(page, 1200, scheme)
     tab.ask("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
-    found = tab.ask(CONTRAST)
-    assert found["seen"] > 100 and found["poor"] == []
+    for width in (1200, 800, 400):
+        tab.look(width, scheme)
+        found = tab.ask(CONTRAST)
+        assert found["seen"] > 100 and found["poor"] == []
 
 
 @pytest.mark.parametrize("width", [400, 800, 1200])
@@ -249,3 +266,42 @@ def test_thoughts_stand_side_by_side_when_expanded(tab: Tab, report: Path) -> No
     assert len(set(tops)) == 1 and len(set(lefts)) == 3
     tab.look(400, "light")
     assert len(set(tab.ask(f"{places}.map((box) => Math.round(box.left))"))) == 1
+
+
+def test_a_thought_is_marked_where_a_budget_truncates_it(tab: Tab, report: Path) -> None:
+    """Of the answers at 8 and 16 tokens only the first truncates the thought, which terminated after 16."""
+    tab.open(report, 400)
+    tab.ask("window.thought = document.querySelector('.thinking'); thought.closest('details').open = true")
+    assert tab.ask("[...thought.querySelectorAll('.cut')].map((cut) => cut.checkVisibility())") == [True]
+    before, mark, after = tab.ask("[...thought.childNodes].map((node) => node.textContent)")
+    written = THINKING.replace("\u202e", "\\u202e").replace("\u2066", "\\u2066")
+    assert (before, before + after) == ("what", written)
+    assert mark == " (here a budget of 8 tokens truncates the thought) cut at 8"
+    assert tab.ask("thought.querySelector('[aria-hidden=true]').textContent") == "cut at 8"
+    assert tab.ask("document.documentElement.scrollWidth") <= 400
+
+
+def test_words_that_a_mark_divides_are_found(tab: Tab, report: Path) -> None:
+    tab.open(report)
+    shown = (
+        "(() => { const field = document.querySelector('.filters [name=problem]'); field.value = %s;"
+        "field.dispatchEvent(new Event('input', { bubbles: true }));"
+        "return document.querySelector('.filters [role=status]').textContent; })()"
+    )
+    assert tab.ask(shown % json.dumps("whatever")) == "2 of 2 problems"
+    assert tab.ask(shown % json.dumps("cut at 8")) == "0 of 2 problems"
+
+
+def test_a_run_that_has_not_finished_says_so_before_anything_else(tab: Tab, report: Path) -> None:
+    tab.open(report)
+    first = "document.querySelector('main').firstElementChild"
+    assert tab.ask(f"{first}.querySelector('.word').textContent") == "Killed at step 10 of 12"
+    assert tab.ask(f"{first}.getBoundingClientRect().top") < 300
+    assert "window.hacked = 1" in tab.ask(f"{first}.innerText")
+
+
+def test_runs_are_compared_by_their_losses(tab: Tab, comparison: Path) -> None:
+    tab.open(comparison)
+    titles = "[...document.querySelectorAll('#training-loss figcaption')].map((each) => each.textContent)"
+    assert tab.ask(titles) == ["Training loss by step", "Training loss by tokens"]
+    assert tab.ask("document.querySelectorAll('#training-loss figure:first-of-type .legend li').length") == 3

@@ -1,6 +1,6 @@
 """Several runs on one page."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -16,6 +16,8 @@ class Run:
     name: str
     rows: list
     suite: str = "chain"
+    logged: tuple = ()
+    record: dict = field(default_factory=dict)
 
     @property
     def summary(self):
@@ -96,3 +98,10 @@ def test_the_page_has_verdicts_tables_and_notes_all_escaped(runs):
     ):
         assert text in page, text
     assert "<b>" not in page and "<i>" not in page and page.count("<script") == 1
+
+
+def test_losses_have_a_section_if_a_run_logged_them(runs):
+    assert '<h2 id="training-loss-title">' not in comparison_page(runs)
+    logged = ({"step": 1, "loss": 2.0, "tokens": 7}, {"step": 2, "loss": 1.5, "tokens": 7})
+    page = comparison_page([replace(runs[0], logged=logged), runs[1]])
+    assert '<h2 id="training-loss-title">' in page and "Without logged losses: c." in page

@@ -5,13 +5,13 @@ import json
 import pytest
 
 from eval.samples import GradedThought
+from eval.show.marked_text import Part
 from eval.show.thoughts import (
     LATER,
     MOST_PROBLEMS,
     ShownProblem,
     ShownThought,
     chosen_problems,
-    shortened,
     side_by_side,
     within,
 )
@@ -30,7 +30,7 @@ def folder(tmp_path):
 
 
 def a_problem(id, key, text=""):
-    thoughts = [ShownThought(str(place), str(place), "", text, (), grade) for place, grade in enumerate(key)]
+    thoughts = [ShownThought(str(place), str(place), "", (Part(text),), (), grade) for place, grade in enumerate(key)]
     return ShownProblem(id, "", "", tuple(thoughts))
 
 
@@ -91,15 +91,22 @@ def test_a_page_takes_as_many_as_fit_and_always_one():
     assert [problem.id for problem in within(problems, 1)] == ["0"] and problems[0].bytes >= 4000
 
 
-def test_of_a_long_text_the_middle_is_left_out_and_counted():
-    assert shortened("abc" * 100, 9) == "abcabc [… 291 characters left out …] abc"
-    assert shortened("abc", 3) == "abc"
+def test_budgets_are_marked_where_the_file_says_so_and_thoughts_without_are_counted(tmp_path):
+    placed = made_thought("p1", "01", "so it is 4")
+    placed["answers"][0]["thinking_characters"], placed["answers"][1]["thinking_characters"] = 5, 10
+    write_thoughts(tmp_path, "run", 10, [placed, made_thought("p2", "11")])
+    shown = side_by_side(tmp_path / "samples", {"run": 10}, "chain", [])
+    assert [problem.thoughts[0].thinking for problem in shown.problems] == [
+        (Part("so it", "8"), Part(" is 4")),
+        (Part("so it is 4"),),
+    ]
+    assert shown.unplaced == 1
 
 
 def test_marks_that_turn_letters_are_written_out(tmp_path):
     write_thoughts(tmp_path, "run", 10, [made_thought("p\u202e1", "11", "a\u2067b\x1b[2J")])
     (problem,) = side_by_side(tmp_path / "samples", {"run": 10}, "chain", []).problems
-    assert problem.id == "p\\u202e1" and problem.thoughts[0].thinking == "a\\u2067b\\x1b[2J"
+    assert problem.id == "p\\u202e1" and problem.thoughts[0].thinking == (Part("a\\u2067b\\x1b[2J"),)
 
 
 def test_the_line_of_a_later_thought_is_known_by_its_begin():
@@ -115,4 +122,4 @@ def test_the_first_thought_about_a_problem_counts(tmp_path):
     again = {**made_thought("p1", "00", "second"), "sample": 1}
     write_thoughts(tmp_path, "run", 10, [made_thought("p1", "11", "first"), again])
     (problem,) = side_by_side(tmp_path / "samples", {"run": 10}, "chain", []).problems
-    assert problem.thoughts[0].thinking == "first" and json.dumps(problem.key) == '"1"'
+    assert problem.thoughts[0].thinking == (Part("first"),) and json.dumps(problem.key) == '"1"'
