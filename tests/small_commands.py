@@ -55,7 +55,7 @@ REPLACED = (
     (r"=N\b", r"=4"),
     (r"size: 1500", r"size: 60"),
     (r"answer_tokens=512", r"answer_tokens=8"),
-    (r"train_steps=20", r"train_steps=1"),
+    (r"methods=tail,shortgpt,perplexity (.*)\btrain_steps=20", r"methods=shortgpt \1train_steps=1"),
     (r"(train\.cuts .*)", r"\1 layers=2"),
     (r"(train\.cuts (?!.*methods=).*)", r"\1 methods=tail"),
     (r"(train\.plan .*|train\.study .*plan=true.*)", r"\1 base_gb=0.6"),
@@ -71,10 +71,10 @@ ELSEWHERE = {
     r"deepspeed --num_accelerators \d .*run\.dir=runs/ranks.*": "tests/train/test_elastic.py::"
     "test_losses_and_rates_are_those_of_the_uninterrupted_run",
 }
-"""commands that another test runs, and its name"""
+"""commands whose work another test does with real ranks or measures, and its name"""
 
-BY_HAND = re.compile(r"python -m tests\.bench\.")
-"""benchmarks, which `make bench` and `make gpu` run"""
+BY_HAND = re.compile(r"python -m tests\.bench\.(?!knapsack|ways)")
+"""benchmarks, which `make bench` and `make gpu` run; but for those that take a second"""
 
 SHORT = {"max_steps": 2, "save_steps": 2, "logging_steps": 1, "warmup_steps": 1}
 SUITES = {"0": {"size": 4}, "1": {"size": 4}, "2": {"size": 8}}
@@ -118,12 +118,13 @@ SMALL: dict[str, dict[str, Any]] = {
     "on_policy_recovery": {**TRAINED, "on_policy": {"problems": {"size": 60}, "horizon": {"steps": 2}}},
     **{f"{name}_recovery": OF_WAYS for name in ("ways", "ways_quick", "ways_foreign")},
     "ways_own_recovery": {**OF_WAYS, "data": {"traces": {"problems": {"size": 30}}, "labelled_tokens": 500}},
+    "study": {"parts": dict.fromkeys(("foreign", "wrong", "shuffled", "repaired", "on_policy", "unpruned", "lora"))},
     "nano_world": {"training": BUILT},
     "ways_world": {"training": {**BUILT, "ways_from_step": 1}, "then": BUILT},
     "qwen3_8b_lora": QWEN3,
     "qwen3_8b_full": QWEN3,
 }
-"""shipped recipes, and what is smaller here: numbers, no report, no export where no command reads it"""
+"""shipped recipes, and what is smaller here: numbers, arms; no report, and no export where no command reads it"""
 
 MINE = {
     r"max_steps: 120": "max_steps: 4",
