@@ -1,4 +1,4 @@
-"""What the site says of the program is true: error texts and recipes in pages; links rewritten for the site."""
+"""The pages agree with the program (error texts, recipes, sources of traces), and their links work on the site."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_about_thirty_errors_are_explained() -> None:
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_an_error_that_is_explained_is_one_that_the_program_says(message: str, said: str) -> None:
+def test_an_explained_error_is_one_that_the_program_raises(message: str, said: str) -> None:
     pieces = [piece.strip() for piece in message.split("…")]
     assert [piece for piece in pieces if len(piece) > 3 and piece not in said] == []
 
@@ -72,7 +72,7 @@ def test_links_of_the_repository_become_links_of_the_site(text: str, folder: str
         ('<a href="https://arxiv.org/abs/2510.22228">paper</a>', 0),
     ],
 )
-def test_what_a_browser_would_fetch_from_another_host_is_found(html: str, requested: int) -> None:
+def test_requests_of_a_page_to_another_host_are_found(html: str, requested: int) -> None:
     assert len(REQUEST.findall(html)) == requested
 
 
@@ -85,10 +85,10 @@ def test_the_navigation_names_every_page_once() -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_a_source_of_traces_that_a_page_shows_is_one(source: str) -> None:
+def test_a_source_of_traces_that_a_page_shows_is_valid(source: str) -> None:
     found = load_recipe(["recipe=lora_recovery.yaml", f"data.traces={source}"]).recipe.data.traces
     assert found.source == yaml.safe_load(source)["source"]
 
 
-def test_there_are_sources_to_look_at() -> None:
+def test_the_page_of_traces_shows_three_sources() -> None:
     assert len(SOURCES) == 3
