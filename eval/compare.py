@@ -37,6 +37,7 @@ from recipes.command import run as run_command
 from recipes.command import split
 from recipes.errors import UserError
 from runtime.files import write_whole, writing_fault
+from runtime.run_folder import RunFolder
 
 TEXT, CSV, JSON = "text", "csv", "json"
 ALL, NONE = "all", "none"
@@ -68,6 +69,21 @@ def read_runs(folders: Sequence[str]) -> list[Finished]:
         replace(run, name=f"{run.name} ({place})") if counts[run.name] > 1 else run
         for place, run in enumerate(runs, start=1)
     ]
+
+
+def without_others(folders: Sequence[str]) -> tuple[list[str], str]:
+    """The folders without those that hold no trace of a run, and a note that names these; `runs/*` also gives the cache
+    of references and earlier comparisons. If none holds a run, all of them."""
+    runs = [folder for folder in folders if _may_be_run(Path(folder))]
+    others = [folder for folder in folders if folder not in runs]
+    if not runs or not others:
+        return list(folders), ""
+    return runs, f"Left out, since they hold no run (no run.json, recipe.yaml or sweeps.jsonl): {', '.join(others)}."
+
+
+def _may_be_run(folder: Path) -> bool:
+    files = RunFolder(folder)
+    return not folder.is_dir() or any(path.exists() for path in (files.record, files.recipe, files.sweeps))
 
 
 def places(folders: Sequence[str]) -> list[Path]:
@@ -142,11 +158,12 @@ def _of_folders(values: Mapping[str, str], folders: list[str]) -> tuple[list[Fin
         raise UserError(f"metric={values['metric']}: belongs to logs of other tools, given as {FORM}")
     if "against" in values and Path(values["against"]).resolve() not in places(folders):
         folders = [*folders, values["against"]]
+    folders, others = without_others(folders)
     runs = read_runs(folders)
     against = runs[places(folders).index(Path(values["against"]).resolve())].name if "against" in values else None
     runs, note = chosen(runs, values.get("step", LAST))
     check_protocols(runs)
-    return runs, paired(runs, against), [note] if note else []
+    return runs, paired(runs, against), [text for text in (others, note) if text]
 
 
 def _of_logs(values: Mapping[str, str], given: Sequence[str]) -> tuple[list[Finished], Pairs, list[str]]:

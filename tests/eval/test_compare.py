@@ -108,6 +108,19 @@ def test_runs_of_one_name_are_numbered(tmp_path, capsys):
     assert [run["run"] for run in json.loads(capsys.readouterr().out)["runs"]] == ["run (1)", "run (2)"]
 
 
+def test_folders_among_the_runs_that_hold_none_are_left_out_and_named(tmp_path, capsys):
+    for name in ("cache", "compare"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    folders = [str(tmp_path / "runs" / "cache"), _run(tmp_path / "runs" / "a"), str(tmp_path / "runs" / "compare")]
+    main([*folders, f"out={tmp_path}", "format=json", "figures=none"])
+    found = json.loads(capsys.readouterr().out)
+    assert [run["run"] for run in found["runs"]] == ["a"]
+    assert found["notes"] == [
+        "Left out, since they hold no run (no run.json, recipe.yaml or sweeps.jsonl): "
+        f"{tmp_path}/runs/cache, {tmp_path}/runs/compare."
+    ]
+
+
 def test_keys_that_differ_are_shown(tmp_path, capsys):
     folders = [_run(tmp_path / str(seed), {"recipe": RECIPE | {"seed": seed}}) for seed in (3, 4)]
     main([*folders, f"out={tmp_path / 'out'}", "figures=none"])
