@@ -48,7 +48,7 @@ REPLACED = (
     (r"runs/A runs/B runs/C|\bRUN RUN …", r"runs/mine runs/demo runs/first"),
     (r"runs/A|\bRUN\b", r"runs/mine"),
     (r"runs/B", r"runs/demo"),
-    (r"runs/lora-\*", r"runs/mine runs/demo"),
+    (r"runs/\*", r"runs/mine runs/demo runs"),
     (r"(tail-1),runs/cuts/tail-2,…", r"\1"),
     (r"c\.eval … run", r"c.eval pruned@4096=d.eval run@1024=e.eval run"),
     # numbers that only say how long a command takes, or how much memory is there before a model is loaded
