@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from array import array
-from statistics import median
+
+import numpy as np
 
 BUSY = 0.875
 """the share of slots in use from which a step counts: with fewer, a token takes longer only because it is alone"""
 
 
 class Pace:
-    """Seconds per token of thought or answer: the median over decoding steps with (nearly) all slots in use.
+    """Seconds per token of thought or answer, over decoding steps with (nearly) all slots in use: the lower decile.
 
-    So two models that think for different lengths are compared under the same load, and neither the first steps, which
-    pay for warming up, nor prompts, grading and the check of the engine count. A step computed by several ranks is this
-    rank's. Nothing is measured by an engine outside this process.
+    So two models that think for different lengths are compared under the same load. Neither the first steps, which pay
+    for warming up, nor prompts, grading and the check of the engine count, and what else the machine does only matters
+    if it does it all the time. A step computed by several ranks is this rank's. Nothing is measured by an engine outside
+    this process.
     """
 
     def __init__(self) -> None:
@@ -32,4 +34,4 @@ class Pace:
     @property
     def seconds_per_token(self) -> float | None:
         """None if no step was measured."""
-        return median(self._seconds) if self._seconds else None
+        return float(np.quantile(self._seconds, 0.1)) if self._seconds else None
