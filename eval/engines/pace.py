@@ -15,8 +15,8 @@ class Pace:
 
     So two models that think for different lengths are compared under the same load. Neither the first steps, which pay
     for warming up, nor prompts, grading and the check of the engine count, and what else the machine does only matters
-    if it does it all the time. A step computed by several ranks is this rank's. Nothing is measured by an engine outside
-    this process.
+    if it does it all the time. A step computed by several ranks is this rank's. An engine outside this process
+    measures nothing.
     """
 
     def __init__(self) -> None:
