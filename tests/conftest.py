@@ -12,6 +12,10 @@ import pytest
 
 from runtime.ranks import OF_A_RANK
 
+# No test depends on a network. This is the first of our files that pytest reads, and huggingface_hub reads the variable
+# when it is imported; W&B is told by each test. Servers of tests are on loopback, whatever proxy the machine has.
+os.environ |= {"HF_HUB_OFFLINE": "1", "NO_PROXY": "*", "no_proxy": "*"}
+
 TOGETHER = {
     "matrix": ("test_zero_matrix.py", "test_elastic.py", "test_global_loss.py", "test_distilling.py"),
     "sharded": ("test_two_ranks.py", "test_resume.py", "test_export.py", "test_epochs.py"),

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from eval.engines.completions import Call, Completion, Failure
 from eval.engines.server_reply import ReplyReader
-from eval.http_calls import key_header, reason_of, retry_rule, tries_of, without_key
+from eval.http_calls import key_header, reason_of, retry_rule, time_limits, tries_of, without_key
 from eval.protocol import Protocol
 from recipes.engines import ServerEngine
 
@@ -65,7 +65,7 @@ class ServerCompleter:
         self._client = httpx.AsyncClient(
             base_url=self.section.url.rstrip("/") + "/",
             headers=self.headers,
-            timeout=self.section.timeout_seconds,
+            timeout=time_limits(self.section),
             limits=httpx.Limits(max_connections=self.width),
         )
         self._loop = asyncio.new_event_loop()

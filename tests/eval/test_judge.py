@@ -15,6 +15,7 @@ from recipes.sweep import JudgeSection
 from runtime.ranks import ALONE
 from tests.eval.endpoints import endpoint
 from tests.eval.worlds import nano, nano_spec, nano_suite
+from tests.runtime.servers import CLOSED, silent_server
 
 COUNTS = {"verification": 2, "backtracking": 0, "subgoals": 1}
 KEY = "sk-very-secret"
@@ -111,9 +112,12 @@ def test_the_key_is_in_no_reason_for_nonsense(monkeypatch: pytest.MonkeyPatch, r
     assert "who is [key]?" in judged(reply)[0].failure
 
 
-def test_an_endpoint_that_is_not_there_is_a_reason() -> None:
-    (one,) = judge_thoughts([thought("a b")], {"p"}, section("http://127.0.0.1:9/v1", retries=0))
-    assert one.judged is not None and one.judged.failure.startswith("ConnectError")
+@pytest.mark.parametrize(("address", "reason"), [("silent", "no answer within 0.05 s"), (CLOSED, "ConnectError: ")])
+def test_an_endpoint_that_does_not_answer_is_a_reason_and_no_call_is_tried(address: str, reason: str) -> None:
+    with silent_server() as silent:
+        judge = section(silent if address == "silent" else address, retries=9, timeout_seconds=0.05)
+        (one,) = judge_thoughts([thought("a b")], {"p"}, judge)
+    assert one.judged is not None and one.judged.failure.startswith(reason)
 
 
 def test_only_thoughts_of_the_chosen_problems_that_hold_a_word_are_asked_about() -> None:

@@ -21,6 +21,7 @@ from recipes.errors import UserError
 from runtime.ranks import ALONE
 from tests.eval.endpoints import complete, endpoint
 from tests.eval.worlds import nano, nano_protocol, nano_requests, nano_spec, nano_suite, nano_tokenizer, sweep_model
+from tests.runtime.servers import silent_server
 
 BUDGETS = (4, 8, 16, 32)
 PROTOCOL = nano_protocol(BUDGETS)
@@ -164,11 +165,19 @@ def test_what_is_no_completion_is_missing_with_its_reason(reply: tuple[int, Any]
         assert think(url, [request]) == [Missing(request.problem, 0, reason)]
 
 
-def test_an_endpoint_that_is_not_there_ends_the_sweep_with_its_reason() -> None:
-    section = ServerEngine(name="server", url="http://127.0.0.1:9/v1", model="m", retries=0)
-    spec = nano_spec([nano_suite("shallow", 2)], BUDGETS, engine=section)
-    with pytest.raises(UserError, match="every thought of suite shallow failed; the first one: ConnectError"):
-        sweep_model(None, spec, ALONE)
+def test_an_endpoint_that_refuses_every_call_ends_the_sweep_with_its_reason() -> None:
+    with endpoint(lambda body: (403, "no")) as (url, _):
+        section = ServerEngine(name="server", url=url, model="m", retries=0)
+        spec = nano_spec([nano_suite("shallow", 2)], BUDGETS, engine=section)
+        with pytest.raises(UserError, match="every thought of suite shallow failed; the first one: HTTP 403: no"):
+            sweep_model(None, spec, ALONE)
+
+
+def test_a_call_without_a_reply_is_missing_after_the_time_of_its_tries() -> None:
+    (request,) = nano_requests("shallow", 1)
+    with silent_server() as url:
+        (missing,) = think(url, [request], timeout_seconds=0.05, retries=0)
+    assert isinstance(missing, Missing) and missing.reason.startswith("ReadTimeout: ")
 
 
 def test_a_missing_thought_is_counted_and_never_wrong() -> None:
