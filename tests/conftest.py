@@ -12,9 +12,10 @@ import pytest
 
 from runtime.ranks import OF_A_RANK
 
-# No test depends on a network. This is the first of our files that pytest reads, and huggingface_hub reads the variable
-# when it is imported; W&B is told by each test. Servers of tests are on loopback, whatever proxy the machine has.
-os.environ |= {"HF_HUB_OFFLINE": "1", "NO_PROXY": "*", "no_proxy": "*"}
+# No test depends on a network. huggingface_hub reads its variable when it is imported, and this file is read first.
+os.environ["HF_HUB_OFFLINE"] = "1"
+for name in [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "all_proxy")]:
+    del os.environ[name]  # servers of tests are on loopback, which a proxy does not reach
 
 TOGETHER = {
     "matrix": ("test_zero_matrix.py", "test_elastic.py", "test_global_loss.py", "test_distilling.py"),

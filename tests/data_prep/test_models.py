@@ -11,10 +11,9 @@ from transformers import Qwen3Config
 from data_prep.models import UNLIMITED_TOKENS, attention, context_tokens, load_config, load_model, load_tokenizer
 from recipes.errors import UserError
 from recipes.schema import ModelSection
-from tests.eval.endpoints import endpoint
 from tests.eval.worlds import FOLDER, fresh_nano
 from tests.runtime.hubs import hub_at, put_into_cache
-from tests.runtime.servers import silent_server
+from tests.runtime.servers import empty_hub, silent_server
 
 SECTION = ModelSection(unpruned=FOLDER)
 
@@ -53,8 +52,8 @@ def test_what_the_hub_does_not_have_is_told_of_a_similar_folder(
     (tmp_path / "runs" / "mine").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     with (
-        endpoint(lambda body: (200, "")) as (url, _),  # 501 to every question of the library
-        hub_at(url, tmp_path, seconds=5),
+        empty_hub() as address,
+        hub_at(address, tmp_path, seconds=5),
         pytest.raises(
             UserError, match=r"^model: no model at 'runs/mien' \(.*; did you mean runs/mine\?\); name a folder"
         ),

@@ -22,6 +22,7 @@ def hub_at(address: str, cache: Path, seconds: float = 0.05) -> Iterator[None]:
         for module in ("huggingface_hub.constants", "datasets.config"):
             patch.setattr(f"{module}.HF_HUB_OFFLINE", False)
         patch.setattr(constants, "ENDPOINT", address)
+        patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
         patch.setattr(constants, "HF_HUB_CACHE", str(cache))
         patch.setattr("runtime.hub.ANSWER_SECONDS", seconds)
         patch.setenv("HF_HUB_OFFLINE", "0")

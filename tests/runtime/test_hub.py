@@ -13,9 +13,8 @@ from huggingface_hub import constants
 
 from recipes.errors import UserError
 from runtime.hub import check_data_set, did_you_mean, find_model, hub_silence
-from tests.eval.endpoints import endpoint
 from tests.runtime.hubs import hub_at, put_into_cache
-from tests.runtime.servers import CLOSED, silent_server
+from tests.runtime.servers import CLOSED, empty_hub, silent_server
 
 
 @pytest.fixture
@@ -47,7 +46,7 @@ def test_a_folder_is_itself(here: Path) -> None:
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("name", ["my_modle", "./my_modle", "a/b/c", "/no/where"])
 def test_what_is_no_folder_and_has_no_owner_is_refused_and_the_hub_is_not_asked(name: str, tmp_path: Path) -> None:
-    with endpoint(lambda body: (200, "")) as (url, _), hub_at(url, tmp_path / "cache"):
+    with empty_hub() as address, hub_at(address, tmp_path / "cache"):
         assert f"no model at '{name}' (there is no such folder" in refused(name)
         assert hub_silence.cache_info().misses == 0
 
@@ -64,7 +63,7 @@ def test_similar_folders_are_looked_for_where_the_name_points(here: Path) -> Non
 
 
 def test_a_model_that_the_hub_may_have_is_left_to_the_library(tmp_path: Path) -> None:
-    with endpoint(lambda body: (200, "")) as (url, _), hub_at(url, tmp_path / "cache", seconds=5):
+    with empty_hub() as address, hub_at(address, tmp_path / "cache", seconds=5):
         assert find_model("owner/name") == "owner/name"
         assert not constants.is_offline_mode()
 
@@ -103,7 +102,7 @@ def test_a_silent_hub_is_asked_once_and_then_no_library_asks_it(capsys: pytest.C
 
 @pytest.mark.usefixtures("here")
 def test_a_data_set_without_an_owner_is_refused_and_the_hub_is_not_asked(tmp_path: Path) -> None:
-    with endpoint(lambda body: (200, "")) as (url, _), hub_at(url, tmp_path / "cache"):
+    with empty_hub() as address, hub_at(address, tmp_path / "cache"):
         with pytest.raises(
             UserError, match=r"^data\.traces\.id: no data set 'my_modle' \(there is no such folder; did"
         ):

@@ -13,8 +13,8 @@ from huggingface_hub import HfApi
 
 from recipes.errors import UserError
 from runtime.seal import COMPLETE, seal
-from train.export import main
 from tests.runtime.servers import CLOSED, silent_server
+from train.export import main
 from train.push import HEAD_LINES, check_login, check_name, push, upload_of
 
 
