@@ -79,9 +79,9 @@ def attention(name: str, config: Any) -> str | None:
 
 def _nothing(what: str, path: str, error: Exception) -> UserError:
     similar = "" if Path(find_path(path)).exists() else did_you_mean(path)
+    why = "; ".join(filter(None, [_first_line(error), similar]))
     return UserError(
-        f"model: no {what} at {path!r} ({_first_line(error)}{similar}); "
-        "name a folder of a Hugging Face checkpoint or a Hub id (owner/name)"
+        f"model: no {what} at {path!r} ({why}); name a folder of a Hugging Face checkpoint or a Hub id (owner/name)"
     )
 
 

@@ -40,7 +40,7 @@ def find_model(name: str) -> str:
     if Path(place).exists():
         return place
     if not _is_cached(name, "model"):
-        missing = f"there is no such folder{did_you_mean(name)}"
+        missing = _no_folder(name)
         if not _has_owner(name):
             raise _no_model(name, missing)
         if why := hub_silence():
@@ -58,8 +58,8 @@ def check_data_set(name: str, key: str) -> None:
         return
     if "/" not in name and not _is_cached(name, "dataset"):
         raise UserError(
-            f"{key}: no data set {name!r} (there is no such folder{did_you_mean(name)}); name a data set of the Hub as "
-            "owner/name, or read your own file (source: file, or jsonl for a suite)"
+            f"{key}: no data set {name!r} ({_no_folder(name)}); name a data set of the Hub as owner/name, or read your "
+            "own file (source: file, or jsonl for a suite)"
         )
     hub_silence()
 
@@ -87,12 +87,16 @@ def _go_offline() -> None:
 
 
 def did_you_mean(name: str) -> str:
-    """`; did you mean …?` with the folders whose names are similar and that are in the same place; "" if none is."""
+    """`did you mean …?` with the folders in the same place whose names are similar; "" if there is none."""
     path = Path(name).expanduser()
     parents = {parent.resolve(): None for parent in (path.parent, ROOT / path.parent) if parent.is_dir()}
     names = {child.name for parent in parents for child in parent.iterdir() if child.is_dir()}
     similar = [str(path.with_name(found)) for found in get_close_matches(path.name, sorted(names), MOST_SIMILAR)]
-    return f"; did you mean {' or '.join(similar)}?" if similar else ""
+    return f"did you mean {' or '.join(similar)}?" if similar else ""
+
+
+def _no_folder(name: str) -> str:
+    return "; ".join(filter(None, ["there is no such folder", did_you_mean(name)]))
 
 
 def _no_model(name: str, why: str) -> UserError:

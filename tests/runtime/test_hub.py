@@ -58,7 +58,7 @@ def test_a_mistyped_folder_is_told_of_a_similar_one() -> None:
 
 def test_similar_folders_are_looked_for_where_the_name_points(here: Path) -> None:
     (here / "runs" / "mine").mkdir(parents=True)
-    assert did_you_mean("runs/mien") == "; did you mean runs/mine?"
+    assert did_you_mean("runs/mien") == "did you mean runs/mine?"
     assert did_you_mean("gone/mien") == ""
 
 
