@@ -101,16 +101,22 @@ def judge_thoughts(
     """`thoughts` with a judgement for each of `problems` whose thought contains a word; the others have none.
 
     The first is sent alone, and only if the endpoint answers at all. If it does not, or refuses the key, all judgements
-    are missing for the same reason.
+    are missing for the same reason; so are the others once it has stopped answering.
     """
     indices = [i for i, thought in enumerate(thoughts) if thought.problem in problems and thought.thinking.strip()]
     if not indices:
         return list(thoughts)
     with open_client(section) as client, ThreadPoolExecutor(section.concurrency) as pool:
+        gone: list[NoReply] = []
 
         def send(index: int) -> httpx.Response | NoReply:
+            if gone:
+                return gone[0]
             body = request_body(thoughts[index].thinking, section)
-            return post(client, "chat/completions", body, section.retries)
+            reply = post(client, "chat/completions", body, section.retries)
+            if isinstance(reply, NoReply) and reply.status == 0 and (why := silence_of(section)):
+                gone.append(NoReply(f"the endpoint has stopped answering: {why}", 0))
+            return reply
 
         why = silence_of(section)
         first = NoReply(why, 0) if why else send(indices[0])

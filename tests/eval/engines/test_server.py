@@ -11,6 +11,7 @@ import pytest
 from transformers import PreTrainedModel
 
 from eval import http_calls
+from eval.engines import server
 from eval.engines.completions import Call, CompletionEngine
 from eval.engines.hf import HFEngine
 from eval.engines.server import ServerCompleter
@@ -173,11 +174,23 @@ def test_an_endpoint_that_refuses_every_call_ends_the_sweep_with_its_reason() ->
             sweep_model(None, spec, ALONE)
 
 
-def test_a_call_without_a_reply_is_missing_after_the_time_of_its_tries() -> None:
-    (request,) = nano_requests("shallow", 1)
+def test_an_endpoint_that_has_stopped_answering_is_given_up_and_not_every_call_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "BACK_SECONDS", 0.1)
     with silent_server() as url:
-        (missing,) = think(url, [request], timeout_seconds=0.05, retries=0)
-    assert isinstance(missing, Missing) and missing.reason.startswith("ReadTimeout: ")
+        found = think(url, nano_requests("shallow", 3), concurrency=2, timeout_seconds=0.05, retries=0)
+    gone = "the endpoint stopped answering, and did not answer again within 0.1 s"
+    reasons = [one.reason for one in found if isinstance(one, Missing)]
+    assert [reason == gone for reason in reasons] == [False, False, True]
+
+
+def test_an_endpoint_that_is_back_gets_the_next_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "BACK_SECONDS", 30.0)
+    serve, broken = answer_by(nano()), iter([(200, "{", {"Content-Length": "9"})])
+    with endpoint(lambda body: next(broken, None) or serve(body)) as (url, _):
+        found = think(url, nano_requests("shallow", 2), concurrency=1, retries=0)
+    assert [type(one) for one in found] == [Missing, Thought]
 
 
 def test_a_missing_thought_is_counted_and_never_wrong() -> None:
