@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 from recipes.errors import UserError
 from recipes.paths import find_path
 from recipes.schema import ModelSection
+from runtime.hub import did_you_mean, find_model
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 UNLIMITED_TOKENS = 10**9
@@ -18,13 +20,11 @@ UNLIMITED_TOKENS = 10**9
 
 def load_tokenizer(path: str, section: ModelSection) -> PreTrainedTokenizerBase:
     """The tokenizer of the checkpoint at `path`, with a chat template; UserError if either is missing."""
+    place = find_model(path)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(find_path(path), trust_remote_code=section.trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=section.trust_remote_code)
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"model: no tokenizer at {path!r} ({_first_line(error)}); "
-            "name a folder of a Hugging Face checkpoint or a Hub id"
-        ) from None
+        raise _nothing("tokenizer", path, error) from None
     if tokenizer.chat_template is None:
         raise UserError(
             f"model: the tokenizer at {path!r} has no chat template, so a prompt cannot be rendered; "
@@ -35,13 +35,11 @@ def load_tokenizer(path: str, section: ModelSection) -> PreTrainedTokenizerBase:
 
 def load_config(path: str, section: ModelSection) -> Any:
     """The config of the checkpoint at `path`; UserError if there is none."""
+    place = find_model(path)
     try:
-        return AutoConfig.from_pretrained(find_path(path), trust_remote_code=section.trust_remote_code)
+        return AutoConfig.from_pretrained(place, trust_remote_code=section.trust_remote_code)
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"model: no model at {path!r} ({_first_line(error)}); "
-            "name a folder of a Hugging Face checkpoint or a Hub id"
-        ) from None
+        raise _nothing("model", path, error) from None
 
 
 def context_tokens(path: str, section: ModelSection) -> int:
@@ -57,7 +55,7 @@ def load_model(path: str, section: ModelSection, **more: Any) -> PreTrainedModel
     config = load_config(path, section)
     try:
         return AutoModelForCausalLM.from_pretrained(
-            find_path(path),
+            find_model(path),
             dtype=DTYPES[section.dtype],
             trust_remote_code=section.trust_remote_code,
             use_safetensors=True,
@@ -77,6 +75,14 @@ def attention(name: str, config: Any) -> str | None:
         return name
     capped = getattr(config.get_text_config(), "attn_logit_softcapping", None) is not None
     return "flash_attention_2" if capped and torch.cuda.is_available() and is_flash_attn_2_available() else None
+
+
+def _nothing(what: str, path: str, error: Exception) -> UserError:
+    similar = "" if Path(find_path(path)).exists() else did_you_mean(path)
+    why = "; ".join(filter(None, [_first_line(error), similar]))
+    return UserError(
+        f"model: no {what} at {path!r} ({why}); name a folder of a Hugging Face checkpoint or a Hub id (owner/name)"
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -23,6 +23,7 @@ from recipes.engines import EngineSection
 from recipes.errors import UserError
 from recipes.paths import find_path
 from recipes.schema import ModelSection
+from runtime.hub import find_model
 from runtime.seal import damage_of
 
 ADAPTER_CONFIG = "adapter_config.json"
@@ -70,7 +71,7 @@ def fetch(checkpoint: Checkpoint) -> None:
 
 def _download(checkpoint: Checkpoint) -> None:
     try:
-        snapshot_download(checkpoint.base, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.jinja"])
+        snapshot_download(find_model(checkpoint.base), allow_patterns=["*.json", "*.safetensors", "*.txt", "*.jinja"])
     except (OSError, ValueError) as fault:
         raise UserError(
             f"model={checkpoint.base}: the weights cannot be downloaded ({str(fault).strip().splitlines()[0][:200]})"

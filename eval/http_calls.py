@@ -15,9 +15,17 @@ from typing import Any, Protocol
 import httpx
 from httpx_retries import Retry, retry_request
 
+from runtime.network import silence
+
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 120.0
 """upper limit of one pause, whatever `Retry-After` says"""
+
+CONNECT_SECONDS = 30.0
+"""longest wait for a connection: where packets are dropped it would take all the time of a call"""
+
+FIRST_ANSWER_SECONDS = 60.0
+"""longest wait for any answer before calls are sent; a busy server takes long for a completion, not for its headers"""
 
 WORTH_A_RETRY = (408, 409, 425, 429, 500, 502, 503, 504)
 SHOWN_CHARACTERS = 200  # of an endpoint's text in a reason
@@ -55,12 +63,23 @@ def key_header(endpoint: Endpoint) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
+def time_limits(endpoint: Endpoint) -> httpx.Timeout:
+    """`timeout_seconds` for the reply, and less for the connection."""
+    return httpx.Timeout(endpoint.timeout_seconds, connect=min(CONNECT_SECONDS, endpoint.timeout_seconds))
+
+
+def silence_of(endpoint: Endpoint) -> str:
+    """Why nothing answers at the endpoint's address; "" if something does. Costs one request without a body; the calls
+    themselves, each with its retries, would take `retries` + 1 times `timeout_seconds` to find out."""
+    return silence(endpoint.url, min(FIRST_ANSWER_SECONDS, endpoint.timeout_seconds))
+
+
 def open_client(endpoint: Endpoint) -> httpx.Client:
     """A client for paths below the endpoint's base address; up to `concurrency` threads may share it."""
     return httpx.Client(
         base_url=endpoint.url.rstrip("/") + "/",
         headers=key_header(endpoint),
-        timeout=endpoint.timeout_seconds,
+        timeout=time_limits(endpoint),
         limits=httpx.Limits(max_connections=endpoint.concurrency),
     )
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from eval.http_calls import SHOWN_CHARACTERS, NoReply, key_header, open_client, post, without_key
+from eval.http_calls import SHOWN_CHARACTERS, NoReply, key_header, open_client, post, silence_of, without_key
 from eval.numbers.style import ANYWHERE, split_words
 from eval.samples import GradedThought
 from eval.types import Judgement
@@ -100,19 +100,26 @@ def judge_thoughts(
 ) -> list[GradedThought]:
     """`thoughts` with a judgement for each of `problems` whose thought contains a word; the others have none.
 
-    The first is sent alone: if the endpoint cannot be reached or refuses the key, this costs one call and its retries,
-    and all judgements are missing for the same reason.
+    The first is sent alone, and only if the endpoint answers at all. If it does not, or refuses the key, all judgements
+    are missing for the same reason; so are the others once it has stopped answering.
     """
     indices = [i for i, thought in enumerate(thoughts) if thought.problem in problems and thought.thinking.strip()]
     if not indices:
         return list(thoughts)
     with open_client(section) as client, ThreadPoolExecutor(section.concurrency) as pool:
+        gone: list[NoReply] = []
 
         def send(index: int) -> httpx.Response | NoReply:
+            if gone:
+                return gone[0]
             body = request_body(thoughts[index].thinking, section)
-            return post(client, "chat/completions", body, section.retries)
+            reply = post(client, "chat/completions", body, section.retries)
+            if isinstance(reply, NoReply) and reply.status == 0 and (why := silence_of(section)):
+                gone.append(NoReply(f"the endpoint has stopped answering: {why}", 0))
+            return reply
 
-        first = send(indices[0])
+        why = silence_of(section)
+        first = NoReply(why, 0) if why else send(indices[0])
         closed = isinstance(first, NoReply) and first.status in CLOSED
         others = [] if closed else indices[1:]
         title = f"thoughts judged by {section.model}"

@@ -29,6 +29,7 @@ from prune.repaired import describe_repairs
 from recipes.command import run, split
 from recipes.errors import UserError
 from recipes.help import HelpAsked, asks_for_help
+from runtime.hub import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ def faults_of(folder: Path, unpruned: Path | None = None) -> list[str]:
     """All faults of a checkpoint folder, one line each: config, weights, plan, tokenizer and stop tokens, and
     differences from the unpruned model if its folder is known."""
     if not folder.is_dir():
-        return [f"{folder} is not a folder; name a Hugging Face checkpoint folder"]
+        hint = did_you_mean(str(folder))
+        return [f"{folder} is not a folder; name a Hugging Face checkpoint folder{f' ({hint})' if hint else ''}"]
     found = weight_faults(folder)
     is_sound = not found
     found += text_faults(folder)

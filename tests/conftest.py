@@ -12,6 +12,11 @@ import pytest
 
 from runtime.ranks import OF_A_RANK
 
+# No test depends on a network. huggingface_hub reads its variable when it is imported, and this file is read first.
+os.environ["HF_HUB_OFFLINE"] = "1"
+for name in [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "all_proxy")]:
+    del os.environ[name]  # servers of tests are on loopback, which a proxy does not reach
+
 TOGETHER = {
     "matrix": ("test_zero_matrix.py", "test_elastic.py", "test_global_loss.py", "test_distilling.py"),
     "sharded": ("test_two_ranks.py", "test_resume.py", "test_export.py", "test_epochs.py"),

@@ -227,6 +227,13 @@ USES = [
     Use("is_flash_attn_2_available", "transformers.utils.import_utils:is_flash_attn_2_available", *takes()),
     Use("validate", "transformers:GenerationConfig.validate", *takes("strict")),
     Use("__getstate__", "tokenizers.decoders:ByteLevel", lambda decoder: b'"type"' in decoder().__getstate__()),
+    # a process that goes offline later than at its start
+    Use("HF_HUB_OFFLINE", "huggingface_hub.constants:is_offline_mode", *says("return HF_HUB_OFFLINE")),
+    Use("HF_HUB_OFFLINE", "transformers.utils.hub:cached_files", *says("is_offline_mode()", "local_files_only = True")),
+    Use(
+        "HF_HUB_OFFLINE", "datasets.utils.file_utils:_raise_if_offline_mode_is_enabled", *says("config.HF_HUB_OFFLINE")
+    ),
+    Use("HF_HUB_OFFLINE", "peft.utils.other:check_file_exists_on_hf_hub", *says('os.environ.get("HF_HUB_OFFLINE"')),
     # TRL
     Use(
         "compute_loss", "trl:SFTTrainer.compute_loss", *takes("model", "inputs", "return_outputs", "num_items_in_batch")

@@ -16,6 +16,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalToken
 from huggingface_hub.utils import validate_repo_id
 
 from recipes.errors import UserError
+from runtime.network import ANSWER_SECONDS, within
 from runtime.seal import COMPLETE, read_seal
 
 HEAD_LINES = 48
@@ -61,13 +62,13 @@ def check_name(name: str) -> None:
 def check_login(api: HfApi) -> None:
     """UserError, before anything is exported, if there is no valid login at the Hub."""
     with _in_one_line("push"):
-        api.whoami()
+        within(ANSWER_SECONDS, api.whoami)
 
 
 def push(upload: Upload, api: HfApi) -> str:
     """Uploads, and returns the address. UserError, in one line, for what the Hub or the network refuses."""
     with _in_one_line(f"push={upload.name}"):
-        address = api.create_repo(upload.name, private=True, exist_ok=True)
+        address = within(ANSWER_SECONDS, lambda: api.create_repo(upload.name, private=True, exist_ok=True))
         api.upload_folder(
             repo_id=upload.name,
             folder_path=upload.folder,

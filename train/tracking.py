@@ -14,11 +14,9 @@ from typing import Any, Literal, Protocol
 from recipes.agent import under_agent
 from recipes.tracking import WandbSection
 from train.wandb_run import Tracked, WandbTracker
+from train.wandb_waits import wait_settings
 
 Row = dict[str, Any]
-
-INIT_SECONDS = "30"
-"""seconds without a server's answer before a run continues offline; WANDB_INIT_TIMEOUT overrides it"""
 
 
 class Tracker(Protocol):
@@ -64,7 +62,7 @@ class CarefulTracker:
     since the run folder has them all."""
 
     def __init__(self, tracker: Tracker) -> None:
-        self.tracker = tracker
+        self.tracker = self.begun = tracker
 
     def log(self, values: Mapping[str, Any], step: int) -> None:
         self._try(lambda: self.tracker.log(values, step))
@@ -79,7 +77,13 @@ class CarefulTracker:
         self._try(lambda: self.tracker.keep(kind, path))
 
     def close(self, exit_code: int) -> str:
-        return self._try(lambda: self.tracker.close(exit_code)) or ""
+        """Ends also a tracker that failed: the process would wait for it at its own end."""
+        try:
+            return self.begun.close(exit_code)
+        except Exception as fault:
+            if self.tracker is self.begun:
+                _say_lost(fault)
+            return ""
 
     def _try(self, work: Callable[[], str | None]) -> str | None:
         try:
@@ -158,7 +162,6 @@ def _start(section: WandbSection, tracked: Tracked, group: str, mode: str) -> Wa
 
     # staged files of an offline run stay in its folder: a node may not be able to write to the home folder
     os.environ.setdefault("WANDB_DATA_DIR", str(tracked.wandb.absolute()))
-    seconds = float(os.environ.get("WANDB_INIT_TIMEOUT", INIT_SECONDS))
     values, logged = init_values(section, tracked.facts, group, os.environ), tracked.logged()
 
     def begin(mode: Literal["online", "offline"]) -> WandbTracker:
@@ -168,7 +171,7 @@ def _start(section: WandbSection, tracked: Tracked, group: str, mode: str) -> Wa
             mode=mode,
             dir=str(tracked.folder.path),
             config=dict(tracked.facts),
-            settings=wandb.Settings(init_timeout=seconds),
+            settings=wandb.Settings(**wait_settings()),
         )
         return WandbTracker(run, tracked, logged)
 

@@ -24,6 +24,7 @@ from train.tracked_values import (
     training_values,
 )
 from train.wandb_file import is_offline, newest_start, starts, steps_in
+from train.wandb_waits import ask, last_line, wait_for_uploads
 
 HIDDEN = ("epoch", "seconds", "sweep_seconds", "tokens", "memory_allocated_bytes", "memory_reserved_bytes")
 """numbers of training without a chart by default"""
@@ -68,6 +69,7 @@ class WandbTracker:
         self.run, self.tracked = run, tracked
         self.place = PLACES_OF_A_START * (len(tracked.facts.get("starts", [{}])) - 1)
         self.logged = logged
+        self.uploads: list[Any] = []
         self._define()
         self._catch_up()
 
@@ -101,7 +103,8 @@ class WandbTracker:
         """Logs the numbers of a sweep; for a run also chart and tables with all earlier sweeps."""
         self._log_numbers(rows)
         if rows[0]["model"] == "run":
-            self._log_row(self._pictures(step))
+            # tables are artifacts, of which the server is asked; the next sweep's have all that these have
+            ask(self.run, f"chart and tables of step {step}", lambda: self._log_row(self._pictures(step)))
 
     def _log_numbers(self, rows: Sequence[Row]) -> None:
         model, step = rows[0]["model"], rows[0]["step"]
@@ -152,18 +155,21 @@ class WandbTracker:
         for file in (folder.report, *sorted(folder.figures.glob("*.png"))):
             if file.is_file():
                 report.add_file(str(file), name=str(file.relative_to(folder.path)))
-        self.run.log_artifact(report)
+        ask(self.run, "the report", lambda: self.run.log_artifact(report))
 
     def keep(self, kind: str, path: Path) -> None:
         """Uploads a folder of weights as an artifact `<kind>-<id>`, with its origins: as hashes in the metadata and, if
         W&B is online, as the run's inputs."""
         import wandb
 
-        self._use_origins()
+        ask(self.run, "the origins of the weights", self._use_origins)
         artifact = wandb.Artifact(f"{kind}-{self.run.id}", kind, metadata=origins(self.tracked.facts))
         # not copied first: a sealed folder does not change, and two copies of an 8B model may not fit on the disk
         artifact.add_dir(str(path), policy="immutable")
-        self.run.log_artifact(artifact, aliases=["latest", path.name])
+        ask(self.run, f"{kind} {path.name}", lambda: self._upload(artifact, ["latest", path.name]))
+
+    def _upload(self, artifact: Any, aliases: list[str]) -> None:
+        self.uploads.append(self.run.log_artifact(artifact, aliases=aliases))
 
     def _use_origins(self) -> None:
         """Declares the pruned model and the traces as inputs, by their hashes; offline W&B has no inputs."""
@@ -178,12 +184,18 @@ class WandbTracker:
                 self.run.use_artifact(origin)
 
     def close(self, exit_code: int) -> str:
-        """Ends the W&B run; returns a line for the terminal that says where it is."""
+        """Ends the W&B run; returns a line for the terminal that says where it is, or what sends the rest of it."""
         if exit_code:
             self.run.mark_preempting()  # a W&B sweep restarts such a run
         url, offline = self.run.url, self.run.offline
-        self.run.finish(exit_code=exit_code)
-        self.logged.close()
+        if not offline:
+            wait_for_uploads(self.run, self.uploads)
+        try:
+            self.run.finish(exit_code=exit_code)
+        except TimeoutError:
+            return last_line(self.run, url)
+        finally:
+            self.logged.close()
         return where(url, offline, self.tracked)
 
 

@@ -17,8 +17,10 @@ from recipes.command import run
 from recipes.errors import UserError
 from recipes.loader import load_arguments
 from recipes.section import Section
+from runtime.network import within
 from train.packages import installed
 from train.tracked_values import SWEEP_STEP, TRAIN_STEP
+from train.wandb_waits import REQUEST_SECONDS
 
 if TYPE_CHECKING:
     from wandb_workspaces.reports.v2 import CustomChart, LinePlot
@@ -129,7 +131,7 @@ def main(arguments: list[str]) -> None:
             "pip install 'chainmend[wandb-view]'"
         )
     try:
-        saved = workspace(entity, project, section.name).save()
+        saved = within(REQUEST_SECONDS, lambda: workspace(entity, project, section.name).save())
     except Exception as fault:  # no key, no server, no such project: any error of the library or a server
         first = (str(fault).strip().splitlines() or [type(fault).__name__])[0]
         raise UserError(

@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 from data_prep.tokens.prompts import ThinkFormat, render_prompt
 from recipes.data import DataSection
 from recipes.paths import ROOT, find_path
+from runtime.hub import check_data_set
 
 LIBRARIES = ("transformers", "tokenizers", "rensa", "math-verify")
 NOT_OF_THE_ROWS = {"cache_dir", "workers", "packing"}
@@ -92,6 +93,7 @@ def hub_fingerprint(name: str, config: str | None) -> str:
     from datasets import load_dataset_builder
 
     try:
+        check_data_set(name, "data.traces")
         builder = load_dataset_builder(name, config)
     except Exception:  # whatever the error is, the reader reports it better
         return f"unknown {uuid.uuid4().hex}"

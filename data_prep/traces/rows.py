@@ -18,6 +18,7 @@ from data_prep.traces.unpacking import ROW_BYTES, Meter, metered
 from recipes.errors import UserError
 from recipes.paths import find_path
 from recipes.unpack_limit import UNPACK_LIMIT
+from runtime.hub import check_data_set
 
 Rows = Iterator[tuple[str, Any]]
 Reader = Callable[[Path, Meter], Rows]
@@ -198,6 +199,7 @@ def hub_rows(hub: str, config: str | None, split: str, key: str, **how: Any) -> 
     """
     from datasets import load_dataset
 
+    check_data_set(hub, key)
     number = 0
     try:
         for number, row in enumerate(load_dataset(hub, config, split=split, **how)):

@@ -14,10 +14,12 @@ from eval.engines.hf import HFEngine, by_device, hf_version, without_graphs
 from eval.engines.memory import GIGABYTE
 from eval.engines.server import ServerCompleter, server_version
 from eval.engines.vllm import VllmCompleter, vllm_version
+from eval.http_calls import silence_of
 from eval.protocol import Protocol
 from eval.types import Engine, Weights
 from recipes.engines import EngineSection, ServerEngine, VllmEngine
 from recipes.engines import HFEngine as HFSection
+from recipes.errors import UserError
 from recipes.section import Section
 
 
@@ -34,6 +36,10 @@ def _open_hf(
 def _open_server(
     section: ServerEngine, protocol: Protocol, tokenizer: PreTrainedTokenizerBase, weights: Weights
 ) -> Iterator[Engine]:
+    if why := silence_of(section):
+        raise UserError(
+            f"sweep.engine.url={section.url}: no server answers there ({why}); start it, or correct the address"
+        )
     with closing(ServerCompleter(section, protocol, tokenizer)) as completer:
         yield CompletionEngine(completer, protocol)
 

@@ -13,11 +13,15 @@ from transformers import PreTrainedTokenizerBase
 
 from eval.engines.completions import Call, Completion, Failure
 from eval.engines.server_reply import ReplyReader
-from eval.http_calls import key_header, reason_of, retry_rule, tries_of, without_key
+from eval.http_calls import FIRST_ANSWER_SECONDS, key_header, reason_of, retry_rule, time_limits, tries_of, without_key
 from eval.protocol import Protocol
 from recipes.engines import ServerEngine
 
 REFUSED = (400, 422)
+BACK_SECONDS = 300.0
+"""how long an endpoint that has stopped answering is waited for, such as one that is started again"""
+LOOK_SECONDS = 5.0
+"""pause between two looks whether it is back"""
 
 
 def server_version(section: ServerEngine) -> str:
@@ -65,9 +69,10 @@ class ServerCompleter:
         self._client = httpx.AsyncClient(
             base_url=self.section.url.rstrip("/") + "/",
             headers=self.headers,
-            timeout=self.section.timeout_seconds,
+            timeout=time_limits(self.section),
             limits=httpx.Limits(max_connections=self.width),
         )
+        self._back, self._given_up = asyncio.Lock(), ""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="endpoint calls", daemon=True)
         self._thread.start()
@@ -89,7 +94,9 @@ class ServerCompleter:
         self._results.put((key, result))
 
     async def _complete(self, call: Call) -> Completion | Failure:
-        """The reply, after up to the recipe's number of tries."""
+        """The reply, after up to the recipe's number of tries; at once a failure if the endpoint was given up."""
+        if self._given_up:
+            return Failure(self._given_up)
         retries = self.section.retries
         outcome: httpx.Response | httpx.HTTPError
         try:
@@ -101,10 +108,32 @@ class ServerCompleter:
         status = outcome.status_code if isinstance(outcome, httpx.Response) else 0
         if isinstance(outcome, httpx.Response) and status == 200:
             return self.reader.read(outcome.text, call)
+        if status == 0:
+            await self._wait_until_back()
         hint = ""
         if self.section.prompt_as == "ids" and status in REFUSED:
             hint = "; if the endpoint does not accept token ids, set sweep.engine.prompt_as=text"
         return Failure(f"{reason_of(outcome)} (after {tries_of(outcome, retries)} tries{hint})")
+
+    async def _wait_until_back(self) -> None:
+        """After a call without any reply: waits until something answers, or gives the endpoint up. Every further call
+        would otherwise take the time of all its tries. The calls that failed together share one look."""
+        async with self._back:
+            if self._given_up:
+                return
+            try:
+                async with asyncio.timeout(BACK_SECONDS):
+                    while not await self._answers():
+                        await asyncio.sleep(LOOK_SECONDS)
+            except TimeoutError:
+                self._given_up = f"the endpoint stopped answering, and did not answer again within {BACK_SECONDS:g} s"
+
+    async def _answers(self) -> bool:
+        try:
+            await self._client.head("", timeout=min(FIRST_ANSWER_SECONDS, self.section.timeout_seconds))
+        except httpx.HTTPError:
+            return False
+        return True
 
     def _body(self, call: Call) -> dict[str, Any]:
         """The request. Endpoints ignore unknown fields; each field is known to at least one of them."""

@@ -12,6 +12,8 @@ from data_prep.models import UNLIMITED_TOKENS, attention, context_tokens, load_c
 from recipes.errors import UserError
 from recipes.schema import ModelSection
 from tests.eval.worlds import FOLDER, fresh_nano
+from tests.runtime.hubs import hub_at, put_into_cache
+from tests.runtime.servers import empty_hub, silent_server
 
 SECTION = ModelSection(unpruned=FOLDER)
 
@@ -35,6 +37,28 @@ def test_attention_is_as_asked() -> None:
 def test_a_folder_without_a_checkpoint_is_named(load, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UserError, match=f"model: no .* at '{tmp_path}' "):
         load(str(tmp_path), SECTION)
+
+
+def test_a_copy_in_the_cache_is_loaded_with_a_silent_hub(tmp_path: Path) -> None:
+    put_into_cache(tmp_path, "owner/nano", Path(FOLDER))
+    with silent_server() as address, hub_at(address, tmp_path):
+        assert load_config("owner/nano", SECTION).model_type == "qwen3"
+        assert load_tokenizer("owner/nano", SECTION).get_vocab() == load_tokenizer(FOLDER, SECTION).get_vocab()
+
+
+def test_what_the_hub_does_not_have_is_told_of_a_similar_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with (
+        empty_hub() as address,
+        hub_at(address, tmp_path, seconds=5),
+        pytest.raises(
+            UserError, match=r"^model: no model at 'runs/mien' \(.*; did you mean runs/mine\?\); name a folder"
+        ),
+    ):
+        load_config("runs/mien", SECTION)
 
 
 def test_a_tokenizer_without_a_template_is_refused(tmp_path: Path) -> None:

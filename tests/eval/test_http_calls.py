@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from eval import http_calls
-from eval.http_calls import NoReply, key_header, open_client, post, without_key
+from eval.http_calls import NoReply, key_header, open_client, post, time_limits, without_key
 from recipes.engines import ServerEngine
 from tests.eval.endpoints import endpoint
 
@@ -28,6 +28,15 @@ def post_to(replies: Iterator[Any], retries: int) -> tuple[Any, int]:
     """What came of one call to an endpoint that answers by `replies`, and how many requests it saw."""
     with endpoint(lambda body: next(replies)) as (url, bodies), open_client(section(url)) as client:
         return post(client, "completions", {"a": 1}, retries), len(bodies)
+
+
+def test_a_connection_is_not_waited_for_as_long_as_a_reply() -> None:
+    limits = time_limits(section("http://a").changed(timeout_seconds=600.0))
+    assert (limits.connect, limits.read) == (30.0, 600.0)
+
+
+def test_a_short_limit_of_a_call_is_that_of_its_connection() -> None:
+    assert time_limits(section("http://a")).connect == 5.0
 
 
 def test_a_reply_comes_back() -> None:

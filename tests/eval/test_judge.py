@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from recipes.sweep import JudgeSection
 from runtime.ranks import ALONE
 from tests.eval.endpoints import endpoint
 from tests.eval.worlds import nano, nano_spec, nano_suite
+from tests.runtime.servers import CLOSED, silent_server
 
 COUNTS = {"verification": 2, "backtracking": 0, "subgoals": 1}
 KEY = "sk-very-secret"
@@ -111,9 +114,44 @@ def test_the_key_is_in_no_reason_for_nonsense(monkeypatch: pytest.MonkeyPatch, r
     assert "who is [key]?" in judged(reply)[0].failure
 
 
-def test_an_endpoint_that_is_not_there_is_a_reason() -> None:
-    (one,) = judge_thoughts([thought("a b")], {"p"}, section("http://127.0.0.1:9/v1", retries=0))
-    assert one.judged is not None and one.judged.failure.startswith("ConnectError")
+@pytest.mark.parametrize(("seconds", "reason"), [(0.05, "no answer within 0.05 s"), (5, "ConnectError: ")])
+def test_an_endpoint_that_does_not_answer_is_a_reason_and_no_call_is_tried(seconds: float, reason: str) -> None:
+    with silent_server() as silent:
+        judge = section(silent if seconds < 1 else CLOSED, retries=9, timeout_seconds=seconds)
+        (one,) = judge_thoughts([thought("a b")], {"p"}, judge)
+    assert one.judged is not None and one.judged.failure.startswith(reason)
+
+
+class OneReply(BaseHTTPRequestHandler):
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_HEAD()
+        self.wfile.write(json.dumps(chat(json.dumps(COUNTS))[1]).encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_judge_that_has_stopped_answering_is_not_waited_for_at_every_thought() -> None:
+    server = HTTPServer(("127.0.0.1", 0), OneReply)
+
+    def serve() -> None:
+        for _ in ("look", "call"):
+            server.handle_request()
+        server.server_close()
+
+    thread = Thread(target=serve)
+    thread.start()
+    judge = section(f"http://127.0.0.1:{server.server_port}", retries=0, concurrency=1)
+    found = judge_thoughts([thought("a b c d")] * 4, {"p"}, judge)
+    thread.join()
+    failures = [one.judged.failure for one in found if one.judged is not None]
+    gone = [failure.startswith("the endpoint has stopped answering: ConnectError") for failure in failures]
+    assert failures[0] == "" and failures[1] != "" and gone == [False, False, True, True]
 
 
 def test_only_thoughts_of_the_chosen_problems_that_hold_a_word_are_asked_about() -> None:

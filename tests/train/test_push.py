@@ -13,11 +13,15 @@ from huggingface_hub import HfApi
 
 from recipes.errors import UserError
 from runtime.seal import COMPLETE, seal
+from tests.runtime.servers import CLOSED, silent_server
 from train.export import main
 from train.push import HEAD_LINES, check_login, check_name, push, upload_of
 
-CLOSED = "http://127.0.0.1:9"
-"""no server listens at the port of the discard protocol"""
+
+@pytest.fixture(autouse=True)
+def _online(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client calls the servers of these tests, which are on loopback."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
 
 
 @pytest.fixture
@@ -79,6 +83,14 @@ def test_a_dry_run_without_a_repository_is_refused(export: Path) -> None:
 def test_a_hub_that_cannot_be_reached_is_one_line(export: Path) -> None:
     api = HfApi(endpoint=CLOSED, token="hf_none")
     refused(lambda: push(upload_of(export, "me/mine"), api), "push=me/mine", "nothing is lost")
+
+
+def test_a_hub_that_does_not_answer_is_one_line(export: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.push.ANSWER_SECONDS", 0.05)
+    with silent_server() as address:
+        api = HfApi(endpoint=address, token="hf_none")
+        refused(lambda: check_login(api), "push: the Hub could not be used (no answer within 0.05 s)")
+        refused(lambda: push(upload_of(export, "me/mine"), api), "push=me/mine", "no answer within 0.05 s")
 
 
 def test_without_a_token_it_says_how_to_log_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

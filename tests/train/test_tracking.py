@@ -233,6 +233,19 @@ def test_a_tracker_that_fails_is_left_and_said_once(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err == "W&B failed (No space left on device); the run continues without it\n"
 
 
+def test_a_tracker_that_failed_is_ended_too() -> None:
+    """Else W&B would end it when the process ends, without a limit."""
+
+    class Ending(Failing):
+        def close(self, exit_code: int) -> str:
+            return f"ended with {exit_code}"
+
+    careful = CarefulTracker(Ending())
+    for step in range(2):
+        careful.log({}, step)
+    assert careful.close(75) == "ended with 75"
+
+
 @pytest.mark.slow
 def test_a_file_where_its_folder_should_be_stops_no_run(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "run").mkdir()

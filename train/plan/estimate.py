@@ -14,6 +14,7 @@ from eval.engines.memory import GIGABYTE
 from eval.numbers.foresight import Foresight, foresee, foresee_confirmed
 from recipes.loader import load_recipe
 from recipes.schema import Recipe
+from runtime.hub import find_model
 from train.arguments import Arithmetic, arithmetic
 from train.batch import Batch
 from train.plan.activations import Activations, measure_activations
@@ -127,6 +128,8 @@ def estimate_run(
     run on this machine.
     """
     recipe = load_recipe(arguments).recipe
+    for name in filter(None, (recipe.model.unpruned, recipe.model.pruned)):
+        find_model(name)  # a wrong name is an error now, not after the measurement
     # first: the memory of this process would count towards a measured base
     machine = read_machine(numbers, recipe.zero.stage, card)
     specs = read_specs(recipe)

@@ -15,6 +15,8 @@ from data_prep.trace import Trace
 from data_prep.traces.sources import OnError, read_source
 from recipes.errors import UserError
 from recipes.traces import FileTraces, HubTraces, JsonlTraces, NanoTraces, WaysTraces
+from tests.runtime.hubs import hub_at
+from tests.runtime.servers import silent_server
 
 GOOD = {"question": "q", "thinking": "t", "answer": "a"}
 
@@ -208,6 +210,18 @@ def test_a_hub_data_set_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("datasets.load_dataset", refuse)
     with pytest.raises(UserError, match=r"data\.traces\.id: the data set owner/name \(split train\) cannot be loaded"):
+        read_all(HubTraces(source="hub", id="owner/name"))
+
+
+@pytest.mark.usefixtures("no_cache")
+def test_a_data_set_of_a_silent_hub_is_refused_at_once(tmp_path: Path) -> None:
+    with (
+        silent_server() as address,
+        hub_at(address, tmp_path),
+        pytest.raises(
+            UserError, match=r"^data\.traces\.id: the data set owner/name \(split train\) cannot be loaded: "
+        ),
+    ):
         read_all(HubTraces(source="hub", id="owner/name"))
 
 

@@ -13,10 +13,13 @@ from eval.engines.hf import HFEngine
 from eval.types import Weights
 from recipes.engines import EngineSection, ServerEngine
 from recipes.engines import HFEngine as HFSection
+from recipes.errors import UserError
 from recipes.section import Section
+from tests.eval.endpoints import endpoint
 from tests.eval.worlds import nano, nano_protocol, nano_tokenizer
+from tests.runtime.servers import CLOSED, silent_server
 
-SERVER = ServerEngine(name="server", url="http://127.0.0.1:9/v1", model="m", retries=0)
+SERVER = ServerEngine(name="server", url=CLOSED, model="m", retries=0)
 
 
 class UnknownEngine(Section):
@@ -40,11 +43,25 @@ def test_the_engine_in_process_has_the_limits_of_the_section() -> None:
 
 
 def test_an_endpoints_thread_ends_with_the_context() -> None:
-    with open_engine(SERVER, nano_protocol([8]), nano_tokenizer(), Weights()) as engine:
+    with (
+        endpoint(lambda body: (400, "")) as (url, _),
+        open_engine(SERVER.changed(url=url), nano_protocol([8]), nano_tokenizer(), Weights()) as engine,
+    ):
         assert isinstance(engine, CompletionEngine)
         engine.completer.start(0, Call((1,), 1, ((3,),), (), seed=0))
         assert "endpoint calls" in [thread.name for thread in threading.enumerate()]
     assert "endpoint calls" not in [thread.name for thread in threading.enumerate()]
+
+
+@pytest.mark.parametrize("address", ["silent", CLOSED])
+def test_an_endpoint_that_does_not_answer_is_an_error_before_any_call(address: str) -> None:
+    with silent_server() as silent:
+        section = SERVER.changed(url=silent if address == "silent" else address, timeout_seconds=0.05, retries=9)
+        with (
+            pytest.raises(UserError, match=rf"^sweep\.engine\.url={section.url}: no server answers there \("),
+            open_engine(section, nano_protocol([8]), nano_tokenizer(), Weights()),
+        ):
+            pass
 
 
 def test_the_version_of_an_endpoint_is_the_name_of_its_model() -> None:

@@ -11,6 +11,7 @@ import pytest
 from transformers import PreTrainedModel
 
 from eval import http_calls
+from eval.engines import server
 from eval.engines.completions import Call, CompletionEngine
 from eval.engines.hf import HFEngine
 from eval.engines.server import ServerCompleter
@@ -21,6 +22,7 @@ from recipes.errors import UserError
 from runtime.ranks import ALONE
 from tests.eval.endpoints import complete, endpoint
 from tests.eval.worlds import nano, nano_protocol, nano_requests, nano_spec, nano_suite, nano_tokenizer, sweep_model
+from tests.runtime.servers import silent_server
 
 BUDGETS = (4, 8, 16, 32)
 PROTOCOL = nano_protocol(BUDGETS)
@@ -164,11 +166,31 @@ def test_what_is_no_completion_is_missing_with_its_reason(reply: tuple[int, Any]
         assert think(url, [request]) == [Missing(request.problem, 0, reason)]
 
 
-def test_an_endpoint_that_is_not_there_ends_the_sweep_with_its_reason() -> None:
-    section = ServerEngine(name="server", url="http://127.0.0.1:9/v1", model="m", retries=0)
-    spec = nano_spec([nano_suite("shallow", 2)], BUDGETS, engine=section)
-    with pytest.raises(UserError, match="every thought of suite shallow failed; the first one: ConnectError"):
-        sweep_model(None, spec, ALONE)
+def test_an_endpoint_that_refuses_every_call_ends_the_sweep_with_its_reason() -> None:
+    with endpoint(lambda body: (403, "no")) as (url, _):
+        section = ServerEngine(name="server", url=url, model="m", retries=0)
+        spec = nano_spec([nano_suite("shallow", 2)], BUDGETS, engine=section)
+        with pytest.raises(UserError, match="every thought of suite shallow failed; the first one: HTTP 403: no"):
+            sweep_model(None, spec, ALONE)
+
+
+def test_an_endpoint_that_has_stopped_answering_is_given_up_and_not_every_call_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "BACK_SECONDS", 0.1)
+    with silent_server() as url:
+        found = think(url, nano_requests("shallow", 3), concurrency=2, timeout_seconds=0.05, retries=0)
+    gone = "the endpoint stopped answering, and did not answer again within 0.1 s"
+    reasons = [one.reason for one in found if isinstance(one, Missing)]
+    assert [reason == gone for reason in reasons] == [False, False, True]
+
+
+def test_an_endpoint_that_is_back_gets_the_next_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "BACK_SECONDS", 30.0)
+    serve, broken = answer_by(nano()), iter([(200, "{", {"Content-Length": "9"})])
+    with endpoint(lambda body: next(broken, None) or serve(body)) as (url, _):
+        found = think(url, nano_requests("shallow", 2), concurrency=1, retries=0)
+    assert [type(one) for one in found] == [Missing, Thought]
 
 
 def test_a_missing_thought_is_counted_and_never_wrong() -> None:
