@@ -1,5 +1,5 @@
 """Which tests are left out on this machine, and how the slow ones share two workers (`pytest -m slow -n 2 --dist
-loadfile`): by the runs that they look at."""
+loadfile`): by the runs that they look at, what takes longest first."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ TOGETHER = {
     "alone": ("test_training.py", "test_references.py", "test_feed.py"),
 }
 """files that look at the same expensive runs of tests/train/conftest.py: one worker does each run once"""
+FIRST = (
+    "matrix",
+    "sharded",
+    "test_signals.py",
+    "test_kills.py",
+)
+"""what takes longest, in this order, so that short files are left for the end and no worker waits for the other"""
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +39,21 @@ def _ranks_are_forgotten() -> Iterator[None]:
             os.environ[name] = value
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a GPU are skipped where there is none."""
+def group_of(nodeid: str) -> str:
+    """The group of a test's file, or the file's own name."""
+    name = PurePosixPath(nodeid.partition("::")[0]).name
+    return next((group for group, files in TOGETHER.items() if name in files), name)
+
+
+def place_of(item: pytest.Item) -> int:
+    group = group_of(item.nodeid)
+    return FIRST.index(group) if group in FIRST else len(FIRST)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Workers begin with what takes longest; tests of a GPU are skipped where there is none."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=place_of)
     on_gpu = [item for item in items if item.get_closest_marker("gpu")]
     if not on_gpu:
         return
@@ -53,7 +73,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class ByRuns(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = PurePosixPath(nodeid.partition("::")[0])
-            return next((name for name, files in TOGETHER.items() if file.name in files), str(file))
+            group = group_of(nodeid)
+            return group if group in TOGETHER else nodeid.partition("::")[0]
 
+    config.option.loadscopereorder = False  # it would begin with the files of the most tests
     return ByRuns(config, log)
