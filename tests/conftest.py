@@ -27,6 +27,12 @@ FIRST = (
 """what takes longest, in this order, so that short files are left for the end and no worker waits for the other"""
 
 
+def pytest_configure() -> None:
+    """The servers of tests are on this machine, whatever proxy its environment names."""
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(each for each in (os.environ.get(name), "127.0.0.1,localhost") if each)
+
+
 @pytest.fixture(autouse=True)
 def _ranks_are_forgotten() -> Iterator[None]:
     """A run in this process says in the environment which rank it is; what comes after it is another one."""

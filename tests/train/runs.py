@@ -93,7 +93,8 @@ def environment(**more: str) -> dict[str, str]:
     # a run of this process, too, may have left what a launcher says of ranks
     known = {key: value for key, value in environment_without_ranks().items() if not key.startswith("WANDB_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{known['PATH']}"
-    return {**known, "PATH": path, "OMP_NUM_THREADS": "1", **more}
+    # gloo would ask the network for the address of this machine's name, and warn where there is none
+    return {"GLOO_SOCKET_IFNAME": "lo", **known, "PATH": path, "OMP_NUM_THREADS": "1", **more}
 
 
 def plain(arguments: Sequence[str], folder: Path, **more: str) -> subprocess.CompletedProcess[str]:

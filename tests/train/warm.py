@@ -10,8 +10,10 @@ import importlib
 import json
 import os
 import runpy
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +35,7 @@ def serve(modules: Sequence[str]) -> None:
     others = {task.joinpath("comm").read_text().strip() for task in Path("/proc/self/task").iterdir()}
     others -= {Path("/proc/self/comm").read_text().strip(), *MAY_RUN}
     assert not others and threading.active_count() == 1, f"a fork would lose the threads {others}"
+    shared = _kept_directories()
     gc.freeze()  # what is shared is not written to when a fork collects
     running: set[int] = set()
     for line in sys.stdin:
@@ -45,12 +48,22 @@ def serve(modules: Sequence[str]) -> None:
             pid = os.fork()
             if pid == 0:
                 answers.close()
+                for directory in shared:
+                    os.makedirs(directory, exist_ok=True)
                 _become(**asked)
             running.add(pid)
             answer = {"pid": pid}
         print(json.dumps(answer), file=answers, flush=True)
     for pid in running:
         os.kill(pid, signal.SIGKILL)
+    for directory in shared:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _kept_directories() -> list[str]:
+    """The temporary directories that libraries made at their import, as W&B does for media: a fork that ends removes
+    them, so the next one makes them anew (no two forks at once use W&B)."""
+    return [each.name for each in gc.get_objects() if isinstance(each, tempfile.TemporaryDirectory)]
 
 
 def _become(

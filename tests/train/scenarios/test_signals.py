@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 LONG = (
     "zero.stage=0",
     "trainer.disable_tqdm=true",
-    "sweep.suites.2.size=200",
+    "sweep.suites.2.size=100",
     "sweep.engine.batch_size=8",
     "trainer.logging_steps=1",
 )
