@@ -23,6 +23,22 @@ FIRST = (
     "sharded",
     "test_signals.py",
     "test_kills.py",
+    "alone",
+    "test_measure.py",
+    "test_gpu_training.py",
+    "test_saved_sweeps.py",
+    "test_entry.py",
+    "test_two_nodes.py",
+    "test_mistakes.py",
+    "test_hostile_answers.py",
+    "test_confirm.py",
+    "test_roads.py",
+    "test_retention.py",
+    "test_gpu_sweep.py",
+    "test_tracking.py",
+    "test_guard.py",
+    "test_six_steps.py",
+    "test_gpu_distilling.py",
 )
 """what takes longest, in this order, so that short files are left for the end and no worker waits for the other"""
 
