@@ -63,7 +63,8 @@ def serve(modules: Sequence[str]) -> None:
 def _kept_directories() -> list[str]:
     """The temporary directories that libraries made at their import, as W&B does for media: a fork that ends removes
     them, so the next one makes them anew (no two forks at once use W&B)."""
-    return [each.name for each in gc.get_objects() if isinstance(each, tempfile.TemporaryDirectory)]
+    # no isinstance: some lazy objects of libraries warn where they are asked for their class
+    return [each.name for each in gc.get_objects() if type(each) is tempfile.TemporaryDirectory]
 
 
 def _become(
