@@ -10,11 +10,11 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
@@ -27,7 +27,7 @@ import torch
 from recipes.paths import ROOT
 from tests.train.runs import SCRIPT, environment, free_port, need_devices
 
-PAUSE_SECONDS, MOST_PAUSES = 0.02, 6000
+PAUSE_SECONDS, WAIT_SECONDS = 0.01, 120.0
 END_SECONDS, GRACE_SECONDS = 900.0, 60.0
 """how long a start may take, and how much longer than one that failed the other ranks may"""
 IMPORTED = ("train.stages", "train.closing", "train.hooks.of_run", "eval.engines.hf", "matplotlib.backends.backend_agg")
@@ -48,9 +48,6 @@ class Start:
     def __init__(self, starter: Starter, pid: int, out: Path, errors: Path) -> None:
         self.starter, self.pid, self.out, self.errors = starter, pid, out, errors
         self.outcome: Outcome | None = None
-        self.ended = select.poll()
-        self.process = os.pidfd_open(pid)  # nobody else has the number until `end` has asked how it ended
-        self.ended.register(self.process, select.POLLIN)
 
     def send(self, number: int) -> None:
         if self.outcome is None:
@@ -60,8 +57,9 @@ class Start:
         return not self.has_ended(0.0)
 
     def has_ended(self, seconds: float) -> bool:
-        """Waits for its end, so long at most."""
-        return self.outcome is not None or bool(self.ended.poll(seconds * 1000))
+        """Waits for its end, so long at most. Until `end` has asked how it ended it is a zombie with its number."""
+        stat = Path(f"/proc/{self.pid}/stat")
+        return self.outcome is not None or holds_within(lambda: ") Z" in stat.read_text(), seconds)
 
     def end(self, seconds: float = END_SECONDS) -> Outcome:
         """Waits for its end."""
@@ -69,7 +67,6 @@ class Start:
             assert self.has_ended(seconds), f"not through after {seconds:.0f} s: {self.errors.read_text()[-2000:]}"
             said = self.starter.ask({"wait": self.pid})
             self.outcome = Outcome(os.waitstatus_to_exitcode(said["status"]), said["cpu"])
-            os.close(self.process)
         return self.outcome
 
 
@@ -171,11 +168,16 @@ def _as_completed(command: Sequence[str], starts: list[Start], code: int) -> sub
     return subprocess.CompletedProcess(list(command), code, out, errors)
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = PAUSE_SECONDS * MOST_PAUSES) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
     """Looks again and again; fails after two minutes."""
-    pause = Event()
-    for _ in range(int(seconds / PAUSE_SECONDS)):
-        if holds():
-            return
+    assert holds_within(holds, seconds), f"did not come to pass in {seconds:.0f} seconds"
+
+
+def holds_within(holds: Callable[[], bool], seconds: float) -> bool:
+    """Looks again and again, once at least."""
+    pause, end = Event(), time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() >= end:
+            return False
         pause.wait(PAUSE_SECONDS)
-    raise AssertionError(f"did not come to pass in {seconds:.0f} seconds")
+    return True
