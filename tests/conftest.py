@@ -1,5 +1,5 @@
 """Which tests are left out on this machine, and how the slow ones share two workers (`pytest -m slow -n 2 --dist
-loadfile`): by the runs that they look at."""
+loadfile`): by the runs that they look at, what takes longest first."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from runtime.pulse import PULSE
 from runtime.ranks import OF_A_RANK
 
 # No test depends on a network. huggingface_hub reads its variable when it is imported, and this file is read first.
@@ -23,6 +24,29 @@ TOGETHER = {
     "alone": ("test_training.py", "test_references.py", "test_feed.py"),
 }
 """files that look at the same expensive runs of tests/train/conftest.py: one worker does each run once"""
+FIRST = (
+    "matrix",
+    "sharded",
+    "test_signals.py",
+    "test_kills.py",
+    "alone",
+    "test_shown_commands.py",
+    "test_measure.py",
+    "test_gpu_training.py",
+    "test_saved_sweeps.py",
+    "test_entry.py",
+    "test_two_nodes.py",
+    "test_mistakes.py",
+    "test_hostile_answers.py",
+    "test_confirm.py",
+    "test_roads.py",
+    "test_retention.py",
+    "test_gpu_sweep.py",
+    "test_tracking.py",
+    "test_guard.py",
+    "test_gpu_distilling.py",
+)
+"""what takes longest, in this order, so that short files are left for the end and no worker waits for the other"""
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +54,7 @@ def _ranks_are_forgotten() -> Iterator[None]:
     """A run in this process says in the environment which rank it is; what comes after it is another one."""
     before = {name: os.environ.get(name) for name in OF_A_RANK}
     yield
+    PULSE.may_leave = False  # ranks that are threads share it, and may leave it either way
     for name, value in before.items():
         if value is None:
             os.environ.pop(name, None)
@@ -37,8 +62,21 @@ def _ranks_are_forgotten() -> Iterator[None]:
             os.environ[name] = value
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a GPU are skipped where there is none."""
+def group_of(nodeid: str) -> str:
+    """The group of a test's file, or the file's own name."""
+    name = PurePosixPath(nodeid.partition("::")[0]).name
+    return next((group for group, files in TOGETHER.items() if name in files), name)
+
+
+def place_of(item: pytest.Item) -> int:
+    group = group_of(item.nodeid)
+    return FIRST.index(group) if group in FIRST else len(FIRST)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Workers begin with what takes longest; tests of a GPU are skipped where there is none."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=place_of)
     on_gpu = [item for item in items if item.get_closest_marker("gpu")]
     if not on_gpu:
         return
@@ -58,7 +96,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class ByRuns(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = PurePosixPath(nodeid.partition("::")[0])
-            return next((name for name, files in TOGETHER.items() if file.name in files), str(file))
+            group = group_of(nodeid)
+            return group if group in TOGETHER else nodeid.partition("::")[0]
 
+    config.option.loadscopereorder = False  # it would begin with the files of the most tests
     return ByRuns(config, log)

@@ -121,7 +121,8 @@ def test_an_endpoint_that_cannot_be_reached_has_no_status() -> None:
 
 def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with endpoint(lambda body: (200, {"by": "proxy"})) as (url, bodies):
-        monkeypatch.setenv("HTTP_PROXY", url.removesuffix("/v1"))
+        for name in ("HTTP_PROXY", "http_proxy"):
+            monkeypatch.setenv(name, url.removesuffix("/v1"))
         with open_client(section("http://nowhere.invalid/v1")) as client:
             reply = post(client, "completions", {}, retries=0)
     assert (reply.json(), len(bodies)) == ({"by": "proxy"}, 1)  # type: ignore[union-attr]

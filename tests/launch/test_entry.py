@@ -10,17 +10,8 @@ import pytest
 
 from recipes.loader import load_recipe
 from tests.launch.models import without_weights
-from tests.train.runs import (
-    free_port,
-    launch,
-    plain,
-    rows,
-    run_here,
-    same,
-    small,
-    start_rank,
-    weights,
-)
+from tests.train.runs import SCRIPT, free_port, launch, plain, rows, run_here, same, small, weights
+from tests.train.starts import start_rank, wait_until
 from train.environment import share_cores
 from train.opening import folder_name
 
@@ -94,11 +85,10 @@ def test_a_signal_to_one_rank_saves_on_all_and_leaves_with_75(tmp_path: Path, ca
         "trainer.per_device_train_batch_size=4",
     )
     port = free_port()
-    first, second = (start_rank(rank, port, arguments, tmp_path) for rank in (0, 1))
-    assert first.stdout is not None
-    next(line for line in first.stdout if line.startswith("step 2"))  # both train by now
-    second.send_signal(signal.SIGUSR1)
-    first.communicate(timeout=120)
-    assert (first.returncode, second.wait(timeout=120)) == (75, 75)
+    first, second = (start_rank(rank, port, [SCRIPT, *arguments], tmp_path) for rank in (0, 1))
+    swept = tmp_path / "run" / "sweeps.jsonl"
+    wait_until(lambda: swept.is_file() and '"step": 2' in swept.read_text())  # both train by now
+    second.send(signal.SIGUSR1)
+    assert (first.end().code, second.end().code) == (75, 75)
     (complete,) = (tmp_path / "run").glob("checkpoint-*/COMPLETE")
     assert rows(tmp_path / "run" / "metrics.jsonl")[-1]["step"] == json.loads(complete.read_text())["step"]

@@ -9,7 +9,8 @@ import pytest
 
 from recipes.errors import UserError
 from tests.launch.models import with_a_lying_config, without_think_tokens
-from tests.train.runs import launch, ours, plain, run_here, small
+from tests.train.runs import SCRIPT, launch, ours, plain, run_here, small
+from tests.train.starts import completed, completed_ranks
 
 
 def traces(folder: Path, *lines: str) -> list[str]:
@@ -37,7 +38,8 @@ MISTAKES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_ends_with_code_2_and_a_line(name: str, tmp_path: Path) -> None:
     overrides, word = MISTAKES[name]
-    done = plain(small("lora", tmp_path / "run", tmp_path / "cache", "zero.stage=0", *overrides(tmp_path)), tmp_path)
+    arguments = small("lora", tmp_path / "run", tmp_path / "cache", "zero.stage=0", *overrides(tmp_path))
+    done = completed([SCRIPT, *arguments], tmp_path)
     said = ours(done.stderr)
     assert (done.returncode, len(said) in (1, 2)) == (2, True), done.stderr[-1500:]
     assert word in done.stderr
@@ -87,7 +89,7 @@ def test_two_ranks_say_it_once_and_end(override: str, tmp_path: Path) -> None:
 def test_a_mistake_that_only_the_first_rank_sees_ends_all(tmp_path: Path) -> None:
     (tmp_path / "run" / "pruned").mkdir(parents=True)
     (tmp_path / "run" / "pruned" / "mine.txt").write_text("mine")
-    done = launch(small("lora", tmp_path / "run", tmp_path / "cache"), tmp_path, 2)
+    done = completed_ranks([SCRIPT, *small("lora", tmp_path / "run", tmp_path / "cache")], tmp_path, 2)
     assert (done.returncode, len(ours(done.stderr))) == (2, 1), done.stderr[-1500:]
 
 
@@ -95,6 +97,6 @@ def test_a_mistake_that_only_the_first_rank_sees_ends_all(tmp_path: Path) -> Non
 def test_a_fault_of_the_first_rank_ends_the_others_with_a_line(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text("{")
-    done = launch(small("lora", tmp_path / "run", tmp_path / "cache"), tmp_path, 2)
+    done = completed_ranks([SCRIPT, *small("lora", tmp_path / "run", tmp_path / "cache")], tmp_path, 2)
     assert done.returncode == 1
     assert done.stderr.count("JSONDecodeError: Expecting property name") >= 1, done.stderr

@@ -1,4 +1,4 @@
-"""Two launchers on this machine, as on two machines without logins, train what one launcher with two ranks does."""
+"""Two launchers on this machine, as on two machines without logins, train what two ranks of one machine do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.train.runs import SCRIPT, environment, free_port, launch, rows, same, small, weights
+from tests.train.runs import SCRIPT, environment, free_port, rows, same, small, weights
+from tests.train.starts import completed_ranks
 
 SHORT = (
     "trainer.max_steps=3",
@@ -49,7 +50,7 @@ def test_two_nodes_train_what_one_with_two_ranks_does(tmp_path: Path, cache: Pat
     nodes = [start_node(number, port, hosts, arguments) for number in (0, 1)]
     said = [node.communicate(timeout=300)[1] for node in nodes]
     assert [node.returncode for node in nodes] == [0, 0], said[0][-1500:] + said[1][-1500:]
-    done = launch(small("full", tmp_path / "one", cache, *SHORT), tmp_path, 2)
+    done = completed_ranks([SCRIPT, *small("full", tmp_path / "one", cache, *SHORT)], tmp_path, 2)
     assert done.returncode == 0, done.stderr[-1500:]
     two, one = ([row["loss"] for row in rows(tmp_path / name / "metrics.jsonl")] for name in ("nodes", "one"))
     assert two == one

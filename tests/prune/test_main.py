@@ -12,6 +12,7 @@ import yaml
 
 from recipes.paths import ROOT
 from tests.prune.models import IDLE
+from tests.train.starts import completed
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -44,9 +45,9 @@ def test_command_cuts_and_doctor_passes(unpruned: Path, tmp_path: Path) -> None:
         },
     }
     (tmp_path / "r.yaml").write_text(yaml.safe_dump(recipe))
-    result = command("prune", f"recipe={tmp_path / 'r.yaml'}", f"output={tmp_path / 'p'}")
+    result = completed(["-m", "prune", f"recipe={tmp_path / 'r.yaml'}", f"output={tmp_path / 'p'}"], ROOT)
     assert (result.returncode, f"removed    {IDLE}\n" in result.stdout) == (0, True), result.stderr
-    doctor = command("prune.inspect", str(tmp_path / "p"))
+    doctor = completed(["-m", "prune.inspect", str(tmp_path / "p")], ROOT)
     assert (doctor.returncode, doctor.stdout.endswith("ok\n")) == (0, True), doctor.stderr
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.train.cells import ON_ONE_RANK, ON_TWO_RANKS, launch_cells
-from tests.train.runs import launch, run_here, small
+from tests.train.runs import SCRIPT, launch, run_here, small
+from tests.train.starts import completed_ranks
 
 Factory = pytest.TempPathFactory
 
@@ -34,18 +36,22 @@ def here(tmp_path_factory: Factory, cache: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def two_ranks(tmp_path_factory: Factory, cache: Path) -> Callable[..., Path]:
-    """Does a small run of 2 ranks x micro batch 4 through the launcher, in a new or a given folder."""
+    """Does a small run of 2 ranks x micro batch 4, in a new or a given folder."""
 
     def run(recipe: str, *overrides: str, folder: Path | None = None) -> Path:
         folder = folder or tmp_path_factory.mktemp("two") / "run"
         arguments = small(recipe, folder, cache, "trainer.per_device_train_batch_size=4", *overrides)
-        done = launch(arguments, folder.parent, 2)
-        assert done.returncode == 0, done.stderr[-2000:]
-        (folder.parent / "out.txt").write_text(done.stdout)
-        (folder.parent / "err.txt").write_text(done.stderr)
-        return folder
+        return recorded(completed_ranks([SCRIPT, *arguments], folder.parent, 2), folder)
 
     return run
+
+
+def recorded(done: subprocess.CompletedProcess[str], folder: Path) -> Path:
+    """The folder of a run that ended well, with what it printed beside it."""
+    assert done.returncode == 0, done.stderr[-2000:]
+    (folder.parent / "out.txt").write_text(done.stdout)
+    (folder.parent / "err.txt").write_text(done.stderr)
+    return folder
 
 
 def cut_back(folder: Path, to: Path, step: int) -> Path:
@@ -70,8 +76,11 @@ def full(here: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def full_zero2(two_ranks: Callable[..., Path]) -> Path:
-    return two_ranks("full", "zero.stage=2")
+def full_zero2(tmp_path_factory: Factory, cache: Path) -> Path:
+    """The one of these that DeepSpeed's launcher starts."""
+    folder = tmp_path_factory.mktemp("launched") / "run"
+    arguments = small("full", folder, cache, "trainer.per_device_train_batch_size=4", "zero.stage=2")
+    return recorded(launch(arguments, folder.parent, 2), folder)
 
 
 @pytest.fixture(scope="session")

@@ -93,7 +93,8 @@ def environment(**more: str) -> dict[str, str]:
     # a run of this process, too, may have left what a launcher says of ranks
     known = {key: value for key, value in environment_without_ranks().items() if not key.startswith("WANDB_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{known['PATH']}"
-    return {**known, "PATH": path, "OMP_NUM_THREADS": "1", **more}
+    # gloo would ask the network for the address of this machine's name, and warn where there is none
+    return {"GLOO_SOCKET_IFNAME": "lo", **known, "PATH": path, "OMP_NUM_THREADS": "1", **more}
 
 
 def plain(arguments: Sequence[str], folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
@@ -123,45 +124,6 @@ def launch(arguments: Sequence[str], folder: Path, ranks: int) -> subprocess.Com
     return subprocess.run(
         command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=240, check=False
     )
-
-
-def launch_module(module: str, arguments: Sequence[str], ranks: int) -> subprocess.CompletedProcess[str]:
-    """`deepspeed --num_accelerators N --module MODULE ...` in the repository's root."""
-    need_devices(ranks)
-    command = [
-        "deepspeed",
-        "--num_accelerators",
-        str(ranks),
-        "--master_port",
-        str(free_port()),
-        "--module",
-        module,
-        *arguments,
-    ]
-    return subprocess.run(
-        command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=900, check=False
-    )
-
-
-def start_rank(rank: int, port: int, arguments: Sequence[str], folder: Path) -> subprocess.Popen[str]:
-    """One of two ranks, started as Slurm does: by itself, told by its environment. Its errors lie in err-<rank>.txt."""
-    need_devices(2)
-    own = {
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": "2",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-    }
-    with (folder / f"err-{rank}.txt").open("w") as errors:
-        return subprocess.Popen(
-            [sys.executable, "-u", SCRIPT, *arguments],
-            cwd=folder,
-            env=environment(**own),
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
 
 
 def free_port() -> int:

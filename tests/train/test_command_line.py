@@ -13,6 +13,7 @@ from recipes.errors import UserError
 from recipes.help import HelpAsked
 from recipes.paths import ROOT
 from tests.train.runs import environment
+from tests.train.starts import completed
 from train.command_line import COMMANDS, main
 
 
@@ -66,13 +67,6 @@ def test_a_command_gets_its_arguments_and_gives_its_code(tmp_path: Path) -> None
 def test_training_starts_with_and_without_a_launcher(more: tuple[str, ...], tmp_path: Path) -> None:
     script = "from train.command_line import command; command()"
     keys = ["recipe=lora_recovery.yaml", "dry_run=true", "data.traces.size=20", f"data.cache_dir={tmp_path}"]
-    done = subprocess.run(
-        [sys.executable, "-c", script, "train", *keys, *more],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = completed(["-c", script, "train", *keys, *more], ROOT)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "dry run: recipe, data, suites, batch arithmetic and export are sound" in done.stdout

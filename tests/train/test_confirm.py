@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,8 @@ import pytest
 from recipes.loader import load_recipe
 from recipes.schema import Recipe
 from runtime.run_folder import RunFolder
-from tests.train.runs import launch, rows, small, untimed
-from tests.train.starts import Starter, wait_until
+from tests.train.runs import SCRIPT, rows, small, untimed
+from tests.train.starts import completed_ranks, start_run, wait_until
 from train.confirm import _earlier, _is_used, confirmation_of, weights_of
 from train.export import main as export
 
@@ -39,16 +38,10 @@ def recipe_of(folder: Path, cache: Path) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
-    with Starter(tmp_path_factory.mktemp("starts") / "out.txt") as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def whole(starter: Starter, tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     """The run that nobody disturbed."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    assert starter.start(small("lora", folder, cache, *BEST, "run.report=end")).end().code == 0
+    assert start_run(small("lora", folder, cache, *BEST, "run.report=end")).end().code == 0
     return folder
 
 
@@ -90,32 +83,30 @@ def test_the_best_checkpoint_is_confirmed_with_both_references_and_recorded(whol
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_it_resumes_to_the_same_figures(
-    starter: Starter, whole: Path, tmp_path: Path, cache: Path
-) -> None:
+def test_killed_in_the_middle_it_resumes_to_the_same_figures(whole: Path, tmp_path: Path, cache: Path) -> None:
     folder = tmp_path / "run"
     place = folder / "confirmed" / "samples" / "chain-confirm"
 
     def journalled() -> int:
         return sum(len(file.read_bytes().splitlines()) for file in place.glob("run-000004.jsonl.journal-*"))
 
-    start = starter.start(arguments(folder, cache))
+    start = start_run(arguments(folder, cache))
     wait_until(lambda: journalled() > 3)
     start.send(signal.SIGKILL)
     assert start.end().code == -signal.SIGKILL
     assert 3 < journalled() < 121 and not (place / "run-000004.jsonl").exists()
     assert "confirmed" not in json.loads((folder / "run.json").read_text())
-    assert starter.start(arguments(folder, cache)).end().code == 0
+    assert start_run(arguments(folder, cache)).end().code == 0
     assert untimed(folder / "confirmed" / "sweeps.jsonl") == untimed(whole / "confirmed" / "sweeps.jsonl")
     thoughts = [rows(each / "confirmed/samples/chain-confirm/run-000004.jsonl")[1:] for each in (folder, whole)]
     assert thoughts[0] == thoughts[1] and len(thoughts[0]) == 120
 
 
 @pytest.mark.slow
-def test_started_again_it_is_not_measured_again(starter: Starter, whole: Path, cache: Path) -> None:
+def test_started_again_it_is_not_measured_again(whole: Path, cache: Path) -> None:
     file = whole / "confirmed" / "samples" / "chain-confirm" / "run-000004.jsonl"
     before, written = file.read_text(), file.stat().st_mtime_ns
-    assert starter.start(arguments(whole, cache)).end().code == 0
+    assert start_run(arguments(whole, cache)).end().code == 0
     assert (file.read_text(), file.stat().st_mtime_ns) == (before, written)
     assert json.loads((whole / "run.json").read_text())["confirmed"]["earlier"] == 0
 
@@ -151,7 +142,7 @@ def test_two_ranks_confirm_what_one_does(whole: Path, tmp_path: Path, cache: Pat
     """Each rank thinks its share of the problems, of the whole checkpoint of a sharded run."""
     more = ("zero.stage=3", "trainer.per_device_train_batch_size=4", "export.checkpoint=last", "keep_best=null")
     given = small("full", tmp_path / "run", cache, *BEST, *more)
-    done = launch(given, tmp_path, 2)
+    done = completed_ranks([SCRIPT, *given], tmp_path, 2)
     assert done.returncode == 0, done.stderr[-2000:]
     confirmed = rows(tmp_path / "run" / "confirmed" / "sweeps.jsonl")
     assert (

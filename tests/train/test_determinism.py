@@ -9,7 +9,8 @@ import pytest
 
 from recipes.errors import UserError
 from recipes.loader import load
-from tests.train.runs import plain, small
+from tests.train.runs import SCRIPT, small
+from tests.train.starts import completed
 from train.determinism import check_deterministic, refusals
 
 
@@ -65,18 +66,8 @@ def test_all_of_it_is_refused_at_once_with_what_to_write_instead() -> None:
 def test_a_run_is_as_deterministic_as_its_recipe_says_and_records_it(
     wanted: str, found: dict[str, object], tmp_path: Path, cache: Path
 ) -> None:
-    done = plain(
-        small(
-            "lora",
-            tmp_path / "run",
-            cache,
-            "zero.stage=0",
-            f"deterministic={wanted}",
-            "trainer.max_steps=1",
-            "sweep.every_steps=1000",
-            "export.enabled=false",
-        ),
-        tmp_path,
-    )
+    keys = ("zero.stage=0", f"deterministic={wanted}", "trainer.max_steps=1", "sweep.every_steps=1000")
+    arguments = small("lora", tmp_path / "run", cache, *keys, "export.enabled=false")
+    done = completed([SCRIPT, *arguments], tmp_path)
     assert done.returncode == 0, done.stderr[-1500:]
     assert json.loads((tmp_path / "run" / "run.json").read_text())["determinism"] == found

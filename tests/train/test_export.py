@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +21,8 @@ from recipes.schema import ExportSection, Recipe
 from runtime.ranks import ALONE
 from runtime.run_folder import RunFolder
 from runtime.seal import COMPLETE
-from tests.train.runs import MODEL, environment, same, weights
+from tests.train.runs import MODEL, same, weights
+from tests.train.starts import completed
 from train import closing
 from train.export import export_run, main, verify
 from train.merging import check_adapter
@@ -194,8 +193,8 @@ def test_a_link_at_out_is_not_followed(copy: RunFolder, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_command_exports_the_newest_checkpoint(copy: RunFolder, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "train.export", f"run={copy.path}", f"out={tmp_path / 'out'}"]
-    subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, timeout=120, check=True)
+    done = completed(["-m", "train.export", f"run={copy.path}", f"out={tmp_path / 'out'}"], ROOT)
+    assert done.returncode == 0, done.stderr
     assert same(weights(tmp_path / "out"), weights(copy.path / "export"))
 
 

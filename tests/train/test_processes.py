@@ -14,7 +14,8 @@ from torch.distributed import TCPStore
 from recipes.errors import UserError
 from recipes.zero import ZeroSection
 from runtime.pulse import PULSE
-from tests.train.runs import plain, small
+from tests.train.runs import SCRIPT, small
+from tests.train.starts import completed
 from train.processes import Meeting, check_gpus, uses_deepspeed
 
 
@@ -94,8 +95,7 @@ def test_a_port_that_another_run_has_is_named(tmp_path: Path) -> None:
         other.bind(("", 0))
         other.listen()
         port = str(other.getsockname()[1])
-        run = plain(
-            small("lora", tmp_path / "run", tmp_path, "zero.stage=2", "dry_run=true"), tmp_path, MASTER_PORT=port
-        )
+        arguments = small("lora", tmp_path / "run", tmp_path, "zero.stage=2", "dry_run=true")
+        run = completed([SCRIPT, *arguments], tmp_path, MASTER_PORT=port)
     assert (run.returncode, "Traceback" in run.stderr) == (2, False)
     assert f"port {port}, at which the ranks meet, is taken" in run.stderr

@@ -18,7 +18,8 @@ from data_prep.problem import Suite
 from recipes.paths import ROOT
 from recipes.schema import WandbSection
 from runtime.run_folder import RunFolder
-from tests.train.runs import environment, ours, plain, rows, small
+from tests.train.runs import SCRIPT, environment, ours, rows, small
+from tests.train.starts import completed
 from tests.train.wandb_files import Start, starts_of
 from train.tracking import CarefulTracker, NoTracker, init_values, start_tracker, wandb_mode
 from train.wandb_run import Tracked
@@ -40,7 +41,7 @@ class Offline:
 
 def do(folder: Path, cache: Path) -> Offline:
     arguments = small("lora", folder, cache, "zero.stage=0", "wandb.mode=auto", "export.enabled=false")
-    out = plain(arguments, folder.parent, WANDB_MODE="offline")
+    out = completed([SCRIPT, *arguments], folder.parent, WANDB_MODE="offline")
     assert out.returncode == 0, out.stderr[-2000:]
     return Offline(folder, out, starts_of(folder)[0])
 
@@ -126,7 +127,9 @@ def unreachable(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Offlin
         "lora", folder, cache, "zero.stage=0", "wandb.mode=online", "export.enabled=false", "trainer.max_steps=2"
     )
     nobody = "http://127.0.0.1:9"
-    out = plain(arguments, folder.parent, WANDB_BASE_URL=nobody, WANDB_API_KEY=KEY, WANDB_INIT_TIMEOUT="4")
+    out = completed(
+        [SCRIPT, *arguments], folder.parent, WANDB_BASE_URL=nobody, WANDB_API_KEY=KEY, WANDB_INIT_TIMEOUT="4"
+    )
     return Offline(folder, out, starts_of(folder)[0])
 
 
@@ -253,7 +256,7 @@ def test_a_file_where_its_folder_should_be_stops_no_run(tmp_path: Path, cache: P
     arguments = small(
         "lora", tmp_path / "run", cache, "zero.stage=0", "wandb.mode=offline", "export.enabled=false", "run.report=end"
     )
-    out = plain(arguments, tmp_path)
+    out = completed([SCRIPT, *arguments], tmp_path)
     assert (out.returncode, "Traceback" in out.stderr) == (0, False), out.stderr[-2000:]
     assert (tmp_path / "run" / "report.html").is_file()
 

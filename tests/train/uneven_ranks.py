@@ -1,4 +1,4 @@
-"""Two real ranks of which the first works longer than any collective lasts: `--module tests.train.uneven_ranks WAIT …`.
+"""Two real ranks of which the first works longer than any collective lasts: `-m tests.train.uneven_ranks WAIT …`.
 
 WAIT is where rank 1, which has nothing to do, waits for rank 0: in a sweep, in one by likelihood, for work of the first
 rank (what pruning, preparing and exporting are), for work of every rank (what writing traces and sealing a checkpoint
@@ -19,12 +19,12 @@ from tests.eval.test_likelihood import nano_choices
 from tests.eval.worlds import nano, nano_spec, nano_suite
 from train import processes
 
-TIMEOUT_SECONDS, WORK_SECONDS = 1.5, 4.0
+TIMEOUT_SECONDS, WORK_SECONDS = 1.5, 2.5
 WAITS = ("sweep", "likelihood", "first_rank", "every_rank", "collective")
 
 
 def work(ranks: Ranks) -> None:
-    """More than two time-outs' worth of work, on rank 0 alone."""
+    """More work than a time-out lasts, on rank 0 alone."""
     threading.Event().wait(WORK_SECONDS if ranks.rank == 0 else 0)
 
 

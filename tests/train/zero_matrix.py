@@ -1,6 +1,6 @@
 """Several whole runs in one process a rank, so that the matrix of stages and adapters costs two launches, not sixteen.
 
-`python -m tests.train.zero_matrix CELLS.json`, started by a launcher; the file is a list of the arguments of runs.
+`python -m tests.train.zero_matrix CELLS.json`, started as a rank; the file is a list of the arguments of runs.
 Each is a run from recipe to export, and `moved.json` in its folder says which parameters changed in training.
 """
 

@@ -1,5 +1,7 @@
 """The rule, statement by statement, and how seldom it says RETURNED of runs that have not."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from eval.numbers.contrasts import contrast
 from eval.numbers.retention import Paired, claims, measure, refutation, word_of
 from eval.numbers.statements import is_shown
 from recipes.sweep import VerdictSection
-from tests.bench.verdicts import NOT_YET, WORLDS, false_returned, shares
+from tests.bench.verdicts import NOT_YET, WORLDS, false_returned, may_be_returned, shares, simulate, word
 from tests.eval.numbers.made_models import BUDGETS, PRUNED, UNPRUNED, model_means
 
 SECTION = VerdictSection()
@@ -96,6 +98,15 @@ def test_what_is_whole_is_called_so(world, size, least):
 @pytest.mark.parametrize("place", ["MATH-500 -2", "MATH-500 -3", "embedded"])
 def test_most_of_it_back_is_decided(place):
     assert shares(WORLDS[f"0.85 back, {place}"], (500, 4), 60)[0]["UNDECIDED"] == 0
+
+
+@pytest.mark.parametrize("world", ["0.85 back, embedded", "1 back, MATH-500 -2", "untrained, embedded"])
+def test_what_the_simulation_passes_over_is_never_returned(world):
+    generator, said = np.random.default_rng(3), Counter()
+    for _ in range(100):
+        models = simulate(WORLDS[world], (100, 1), generator)
+        said[may_be_returned(models, 0.05), word(models, 0.05) == "RETURNED"] += 1
+    assert said[False, True] == 0 and (said[True, True] > 0) is (world != "untrained, embedded")
 
 
 @pytest.mark.parametrize("world", ["gain and shortfall, MATH-500", "gain and shortfall, embedded", "level on the line"])

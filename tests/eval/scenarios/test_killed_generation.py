@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
-from contextlib import suppress
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,29 +12,28 @@ from eval.generate import main
 from eval.trace_writer import rates_file
 from recipes.paths import ROOT
 from tests.eval.generations import command
+from tests.train.starts import starter, wait_until
 
 pytestmark = pytest.mark.slow
+
+
+def written(file: Path) -> int:
+    return file.stat().st_size if file.is_file() else 0
 
 
 def test_killed_for_real_three_times_the_files_come_out_the_same(tmp_path: Path) -> None:
     whole, out, rng = tmp_path / "whole.jsonl", tmp_path / "out.jsonl", random.Random(7)
     main(command(whole))
     journal = tmp_path / "out.jsonl.journal-0.jsonl"
-    arguments = [sys.executable, "-m", "eval.generate", *command(out)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    arguments = ["-m", "eval.generate", *command(out)]
     before = 0
     for _ in range(3):
-        least_bytes = before + rng.randrange(1, 1500)
-        process = subprocess.Popen(
-            arguments, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        while process.poll() is None and (not journal.is_file() or journal.stat().st_size < least_bytes):
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=0.01)
-        process.kill()
-        process.wait()
-        before = journal.stat().st_size if journal.is_file() else before
+        least_bytes, start = before + rng.randrange(1, 1500), starter().start(arguments, ROOT)
+        wait_until(lambda least=least_bytes, start=start: not start.lives() or written(journal) >= least)
+        start.send(signal.SIGKILL)
+        start.end()
+        before = written(journal) or before
     if not out.exists():
-        subprocess.run(arguments, cwd=ROOT, env=environment, check=True, capture_output=True)
+        assert starter().start(arguments, ROOT).end().code == 0
     assert out.read_bytes() == whole.read_bytes()
     assert rates_file(out).read_bytes() == rates_file(whole).read_bytes()

@@ -8,7 +8,8 @@ import pytest
 
 from recipes.errors import UserError
 from recipes.loader import load_recipe
-from tests.train.runs import need_devices, plain, rows, small
+from tests.train.runs import need_devices, rows, small
+from tests.train.starts import start_run
 from train.plan.measure import measure, short_run, small_budgets, sweep_speed, training_speed, without
 
 WITHIN = 2.5
@@ -63,7 +64,7 @@ def test_a_small_sweep_thinks_a_little_whatever_the_budgets_are(budgets: str, sm
 def test_a_moment_on_this_machine_is_near_the_real_run(tmp_path: Path) -> None:
     arguments = small("full", tmp_path / "run", tmp_path / "cache", "trainer.max_steps=20", "trainer.logging_steps=1")
     measured = measure(arguments, ranks=1)
-    assert plain(arguments, tmp_path).returncode == 0
+    assert start_run(arguments).end().code == 0
     real = training_speed(rows(tmp_path / "run" / "metrics.jsonl"))
     assert real / WITHIN < measured.tokens_per_second < real * WITHIN
     assert measured.sweep_tokens_per_second > 0

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,8 +12,8 @@ import pytest
 
 from runtime.seal import COMPLETE, damage_of
 from tests.train.conftest import cut_back
-from tests.train.runs import SCRIPT, environment, free_port, ours, run_here, small, start_rank
-from tests.train.starts import wait_until
+from tests.train.runs import SCRIPT, free_port, ours, run_here, small
+from tests.train.starts import Start, start_rank, start_run, wait_until
 from train.exits import disk_fault
 
 ENDLESS = (
@@ -27,17 +26,17 @@ ENDLESS = (
     "run.stall_seconds=12",
 )
 
-Pair = tuple[subprocess.Popen[str], subprocess.Popen[str]]
+Pair = tuple[Start, Start]
 
 
 @pytest.fixture
 def training(tmp_path: Path, cache: Path) -> Iterator[Callable[..., Pair]]:
     """Starts two ranks that train by the time they are given."""
-    started: list[subprocess.Popen[str]] = []
+    started: list[Start] = []
 
     def start() -> Pair:
         port, arguments = free_port(), small("lora", tmp_path / "run", cache, *ENDLESS)
-        started.extend(start_rank(rank, port, arguments, tmp_path) for rank in (0, 1))
+        started.extend(start_rank(rank, port, [SCRIPT, *arguments], tmp_path) for rank in (0, 1))
         wait_until(
             lambda: (
                 (tmp_path / "run" / "metrics.jsonl").is_file()
@@ -47,9 +46,9 @@ def training(tmp_path: Path, cache: Path) -> Iterator[Callable[..., Pair]]:
         return started[0], started[1]
 
     yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    for rank in started:
+        rank.send(signal.SIGKILL)
+        rank.end()
 
 
 @pytest.mark.slow
@@ -57,9 +56,9 @@ def test_a_rank_that_dies_ends_the_run_with_one_message_that_names_its_log(
     training: Callable[..., Pair], tmp_path: Path
 ) -> None:
     first, second = training()
-    second.kill()
-    assert first.wait(timeout=30) == 1
-    said = [line for line in ours((tmp_path / "err-0.txt").read_text()) if "died" in line or "Error" in line]
+    second.send(signal.SIGKILL)
+    assert first.end(seconds=30).code == 1
+    said = [line for line in ours(first.errors.read_text()) if "died" in line or "Error" in line]
     log = tmp_path / "run" / "logs" / "rank-1.log"
     assert said == [
         f"rank 1 has died, its own log is {log}; the run ends; the same command resumes from the last "
@@ -70,9 +69,9 @@ def test_a_rank_that_dies_ends_the_run_with_one_message_that_names_its_log(
 @pytest.mark.slow
 def test_a_rank_that_hangs_is_found_by_the_time_limit_and_named(training: Callable[..., Pair], tmp_path: Path) -> None:
     first, second = training()
-    second.send_signal(signal.SIGSTOP)
-    assert first.wait(timeout=60) == 1
-    said = (tmp_path / "err-0.txt").read_text()
+    second.send(signal.SIGSTOP)
+    assert first.end(seconds=60).code == 1
+    said = first.errors.read_text()
     logs = tmp_path / "run" / "logs"
     assert "no save for 12 s (run.stall_seconds)" in said
     assert f"rank 1 is silent, its own log is {logs / 'rank-1.log'}" in said
@@ -84,15 +83,14 @@ def test_a_full_disk_is_said_and_the_last_complete_checkpoint_stays(full: Path, 
     """A limit on the size of a file that the weights are below and the optimizer's state is above."""
     folder = cut_back(full, tmp_path / "run", 4)
     shutil.rmtree(folder / "checkpoint-8")
-    kib = (folder / "checkpoint-4" / "model.safetensors").stat().st_size * 3 // 2 // 1024
+    most_bytes = (folder / "checkpoint-4" / "model.safetensors").stat().st_size * 3 // 2
     arguments = small("full", folder, cache, "zero.stage=0")
-    limited = ["bash", "-c", 'ulimit -f "$0"; exec "$@"', str(kib), sys.executable, SCRIPT, *arguments]
-    done = subprocess.run(
-        limited, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    first, second = [line for line in ours(done.stderr) if "could not be written" in line or "last complete" in line]
+    start = start_run(arguments)
+    resource.prlimit(start.pid, resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+    assert start.end().code == 1
+    said = start.errors.read_text()
+    assert "Traceback" not in said
+    first, second = [line for line in ours(said) if "could not be written" in line or "last complete" in line]
     assert f"run.dir={folder}: a file could not be written" in first and "bytes are free there" in first
     assert second == (
         f"the last complete checkpoint is {folder / 'checkpoint-4'}, untouched; free some space "

@@ -8,7 +8,6 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
@@ -18,7 +17,7 @@ import pytest
 from eval.numbers.summary import totals
 from runtime.seal import COMPLETE, damage_of
 from tests.train.runs import rows, same, small, untimed, weights
-from tests.train.starts import Starter
+from tests.train.starts import Start, start_run
 
 pytestmark = pytest.mark.slow
 
@@ -40,26 +39,20 @@ def arguments(folder: Path, cache: Path) -> list[str]:
     return small("lora", folder, cache, *QUICK)
 
 
-@pytest.fixture(scope="module")
-def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
-    with Starter(tmp_path_factory.mktemp("starts") / "out.txt") as started:
-        yield started
-
-
 def newest(folder: Path) -> int:
     """The step of the newest complete checkpoint; 0 without one."""
     return max((int(mark.parent.name.split("-")[1]) for mark in folder.glob(f"checkpoint-*/{COMPLETE}")), default=0)
 
 
-def test_killed_runs_end_as_if_they_had_never_been(starter: Starter, cache: Path, tmp_path: Path) -> None:
+def test_killed_runs_end_as_if_they_had_never_been(cache: Path, tmp_path: Path) -> None:
     whole = tmp_path / "whole"
-    assert starter.start(arguments(whole, cache)).end().code == 0
+    assert start_run(arguments(whole, cache)).end().code == 0
     draw, kills, in_a_save, in_a_sweep, number = random.Random(5), 0, 0, 0, 0
     while kills < KILLS:
         number, expected = number + 1, []
         folder = tmp_path / f"killed-{number}"
-        while (code := start_and_kill(starter, folder, cache, (AIMS[kills % len(AIMS)], draw))) != 0:
-            assert code in KILLED, starter.out.read_text()[-2000:]
+        while (start := start_and_kill(folder, cache, (AIMS[kills % len(AIMS)], draw))).end().code != 0:
+            assert start.end().code in KILLED, start.errors.read_text()[-2000:]
             kills += 1
             expected.append(newest(folder))
             in_a_save += bool(unmarked(folder))
@@ -71,19 +64,19 @@ def test_killed_runs_end_as_if_they_had_never_been(starter: Starter, cache: Path
     assert in_a_save > 0 and in_a_sweep > 0
 
 
-def start_and_kill(starter: Starter, folder: Path, cache: Path, aim: tuple[str, random.Random]) -> int:
-    """The exit code of a start that is killed after a random time, or in its first save or sweep where it has one."""
+def start_and_kill(folder: Path, cache: Path, aim: tuple[str, random.Random]) -> Start:
+    """A start that is killed after a random time, or in its first save or sweep where it has one."""
     where, draw = aim
     if where == "at random":
-        return starter.start(arguments(folder, cache), draw.uniform(EARLIEST_SECONDS, LATEST_SECONDS)).end().code
+        return start_run(arguments(folder, cache), draw.uniform(EARLIEST_SECONDS, LATEST_SECONDS))
     files, began, pause = (unmarked if where == "in a save" else journals), time.time(), Event()
-    start = starter.start(arguments(folder, cache))
+    start = start_run(arguments(folder, cache))
     while start.lives():
         if any(is_written_since(each, began) for each in files(folder)):
             start.send(signal.SIGKILL)
             break
         pause.wait(0.001)
-    return start.end().code
+    return start
 
 
 def unmarked(folder: Path) -> list[Path]:

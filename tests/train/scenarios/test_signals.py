@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from recipes.paths import ROOT
 from runtime.seal import COMPLETE, damage_of
-from tests.train.runs import environment, rows, same, small, untimed, weights
-from tests.train.starts import Starter, wait_until
+from tests.train.runs import SCRIPT, rows, same, small, untimed, weights
+from tests.train.starts import completed, start_run, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +21,7 @@ pytestmark = pytest.mark.slow
 LONG = (
     "zero.stage=0",
     "trainer.disable_tqdm=true",
-    "sweep.suites.2.size=200",
+    "sweep.suites.2.size=100",
     "sweep.engine.batch_size=8",
     "trainer.logging_steps=1",
 )
@@ -34,22 +32,16 @@ def arguments(folder: Path, cache: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
-    with Starter(tmp_path_factory.mktemp("starts") / "out.txt") as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def whole(starter: Starter, tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     """The run that nobody disturbed."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    assert starter.start(arguments(folder, cache)).end().code == 0
+    assert start_run(arguments(folder, cache)).end().code == 0
     return folder
 
 
-def signalled(starter: Starter, folder: Path, cache: Path, when: Callable[[], bool], *numbers: int) -> int:
+def signalled(folder: Path, cache: Path, when: Callable[[], bool], *numbers: int) -> int:
     """The exit code of a start that gets the signals as soon as `when` holds."""
-    start = starter.start(arguments(folder, cache))
+    start = start_run(arguments(folder, cache))
     wait_until(when)
     for number in numbers:
         start.send(number)
@@ -57,26 +49,20 @@ def signalled(starter: Starter, folder: Path, cache: Path, when: Callable[[], bo
 
 
 def test_a_second_start_is_refused_while_the_first_runs_and_the_first_ends(
-    starter: Starter, whole: Path, tmp_path: Path, cache: Path
+    whole: Path, tmp_path: Path, cache: Path
 ) -> None:
     folder = tmp_path / "run"
-    first = starter.start(arguments(folder, cache))
+    first = start_run(arguments(folder, cache))
     wait_until(lambda: (folder / "metrics.jsonl").exists())
-    second = subprocess.run(
-        [sys.executable, "launch/train.py", *arguments(folder, cache)],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
+    second = completed([SCRIPT, *arguments(folder, cache)], ROOT)
     assert (second.returncode, first.end().code) == (2, 0)
     assert f"run.dir={folder}: process {first.pid} on {socket.gethostname()} (since 20" in second.stderr
     assert untimed(folder / "metrics.jsonl") == untimed(whole / "metrics.jsonl")
     assert (folder / ".lock").read_text() == ""
 
 
-def check_goes_on(starter: Starter, folder: Path, cache: Path, whole: Path) -> None:
-    assert starter.start(arguments(folder, cache)).end().code == 0
+def check_goes_on(folder: Path, cache: Path, whole: Path) -> None:
+    assert start_run(arguments(folder, cache)).end().code == 0
     assert untimed(folder / "metrics.jsonl") == untimed(whole / "metrics.jsonl")
     assert untimed(folder / "sweeps.jsonl") == untimed(whole / "sweeps.jsonl")
     assert same(weights(folder / "checkpoint-8"), weights(whole / "checkpoint-8"))
@@ -91,37 +77,35 @@ def thoughts(folder: Path, step: int) -> int:
 
 
 @pytest.mark.parametrize("step", [4, 8])  # in the middle, and after the last step
-def test_in_a_sweep(step: int, starter: Starter, whole: Path, tmp_path: Path, cache: Path) -> None:
+def test_in_a_sweep(step: int, whole: Path, tmp_path: Path, cache: Path) -> None:
     folder = tmp_path / "run"
-    code = signalled(starter, folder, cache, lambda: thoughts(folder, step) > 3, signal.SIGTERM, signal.SIGUSR1)
+    code = signalled(folder, cache, lambda: thoughts(folder, step) > 3, signal.SIGTERM, signal.SIGUSR1)
     assert code == 75
     assert (folder / f"checkpoint-{step}" / COMPLETE).is_file()
     assert damage_of(folder / f"checkpoint-{step}") == []
     assert 3 < thoughts(folder, step) < 65  # what was thought is kept, and not all was
     assert step not in {row["step"] for row in rows(folder / "sweeps.jsonl")}
-    check_goes_on(starter, folder, cache, whole)
+    check_goes_on(folder, cache, whole)
 
 
-def test_in_a_save_and_once_more(starter: Starter, whole: Path, tmp_path: Path, cache: Path) -> None:
+def test_in_a_save_and_once_more(whole: Path, tmp_path: Path, cache: Path) -> None:
     folder = tmp_path / "run"
-    code = signalled(
-        starter, folder, cache, (folder / "checkpoint-4").is_dir, signal.SIGUSR1, signal.SIGTERM, signal.SIGTERM
-    )
+    code = signalled(folder, cache, (folder / "checkpoint-4").is_dir, signal.SIGUSR1, signal.SIGTERM, signal.SIGTERM)
     assert code == 75
     checkpoints = [mark.parent for mark in folder.glob(f"checkpoint-*/{COMPLETE}")]
     assert checkpoints
     assert [damage_of(checkpoint) for checkpoint in checkpoints] == [[]] * len(checkpoints)
-    check_goes_on(starter, folder, cache, whole)
+    check_goes_on(folder, cache, whole)
 
 
-def test_before_training(starter: Starter, whole: Path, tmp_path: Path, cache: Path) -> None:
+def test_before_training(whole: Path, tmp_path: Path, cache: Path) -> None:
     folder = tmp_path / "run"
-    assert signalled(starter, folder, cache, (folder / "run.json").is_file, signal.SIGTERM) == 75
+    assert signalled(folder, cache, (folder / "run.json").is_file, signal.SIGTERM) == 75
     assert list(folder.glob("checkpoint-*")) == []
-    check_goes_on(starter, folder, cache, whole)
+    check_goes_on(folder, cache, whole)
 
 
-def test_in_the_sweep_of_a_reference(starter: Starter, tmp_path: Path) -> None:
+def test_in_the_sweep_of_a_reference(tmp_path: Path) -> None:
     """What is thought is in a journal of the cache and is not thought again."""
     folder, cache = tmp_path / "run", tmp_path / "cache"
 
@@ -129,13 +113,13 @@ def test_in_the_sweep_of_a_reference(starter: Starter, tmp_path: Path) -> None:
         files = cache.glob("*/*/chain/unpruned-*.journal-*")
         return [line for file in files for line in file.read_bytes().splitlines()]
 
-    assert signalled(starter, folder, cache, lambda: len(journal()) > 3, signal.SIGTERM) == 75
+    assert signalled(folder, cache, lambda: len(journal()) > 3, signal.SIGTERM) == 75
     kept = {(row["problem"], row["sample"]) for row in map(json.loads, journal()[1:])}
     assert 2 < len(kept) < 64
 
 
-def test_in_the_export(starter: Starter, whole: Path, tmp_path: Path, cache: Path) -> None:
+def test_in_the_export(whole: Path, tmp_path: Path, cache: Path) -> None:
     folder = tmp_path / "run"
-    assert signalled(starter, folder, cache, (folder / ".export.partial").is_dir, signal.SIGTERM) == 75
+    assert signalled(folder, cache, (folder / ".export.partial").is_dir, signal.SIGTERM) == 75
     assert not (folder / "export").exists()
-    check_goes_on(starter, folder, cache, whole)
+    check_goes_on(folder, cache, whole)

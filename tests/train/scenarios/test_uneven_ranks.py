@@ -1,4 +1,4 @@
-"""Ranks that are through far apart: nobody is ended for having waited (time-out 1.5 s, the other rank works 4 s)."""
+"""Ranks that are through far apart: nobody is ended for having waited (time-out 1.5 s, the other rank works 2.5 s)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from tests.train.runs import launch_module
+from recipes.paths import ROOT
+from tests.train.starts import completed_ranks
 
 pytestmark = pytest.mark.slow
 
@@ -16,7 +17,7 @@ BOTH_HAVE = {"sweep": "1", "likelihood": "1", "first_rank": "None", "every_rank"
 @pytest.fixture(scope="module")
 def waited() -> subprocess.CompletedProcess[str]:
     """One launch that waits in every way, one after the other."""
-    return launch_module("tests.train.uneven_ranks", [*BOTH_HAVE], 2)
+    return completed_ranks(["-m", "tests.train.uneven_ranks", *BOTH_HAVE], ROOT, 2)
 
 
 @pytest.mark.parametrize(("where", "value"), BOTH_HAVE.items())
@@ -29,7 +30,7 @@ def test_a_rank_waits_as_long_as_the_other_works(
 
 def test_in_a_collective_it_would_be_ended() -> None:
     """That the time-out is real: without it the tests above would show nothing."""
-    done = launch_module("tests.train.uneven_ranks", ["collective"], 2)
+    done = completed_ranks(["-m", "tests.train.uneven_ranks", "collective"], ROOT, 2)
     said = done.stdout + done.stderr
     # gloo's words on CPUs, those of NCCL's watchdog on GPUs
     assert done.returncode != 0 and ("Timed out waiting 1500ms" in said or "collective operation timeout" in said)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.train.runs import SCRIPT, environment, plain, rows, small
-from tests.train.starts import wait_until
+from tests.train.runs import rows, small
+from tests.train.starts import start_run, wait_until
 from tests.train.wandb_files import Start, starts_of
 
 
@@ -20,13 +18,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     folder = tmp_path_factory.mktemp("killed") / "run"
     tracked = ("zero.stage=0", "export.enabled=false", "trainer.logging_steps=1", "wandb.mode=offline")
     arguments, metrics = small("lora", folder, cache, *tracked), folder / "metrics.jsonl"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    killed = subprocess.Popen([sys.executable, SCRIPT, *arguments], env=environment(), **quiet)  # type: ignore[call-overload]
+    killed = start_run(arguments)
     wait_until(lambda: metrics.is_file() and len(metrics.read_text().splitlines()) >= 6)
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
-    resumed = plain(arguments, folder.parent)
-    assert resumed.returncode == 0, resumed.stderr[-2000:]
+    killed.send(signal.SIGKILL)
+    assert killed.end().code == -signal.SIGKILL
+    resumed = start_run(arguments)
+    assert resumed.end().code == 0, resumed.errors.read_text()[-2000:]
     return folder
 
 
