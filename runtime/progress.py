@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from threading import Lock
 from typing import Any, Protocol, TextIO, TypeVar
 
 from recipes.terminal import PlainStream, plain
@@ -115,8 +116,8 @@ class Lines:
         self.said[work] = self.now()
 
     def show(self, work: Work) -> None:
-        now = self.now()
-        if now - self.said[work] >= LINE_SECONDS + LINE_SHARE * (now - work.began):
+        now, said = self.now(), self.said.get(work)  # None: another thread has just closed it
+        if said is not None and now - said >= LINE_SECONDS + LINE_SHARE * (now - work.began):
             self.said[work] = now
             with suppress(OSError):  # a full disk or a closed pipe: progress must never stop the work
                 self.stream.write(f"{work.title}: {work.told(now)}\n")
@@ -160,10 +161,10 @@ class Bars:
         return Above(stream, self) if stream.isatty() else stream
 
     def show(self, work: Work) -> None:
-        now = self.now()
-        if now - self.drawn >= FRAME_SECONDS:
+        now, task = self.now(), self.tasks.get(work)
+        if task is not None and now - self.drawn >= FRAME_SECONDS:
             self.drawn = now
-            self.bars.update(self.tasks[work], completed=work.done, told=work.told(now))
+            self.bars.update(task, completed=work.done, told=work.told(now))
             self.live.refresh()
 
     def close(self, work: Work) -> None:
@@ -235,12 +236,13 @@ class Watched:
     def __init__(self) -> None:
         self.works: list[Work] = []
         self.shown: Shown = Nowhere()
+        self.lock = Lock()
 
     def hear(self, tokens: int) -> None:
         """Called at each beat of the pulse."""
-        if self.works:
-            self.works[-1].tokens += tokens
-            self.shown.show(self.works[-1])
+        for work in self.works[-1:]:
+            work.tokens += tokens
+            self.shown.show(work)
 
 
 WATCHED = Watched()
@@ -264,16 +266,18 @@ def is_terminal(stream: TextIO) -> bool:
 @contextmanager
 def progress(title: str, total: int | None, unit: str, first: int = 0) -> Iterator[Work]:
     """Shows a piece of work while the context lasts; see `Work`. Inside another one it has a bar of its own below."""
-    if not WATCHED.works:
-        WATCHED.shown, PULSE.heard = where(), WATCHED.hear
     work = Work(title, total, unit, first)
-    WATCHED.works.append(work)
-    WATCHED.shown.open(work)
+    with WATCHED.lock:  # two threads that both begin the first work would show it in two places
+        if not WATCHED.works:
+            WATCHED.shown, PULSE.heard = where(), WATCHED.hear
+        WATCHED.works.append(work)
+        WATCHED.shown.open(work)
     try:
         yield work
     finally:
-        WATCHED.shown.close(work)
-        WATCHED.works.remove(work)
+        with WATCHED.lock:
+            WATCHED.works.remove(work)
+            WATCHED.shown.close(work)
 
 
 def counted(pieces: Iterable[Piece], title: str, total: int | None, unit: str) -> Iterator[Piece]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 import sys
+import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -161,6 +163,44 @@ def test_a_loop_that_fails_is_over() -> None:
     with pytest.raises(ValueError):
         fail_at_the_first()
     assert WATCHED.works == []
+
+
+def test_threads_that_begin_work_at_once_share_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    places: list[Lines] = []
+    both_look, both_work = threading.Barrier(2), threading.Barrier(2)
+
+    def slow_where() -> Lines:
+        with suppress(threading.BrokenBarrierError):
+            both_look.wait(timeout=0.1)  # only one looks, and nobody comes; two would have met here
+        places.append(Lines(io.StringIO()))
+        return places[-1]
+
+    monkeypatch.setattr(runtime.progress, "where", slow_where)
+    outcomes: list[object] = []
+
+    def work() -> None:
+        try:
+            with progress("work", 1, "pieces") as mine:
+                both_work.wait(timeout=10)
+                mine.advance()
+            outcomes.append("done")
+        except Exception as fault:
+            outcomes.append(fault)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert (outcomes, len(places), WATCHED.works) == (["done", "done"], 1, [])
+
+
+def test_a_work_that_another_thread_has_ended_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    every_line(monkeypatch)
+    stream = io.StringIO()
+    Lines(stream, lambda: 1e9).show(Work("ended", 1, "pieces"))
+    Bars(on_terminal(monkeypatch)).show(Work("ended", 1, "pieces"))
+    assert stream.getvalue() == ""
 
 
 def test_a_terminal_is_shown_a_bar_with_lines_above_it_and_gets_its_streams_back(
