@@ -28,6 +28,7 @@ print(resident() - before)
 """
 
 
+@pytest.mark.slow  # a process of its own
 @pytest.mark.skipif(sys.platform != "linux", reason="reads resident memory from /proc")
 @pytest.mark.parametrize(("asked", "least", "most"), [("true", 0, 20), ("false", 150, 220)])
 def test_what_is_freed_below_a_living_tensor_goes_back(asked: str, least: int, most: int) -> None:

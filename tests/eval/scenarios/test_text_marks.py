@@ -94,6 +94,7 @@ def think(engine: Engine, requests: Sequence[Request]) -> list[Thought]:
     return [thought for thought in engine.think(requests) if isinstance(thought, Thought)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seed", "rules"), [*((seed, {}) for seed in SEEDS), (5, {"extend_to": 20, "max_extensions": 2})]
 )
