@@ -40,11 +40,11 @@ def find_model(name: str) -> str:
     if Path(place).exists():
         return place
     if not _is_cached(name, "model"):
-        missing = _no_folder(name)
         if not _has_owner(name):
-            raise _no_model(name, missing)
+            raise _no_model(name, _missing(name, "there is no such folder"))
         if why := hub_silence():
-            raise _no_model(name, f"{missing}, it is not in the local cache, and the Hub cannot be asked: {why}")
+            nowhere = f"there is no such folder, it is not in the local cache, and the Hub cannot be asked: {why}"
+            raise _no_model(name, _missing(name, nowhere))
     hub_silence()  # of a model that is cached, too, each file would be asked for
     return name
 
@@ -57,8 +57,9 @@ def check_data_set(name: str, key: str) -> None:
     if Path(name).exists():
         return
     if "/" not in name and not _is_cached(name, "dataset"):
+        missing = _missing(name, "there is no such folder")
         raise UserError(
-            f"{key}: no data set {name!r} ({_no_folder(name)}); name a data set of the Hub as owner/name, or read your "
+            f"{key}: no data set {name!r} ({missing}); name a data set of the Hub as owner/name, or read your "
             "own file (source: file, or jsonl for a suite)"
         )
     hub_silence()
@@ -95,8 +96,8 @@ def did_you_mean(name: str) -> str:
     return f"did you mean {' or '.join(similar)}?" if similar else ""
 
 
-def _no_folder(name: str) -> str:
-    return "; ".join(filter(None, ["there is no such folder", did_you_mean(name)]))
+def _missing(name: str, why: str) -> str:
+    return "; ".join(filter(None, [why, did_you_mean(name)]))
 
 
 def _no_model(name: str, why: str) -> UserError:
