@@ -24,6 +24,6 @@ def seconds_share(rows: Sequence[Row]) -> float | None:
     The recovered model has the pruned one's shape, and its export its speed: during training it may be slower, since an
     adapter is not merged yet.
     """
-    seconds = {row["model"]: row.get("seconds_per_token") for row in rows if row["model"] != "run"}
+    seconds = {row["model"]: row.get("seconds_per_token") for row in rows}
     pruned, unpruned = seconds.get("pruned"), seconds.get("unpruned")
     return pruned / unpruned if pruned and unpruned else None

@@ -10,15 +10,20 @@ from typing import Any
 
 import pytest
 
+from eval.engines.pace import Pace
+from eval.types import SWEEP_KEY
 from recipes.errors import UserError
 from recipes.run import RunSection
 from recipes.schema import ModelSection
+from runtime.files import put_rows
 from runtime.run_folder import RunFolder
 from runtime.seal import COMPLETE
 from tests.eval.worlds import nano_spec, nano_suite
-from tests.train.runs import MODEL
+from tests.train.runs import MODEL, run_in
+from train.hooks.recorder import Cost
 from train.opening import Resume
-from train.stages import _group, check_same_protocol, check_same_unpruned, finished_step, unpruned_facts
+from train.references import References
+from train.stages import _cost, _group, check_same_protocol, check_same_unpruned, finished_step, unpruned_facts
 
 
 def test_another_protocol_of_the_folder_gone_on_from_is_refused(tmp_path: Path) -> None:
@@ -108,3 +113,35 @@ def test_a_run_of_an_earlier_version_has_no_fingerprint_to_differ(tmp_path: Path
     (folder.checkpoint(4) / COMPLETE).touch()
     model = ModelSection(unpruned=str(MODEL), pruned="any")
     check_same_unpruned(folder, Resume(folder.checkpoint(4), folder), model, RunSection())
+
+
+def paced(seconds: float) -> Pace:
+    pace = Pace()
+    pace.add(seconds, 1, 1.0)
+    return pace
+
+
+@pytest.mark.parametrize(
+    ("references", "cost"),
+    [
+        (References({}, {}), Cost(4.0, None, 0.5)),
+        (References({}, {}, {"unpruned": 3.0}, {"unpruned": paced(0.25)}), Cost(3.0, None, 0.25)),
+        (References({}, {}, {}, {"unpruned": Pace()}), Cost(4.0, None, 0.5)),
+    ],
+    ids=["from the cache", "swept again", "nothing left to decode"],
+)
+def test_what_an_earlier_start_measured_of_a_reference_is_kept(
+    references: References, cost: Cost, tmp_path: Path
+) -> None:
+    run = run_in(tmp_path)
+    row = {"step": 0, "model": "unpruned", "suite": "chain", "budget": None}
+    put_rows(run.folder.sweeps, [row | {"seconds": 4.0, "seconds_per_token": 0.5}], SWEEP_KEY)
+    assert _cost(run, references, "unpruned") == cost
+
+
+def test_rows_of_an_earlier_version_say_nothing_of_a_reference(tmp_path: Path) -> None:
+    run = run_in(tmp_path)
+    put_rows(
+        run.folder.sweeps, [{"step": 0, "model": "unpruned", "suite": "chain", "budget": None, "level": 0.5}], SWEEP_KEY
+    )
+    assert _cost(run, References({}, {}), "unpruned") == Cost()
